@@ -1,0 +1,11 @@
+namespace NpmMirror.Diagnostics;
+
+/// <summary>Where each folder's log event ids begin; a folder counts up from its own.</summary>
+internal static class EventIds
+{
+    internal const int Upstream = 1000;
+    internal const int Monitoring = 2000;
+    internal const int Mirroring = 3000;
+    internal const int Storage = 4000;
+    internal const int Registry = 5000;
+}

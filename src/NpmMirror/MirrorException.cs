@@ -1,0 +1,77 @@
+namespace NpmMirror;
+
+/// <summary>What failed, as far as a caller acts on it.</summary>
+public enum MirrorFault
+{
+    /// <summary>What a user or client passed is not usable.</summary>
+    BadInput,
+
+    /// <summary>An option is wrong.</summary>
+    Configuration,
+
+    /// <summary>The upstream could not be reached, timed out or answered with a server error.</summary>
+    UpstreamUnavailable,
+
+    /// <summary>The upstream asks for fewer requests (429).</summary>
+    UpstreamBusy,
+
+    /// <summary>The upstream refuses these credentials (401, 403).</summary>
+    UpstreamRefused,
+
+    /// <summary>What the upstream sent is not what the protocol promises: not JSON, another name, a wrong hash.</summary>
+    UpstreamMalformed,
+
+    /// <summary>A document or file is over the configured limit.</summary>
+    TooLarge,
+
+    /// <summary>A source of tarballs that the configuration does not allow.</summary>
+    ForbiddenSource,
+
+    /// <summary>The store is closed, locked, damaged or unreachable.</summary>
+    StoreUnavailable,
+
+    /// <summary>The disk is full or the folder is read-only: reads go on, writes do not.</summary>
+    StoreReadOnly,
+
+    /// <summary>The store was written by a newer program.</summary>
+    StoreSchema,
+}
+
+/// <summary>A failure of the world, not of the program. It answers two questions: would another try help, and when.</summary>
+public sealed class MirrorException : Exception
+{
+    /// <summary>Creates the failure.</summary>
+    /// <param name="fault">What failed.</param>
+    /// <param name="message">What, which, and what to do: one sentence an operator can act on; no secrets.</param>
+    /// <param name="isTransient">Whether the same call may succeed later.</param>
+    /// <param name="retryAfter">How long the other side asked to wait.</param>
+    /// <param name="inner">What caused it.</param>
+    public MirrorException(MirrorFault fault, string message, bool isTransient = false, TimeSpan? retryAfter = null, Exception? inner = null)
+        : base(message, inner)
+    {
+        Fault = fault;
+        IsTransient = isTransient;
+        RetryAfter = retryAfter;
+    }
+
+    /// <summary>What failed.</summary>
+    public MirrorFault Fault { get; }
+
+    /// <summary>True when the same call may succeed later without anyone doing anything.</summary>
+    public bool IsTransient { get; }
+
+    /// <summary>How long the other side asked to wait; null when it did not say.</summary>
+    public TimeSpan? RetryAfter { get; }
+
+    /// <summary>Text from outside, shortened and without control characters, for messages and logs.</summary>
+    public static string Quote(string? text)
+    {
+        if (text is null)
+        {
+            return "(nothing)";
+        }
+
+        var shortened = text.Length > 200 ? string.Concat(text.AsSpan(0, 200), "…") : text;
+        return "“" + string.Concat(shortened.Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c)) + "”";
+    }
+}

@@ -1,0 +1,35 @@
+namespace NpmMirror.Monitoring;
+
+/// <summary>What a monitor tells: a closed family.</summary>
+public abstract record MonitorEvent
+{
+    private MonitorEvent()
+    {
+    }
+
+    /// <summary>The first request for changes was accepted.</summary>
+    public sealed record Started : MonitorEvent;
+
+    /// <summary>A request for changes goes out.</summary>
+    public sealed record Polled(Sequence Since) : MonitorEvent;
+
+    /// <summary>A package that was not there before.</summary>
+    /// <param name="Package">The package.</param>
+    /// <param name="Metadata">Its packument, upstream's raw bytes; a copy of the event's own.</param>
+    public sealed record Appeared(PackageName Package, ReadOnlyMemory<byte> Metadata) : MonitorEvent;
+
+    /// <summary>A package that was there before changed.</summary>
+    public sealed record Updated(PackageName Package, ReadOnlyMemory<byte> Metadata) : MonitorEvent;
+
+    /// <summary>A package is gone.</summary>
+    public sealed record Deleted(PackageName Package) : MonitorEvent;
+
+    /// <summary>Everything up to the sequence was reported, or reported as an error and kept for retry.</summary>
+    public sealed record Revised(Sequence LastSequence, int Changes) : MonitorEvent;
+
+    /// <summary>Something failed; following goes on.</summary>
+    public sealed record Failed(Exception Error, PackageName? Package) : MonitorEvent;
+
+    /// <summary>The last event.</summary>
+    public sealed record Ended : MonitorEvent;
+}

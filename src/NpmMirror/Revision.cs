@@ -1,0 +1,20 @@
+using System.Globalization;
+
+namespace NpmMirror;
+
+/// <summary>A packument's <c>_rev</c>, <c>&lt;number&gt;-&lt;hash&gt;</c>: the only value that ties a document to a feed row.</summary>
+public readonly record struct Revision(string Text)
+{
+    /// <summary>The number before the dash, or 0 where there is none: higher is newer within one upstream database.</summary>
+    public long Number
+    {
+        get
+        {
+            var dash = Text.IndexOf('-', StringComparison.Ordinal);
+            return long.TryParse(dash < 0 ? Text : Text.AsSpan(0, dash), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => Text;
+}

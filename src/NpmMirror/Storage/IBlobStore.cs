@@ -1,0 +1,72 @@
+namespace NpmMirror.Storage;
+
+/// <summary>Tarballs by their SHA-512. What is under a hash never changes and is whole: it was verified before it got there.</summary>
+public interface IBlobStore
+{
+    /// <summary>Where the blobs are, for messages; without secrets.</summary>
+    string Location { get; }
+
+    /// <summary>Opens the blob for reading at any offset, or null if the store has none.</summary>
+    ValueTask<BlobReader?> OpenAsync(Digest sha512, CancellationToken cancellationToken);
+
+    /// <summary>Starts a blob under a temporary name; nothing is visible before <see cref="BlobWriter.CommitAsync"/>.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreReadOnly"/>: full or read-only.</exception>
+    ValueTask<BlobWriter> CreateAsync(CancellationToken cancellationToken);
+
+    /// <summary>Whether the blob is there.</summary>
+    ValueTask<bool> ExistsAsync(Digest sha512, CancellationToken cancellationToken);
+
+    /// <summary>Deletes the blob; true when it was there. Only <c>gc</c> calls it.</summary>
+    ValueTask<bool> DeleteAsync(Digest sha512, CancellationToken cancellationToken);
+
+    /// <summary>All blobs, in no order.</summary>
+    IAsyncEnumerable<BlobInfo> ListAsync(CancellationToken cancellationToken);
+
+    /// <summary>Whether blobs can be written now. Null when they can, else the reason in one sentence.</summary>
+    ValueTask<string?> CheckWritableAsync(CancellationToken cancellationToken);
+}
+
+/// <summary>A stored blob.</summary>
+public readonly record struct BlobInfo(Digest Sha512, long SizeBytes, DateTimeOffset StoredAt);
+
+/// <summary>An open blob. Safe for concurrent reads.</summary>
+public abstract class BlobReader : IAsyncDisposable
+{
+    /// <summary>The blob's length in bytes.</summary>
+    public abstract long LengthBytes { get; }
+
+    /// <summary>The file that holds exactly the blob, where there is one: for servers that can send files.</summary>
+    public virtual string? FilePath => null;
+
+    /// <summary>Reads from <paramref name="offset"/>; 0 at the end.</summary>
+    public abstract ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken);
+
+    /// <inheritdoc/>
+    public abstract ValueTask DisposeAsync();
+}
+
+/// <summary>
+/// A blob being written: append, let others read what is there already, then commit under its hash or dispose to throw it away.
+/// One writer; any number of readers.
+/// </summary>
+public abstract class BlobWriter : IAsyncDisposable
+{
+    /// <summary>Bytes appended so far.</summary>
+    public abstract long LengthBytes { get; }
+
+    /// <summary>Appends.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreReadOnly"/>: the disk is full.</exception>
+    public abstract ValueTask AppendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken);
+
+    /// <summary>Reads what was appended already, from <paramref name="offset"/>; 0 at the present end.</summary>
+    public abstract ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken);
+
+    /// <summary>The SHA-512 of what was appended.</summary>
+    public abstract Digest ComputeSha512();
+
+    /// <summary>Makes the blob durable and visible under its SHA-512: file synced, renamed, folder synced. Returns the hash.</summary>
+    public abstract ValueTask<Digest> CommitAsync(CancellationToken cancellationToken);
+
+    /// <summary>Closes; what was not committed is deleted. Readers must have ended.</summary>
+    public abstract ValueTask DisposeAsync();
+}

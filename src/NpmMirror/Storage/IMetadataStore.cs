@@ -1,0 +1,104 @@
+using NpmMirror.History;
+
+namespace NpmMirror.Storage;
+
+/// <summary>
+/// Where packuments, the log, the queue and the tarball table live. The contract promises only what a Redis Cluster and a MongoDB
+/// without transactions can keep too: a commit is atomic for one package; everything else is idempotent and may be repeated.
+/// </summary>
+/// <remarks>
+/// Safe for concurrent use, also by several processes. Every method throws <see cref="MirrorException"/> with
+/// <see cref="MirrorFault.StoreUnavailable"/> or <see cref="MirrorFault.StoreReadOnly"/> where the engine cannot do its work, and
+/// <see cref="ObjectDisposedException"/> after disposal. <c>NpmMirror.Conformance</c> holds the contract as tests.
+/// </remarks>
+public interface IMetadataStore : IPackageTable, ILogTable, IQueueTable, ITarballTable, ICursorTable, ILeaseTable, IAsyncDisposable
+{
+    /// <summary>Where the store is, for messages; without secrets.</summary>
+    string Location { get; }
+
+    /// <summary>Opens, creates or migrates the store. Called once, before anything else.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreSchema"/>: written by a newer program.</exception>
+    Task OpenAsync(CancellationToken cancellationToken);
+
+    /// <summary>Whether the store can be written now: asks the engine by a real, harmless write. Null when it can, else the reason in one sentence.</summary>
+    ValueTask<string?> CheckWritableAsync(CancellationToken cancellationToken);
+
+    /// <summary>Counts for <c>status</c>; may be a little behind, never needs a pass over all rows.</summary>
+    ValueTask<StoreCounts> CountAsync(CancellationToken cancellationToken);
+}
+
+/// <summary>What a store holds.</summary>
+/// <param name="Packages">Packages held, without the graveyard.</param>
+/// <param name="Removed">Packages in the graveyard.</param>
+/// <param name="RawBytes">Raw bytes of all current documents.</param>
+/// <param name="Tarballs">Tarballs held.</param>
+/// <param name="TarballBytes">Their bytes.</param>
+/// <param name="Queued">Items in the queue.</param>
+public sealed record StoreCounts(long Packages, long Removed, long RawBytes, long Tarballs, long TarballBytes, long Queued);
+
+/// <summary>The packages: one row each, its document, and the archive of earlier documents that events point into.</summary>
+public interface IPackageTable
+{
+    /// <summary>The row without its document, or null for a package never held. Rows of removed packages are found too.</summary>
+    ValueTask<PackageRow?> FindAsync(PackageName name, CancellationToken cancellationToken);
+
+    /// <summary>The row and its document, of one moment; null for a package never held.</summary>
+    ValueTask<StoredPackage?> ReadAsync(PackageName name, CancellationToken cancellationToken);
+
+    /// <summary>An archived document of a package, or null.</summary>
+    ValueTask<StoredDocument?> ReadArchivedAsync(PackageName name, Digest sha256, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Writes one package atomically if its row still has <see cref="PackageCommit.ExpectedGeneration"/>; durable when it returns.
+    /// The commit's events are in the log when it returns (engines with transactions) or soon after (<see cref="ILogTable.NumberEventsAsync"/>).
+    /// </summary>
+    ValueTask<CommitResult> CommitAsync(PackageCommit commit, CancellationToken cancellationToken);
+
+    /// <summary>Rows by ascending name (UTF-8 bytes), streamed: those held, or with <paramref name="isRemoved"/> the graveyard.</summary>
+    IAsyncEnumerable<PackageRow> ListAsync(PackageName? after, bool isRemoved, CancellationToken cancellationToken);
+
+    /// <summary>Rows, removed ones too, by their newest log position: one row a package, streamed from behind (or, descending, before) <paramref name="from"/>.</summary>
+    IAsyncEnumerable<PackageRow> ListChangesAsync(LogPosition from, bool isDescending, CancellationToken cancellationToken);
+}
+
+/// <summary>The log: dense positions, one numberer at a time, never trimmed.</summary>
+public interface ILogTable
+{
+    /// <summary>The newest row's position and hash; zero and <see cref="ChainHash.Genesis"/> for an empty log.</summary>
+    ValueTask<LogHead> ReadHeadAsync(CancellationToken cancellationToken);
+
+    /// <summary>Rows behind <paramref name="after"/>, ascending, to the head of this moment.</summary>
+    IAsyncEnumerable<LogRow> ReadLogAsync(LogPosition after, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Gives pending events their positions; idempotent by (package, generation, ordinal), one numberer at a time (the engine sees
+    /// to that). Engines that number inside <see cref="IPackageTable.CommitAsync"/> have nothing to do. Returns how many it numbered.
+    /// </summary>
+    ValueTask<int> NumberEventsAsync(CancellationToken cancellationToken);
+
+    /// <summary>Waits until the head is behind <paramref name="after"/>, at most <paramref name="timeout"/>; commits of other processes count, within a second. Returns the head's position.</summary>
+    ValueTask<LogPosition> WaitForLogAsync(LogPosition after, TimeSpan timeout, CancellationToken cancellationToken);
+}
+
+/// <summary>The end of the log.</summary>
+public readonly record struct LogHead(LogPosition Position, Digest Hash);
+
+/// <summary>Named texts: <c>read</c>, <c>handled</c>, the feed they belong to, the instance id.</summary>
+public interface ICursorTable
+{
+    /// <summary>The text under the key, or null.</summary>
+    ValueTask<string?> GetCursorAsync(string key, CancellationToken cancellationToken);
+
+    /// <summary>Sets the text under the key; null removes it. Durable when it returns.</summary>
+    ValueTask SetCursorAsync(string key, string? value, CancellationToken cancellationToken);
+}
+
+/// <summary>Leases: who may do what only one may do (number, lead, collect).</summary>
+public interface ILeaseTable
+{
+    /// <summary>Takes or renews the lease; false while another owner holds it and it has not expired.</summary>
+    ValueTask<bool> TryHoldLeaseAsync(string name, string owner, TimeSpan duration, CancellationToken cancellationToken);
+
+    /// <summary>Gives the lease back, if this owner holds it.</summary>
+    ValueTask ReleaseLeaseAsync(string name, string owner, CancellationToken cancellationToken);
+}

@@ -1,0 +1,79 @@
+namespace NpmMirror.Storage;
+
+/// <summary>What is known of tarballs, by (package, file name).</summary>
+public interface ITarballTable
+{
+    /// <summary>The row, or null.</summary>
+    ValueTask<TarballRow?> FindTarballAsync(PackageName package, string file, CancellationToken cancellationToken);
+
+    /// <summary>Writes the row; durable when it returns. A held row is never replaced by a row with another sha512: false then, and nothing changes.</summary>
+    ValueTask<bool> PutTarballAsync(TarballRow row, CancellationToken cancellationToken);
+
+    /// <summary>Notes when files were last served; unknown ones are skipped. Sent in batches.</summary>
+    ValueTask StampServedAsync(IReadOnlyList<TarballServed> served, CancellationToken cancellationToken);
+
+    /// <summary>All rows, by package and file, streamed; with a package only its own.</summary>
+    IAsyncEnumerable<TarballRow> ListTarballsAsync(PackageName? package, CancellationToken cancellationToken);
+
+    /// <summary>Counts downloads: (tarball, client, day) → count, added up. Sent in batches.</summary>
+    ValueTask RecordAccessAsync(IReadOnlyList<TarballAccess> accesses, CancellationToken cancellationToken);
+
+    /// <summary>Who fetched a package's tarballs, by file, client, day; with a file only that one.</summary>
+    IAsyncEnumerable<TarballAccess> ListAccessAsync(PackageName package, string? file, CancellationToken cancellationToken);
+
+    /// <summary>Drops access records of days before <paramref name="day"/>; returns how many.</summary>
+    ValueTask<int> ForgetAccessAsync(DateOnly day, CancellationToken cancellationToken);
+}
+
+/// <summary>What is known of one tarball.</summary>
+public sealed record TarballRow
+{
+    /// <summary>Its package.</summary>
+    public required PackageName Package { get; init; }
+
+    /// <summary>The last path segment of its URL, as this mirror spells it: <c>node-1.0.0.tgz</c>. Never a path on disk.</summary>
+    public required string File { get; init; }
+
+    /// <summary>The version it belongs to.</summary>
+    public required string Version { get; init; }
+
+    /// <summary>Held, or why not.</summary>
+    public required TarballState State { get; init; }
+
+    /// <summary>Where its bytes are in the <see cref="IBlobStore"/>; empty unless held.</summary>
+    public Digest Sha512 { get; init; }
+
+    /// <summary>Its length; 0 unless held.</summary>
+    public long SizeBytes { get; init; }
+
+    /// <summary>Where the upstream keeps it.</summary>
+    public string? UpstreamUrl { get; init; }
+
+    /// <summary>When its bytes were last checked against the hash.</summary>
+    public DateTimeOffset? VerifiedAt { get; init; }
+
+    /// <summary>When it was last served.</summary>
+    public DateTimeOffset? LastServedAt { get; init; }
+
+    /// <summary>What is wrong with it, in one sentence.</summary>
+    public string? Problem { get; init; }
+}
+
+/// <summary>What became of a tarball. The numbers are stored.</summary>
+public enum TarballState
+{
+    /// <summary>Stored and verified.</summary>
+    Held = 0,
+
+    /// <summary>The upstream does not have it.</summary>
+    Missing = 1,
+
+    /// <summary>What the upstream sends is not what the packument promises.</summary>
+    Corrupt = 2,
+}
+
+/// <summary>A file was served.</summary>
+public readonly record struct TarballServed(PackageName Package, string File, DateTimeOffset At);
+
+/// <summary>How often a client fetched a tarball on one day (UTC).</summary>
+public readonly record struct TarballAccess(PackageName Package, string File, string Client, DateOnly Day, long Count);

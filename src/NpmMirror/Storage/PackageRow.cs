@@ -1,0 +1,106 @@
+using NpmMirror.History;
+
+namespace NpmMirror.Storage;
+
+/// <summary>One package as the store holds it, without its document.</summary>
+public sealed record PackageRow
+{
+    /// <summary>The package.</summary>
+    public required PackageName Name { get; init; }
+
+    /// <summary>How often this row was written, from 1: its compare-and-set mark.</summary>
+    public required long Generation { get; init; }
+
+    /// <summary>What the package is now.</summary>
+    public required PackageFacts Facts { get; init; }
+
+    /// <summary>The newest log position of this package; zero while its events wait for their numbers.</summary>
+    public required LogPosition LastPosition { get; init; }
+
+    /// <summary>The slim index of the document (see <see cref="Packuments.PackumentIndex"/>): bytes to the engine.</summary>
+    public required ReadOnlyMemory<byte> Index { get; init; }
+
+    /// <summary>SHA-256 of the document's raw bytes.</summary>
+    public required Digest DocumentSha256 { get; init; }
+
+    /// <summary>The length of the document's raw bytes.</summary>
+    public required int RawSizeBytes { get; init; }
+}
+
+/// <summary>The columns of a package row that <c>PackageSync</c> decides.</summary>
+public sealed record PackageFacts
+{
+    /// <summary>How the package went away, or null while it is there. Everything but a security holder is in the graveyard then.</summary>
+    public RemovalKind? Removal { get; init; }
+
+    /// <summary>What the upstream said about the removal, for error messages.</summary>
+    public string? RemovalReason { get; init; }
+
+    /// <summary>The document's <c>_rev</c>, where it has one.</summary>
+    public string? Rev { get; init; }
+
+    /// <summary>Which upstream the document is from: its URL and, where known, its database identity. Revs compare only within one.</summary>
+    public string? Upstream { get; init; }
+
+    /// <summary>The upstream's ETag, for the next conditional request.</summary>
+    public string? ETag { get; init; }
+
+    /// <summary>The upstream's Last-Modified header, verbatim, for the next conditional request.</summary>
+    public string? LastModified { get; init; }
+
+    /// <summary>When the package last changed upstream: the document's <c>modified</c>, else its newest <c>time</c>; null where it tells neither.</summary>
+    public DateTimeOffset? ModifiedAt { get; init; }
+
+    /// <summary>When this mirror first saw the package.</summary>
+    public required DateTimeOffset FirstSeenAt { get; init; }
+
+    /// <summary>When this row was written.</summary>
+    public required DateTimeOffset StoredAt { get; init; }
+
+    /// <summary>True when the package is in the graveyard: gone from lists and packuments.</summary>
+    public bool IsRemoved => Removal is not null and not RemovalKind.SecurityHolder;
+}
+
+/// <summary>A package row and its document, read at one moment.</summary>
+public sealed record StoredPackage(PackageRow Row, StoredDocument Document);
+
+/// <summary>What engines that can be queried keep beside the document; the others leave it.</summary>
+public sealed record PackageColumns(IReadOnlyList<string> Keywords, IReadOnlyList<string> Maintainers, string? License, IReadOnlyDictionary<string, string> DistTags)
+{
+    /// <summary>Nothing to query by.</summary>
+    public static PackageColumns None { get; } = new([], [], null, new Dictionary<string, string>());
+}
+
+/// <summary>The one atomic write of a package: document, index and events together, or nothing.</summary>
+public sealed record PackageCommit
+{
+    /// <summary>The package.</summary>
+    public required PackageName Name { get; init; }
+
+    /// <summary>The generation this commit was made from; 0 for a package that has no row.</summary>
+    public required long ExpectedGeneration { get; init; }
+
+    /// <summary>The new facts.</summary>
+    public required PackageFacts Facts { get; init; }
+
+    /// <summary>The new document, or null to keep the stored one (a removal, new validators).</summary>
+    public StoredDocument? Document { get; init; }
+
+    /// <summary>The new document's index; read only where <see cref="Document"/> is not null.</summary>
+    public ReadOnlyMemory<byte> Index { get; init; }
+
+    /// <summary>The new document's columns for queries; read only where <see cref="Document"/> is not null.</summary>
+    public PackageColumns Columns { get; init; } = PackageColumns.None;
+
+    /// <summary>The events, ordinals from 0. May be empty: then the package's log position stays.</summary>
+    public required IReadOnlyList<PendingEvent> Events { get; init; }
+
+    /// <summary>Whether the stored document moves to the archive, because events hold slices of it.</summary>
+    public bool ArchivesPrevious { get; init; }
+}
+
+/// <summary>How a commit ended.</summary>
+/// <param name="IsCommitted">False when the row's generation was another: read again, decide again.</param>
+/// <param name="Generation">The row's generation now; 0 when there is no row.</param>
+/// <param name="LastPosition">The package's newest log position, where the engine numbers in the same transaction; else zero.</param>
+public readonly record struct CommitResult(bool IsCommitted, long Generation, LogPosition LastPosition);

@@ -1,0 +1,46 @@
+namespace NpmMirror.Upstream;
+
+/// <summary>One row of an upstream's change feed. A hint, not a fact: the packument may still be older, or newer.</summary>
+/// <param name="Sequence">Its place in the feed.</param>
+/// <param name="Id">The id as sent; not always a package name.</param>
+/// <param name="Rev">The newest rev it names, or null.</param>
+/// <param name="IsDeleted">Whether it is flagged as deleted.</param>
+public sealed record ChangeRow(Sequence Sequence, string Id, string? Rev, bool IsDeleted);
+
+/// <summary>Some rows of a feed and where the feed stands behind them.</summary>
+/// <param name="Rows">The rows, in the feed's order.</param>
+/// <param name="LastSequence">Where to go on from.</param>
+/// <param name="IsAtHead">True when the feed had no more rows at that moment.</param>
+public sealed record ChangesPage(IReadOnlyList<ChangeRow> Rows, Sequence LastSequence, bool IsAtHead);
+
+/// <summary>What an upstream's feed says of itself.</summary>
+/// <param name="Head">Its newest sequence.</param>
+/// <param name="DocumentCount">How many documents it has, where it tells.</param>
+/// <param name="DatabaseId">A name for this database's life (uuid, instance_start_time or db_name), where it tells; another one means another sequence space.</param>
+public sealed record FeedInfo(Sequence Head, long? DocumentCount, string? DatabaseId);
+
+/// <summary>One id of an upstream's list of everything.</summary>
+public sealed record ListedPackage(string Id, string? Rev);
+
+/// <summary>An upstream's change feed, in one dialect. It knows how to ask and how to read; when to ask and what to do is the monitor's.</summary>
+public interface IChangeFeed
+{
+    /// <summary>Where the feed is, without secrets; two feeds with different locations never share a cursor.</summary>
+    string Location { get; }
+
+    /// <summary>How long to wait after a page that reached the head before asking again; zero where the feed itself waits.</summary>
+    TimeSpan IdleDelay { get; }
+
+    /// <summary>What the feed says of itself.</summary>
+    Task<FeedInfo> GetInfoAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Pages behind <paramref name="since"/>. One enumeration is one connection (continuous) or one request (the others): it ends when
+    /// that ends, and the caller enumerates again. Nothing is lost or doubled by ending early. <paramref name="onAccepted"/> is called when the upstream accepted the request.
+    /// </summary>
+    /// <exception cref="MirrorException">Trouble, with whether and when to retry.</exception>
+    IAsyncEnumerable<ChangesPage> ReadAsync(Sequence since, Action? onAccepted, CancellationToken cancellationToken);
+
+    /// <summary>Everything the upstream lists, in its own order, streamed.</summary>
+    IAsyncEnumerable<ListedPackage> ListAllAsync(CancellationToken cancellationToken);
+}

@@ -1,0 +1,41 @@
+namespace NpmMirror.Upstream;
+
+/// <summary>The validators of an earlier answer, sent back to ask whether it still holds.</summary>
+public readonly record struct Validators(string? ETag, string? LastModified)
+{
+    /// <summary>True when there is nothing to ask with.</summary>
+    public bool IsEmpty => ETag is null && LastModified is null;
+}
+
+/// <summary>How the upstream answered a request for a packument: a closed family. Trouble is a <see cref="MirrorException"/> instead.</summary>
+public abstract record PackumentAnswer
+{
+    private PackumentAnswer()
+    {
+    }
+
+    /// <summary>200: the document. Whoever gets it disposes it.</summary>
+    public sealed record Fetched(RawDocument Document, Validators Validators) : PackumentAnswer;
+
+    /// <summary>304: what the validators stand for still holds.</summary>
+    public sealed record NotModified : PackumentAnswer;
+
+    /// <summary>404, 410 or 451: the upstream says there is none.</summary>
+    /// <param name="Status">The status code.</param>
+    /// <param name="Reason">The text of the body's <c>error</c>, shortened; or null.</param>
+    public sealed record Absent(int Status, string? Reason) : PackumentAnswer;
+}
+
+/// <summary>How the upstream answered a request for a tarball.</summary>
+public abstract record TarballAnswer
+{
+    private TarballAnswer()
+    {
+    }
+
+    /// <summary>200: the body, as it comes. Whoever gets it disposes it.</summary>
+    public sealed record Opened(Stream Body, long? LengthBytes, IDisposable Response) : TarballAnswer;
+
+    /// <summary>404, 410 or 451.</summary>
+    public sealed record Absent(int Status, string? Reason) : TarballAnswer;
+}

@@ -1,0 +1,45 @@
+namespace NpmMirror.Tests;
+
+public sealed class PackageNameTests
+{
+    [Theory]
+    [InlineData("express")]
+    [InlineData("@types/node")]
+    [InlineData("JSONStream")]
+    [InlineData("-")]
+    [InlineData("...")]
+    [InlineData("@_000407/transpose.js")]
+    [InlineData("日本語")]
+    [InlineData("_tilde~'!(*)")]
+    public void Accepts_names_of_the_registry(string name) => Assert.Equal(name, PackageName.Parse(name).Value);
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(".")]
+    [InlineData("..")]
+    [InlineData("@a/..")]
+    [InlineData("@/a")]
+    [InlineData("a/b")]
+    [InlineData("_design/app")]
+    [InlineData("a b")]
+    [InlineData("a%2fb")]
+    [InlineData("a\\b")]
+    [InlineData("a\0b")]
+    [InlineData("a\ud800b")]
+    public void Refuses_what_is_no_name(string name) => Assert.False(PackageName.TryParse(name, out _));
+
+    [Fact]
+    public void Orders_by_utf8_bytes_not_by_utf16_units()
+    {
+        // U+FF5E is below U+1F600 in UTF-8, above its surrogates in UTF-16.
+        Assert.True(PackageName.Parse("\uff5e") < PackageName.Parse("\U0001f600"));
+        Assert.True(PackageName.Parse("Z") < PackageName.Parse("a"));
+    }
+
+    [Fact]
+    public void Encodes_scopes_as_npm_does()
+    {
+        Assert.Equal("@types%2fnode", PackageName.Parse("@types/node").UrlSegment);
+        Assert.Equal("@types/node", PackageName.Parse("@types/node").UrlPath);
+    }
+}
