@@ -122,6 +122,7 @@ public sealed class ByteBudget(long limitBytes) : IDisposable
     {
         private readonly ByteBudget _budget;
         private bool _hasOverdraft;
+        private bool _isPastLimit;
         private bool _isDisposed;
 
         internal Lease(ByteBudget budget, long bytes)
@@ -137,7 +138,7 @@ public sealed class ByteBudget(long limitBytes) : IDisposable
         public async ValueTask GrowAsync(long more, CancellationToken cancellationToken)
         {
             ArgumentOutOfRangeException.ThrowIfNegative(more);
-            if (_hasOverdraft)
+            if (_hasOverdraft || _isPastLimit)
             {
                 _budget.Take(more);
             }
@@ -149,6 +150,17 @@ public sealed class ByteBudget(long limitBytes) : IDisposable
             }
 
             Bytes += more;
+        }
+
+        /// <summary>
+        /// A second lease for the same piece of work. It never waits behind newcomers, which in turn wait for this one: where it
+        /// does not fit it takes the overdraft.
+        /// </summary>
+        public async ValueTask<Lease> ReserveBesideAsync(long bytes, CancellationToken cancellationToken)
+        {
+            var beside = new Lease(_budget, 0) { _isPastLimit = _hasOverdraft || _isPastLimit };
+            await beside.GrowAsync(bytes, cancellationToken);
+            return beside;
         }
 
         /// <inheritdoc/>

@@ -39,6 +39,13 @@ public sealed class RawDocument : MemoryManager<byte>
         return new RawDocument(lease, capacityBytes);
     }
 
+    /// <summary>An empty document for the piece of work that holds this one already; see <see cref="ByteBudget.Lease.ReserveBesideAsync"/>.</summary>
+    public async ValueTask<RawDocument> CreateBesideAsync(int capacityBytes, CancellationToken cancellationToken)
+    {
+        var lease = await _lease.ReserveBesideAsync(capacityBytes, cancellationToken);
+        return new RawDocument(lease, capacityBytes);
+    }
+
     /// <summary>Reads a stream to its end.</summary>
     /// <param name="stream">The decoded body.</param>
     /// <param name="budget">Where the memory is accounted.</param>
