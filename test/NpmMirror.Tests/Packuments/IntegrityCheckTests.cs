@@ -1,0 +1,100 @@
+using System.Security.Cryptography;
+using NpmMirror.Packuments;
+
+namespace NpmMirror.Tests.Packuments;
+
+public sealed class IntegrityCheckTests
+{
+    private static readonly byte[] Tarball = "the bytes of a tarball"u8.ToArray();
+
+    [Fact]
+    public void Accepts_the_promised_bytes_however_they_are_cut()
+    {
+        using var check = new IntegrityCheck(new TarballPromise(Sha512(Tarball), null));
+        check.Append(Tarball.AsSpan(0, 3));
+        check.Append([]);
+        check.Append(Tarball.AsSpan(3));
+        Assert.Null(check.Finish());
+    }
+
+    [Fact]
+    public void Tells_what_was_expected_and_what_was_found()
+    {
+        using var check = new IntegrityCheck(new TarballPromise(Sha512(Tarball), null));
+        check.Append("other bytes"u8);
+        var sentence = check.Finish();
+        Assert.Contains(Sha512(Tarball), sentence, StringComparison.Ordinal);
+        Assert.Contains(Sha512("other bytes"u8), sentence, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_right_weak_hash_does_not_excuse_a_wrong_strong_one()
+    {
+        var promise = new TarballPromise($"sha1-{Convert.ToBase64String(Sha1(Tarball))} {Sha512("other"u8)}", Convert.ToHexString(Sha1(Tarball)));
+        Assert.NotNull(Finish(promise, Tarball));
+    }
+
+    [Fact]
+    public void One_of_several_hashes_of_the_strongest_algorithm_suffices() =>
+        Assert.Null(Finish(new TarballPromise($"{Sha512("other"u8)}\n  {Sha512(Tarball)}?option", null), Tarball));
+
+    [Fact]
+    public void The_shasum_counts_where_there_is_no_known_algorithm()
+    {
+        var shasum = Convert.ToHexStringLower(Sha1(Tarball));
+        Assert.Null(Finish(new TarballPromise("md5-abc blake3-def", shasum), Tarball));
+        Assert.Null(Finish(new TarballPromise(null, shasum.ToUpperInvariant()), Tarball));
+        Assert.NotNull(Finish(new TarballPromise(null, shasum), "other"u8.ToArray()));
+    }
+
+    [Theory]
+    [InlineData("sha512-", null)]
+    [InlineData("sha512-not base64", null)]
+    [InlineData("sha512-AAAA", null)]
+    [InlineData(null, "xyz")]
+    [InlineData(null, "00")]
+    public void A_promise_that_cannot_be_read_is_never_fulfilled(string? integrity, string? shasum) =>
+        Assert.NotNull(Finish(new TarballPromise(integrity, shasum), Tarball));
+
+    [Theory]
+    [InlineData(null, null)]
+    [InlineData("", " ")]
+    [InlineData("md5-abc", null)]
+    public void Nothing_promised_accepts_everything_and_says_so(string? integrity, string? shasum)
+    {
+        using var check = new IntegrityCheck(new TarballPromise(integrity, shasum));
+        check.Append(Tarball);
+        Assert.False(check.IsPromised);
+        Assert.Null(check.Algorithm);
+        Assert.Null(check.Finish());
+    }
+
+    [Fact]
+    public void Checks_a_hash_that_was_computed_elsewhere()
+    {
+        using var check = new IntegrityCheck(new TarballPromise(Sha512(Tarball), null));
+        Assert.Equal(HashAlgorithmName.SHA512, check.Algorithm);
+        Assert.Null(check.Verify(SHA512.HashData(Tarball)));
+        Assert.NotNull(check.Verify(SHA512.HashData("other"u8)));
+    }
+
+    [Fact]
+    public void An_empty_tarball_is_checked_too()
+    {
+        Assert.Null(Finish(new TarballPromise(Sha512([]), null), []));
+        Assert.NotNull(Finish(new TarballPromise(Sha512(Tarball), null), []));
+    }
+
+    private static string? Finish(TarballPromise promise, byte[] bytes)
+    {
+        using var check = new IntegrityCheck(promise);
+        check.Append(bytes);
+        return check.Finish();
+    }
+
+    private static string Sha512(ReadOnlySpan<byte> bytes) => "sha512-" + Convert.ToBase64String(SHA512.HashData(bytes));
+
+#pragma warning disable CA5350 // Old manifests promise nothing better.
+    private static byte[] Sha1(ReadOnlySpan<byte> bytes) => SHA1.HashData(bytes);
+#pragma warning restore CA5350
+}
