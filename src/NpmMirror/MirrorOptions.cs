@@ -1,152 +1,140 @@
+using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using Microsoft.Extensions.Configuration;
 
 namespace NpmMirror;
 
-/// <summary>Which packages' metadata a mirror holds.</summary>
-public enum MetadataMode
-{
-    /// <summary>A package is held from its first request on, and followed.</summary>
-    Used,
-
-    /// <summary>Everything the upstream lists.</summary>
-    All,
-
-    /// <summary>What <see cref="MirrorOptions.List"/> names.</summary>
-    Listed,
-
-    /// <summary>What the list names eagerly, the rest as used.</summary>
-    ListedUsed,
-}
-
-/// <summary>When tarballs are fetched.</summary>
-public enum TarballMode
-{
-    /// <summary>At the first request.</summary>
-    OnDemand,
-
-    /// <summary>With their packument, before it becomes visible.</summary>
-    Eager,
-
-    /// <summary>Never: only what is stored is served.</summary>
-    Never,
-}
-
-/// <summary>How a live feed is read.</summary>
-public enum FeedMode
-{
-    /// <summary>One request that the upstream answers when something changed.</summary>
-    Longpoll,
-
-    /// <summary>One connection on which rows arrive.</summary>
-    Continuous,
-
-    /// <summary>Plain requests.</summary>
-    Poll,
-}
-
-/// <summary>What happens with a removed package or version.</summary>
-public enum RemovedMode
-{
-    /// <summary>Gone from packuments and lists; stored tarballs are still served by their URL.</summary>
-    Hide,
-
-    /// <summary>Still shown.</summary>
-    Keep,
-
-    /// <summary>As hide, and payload and blobs are dropped by gc.</summary>
-    Purge,
-}
-
 /// <summary>
 /// Every setting of a mirror, one tree: the same word is a dotted flag, a JSON key and, with <c>__</c> for the dots, an environment
-/// variable behind <c>NPM_MIRROR__</c>. Bound once, then read only.
+/// variable behind <c>NPM_MIRROR__</c>. Bound once, then read only. The descriptions are what <c>--help</c> prints.
 /// </summary>
 public sealed class MirrorOptions
 {
     /// <summary>The upstream registry's address. Null: what npm itself is configured to use.</summary>
+    [Description("The upstream registry's address; default: what npm itself is configured to use")]
     public string? Upstream { get; set; }
 
     /// <summary><c>auto</c>, <c>none</c> or the address of a change feed.</summary>
+    [Required]
+    [Description("The upstream's change feed: auto, none or its address")]
     public string Feed { get; set; } = "auto";
 
     /// <summary>How a live feed is read.</summary>
+    [Description("How a live feed is read: longpoll, continuous or poll")]
     public FeedMode Mode { get; set; } = FeedMode.Longpoll;
 
     /// <summary>Where to start: a sequence, <c>0</c> for everything, <c>now</c> for the head. Null: where the store left off.</summary>
+    [ConfigurationKeyName("last_seq")]
+    [Description("Where to start: a sequence, 0 for everything, now for the head; default: where the store left off")]
     public string? LastSeq { get; set; }
 
     /// <summary>Milliseconds between polls of a live feed. Above 0 it also overrides <see cref="PollDelay"/>.</summary>
     [Range(0, 86_400_000)]
+    [Description("Milliseconds between polls of a live feed; above 0 it also overrides pollDelay")]
     public int Delay { get; set; }
 
     /// <summary>Requests to the upstream at once.</summary>
     [Range(1, 256)]
+    [Description("Requests to the upstream at once")]
     public int Concurrency { get; set; } = 10;
 
+    /// <summary>Whether changes without a new version (tags, owners, deprecations) are left out of what the monitor tells.</summary>
+    [Description("Tell only of new versions, not of tags, owners and deprecations")]
+    public bool PublishOnly { get; set; }
+
     /// <summary>Which packages are held.</summary>
+    [Description("Which packages are held: used (from the first request on), all, listed or listed+used")]
     public MetadataMode Metadata { get; set; } = MetadataMode.Used;
 
     /// <summary>For <c>metadata=listed</c>: names and globs (<c>*</c>, <c>?</c>), or <c>@file</c> with one a line.</summary>
+    [Description("For metadata=listed: names and globs (* and ?), or @file with one a line")]
     public IList<string> List { get; } = [];
 
     /// <summary>When tarballs are fetched.</summary>
+    [Description("When tarballs are fetched: on-demand, eager or never")]
     public TarballMode Tarballs { get; set; } = TarballMode.OnDemand;
 
     /// <summary>What happens with what the upstream removed.</summary>
     public RemovedOptions Removed { get; } = new();
 
+    /// <summary>Whether removals go on although they are more than one night should bring.</summary>
+    [Description("Go on with removals that were held back for being too many at once")]
+    public bool AcceptRemovals { get; set; }
+
     /// <summary>The folder of the embedded store and of temporary files.</summary>
     [Required]
+    [Description("The folder of the embedded store and of temporary files")]
     public string Data { get; set; } = "./npm-mirror-data";
 
-    /// <summary>The address and port to listen on.</summary>
+    /// <summary>The address and port to listen on; port 0 takes a free one.</summary>
     [Required]
+    [Description("The address and port to listen on; port 0 takes a free one")]
     public string Listen { get; set; } = "http://127.0.0.1:4873";
 
     /// <summary>The path under which the registry is served.</summary>
+    [Required]
+    [Description("The path under which the registry is served")]
     public string Mount { get; set; } = "/npm";
 
     /// <summary>The registry's address as clients see it, mount included. Null: from the request's <c>Host</c>, when allowed.</summary>
+    [Description("The registry's address as clients see it, mount included; default: from the request's Host, when allowed")]
     public string? PublicUrl { get; set; }
 
     /// <summary>Host names that a request may name, besides loopback, this machine's own and the listen address.</summary>
+    [Description("Host names that a request may name, besides loopback, this machine's own and the listen address")]
     public IList<string> AllowedHosts { get; } = [];
 
     /// <summary>Addresses of proxies whose <c>X-Forwarded-*</c> headers are believed.</summary>
+    [Description("Addresses of proxies whose X-Forwarded-* headers are believed")]
     public IList<string> TrustedProxies { get; } = [];
 
     /// <summary>Hosts besides the upstream's own from which tarballs may be fetched.</summary>
+    [Description("Hosts besides the upstream's own from which tarballs may be fetched")]
     public IList<string> TarballHosts { get; } = [];
 
     /// <summary>How old a packument may be before it is revalidated, where no feed tells of changes.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "365.00:00:00")]
+    [Description("How old a packument may be before it is revalidated, where no feed tells of changes")]
     public TimeSpan Ttl { get; set; } = TimeSpan.FromMinutes(5);
 
     /// <summary>How long a confirmed 404 of the upstream is remembered.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00")]
+    [Description("How long a confirmed 404 of the upstream is remembered")]
     public TimeSpan NegativeTtl { get; set; } = TimeSpan.FromSeconds(60);
 
     /// <summary>How long to wait after a page of the paged feed that was not full.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "1.00:00:00")]
+    [Description("How long to wait after a page of the paged feed that was not full")]
     public TimeSpan PollDelay { get; set; } = TimeSpan.FromSeconds(15);
 
     /// <summary>Revalidate everything held that often, where no feed tells of changes. Null: only what is asked for.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "365.00:00:00")]
+    [Description("Revalidate everything held that often, where no feed tells of changes; default: only what is asked for")]
     public TimeSpan? Revalidate { get; set; }
 
     /// <summary>The longest packument accepted, in bytes of raw JSON.</summary>
     [Range(1_000, 2_000_000_000)]
+    [Description("The longest packument accepted, in bytes of raw JSON")]
     public int PackumentMaxBytes { get; set; } = 256 * 1024 * 1024;
 
     /// <summary>The longest tarball accepted, in bytes.</summary>
-    [Range(1_000, long.MaxValue)]
+    [Range(1_000, 1L << 50)]
+    [Description("The longest tarball accepted")]
     public long TarballMaxBytes { get; set; } = 4L * 1024 * 1024 * 1024;
 
     /// <summary>Raw JSON in memory at once, in bytes, shared by syncing and rendering.</summary>
-    [Range(1_000_000, long.MaxValue)]
+    [Range(1_000_000, 1L << 50)]
+    [Description("Raw JSON in memory at once, shared by syncing and rendering")]
     public long BudgetBytes { get; set; } = 256L * 1024 * 1024;
 
     /// <summary>Rendered packuments kept in memory, in bytes.</summary>
-    [Range(0, long.MaxValue)]
+    [Range(0, 1L << 50)]
+    [Description("Rendered packuments kept in memory")]
     public long CacheBytes { get; set; } = 64L * 1024 * 1024;
 
     /// <summary>How long a single request to the upstream may wait for headers or for the next bytes.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "01:00:00")]
+    [Description("How long a request to the upstream may wait for headers or for the next bytes")]
     public TimeSpan UpstreamTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Which engine keeps what.</summary>
@@ -154,34 +142,47 @@ public sealed class MirrorOptions
 
     /// <summary>Who may administer.</summary>
     public AdminOptions Admin { get; } = new();
+
+    /// <summary>A CouchDB feed by its parts; not together with <see cref="Feed"/>.</summary>
+    public CouchOptions Couch { get; } = new();
+
+    /// <summary>How much is logged.</summary>
+    public LogOptions Log { get; } = new();
 }
 
 /// <summary>What happens with what the upstream removed, by kind.</summary>
 public sealed class RemovedOptions
 {
     /// <summary>The publisher unpublished it.</summary>
+    [Description("What the publisher unpublished: hide, keep or purge")]
     public RemovedMode Unpublished { get; set; } = RemovedMode.Hide;
 
     /// <summary>The upstream does not know it any more.</summary>
+    [Description("What the upstream does not know any more: hide, keep or purge")]
     public RemovedMode Gone { get; set; } = RemovedMode.Hide;
 
     /// <summary>A security holding package stands in its place. Hide: the holder is served, the older versions answer 451.</summary>
+    [Description("What a security holding package replaced: hide, keep or purge")]
     public RemovedMode SecurityHolder { get; set; } = RemovedMode.Hide;
 
     /// <summary>Refused for legal reasons. Hide: it answers 451.</summary>
+    [Description("What was blocked for legal reasons: hide, keep or purge")]
     public RemovedMode Blocked { get; set; } = RemovedMode.Hide;
 }
 
 /// <summary>Which engine keeps what.</summary>
 public sealed class StoreOptions
 {
-    /// <summary>An engine's name (<c>Sqlite</c>, <c>Memory</c>) or a location (<c>sqlite:/data</c>).</summary>
-    public string Engine { get; set; } = "Sqlite";
+    /// <summary>An engine's name (<c>Sqlite</c>, <c>Memory</c>) or a location (<c>sqlite:/data</c>). Null: <c>Sqlite</c>, unless there is a <see cref="Module"/>.</summary>
+    [Description("An engine's name (Sqlite, Memory) or a location (sqlite:/data); default: Sqlite")]
+    public string? Engine { get; set; }
 
     /// <summary>The assembly of a third-party engine; not together with <see cref="Engine"/>.</summary>
+    [Description("The assembly of a third-party engine; not together with store.engine")]
     public string? Module { get; set; }
 
     /// <summary>The engine's own settings.</summary>
+    [Description("The engine's own settings: store.options.<name>")]
     public IDictionary<string, string> Options { get; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 }
 
@@ -189,5 +190,40 @@ public sealed class StoreOptions
 public sealed class AdminOptions
 {
     /// <summary>The bearer token of administrators. Null: only loopback peers without forwarding headers.</summary>
+    [DataType(DataType.Password)]
+    [Description("The bearer token of administrators; default: only programs on this machine administer")]
     public string? Token { get; set; }
+}
+
+/// <summary>A CouchDB feed by its parts, as the older tool had them.</summary>
+public sealed class CouchOptions
+{
+    /// <summary>The host, with or without a scheme.</summary>
+    [Description("The host of a CouchDB feed; with couch.port and couch.db another way to say feed")]
+    public string? Host { get; set; }
+
+    /// <summary>The port.</summary>
+    [Range(1, 65535)]
+    [Description("The port of a CouchDB feed")]
+    public int? Port { get; set; }
+
+    /// <summary>The database.</summary>
+    [Description("The database of a CouchDB feed")]
+    public string? Db { get; set; }
+}
+
+/// <summary>How much is logged: by default and for the two categories that are worth a level of their own.</summary>
+public sealed class LogOptions
+{
+    /// <summary>The least level that is logged.</summary>
+    [Description("What is logged: trace, debug, information, warning, error or none")]
+    public Microsoft.Extensions.Logging.LogLevel Level { get; set; } = Microsoft.Extensions.Logging.LogLevel.Information;
+
+    /// <summary>The level of <c>NpmMirror.Monitor</c>. Null: as <see cref="Level"/>.</summary>
+    [Description("As log.level, for following the feed; default: as log.level")]
+    public Microsoft.Extensions.Logging.LogLevel? Monitor { get; set; }
+
+    /// <summary>The level of <c>NpmMirror.Mirror</c>. Null: as <see cref="Level"/>.</summary>
+    [Description("As log.level, for what the mirror writes; default: as log.level")]
+    public Microsoft.Extensions.Logging.LogLevel? Mirror { get; set; }
 }
