@@ -9,7 +9,7 @@ public sealed class ByteBudgetTests
     {
         using var budget = new ByteBudget(100);
         var first = await budget.ReserveAsync(80, None);
-        var second = budget.ReserveAsync(30, None);
+        var second = budget.ReserveAsync(30, None).AsTask();
         Assert.False(second.IsCompleted);
         first.Dispose();
         using var granted = await second;
@@ -21,7 +21,7 @@ public sealed class ByteBudgetTests
     {
         using var budget = new ByteBudget(100);
         using var large = await budget.ReserveAsync(500, None);
-        Assert.False(budget.ReserveAsync(1, None).IsCompleted);
+        Assert.False(budget.ReserveAsync(1, None).AsTask().IsCompleted);
     }
 
     [Fact]
