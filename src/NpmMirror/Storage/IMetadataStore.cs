@@ -9,7 +9,9 @@ namespace NpmMirror.Storage;
 /// <remarks>
 /// Safe for concurrent use, also by several processes. Every method throws <see cref="MirrorException"/> with
 /// <see cref="MirrorFault.StoreUnavailable"/> or <see cref="MirrorFault.StoreReadOnly"/> where the engine cannot do its work, and
-/// <see cref="ObjectDisposedException"/> after disposal. <c>NpmMirror.Conformance</c> holds the contract as tests.
+/// <see cref="ObjectDisposedException"/> after disposal. Times are kept to the millisecond, in UTC. Bytes passed in are copied or written
+/// before the call ends. Listings need not be one moment's: what changes meanwhile may come as before or as after, but never twice.
+/// <c>NpmMirror.Conformance</c> holds the contract as tests.
 /// </remarks>
 public interface IMetadataStore : IPackageTable, ILogTable, IQueueTable, ITarballTable, ICursorTable, ILeaseTable, IAsyncDisposable
 {
@@ -30,7 +32,7 @@ public interface IMetadataStore : IPackageTable, ILogTable, IQueueTable, ITarbal
 /// <summary>What a store holds.</summary>
 /// <param name="Packages">Packages held, without the graveyard.</param>
 /// <param name="Removed">Packages in the graveyard.</param>
-/// <param name="RawBytes">Raw bytes of all current documents.</param>
+/// <param name="RawBytes">Raw bytes of all current documents, the graveyard's too.</param>
 /// <param name="Tarballs">Tarballs held.</param>
 /// <param name="TarballBytes">Their bytes.</param>
 /// <param name="Queued">Items in the queue.</param>
@@ -45,7 +47,7 @@ public interface IPackageTable
     /// <summary>The row and its document, of one moment; null for a package never held.</summary>
     ValueTask<StoredPackage?> ReadAsync(PackageName name, CancellationToken cancellationToken);
 
-    /// <summary>An archived document of a package, or null.</summary>
+    /// <summary>A document of a package that a commit archived (see <see cref="PackageCommit.ArchivesPrevious"/>), or null.</summary>
     ValueTask<StoredDocument?> ReadArchivedAsync(PackageName name, Digest sha256, CancellationToken cancellationToken);
 
     /// <summary>
@@ -57,7 +59,10 @@ public interface IPackageTable
     /// <summary>Rows by ascending name (UTF-8 bytes), streamed: those held, or with <paramref name="isRemoved"/> the graveyard.</summary>
     IAsyncEnumerable<PackageRow> ListAsync(PackageName? after, bool isRemoved, CancellationToken cancellationToken);
 
-    /// <summary>Rows, removed ones too, by their newest log position: one row a package, streamed from behind (or, descending, before) <paramref name="from"/>.</summary>
+    /// <summary>
+    /// Rows, removed ones too, by their newest log position: one row a package, streamed from behind (or, descending, before)
+    /// <paramref name="from"/> to the head of this moment. A package that changes while it runs may be left out: its row is behind that head.
+    /// </summary>
     IAsyncEnumerable<PackageRow> ListChangesAsync(LogPosition from, bool isDescending, CancellationToken cancellationToken);
 }
 

@@ -7,8 +7,8 @@ namespace NpmMirror.Storage;
 public interface IQueueTable
 {
     /// <summary>
-    /// Adds or merges (highest wanted rev, earliest due, most urgent priority, <see cref="QueueItem.IsDeletedRow"/> as the newest row
-    /// says) and, behind all items or in the same transaction, sets the cursor. Merging raises the item's ticket and never takes away a lease.
+    /// Adds or merges (see <see cref="QueueItem.MergedWith"/>) and, behind all items or in the same transaction, sets the cursor.
+    /// Merging raises the item's ticket and never takes away a lease. One name may occur more than once.
     /// </summary>
     ValueTask EnqueueAsync(IReadOnlyList<QueueItem> items, QueueCursor? cursor, CancellationToken cancellationToken);
 
@@ -18,16 +18,20 @@ public interface IQueueTable
     /// <summary>Leases the named item whether due or not, for a caller that waits for it; null when there is none or another holds it.</summary>
     ValueTask<QueueLease?> TakeAsync(PackageName name, TimeSpan duration, CancellationToken cancellationToken);
 
-    /// <summary>Extends a lease; false when it was lost.</summary>
+    /// <summary>Extends a lease from now on; false when it was lost: it expired and another took the item, or the item is gone.</summary>
     ValueTask<bool> RenewAsync(QueueLease lease, TimeSpan duration, CancellationToken cancellationToken);
 
     /// <summary>
     /// Ends the work. The item goes, unless it was enqueued again since the take with a wanted rev above <paramref name="doneRev"/>
-    /// or with none to compare: then it stays, due at once, without a lease. False when the lease was lost (nothing changes).
+    /// or with none to compare: then it begins a new life (<see cref="QueueItem.Renewed"/>), due at once, without a lease.
+    /// False when the lease was lost (nothing changes).
     /// </summary>
     ValueTask<bool> CompleteAsync(QueueLease lease, string? doneRev, CancellationToken cancellationToken);
 
-    /// <summary>Puts the item back for later with what the next try must know. False when the lease was lost.</summary>
+    /// <summary>
+    /// Puts the item back for later, one attempt more, with what the next try must know; due at once when it was enqueued again
+    /// since the take. False when the lease was lost (nothing changes).
+    /// </summary>
     ValueTask<bool> PostponeAsync(QueueLease lease, QueuePostponement postponement, CancellationToken cancellationToken);
 
     /// <summary>The item, or null.</summary>
@@ -36,7 +40,7 @@ public interface IQueueTable
     /// <summary>All items by name, streamed, for <c>status</c>.</summary>
     IAsyncEnumerable<QueueItem> ListQueuedAsync(CancellationToken cancellationToken);
 
-    /// <summary>When the next item without a lease is due; null for an empty queue. Leases that expired count as given back.</summary>
+    /// <summary>When the next item can be taken: when it is due or, under a lease, when that has expired too; null for an empty queue.</summary>
     ValueTask<DateTimeOffset?> NextDueAsync(CancellationToken cancellationToken);
 }
 
@@ -82,6 +86,33 @@ public sealed record QueueItem
 
     /// <summary>Why the last try did not finish, for <c>status</c>.</summary>
     public string? LastError { get; init; }
+
+    /// <summary>
+    /// The item after another enqueue of its name: highest wanted rev, earliest due, earliest queued, most urgent priority;
+    /// <see cref="IsDeletedRow"/> as the newest feed row says. Attempts and what they found stay.
+    /// </summary>
+    public QueueItem MergedWith(QueueItem added)
+    {
+        // An enqueue without a rev and without a deletion comes from no feed row: it has nothing to say about either.
+        var isRow = added.WantedRev is not null || added.IsDeletedRow;
+        var isNewest = isRow && (WantedRev is null || added.WantedRev is null || RevNumber(added.WantedRev) >= RevNumber(WantedRev));
+        return this with
+        {
+            WantedRev = isNewest ? added.WantedRev ?? WantedRev : WantedRev,
+            IsDeletedRow = isNewest ? added.IsDeletedRow : IsDeletedRow,
+            DueAt = added.DueAt < DueAt ? added.DueAt : DueAt,
+            QueuedAt = added.QueuedAt < QueuedAt ? added.QueuedAt : QueuedAt,
+            Priority = added.Priority < Priority ? added.Priority : Priority,
+        };
+    }
+
+    /// <summary>Whether a document with this rev leaves something to want: the wanted rev is above it, or there is none to compare.</summary>
+    public bool IsWantedBeyond(string? doneRev) => WantedRev is null || doneRev is null || RevNumber(WantedRev) > RevNumber(doneRev);
+
+    /// <summary>The item's next life, after work on it ended while it had been enqueued again: due at once, nothing tried yet.</summary>
+    public QueueItem Renewed(DateTimeOffset now) => this with { DueAt = now, QueuedAt = now, Attempts = 0, MissingSince = null, LastError = null };
+
+    private static long RevNumber(string rev) => new Revision(rev).Number;
 }
 
 /// <summary>An item taken for work.</summary>

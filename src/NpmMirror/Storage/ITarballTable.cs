@@ -6,10 +6,13 @@ public interface ITarballTable
     /// <summary>The row, or null.</summary>
     ValueTask<TarballRow?> FindTarballAsync(PackageName package, string file, CancellationToken cancellationToken);
 
-    /// <summary>Writes the row; durable when it returns. A held row is never replaced by a row with another sha512: false then, and nothing changes.</summary>
+    /// <summary>
+    /// Writes the row; durable when it returns. A held row is never replaced by a row with another sha512 or none: false then, and
+    /// nothing changes. The later <see cref="TarballRow.LastServedAt"/> stays.
+    /// </summary>
     ValueTask<bool> PutTarballAsync(TarballRow row, CancellationToken cancellationToken);
 
-    /// <summary>Notes when files were last served; unknown ones are skipped. Sent in batches.</summary>
+    /// <summary>Notes when files were last served (the latest stays); unknown ones are skipped. Sent in batches.</summary>
     ValueTask StampServedAsync(IReadOnlyList<TarballServed> served, CancellationToken cancellationToken);
 
     /// <summary>All rows, by package and file, streamed; with a package only its own.</summary>

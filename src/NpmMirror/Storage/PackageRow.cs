@@ -83,7 +83,7 @@ public sealed record PackageCommit
     /// <summary>The new facts.</summary>
     public required PackageFacts Facts { get; init; }
 
-    /// <summary>The new document, or null to keep the stored one (a removal, new validators).</summary>
+    /// <summary>The new document, or null to keep the stored one (a removal, new validators); a package's first commit has one.</summary>
     public StoredDocument? Document { get; init; }
 
     /// <summary>The new document's index; read only where <see cref="Document"/> is not null.</summary>
@@ -95,7 +95,10 @@ public sealed record PackageCommit
     /// <summary>The events, ordinals from 0. May be empty: then the package's log position stays.</summary>
     public required IReadOnlyList<PendingEvent> Events { get; init; }
 
-    /// <summary>Whether the stored document moves to the archive, because events hold slices of it.</summary>
+    /// <summary>
+    /// Whether the document stored before this commit is archived, because events point into it. Where the commit brings no other, it
+    /// stays where it is, counts as archived, and is when another comes.
+    /// </summary>
     public bool ArchivesPrevious { get; init; }
 }
 

@@ -1,0 +1,74 @@
+namespace NpmMirror.Storage;
+
+/// <summary>Wakes those who wait for the log to grow. For authors of engines: tell it each new head, let waiters wait here.</summary>
+public sealed class LogSignal
+{
+    private readonly Lock _lock = new();
+    private TaskCompletionSource _moved = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private LogPosition _head;
+
+    /// <summary>The newest head it was told of.</summary>
+    public LogPosition Head
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _head;
+            }
+        }
+    }
+
+    /// <summary>The log's head is at least here.</summary>
+    public void Advance(LogPosition head)
+    {
+        TaskCompletionSource moved;
+        lock (_lock)
+        {
+            if (head <= _head)
+            {
+                return;
+            }
+
+            _head = head;
+            moved = _moved;
+            _moved = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+
+        moved.TrySetResult();
+    }
+
+    /// <summary>Waits until the head is behind <paramref name="after"/>, at most <paramref name="timeout"/>; returns the head.</summary>
+    public async ValueTask<LogPosition> WaitAsync(LogPosition after, TimeSpan timeout, TimeProvider timeProvider, CancellationToken cancellationToken)
+    {
+        var since = timeProvider.GetTimestamp();
+        while (true)
+        {
+            Task moved;
+            lock (_lock)
+            {
+                if (_head > after)
+                {
+                    return _head;
+                }
+
+                moved = _moved.Task;
+            }
+
+            var left = timeout - timeProvider.GetElapsedTime(since);
+            if (left <= TimeSpan.Zero)
+            {
+                return Head;
+            }
+
+            try
+            {
+                await moved.WaitAsync(left, timeProvider, cancellationToken);
+            }
+            catch (TimeoutException)
+            {
+                return Head;
+            }
+        }
+    }
+}
