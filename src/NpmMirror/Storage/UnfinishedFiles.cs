@@ -1,0 +1,119 @@
+using Microsoft.Extensions.Logging;
+using NpmMirror.Diagnostics;
+
+namespace NpmMirror.Storage;
+
+/// <summary>
+/// The folder of files still being written. Each process holds a mark file locked there as long as it lives, and its files carry the
+/// mark's name: so whoever comes later tells a dead process's leftovers from a live one's work, whatever their age.
+/// </summary>
+internal sealed partial class UnfinishedFiles(string folder, DurableFolders folders, ILogger logger) : IDisposable
+{
+    private const string MarkSuffix = ".owner";
+    private const string FileSuffix = ".part";
+    private const int MarkAttemptsMax = 10;
+
+    private readonly Lock _lock = new();
+    private FileStream? _mark;
+    private string _owner = "";
+    private long _count;
+    private bool _isDisposed;
+
+    /// <summary>A path for a new file. The first call in a process creates the folder and removes what dead processes left.</summary>
+    internal string NextPath()
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            if (_mark is null)
+            {
+                folders.Create(folder);
+                RemoveLeftovers();
+                Claim();
+            }
+
+            return Path.Combine(folder, $"{_owner}-{++_count}{FileSuffix}");
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _isDisposed = true;
+            _mark?.Dispose();
+            _mark = null;
+        }
+    }
+
+    private void Claim()
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            _owner = Guid.NewGuid().ToString("N");
+            var path = Path.Combine(folder, _owner + MarkSuffix);
+            try
+            {
+                _mark = OpenLocked(path, FileMode.CreateNew);
+                if (File.Exists(path))
+                {
+                    return;
+                }
+
+                // Another process found the mark between its creation and its lock, and took it for a leftover.
+                _mark.Dispose();
+                _mark = null;
+            }
+            catch (IOException) when (attempt < MarkAttemptsMax && Directory.Exists(folder) && File.Exists(path))
+            {
+                // Another process holds it at this moment to see whether it is a leftover.
+            }
+
+            if (attempt >= MarkAttemptsMax)
+            {
+                throw new IOException($"No mark file could be locked in {folder}.");
+            }
+        }
+    }
+
+    private void RemoveLeftovers()
+    {
+        foreach (var mark in Directory.EnumerateFiles(folder, "*" + MarkSuffix))
+        {
+            try
+            {
+                // Locked by this call, so its process is dead; deleted when closed.
+                OpenLocked(mark, FileMode.Open).Dispose();
+            }
+            catch (Exception trouble) when (FileTrouble.IsOne(trouble))
+            {
+                // Its process lives, or somebody else is removing it.
+            }
+        }
+
+        var removed = 0;
+        foreach (var file in Directory.EnumerateFiles(folder, "*" + FileSuffix))
+        {
+            var name = Path.GetFileName(file);
+            var owner = name[..Math.Max(name.IndexOf('-', StringComparison.Ordinal), 0)];
+            if (!File.Exists(Path.Combine(folder, owner + MarkSuffix)))
+            {
+                File.Delete(file);
+                removed++;
+            }
+        }
+
+        if (removed > 0)
+        {
+            LogLeftovers(removed, folder);
+        }
+    }
+
+    // FileShare.None is a lock that the kernel drops when its process ends, however it ends.
+    private static FileStream OpenLocked(string path, FileMode mode) =>
+        new(path, new FileStreamOptions { Mode = mode, Access = FileAccess.ReadWrite, Share = FileShare.None, Options = FileOptions.DeleteOnClose, BufferSize = 0 });
+
+    [LoggerMessage(EventIds.Storage + 50, LogLevel.Information, "Removed {Count} unfinished files of processes that died from {Folder}")]
+    private partial void LogLeftovers(int count, string folder);
+}

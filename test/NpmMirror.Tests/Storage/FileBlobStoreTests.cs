@@ -1,0 +1,148 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Conformance;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Tests.Storage;
+
+public sealed class FileBlobStoreTests : BlobStoreContract
+{
+    private readonly string _root = Directory.CreateTempSubdirectory("npm-mirror-blobs-").FullName;
+
+    private string Unfinished => Path.Combine(_root, "blobs", "unfinished");
+
+    protected override ValueTask<IBlobStore> CreateStoreAsync() => ValueTask.FromResult<IBlobStore>(new FileBlobStore(_root, NullLogger<FileBlobStore>.Instance));
+
+    public override async ValueTask DisposeAsync()
+    {
+        await base.DisposeAsync();
+        Directory.Delete(_root, recursive: true);
+        GC.SuppressFinalize(this);
+    }
+
+    [Fact]
+    public async Task Names_files_by_their_hash_alone()
+    {
+        var hex = (await PutAsync("bytes")).Hex;
+        Assert.Equal("bytes", await File.ReadAllTextAsync(Path.Combine(_root, "blobs", hex[..2], hex[2..4], hex), Cancelled));
+        await using var blob = await Store.OpenAsync(Digest.FromHex(hex), Cancelled);
+        Assert.Equal(Path.Combine(_root, "blobs", hex[..2], hex[2..4], hex), blob!.FilePath);
+    }
+
+    [Fact]
+    public void Creates_nothing_before_the_first_write() => Assert.Empty(Directory.EnumerateFileSystemEntries(_root));
+
+    [Fact]
+    public async Task Leaves_no_temporary_file_behind()
+    {
+        await PutAsync("kept");
+        await (await Store.CreateAsync(Cancelled)).DisposeAsync();
+        Assert.Null(await Store.CheckWritableAsync(Cancelled));
+        Assert.Empty(Directory.EnumerateFiles(Unfinished, "*.part"));
+        ((IDisposable)Store).Dispose();
+        Assert.Empty(Directory.EnumerateFiles(Unfinished));
+    }
+
+    [Fact]
+    public async Task Removes_what_a_dead_process_left_and_nothing_of_a_live_one()
+    {
+        // A dead process leaves its mark and its files; no lock is on the mark any more.
+        Directory.CreateDirectory(Unfinished);
+        await File.WriteAllTextAsync(Path.Combine(Unfinished, "dead.owner"), "", Cancelled);
+        await File.WriteAllTextAsync(Path.Combine(Unfinished, "dead-1.part"), "half", Cancelled);
+        await File.WriteAllTextAsync(Path.Combine(Unfinished, "unmarked-1.part"), "half", Cancelled);
+        using var live = new FileBlobStore(_root, NullLogger<FileBlobStore>.Instance);
+        await using var writer = await live.CreateAsync(Cancelled);
+        await writer.AppendAsync("alive"u8.ToArray(), Cancelled);
+        Assert.Equal([".owner", ".part"], Directory.EnumerateFiles(Unfinished).Select(Path.GetExtension).Order());
+
+        await PutAsync("another process");
+        Assert.Single(Directory.EnumerateFiles(Unfinished, "*.part"));
+        Assert.Equal(HashOf("alive"), await writer.CommitAsync(Cancelled));
+    }
+
+    [Fact]
+    public async Task Mends_a_blob_that_the_disk_damaged()
+    {
+        var hex = (await PutAsync("bytes")).Hex;
+        var path = Path.Combine(_root, "blobs", hex[..2], hex[2..4], hex);
+        await File.WriteAllTextAsync(path, "byt", Cancelled);
+        await PutAsync("bytes");
+        Assert.Equal("bytes", await File.ReadAllTextAsync(path, Cancelled));
+    }
+
+    [Fact]
+    public async Task Lists_only_blobs()
+    {
+        await PutAsync("blob");
+        await File.WriteAllTextAsync(Path.Combine(_root, "blobs", "README"), "not ours", Cancelled);
+        await using var writer = await Store.CreateAsync(Cancelled);
+        Assert.Single(await Store.ListAsync(Cancelled).ToListAsync(Cancelled));
+    }
+
+    [Fact]
+    public async Task Says_that_the_disk_is_full_and_goes_on_by_itself()
+    {
+        await using var disk = await SmallDisk.MountAsync(_root, "size=256k");
+        var kept = await PutAsync("kept");
+        await using var hog = await Store.CreateAsync(Cancelled);
+        var failure = await Assert.ThrowsAsync<MirrorException>(async () => await FillAsync(hog));
+        Assert.Equal((MirrorFault.StoreReadOnly, true), (failure.Fault, failure.IsTransient));
+        Assert.Contains("full", await Store.CheckWritableAsync(Cancelled), StringComparison.Ordinal);
+        Assert.True(await Store.ExistsAsync(kept, Cancelled));
+
+        await hog.DisposeAsync();
+        Assert.Null(await Store.CheckWritableAsync(Cancelled));
+        await PutAsync("again");
+    }
+
+    [Fact]
+    public async Task Says_that_the_folder_is_read_only_and_still_reads()
+    {
+        await using var disk = await SmallDisk.MountAsync(_root, "size=256k");
+        var kept = await PutAsync("kept");
+        ((IDisposable)Store).Dispose();
+        await disk.RemountAsync("ro");
+        using var store = new FileBlobStore(_root, NullLogger<FileBlobStore>.Instance);
+        var failure = await Assert.ThrowsAsync<MirrorException>(async () => await store.CreateAsync(Cancelled));
+        Assert.Equal((MirrorFault.StoreReadOnly, true), (failure.Fault, failure.IsTransient));
+        Assert.Contains("cannot be written", await store.CheckWritableAsync(Cancelled), StringComparison.Ordinal);
+        await using (var blob = await store.OpenAsync(kept, Cancelled))
+        {
+            Assert.Equal(4, blob!.LengthBytes);
+        }
+
+        await disk.RemountAsync("rw");
+        Assert.Null(await store.CheckWritableAsync(Cancelled));
+    }
+
+    private static async Task FillAsync(BlobWriter writer)
+    {
+        // Four times the disk.
+        for (var i = 0; i < 16; i++)
+        {
+            await writer.AppendAsync(new byte[64 * 1024], Cancelled);
+        }
+    }
+
+    /// <summary>A file system of a few pages over a folder: the only honest way to a full disk.</summary>
+    private sealed class SmallDisk(string folder) : IAsyncDisposable
+    {
+        public static async Task<SmallDisk> MountAsync(string folder, string options)
+        {
+            Assert.SkipUnless(OperatingSystem.IsLinux() && await RunAsync("mount", "-t", "tmpfs", "-o", options, "none", folder), "A small disk needs the right to mount tmpfs (root).");
+            return new SmallDisk(folder);
+        }
+
+        public async Task RemountAsync(string mode) => Assert.True(await RunAsync("mount", "-o", $"remount,{mode}", folder));
+
+        public async ValueTask DisposeAsync() => await RunAsync("umount", "-l", folder);
+
+        private static async Task<bool> RunAsync(string program, params string[] arguments)
+        {
+            using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+            await process.WaitForExitAsync(CancellationToken.None);
+            return process.ExitCode == 0;
+        }
+    }
+}
