@@ -1,0 +1,192 @@
+using System.Buffers;
+using System.Diagnostics;
+using System.IO.Compression;
+using System.Runtime.InteropServices;
+
+namespace NpmMirror.Storage;
+
+/// <summary>Between upstream's bytes and what a store keeps of them. Brotli 1 is the default: measured, it gives the smallest store per second of CPU.</summary>
+public static class DocumentCodecs
+{
+    private const int BrotliQuality = 1;
+    private const int BrotliWindowBits = 22;
+    private const int ChunkBytes = 64 * 1024;
+
+    /// <summary>Compresses a document for the store. The result's bytes are its own.</summary>
+    public static StoredDocument Encode(ReadOnlySpan<byte> raw, DocumentCodec codec = DocumentCodec.Brotli) => Encode(raw, Digest.OfSha256(raw), codec);
+
+    /// <summary>Compresses a document whose SHA-256 is known already.</summary>
+    public static StoredDocument Encode(ReadOnlySpan<byte> raw, Digest sha256, DocumentCodec codec = DocumentCodec.Brotli) => codec switch
+    {
+        DocumentCodec.Identity => new StoredDocument(codec, raw.ToArray(), raw.Length, sha256),
+        DocumentCodec.Gzip => new StoredDocument(codec, Gzip(raw), raw.Length, sha256),
+        DocumentCodec.Brotli => new StoredDocument(codec, Brotli(raw), raw.Length, sha256),
+        _ => throw new ArgumentOutOfRangeException(nameof(codec)),
+    };
+
+    /// <summary>Decompresses a document outside the managed heap, under a budget.</summary>
+    /// <param name="package">Whose it is, for messages.</param>
+    /// <param name="document">The stored document.</param>
+    /// <param name="budget">Where the memory is accounted.</param>
+    /// <param name="isHashChecked">Whether the SHA-256 is checked too. It costs as much as decompressing; the length always is.</param>
+    /// <param name="cancellationToken">Ends the wait for the budget.</param>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreUnavailable"/>: the stored document is damaged.</exception>
+    public static async ValueTask<RawDocument> DecodeAsync(PackageName package, StoredDocument document, ByteBudget budget, bool isHashChecked, CancellationToken cancellationToken)
+    {
+        var raw = await RawDocument.CreateAsync(budget, document.RawSizeBytes, cancellationToken);
+        try
+        {
+            DecodeInto(package, document, raw, isHashChecked);
+            return raw;
+        }
+        catch
+        {
+            raw.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Decompresses into an empty document that has room for <see cref="StoredDocument.RawSizeBytes"/>.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreUnavailable"/>: the stored document is damaged.</exception>
+    public static void DecodeInto(PackageName package, StoredDocument document, RawDocument target, bool isHashChecked)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(target.LengthBytes, 0, nameof(target));
+        ArgumentOutOfRangeException.ThrowIfLessThan(target.RoomLeft.Length, document.RawSizeBytes, nameof(target));
+        var isWhole = document.Codec switch
+        {
+            DocumentCodec.Identity => TryCopy(document.Bytes.Span, target, document.RawSizeBytes),
+            DocumentCodec.Brotli => TryDecodeBrotli(document.Bytes.Span, target, document.RawSizeBytes),
+            _ => TryDecodeStream(package, document, target),
+        };
+        if (!isWhole || (isHashChecked && Digest.OfSha256(target.Bytes) != document.Sha256))
+        {
+            throw Damaged(package, null);
+        }
+    }
+
+    /// <summary>The document's raw bytes as a stream, for documents that are better not held whole. Reading to the end checks the length.</summary>
+    public static Stream OpenDecoded(PackageName package, StoredDocument document)
+    {
+        var stored = MemoryMarshal.TryGetArray(document.Bytes, out var array)
+            ? new MemoryStream(array.Array!, array.Offset, array.Count, writable: false)
+            : new MemoryStream(document.Bytes.ToArray(), writable: false);
+        Stream decoded = document.Codec switch
+        {
+            DocumentCodec.Identity => stored,
+            DocumentCodec.Gzip => new GZipStream(stored, CompressionMode.Decompress),
+            DocumentCodec.Brotli => new BrotliStream(stored, CompressionMode.Decompress),
+            _ => throw new MirrorException(MirrorFault.StoreSchema, $"The document of {package} is stored with codec {(int)document.Codec}, which this version does not know; run a newer npm-mirror."),
+        };
+        return new DecodedDocumentStream(decoded, package, document.RawSizeBytes);
+    }
+
+    internal static MirrorException Damaged(PackageName package, Exception? inner) => new(
+        MirrorFault.StoreUnavailable,
+        $"The stored document of {package} is damaged; fetch it again (?refresh=1) or restore the store from a backup.",
+        inner: inner);
+
+    private static byte[] Gzip(ReadOnlySpan<byte> raw)
+    {
+        using var stored = new MemoryStream(raw.Length / 8);
+        using (var gzip = new GZipStream(stored, CompressionLevel.Fastest, leaveOpen: true))
+        {
+            gzip.Write(raw);
+        }
+
+        return stored.ToArray();
+    }
+
+    // Chunks, then one array of the exact size: the worst case of a 51 MB document is never allocated beside it.
+    private static byte[] Brotli(ReadOnlySpan<byte> raw)
+    {
+        var chunks = new List<byte[]>();
+        var encoder = new BrotliEncoder(BrotliQuality, BrotliWindowBits);
+        try
+        {
+            OperationStatus status;
+            var filled = ChunkBytes;
+            do
+            {
+                if (filled == ChunkBytes)
+                {
+                    chunks.Add(ArrayPool<byte>.Shared.Rent(ChunkBytes));
+                    filled = 0;
+                }
+
+                status = encoder.Compress(raw, chunks[^1].AsSpan(filled, ChunkBytes - filled), out var consumed, out var written, isFinalBlock: true);
+                raw = raw[consumed..];
+                filled += written;
+            }
+            while (status == OperationStatus.DestinationTooSmall);
+
+            if (status != OperationStatus.Done)
+            {
+                throw new UnreachableException($"The Brotli encoder ended with {status}.");
+            }
+
+            var stored = GC.AllocateUninitializedArray<byte>(((chunks.Count - 1) * ChunkBytes) + filled);
+            for (var i = 0; i < chunks.Count; i++)
+            {
+                var start = i * ChunkBytes;
+                chunks[i].AsSpan(0, Math.Min(ChunkBytes, stored.Length - start)).CopyTo(stored.AsSpan(start));
+            }
+
+            return stored;
+        }
+        finally
+        {
+            encoder.Dispose();
+            chunks.ForEach(chunk => ArrayPool<byte>.Shared.Return(chunk));
+        }
+    }
+
+    private static bool TryCopy(ReadOnlySpan<byte> stored, RawDocument target, int length)
+    {
+        if (stored.Length != length)
+        {
+            return false;
+        }
+
+        stored.CopyTo(target.RoomLeft);
+        target.Advance(length);
+        return true;
+    }
+
+    private static bool TryDecodeBrotli(ReadOnlySpan<byte> stored, RawDocument target, int length)
+    {
+        using var decoder = new BrotliDecoder();
+        Span<byte> probe = stackalloc byte[1];
+        while (true)
+        {
+            // Once all is there, one byte of room tells "at the end" from "longer than promised".
+            var room = target.LengthBytes < length ? target.RoomLeft[..(length - target.LengthBytes)] : probe;
+            var status = decoder.Decompress(stored, room, out var consumed, out var written);
+            if (target.LengthBytes == length)
+            {
+                return status == OperationStatus.Done && written == 0;
+            }
+
+            target.Advance(written);
+            stored = stored[consumed..];
+            if (status == OperationStatus.Done)
+            {
+                return target.LengthBytes == length;
+            }
+
+            if (status != OperationStatus.DestinationTooSmall)
+            {
+                return false;
+            }
+        }
+    }
+
+    private static bool TryDecodeStream(PackageName package, StoredDocument document, RawDocument target)
+    {
+        using var decoded = OpenDecoded(package, document);
+        decoded.ReadExactly(target.RoomLeft[..document.RawSizeBytes]);
+        target.Advance(document.RawSizeBytes);
+
+        // The stream checks the length when it is read to its end.
+        return decoded.ReadByte() < 0;
+    }
+}

@@ -1,0 +1,57 @@
+using System.Reflection;
+using System.Runtime.Loader;
+
+namespace NpmMirror.Storage;
+
+/// <summary>Loads an engine from an assembly that this program does not know.</summary>
+internal static class EngineModule
+{
+    /// <summary>The one engine in the assembly.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: no such file, no assembly, no engine in it or several.</exception>
+    internal static IMetadataEngine Load(string file)
+    {
+        var path = Path.GetFullPath(file);
+        if (!File.Exists(path))
+        {
+            throw Fault($"store.module names {path}, but there is no such file; give the path of the engine's .dll");
+        }
+
+        try
+        {
+            var types = new ModuleContext(path).LoadFromAssemblyPath(path).GetExportedTypes();
+            var engines = types.Where(type => type is { IsClass: true, IsAbstract: false } && type.IsAssignableTo(typeof(IMetadataEngine))).ToList();
+            return engines switch
+            {
+                [var engine] when engine.GetConstructor(Type.EmptyTypes) is { } constructor => (IMetadataEngine)constructor.Invoke(null),
+                [var engine] => throw Fault($"{engine} in {path} needs a public constructor without parameters"),
+                [] => throw Fault($"{path} has no public class that implements {typeof(IMetadataEngine)}; was it built against another npm-mirror?"),
+                _ => throw Fault($"{path} has {engines.Count} engines ({string.Join(", ", engines)}); store.module needs an assembly with one"),
+            };
+        }
+        catch (Exception e) when (e is BadImageFormatException or IOException or TypeLoadException or ReflectionTypeLoadException or TargetInvocationException)
+        {
+            throw Fault($"store.module {path} cannot be loaded: {(e.InnerException ?? e).Message}", e);
+        }
+    }
+
+    private static MirrorException Fault(string message, Exception? inner = null) => new(MirrorFault.Configuration, message.TrimEnd('.') + ".", inner: inner);
+
+    // The module brings its own driver, but shares our assemblies: an interface of its own copy would not be ours.
+    private sealed class ModuleContext(string path) : AssemblyLoadContext(Path.GetFileNameWithoutExtension(path))
+    {
+        private readonly AssemblyDependencyResolver _resolver = new(path);
+
+        protected override Assembly? Load(AssemblyName assemblyName)
+        {
+            if (Default.Assemblies.Any(loaded => loaded.GetName().Name == assemblyName.Name))
+            {
+                return null;
+            }
+
+            return _resolver.ResolveAssemblyToPath(assemblyName) is { } file ? LoadFromAssemblyPath(file) : null;
+        }
+
+        protected override nint LoadUnmanagedDll(string unmanagedDllName) =>
+            _resolver.ResolveUnmanagedDllToPath(unmanagedDllName) is { } file ? LoadUnmanagedDllFromPath(file) : 0;
+    }
+}

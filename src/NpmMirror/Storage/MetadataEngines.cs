@@ -1,0 +1,55 @@
+using Microsoft.Extensions.Logging;
+
+namespace NpmMirror.Storage;
+
+/// <summary>The engines a program was built with, and the way from <c>store.*</c> to a store. Memory is always there.</summary>
+/// <example><code>new MetadataEngines(new SqliteEngine()).Create(options.Store, options.Data, timeProvider, loggerFactory)</code></example>
+public sealed class MetadataEngines
+{
+    private const string DefaultEngine = "Sqlite";
+    private readonly IReadOnlyList<IMetadataEngine> _engines;
+
+    /// <summary>Takes the engines besides memory.</summary>
+    public MetadataEngines(params IReadOnlyList<IMetadataEngine> engines) => _engines = [new MemoryEngine(), .. engines];
+
+    /// <summary>What <c>store.engine</c> may name.</summary>
+    public IReadOnlyList<string> Names => [.. _engines.Select(engine => engine.Name).Order(StringComparer.Ordinal)];
+
+    /// <summary>Makes the store that the options describe; it has not been opened.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: the options are wrong; nothing was written.</exception>
+    public IMetadataStore Create(StoreOptions options, string dataFolder, TimeProvider timeProvider, ILoggerFactory loggerFactory)
+    {
+        if (options.Engine is not null && options.Module is not null)
+        {
+            throw new MirrorException(MirrorFault.Configuration, "store.engine and store.module are both given; keep one: the module names its engine itself.");
+        }
+
+        var location = options.Module is null ? StoreLocation.Parse(options.Engine ?? DefaultEngine) : null;
+        var engine = location is null ? EngineModule.Load(options.Module!) : Find(location.Engine);
+        return engine.Create(new StoreSettings
+        {
+            Address = location?.Address,
+            Options = new Dictionary<string, string>(options.Options, StringComparer.OrdinalIgnoreCase),
+            DataFolder = dataFolder,
+            TimeProvider = timeProvider,
+            LoggerFactory = loggerFactory,
+        });
+    }
+
+    private IMetadataEngine Find(string name) =>
+        _engines.FirstOrDefault(engine => string.Equals(engine.Name, name, StringComparison.OrdinalIgnoreCase))
+        ?? throw new MirrorException(
+            MirrorFault.Configuration,
+            $"There is no store engine {MirrorException.Quote(name)}; store.engine knows {string.Join(", ", Names)}, store.module loads another from an assembly.");
+
+    private sealed class MemoryEngine : IMetadataEngine
+    {
+        public string Name => "Memory";
+
+        public IMetadataStore Create(StoreSettings settings)
+        {
+            settings.RequireOptions(Name);
+            return new MemoryStore(settings.TimeProvider);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+using System.Text;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Tests.Storage;
+
+public sealed class DocumentCodecTests : IDisposable
+{
+    private static readonly PackageName Package = PackageName.Parse("left-pad");
+    private static readonly byte[] Raw = Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, 20_000).Select(i => $"{{\"version\":\"1.0.{i}\",\"name\":\"日本語\"}}")));
+    private readonly ByteBudget _budget = new(64_000_000);
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _budget.Dispose();
+
+    [Theory]
+    [InlineData(DocumentCodec.Identity)]
+    [InlineData(DocumentCodec.Gzip)]
+    [InlineData(DocumentCodec.Brotli)]
+    public async Task Gives_back_the_very_bytes(DocumentCodec codec)
+    {
+        var stored = DocumentCodecs.Encode(Raw, codec);
+        using var decoded = await DocumentCodecs.DecodeAsync(Package, stored, _budget, isHashChecked: true, Cancellation);
+        Assert.True(decoded.Bytes.SequenceEqual(Raw));
+        Assert.True(codec == DocumentCodec.Identity || stored.Bytes.Length < Raw.Length / 8);
+
+        await using var stream = DocumentCodecs.OpenDecoded(Package, stored);
+        using var copy = new MemoryStream();
+        await stream.CopyToAsync(copy, Cancellation);
+        Assert.True(copy.ToArray().AsSpan().SequenceEqual(Raw));
+    }
+
+    [Theory]
+    [InlineData(DocumentCodec.Identity)]
+    [InlineData(DocumentCodec.Gzip)]
+    [InlineData(DocumentCodec.Brotli)]
+    public async Task Keeps_an_empty_document(DocumentCodec codec)
+    {
+        using var decoded = await DocumentCodecs.DecodeAsync(Package, DocumentCodecs.Encode([], codec), _budget, isHashChecked: true, Cancellation);
+        Assert.Equal(0, decoded.LengthBytes);
+    }
+
+    [Theory]
+    [InlineData(DocumentCodec.Identity)]
+    [InlineData(DocumentCodec.Gzip)]
+    [InlineData(DocumentCodec.Brotli)]
+    public async Task Names_the_package_of_a_document_of_another_length(DocumentCodec codec)
+    {
+        foreach (var difference in (int[])[-1, 1, -Raw.Length])
+        {
+            var stored = DocumentCodecs.Encode(Raw, codec) with { RawSizeBytes = Raw.Length + difference };
+            await AssertDamagedAsync(stored, isHashChecked: false);
+            AssertStreamDamaged(stored);
+        }
+    }
+
+    [Theory]
+    [InlineData(DocumentCodec.Identity)]
+    [InlineData(DocumentCodec.Gzip)]
+    [InlineData(DocumentCodec.Brotli)]
+    public async Task Names_the_package_of_a_document_that_was_cut(DocumentCodec codec)
+    {
+        var whole = DocumentCodecs.Encode(Raw, codec);
+        var stored = whole with { Bytes = whole.Bytes[..(whole.Bytes.Length / 2)] };
+        await AssertDamagedAsync(stored, isHashChecked: false);
+        AssertStreamDamaged(stored);
+    }
+
+    [Fact]
+    public async Task Finds_changed_bytes_by_the_hash()
+    {
+        var changed = (byte[])Raw.Clone();
+        changed[1000] ^= 1;
+        await AssertDamagedAsync(DocumentCodecs.Encode(changed) with { Sha256 = Digest.OfSha256(Raw) }, isHashChecked: true);
+    }
+
+    [Fact]
+    public async Task Returns_the_budget_of_a_damaged_document()
+    {
+        await AssertDamagedAsync(new StoredDocument(DocumentCodec.Brotli, new byte[] { 1, 2, 3 }, 1000, default), isHashChecked: false);
+        Assert.Equal(0, _budget.UsedBytes);
+    }
+
+    [Fact]
+    public void Allocates_little_more_than_the_compressed_bytes()
+    {
+        var raw = new byte[32 * 1024 * 1024];
+        Raw.CopyTo(raw, 0);
+        _ = DocumentCodecs.Encode(raw.AsSpan(0, 1000));
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var stored = DocumentCodecs.Encode(raw);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, stored.Bytes.Length + 1_000_000);
+    }
+
+    private async Task AssertDamagedAsync(StoredDocument stored, bool isHashChecked)
+    {
+        var e = await Assert.ThrowsAsync<MirrorException>(async () => await DocumentCodecs.DecodeAsync(Package, stored, _budget, isHashChecked, Cancellation));
+        Assert.Equal(MirrorFault.StoreUnavailable, e.Fault);
+        Assert.Contains("left-pad", e.Message, StringComparison.Ordinal);
+    }
+
+    private static void AssertStreamDamaged(StoredDocument stored)
+    {
+        using var stream = DocumentCodecs.OpenDecoded(Package, stored);
+        Assert.Equal(MirrorFault.StoreUnavailable, Assert.Throws<MirrorException>(() => stream.CopyTo(Stream.Null)).Fault);
+    }
+}
