@@ -8,4 +8,5 @@ internal static class EventIds
     internal const int Mirroring = 3000;
     internal const int Storage = 4000;
     internal const int Registry = 5000;
+    internal const int AspNetCore = 6000;
 }

@@ -1,0 +1,75 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using NpmMirror.Packuments;
+using NpmMirror.Registry;
+using NpmMirror.Views;
+
+namespace NpmMirror.AspNetCore;
+
+/// <summary>Answers for packuments and for single manifests: find the row, compare validators, write prepared bytes.</summary>
+internal sealed class PackumentEndpoint(PackageFinder packages, RenditionCache cache, HotRequests hot)
+{
+    private const string AbbreviatedType = "application/vnd.npm.install-v1+json";
+
+    /// <summary>A package that changed under this many makings is a package under fire: the client comes again.</summary>
+    private const int AttemptsMax = 3;
+
+    /// <summary>The form that the <c>Accept</c> header asks for: abbreviated where it is named at all, else full.</summary>
+    internal static PackumentForm FormOf(string accept) => accept.Contains(AbbreviatedType, StringComparison.OrdinalIgnoreCase) ? PackumentForm.Abbreviated : PackumentForm.Full;
+
+    /// <summary>Answers <c>{m}/{pkg}</c>.</summary>
+    internal Task HandleAsync(HttpContext context, RequestKey request, PackageName name, string baseUrl) =>
+        HandleAsync(context, request, name, new RenditionKey(View.Live, FormOf(request.Accept), null, baseUrl, ContentCodings.Negotiate(request.AcceptEncoding)), versionOrTag: null);
+
+    /// <summary>Answers <c>{m}/{pkg}/{version or tag}</c>: always the full manifest; ranges are not resolved.</summary>
+    internal Task HandleManifestAsync(HttpContext context, RequestKey request, PackageName name, string versionOrTag, string baseUrl) =>
+        HandleAsync(context, request, name, new RenditionKey(View.Live, PackumentForm.Full, null, baseUrl, ContentCodings.Negotiate(request.AcceptEncoding)), versionOrTag);
+
+    private async Task HandleAsync(HttpContext context, RequestKey request, PackageName name, RenditionKey key, string? versionOrTag)
+    {
+        for (var attempt = 0; attempt < AttemptsMax; attempt++)
+        {
+            var (package, absent) = await packages.FindAsync(name, context.RequestAborted);
+            if (package is null)
+            {
+                await RegistryErrors.WriteAsync(context, absent!.Status, absent.Reason);
+                return;
+            }
+
+            if (versionOrTag is not null)
+            {
+                if (VersionOf(package, versionOrTag) is not { } version)
+                {
+                    await RegistryErrors.WriteJsonAsync(context, StatusCodes.Status404NotFound, JsonSerializer.SerializeToUtf8Bytes($"version not found: {versionOrTag}", TextJson.Default.String));
+                    return;
+                }
+
+                key = key with { Version = version };
+            }
+
+            var rendition = cache.Rendition(package, key);
+            if (RenditionAnswer.IsNotModified(context.Request.Headers, rendition))
+            {
+                hot.Remember(request, rendition);
+                RenditionAnswer.WriteNotModified(context, rendition);
+                return;
+            }
+
+            if (await cache.BodyAsync(rendition, context.RequestAborted) is { } body)
+            {
+                hot.Remember(request, rendition);
+                await RenditionAnswer.WriteAsync(context, rendition, body, HttpMethods.IsHead(context.Request.Method));
+                return;
+            }
+        }
+
+        await RegistryErrors.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, $"{name} changes faster than it can be served; ask again.", TimeSpan.FromSeconds(1));
+    }
+
+    private static string? VersionOf(CachedPackage package, string versionOrTag)
+    {
+        var index = PackumentIndex.FromBytes(package.Row.Index.Span);
+        return index.Find(versionOrTag)?.Version
+            ?? (index.DistTags.TryGetValue(versionOrTag, out var tagged) ? index.Find(tagged)?.Version : null);
+    }
+}

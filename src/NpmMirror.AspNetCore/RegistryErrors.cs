@@ -1,0 +1,62 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+
+namespace NpmMirror.AspNetCore;
+
+/// <summary>How failures look on the wire: <c>{"error": "what, which, what to do"}</c>, which every npm client prints.</summary>
+internal static class RegistryErrors
+{
+    /// <summary>The wait advised where nobody said one: clients multiply it themselves.</summary>
+    private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(5);
+
+    /// <summary>Answers with an error.</summary>
+    internal static Task WriteAsync(HttpContext context, int status, string message, TimeSpan? retryAfter = null)
+    {
+        var headers = context.Response.Headers;
+        if (retryAfter is { } wait)
+        {
+            headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+        }
+
+        var body = $"{{\"error\":\"{JsonEncodedText.Encode(message)}\"}}";
+        return WriteJsonAsync(context, status, Encoding.UTF8.GetBytes(body));
+    }
+
+    /// <summary>
+    /// Answers with what a failure of the world means to a client: 502 for an upstream that talks nonsense, 503 for one that is away,
+    /// with a time to come back. Never 404, which would be believed, nor 429, at which some clients give up.
+    /// </summary>
+    internal static Task WriteAsync(HttpContext context, MirrorException failure) => failure.Fault switch
+    {
+        MirrorFault.BadInput => WriteAsync(context, StatusCodes.Status400BadRequest, failure.Message),
+        MirrorFault.UpstreamMalformed or MirrorFault.UpstreamRefused or MirrorFault.TooLarge or MirrorFault.ForbiddenSource
+            => WriteAsync(context, StatusCodes.Status502BadGateway, failure.Message, failure.RetryAfter ?? DefaultRetryAfter),
+        _ => WriteAsync(context, StatusCodes.Status503ServiceUnavailable, failure.Message, failure.RetryAfter ?? DefaultRetryAfter),
+    };
+
+    /// <summary>Answers with JSON that no client may keep.</summary>
+    internal static async Task WriteJsonAsync(HttpContext context, int status, ReadOnlyMemory<byte> json)
+    {
+        var response = context.Response;
+        response.StatusCode = status;
+        var headers = response.Headers;
+        headers.ContentType = "application/json";
+        headers.ContentLength = json.Length;
+        headers.CacheControl = "no-cache";
+        headers.Vary = CommonHeaders.Vary;
+        headers.AccessControlAllowOrigin = "*";
+        if (!HttpMethods.IsHead(context.Request.Method))
+        {
+            await response.BodyWriter.WriteAsync(json, context.RequestAborted);
+        }
+    }
+}
+
+/// <summary>Header values that many answers share.</summary>
+internal static class CommonHeaders
+{
+    internal const string Vary = "Accept, Accept-Encoding";
+    internal const string PackumentCacheControl = "public, max-age=300";
+}

@@ -1,0 +1,82 @@
+using Microsoft.AspNetCore.Http;
+using NpmMirror.Registry;
+
+namespace NpmMirror.AspNetCore;
+
+/// <summary>Writes renditions, and decides when the client has them already.</summary>
+internal static class RenditionAnswer
+{
+    /// <summary>True when the client's validators say that it holds this very representation.</summary>
+    /// <remarks>
+    /// <c>If-None-Match</c> wins; <c>If-Modified-Since</c> alone counts only as the date that was sent: it is upstream's, so "later"
+    /// says nothing about what this mirror holds.
+    /// </remarks>
+    internal static bool IsNotModified(IHeaderDictionary request, Rendition rendition)
+    {
+        var tags = request.IfNoneMatch;
+        if (tags.Count > 0)
+        {
+            for (var i = 0; i < tags.Count; i++)
+            {
+                // A tag's quotes cannot stand inside another tag: finding it quoted is finding it in the list, weak or strong.
+                if (tags[i] is { } list && (list.Contains(rendition.ETag, StringComparison.Ordinal) || list.AsSpan().Trim() is "*"))
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+
+        var since = request.IfModifiedSince;
+        return since.Count == 1 && rendition.LastModified is { } modified && string.Equals(since[0], modified, StringComparison.Ordinal);
+    }
+
+    /// <summary>304, with everything a cache updates its entry with.</summary>
+    internal static void WriteNotModified(HttpContext context, Rendition rendition)
+    {
+        context.Response.StatusCode = StatusCodes.Status304NotModified;
+        WriteValidators(context.Response.Headers, rendition);
+    }
+
+    /// <summary>200 with the prepared bytes, in one write.</summary>
+    internal static Task WriteAsync(HttpContext context, Rendition rendition, byte[] body, bool isHead)
+    {
+        var response = context.Response;
+        var headers = response.Headers;
+        WriteValidators(headers, rendition);
+        headers.ContentType = rendition.ContentType;
+        headers.ContentLength = body.Length;
+        if (rendition.ContentEncoding is { } coding)
+        {
+            headers.ContentEncoding = coding;
+        }
+
+        if (isHead)
+        {
+            return Task.CompletedTask;
+        }
+
+        // Without the request's token: asking for it makes one, and a client that left ends the write by itself.
+        var write = response.BodyWriter.WriteAsync(body);
+        if (write.IsCompletedSuccessfully)
+        {
+            write.GetAwaiter().GetResult();
+            return Task.CompletedTask;
+        }
+
+        return write.AsTask();
+    }
+
+    private static void WriteValidators(IHeaderDictionary headers, Rendition rendition)
+    {
+        headers.ETag = rendition.ETag;
+        headers.Vary = CommonHeaders.Vary;
+        headers.CacheControl = CommonHeaders.PackumentCacheControl;
+        headers.AccessControlAllowOrigin = "*";
+        if (rendition.LastModified is { } modified)
+        {
+            headers.LastModified = modified;
+        }
+    }
+}

@@ -1,0 +1,87 @@
+using NpmMirror.Storage;
+
+namespace NpmMirror.Registry;
+
+/// <summary>
+/// A package as readers found it, from one commit to the next: its row and its renditions. A commit drops it whole; what was begun
+/// before then belongs to the dropped one and can reach no request that came after.
+/// </summary>
+public sealed class CachedPackage
+{
+    /// <summary>A package of 30,000 versions must not fill the memory with the prelude of one manifest each.</summary>
+    private const int RenditionsMax = 128;
+
+    private readonly Lock _lock = new();
+    private Rendition[] _renditions = [];
+    private volatile bool _isDropped;
+    private long _checkedAt;
+
+    internal CachedPackage(PackageName name, PackageRow row, long now)
+    {
+        Name = name;
+        Row = row;
+        _checkedAt = now;
+    }
+
+    /// <summary>The package.</summary>
+    public PackageName Name { get; }
+
+    /// <summary>Its row.</summary>
+    public PackageRow Row { get; }
+
+    /// <summary>True once a newer row may exist.</summary>
+    public bool IsDropped => _isDropped;
+
+    /// <summary>The timestamp (of the cache's clock) at which the row was last known to be the newest.</summary>
+    internal long CheckedAt
+    {
+        get => Volatile.Read(ref _checkedAt);
+        set => Volatile.Write(ref _checkedAt, value);
+    }
+
+    internal bool WasUsed { get; set; }
+
+    /// <summary>Its renditions now.</summary>
+    internal Rendition[] Renditions => Volatile.Read(ref _renditions);
+
+    /// <summary>The rendition, made known when it is new and <paramref name="isKept"/>.</summary>
+    internal Rendition Rendition(RenditionKey key, bool isKept)
+    {
+        if (Find(key) is { } known)
+        {
+            return known;
+        }
+
+        if (!isKept || Renditions.Length >= RenditionsMax)
+        {
+            return new Rendition(this, key, isKept: false);
+        }
+
+        lock (_lock)
+        {
+            if (Find(key) is { } won)
+            {
+                return won;
+            }
+
+            var rendition = new Rendition(this, key, isKept: true);
+            Volatile.Write(ref _renditions, [.. _renditions, rendition]);
+            return rendition;
+        }
+    }
+
+    internal void MarkDropped() => _isDropped = true;
+
+    private Rendition? Find(RenditionKey key)
+    {
+        foreach (var rendition in Renditions)
+        {
+            if (rendition.Key == key)
+            {
+                return rendition;
+            }
+        }
+
+        return null;
+    }
+}

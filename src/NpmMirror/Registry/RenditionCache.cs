@@ -1,0 +1,272 @@
+using System.Collections.Concurrent;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Registry;
+
+/// <summary>
+/// Renditions in memory, bounded in bytes, each made once however many wait for it. A request asks for a ticket, finds the row, and
+/// keeps the package with that ticket: a commit in between has dropped the name and made the ticket worthless.
+/// </summary>
+public sealed class RenditionCache
+{
+    /// <summary>What an entry costs besides its bytes: objects, keys and header texts, measured generously.</summary>
+    private const int OverheadBytes = 1024;
+
+    private const int Stripes = 1024;
+
+    private readonly Renditions _renditions;
+    private readonly TimeProvider _time;
+    private readonly long _limitBytes;
+    private readonly TimeSpan _recheckAfter;
+    private readonly ConcurrentDictionary<PackageName, CachedPackage> _packages = new();
+    private readonly long[] _epochs = new long[Stripes];
+    private readonly RecentBases _bases;
+
+    // What may be forgotten, in the order it came; see Trim.
+    private readonly Lock _ringLock = new();
+    private readonly Queue<object> _ring = new();
+    private int _deadInRing;
+    private long _usedBytes;
+
+    /// <summary>An empty cache over the store's documents.</summary>
+    public RenditionCache(IMetadataStore store, ByteBudget budget, MirrorOptions options, TimeProvider time)
+    {
+        _renditions = new Renditions(store, budget);
+        _time = time;
+        _limitBytes = options.CacheBytes;
+        _bases = new RecentBases(time);
+        // Revalidation by age hangs on being asked: a small part of the shortest age that anyone set keeps it exact enough.
+        _recheckAfter = TimeSpan.FromTicks(Math.Clamp(options.Ttl.Ticks / 50, 0, TimeSpan.TicksPerSecond * 5));
+    }
+
+    /// <summary>Bytes held now, overhead included.</summary>
+    public long UsedBytes => Interlocked.Read(ref _usedBytes);
+
+    /// <summary>How many renditions were made since the start: hits do not move it.</summary>
+    public long MadeCount => _renditions.MadeCount;
+
+    /// <summary>What to hold while a row is looked for; see <see cref="Keep"/>.</summary>
+    public long Ticket(PackageName name) => Interlocked.Read(ref EpochOf(name));
+
+    /// <summary>The package if it was found, not dropped since, and asked after recently; null means: look for its row.</summary>
+    public CachedPackage? Find(PackageName name) => _packages.TryGetValue(name, out var package) && IsFresh(package) ? package : null;
+
+    /// <summary>The package as last found, however long ago that was, unless dropped since: what is left to serve when looking failed.</summary>
+    public CachedPackage? FindStale(PackageName name) => _packages.TryGetValue(name, out var package) && !package.IsDropped ? package : null;
+
+    /// <summary>True while the package may be served without asking again.</summary>
+    public bool IsFresh(CachedPackage package) => !package.IsDropped && _time.GetElapsedTime(package.CheckedAt) <= _recheckAfter;
+
+    /// <summary>Remembers a row that was found; with a ticket from before a drop it serves this one request only.</summary>
+    public CachedPackage Keep(PackageRow row, long ticket)
+    {
+        var now = _time.GetTimestamp();
+        while (true)
+        {
+            if (_packages.TryGetValue(row.Name, out var known) && !known.IsDropped && known.Row.Generation >= row.Generation)
+            {
+                known.CheckedAt = now;
+                return known;
+            }
+
+            var package = new CachedPackage(row.Name, row, now);
+            if (known is null ? !_packages.TryAdd(row.Name, package) : !_packages.TryUpdate(row.Name, package, known))
+            {
+                continue;
+            }
+
+            if (known is not null)
+            {
+                Release(known);
+            }
+
+            Account(package, OverheadBytes + row.Index.Length);
+            // Added first, then compared: Drop raises the epoch first, then removes. One of the two sees the other.
+            if (Ticket(row.Name) != ticket)
+            {
+                Remove(package);
+            }
+
+            return package;
+        }
+    }
+
+    /// <summary>Forgets a package: called for each commit before it returns, and for each row of the log.</summary>
+    public void Drop(PackageName name)
+    {
+        Interlocked.Increment(ref EpochOf(name));
+        if (_packages.TryGetValue(name, out var package))
+        {
+            Remove(package);
+        }
+    }
+
+    /// <summary>Forgets everything: when what was missed is not known.</summary>
+    public void DropAll()
+    {
+        foreach (var name in _packages.Keys)
+        {
+            Drop(name);
+        }
+    }
+
+    /// <summary>One representation of a package that was found; its bytes are made only when asked for.</summary>
+    public Rendition Rendition(CachedPackage package, RenditionKey key)
+    {
+        var isKept = !package.IsDropped && _bases.TryKeep(key.BaseUrl);
+        return package.Rendition(key, isKept);
+    }
+
+    /// <summary>
+    /// The final bytes, from memory or made now, once for all who wait. Null when the package is not any more what it was found to
+    /// be: find it again.
+    /// </summary>
+    /// <exception cref="MirrorException">The store is in trouble or damaged.</exception>
+    public ValueTask<byte[]?> BodyAsync(Rendition rendition, CancellationToken cancellationToken)
+    {
+        if (rendition.Body is { } body)
+        {
+            rendition.Touch();
+            return new ValueTask<byte[]?>(body);
+        }
+
+        Task<byte[]?> making;
+        lock (rendition)
+        {
+            if (rendition.Body is { } made)
+            {
+                return new ValueTask<byte[]?>(made);
+            }
+
+            // Not the caller's token: who leaves does not take the work away from those who wait with it.
+            making = rendition.Making ??= Task.Run(() => MakeAsync(rendition), CancellationToken.None);
+        }
+
+        return new ValueTask<byte[]?>(making.WaitAsync(cancellationToken));
+    }
+
+    private async Task<byte[]?> MakeAsync(Rendition rendition)
+    {
+        try
+        {
+            var body = await _renditions.MakeAsync(rendition.Package.Row, rendition.Key, CancellationToken.None);
+            if (body is null)
+            {
+                Drop(rendition.Package.Name);
+            }
+            else if (rendition.IsKept && body.Length <= _limitBytes / 4)
+            {
+                Store(rendition, body);
+            }
+
+            return body;
+        }
+        finally
+        {
+            lock (rendition)
+            {
+                rendition.Making = null;
+            }
+        }
+    }
+
+    private void Store(Rendition rendition, byte[] body)
+    {
+        rendition.WasUsed = true;
+        Interlocked.Add(ref _usedBytes, rendition.Swap(body));
+        Account(rendition, 0);
+        if (rendition.Package.IsDropped)
+        {
+            Interlocked.Add(ref _usedBytes, rendition.Swap(null));
+        }
+    }
+
+    private void Remove(CachedPackage package)
+    {
+        if (_packages.TryRemove(KeyValuePair.Create(package.Name, package)))
+        {
+            Release(package);
+        }
+    }
+
+    private void Release(CachedPackage package)
+    {
+        // Marked first: a rendition that is made at this moment looks at the mark after it has stored its bytes.
+        package.MarkDropped();
+        Interlocked.Add(ref _usedBytes, -(OverheadBytes + package.Row.Index.Length));
+        foreach (var rendition in package.Renditions)
+        {
+            Interlocked.Add(ref _usedBytes, rendition.Swap(null));
+        }
+
+        Interlocked.Add(ref _deadInRing, 1 + package.Renditions.Length);
+    }
+
+    private void Account(object item, long bytes)
+    {
+        Interlocked.Add(ref _usedBytes, bytes);
+        lock (_ringLock)
+        {
+            _ring.Enqueue(item);
+            if (_deadInRing > 1000 && _deadInRing > _ring.Count / 2)
+            {
+                Sweep();
+            }
+
+            Trim();
+        }
+    }
+
+    /// <summary>A cache that never fills would else keep every dropped package's row in its ring.</summary>
+    private void Sweep()
+    {
+        _deadInRing = 0;
+        for (var left = _ring.Count; left > 0; left--)
+        {
+            var item = _ring.Dequeue();
+            if (item is Rendition { Body: not null } or CachedPackage { IsDropped: false })
+            {
+                _ring.Enqueue(item);
+            }
+        }
+    }
+
+    /// <summary>Second chance: what was used since the hand last passed goes round once more, the rest is forgotten.</summary>
+    private void Trim()
+    {
+        for (var steps = _ring.Count * 2; steps > 0 && UsedBytes > _limitBytes && _ring.TryDequeue(out var item); steps--)
+        {
+            switch (item)
+            {
+                case Rendition { Body: not null } rendition when rendition.WasUsed:
+                    rendition.WasUsed = false;
+                    _ring.Enqueue(rendition);
+                    break;
+                case Rendition rendition:
+                    Interlocked.Add(ref _usedBytes, rendition.Swap(null));
+                    break;
+                case CachedPackage { IsDropped: false } package when HoldsBytes(package):
+                    _ring.Enqueue(package);
+                    break;
+                case CachedPackage package:
+                    Remove(package);
+                    break;
+            }
+        }
+    }
+
+    private static bool HoldsBytes(CachedPackage package)
+    {
+        foreach (var rendition in package.Renditions)
+        {
+            if (rendition.Body is not null)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private ref long EpochOf(PackageName name) => ref _epochs[(uint)name.GetHashCode() % Stripes];
+}

@@ -1,0 +1,29 @@
+using NpmMirror.Registry;
+
+namespace NpmMirror.Tests.Registry;
+
+public sealed class ContentCodingTests
+{
+    [Theory]
+    [InlineData("", ContentCoding.Identity)]
+    [InlineData("identity", ContentCoding.Identity)]
+    [InlineData("gzip,deflate", ContentCoding.Gzip)]
+    [InlineData("gzip, deflate, br", ContentCoding.Brotli)]
+    [InlineData("zstd, gzip, deflate", ContentCoding.Gzip)]
+    [InlineData("GZIP", ContentCoding.Gzip)]
+    [InlineData("x-gzip", ContentCoding.Gzip)]
+    [InlineData("br;q=0, gzip", ContentCoding.Gzip)]
+    [InlineData("br;q=0.5, gzip;q=0.9", ContentCoding.Gzip)]
+    [InlineData("gzip;q=0", ContentCoding.Identity)]
+    [InlineData("gzip;q=0.000", ContentCoding.Identity)]
+    [InlineData("gzip ; q=0.5", ContentCoding.Gzip)]
+    [InlineData("gzip;q=0.5, identity", ContentCoding.Identity)]
+    [InlineData("*", ContentCoding.Gzip)]
+    [InlineData("*;q=0", ContentCoding.Identity)]
+    [InlineData("gzip;q=0, *", ContentCoding.Identity)]
+    [InlineData("gzipp, brr", ContentCoding.Identity)]
+    [InlineData("gzip;q=nonsense", ContentCoding.Gzip)]
+    [InlineData(",,;q=,", ContentCoding.Identity)]
+    public void Takes_the_best_coding_that_the_client_allows(string header, ContentCoding expected) =>
+        Assert.Equal(expected, ContentCodings.Negotiate(header));
+}
