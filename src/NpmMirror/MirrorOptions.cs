@@ -46,8 +46,8 @@ public sealed class MirrorOptions
     [Description("Which packages are held: used (from the first request on), all, listed or listed+used")]
     public MetadataMode Metadata { get; set; } = MetadataMode.Used;
 
-    /// <summary>For <c>metadata=listed</c>: names and globs (<c>*</c>, <c>?</c>), or <c>@file</c> with one a line.</summary>
-    [Description("For metadata=listed: names and globs (* and ?), or @file with one a line")]
+    /// <summary>For <c>metadata=listed</c>: names and globs (<c>*</c>, <c>?</c>). The program also takes <c>file:names.txt</c> and puts its lines here.</summary>
+    [Description("For metadata=listed: names and globs (* and ?), or file:names.txt with one a line")]
     public IList<string> List { get; } = [];
 
     /// <summary>When tarballs are fetched.</summary>
@@ -210,6 +210,20 @@ public sealed class CouchOptions
     /// <summary>The database.</summary>
     [Description("The database of a CouchDB feed")]
     public string? Db { get; set; }
+
+    /// <summary>The feed's address, or null without a host. A host without a scheme speaks http on CouchDB's own port.</summary>
+    public string? ToFeed()
+    {
+        var hasScheme = Host?.Contains("://", StringComparison.Ordinal) == true;
+        if (string.IsNullOrWhiteSpace(Host) || !Uri.TryCreate(hasScheme ? Host : $"http://{Host}", UriKind.Absolute, out var host))
+        {
+            return null;
+        }
+
+        var port = Port ?? (host.IsDefaultPort && !hasScheme ? 5984 : host.Port);
+        var address = new UriBuilder(host) { Port = port, Path = Uri.EscapeDataString(Db ?? "registry") };
+        return address.Uri.AbsoluteUri;
+    }
 }
 
 /// <summary>How much is logged: by default and for the two categories that are worth a level of their own.</summary>
