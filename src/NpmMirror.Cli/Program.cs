@@ -1,1 +1,1 @@
-return 0;
+return await NpmMirror.Cli.CommandLine.RunAsync(args);

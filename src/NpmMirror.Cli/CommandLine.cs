@@ -1,0 +1,67 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using NpmMirror.Cli.Commands;
+using NpmMirror.Cli.Settings;
+
+namespace NpmMirror.Cli;
+
+/// <summary>The commands, and what all of them share: options, help, faults, exit codes.</summary>
+internal static class CommandLine
+{
+    /// <summary>Runs one command line and returns the exit code.</summary>
+    public static async Task<int> RunAsync(string[] arguments)
+    {
+        var (flags, rest) = FlagReader.Split(arguments);
+        var root = CreateRoot(flags);
+        // Without a replacer @types/node is a package, not a file of arguments.
+        var parsed = root.Parse(rest, new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false });
+        if (parsed.Action is ParseErrorAction || (parsed.Errors.Count > 0 && parsed.Action is not OptionsHelp))
+        {
+            foreach (var error in parsed.Errors)
+            {
+                await Console.Error.WriteLineAsync(error.Message);
+            }
+
+            await Console.Error.WriteLineAsync("npm-mirror --help lists the commands.");
+            return ExitCode.Usage;
+        }
+
+        using var signals = new Signals();
+        return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, signals.Token);
+    }
+
+    private static RootCommand CreateRoot(IReadOnlyList<string> flags)
+    {
+        var root = new RootCommand("Keeps a true, complete and verifiable copy of (part of) an npm registry and serves it to every npm client.")
+        {
+            ConfigCommand.Create(flags),
+        };
+        var help = root.Options.OfType<HelpOption>().Single();
+        help.Action = new OptionsHelp((HelpAction)help.Action!);
+        return root;
+    }
+
+    /// <summary>The library's help and, below it, the options that every command takes.</summary>
+    private sealed class OptionsHelp(HelpAction inner) : SynchronousCommandLineAction
+    {
+        public override bool ClearsParseErrors => true;
+
+        public override int Invoke(ParseResult parseResult)
+        {
+            var code = inner.Invoke(parseResult);
+            var output = parseResult.InvocationConfiguration.Output;
+            output.WriteLine("Settings, for every command (flags before environment before file before defaults):");
+            output.WriteLine($"  {"--config=FILE",-28}  A JSON file of settings; ./{SettingLayers.DefaultFile} is read when it is there");
+            foreach (var option in OptionDefinition.All)
+            {
+                var value = OptionValue.Format(option, option.IsFree ? null : option.Get(new MirrorOptions()));
+                output.WriteLine($"  {$"--{option.Name}{(option.IsFree ? ".<name>" : "")}",-28}  {option.Description}{(value.Length > 0 ? $" [{value}]" : "")}");
+            }
+
+            output.WriteLine();
+            output.WriteLine("The same words work as JSON ({\"store\":{\"engine\":\"Memory\"}}) and in the environment (NPM_MIRROR__STORE__ENGINE=Memory).");
+            return code;
+        }
+    }
+}

@@ -1,0 +1,40 @@
+using System.CommandLine;
+using NpmMirror.Cli.Settings;
+
+namespace NpmMirror.Cli.Commands;
+
+/// <summary>What every command does around its work: read the settings, tell all faults, turn failures into a sentence and an exit code.</summary>
+internal static class CommandRun
+{
+    /// <summary>The switch for output that programs read.</summary>
+    public static Option<bool> JsonOption() => new("--json") { Description = "Print JSON" };
+
+    /// <summary>Runs the work with settings that have no fault.</summary>
+    public static async Task<int> RunAsync(IEnumerable<string> flags, Func<EffectiveSettings, Task<int>> work)
+    {
+        var (settings, faults) = EffectiveSettings.Load(flags);
+        if (faults.Count > 0)
+        {
+            foreach (var fault in faults)
+            {
+                await Console.Error.WriteLineAsync(fault);
+            }
+
+            return ExitCode.Usage;
+        }
+
+        try
+        {
+            return await work(settings);
+        }
+        catch (MirrorException failure)
+        {
+            await Console.Error.WriteLineAsync(failure.Message);
+            return ExitCode.For(failure);
+        }
+        catch (OperationCanceledException)
+        {
+            return ExitCode.Failed;
+        }
+    }
+}

@@ -1,0 +1,41 @@
+using System.CommandLine;
+using System.Text.Json;
+using NpmMirror.Cli.Settings;
+
+namespace NpmMirror.Cli.Commands;
+
+/// <summary><c>npm-mirror config</c>: every option in force and where it came from, secrets hidden.</summary>
+internal static class ConfigCommand
+{
+    private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
+    /// <summary>The command.</summary>
+    public static Command Create(IReadOnlyList<string> flags)
+    {
+        var json = CommandRun.JsonOption();
+        var command = new Command("config", "Print the options in force and where each came from; secrets are hidden") { json };
+        command.SetAction((parsed, _) => CommandRun.RunAsync(flags, settings =>
+        {
+            Print(settings, parsed.GetValue(json));
+            return Task.FromResult(ExitCode.Ok);
+        }));
+        return command;
+    }
+
+    private static void Print(EffectiveSettings settings, bool asJson)
+    {
+        var rows = settings.Describe().ToList();
+        if (asJson)
+        {
+            Console.WriteLine(JsonSerializer.Serialize(rows.ToDictionary(row => row.Name, row => new { value = row.Value, from = row.Origin }), Indented));
+            return;
+        }
+
+        var nameWidth = rows.Max(row => row.Name.Length);
+        var valueWidth = Math.Min(40, rows.Max(row => row.Value.Length));
+        foreach (var (name, value, origin) in rows)
+        {
+            Console.WriteLine($"{name.PadRight(nameWidth)}  {value.PadRight(valueWidth)}  {origin}");
+        }
+    }
+}

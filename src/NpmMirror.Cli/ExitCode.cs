@@ -1,0 +1,25 @@
+namespace NpmMirror.Cli;
+
+/// <summary>What the program's exit codes mean; docs/operating.md says the same to users.</summary>
+internal static class ExitCode
+{
+    /// <summary>All went well.</summary>
+    public const int Ok = 0;
+
+    /// <summary>Something failed, for example packages in a <c>sync</c>.</summary>
+    public const int Failed = 1;
+
+    /// <summary>The command line or the configuration is wrong; nothing was written.</summary>
+    public const int Usage = 2;
+
+    /// <summary>The store refuses: in use, read-only, full, or written by a newer program.</summary>
+    public const int Refused = 3;
+
+    /// <summary>The exit code that fits a failure.</summary>
+    public static int For(MirrorException failure) => failure.Fault switch
+    {
+        MirrorFault.BadInput or MirrorFault.Configuration => Usage,
+        MirrorFault.StoreUnavailable or MirrorFault.StoreReadOnly or MirrorFault.StoreSchema => Refused,
+        _ => Failed,
+    };
+}

@@ -1,0 +1,126 @@
+using System.Text.Json;
+
+namespace NpmMirror.Tests.Cli;
+
+/// <summary>One tree of options from flags, environment and file, as <c>config</c> shows it.</summary>
+public sealed class SettingsTests : IDisposable
+{
+    private readonly CliFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task All_faults_are_told_at_once_with_what_would_be_right_and_nothing_is_written()
+    {
+        var (code, output, errors) = await CliProcess.RunAsync(_folder.Path,
+        [
+            "serve", "--concurency=3", "--concurrency", "0", "--ttl=300", "--store.engine=Sqlite", "--store.module=x.dll",
+            "--packumentMaxBytes=lots", "--metadata=listed", "--listen=https://127.0.0.1", "--admin.token", "--mode=fast",
+        ]);
+
+        Assert.Equal(2, code);
+        Assert.Empty(output);
+        string[] wanted =
+        [
+            "did you mean concurrency?", "concurrency is 0, which is out of range; give a whole number, from 1 to 256", "ttl is “300”", "such as 30s, 5m",
+            "store.engine and store.module are both given", "packumentMaxBytes is “lots”", "metadata is listed, but list is empty",
+            "listen is “https://127.0.0.1”", "--admin.token has no value", "give longpoll, continuous or poll",
+        ];
+        Assert.All(wanted, part => Assert.Contains(part, errors, StringComparison.Ordinal));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_folder.Path));
+    }
+
+    [Fact]
+    public async Task Flags_beat_the_environment_which_beats_the_file_which_beats_the_defaults()
+    {
+        _folder.Write("my.json", """{ "concurrency": 3, "delay": 4, "mode": "poll", "tarballHosts": ["a.example.org", "b.example.org"], "store": { "engine": "Memory", "options": { "port": 1 } } }""");
+        var config = await ConfigAsync(["--config", "my.json", "--concurrency=5", "--store.options.port=6380"], ("NPM_MIRROR__CONCURRENCY", "4"), ("NPM_MIRROR__DELAY", "6"));
+
+        Assert.Equal(("5", "--concurrency"), config["concurrency"]);
+        Assert.Equal(("6", "NPM_MIRROR__DELAY"), config["delay"]);
+        Assert.Equal(("poll", "my.json"), config["mode"]);
+        Assert.Equal(("a.example.org,b.example.org", "my.json"), config["tarballHosts"]);
+        Assert.Equal(("Memory", "my.json"), config["store.engine"]);
+        Assert.Equal(("6380", "--store.options.port"), config["store.options.port"]);
+        Assert.Equal(("5m", "default"), config["ttl"]);
+    }
+
+    [Fact]
+    public async Task A_file_called_npm_mirror_json_is_read_without_being_named()
+    {
+        _folder.Write("npm-mirror.json", """{ "last_seq": 17 } """);
+        Assert.Equal(("17", "npm-mirror.json"), (await ConfigAsync([]))["last_seq"]);
+    }
+
+    [Theory]
+    [InlineData("last_seq=9", "last_seq", "9")]
+    [InlineData("lastSeq=9", "last_seq", "9")]
+    [InlineData("last-seq=9", "last_seq", "9")]
+    [InlineData("store.engine.options.port=12093", "store.options.port", "12093")]
+    [InlineData("couch.host=couch.example.org", "feed", "http://couch.example.org:5984/registry")]
+    [InlineData("ttl=1.5h", "ttl", "90m")]
+    [InlineData("ttl=1h30m", "ttl", "90m")]
+    [InlineData("ttl=00:05:00", "ttl", "5m")]
+    [InlineData("pollDelay=500ms", "pollDelay", "500ms")]
+    [InlineData("cacheBytes=512KB", "cacheBytes", "512KB")]
+    [InlineData("cacheBytes=1000", "cacheBytes", "1000")]
+    [InlineData("tarballs=ondemand", "tarballs", "on-demand")]
+    [InlineData("log.monitor=debug", "log.monitor", "debug")]
+    [InlineData("publishOnly", "publishOnly", "true")]
+    public async Task Every_spelling_of_an_option_means_the_same(string flag, string name, string value) =>
+        Assert.Equal(value, (await ConfigAsync(["--" + flag]))[name].Value);
+
+    [Fact]
+    public async Task Couch_parts_build_the_address_of_the_feed() =>
+        Assert.Equal("https://couch.example.org:8443/npm", (await ConfigAsync(["--couch.host=https://couch.example.org", "--couch.port", "8443", "--couch.db=npm"]))["feed"].Value);
+
+    [Fact]
+    public async Task Lists_are_repeated_or_separated_by_commas_or_read_from_a_file()
+    {
+        _folder.Write("names.txt", "# ours\nexpress\n\n@types/*\n");
+        var config = await ConfigAsync(["--metadata=listed", "--list=left-pad,right-pad", "--list", "file:names.txt"]);
+        Assert.Equal("left-pad,right-pad,express,@types/*", config["list"].Value);
+    }
+
+    [Fact]
+    public async Task Secrets_are_never_shown()
+    {
+        string[] flags = ["--admin.token=s3cr3t", "--store.options.password=s3cr3t", "--upstream=https://me:s3cr3t@registry.example.org/", "--ttl=http://a:s3cr3t@b/"];
+        var right = await CliProcess.RunAsync(_folder.Path, ["config", .. flags[..3]]);
+        var wrong = await CliProcess.RunAsync(_folder.Path, ["config", .. flags]);
+
+        Assert.Equal((0, 2), (right.Code, wrong.Code));
+        Assert.DoesNotContain("s3cr3t", right.Output + right.Errors + wrong.Output + wrong.Errors, StringComparison.Ordinal);
+        Assert.Contains("https://***@registry.example.org/", right.Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("{ \"ttl\": ", "npm-mirror.json is not the JSON object")]
+    [InlineData("{ \"stor\": { \"engine\": \"Memory\" } }", "“stor.engine” (from npm-mirror.json) is not an option; did you mean store.engine?")]
+    [InlineData("{ \"concurrency\": \"many\" }", "concurrency is “many” (from npm-mirror.json); give a whole number")]
+    [InlineData("{ \"concurrency\": [1, 2] }", "concurrency is given 2 times")]
+    public async Task A_wrong_file_is_told_with_its_name(string json, string fault)
+    {
+        _folder.Write("npm-mirror.json", json);
+        var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["config"]);
+        Assert.Equal(2, code);
+        Assert.Contains(fault, errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_unknown_command_is_wrong_usage()
+    {
+        var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["confg"]);
+        Assert.Equal(2, code);
+        Assert.Contains("confg", errors, StringComparison.Ordinal);
+    }
+
+    private async Task<Dictionary<string, (string Value, string From)>> ConfigAsync(string[] flags, params (string, string?)[] environment)
+    {
+        var (code, output, errors) = await CliProcess.RunAsync(_folder.Path, ["config", "--json", .. flags], environment);
+        Assert.True(code == 0, errors);
+        using var json = JsonDocument.Parse(output);
+        return json.RootElement.EnumerateObject().ToDictionary(
+            option => option.Name, option => (option.Value.GetProperty("value").GetString()!, option.Value.GetProperty("from").GetString()!));
+    }
+}
