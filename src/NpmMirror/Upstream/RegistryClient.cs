@@ -1,16 +1,50 @@
+using System.Net;
+using System.Net.Http.Headers;
+using Microsoft.Extensions.Logging;
+using NpmMirror.Diagnostics;
+
 namespace NpmMirror.Upstream;
 
 /// <summary>The one HTTP client towards the upstream: packuments, tarballs and forwarded requests.</summary>
-public sealed class RegistryClient : IDisposable
+public sealed partial class RegistryClient : IDisposable
 {
-    /// <summary>The upstream's address, without a trailing slash.</summary>
-    public Uri BaseUrl => throw new NotImplementedException();
+    // How much longer JSON is than what is sent of it; the guess only saves copies.
+    private const int GuessedCompression = 8;
+
+    private static readonly TimeSpan ReasonTimeout = TimeSpan.FromSeconds(5);
+
+    private readonly RegistryClientOptions _options;
+    private readonly ByteBudget _budget;
+    private readonly TimeProvider _timeProvider;
+    private readonly ILogger _logger;
+    private readonly SemaphoreSlim _packuments;
+
+    /// <summary>Creates the client; nothing is asked yet.</summary>
+    /// <param name="options">What to know of the upstream.</param>
+    /// <param name="budget">Where packuments in memory are accounted.</param>
+    /// <param name="timeProvider">The clock of all time-outs.</param>
+    /// <param name="logger">Requests at debug.</param>
+    public RegistryClient(RegistryClientOptions options, ByteBudget budget, TimeProvider timeProvider, ILogger logger)
+    {
+        _options = options;
+        _budget = budget;
+        _timeProvider = timeProvider;
+        _logger = logger;
+        _packuments = new SemaphoreSlim(options.Concurrency);
+        Transport = new UpstreamTransport(options, timeProvider);
+        Identity = BaseUrl.AbsoluteUri.TrimEnd('/');
+    }
+
+    /// <summary>The upstream's address, without a trailing slash (but that of an empty path).</summary>
+    public Uri BaseUrl => Transport.BaseUrl;
 
     /// <summary>What names this upstream in stored rows: its URL and, where a feed told it, its database identity.</summary>
-    public string Identity { get; set; } = "";
+    public string Identity { get; set; }
 
     /// <summary>True while the upstream is known to be away: the last request failed to connect, timed out or got a 5xx, less than a few seconds ago.</summary>
-    public bool IsAway => throw new NotImplementedException();
+    public bool IsAway => Transport.IsAway;
+
+    internal UpstreamTransport Transport { get; }
 
     /// <summary>Asks for the full packument.</summary>
     /// <param name="name">The package.</param>
@@ -18,17 +52,170 @@ public sealed class RegistryClient : IDisposable
     /// <param name="isCacheBusted">Adds a query that passes caches, when a cache between answered an older rev than wanted.</param>
     /// <param name="cancellationToken">Ends the request.</param>
     /// <exception cref="MirrorException">Upstream trouble; answers whether to retry and when. One request: retries are the caller's.</exception>
-    public Task<PackumentAnswer> GetPackumentAsync(PackageName name, Validators validators, bool isCacheBusted, CancellationToken cancellationToken) => throw new NotImplementedException();
+    public async Task<PackumentAnswer> GetPackumentAsync(PackageName name, Validators validators, bool isCacheBusted, CancellationToken cancellationToken)
+    {
+        var query = isCacheBusted ? $"?t={_timeProvider.GetUtcNow().ToUnixTimeMilliseconds()}&cache=0" : "";
+        var request = new UpstreamRequest(HttpMethod.Get, Transport.At($"/{name.UrlSegment}{query}")) { Accept = "application/json", Validators = validators };
+        await _packuments.WaitAsync(cancellationToken);
+        try
+        {
+            using var response = await Transport.SendAsync(request, cancellationToken);
+            LogAnswered(request.Method, response.Url.AbsolutePath, (int)response.Message.StatusCode);
+            return response switch
+            {
+                { Message.StatusCode: HttpStatusCode.OK } => await ReadPackumentAsync(response, cancellationToken),
+                { Message.StatusCode: HttpStatusCode.NotModified } when !validators.IsEmpty => new PackumentAnswer.NotModified(),
+                { IsAbsent: true } => new PackumentAnswer.Absent((int)response.Message.StatusCode, await ReasonAsync(response, cancellationToken)),
+                _ => throw UpstreamFailures.OfStatus(response, await ReasonAsync(response, cancellationToken), _timeProvider),
+            };
+        }
+        finally
+        {
+            _packuments.Release();
+        }
+    }
 
     /// <summary>Opens a tarball from an allowed source: the upstream's host or one of <c>tarballHosts</c>, also after redirects; credentials go to the upstream's host only.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.ForbiddenSource"/>, or upstream trouble.</exception>
-    public Task<TarballAnswer> OpenTarballAsync(Uri url, CancellationToken cancellationToken) => throw new NotImplementedException();
+    public async Task<TarballAnswer> OpenTarballAsync(Uri url, CancellationToken cancellationToken)
+    {
+        // A coding would be undone by nobody: the hash is that of the file.
+        var request = new UpstreamRequest(HttpMethod.Get, url) { Accept = "application/octet-stream, */*", IsCompressed = false, IsTarball = true };
+        var response = await Transport.SendAsync(request, cancellationToken);
+        try
+        {
+            LogAnswered(request.Method, response.Url.AbsolutePath, (int)response.Message.StatusCode);
+            if (response.Message.StatusCode == HttpStatusCode.OK)
+            {
+                return OpenTarball(response);
+            }
 
-    /// <summary>Forwards a request to a path of the upstream (search, audit, keys, attestations) and gives the answer as it comes.</summary>
-    public Task<HttpResponseMessage> ForwardAsync(HttpMethod method, string pathAndQuery, HttpContent? content, TimeSpan timeout, CancellationToken cancellationToken) => throw new NotImplementedException();
+            var reason = await ReasonAsync(response, cancellationToken);
+            var status = (int)response.Message.StatusCode;
+            response.Dispose();
+            return response.IsAbsent ? new TarballAnswer.Absent(status, reason) : throw UpstreamFailures.OfStatus(response, reason, _timeProvider);
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Forwards a request to a path of the upstream (search, audit, keys, attestations) and gives the answer as it comes, whatever its
+    /// status; only a content coding is taken off. The body obeys the client's time-outs and limit.
+    /// </summary>
+    /// <param name="method">GET, HEAD or POST.</param>
+    /// <param name="pathAndQuery">Below the upstream's address, from its slash on.</param>
+    /// <param name="content">The request's body, or null.</param>
+    /// <param name="timeout">How long to wait for the headers, and for each piece of the body.</param>
+    /// <param name="cancellationToken">Ends the request.</param>
+    /// <exception cref="MirrorException">No answer.</exception>
+    public async Task<HttpResponseMessage> ForwardAsync(HttpMethod method, string pathAndQuery, HttpContent? content, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(pathAndQuery);
+        if (pathAndQuery[0] != '/')
+        {
+            throw new ArgumentException("The path must begin with a slash.", nameof(pathAndQuery));
+        }
+
+        var request = new UpstreamRequest(method, Transport.At(pathAndQuery)) { Content = content, Accept = "application/json, */*", HeadersTimeout = timeout };
+        var response = await Transport.SendAsync(request, cancellationToken);
+        LogAnswered(method, response.Url.AbsolutePath, (int)response.Message.StatusCode);
+        try
+        {
+            return Decoded(response, timeout);
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
+        }
+    }
 
     /// <inheritdoc/>
     public void Dispose()
     {
+        Transport.Dispose();
+        _packuments.Dispose();
     }
+
+    private async Task<PackumentAnswer> ReadPackumentAsync(UpstreamResponse response, CancellationToken cancellationToken)
+    {
+        if (UpstreamFailures.IsHtml(response.Message))
+        {
+            throw UpstreamFailures.Unavailable(response.Url, "answered 200 with HTML instead of a packument");
+        }
+
+        var headers = response.Message.Content.Headers;
+        var guess = (headers.ContentLength ?? 0) * (headers.ContentEncoding.Count > 0 ? GuessedCompression : 1);
+        await using var body = UpstreamBody.Open(response, new BodyLimits(long.MaxValue, _options.Timeout), isDecoded: true, _timeProvider);
+        var document = await RawDocument.ReadAsync(body, _budget, (int)Math.Min(guess, _options.PackumentMaxBytes), _options.PackumentMaxBytes, cancellationToken)
+            ?? throw UpstreamFailures.TooLarge(response.Url, _options.PackumentMaxBytes);
+        if (Problem(document.Bytes) is { } problem)
+        {
+            document.Dispose();
+            throw UpstreamFailures.Unavailable(response.Url, problem);
+        }
+
+        return new PackumentAnswer.Fetched(document, ValidatorsOf(response.Message));
+    }
+
+    /// <summary>What makes a body certainly no packument, as registries send it while they deploy; all else is the parser's to judge.</summary>
+    private static string? Problem(ReadOnlySpan<byte> body)
+    {
+        var text = body.TrimStart("\uFEFF \t\r\n"u8);
+        return text switch
+        {
+            [] => "answered 200 with an empty body",
+            [(byte)'<', ..] => "answered 200 with HTML instead of a packument",
+            _ => null,
+        };
+    }
+
+    private static Validators ValidatorsOf(HttpResponseMessage response) =>
+        new(FirstOf(response.Headers, "ETag"), FirstOf(response.Content.Headers, "Last-Modified"));
+
+    private static string? FirstOf(HttpHeaders headers, string name) =>
+        headers.NonValidated.TryGetValues(name, out var values) ? values.ToString() : null;
+
+    private TarballAnswer.Opened OpenTarball(UpstreamResponse response)
+    {
+        var length = response.Message.Content.Headers.ContentLength;
+        if (length > _options.TarballMaxBytes)
+        {
+            throw UpstreamFailures.TooLarge(response.Url, _options.TarballMaxBytes);
+        }
+
+        var body = UpstreamBody.Open(response, new BodyLimits(_options.TarballMaxBytes, _options.Timeout), isDecoded: false, _timeProvider);
+        return new TarballAnswer.Opened(body, length, body);
+    }
+
+    private HttpResponseMessage Decoded(UpstreamResponse response, TimeSpan timeout)
+    {
+        var message = response.Message;
+        var body = UpstreamBody.Open(response with { Message = Detached(message) }, new BodyLimits(_options.ForwardedMaxBytes, timeout), isDecoded: true, _timeProvider);
+        var isCoded = message.Content.Headers.ContentEncoding.Count > 0;
+        var content = new StreamContent(body);
+        foreach (var header in message.Content.Headers.NonValidated)
+        {
+            if (!isCoded || !(header.Key.Equals("Content-Encoding", StringComparison.OrdinalIgnoreCase) || header.Key.Equals("Content-Length", StringComparison.OrdinalIgnoreCase)))
+            {
+                content.Headers.TryAddWithoutValidation(header.Key, header.Value.ToString());
+            }
+        }
+
+        message.Content = content;
+        return message;
+    }
+
+    /// <summary>The body's owner must not be the message that is to hold the body: disposing either disposes both.</summary>
+    private static HttpResponseMessage Detached(HttpResponseMessage message) => new(message.StatusCode) { Content = message.Content };
+
+    private Task<string?> ReasonAsync(UpstreamResponse response, CancellationToken cancellationToken) =>
+        UpstreamFailures.ReadReasonAsync(response, ReasonTimeout, _timeProvider, cancellationToken);
+
+    [LoggerMessage(EventIds.Upstream + 1, LogLevel.Debug, "{Method} {Path} at the upstream: {Status}")]
+    private partial void LogAnswered(HttpMethod method, string path, int status);
 }

@@ -1,0 +1,50 @@
+using System.Net;
+using System.Security.Cryptography.X509Certificates;
+
+namespace NpmMirror.Upstream;
+
+/// <summary>What a <see cref="RegistryClient"/> needs to know of its upstream.</summary>
+public sealed record RegistryClientOptions
+{
+    /// <summary>The upstream's address; a trailing slash does not matter. User and password in it count as credentials.</summary>
+    public required Uri BaseUrl { get; init; }
+
+    /// <summary>Who we are, per address.</summary>
+    public RegistryCredentials Credentials { get; init; } = RegistryCredentials.None;
+
+    /// <summary>Chooses a proxy per address; null for none.</summary>
+    public IWebProxy? Proxy { get; init; }
+
+    /// <summary>The only authorities trusted, in place of the system's; null: the system's.</summary>
+    public X509Certificate2Collection? Authorities { get; init; }
+
+    /// <summary>Authorities trusted besides the others.</summary>
+    public X509Certificate2Collection? ExtraAuthorities { get; init; }
+
+    /// <summary>False accepts any certificate, as npm's <c>strict-ssl=false</c> does.</summary>
+    public bool IsTlsStrict { get; init; } = true;
+
+    /// <summary>How long a connection may take.</summary>
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long to wait for headers, and for each next piece of a body.</summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>The longest packument accepted, decoded.</summary>
+    public int PackumentMaxBytes { get; init; } = 256 * 1024 * 1024;
+
+    /// <summary>The longest tarball accepted.</summary>
+    public long TarballMaxBytes { get; init; } = 4L * 1024 * 1024 * 1024;
+
+    /// <summary>The longest answer to a forwarded request accepted, decoded.</summary>
+    public long ForwardedMaxBytes { get; init; } = 64L * 1024 * 1024;
+
+    /// <summary>Hosts (<c>host</c> for any port, or <c>host:port</c>) besides the upstream's own from which tarballs may be fetched.</summary>
+    public IReadOnlyList<string> TarballHosts { get; init; } = [];
+
+    /// <summary>Names this mirror to upstreams that are mirrors too, so that a loop is found; null sends nothing.</summary>
+    public string? InstanceId { get; init; }
+
+    /// <summary>Packuments fetched at once.</summary>
+    public int Concurrency { get; init; } = 10;
+}

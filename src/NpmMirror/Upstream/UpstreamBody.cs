@@ -1,0 +1,178 @@
+using System.Diagnostics;
+using System.IO.Compression;
+using System.Runtime.ExceptionServices;
+
+namespace NpmMirror.Upstream;
+
+/// <summary>
+/// A response's body as it comes: each wait for the next piece has a time-out, all waits together a lowest rate, the whole a limit,
+/// and whatever goes wrong is a <see cref="MirrorException"/>. Disposing it gives the connection back or breaks it off.
+/// </summary>
+internal sealed class UpstreamBody : Stream
+{
+    private readonly Stream _inner;
+    private readonly HttpResponseMessage _response;
+    private readonly Uri _url;
+    private readonly BodyLimits _limits;
+    private readonly TimeProvider _timeProvider;
+    private readonly CancellationTokenSource _timedOut = new();
+    private readonly ITimer _timer;
+    private TimeSpan _waited;
+    private long _readBytes;
+
+    private UpstreamBody(Stream inner, HttpResponseMessage response, Uri url, BodyLimits limits, TimeProvider timeProvider)
+    {
+        _inner = inner;
+        _response = response;
+        _url = url;
+        _limits = limits;
+        _timeProvider = timeProvider;
+        _timer = timeProvider.CreateTimer(static state => ((UpstreamBody)state!).TimeOut(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <inheritdoc/>
+    public override bool CanRead => true;
+
+    /// <inheritdoc/>
+    public override bool CanSeek => false;
+
+    /// <inheritdoc/>
+    public override bool CanWrite => false;
+
+    /// <inheritdoc/>
+    public override long Length => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    public override long Position { get => _readBytes; set => throw new NotSupportedException(); }
+
+    /// <summary>Opens the body of a response, which it owns from then on.</summary>
+    internal static UpstreamBody Open(UpstreamResponse response, BodyLimits limits, bool isDecoded, TimeProvider timeProvider)
+    {
+        // SocketsHttpHandler gives the network's own stream: nothing is buffered, so this does not wait.
+        var raw = response.Message.Content.ReadAsStream();
+        return new UpstreamBody(isDecoded ? Decode(raw, response) : raw, response.Message, response.Url, limits, timeProvider);
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        var startedAt = _timeProvider.GetTimestamp();
+        int read;
+        try
+        {
+            _timer.Change(_limits.IdleTimeout, Timeout.InfiniteTimeSpan);
+            await using var registration = cancellationToken.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), _timedOut);
+            read = await _inner.ReadAsync(buffer, _timedOut.Token);
+            _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        }
+        catch (Exception exception) when (exception is not MirrorException)
+        {
+            throw Translate(exception, cancellationToken);
+        }
+
+        _readBytes += read;
+        _waited += _timeProvider.GetElapsedTime(startedAt);
+        CheckLimits();
+        return read;
+    }
+
+    /// <inheritdoc/>
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    /// <summary>Not there: whoever reads from the network waits.</summary>
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("Use ReadAsync.");
+
+    /// <inheritdoc/>
+    public override void Flush()
+    {
+    }
+
+    /// <inheritdoc/>
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _timer.Dispose();
+            _inner.Dispose();
+            _response.Dispose();
+            _timedOut.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private static Stream Decode(Stream raw, UpstreamResponse response)
+    {
+        foreach (var coding in response.Message.Content.Headers.ContentEncoding.Reverse())
+        {
+            raw = coding.ToUpperInvariant() switch
+            {
+                "GZIP" or "X-GZIP" => new GZipStream(raw, CompressionMode.Decompress),
+                "BR" => new BrotliStream(raw, CompressionMode.Decompress),
+                "DEFLATE" => new ZLibStream(raw, CompressionMode.Decompress),
+                "IDENTITY" or "" => raw,
+                _ => throw UpstreamFailures.Malformed(response.Url, $"is encoded as {MirrorException.Quote(coding)}, which was not asked for"),
+            };
+        }
+
+        return raw;
+    }
+
+    private void TimeOut()
+    {
+        try
+        {
+            _timedOut.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The last read ended while the timer fired.
+        }
+    }
+
+    private void CheckLimits()
+    {
+        if (_readBytes > _limits.LongestBytes)
+        {
+            throw UpstreamFailures.TooLarge(_url, _limits.LongestBytes);
+        }
+
+        // A peer that sends one byte a minute never times out; it must not hold its place for ever either.
+        if (_limits.LowestBytesPerSecond > 0 && _waited > _limits.IdleTimeout + TimeSpan.FromSeconds((double)_readBytes / _limits.LowestBytesPerSecond))
+        {
+            throw UpstreamFailures.TimedOut(_url, $"sent only {_readBytes} bytes in {_waited.TotalSeconds:0} s");
+        }
+    }
+
+    private Exception Translate(Exception exception, CancellationToken cancellationToken)
+    {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return new OperationCanceledException(cancellationToken);
+        }
+
+        return exception switch
+        {
+            OperationCanceledException => UpstreamFailures.TimedOut(_url, $"sent nothing for {_limits.IdleTimeout.TotalSeconds:0} s in the middle of its answer"),
+            // Cut bodies: by length, by a chunk that is missing, or inside the compressed data.
+            IOException or InvalidDataException or HttpRequestException => UpstreamFailures.Unavailable(_url, "broke off its answer", exception),
+            _ => ExceptionDispatchInfo.SetCurrentStackTrace(new UnreachableException("A response body failed in an unknown way.", exception)),
+        };
+    }
+}
+
+/// <summary>The bounds of one body.</summary>
+/// <param name="LongestBytes">The longest accepted, decoded.</param>
+/// <param name="IdleTimeout">How long to wait for each next piece.</param>
+/// <param name="LowestBytesPerSecond">The lowest rate over all waits; 0 where the sender has nothing to say for hours.</param>
+internal readonly record struct BodyLimits(long LongestBytes, TimeSpan IdleTimeout, int LowestBytesPerSecond = 1024);

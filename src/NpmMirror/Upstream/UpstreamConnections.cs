@@ -1,0 +1,141 @@
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
+
+namespace NpmMirror.Upstream;
+
+/// <summary>
+/// Connections in two pools: to the addresses that the operator chose, and to those that somebody's answer named. The second checks
+/// every resolved address at the moment it connects, so a name that resolves differently a second later gains nothing.
+/// </summary>
+internal sealed class UpstreamConnections : IDisposable
+{
+    private readonly RegistryClientOptions _options;
+    private readonly SourceFence _fence;
+    private readonly TimeProvider _timeProvider;
+
+    internal UpstreamConnections(RegistryClientOptions options, SourceFence fence, TimeProvider timeProvider)
+    {
+        _options = options;
+        _fence = fence;
+        _timeProvider = timeProvider;
+        Chosen = new HttpMessageInvoker(CreateHandler(isFenced: false));
+        Named = new HttpMessageInvoker(CreateHandler(isFenced: true));
+    }
+
+    internal HttpMessageInvoker Chosen { get; }
+
+    internal HttpMessageInvoker Named { get; }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Chosen.Dispose();
+        Named.Dispose();
+    }
+
+    private SocketsHttpHandler CreateHandler(bool isFenced) => new()
+    {
+        AllowAutoRedirect = false,
+        AutomaticDecompression = DecompressionMethods.None,
+        UseCookies = false,
+        ActivityHeadersPropagator = null,
+        Proxy = _options.Proxy,
+        UseProxy = _options.Proxy is not null,
+        // Long enough to be worth it, short enough that a moved DNS name is noticed.
+        PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+        PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
+        KeepAlivePingDelay = TimeSpan.FromSeconds(30),
+        KeepAlivePingTimeout = TimeSpan.FromSeconds(15),
+        ConnectTimeout = Timeout.InfiniteTimeSpan,
+        ConnectCallback = (context, cancellationToken) => ConnectAsync(context, isFenced, cancellationToken),
+        SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = IsTrusted },
+    };
+
+    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, bool isFenced, CancellationToken cancellationToken)
+    {
+        var (host, port) = (context.DnsEndPoint.Host, context.DnsEndPoint.Port);
+        using var deadline = new CancellationTokenSource(_options.ConnectTimeout, _timeProvider);
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            // The proxy is the operator's choice wherever the request goes.
+            var isProxy = context.InitialRequestMessage.RequestUri is { } url && _options.Proxy is { } proxy && !proxy.IsBypassed(url);
+            var addresses = isFenced && !isProxy
+                ? await _fence.ResolveAsync(host, linked.Token)
+                : await ResolveAsync(host, linked.Token);
+            return await ConnectAsync(addresses, port, linked.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new TimeoutException($"No connection to {host}:{port} within {_options.ConnectTimeout.TotalSeconds:0} s.");
+        }
+    }
+
+    internal static Task<IPAddress[]> ResolveAsync(string host, CancellationToken cancellationToken) =>
+        IPAddress.TryParse(host, out var literal) ? Task.FromResult<IPAddress[]>([literal]) : Dns.GetHostAddressesAsync(host, cancellationToken);
+
+    private async Task<Stream> ConnectAsync(IPAddress[] addresses, int port, CancellationToken cancellationToken)
+    {
+        for (var i = 0; ; i++)
+        {
+            var isLast = i >= addresses.Length - 1;
+            // An address family that leads nowhere must not use up the time of the next.
+            using var attempt = isLast ? null : new CancellationTokenSource(_options.ConnectTimeout / 4, _timeProvider);
+            using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, attempt?.Token ?? CancellationToken.None);
+            var socket = new Socket(addresses[i].AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            try
+            {
+                await socket.ConnectAsync(addresses[i], port, linked.Token);
+                return new NetworkStream(socket, ownsSocket: true);
+            }
+            catch (Exception exception)
+            {
+                socket.Dispose();
+                if (isLast || cancellationToken.IsCancellationRequested || exception is not (SocketException or OperationCanceledException))
+                {
+                    throw;
+                }
+            }
+        }
+    }
+
+    private bool IsTrusted(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
+    {
+        if (!_options.IsTlsStrict)
+        {
+            return true;
+        }
+
+        if (certificate is not X509Certificate2 own || (errors & ~SslPolicyErrors.RemoteCertificateChainErrors) != SslPolicyErrors.None)
+        {
+            return false;
+        }
+
+        // npm's ca and cafile stand in place of the system's authorities; extra ones beside either.
+        var isTrustedBySystem = _options.Authorities is null && errors == SslPolicyErrors.None;
+        return isTrustedBySystem || IsIssuedBy(own, chain, _options.Authorities) || IsIssuedBy(own, chain, _options.ExtraAuthorities);
+    }
+
+    private static bool IsIssuedBy(X509Certificate2 certificate, X509Chain? sent, X509Certificate2Collection? authorities)
+    {
+        if (authorities is null || authorities.Count == 0)
+        {
+            return false;
+        }
+
+        using var chain = new X509Chain();
+        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+        // TLS server authentication.
+        chain.ChainPolicy.ApplicationPolicy.Add(new System.Security.Cryptography.Oid("1.3.6.1.5.5.7.3.1"));
+        chain.ChainPolicy.CustomTrustStore.AddRange(authorities);
+        if (sent is not null)
+        {
+            chain.ChainPolicy.ExtraStore.AddRange(sent.ChainPolicy.ExtraStore);
+        }
+
+        return chain.Build(certificate);
+    }
+}

@@ -1,0 +1,115 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace NpmMirror.Upstream;
+
+/// <summary>What the upstream's ways to fail mean here: one sentence, whether to retry, and when.</summary>
+internal static class UpstreamFailures
+{
+    private const int ReasonMaxBytes = 16 * 1024;
+
+    /// <summary>An address without what may be secret in it: user, password and query.</summary>
+    internal static string Where(Uri url) => url.GetComponents(UriComponents.SchemeAndServer | UriComponents.Path, UriFormat.UriEscaped);
+
+    internal static MirrorException Unavailable(Uri url, string what, Exception? inner = null, TimeSpan? retryAfter = null) =>
+        new(MirrorFault.UpstreamUnavailable, $"The upstream at {Where(url)} {what}; will try again.", isTransient: true, retryAfter, inner);
+
+    internal static MirrorException TimedOut(Uri url, string what) => Unavailable(url, what, new TimeoutException());
+
+    internal static MirrorException Malformed(Uri url, string what, bool isTransient = true) =>
+        new(MirrorFault.UpstreamMalformed, $"The upstream's answer from {Where(url)} {what}.", isTransient);
+
+    internal static MirrorException TooLarge(Uri url, long limitBytes) =>
+        new(MirrorFault.TooLarge, $"The upstream's answer from {Where(url)} is longer than the {limitBytes} bytes allowed; raise packumentMaxBytes or tarballMaxBytes if it is wanted.");
+
+    /// <summary>The failure that a status code means which is neither success, nor 304, nor absence.</summary>
+    internal static MirrorException OfStatus(UpstreamResponse response, string? reason, TimeProvider timeProvider)
+    {
+        var status = (int)response.Message.StatusCode;
+        var said = reason is null ? $"answered {status}" : $"answered {status} ({reason})";
+        var retryAfter = RetryAfter(response.Message, timeProvider);
+        return status switch
+        {
+            401 or 403 or 407 => new MirrorException(MirrorFault.UpstreamRefused, $"The upstream at {Where(response.Url)} {said}: check the credentials that npm is configured with for this address."),
+            429 => new MirrorException(MirrorFault.UpstreamBusy, $"The upstream at {Where(response.Url)} {said}: too many requests; will try again later.", isTransient: true, retryAfter),
+            508 => new MirrorException(MirrorFault.Configuration, $"The upstream at {Where(response.Url)} {said}: its own upstream leads back here; point one of the mirrors elsewhere."),
+            408 or 425 or >= 500 => Unavailable(response.Url, said, retryAfter: retryAfter),
+            _ => Malformed(response.Url, $"has the unexpected status {status}{(reason is null ? "" : $" ({reason})")}", isTransient: false),
+        };
+    }
+
+    /// <summary>How long the other side asked to wait: seconds or a date; null where it did not say or not understandably.</summary>
+    internal static TimeSpan? RetryAfter(HttpResponseMessage response, TimeProvider timeProvider)
+    {
+        if (!response.Headers.TryGetValues("Retry-After", out var values) || values.FirstOrDefault()?.Trim() is not { } text)
+        {
+            return null;
+        }
+
+        if (double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds))
+        {
+            return TimeSpan.FromSeconds(Math.Min(seconds, TimeSpan.FromDays(1).TotalSeconds));
+        }
+
+        if (!DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at))
+        {
+            return null;
+        }
+
+        var wait = at - timeProvider.GetUtcNow();
+        return wait < TimeSpan.Zero ? TimeSpan.Zero : wait;
+    }
+
+    /// <summary>What the body says went wrong, shortened; null for HTML, nothing, or anything else that is not for reading.</summary>
+    internal static async Task<string?> ReadReasonAsync(UpstreamResponse response, TimeSpan timeout, TimeProvider timeProvider, CancellationToken cancellationToken)
+    {
+        if (IsHtml(response.Message))
+        {
+            return null;
+        }
+
+        var buffer = new byte[ReasonMaxBytes];
+        var length = 0;
+        try
+        {
+            await using var body = UpstreamBody.Open(response, new BodyLimits(ReasonMaxBytes, timeout), isDecoded: true, timeProvider);
+            while (length < buffer.Length && await body.ReadAsync(buffer.AsMemory(length), cancellationToken) is var read and > 0)
+            {
+                length += read;
+            }
+
+            return Reason(buffer.AsMemory(0, length));
+        }
+        catch (Exception exception) when (exception is MirrorException or JsonException)
+        {
+            // The status was the message; an unreadable explanation does not change it.
+            return null;
+        }
+    }
+
+    internal static bool IsHtml(HttpResponseMessage response) =>
+        response.Content.Headers.TryGetValues("Content-Type", out var types) && types.Any(type => type.Contains("html", StringComparison.OrdinalIgnoreCase));
+
+    private static string? Reason(ReadOnlyMemory<byte> body)
+    {
+        using var document = JsonDocument.Parse(body);
+        var root = document.RootElement;
+        if (root.ValueKind == JsonValueKind.String)
+        {
+            return MirrorException.Quote(root.GetString());
+        }
+
+        if (root.ValueKind == JsonValueKind.Object)
+        {
+            foreach (var member in (ReadOnlySpan<string>)["reason", "error", "message"])
+            {
+                if (root.TryGetProperty(member, out var value) && value.ValueKind == JsonValueKind.String)
+                {
+                    return MirrorException.Quote(value.GetString());
+                }
+            }
+        }
+
+        return null;
+    }
+}

@@ -1,0 +1,29 @@
+namespace NpmMirror.Upstream;
+
+/// <summary>One request to the upstream, or to where it redirects.</summary>
+internal sealed record UpstreamRequest(HttpMethod Method, Uri Url)
+{
+    internal HttpContent? Content { get; init; }
+
+    internal string Accept { get; init; } = "*/*";
+
+    /// <summary>Asks for a compressed answer; the body is then to be opened decoded.</summary>
+    internal bool IsCompressed { get; init; } = true;
+
+    internal Validators Validators { get; init; }
+
+    /// <summary>Null: the client's own time-out.</summary>
+    internal TimeSpan? HeadersTimeout { get; init; }
+
+    /// <summary>The address came out of a packument: fenced in.</summary>
+    internal bool IsTarball { get; init; }
+}
+
+/// <summary>An answer whose body was not read yet, and the address that gave it.</summary>
+internal sealed record UpstreamResponse(HttpResponseMessage Message, Uri Url) : IDisposable
+{
+    internal bool IsAbsent => (int)Message.StatusCode is 404 or 410 or 451;
+
+    /// <inheritdoc/>
+    public void Dispose() => Message.Dispose();
+}

@@ -1,0 +1,184 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Reflection;
+using System.Security.Authentication;
+
+namespace NpmMirror.Upstream;
+
+/// <summary>Sends requests: headers within their time, redirects followed by hand, credentials only where they belong.</summary>
+internal sealed class UpstreamTransport : IDisposable
+{
+    private const int RedirectsMax = 5;
+
+    private static readonly TimeSpan AwayFor = TimeSpan.FromSeconds(5);
+
+    private static readonly string UserAgent = $"npm-mirror/{typeof(UpstreamTransport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0"}";
+
+    private readonly RegistryClientOptions _options;
+    private readonly RegistryCredentials _credentials;
+    private readonly TimeProvider _timeProvider;
+    private readonly SourceFence _fence;
+    private readonly UpstreamConnections _connections;
+    private long _awaySince = long.MinValue;
+
+    internal UpstreamTransport(RegistryClientOptions options, TimeProvider timeProvider)
+    {
+        _options = options;
+        _timeProvider = timeProvider;
+        BaseUrl = WithoutUser(options.BaseUrl);
+        _credentials = WithUserOf(options);
+        _fence = new SourceFence(BaseUrl, options.TarballHosts, UpstreamConnections.ResolveAsync);
+        _connections = new UpstreamConnections(options, _fence, timeProvider);
+    }
+
+    /// <summary>The upstream's address, without user, query and trailing slash.</summary>
+    internal Uri BaseUrl { get; }
+
+    internal RegistryClientOptions Options => _options;
+
+    internal TimeProvider TimeProvider => _timeProvider;
+
+    internal bool IsAway => Interlocked.Read(ref _awaySince) is var since && since != long.MinValue && _timeProvider.GetElapsedTime(since) < AwayFor;
+
+    /// <summary>An address below the upstream's.</summary>
+    internal Uri At(string pathAndQuery) => new(BaseUrl.AbsoluteUri.TrimEnd('/') + pathAndQuery);
+
+    /// <summary>Sends the request; any status that is no redirect is an answer.</summary>
+    /// <exception cref="MirrorException">No answer, a forbidden place, or too many redirects.</exception>
+    internal async Task<UpstreamResponse> SendAsync(UpstreamRequest request, CancellationToken cancellationToken)
+    {
+        // Where the request begins is the operator's choice, or was fenced in as a tarball's address.
+        var origin = request.IsTarball ? BaseUrl : request.Url;
+        var url = request.Url;
+        var isFirstOrigin = true;
+        for (var hops = 0; ; hops++)
+        {
+            url = request.IsTarball ? _fence.CheckTarball(url) : url;
+            var isChosen = SourceFence.SameOrigin(url, origin) || SourceFence.SameOrigin(url, BaseUrl);
+            if (!isChosen)
+            {
+                CheckNamed(url);
+            }
+
+            isFirstOrigin &= SourceFence.SameOrigin(url, request.IsTarball ? BaseUrl : request.Url);
+            var response = await SendOnceAsync(request, url, isChosen, isFirstOrigin ? CredentialsFor(url) : null, cancellationToken);
+            if (Redirection(response, request.Method) is not { } next)
+            {
+                return new UpstreamResponse(response, url);
+            }
+
+            response.Dispose();
+            url = hops < RedirectsMax ? next : throw UpstreamFailures.Malformed(request.Url, $"redirects more than {RedirectsMax} times");
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _connections.Dispose();
+
+    private void CheckNamed(Uri url)
+    {
+        if (url.Scheme != Uri.UriSchemeHttp && url.Scheme != Uri.UriSchemeHttps)
+        {
+            throw new MirrorException(MirrorFault.ForbiddenSource, $"The upstream redirects to {MirrorException.Quote(url.Scheme)}, which is no http address: not followed.");
+        }
+
+        if (_options.Proxy is { } proxy && !proxy.IsBypassed(url))
+        {
+            _fence.CheckLiteral(url);
+        }
+    }
+
+    /// <summary>The longest configured prefix; else, on the upstream's own origin, what the upstream itself gets.</summary>
+    private string? CredentialsFor(Uri url) =>
+        _credentials.HeaderFor(url) ?? (SourceFence.SameOrigin(url, BaseUrl) ? _credentials.HeaderFor(BaseUrl) : null);
+
+    private async Task<HttpResponseMessage> SendOnceAsync(UpstreamRequest request, Uri url, bool isChosen, string? authorization, CancellationToken cancellationToken)
+    {
+        var timeout = request.HeadersTimeout ?? _options.Timeout;
+        using var deadline = new CancellationTokenSource(timeout, _timeProvider);
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        var message = CreateMessage(request, url, authorization);
+        try
+        {
+            var response = await (isChosen ? _connections.Chosen : _connections.Named).SendAsync(message, linked.Token);
+            NoteHealth(url, isAway: (int)response.StatusCode >= 500);
+            return response;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            NoteHealth(url, isAway: true);
+            throw UpstreamFailures.TimedOut(url, $"did not answer within {timeout.TotalSeconds:0.#} s");
+        }
+        catch (HttpRequestException exception)
+        {
+            throw Translate(url, exception);
+        }
+    }
+
+    private HttpRequestMessage CreateMessage(UpstreamRequest request, Uri url, string? authorization)
+    {
+        var message = new HttpRequestMessage(request.Method, url)
+        {
+            Content = request.Content,
+            Version = url.Scheme == Uri.UriSchemeHttps ? HttpVersion.Version20 : HttpVersion.Version11,
+            VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
+        };
+        message.Headers.TryAddWithoutValidation("User-Agent", UserAgent);
+        message.Headers.TryAddWithoutValidation("Accept", request.Accept);
+        message.Headers.TryAddWithoutValidation("Accept-Encoding", request.IsCompressed ? "gzip, br" : "identity");
+        AddIfAny(message.Headers, "npm-mirror-instance", _options.InstanceId);
+        AddIfAny(message.Headers, "If-None-Match", request.Validators.ETag);
+        AddIfAny(message.Headers, "If-Modified-Since", request.Validators.LastModified);
+        AddIfAny(message.Headers, "Authorization", authorization);
+        return message;
+    }
+
+    private static void AddIfAny(HttpRequestHeaders headers, string name, string? value)
+    {
+        if (value is not null)
+        {
+            headers.TryAddWithoutValidation(name, value);
+        }
+    }
+
+    /// <summary>Where an answer sends us on, or null: only requests that change nothing follow.</summary>
+    private static Uri? Redirection(HttpResponseMessage response, HttpMethod method) =>
+        (int)response.StatusCode is 301 or 302 or 303 or 307 or 308
+        && (method == HttpMethod.Get || method == HttpMethod.Head)
+        && response.Headers.Location is { } location
+            ? new Uri(response.RequestMessage!.RequestUri!, location)
+            : null;
+
+    private MirrorException Translate(Uri url, HttpRequestException exception)
+    {
+        switch (exception.InnerException)
+        {
+            case MirrorException refused:
+                return refused;
+            case AuthenticationException when url.Scheme == Uri.UriSchemeHttps:
+                NoteHealth(url, isAway: true);
+                return UpstreamFailures.Unavailable(url, "has a certificate that is not trusted here (npm's cafile names the authorities)", exception);
+            default:
+                NoteHealth(url, isAway: true);
+                return UpstreamFailures.Unavailable(url, $"could not be reached ({exception.InnerException?.Message ?? exception.Message})", exception);
+        }
+    }
+
+    private void NoteHealth(Uri url, bool isAway)
+    {
+        if (SourceFence.SameOrigin(url, BaseUrl))
+        {
+            Interlocked.Exchange(ref _awaySince, isAway ? _timeProvider.GetTimestamp() : long.MinValue);
+        }
+    }
+
+    private static Uri WithoutUser(Uri url) =>
+        new(url.GetComponents(UriComponents.SchemeAndServer | UriComponents.Path, UriFormat.UriEscaped).TrimEnd('/'));
+
+    private static RegistryCredentials WithUserOf(RegistryClientOptions options) => options.BaseUrl.UserInfo.Length == 0
+        ? options.Credentials
+        : options.Credentials.With(WithoutUser(options.BaseUrl), BasicHeader(options.BaseUrl.UserInfo));
+
+    private static string BasicHeader(string userInfo) =>
+        $"Basic {Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(Uri.UnescapeDataString(userInfo)))}";
+}
