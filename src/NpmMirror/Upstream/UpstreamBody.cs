@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.IO.Compression;
 using System.Runtime.ExceptionServices;
 
 namespace NpmMirror.Upstream;
@@ -10,7 +9,7 @@ namespace NpmMirror.Upstream;
 /// </summary>
 internal sealed class UpstreamBody : Stream
 {
-    private readonly Stream _inner;
+    private readonly BodyDecoder _decoder;
     private readonly HttpResponseMessage _response;
     private readonly Uri _url;
     private readonly BodyLimits _limits;
@@ -20,9 +19,9 @@ internal sealed class UpstreamBody : Stream
     private TimeSpan _waited;
     private long _readBytes;
 
-    private UpstreamBody(Stream inner, HttpResponseMessage response, Uri url, BodyLimits limits, TimeProvider timeProvider)
+    private UpstreamBody(BodyDecoder decoder, HttpResponseMessage response, Uri url, BodyLimits limits, TimeProvider timeProvider)
     {
-        _inner = inner;
+        _decoder = decoder;
         _response = response;
         _url = url;
         _limits = limits;
@@ -50,7 +49,8 @@ internal sealed class UpstreamBody : Stream
     {
         // SocketsHttpHandler gives the network's own stream: nothing is buffered, so this does not wait.
         var raw = response.Message.Content.ReadAsStream();
-        return new UpstreamBody(isDecoded ? Decode(raw, response) : raw, response.Message, response.Url, limits, timeProvider);
+        var decoder = BodyDecoder.Create(raw, isDecoded ? response.Message.Content.Headers.ContentEncoding : [], response.Url);
+        return new UpstreamBody(decoder, response.Message, response.Url, limits, timeProvider);
     }
 
     /// <inheritdoc/>
@@ -62,7 +62,7 @@ internal sealed class UpstreamBody : Stream
         {
             _timer.Change(_limits.IdleTimeout, Timeout.InfiniteTimeSpan);
             await using var registration = cancellationToken.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), _timedOut);
-            read = await _inner.ReadAsync(buffer, _timedOut.Token);
+            read = await _decoder.Stream.ReadAsync(buffer, _timedOut.Token);
             _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
         catch (Exception exception) when (exception is not MirrorException)
@@ -73,7 +73,7 @@ internal sealed class UpstreamBody : Stream
         _readBytes += read;
         _waited += _timeProvider.GetElapsedTime(startedAt);
         CheckLimits();
-        return read;
+        return read > 0 || buffer.IsEmpty || _decoder.IsComplete(_readBytes) ? read : throw UpstreamFailures.Unavailable(_url, "broke off its compressed answer");
     }
 
     /// <inheritdoc/>
@@ -103,29 +103,12 @@ internal sealed class UpstreamBody : Stream
         if (disposing)
         {
             _timer.Dispose();
-            _inner.Dispose();
+            _decoder.Stream.Dispose();
             _response.Dispose();
             _timedOut.Dispose();
         }
 
         base.Dispose(disposing);
-    }
-
-    private static Stream Decode(Stream raw, UpstreamResponse response)
-    {
-        foreach (var coding in response.Message.Content.Headers.ContentEncoding.Reverse())
-        {
-            raw = coding.ToUpperInvariant() switch
-            {
-                "GZIP" or "X-GZIP" => new GZipStream(raw, CompressionMode.Decompress),
-                "BR" => new BrotliStream(raw, CompressionMode.Decompress),
-                "DEFLATE" => new ZLibStream(raw, CompressionMode.Decompress),
-                "IDENTITY" or "" => raw,
-                _ => throw UpstreamFailures.Malformed(response.Url, $"is encoded as {MirrorException.Quote(coding)}, which was not asked for"),
-            };
-        }
-
-        return raw;
     }
 
     private void TimeOut()
