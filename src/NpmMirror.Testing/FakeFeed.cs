@@ -1,0 +1,255 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace NpmMirror.Testing;
+
+/// <summary>The change feed and the list of everything, in the dialect that the knobs say.</summary>
+internal sealed class FakeFeed(FakeExchange exchange)
+{
+    private const int NpmLimitMax = 10_000;
+    private const int NpmLimitDefault = 1_000;
+
+    private static readonly string[] NpmChangesParameters = ["since", "limit", "descending", "doc_ids", "last-event-id"];
+    private static readonly string[] NpmListParameters = ["limit", "startkey", "startkey_docid", "endkey", "key", "keys", "descending", "inclusive_end"];
+
+    private readonly FakeKnobs _knobs = exchange.Registry.Knobs;
+    private readonly FakeDatabase _database = exchange.Registry.Database;
+
+    /// <summary>Whether a path is the feed's.</summary>
+    public static bool Serves(FakeRegistry registry, string path) => path switch
+    {
+        "/" or "/_changes" or "/_all_docs" or "/registry/_changes" or "/registry/_all_docs" => true,
+        "/registry" or "/registry/" => registry.Database.Find("registry") is null,
+        _ => false,
+    };
+
+    public Task AnswerAsync(CancellationToken cancellationToken)
+    {
+        var path = exchange.Request.Path;
+        if (_knobs.Feed == FakeFeedDialect.None)
+        {
+            return path == "/" ? exchange.SendJsonAsync(200, new JsonObject(), cancellationToken) : exchange.NotFoundAsync(cancellationToken);
+        }
+
+        var isChanges = path.EndsWith("/_changes", StringComparison.Ordinal);
+        if (!isChanges && !path.EndsWith("/_all_docs", StringComparison.Ordinal))
+        {
+            return exchange.SendJsonAsync(200, Info(), cancellationToken);
+        }
+
+        if (_knobs.Feed == FakeFeedDialect.NpmPaged && !IsAllowed(isChanges ? NpmChangesParameters : NpmListParameters))
+        {
+            return BadRequestAsync(cancellationToken);
+        }
+
+        return isChanges ? ChangesAsync(cancellationToken) : new FakeList(exchange).AnswerAsync(cancellationToken);
+    }
+
+    private Task BadRequestAsync(CancellationToken cancellationToken) => exchange.SendJsonAsync(400, JsonValue.Create("Bad Request"), cancellationToken);
+
+    private JsonObject Info()
+    {
+        var count = _knobs.DocumentCount ?? _database.LiveCount;
+        return _knobs.Feed == FakeFeedDialect.NpmPaged
+            ? new JsonObject { ["db_name"] = "registry", ["engine"] = "npm-replicate", ["doc_count"] = count, ["update_seq"] = SequenceNode(_database.Head) }
+            : new JsonObject
+            {
+                ["db_name"] = "registry",
+                ["doc_count"] = count,
+                ["doc_del_count"] = 0,
+                ["update_seq"] = SequenceNode(_database.Head),
+                ["purge_seq"] = 0,
+                ["compact_running"] = false,
+                ["disk_format_version"] = 8,
+                ["instance_start_time"] = "0",
+                ["uuid"] = _knobs.DatabaseId,
+            };
+    }
+
+    private bool IsAllowed(string[] parameters) =>
+        exchange.Request.Method == "GET"
+        && exchange.Context.Request.Query.Keys.All(key => parameters.Contains(key))
+        && (exchange.Query("limit") is not { } limit || (int.TryParse(limit, out var number) && number is >= 0 and <= NpmLimitMax))
+        && exchange.Query("since") is not "now";
+
+    private async Task ChangesAsync(CancellationToken cancellationToken)
+    {
+        var isPaged = _knobs.Feed == FakeFeedDialect.NpmPaged;
+        var limit = int.TryParse(exchange.Query("limit"), out var asked) ? Math.Max(asked, 1) : isPaged ? NpmLimitDefault : int.MaxValue;
+        if (ReadSince() is not { } since)
+        {
+            await BadRequestAsync(cancellationToken);
+            return;
+        }
+
+        if (exchange.Query("feed") == "continuous")
+        {
+            await ContinuousAsync(since, limit, cancellationToken);
+            return;
+        }
+
+        if (exchange.Query("feed") == "longpoll")
+        {
+            exchange.Begin(200, "application/json");
+            await WriteAsync("{\"results\":[\n"u8.ToArray(), cancellationToken);
+            await WaitForRowsAsync(since, cancellationToken);
+            await WritePageAsync(since, limit, isBegun: true, cancellationToken);
+            return;
+        }
+
+        exchange.Begin(200, "application/json");
+        await WritePageAsync(since, limit, isBegun: false, cancellationToken);
+    }
+
+    private async Task WritePageAsync(long since, int limit, bool isBegun, CancellationToken cancellationToken)
+    {
+        var (rows, hasMore, head) = _database.RowsBehind(since, limit, exchange.Query("descending") == "true");
+        var text = new StringBuilder(isBegun ? "" : "{\"results\":[\n");
+        for (var i = 0; i < rows.Count; i++)
+        {
+            text.Append(FakeJson.Text(Row(rows[i]))).Append(i + 1 < rows.Count ? ",\n" : "\n");
+        }
+
+        var last = hasMore ? rows[^1].Sequence : Math.Max(head, since);
+        text.Append("],\n\"last_seq\":").Append(FakeJson.Text(SequenceNode(last)));
+        if (_knobs.Feed == FakeFeedDialect.CouchDb)
+        {
+            text.Append(",\"pending\":").Append(hasMore ? _database.RowsBehind(last, int.MaxValue).Rows.Count : 0);
+        }
+
+        text.Append("}\n");
+        await WriteAsync(Encoding.UTF8.GetBytes(text.ToString()), cancellationToken);
+    }
+
+    private async Task ContinuousAsync(long since, int limit, CancellationToken cancellationToken)
+    {
+        exchange.Begin(200, "application/json");
+        await exchange.Context.Response.BodyWriter.FlushAsync(cancellationToken);
+        while (limit > 0)
+        {
+            var (rows, _, _) = _database.RowsBehind(since, Math.Min(limit, 1_000));
+            foreach (var row in rows)
+            {
+                await WriteAsync(Encoding.UTF8.GetBytes(FakeJson.Text(Row(row)) + "\n"), cancellationToken);
+                since = row.Sequence;
+                limit--;
+            }
+
+            if (rows.Count == 0 && !await WaitForRowsAsync(since, cancellationToken))
+            {
+                break;
+            }
+        }
+
+        await WriteAsync(Encoding.UTF8.GetBytes($"{{\"last_seq\":{FakeJson.Text(SequenceNode(since))}}}\n"), cancellationToken);
+    }
+
+    /// <summary>Waits, with heartbeats when they are wanted; false when the time asked for is over.</summary>
+    private async Task<bool> WaitForRowsAsync(long since, CancellationToken cancellationToken)
+    {
+        var timeout = int.TryParse(exchange.Query("timeout"), out var milliseconds) ? TimeSpan.FromMilliseconds(milliseconds) : TimeSpan.FromSeconds(60);
+        var heartbeat = exchange.Query("heartbeat") switch
+        {
+            null => (TimeSpan?)null,
+            "true" => TimeSpan.FromSeconds(60),
+            var text => TimeSpan.FromMilliseconds(int.TryParse(text, out var beat) ? beat : 60_000),
+        };
+        while (true)
+        {
+            try
+            {
+                await _database.WhenChangedAsync(since).WaitAsync(heartbeat ?? timeout, exchange.Registry.Time, cancellationToken);
+                if (_database.Head > since)
+                {
+                    return true;
+                }
+            }
+            catch (TimeoutException)
+            {
+                if (heartbeat is null)
+                {
+                    return false;
+                }
+
+                await WriteAsync("\n"u8.ToArray(), cancellationToken);
+            }
+        }
+    }
+
+    private async Task WriteAsync(byte[] bytes, CancellationToken cancellationToken)
+    {
+        var output = exchange.Context.Response.BodyWriter;
+        var pieceBytes = _knobs.FeedPieceBytes > 0 ? _knobs.FeedPieceBytes : Math.Max(bytes.Length, 1);
+        for (var at = 0; at < bytes.Length; at += pieceBytes)
+        {
+            await output.WriteAsync(bytes.AsMemory(at, Math.Min(pieceBytes, bytes.Length - at)), cancellationToken);
+        }
+    }
+
+    private JsonObject Row(FakeDocument document)
+    {
+        var row = new JsonObject
+        {
+            ["seq"] = SequenceNode(document.Sequence),
+            ["id"] = document.Name,
+            ["changes"] = new JsonArray(new JsonObject { ["rev"] = document.Revision }),
+        };
+        if (document.IsDeleted)
+        {
+            row["deleted"] = true;
+        }
+
+        if (exchange.Query("include_docs") == "true")
+        {
+            row["doc"] = FakeList.DocumentNode(document);
+        }
+
+        return row;
+    }
+
+    private JsonNode SequenceNode(long sequence) => _knobs.Sequences switch
+    {
+        FakeSequenceStyle.Text => $"{sequence}-{Tail(sequence)}",
+        FakeSequenceStyle.Array => new JsonArray(sequence, Tail(sequence)),
+        _ => sequence,
+    };
+
+    // CouchDB hides the state of its shards behind the number: whoever cuts it off asks with something unknown.
+    private static string Tail(long sequence) => "g1AAAA" + Convert.ToBase64String(Encoding.ASCII.GetBytes($"shard-{sequence}")).Replace('+', '-').Replace('/', '_');
+
+    private long? ReadSince()
+    {
+        var since = exchange.Query("since") ?? exchange.Context.Request.Headers["Last-Event-ID"].FirstOrDefault() ?? "0";
+        if (since == "now")
+        {
+            return _database.Head;
+        }
+
+        if (long.TryParse(since, out var number) && (_knobs.Sequences == FakeSequenceStyle.Number || number == 0))
+        {
+            return number;
+        }
+
+        var head = since.TrimStart('[').Split('-', ',')[0];
+        if (!long.TryParse(head, out number))
+        {
+            return null;
+        }
+
+        var expected = SequenceNode(number);
+        if (expected is JsonArray)
+        {
+            try
+            {
+                return JsonNode.DeepEquals(JsonNode.Parse(since), expected) ? number : null;
+            }
+            catch (JsonException)
+            {
+                return null;
+            }
+        }
+
+        return since == expected.ToString() ? number : null;
+    }
+}
