@@ -35,6 +35,7 @@ internal static class CommandLine
     {
         var root = new RootCommand("Keeps a true, complete and verifiable copy of (part of) an npm registry and serves it to every npm client.")
         {
+            StatusCommand.Create(flags),
             ConfigCommand.Create(flags),
         };
         var help = root.Options.OfType<HelpOption>().Single();

@@ -34,6 +34,11 @@ internal sealed class EffectiveSettings
         var options = new MirrorOptions();
         var origins = SettingsBinder.Bind([flags, environment, file], options, faults);
         faults.AddRange(MirrorOptionsValidator.FindFaults(options));
+        if (StoreFault(options) is { } storeFault)
+        {
+            faults.Add(storeFault);
+        }
+
         if (options.Couch.ToFeed() is { } feed)
         {
             options.Feed = feed;
@@ -49,6 +54,25 @@ internal sealed class EffectiveSettings
             ? ((IDictionary<string, string>)option.Get(Options)!).OrderBy(pair => pair.Key, StringComparer.OrdinalIgnoreCase)
                 .Select(pair => ($"{option.Name}.{pair.Key}", Masked.IsSecretName(pair.Key) ? Masked.Secret : Masked.Address(pair.Value), OriginOf(Setting.KeyOf($"{option.Name}.{pair.Key}"))))
             : [(option.Name, Show(option), OriginOf(option.Name))]);
+
+    private static string? StoreFault(MirrorOptions options)
+    {
+        if (options.Store is { Engine: not null, Module: not null })
+        {
+            return null; // Told by the validator.
+        }
+
+        try
+        {
+            // Making a store reads and writes nothing, but the engine checks its own options.
+            Setup.CreateStore(options, Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance);
+            return null;
+        }
+        catch (MirrorException fault) when (fault.Fault == MirrorFault.Configuration)
+        {
+            return fault.Message;
+        }
+    }
 
     private static bool IsFileName(Setting setting) => setting.Key == "config";
 

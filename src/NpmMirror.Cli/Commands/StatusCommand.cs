@@ -1,0 +1,115 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using NpmMirror.Cli.Settings;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Cli.Commands;
+
+/// <summary><c>npm-mirror status</c>: what the store holds and how far it is; works beside a running <c>serve</c>.</summary>
+internal static class StatusCommand
+{
+    private const int ErrorsMax = 10;
+
+    // A full mirror may have millions of names queued; what fails shows among the first of them, or soon.
+    private const int ScannedMax = 100_000;
+
+    private static readonly string[] CursorKeys = ["upstream", "feed", "read", "handled", "instance"];
+    private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
+    /// <summary>The command.</summary>
+    public static Command Create(IReadOnlyList<string> flags)
+    {
+        var json = CommandRun.JsonOption();
+        var command = new Command("status", "Print what the store holds, how far it is and what fails; works beside a running serve") { json };
+        command.SetAction((parsed, cancellationToken) => CommandRun.RunAsync(flags, settings => RunAsync(settings, parsed.GetValue(json), cancellationToken)));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(EffectiveSettings settings, bool asJson, CancellationToken cancellationToken)
+    {
+        using var logging = Setup.CreateLogging(settings.Options.Log);
+        Setup.RequireExistingStore(settings.Options);
+        await using var store = Setup.CreateStore(settings.Options, logging);
+        await store.OpenAsync(cancellationToken);
+        var status = await ReadAsync(store, Setup.CreateBlobs(settings.Options, logging), cancellationToken);
+        if (asJson)
+        {
+            Console.WriteLine(JsonSerializer.Serialize(status, Indented));
+        }
+        else
+        {
+            Print(status);
+        }
+
+        return ExitCode.Ok;
+    }
+
+    private static async Task<Status> ReadAsync(IMetadataStore store, IBlobStore blobs, CancellationToken cancellationToken)
+    {
+        var head = await store.ReadHeadAsync(cancellationToken);
+        var cursors = new Dictionary<string, string?>();
+        foreach (var key in CursorKeys)
+        {
+            cursors[key] = await store.GetCursorAsync(key, cancellationToken);
+        }
+
+        var trouble = await store.CheckWritableAsync(cancellationToken) ?? await blobs.CheckWritableAsync(cancellationToken);
+        return new Status(
+            store.Location,
+            blobs.Location,
+            await store.CountAsync(cancellationToken),
+            new LogStatus(head.Position.Value, head.Hash.ToString()),
+            cursors,
+            await store.NextDueAsync(cancellationToken),
+            trouble is null,
+            trouble,
+            await ReadErrorsAsync(store, cancellationToken));
+    }
+
+    private static async Task<IReadOnlyList<ErrorStatus>> ReadErrorsAsync(IMetadataStore store, CancellationToken cancellationToken)
+    {
+        var errors = new List<ErrorStatus>();
+        await foreach (var item in store.ListQueuedAsync(cancellationToken).Take(ScannedMax).Where(item => item.LastError is not null).Take(ErrorsMax))
+        {
+            errors.Add(new ErrorStatus(item.Name.Value, item.LastError!, item.Attempts, item.DueAt));
+        }
+
+        return errors;
+    }
+
+    private static void Print(Status status)
+    {
+        var counts = status.Counts;
+        Line("Store", status.Store);
+        Line("Blobs", status.Blobs);
+        Line("Upstream", status.Cursors["upstream"] ?? "(not known yet)");
+        Line("Packages", $"{counts.Packages} held, {counts.Removed} removed, {Amounts.Bytes(counts.RawBytes)} of metadata");
+        Line("Tarballs", $"{counts.Tarballs} held, {Amounts.Bytes(counts.TarballBytes)}");
+        Line("Log", $"position {status.Log.Position}, hash {status.Log.Hash}");
+        Line("Feed", $"read {status.Cursors["read"] ?? "nothing"}, handled {status.Cursors["handled"] ?? "nothing"}");
+        Line("Queue", counts.Queued == 0 ? "empty" : $"{counts.Queued} waiting{(status.NextDue is { } due ? $", the next is due {due.ToString("u", CultureInfo.InvariantCulture)}" : "")}");
+        Line("Writable", status.Writable ? "yes" : $"no: {status.WhyNotWritable}");
+        foreach (var error in status.Errors)
+        {
+            Line("Failing", $"{error.Package} ({error.Attempts} tries, again {error.NextTry.ToString("u", CultureInfo.InvariantCulture)}): {error.Error}");
+        }
+    }
+
+    private static void Line(string name, string text) => Console.WriteLine($"{name,-10}{text}");
+
+    private sealed record Status(
+        string Store,
+        string Blobs,
+        StoreCounts Counts,
+        LogStatus Log,
+        IReadOnlyDictionary<string, string?> Cursors,
+        DateTimeOffset? NextDue,
+        bool Writable,
+        string? WhyNotWritable,
+        IReadOnlyList<ErrorStatus> Errors);
+
+    private sealed record LogStatus(long Position, string Hash);
+
+    private sealed record ErrorStatus(string Package, string Error, int Attempts, DateTimeOffset NextTry);
+}

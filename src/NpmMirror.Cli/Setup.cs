@@ -1,0 +1,55 @@
+using Microsoft.Extensions.Logging.Console;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Cli;
+
+/// <summary>What the commands are made of: log output, the engines this program was built with, store and blobs.</summary>
+internal static class Setup
+{
+    /// <summary>The engines this program was built with.</summary>
+    public static MetadataEngines Engines { get; } = new();
+
+    /// <summary>Logging to standard error, one line each; standard output is for results.</summary>
+    public static ILoggerFactory CreateLogging(LogOptions options) => LoggerFactory.Create(builder => ConfigureLogging(builder, options));
+
+    /// <summary>As <see cref="CreateLogging"/>, for a host.</summary>
+    public static void ConfigureLogging(ILoggingBuilder builder, LogOptions options)
+    {
+        builder.ClearProviders();
+        builder.SetMinimumLevel(options.Level);
+        // What the framework tells at Information is of no use to an operator.
+        builder.AddFilter("Microsoft", Max(options.Level, LogLevel.Warning));
+        builder.AddFilter("System", Max(options.Level, LogLevel.Warning));
+        builder.AddFilter("NpmMirror.Monitor", options.Monitor ?? options.Level);
+        builder.AddFilter("NpmMirror.Mirror", options.Mirror ?? options.Level);
+        builder.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.UseUtcTimestamp = true;
+            console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss'Z' ";
+        });
+        builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+    }
+
+    /// <summary>The store that the options describe, not opened yet.</summary>
+    public static IMetadataStore CreateStore(MirrorOptions options, ILoggerFactory logging) =>
+        Engines.Create(options.Store, options.Data, TimeProvider.System, logging);
+
+    /// <summary>Where the tarballs are.</summary>
+    public static IBlobStore CreateBlobs(MirrorOptions options, ILoggerFactory logging) =>
+        new FileBlobStore(options.Data, logging.CreateLogger<FileBlobStore>());
+
+    /// <summary>Refuses a data folder that is not there, so that a command which only looks creates nothing.</summary>
+    /// <exception cref="MirrorException">There is no such folder.</exception>
+    public static void RequireExistingStore(MirrorOptions options)
+    {
+        var location = options.Store.Module is null ? StoreLocation.Parse(options.Store.Engine ?? "Sqlite") : null;
+        var folder = location?.Address ?? options.Data;
+        if (string.Equals(location?.Engine, "Sqlite", StringComparison.OrdinalIgnoreCase) && !Directory.Exists(folder))
+        {
+            throw new MirrorException(MirrorFault.StoreUnavailable, $"There is no mirror in {folder}; npm-mirror serve makes one, or name its folder with data.");
+        }
+    }
+
+    private static LogLevel Max(LogLevel left, LogLevel right) => left > right ? left : right;
+}
