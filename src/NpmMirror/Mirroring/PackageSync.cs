@@ -1,10 +1,41 @@
+using Microsoft.Extensions.Logging;
+using NpmMirror.Diagnostics;
+using NpmMirror.History;
+using NpmMirror.Packuments;
 using NpmMirror.Storage;
+using NpmMirror.Upstream;
 
 namespace NpmMirror.Mirroring;
 
 /// <summary>The one way a package enters the store: fetch, parse once, diff, write atomically.</summary>
-public sealed class PackageSync
+public sealed partial class PackageSync
 {
+    /// <summary>After this long the upstream is believed, whatever the feed or the stored document said before.</summary>
+    internal static readonly TimeSpan DoubtMax = TimeSpan.FromHours(24);
+
+    private const int TriesMax = 5;
+
+    private readonly IMetadataStore _store;
+    private readonly RegistryClient _upstream;
+    private readonly EagerTarballs _eager;
+    private readonly MirrorOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger<PackageSync> _logger;
+    private readonly NameLocks _locks = new();
+    private readonly RemovalCheck _removals;
+
+    /// <summary>Creates the sync; one per store and process.</summary>
+    public PackageSync(IMetadataStore store, RegistryClient upstream, TarballDownloads tarballs, MirrorOptions options, TimeProvider time, ILogger<PackageSync> logger)
+    {
+        _store = store;
+        _upstream = upstream;
+        _eager = new EagerTarballs(store, tarballs, options.Concurrency, logger);
+        _options = options;
+        _time = time;
+        _logger = logger;
+        _removals = new RemovalCheck(store, upstream, time);
+    }
+
     /// <summary>Told of each commit before <see cref="SyncAsync"/> returns, so that the process that wrote never serves what was before.</summary>
     public event Action<PackageName>? Committed;
 
@@ -13,7 +44,264 @@ public sealed class PackageSync
     /// <param name="item">What the queue knows of it; null for a fetch that nobody queued.</param>
     /// <param name="cancellationToken">Ends the fetch; what has begun to be written is finished.</param>
     /// <exception cref="MirrorException">Upstream or store trouble; nothing was written.</exception>
-    public Task<SyncResult> SyncAsync(PackageName name, QueueItem? item, CancellationToken cancellationToken) => throw new NotImplementedException();
+    public async Task<SyncResult> SyncAsync(PackageName name, QueueItem? item, CancellationToken cancellationToken)
+    {
+        using var turn = await _locks.EnterAsync(name, cancellationToken);
+        for (var tries = 0; tries < TriesMax; tries++)
+        {
+            // 1. What is held. 2. What the upstream says. 3. Decide and write; null when another process wrote in between,
+            // and then the fetch is repeated too: without a rev only the later fetch is known to be newer.
+            var row = await _store.FindAsync(name, cancellationToken);
+            var result = await SyncOnceAsync(name, item, row, cancellationToken);
+            if (result is not null)
+            {
+                return result;
+            }
+        }
 
-    private void OnCommitted(PackageName name) => Committed?.Invoke(name);
+        throw new MirrorException(MirrorFault.StoreUnavailable, $"{name} was written by other processes {TriesMax} times in a row; trying again later.", isTransient: true);
+    }
+
+    private async Task<SyncResult?> SyncOnceAsync(PackageName name, QueueItem? item, PackageRow? row, CancellationToken cancellationToken)
+    {
+        var validators = row is { Facts: { Removal: null } facts } && facts.Upstream == _upstream.Identity ? new Validators(facts.ETag, facts.LastModified) : default;
+        var answer = await _upstream.GetPackumentAsync(name, validators, isCacheBusted: item is { Attempts: > 0 }, cancellationToken);
+        switch (answer)
+        {
+            case PackumentAnswer.NotModified when row is not null:
+                _removals.NoteAlive(name);
+                return new SyncResult.Unchanged(row) { RetryBecause = FindLag(item, row.Facts.Rev, isDifferent: false) };
+            case PackumentAnswer.Absent absent:
+                return await RemoveAsync(name, row, item, absent, cancellationToken);
+            case PackumentAnswer.Fetched fetched:
+                using (fetched.Document)
+                {
+                    return await StoreAsync(name, row, item, fetched, cancellationToken);
+                }
+
+            default:
+                throw new MirrorException(MirrorFault.UpstreamMalformed, $"The upstream answered 304 for {name}, which it was not asked conditionally; trying again.", isTransient: true);
+        }
+    }
+
+    private async Task<SyncResult?> StoreAsync(PackageName name, PackageRow? row, QueueItem? item, PackumentAnswer.Fetched fetched, CancellationToken cancellationToken)
+    {
+        var document = fetched.Document;
+        var parsed = PackumentReader.Read(document.Bytes, name);
+        var index = parsed.Index;
+        if (index.IsUnpublished)
+        {
+            return await BuryAsync(name, row, RemovalKind.Unpublished, "unpublished upstream", index.ModifiedAt, index.Rev, cancellationToken);
+        }
+
+        _removals.NoteAlive(name);
+        var sha256 = Digest.OfSha256(document.Bytes);
+        var isDifferent = row is null || row.DocumentSha256 != sha256;
+        var lag = FindLag(item, index.Rev, isDifferent);
+        if (row is not null && FindRegression(row, index, item) is { } regression)
+        {
+            return new SyncResult.Unchanged(row) { RetryBecause = regression };
+        }
+
+        var removal = index.IsSecurityHolder ? RemovalKind.SecurityHolder : (RemovalKind?)null;
+        if (row is not null && !isDifferent && row.Facts.Removal == removal)
+        {
+            return new SyncResult.Unchanged(row) { RetryBecause = lag };
+        }
+
+        var now = _time.GetUtcNow();
+        var change = row is null ? Change.FirstSight(index, now) : await FindChangeAsync(row, removal, index, document, now, cancellationToken);
+        if (_options.Tarballs == TarballMode.Eager)
+        {
+            // Blobs first: a crash here leaves garbage, never a packument without its tarballs.
+            await _eager.HoldAsync(name, index, document, cancellationToken);
+        }
+
+        var commit = new PackageCommit
+        {
+            Name = name,
+            ExpectedGeneration = row?.Generation ?? 0,
+            Facts = new PackageFacts
+            {
+                Removal = removal,
+                RemovalReason = removal is null ? null : "replaced by a security holding package",
+                Rev = index.Rev,
+                Upstream = _upstream.Identity,
+                ETag = fetched.Validators.ETag,
+                LastModified = fetched.Validators.LastModified,
+                ModifiedAt = index.ModifiedAt,
+                FirstSeenAt = row?.Facts.FirstSeenAt ?? now,
+                StoredAt = now,
+            },
+            Document = DocumentCodecs.Encode(document.Bytes, sha256),
+            Index = index.ToBytes(),
+            Columns = new PackageColumns(parsed.Keywords, parsed.MaintainerNames, parsed.License, index.DistTags),
+            Events = Pending(change.Events),
+            ArchivesPrevious = change.ArchivesPrevious,
+        };
+        var written = await CommitAsync(commit, cancellationToken);
+        return written is null ? null : new SyncResult.Stored(written, row is null || row.Facts.IsRemoved, change.Events) { RetryBecause = lag };
+    }
+
+    /// <summary>What leads from the stored document to the new one.</summary>
+    private async Task<Change> FindChangeAsync(PackageRow row, RemovalKind? removal, PackumentIndex index, RawDocument document, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var stored = await _store.ReadAsync(row.Name, cancellationToken);
+        if (stored is null || stored.Row.Generation != row.Generation)
+        {
+            // The commit will find the other generation and everything is decided again.
+            return new Change([], false);
+        }
+
+        var oldDocument = stored.Document;
+        if (removal is not null && row.Facts.Removal is null)
+        {
+            // The holding package says nothing of what it replaced: one event, and the last known document in the archive.
+            var removed = new PackageRemoved(removal.Value, null, oldDocument.Sha256.Hex) { At = index.ModifiedAt, SeenAt = now, UpstreamRev = index.Rev };
+            return new Change([removed], true);
+        }
+
+        using var raw = await document.CreateBesideAsync(oldDocument.RawSizeBytes, cancellationToken);
+        DocumentCodecs.DecodeInto(row.Name, oldDocument, raw, isHashChecked: false);
+        var oldIndex = PackumentIndex.FromBytes(row.Index.Span);
+        var diff = PackumentDiff.Compare(oldIndex, raw.Bytes, index, document.Bytes);
+        var changes = DocumentEvents.Of(diff, oldIndex, raw.Bytes, oldDocument.Sha256, oldDocument.Bytes.Length, index, document.Bytes, now);
+        if (row.Facts.Removal is null || removal is not null)
+        {
+            return new Change(changes.Events, changes.ArchivesPrevious);
+        }
+
+        var restored = new PackageRestored { At = index.ModifiedAt, SeenAt = now, UpstreamRev = index.Rev };
+        return new Change([restored, .. changes.Events], changes.ArchivesPrevious);
+    }
+
+    private async Task<SyncResult?> RemoveAsync(PackageName name, PackageRow? row, QueueItem? item, PackumentAnswer.Absent absent, CancellationToken cancellationToken)
+    {
+        if (row is null)
+        {
+            // A row of the feed may be ahead of the document it speaks of, also for a package's first.
+            var isFeedAhead = item is { WantedRev: not null, IsDeletedRow: false } && _time.GetUtcNow() - item.QueuedAt < DoubtMax;
+            return new SyncResult.Absent(absent.Status, absent.Reason) { RetryBecause = isFeedAhead ? $"the feed names {name}, the upstream answers {absent.Status}" : null };
+        }
+
+        if (row.Facts.IsRemoved)
+        {
+            return new SyncResult.Unchanged(row);
+        }
+
+        var missingSince = item?.MissingSince ?? _time.GetUtcNow();
+        if (await _removals.FindDoubtAsync(name, absent, item, missingSince, cancellationToken) is { } doubt)
+        {
+            return new SyncResult.Unchanged(row) { RetryBecause = doubt, MissingSince = missingSince };
+        }
+
+        return await BuryAsync(name, row, RemovalCheck.KindOf(absent), absent.Reason, null, null, cancellationToken);
+    }
+
+    /// <summary>Moves a package to the graveyard, its last known document with it. One that was never held leaves no trace.</summary>
+    private async Task<SyncResult?> BuryAsync(PackageName name, PackageRow? row, RemovalKind kind, string? reason, DateTimeOffset? at, string? rev, CancellationToken cancellationToken)
+    {
+        if (row is null)
+        {
+            return new SyncResult.Absent(kind == RemovalKind.Blocked ? 451 : 404, reason);
+        }
+
+        if (row.Facts.IsRemoved)
+        {
+            return new SyncResult.Unchanged(row);
+        }
+
+        var now = _time.GetUtcNow();
+        var removed = new PackageRemoved(kind, reason, row.DocumentSha256.Hex) { At = at, SeenAt = now, UpstreamRev = rev };
+        var written = await CommitAsync(
+            new PackageCommit
+            {
+                Name = name,
+                ExpectedGeneration = row.Generation,
+                Facts = row.Facts with { Removal = kind, RemovalReason = reason, Rev = rev ?? row.Facts.Rev, ETag = null, LastModified = null, StoredAt = now },
+                Events = Pending([removed]),
+            },
+            cancellationToken);
+        if (written is not null)
+        {
+            LogRemoved(name, kind, reason);
+        }
+
+        return written is null ? null : new SyncResult.Removed(written, [removed]);
+    }
+
+    private async Task<PackageRow?> CommitAsync(PackageCommit commit, CancellationToken cancellationToken)
+    {
+        CrashPoint.Hit(CrashPoint.BeforeCommit);
+        var result = await _store.CommitAsync(commit, cancellationToken);
+        if (!result.IsCommitted)
+        {
+            return null;
+        }
+
+        CrashPoint.Hit(CrashPoint.AfterCommit);
+        Committed?.Invoke(commit.Name);
+        return await _store.FindAsync(commit.Name, CancellationToken.None);
+    }
+
+    /// <summary>Why the answer is older than what the feed spoke of, or null.</summary>
+    private string? FindLag(QueueItem? item, string? rev, bool isDifferent)
+    {
+        if (item is null || (item.WantedRev is null && !item.IsDeletedRow))
+        {
+            return null;
+        }
+
+        var age = _time.GetUtcNow() - item.QueuedAt;
+        if (age >= DoubtMax)
+        {
+            return null;
+        }
+
+        var areComparable = rev is not null && item.WantedRev is not null;
+        if (item.IsDeletedRow)
+        {
+            // Published again since, or a cache that has not heard of the deletion.
+            var isAfterDeletion = areComparable ? new Revision(rev!).Number > new Revision(item.WantedRev!).Number : isDifferent;
+            return isAfterDeletion ? null : "the feed says it was deleted, the upstream still sends it";
+        }
+
+        var isReached = areComparable
+            ? new Revision(rev!).Number >= new Revision(item.WantedRev!).Number
+            : isDifferent || (item.Attempts + 1 >= 3 && age >= TimeSpan.FromMinutes(1));
+        return isReached ? null : $"the feed speaks of rev {item.WantedRev}, the upstream still sends {rev ?? "the same document"}";
+    }
+
+    /// <summary>Why the answer must not replace the stored document, or null.</summary>
+    private string? FindRegression(PackageRow row, PackumentIndex index, QueueItem? item)
+    {
+        if (row.Facts.IsRemoved || row.Facts.Rev is not { } stored || index.Rev is not { } fetched || row.Facts.Upstream != _upstream.Identity)
+        {
+            return null;
+        }
+
+        var isLower = new Revision(fetched).Number < new Revision(stored).Number;
+        return isLower && (item is null || _time.GetUtcNow() - item.QueuedAt < DoubtMax)
+            ? $"the upstream sends rev {fetched}, older than the stored {stored}"
+            : null;
+    }
+
+    private static PendingEvent[] Pending(IReadOnlyList<RegistryEvent> events)
+    {
+        var pending = new PendingEvent[events.Count];
+        for (var i = 0; i < pending.Length; i++)
+        {
+            pending[i] = EventPayload.ToPending(events[i], i);
+        }
+
+        return pending;
+    }
+
+    private sealed record Change(IReadOnlyList<RegistryEvent> Events, bool ArchivesPrevious)
+    {
+        public static Change FirstSight(PackumentIndex index, DateTimeOffset now) => new([DocumentEvents.OfFirstSight(index, now)], false);
+    }
+
+    [LoggerMessage(EventIds.Mirroring + 1, LogLevel.Information, "Package {Package} is gone ({Kind}): {Reason}; its last known metadata stays in the graveyard")]
+    private partial void LogRemoved(PackageName package, RemovalKind kind, string? reason);
 }

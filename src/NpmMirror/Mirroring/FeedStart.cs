@@ -1,0 +1,52 @@
+using NpmMirror.Storage;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Mirroring;
+
+/// <summary>
+/// Where following begins: an explicit <c>last_seq</c> beats the stored cursor; a stored one counts only for the same feed in the same
+/// life of its database and while the feed has not jumped behind it; else the head is noted and a walk comes first.
+/// </summary>
+internal sealed class FeedStart(IMetadataStore store, RegistryClient upstream, MirrorOptions options)
+{
+    /// <summary>Asks the feed and the store.</summary>
+    public async Task<Start> FindAsync(IChangeFeed feed, CancellationToken cancellationToken)
+    {
+        var info = await feed.GetInfoAsync(cancellationToken);
+        upstream.Identity = info.DatabaseId is null ? upstream.BaseUrl.ToString() : $"{upstream.BaseUrl}#{info.DatabaseId}";
+        if (options.LastSeq is { } explicitly)
+        {
+            return new Start(info, explicitly == "now" ? info.Head : new Sequence(explicitly), false);
+        }
+
+        // A walk that was cut short is repeated; its head was noted before it began.
+        if (await store.GetCursorAsync(MirrorCursors.WalkHead, cancellationToken) is { } walkHead)
+        {
+            return new Start(info with { Head = new Sequence(walkHead) }, info.Head, true);
+        }
+
+        var read = await store.GetCursorAsync(MirrorCursors.Read, cancellationToken);
+        var isSameFeed = await store.GetCursorAsync(MirrorCursors.Feed, cancellationToken) == IdOf(feed, info);
+        return read is null || !isSameFeed || IsBehind(info.Head, read)
+            ? new Start(info, info.Head, true)
+            : new Start(info, new Sequence(read), false);
+    }
+
+    private static bool IsBehind(Sequence head, string read) => head.Number is { } newest && new Sequence(read).Number is { } known && newest < known;
+
+    private static string IdOf(IChangeFeed feed, FeedInfo info) => $"{feed.Location}#{info.DatabaseId}";
+
+    /// <summary>A place to begin.</summary>
+    /// <param name="Info">What the feed said of itself.</param>
+    /// <param name="Since">Where to read on, unless a walk comes first.</param>
+    /// <param name="NeedsWalk">Whether everything wanted must be queued first; then following begins at the noted head.</param>
+    internal sealed record Start(FeedInfo Info, Sequence Since, bool NeedsWalk)
+    {
+        /// <summary>Notes which feed the cursors belong to.</summary>
+        public async ValueTask NoteAsync(IMetadataStore store, IChangeFeed feed, string upstreamIdentity, CancellationToken cancellationToken)
+        {
+            await store.SetCursorAsync(MirrorCursors.Feed, IdOf(feed, Info), cancellationToken);
+            await store.SetCursorAsync(MirrorCursors.Upstream, upstreamIdentity, cancellationToken);
+        }
+    }
+}

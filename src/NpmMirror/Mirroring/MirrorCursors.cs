@@ -1,0 +1,23 @@
+namespace NpmMirror.Mirroring;
+
+/// <summary>The names of the cursors that a mirror keeps.</summary>
+public static class MirrorCursors
+{
+    /// <summary>How far the feed was read: every name up to it is durably queued.</summary>
+    public const string Read = "feed:read";
+
+    /// <summary>How far the feed was handled: <c>rev</c>, <c>lastSeq</c> and the classic <c>seq:last_seq</c>.</summary>
+    public const string Handled = "seq:last_seq";
+
+    /// <summary>Which feed, and which life of its database, the two belong to.</summary>
+    public const string Feed = "feed:location";
+
+    /// <summary>The upstream's identity as last known, so that rows compare before the feed has answered again.</summary>
+    public const string Upstream = "upstream:identity";
+
+    /// <summary>The head that was noted before a first walk began; there only while the walk is not done.</summary>
+    public const string WalkHead = "feed:walk-head";
+
+    /// <summary>This mirror's instance id.</summary>
+    public const string Instance = "instance";
+}

@@ -1,0 +1,78 @@
+using NpmMirror.Monitoring;
+using NpmMirror.Storage;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Mirroring;
+
+/// <summary>
+/// What a mirror does with a page of changes: queues the names it holds or wants, durably and together with the <c>read</c> cursor,
+/// waits until each was tried once, then moves <c>handled</c>. Rows of packages not held cost no request.
+/// </summary>
+internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, ReadThrough readThrough, PackageScope scope, RegistryClient upstream, TimeProvider time) : IChangeHandler
+{
+    /// <summary>Another process may work on a name; it is parked in the queue all the same.</summary>
+    private static readonly TimeSpan FirstTryMax = TimeSpan.FromMinutes(2);
+
+    public async Task HandleAsync(ChangesPage page, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken)
+    {
+        var items = await SelectAsync(page, cancellationToken);
+        var tries = items.ConvertAll(item => queue.NextAttemptAsync(item.Name));
+        await queue.EnqueueAsync(items, new QueueCursor(MirrorCursors.Read, page.LastSequence.Text), cancellationToken);
+        if (tries.Count > 0)
+        {
+            await Task.WhenAny(Task.WhenAll(tries), Task.Delay(FirstTryMax, time, cancellationToken));
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+
+        await store.SetCursorAsync(MirrorCursors.Handled, page.LastSequence.Text, cancellationToken);
+    }
+
+    private async Task<List<QueueItem>> SelectAsync(ChangesPage page, CancellationToken cancellationToken)
+    {
+        var items = new Dictionary<PackageName, QueueItem>(page.Rows.Count);
+        var now = time.GetUtcNow();
+        foreach (var change in page.Rows)
+        {
+            // The feed also has design documents and ids that are no names.
+            if (!PackageName.TryParse(change.Id, out var name))
+            {
+                continue;
+            }
+
+            readThrough.ForgetAbsence(name);
+            var row = await store.FindAsync(name, cancellationToken);
+            if (row is null ? await IsWantedAsync(name, change, cancellationToken) : !IsKnown(row, change))
+            {
+                items[name] = new QueueItem
+                {
+                    Name = name,
+                    Priority = QueuePriority.Change,
+                    DueAt = now,
+                    QueuedAt = now,
+                    WantedRev = change.Rev,
+                    IsDeletedRow = change.IsDeleted,
+                };
+            }
+        }
+
+        return [.. items.Values];
+    }
+
+    /// <summary>Whether a package that is not held is wanted: by the mode, or by a client whose fetch is under way.</summary>
+    private async ValueTask<bool> IsWantedAsync(PackageName name, ChangeRow change, CancellationToken cancellationToken) =>
+        (scope.IsWantedAhead(name) && !change.IsDeleted) || await store.FindQueuedAsync(name, cancellationToken) is not null;
+
+    /// <summary>Whether what is stored is already as new as the row says.</summary>
+    private bool IsKnown(PackageRow row, ChangeRow change)
+    {
+        if (change.IsDeleted || row.Facts.IsRemoved)
+        {
+            return change.IsDeleted && row.Facts.IsRemoved;
+        }
+
+        return row.Facts.Upstream == upstream.Identity
+            && change.Rev is { } rev
+            && row.Facts.Rev is { } stored
+            && (rev == stored || new Revision(stored).Number > new Revision(rev).Number);
+    }
+}

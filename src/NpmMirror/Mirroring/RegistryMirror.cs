@@ -1,0 +1,357 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using NpmMirror.Diagnostics;
+using NpmMirror.Monitoring;
+using NpmMirror.Storage;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Mirroring;
+
+/// <summary>Finds the upstream's change feed; null when it has none. Throws <see cref="MirrorException"/> while that cannot be told.</summary>
+public delegate Task<IChangeFeed?> FindFeed(CancellationToken cancellationToken);
+
+/// <summary>
+/// A mirror at work: follows the upstream's feed where it has one, sweeps where it has none, and empties the queue. It starts and serves
+/// what it holds while the upstream is away.
+/// </summary>
+public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
+{
+    private static readonly TimeSpan NumberingPause = TimeSpan.FromSeconds(1);
+
+    private readonly IMetadataStore _store;
+    private readonly RegistryClient _upstream;
+    private readonly SyncQueue _queue;
+    private readonly ReadThrough _readThrough;
+    private readonly PackageScope _scope;
+    private readonly FindFeed _findFeed;
+    private readonly MirrorOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILoggerFactory _loggers;
+    private readonly ILogger _logger;
+    private readonly UpstreamWalk _walk;
+    private CancellationTokenSource? _stopping;
+    private Task _running = Task.CompletedTask;
+
+    /// <summary>Creates a mirror over an opened store.</summary>
+    public RegistryMirror(
+        IMetadataStore store,
+        RegistryClient upstream,
+        SyncQueue queue,
+        ReadThrough readThrough,
+        PackageScope scope,
+        FindFeed findFeed,
+        MirrorOptions options,
+        TimeProvider time,
+        ILoggerFactory loggers)
+    {
+        _store = store;
+        _upstream = upstream;
+        _queue = queue;
+        _readThrough = readThrough;
+        _scope = scope;
+        _findFeed = findFeed;
+        _options = options;
+        _time = time;
+        _loggers = loggers;
+        _logger = loggers.CreateLogger("NpmMirror.Mirror");
+        _walk = new UpstreamWalk(store, queue, scope, upstream, time);
+    }
+
+    /// <summary>The logger of this mirror, category <c>NpmMirror.Mirror</c>.</summary>
+    public ILogger Logger => _logger;
+
+    /// <summary>The live monitor; null while no feed was found, and for an upstream that has none.</summary>
+    public RegistryMonitor? Monitor { get; private set; }
+
+    /// <summary>What the feed was found to be, for <c>status</c>: its location, <c>none</c>, or null while that is not known.</summary>
+    public string? FeedLocation { get; private set; }
+
+    /// <summary>Starts following and working. Returns at once; trouble is logged and retried.</summary>
+    /// <exception cref="InvalidOperationException">It is running already.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        if (_stopping is not null)
+        {
+            throw new InvalidOperationException("The mirror is running already.");
+        }
+
+        await RecallUpstreamAsync(cancellationToken);
+        _stopping = new CancellationTokenSource();
+        _queue.Attempted = TellAsync;
+        _running = Task.WhenAll(_queue.RunAsync(_stopping.Token), NumberAsync(_stopping.Token), FollowAsync(_stopping.Token));
+    }
+
+    /// <summary>Stops: what has begun to be written is finished, nothing more is begun.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        if (_stopping is not { } stopping)
+        {
+            return;
+        }
+
+        await stopping.CancelAsync();
+        if (Monitor is { } monitor)
+        {
+            await monitor.StopAsync(cancellationToken);
+        }
+
+        await Task.WhenAny(_running, Task.Delay(Timeout.InfiniteTimeSpan, _time, cancellationToken));
+        _stopping = null;
+        stopping.Dispose();
+    }
+
+    /// <summary>The sequence up to which everything was handled; zero at first.</summary>
+    public async ValueTask<Sequence> GetLastSequenceAsync(CancellationToken cancellationToken) =>
+        await _store.GetCursorAsync(MirrorCursors.Handled, cancellationToken) is { } text ? new Sequence(text) : Sequence.Zero;
+
+    /// <summary>
+    /// Catches up once: queues what the mode wants, or the given packages, and works until nothing is left that another try soon could mend.
+    /// Not while the mirror runs in this process; beside one in another process the two share the queue.
+    /// </summary>
+    /// <param name="packages">The packages to bring up to date; empty: all that the mode wants.</param>
+    /// <param name="progress">Told several times a second.</param>
+    /// <param name="cancellationToken">Stops; the queue keeps what is left.</param>
+    /// <exception cref="MirrorException">The upstream's list cannot be read, or the mode needs one and there is none.</exception>
+    public async Task<SyncSummary> SyncOnceAsync(IReadOnlyList<PackageName> packages, IProgress<SyncProgress>? progress, CancellationToken cancellationToken)
+    {
+        await RecallUpstreamAsync(cancellationToken);
+        var catchUp = new CatchUp(_store, _queue, _time);
+        _queue.Attempted = (attempt, _) =>
+        {
+            catchUp.Count(attempt);
+            return ValueTask.CompletedTask;
+        };
+        if (packages.Count > 0)
+        {
+            await _walk.QueueAsync(packages.ToAsyncEnumerable(), cancellationToken);
+        }
+        else
+        {
+            await QueueEverythingAsync(cancellationToken);
+        }
+
+        var summary = await catchUp.RunAsync(progress, cancellationToken);
+        await _store.NumberEventsAsync(cancellationToken);
+        return summary;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(CancellationToken.None);
+        await _readThrough.DisposeAsync();
+    }
+
+    /// <summary>The identity known from before, so that what is read through while the feed has not answered yet compares with what is held.</summary>
+    private async Task RecallUpstreamAsync(CancellationToken cancellationToken)
+    {
+        var known = await _store.GetCursorAsync(MirrorCursors.Upstream, cancellationToken);
+        if (known is not null && (known == _upstream.BaseUrl.ToString() || known.StartsWith($"{_upstream.BaseUrl}#", StringComparison.Ordinal)))
+        {
+            _upstream.Identity = known;
+        }
+    }
+
+    /// <summary>Queues all that the mode wants; with a feed its head is noted first, so that a follower goes on from there.</summary>
+    private async Task QueueEverythingAsync(CancellationToken cancellationToken)
+    {
+        var feed = await _findFeed(cancellationToken);
+        if (feed is null)
+        {
+            await QueueWithoutFeedAsync(cancellationToken);
+            return;
+        }
+
+        var start = await new FeedStart(_store, _upstream, _options).FindAsync(feed, cancellationToken);
+        await SeedAsync(feed, start.Info.Head, cancellationToken);
+    }
+
+    private async Task QueueWithoutFeedAsync(CancellationToken cancellationToken)
+    {
+        if (_scope.Mode == MetadataMode.All || _scope.HasGlobs)
+        {
+            throw new MirrorException(
+                MirrorFault.Configuration,
+                $"The upstream has no feed that lists its packages, which {(_scope.HasGlobs ? "globs in list need" : "metadata=all needs")}; name one with --feed, or list the packages by name.");
+        }
+
+        await _walk.QueueAsync(_scope.Names.ToAsyncEnumerable(), cancellationToken);
+        await _walk.QueueAsync(_walk.HeldAsync(cancellationToken), cancellationToken);
+    }
+
+    /// <summary>The first walk, or the one after the feed changed: everything wanted is queued, then both cursors stand at the head noted before.</summary>
+    private async Task SeedAsync(IChangeFeed feed, Sequence head, CancellationToken cancellationToken)
+    {
+        await _store.SetCursorAsync(MirrorCursors.WalkHead, head.Text, cancellationToken);
+        if (_scope.Mode == MetadataMode.All || _scope.HasGlobs)
+        {
+            LogWalked(await _walk.WalkAsync(feed, cancellationToken), feed.Location);
+        }
+
+        await _walk.QueueAsync(_scope.Names.ToAsyncEnumerable(), cancellationToken);
+        if (_scope.Mode != MetadataMode.All)
+        {
+            await _walk.QueueAsync(_walk.HeldAsync(cancellationToken), cancellationToken);
+        }
+
+        await _store.SetCursorAsync(MirrorCursors.Read, head.Text, cancellationToken);
+        await _store.SetCursorAsync(MirrorCursors.Handled, head.Text, cancellationToken);
+        await _store.SetCursorAsync(MirrorCursors.WalkHead, null, cancellationToken);
+    }
+
+    /// <summary>Finds the feed and follows it; while it cannot be found, asks again. What is held is served all along.</summary>
+    private async Task FollowAsync(CancellationToken cancellationToken)
+    {
+        var trouble = new Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(1), Random.Shared);
+        while (!cancellationToken.IsCancellationRequested)
+        {
+            try
+            {
+                if (await _findFeed(cancellationToken) is not { } feed)
+                {
+                    FeedLocation = "none";
+                    await SweepAsync(cancellationToken);
+                    return;
+                }
+
+                await FollowFeedAsync(feed, cancellationToken);
+                return;
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (MirrorException e)
+            {
+                var pause = trouble.Next(e.RetryAfter);
+                LogNotFollowing(pause, e.Message);
+                await PauseAsync(pause, cancellationToken);
+            }
+        }
+    }
+
+    private async Task FollowFeedAsync(IChangeFeed feed, CancellationToken cancellationToken)
+    {
+        FeedLocation = feed.Location;
+        var start = await new FeedStart(_store, _upstream, _options).FindAsync(feed, cancellationToken);
+        if (start.NeedsWalk)
+        {
+            await SeedAsync(feed, start.Info.Head, cancellationToken);
+        }
+
+        await start.NoteAsync(_store, feed, _upstream.Identity, cancellationToken);
+        var handler = new QueueingHandler(_store, _queue, _readThrough, _scope, _upstream, _time);
+        await using var monitor = new RegistryMonitor(feed, handler, _options, _time, _loggers.CreateLogger("NpmMirror.Monitor"));
+        Monitor = monitor;
+        try
+        {
+            monitor.Start(start.NeedsWalk ? start.Info.Head : start.Since);
+            while (!cancellationToken.IsCancellationRequested)
+            {
+                // While the connection is down nothing tells of changes: then age counts.
+                _readThrough.IsFollowed = monitor.IsConnected;
+                await PauseAsync(TimeSpan.FromSeconds(1), cancellationToken);
+            }
+        }
+        finally
+        {
+            _readThrough.IsFollowed = false;
+            await monitor.StopAsync(CancellationToken.None);
+        }
+    }
+
+    /// <summary>Without a feed: the listed names once, then, where wanted, everything held at an interval.</summary>
+    private async Task SweepAsync(CancellationToken cancellationToken)
+    {
+        await QueueWithoutFeedAsync(cancellationToken);
+        while (_options.Revalidate is { } interval)
+        {
+            await Task.Delay(interval, _time, cancellationToken);
+            await QueueWithoutFeedAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Numbers events on engines that do not do it inside the commit.</summary>
+    private async Task NumberAsync(CancellationToken cancellationToken)
+    {
+        while (!cancellationToken.IsCancellationRequested)
+        {
+            try
+            {
+                await _store.NumberEventsAsync(cancellationToken);
+                await Task.Delay(NumberingPause, _time, cancellationToken);
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (MirrorException e)
+            {
+                LogNotNumbered(e.Message);
+                await PauseAsync(NumberingPause * 10, cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>Tells the monitor's listeners how a try ended, whoever asked for it.</summary>
+    private async ValueTask TellAsync(SyncAttempt attempt, CancellationToken cancellationToken)
+    {
+        if (Monitor is not { } monitor)
+        {
+            return;
+        }
+
+        var name = attempt.Item.Name;
+        switch (attempt.Result)
+        {
+            case SyncResult.Stored { IsNew: true }:
+                await monitor.TellAsync(new MonitorEvent.Appeared(name, await ReadMetadataAsync(name, monitor, cancellationToken)), cancellationToken);
+                break;
+            case SyncResult.Stored { Events.Count: > 0 }:
+                await monitor.TellAsync(new MonitorEvent.Updated(name, await ReadMetadataAsync(name, monitor, cancellationToken)), cancellationToken);
+                break;
+            case SyncResult.Removed:
+                await monitor.TellAsync(new MonitorEvent.Deleted(name), cancellationToken);
+                break;
+        }
+
+        if (attempt.Error is { } error)
+        {
+            await monitor.TellAsync(new MonitorEvent.Failed(error, name), cancellationToken);
+        }
+    }
+
+    private async Task<ReadOnlyMemory<byte>> ReadMetadataAsync(PackageName name, RegistryMonitor monitor, CancellationToken cancellationToken)
+    {
+        if (!monitor.IsObserved || await _store.ReadAsync(name, cancellationToken) is not { } stored)
+        {
+            return default;
+        }
+
+        await using var decoded = DocumentCodecs.OpenDecoded(name, stored.Document);
+        using var copy = new MemoryStream(stored.Document.RawSizeBytes);
+        await decoded.CopyToAsync(copy, cancellationToken);
+        return copy.GetBuffer().AsMemory(0, (int)copy.Length);
+    }
+
+    private async Task PauseAsync(TimeSpan pause, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Task.Delay(pause, _time, cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            // The loop's own condition ends it.
+        }
+    }
+
+    [LoggerMessage(EventIds.Mirroring + 10, LogLevel.Information, "Walked the list of {Feed}: {Count} packages queued")]
+    private partial void LogWalked(int count, string feed);
+
+    [LoggerMessage(EventIds.Mirroring + 11, LogLevel.Warning, "Not following yet, next try in {Pause}; what is held is served: {Reason}")]
+    private partial void LogNotFollowing(TimeSpan pause, string reason);
+
+    [LoggerMessage(EventIds.Mirroring + 12, LogLevel.Warning, "Events wait for their numbers: {Reason}")]
+    private partial void LogNotNumbered(string reason);
+}

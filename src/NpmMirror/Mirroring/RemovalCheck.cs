@@ -1,0 +1,82 @@
+using NpmMirror.History;
+using NpmMirror.Storage;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Mirroring;
+
+/// <summary>
+/// Whether a package that is held is gone for good. One 404 proves nothing: caches lag, upstreams have bad nights. It takes a feed row that flags the
+/// deletion and one 404, or two 404 at least ten minutes apart while another package is alive.
+/// </summary>
+internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream, TimeProvider time)
+{
+    private static readonly TimeSpan BetweenAnswers = TimeSpan.FromMinutes(10);
+
+    /// <summary>Long enough that even an upstream with a single package is believed.</summary>
+    private static readonly TimeSpan BelievedAlone = TimeSpan.FromHours(24);
+
+    private PackageName? _lastAlive;
+
+    /// <summary>Notes that the upstream just answered for this package.</summary>
+    public void NoteAlive(PackageName name) => _lastAlive = name;
+
+    /// <summary>Null when the removal is confirmed, else why it is not yet.</summary>
+    public async Task<string?> FindDoubtAsync(PackageName name, PackumentAnswer.Absent answer, QueueItem? item, DateTimeOffset missingSince, CancellationToken cancellationToken)
+    {
+        if (item is { IsDeletedRow: true })
+        {
+            return null;
+        }
+
+        var missingFor = time.GetUtcNow() - missingSince;
+        if (missingFor < BetweenAnswers)
+        {
+            return $"the upstream answered {answer.Status} for a package that is held; asked again before it is believed";
+        }
+
+        return await IsAnotherAliveAsync(name, cancellationToken) || missingFor >= BelievedAlone
+            ? null
+            : $"the upstream answers {answer.Status}, but for other packages too";
+    }
+
+    /// <summary>The kind of removal an answer speaks of.</summary>
+    public static RemovalKind KindOf(PackumentAnswer.Absent answer) => answer.Status == 451 ? RemovalKind.Blocked : RemovalKind.Gone;
+
+    private async Task<bool> IsAnotherAliveAsync(PackageName missing, CancellationToken cancellationToken)
+    {
+        if (_lastAlive is { } alive && alive != missing && await IsAliveAsync(alive, cancellationToken))
+        {
+            return true;
+        }
+
+        var asked = 0;
+        await foreach (var row in store.ListAsync(null, isRemoved: false, cancellationToken))
+        {
+            if (row.Name != missing && row.Name != _lastAlive && await IsAliveAsync(row.Name, cancellationToken))
+            {
+                return true;
+            }
+
+            if (++asked == 3)
+            {
+                break;
+            }
+        }
+
+        return false;
+    }
+
+    private async Task<bool> IsAliveAsync(PackageName name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var answer = await upstream.GetPackumentAsync(name, default, isCacheBusted: true, cancellationToken);
+            (answer as PackumentAnswer.Fetched)?.Document.Dispose();
+            return answer is not PackumentAnswer.Absent;
+        }
+        catch (MirrorException)
+        {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,255 @@
+using System.Collections.Concurrent;
+using System.Threading.Channels;
+using Microsoft.Extensions.Logging;
+using NpmMirror.Diagnostics;
+using NpmMirror.Storage;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Mirroring;
+
+/// <summary>How one try of one queued package ended.</summary>
+/// <param name="Item">The item as it was taken.</param>
+/// <param name="Result">The result; null when it failed.</param>
+/// <param name="Error">The failure; null when there was none.</param>
+/// <param name="IsDone">Whether the item left the queue.</param>
+public sealed record SyncAttempt(QueueItem Item, SyncResult? Result, Exception? Error, bool IsDone);
+
+/// <summary>
+/// Empties the durable queue through <see cref="PackageSync"/>: some workers, a lease for each item, back-off per package, and a
+/// way to wait until a package was tried. Whatever fails is one package's failure.
+/// </summary>
+public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, MirrorOptions options, TimeProvider time, ILogger<SyncQueue> logger)
+{
+    /// <summary>Longer than any single try; what a dead process had taken comes back after it.</summary>
+    private static readonly TimeSpan LeaseDuration = TimeSpan.FromMinutes(5);
+
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(10);
+
+    /// <summary>How long the queue is left alone when it says nothing is due; another process may add to it.</summary>
+    private static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(1);
+
+    private const int WishAttemptsMax = 3;
+
+    private readonly ConcurrentDictionary<PackageName, TaskCompletionSource<SyncAttempt>> _awaited = new();
+    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private int _inFlight;
+
+    /// <summary>Told of every try. Handlers are awaited: a slow one slows the queue, and nothing is told twice.</summary>
+    public Func<SyncAttempt, CancellationToken, ValueTask>? Attempted { get; set; }
+
+    /// <summary>Packages being worked on now.</summary>
+    public int InFlight => Volatile.Read(ref _inFlight);
+
+    /// <summary>Adds packages durably and wakes the workers.</summary>
+    public async ValueTask EnqueueAsync(IReadOnlyList<QueueItem> items, QueueCursor? cursor, CancellationToken cancellationToken)
+    {
+        await store.EnqueueAsync(items, cursor, cancellationToken);
+        // Whoever is woken looks at the whole queue, so one waiting signal is enough.
+        _wake.Writer.TryWrite(true);
+    }
+
+    /// <summary>A task that ends with the next try of the package that ends after this call.</summary>
+    public Task<SyncAttempt> NextAttemptAsync(PackageName name) =>
+        _awaited.GetOrAdd(name, _ => new TaskCompletionSource<SyncAttempt>(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+
+    /// <summary>Works until cancelled; what has begun is finished or given back.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        var workers = new Task[options.Concurrency];
+        for (var i = 0; i < workers.Length; i++)
+        {
+            workers[i] = WorkAsync(cancellationToken);
+        }
+
+        await Task.WhenAll(workers);
+    }
+
+    /// <summary>Works until nothing is due and nothing is in flight; what was postponed stays queued.</summary>
+    /// <param name="cancellationToken">Stops early.</param>
+    public async Task DrainAsync(CancellationToken cancellationToken)
+    {
+        using var done = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var running = RunAsync(done.Token);
+        while (!running.IsCompleted)
+        {
+            if (InFlight == 0 && (await store.NextDueAsync(cancellationToken) is not { } due || due > time.GetUtcNow()) && InFlight == 0)
+            {
+                break;
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(20), time, cancellationToken);
+        }
+
+        await done.CancelAsync();
+        await running;
+    }
+
+    /// <summary>Tries one queued package now, ahead of the workers; null when there is no item or another has it.</summary>
+    public async Task<SyncAttempt?> TryNowAsync(PackageName name, CancellationToken cancellationToken)
+    {
+        var lease = await store.TakeAsync(name, LeaseDuration, cancellationToken);
+        return lease is null ? null : await TryAsync(lease, cancellationToken);
+    }
+
+    private async Task WorkAsync(CancellationToken cancellationToken)
+    {
+        var trouble = new Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30), Random.Shared);
+        while (!cancellationToken.IsCancellationRequested)
+        {
+            try
+            {
+                Interlocked.Increment(ref _inFlight);
+                var leases = Array.Empty<QueueLease>() as IReadOnlyList<QueueLease>;
+                try
+                {
+                    leases = await store.TakeAsync(1, LeaseDuration, cancellationToken);
+                    foreach (var lease in leases)
+                    {
+                        // Where there is one there may be more: the next sleeper looks too.
+                        _wake.Writer.TryWrite(true);
+                        await TryAsync(lease, cancellationToken);
+                    }
+                }
+                finally
+                {
+                    Interlocked.Decrement(ref _inFlight);
+                }
+
+                trouble.Reset();
+                if (leases.Count == 0)
+                {
+                    await SleepAsync(cancellationToken);
+                }
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (MirrorException e)
+            {
+                // The store itself: nothing can be taken or given back. Leases expire by themselves.
+                LogQueueTrouble(e.Message);
+                await PauseAsync(trouble.Next(e.RetryAfter), cancellationToken);
+            }
+        }
+    }
+
+    private async Task<SyncAttempt> TryAsync(QueueLease lease, CancellationToken cancellationToken)
+    {
+        var item = lease.Item;
+        SyncAttempt attempt;
+        try
+        {
+            var result = await sync.SyncAsync(item.Name, item, cancellationToken);
+            attempt = new SyncAttempt(item, result, null, result.RetryBecause is null);
+            CrashPoint.Hit(CrashPoint.AfterCommitBeforeComplete);
+            await GiveBackAsync(lease, result, cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            await store.PostponeAsync(lease, new QueuePostponement(time.GetUtcNow(), item.LastError, item.MissingSince), CancellationToken.None);
+            throw;
+        }
+        catch (MirrorException e)
+        {
+            attempt = await PostponeAsync(lease, e, cancellationToken);
+        }
+        catch (Exception e)
+        {
+            // The loop's edge: whatever one package brings up must not stop the others.
+            LogUnexpected(e, item.Name);
+            var failure = new MirrorException(MirrorFault.UpstreamMalformed, $"{item.Name} could not be handled ({e.GetType().Name}: {e.Message}); please report it.", inner: e);
+            attempt = await PostponeAsync(lease, failure, cancellationToken);
+        }
+
+        if (_awaited.TryRemove(item.Name, out var awaited))
+        {
+            awaited.TrySetResult(attempt);
+        }
+
+        if (Attempted is { } attempted)
+        {
+            await attempted(attempt, cancellationToken);
+        }
+
+        return attempt;
+    }
+
+    private async Task GiveBackAsync(QueueLease lease, SyncResult result, CancellationToken cancellationToken)
+    {
+        if (result.RetryBecause is null)
+        {
+            var rev = result switch
+            {
+                SyncResult.Stored stored => stored.Row.Facts.Rev,
+                SyncResult.Unchanged unchanged => unchanged.Row.Facts.Rev,
+                _ => null,
+            };
+            await store.CompleteAsync(lease, rev, cancellationToken);
+            return;
+        }
+
+        var due = time.GetUtcNow() + PauseAfter(lease.Item.Attempts, null);
+        await store.PostponeAsync(lease, new QueuePostponement(due, result.RetryBecause, result.MissingSince), cancellationToken);
+    }
+
+    private async Task<SyncAttempt> PostponeAsync(QueueLease lease, MirrorException error, CancellationToken cancellationToken)
+    {
+        var item = lease.Item;
+
+        // What only a client asked for is dropped soon: it asks again, and names that nobody has would pile up. Any other failure that
+        // repeats for a day is given up until the feed names the package again; what was held is still served.
+        var isOnlyWish = item is { Priority: QueuePriority.ReadThrough, WantedRev: null } && item.Attempts + 1 >= WishAttemptsMax;
+        if (isOnlyWish || (!error.IsTransient && time.GetUtcNow() - item.QueuedAt >= PackageSync.DoubtMax))
+        {
+            LogGivenUp(item.Name, item.Attempts + 1, error.Message);
+            await store.CompleteAsync(lease, item.WantedRev, cancellationToken);
+            return new SyncAttempt(item, null, error, true);
+        }
+
+        var pause = PauseAfter(item.Attempts, error.RetryAfter);
+        LogFailed(item.Name, item.Attempts + 1, pause, error.Message);
+        await store.PostponeAsync(lease, new QueuePostponement(time.GetUtcNow() + pause, error.Message, item.MissingSince), cancellationToken);
+        return new SyncAttempt(item, null, error, false);
+    }
+
+    /// <summary>1, 2, 4, 8 … seconds, then minutes; jittered, and at least what the upstream asked for.</summary>
+    private static TimeSpan PauseAfter(int attempts, TimeSpan? retryAfter)
+    {
+        var first = TimeSpan.FromSeconds(Math.Pow(2, Math.Min(attempts, 10)));
+        return new Backoff(first < LongestPause ? first : LongestPause, LongestPause, Random.Shared).Next(retryAfter);
+    }
+
+    private async Task SleepAsync(CancellationToken cancellationToken)
+    {
+        var due = await store.NextDueAsync(cancellationToken);
+        var sleep = due is null ? LongestSleep : due.Value - time.GetUtcNow();
+        if (sleep > TimeSpan.Zero)
+        {
+            await PauseAsync(sleep < LongestSleep ? sleep : LongestSleep, cancellationToken);
+        }
+    }
+
+    private async Task PauseAsync(TimeSpan pause, CancellationToken cancellationToken)
+    {
+        using var pausing = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var timer = Task.Delay(pause, time, pausing.Token);
+        var woken = _wake.Reader.ReadAsync(pausing.Token).AsTask();
+        await Task.WhenAny(timer, woken);
+        await pausing.CancelAsync();
+        await Task.WhenAny(woken);
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
+    [LoggerMessage(EventIds.Mirroring + 3, LogLevel.Debug, "Package {Package} failed {Attempt} times; next try in {Pause}: {Reason}")]
+    private partial void LogFailed(PackageName package, int attempt, TimeSpan pause, string reason);
+
+    [LoggerMessage(EventIds.Mirroring + 4, LogLevel.Warning, "Package {Package} is given up after {Attempt} tries in a day, until the upstream names it again: {Reason}")]
+    private partial void LogGivenUp(PackageName package, int attempt, string reason);
+
+    [LoggerMessage(EventIds.Mirroring + 7, LogLevel.Error, "Package {Package} brought up what nobody expected")]
+    private partial void LogUnexpected(Exception exception, PackageName package);
+
+    [LoggerMessage(EventIds.Mirroring + 5, LogLevel.Warning, "The queue cannot be worked on: {Reason}")]
+    private partial void LogQueueTrouble(string reason);
+}

@@ -1,0 +1,51 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using NpmMirror.Mirroring;
+using NpmMirror.Registry;
+using NpmMirror.Storage;
+using NpmMirror.Upstream;
+
+namespace NpmMirror;
+
+/// <summary>What a mirror is made of that its host opens: engines, the client towards the upstream, and how its feed is found.</summary>
+/// <param name="Store">The opened metadata store.</param>
+/// <param name="Blobs">Where tarballs go.</param>
+/// <param name="Upstream">The client towards the upstream.</param>
+/// <param name="FindFeed">Finds the upstream's feed.</param>
+/// <param name="Budget">The memory for raw documents; the same one the client uses.</param>
+public sealed record MirrorParts(IMetadataStore Store, IBlobStore Blobs, RegistryClient Upstream, FindFeed FindFeed, ByteBudget Budget);
+
+/// <summary>Puts a mirror together in a service collection.</summary>
+public static class NpmMirrorServices
+{
+    /// <summary>
+    /// Registers one mirror. <see cref="RegistryMirror"/> and <see cref="RegistryLog"/> run as hosted services; the parts stay their owner's to dispose.
+    /// </summary>
+    public static IServiceCollection AddNpmMirror(this IServiceCollection services, MirrorOptions options, MirrorParts parts)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton(options);
+        services.AddSingleton(parts.Store);
+        services.AddSingleton(parts.Blobs);
+        services.AddSingleton(parts.Upstream);
+        services.AddSingleton(parts.FindFeed);
+        services.AddSingleton(parts.Budget);
+        services.AddSingleton<PackageScope>();
+        services.AddSingleton<TarballDownloads>();
+        services.AddSingleton<PackageSync>();
+        services.AddSingleton<SyncQueue>();
+        services.AddSingleton<ReadThrough>();
+        services.AddSingleton<RegistryMirror>();
+        services.AddSingleton(provider =>
+        {
+            var cache = ActivatorUtilities.CreateInstance<RenditionCache>(provider);
+
+            // Before a commit returns to whoever asked for it, nobody is served what was before.
+            provider.GetRequiredService<PackageSync>().Committed += cache.Drop;
+            return cache;
+        });
+        services.AddHostedService(provider => provider.GetRequiredService<RegistryMirror>());
+        services.AddHostedService<RegistryLog>();
+        return services;
+    }
+}
