@@ -1,0 +1,62 @@
+// The control of the benchmarks: Kestrel writing prepared bytes, with nothing between the request and the array.
+//
+//   BareKestrel http://127.0.0.1:5000 /express express.gz application/json [/other other.gz application/json …]
+//
+// A request picks one of the arrays by its path; an If-None-Match that is its ETag is answered 304.
+using System.Security.Cryptography;
+using BareKestrel;
+using Microsoft.Extensions.Primitives;
+
+if (args.Length < 4 || args.Length % 3 != 1)
+{
+    await Console.Error.WriteLineAsync("Usage: BareKestrel <address> (<path> <gzip file> <content type>)…");
+    return 2;
+}
+
+var prepared = args.Skip(1).Chunk(3).ToDictionary(
+    part => part[0],
+    part => Prepared.Read(part[1], part[2]),
+    StringComparer.Ordinal);
+
+var builder = WebApplication.CreateSlimBuilder();
+builder.Logging.ClearProviders();
+builder.WebHost.UseUrls(args[0]);
+var app = builder.Build();
+
+app.Run(context =>
+{
+    var response = context.Response;
+    if (!prepared.TryGetValue(context.Request.Path.Value!, out var answer))
+    {
+        response.StatusCode = StatusCodes.Status404NotFound;
+        return Task.CompletedTask;
+    }
+
+    response.Headers.ETag = answer.ETag;
+    if (context.Request.Headers.IfNoneMatch == answer.ETag)
+    {
+        response.StatusCode = StatusCodes.Status304NotModified;
+        return Task.CompletedTask;
+    }
+
+    response.Headers.ContentType = answer.ContentType;
+    response.Headers.ContentEncoding = "gzip";
+    response.ContentLength = answer.Body.Length;
+    return response.Body.WriteAsync(answer.Body, 0, answer.Body.Length);
+});
+
+await app.RunAsync();
+return 0;
+
+namespace BareKestrel
+{
+    /// <summary>One answer, ready to be written.</summary>
+    internal sealed record Prepared(byte[] Body, StringValues ContentType, StringValues ETag)
+    {
+        public static Prepared Read(string file, string contentType)
+        {
+            var body = File.ReadAllBytes(file);
+            return new(body, contentType, $"\"{Convert.ToHexStringLower(SHA256.HashData(body).AsSpan(0, 16))}\"");
+        }
+    }
+}

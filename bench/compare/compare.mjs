@@ -1,0 +1,196 @@
+// Starts every system on the same packuments, checks their answers, drives them in turn and prints what was measured.
+//
+// 1 start the upstream and the systems   2 check one answer of each, and many at once   3 warm up
+// 4 rounds: every system once a round, beginning with another each time   5 medians, ratios of the same round, memory
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
+import { dirname, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { gzipSync } from 'node:zlib'
+import { checkAnswer, checkSample, checkVolume, sampleOf } from './checks.mjs'
+import { abbreviate, forms } from './expected.mjs'
+import { get } from './http.mjs'
+import { load } from './load.mjs'
+import { printCase, printMemory } from './report.mjs'
+import { answers, freePort, peakMegabytes, start, stopAll, systems } from './systems.mjs'
+
+const { values: options, positionals: mirrorOptions } = parseArgs({
+  allowPositionals: true,
+  options: {
+    root: { type: 'string' },
+    tools: { type: 'string' },
+    work: { type: 'string' },
+    corpus: { type: 'string', default: '/tmp/corpus/packuments' },
+    rounds: { type: 'string', default: '7' },
+    seconds: { type: 'string', default: '4' },
+    warm: { type: 'string', default: '3' },
+    packages: { type: 'string', default: 'express,next' },
+    connections: { type: 'string', default: '1,16,64' },
+    systems: { type: 'string', default: Object.keys(systems).join(',') },
+    cases: { type: 'string', default: 'full,abbreviated,unchanged,sweep-full,sweep-abbreviated' },
+    minutes: { type: 'string', default: '180' },
+  },
+})
+const rounds = Number(options.rounds)
+const seconds = Number(options.seconds)
+const packages = options.packages.split(',')
+const chosen = options.systems.split(',')
+const cases = options.cases.split(',')
+const allNames = readdirSync(options.corpus).filter(file => file.endsWith('.json')).map(file => decodeURIComponent(file.slice(0, -5))).sort()
+const log = text => console.error(`${execFileSync('date', ['+%T'], { encoding: 'utf8' }).trim()} ${text}`)
+
+const deadline = setTimeout(() => { log(`stopped: more than ${options.minutes} minutes`); finish(1) }, Number(options.minutes) * 60_000)
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => finish(130))
+const started = {}
+try {
+  await main()
+  await finish(0)
+} catch (error) {
+  log(`THE SERIES IS VOID: ${error.stack}`)
+  await finish(1)
+}
+
+async function finish(code) {
+  clearTimeout(deadline)
+  await stopAll()
+  process.exit(code)
+}
+
+async function main() {
+  rmSync(options.work, { recursive: true, force: true })
+  mkdirSync(options.work, { recursive: true })
+  const upstream = await startUpstream()
+  const sweeps = cases.some(name => name.startsWith('sweep'))
+  const prepared = []
+  for (const name of chosen) {
+    if (name === 'mirror' || prepared.length) continue
+    if (started.mirror === undefined && chosen.includes('mirror')) await startSystem('mirror', upstream, [])
+    prepared.push(...await prepare(upstream, sweeps ? allNames : packages))
+  }
+  for (const name of chosen) if (!started[name]) await startSystem(name, upstream, prepared)
+  printHead()
+
+  const results = []
+  for (const kind of cases) {
+    for (const subject of kind.startsWith('sweep') ? [allNames] : packages.map(name => [name])) {
+      const measured = await measureCase(kind, subject, upstream)
+      for (const result of measured) { printCase(result, chosen); results.push(result) }
+    }
+  }
+  const memory = Object.fromEntries(chosen.map(name => [name, peakMegabytes(started[name].child.pid)]))
+  printMemory(memory)
+  writeFileSync(join(options.work, 'results.json'), JSON.stringify({ results, memory }, null, 1))
+  log(`every figure is in ${join(options.work, 'results.json')}`)
+}
+
+async function startUpstream() {
+  const port = await freePort()
+  const child = await start('upstream', options.work, process.execPath,
+    [join(import.meta.dirname, 'upstream.mjs'), '--corpus', options.corpus, '--port', String(port)])
+  await answers(child, `http://127.0.0.1:${port}/`)
+  return `http://127.0.0.1:${port}/`
+}
+
+async function startSystem(name, upstream, prepared) {
+  log(`starting ${name}`)
+  started[name] = await systems[name]({ root: options.root, tools: options.tools, work: options.work, upstream, prepared, options: mirrorOptions })
+}
+
+/** What the static controls serve: the gzip body that the mirror itself answers; without a mirror in the run, the upstream's at level 4. */
+async function prepare(upstream, names) {
+  const prepared = []
+  for (const form of Object.keys(forms)) {
+    for (const name of names) {
+      const source = started.mirror ? started.mirror.url(name, form) : upstream + name.replace('/', '%2f')
+      const answer = await get(source, { accept: forms[form].accept, 'accept-encoding': 'gzip' })
+      if (answer.status !== 200) throw new Error(`${source} answered ${answer.status}: ${answer.text.slice(0, 200)}`)
+      const text = () => form === 'full' ? answer.text : JSON.stringify({ modified: '', ...abbreviate(JSON.parse(answer.text)) })
+      const raw = started.mirror ? answer.raw : gzipSync(text(), { level: 4 })
+      const file = join(options.work, 'prepared', form, `${name}.gz`)
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, raw)
+      prepared.push({ name, form, file, raw, type: forms[form].type })
+    }
+  }
+  log(`prepared ${prepared.length} bodies`)
+  return prepared
+}
+
+/** One case is a kind of request for one packument, or for all in turn. */
+async function measureCase(kind, names, upstream) {
+  const isSweep = kind.startsWith('sweep')
+  const title = `${kind} ${isSweep ? `of ${names.length} packuments` : names[0]}`
+  log(title)
+  const plans = {}
+  for (const system of chosen) {
+    const plan = await planOf(system, kind, names, upstream)
+    if (plan) plans[system] = plan
+  }
+  const measured = []
+  for (const connections of isSweep ? [16] : options.connections.split(',').map(Number)) {
+    const result = { title, connections, rounds: [] }
+    // A system that needs seconds for one answer would not finish one a round with many waiting.
+    const able = Object.keys(plans).filter(system => isSweep || connections === 1 || plans[system].sample.seconds * connections < seconds)
+    for (const system of able) await load({ ...plans[system], connections, seconds: Number(options.warm) })
+    for (let round = 0; round < rounds; round++) {
+      const figures = {}
+      for (const system of rotated(able, round)) {
+        // A walk begins elsewhere in each round, at the same place for every system.
+        figures[system] = await load({ ...plans[system], connections, seconds, skip: round * 293 })
+        checkVolume(system, figures[system], connections, isSweep ? null : plans[system].sample)
+        await checkSample(system, plans[system].sample)
+      }
+      result.rounds.push(figures)
+    }
+    measured.push(result)
+  }
+  return measured
+}
+
+function rotated(list, by) {
+  return list.map((_, i) => list[(i + by) % list.length])
+}
+
+/** Checks the answers of one system and says how to load it; undefined when the case does not exist there. */
+async function planOf(system, kind, names, upstream) {
+  const { child, degree, url } = started[system]
+  const form = kind.endsWith('abbreviated') ? 'abbreviated' : 'full'
+  const headers = { accept: forms[form].accept, 'accept-encoding': 'gzip' }
+  let etag
+  for (const name of names) {
+    const answer = await get(url(name, form), headers)
+    checkAnswer(system, degree, name, form, (await get(upstream + name.replace('/', '%2f'))).text, answer)
+    etag = answer.headers.etag
+  }
+  if (kind === 'unchanged') {
+    if (!etag) return log(`  ${system} sends no ETag: left out`)
+    headers['if-none-match'] = etag
+  }
+  const sample = await sampleOf(url(names.at(-1), form), headers)
+  if (sample.status !== (kind === 'unchanged' ? 304 : 200)) throw new Error(`${system} answered ${sample.status} to ${kind} ${names.at(-1)}`)
+  // Wrong bytes that only show when many ask at once would be missed by one request.
+  if (sample.seconds < 0.1) await Promise.all(Array.from({ length: 64 }, () => checkSample(system, sample)))
+
+  const urls = join(options.work, `${system}-${form}.urls`)
+  writeFileSync(urls, shuffled(names).map(name => new URL(url(name, form)).pathname + '\n').join(''))
+  log(`  ${system}: ${names.length} checked, ${sample.wireBytes} bytes on the wire, ${sample.seconds.toFixed(3)} s`)
+  return { child, headers, origin: new URL(sample.url).origin, urls, sample }
+}
+
+/** A fixed order that is not the alphabet's, so that a system which comes through a part of the list only sees a fair part. */
+function shuffled(names) {
+  const mark = name => createHash('md5').update(name).digest('hex')
+  return names.map(name => [mark(name), name]).sort().map(pair => pair[1])
+}
+
+function printHead() {
+  console.log(`# ${new Date().toISOString()}\n`)
+  console.log(`${cpus().length} × ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GB, ${readFileSync('/proc/version', 'utf8').split(' ').slice(0, 3).join(' ')}; ` +
+    `load ${readFileSync('/proc/loadavg', 'utf8').split(' ').slice(0, 3).join(' ')} before the start`)
+  console.log(`wrk on the same machine (2 threads, 1 for one connection), keep-alive, gzip; ${rounds} rounds of ${seconds} s, systems in turn; ` +
+    `each warmed for ${options.warm} s of the same load after its answers were checked\n`)
+  console.log('| system | version | configuration |\n|---|---|---|')
+  for (const name of chosen) console.log(`| ${name} | ${started[name].version} | ${started[name].configuration} |`)
+}

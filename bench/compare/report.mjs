@@ -1,0 +1,38 @@
+// Tables of what was measured.
+
+const sorted = numbers => [...numbers].sort((a, b) => a - b)
+
+function median(numbers) {
+  const list = sorted(numbers)
+  const middle = list.length >> 1
+  return list.length % 2 ? list[middle] : (list[middle - 1] + list[middle]) / 2
+}
+
+const figure = number => number >= 100 ? Math.round(number).toLocaleString('en') : Number(number.toPrecision(3)).toString()
+const milliseconds = microseconds => figure(microseconds / 1000)
+
+/** One row a system; the ratio is the first system's rate to this one's, taken in each round. */
+export function printCase({ title, connections, rounds }, systems) {
+  const first = systems[0]
+  console.log(`\n## ${title}, ${connections} connection${connections > 1 ? 's' : ''}\n`)
+  console.log(`| system | req/s (spread) | MB/s | p50 ms | p99 ms | CPU µs/req | ${first} ÷ this (spread) |\n|---|--:|--:|--:|--:|--:|--:|`)
+  for (const system of systems) {
+    if (!rounds[0][system]) {
+      console.log(`| ${system} | – | | | | | |`)
+      continue
+    }
+    const of = pick => rounds.map(round => pick(round[system]))
+    const rates = sorted(of(figures => figures.perSecond))
+    const ratios = sorted(rounds.filter(round => round[first]).map(round => round[first].perSecond / round[system].perSecond))
+    console.log(`| ${system} | ${figure(median(rates))} (${figure(rates[0])}–${figure(rates.at(-1))}) | ` +
+      `${figure(median(of(figures => figures.megabytesPerSecond)))} | ${milliseconds(median(of(figures => figures.p50)))} | ` +
+      `${milliseconds(median(of(figures => figures.p99)))} | ${figure(median(of(figures => figures.cpuPerRequest)))} | ` +
+      (system === first || !ratios.length ? '' : `${figure(median(ratios))} (${figure(ratios[0])}–${figure(ratios.at(-1))})`) + ' |')
+  }
+}
+
+/** The peak of resident memory over the whole run. */
+export function printMemory(memory) {
+  console.log('\n## Memory over the whole run\n\n| system | VmHWM, MB |\n|---|--:|')
+  for (const [system, megabytes] of Object.entries(memory)) console.log(`| ${system} | ${figure(megabytes)} |`)
+}
