@@ -11,13 +11,24 @@ public sealed record ChangeRow(Sequence Sequence, string Id, string? Rev, bool I
 /// <param name="Rows">The rows, in the feed's order.</param>
 /// <param name="LastSequence">Where to go on from.</param>
 /// <param name="IsAtHead">True when the feed had no more rows at that moment.</param>
-public sealed record ChangesPage(IReadOnlyList<ChangeRow> Rows, Sequence LastSequence, bool IsAtHead);
+public sealed record ChangesPage(IReadOnlyList<ChangeRow> Rows, Sequence LastSequence, bool IsAtHead)
+{
+    /// <summary>What stood where a row should, each as a sentence; skipped, so that nothing malformed stops a follower.</summary>
+    public IReadOnlyList<string> Skipped { get; init; } = [];
+}
 
 /// <summary>What an upstream's feed says of itself.</summary>
 /// <param name="Head">Its newest sequence.</param>
 /// <param name="DocumentCount">How many documents it has, where it tells.</param>
 /// <param name="DatabaseId">A name for this database's life (uuid, instance_start_time or db_name), where it tells; another one means another sequence space.</param>
-public sealed record FeedInfo(Sequence Head, long? DocumentCount, string? DatabaseId);
+public sealed record FeedInfo(Sequence Head, long? DocumentCount, string? DatabaseId)
+{
+    /// <summary>
+    /// True when the head lies before a cursor taken from the same feed: its database was reset or restored. Known only where sequences
+    /// are numbers; elsewhere another <see cref="DatabaseId"/> tells.
+    /// </summary>
+    public bool IsBehind(Sequence cursor) => Head.Number is { } head && cursor.Number is { } since && head < since;
+}
 
 /// <summary>One id of an upstream's list of everything.</summary>
 public sealed record ListedPackage(string Id, string? Rev);

@@ -1,0 +1,66 @@
+using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+
+namespace NpmMirror.Upstream;
+
+/// <summary>
+/// The classic list of everything, <c>/-/all</c>: one object with a member a package, hundreds of megabytes where it still
+/// answers. Streamed; it tells no revs.
+/// </summary>
+internal sealed class AllPackagesList(RegistryClient client)
+{
+    internal async IAsyncEnumerable<ListedPackage> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var registry = new FeedRequests(client, client.BaseUrl);
+        await using var answer = await registry.OpenAsync("/-/all", client.Transport.Options.Timeout, isEndless: true, cancellationToken);
+        var pipe = FeedRequests.Pipe(answer);
+        try
+        {
+            var state = new JsonReaderState(new JsonReaderOptions { MaxDepth = 256 });
+            var names = new List<string>();
+            while (true)
+            {
+                var result = await pipe.ReadAsync(cancellationToken);
+                pipe.AdvanceTo(Read(result, ref state, names, answer.Url), result.Buffer.End);
+                foreach (var name in names)
+                {
+                    yield return new ListedPackage(name, null);
+                }
+
+                names.Clear();
+                if (result.IsCompleted)
+                {
+                    yield break;
+                }
+            }
+        }
+        finally
+        {
+            await pipe.CompleteAsync();
+        }
+    }
+
+    private static SequencePosition Read(ReadResult result, ref JsonReaderState state, List<string> names, Uri url)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(result.Buffer, result.IsCompleted, state);
+            while (reader.Read())
+            {
+                // Depth 1: the member's name is the package's; "_updated" stands beside them.
+                if (reader.TokenType == JsonTokenType.PropertyName && reader.CurrentDepth == 1 && reader.GetString() is { } name && name != "_updated")
+                {
+                    names.Add(name);
+                }
+            }
+
+            state = reader.CurrentState;
+            return reader.Position;
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            throw UpstreamFailures.Malformed(url, "is no list of packages, or was cut");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using NpmMirror.Diagnostics;
+
+namespace NpmMirror.Upstream;
+
+/// <summary>Finds an upstream's feed and its dialect from the option <c>feed</c>: <c>auto</c>, <c>none</c> or an address.</summary>
+public sealed partial class FeedProbe
+{
+    private readonly RegistryClient _client;
+    private readonly FeedOptions _options;
+    private readonly ILogger _logger;
+    private readonly IReadOnlyList<KnownFeed> _knownFeeds;
+
+    /// <summary>Creates the probe.</summary>
+    /// <param name="client">Towards the upstream whose feed is sought.</param>
+    /// <param name="options">How the feed found will be asked.</param>
+    /// <param name="logger">Gets a line about what was found.</param>
+    public FeedProbe(RegistryClient client, FeedOptions options, ILogger logger)
+        : this(client, options, logger, KnownFeeds.Shipped)
+    {
+    }
+
+    internal FeedProbe(RegistryClient client, FeedOptions options, ILogger logger, IReadOnlyList<KnownFeed> knownFeeds)
+    {
+        _client = client;
+        _options = options;
+        _logger = logger;
+        _knownFeeds = knownFeeds;
+    }
+
+    /// <summary>Finds the feed; null when there is none.</summary>
+    /// <exception cref="MirrorException">The option is no address; or the upstream is away, so that nobody can tell (transient: ask again later).</exception>
+    public async Task<IChangeFeed?> FindAsync(string feed, CancellationToken cancellationToken)
+    {
+        if (feed.Equals("none", StringComparison.OrdinalIgnoreCase))
+        {
+            return null;
+        }
+
+        if (!feed.Equals("auto", StringComparison.OrdinalIgnoreCase))
+        {
+            return await OpenAsync(AddressOf(feed), cancellationToken);
+        }
+
+        if (KnownFeeds.Find(_knownFeeds, _client.BaseUrl) is { } known)
+        {
+            return await OpenAsync(known, cancellationToken);
+        }
+
+        return await ProbeUpstreamAsync(cancellationToken);
+    }
+
+    /// <summary>Reads the option's address.</summary>
+    /// <exception cref="MirrorException">It is none.</exception>
+    public static Uri AddressOf(string feed) =>
+        Uri.TryCreate(feed, UriKind.Absolute, out var address) && address.Scheme is "http" or "https"
+            ? new Uri(feed)
+            : throw new MirrorException(MirrorFault.Configuration, $"feed is {MirrorException.Quote(feed)}; write auto, none or the feed's http(s) address.");
+
+    private async Task<IChangeFeed?> ProbeUpstreamAsync(CancellationToken cancellationToken)
+    {
+        var requests = new FeedRequests(_client, _client.BaseUrl);
+        var changes = await AskAsync(() => ReadFirstPageAsync(requests, "?limit=1", cancellationToken));
+        if (changes is { IsExpected: false, Trouble: null })
+        {
+            LogNone(_client.BaseUrl);
+            return null;
+        }
+
+        // A server error on that one route may be all this registry ever says to it: its front page tells whether it is there at all.
+        var info = await AskAsync(() => ReadEngineAsync(requests, cancellationToken));
+        if (info is { IsExpected: false, Trouble: null })
+        {
+            LogNone(_client.BaseUrl);
+            return null;
+        }
+
+        if ((changes.Trouble ?? info.Trouble) is { } trouble)
+        {
+            throw trouble;
+        }
+
+        return await OpenAsync(_client.BaseUrl, cancellationToken);
+    }
+
+    private async Task<IChangeFeed> OpenAsync(Uri location, CancellationToken cancellationToken)
+    {
+        location = FeedRequests.Normalize(location);
+        var requests = new FeedRequests(_client, location);
+        var isPaged = await IsPagedAsync(requests, cancellationToken);
+        LogFound(requests.Location, isPaged ? "paged" : "live");
+        return isPaged ? new PagedChangeFeed(_client, location, _options) : new LiveChangeFeed(_client, location, _options);
+    }
+
+    private async Task<bool> IsPagedAsync(FeedRequests requests, CancellationToken cancellationToken)
+    {
+        string? engine = null;
+        if ((await AskAsync(async () => engine = await ReadEngineAsync(requests, cancellationToken))).Trouble is { } trouble)
+        {
+            throw trouble;
+        }
+
+        if (engine == "npm-replicate")
+        {
+            return true;
+        }
+
+        // npm's own refuses parameters that it does not know; any other one waits this second at most.
+        var longpoll = await AskAsync(() => ReadFirstPageAsync(requests, "?feed=longpoll&timeout=1000&since=0&limit=1", cancellationToken));
+        var plain = longpoll.IsExpected ? longpoll : await AskAsync(() => ReadFirstPageAsync(requests, "?since=0&limit=1", cancellationToken));
+        if ((longpoll.Trouble ?? plain.Trouble) is { } away)
+        {
+            throw away;
+        }
+
+        if (plain.IsExpected)
+        {
+            return !longpoll.IsExpected;
+        }
+
+        throw new MirrorException(MirrorFault.Configuration, $"{requests.Location} is no change feed; correct feed, or set it to none.");
+    }
+
+    /// <summary>Whether the answer is the expected one; trouble when there is none that says anything.</summary>
+    private static async Task<(bool IsExpected, MirrorException? Trouble)> AskAsync(Func<Task> ask)
+    {
+        try
+        {
+            await ask();
+            return (true, null);
+        }
+        catch (MirrorException exception) when (exception.Fault is MirrorFault.UpstreamUnavailable or MirrorFault.UpstreamBusy)
+        {
+            return (false, exception);
+        }
+        catch (MirrorException)
+        {
+            // A 404, a refusal, HTML, another JSON.
+            return (false, null);
+        }
+    }
+
+    private async Task ReadFirstPageAsync(FeedRequests requests, string query, CancellationToken cancellationToken)
+    {
+        await using var answer = await requests.OpenAsync($"/_changes{query}", _options.Timeout, isEndless: false, cancellationToken);
+        var pipe = FeedRequests.Pipe(answer);
+        try
+        {
+            await foreach (var page in ChangesReader.ReadPagesAsync(pipe, Sequence.Zero, limit: 1, answer.Url, cancellationToken))
+            {
+                // A server that ignores the limit has shown enough by its first page.
+                return;
+            }
+        }
+        finally
+        {
+            await pipe.CompleteAsync();
+        }
+    }
+
+    /// <summary>The engine that an info document names, "" where it names none.</summary>
+    private static async Task<string> ReadEngineAsync(FeedRequests requests, CancellationToken cancellationToken)
+    {
+        using var document = await requests.GetJsonAsync("/", cancellationToken);
+        if (FeedRequests.ReadInfo(document.RootElement) is null)
+        {
+            throw UpstreamFailures.Malformed(new Uri(requests.Location), "is no database's information", isTransient: false);
+        }
+
+        return document.RootElement.TryGetProperty("engine", out var engine) && engine.ValueKind == JsonValueKind.String ? engine.GetString()! : "";
+    }
+
+    [LoggerMessage(EventIds.Upstream + 10, LogLevel.Information, "Following the {Dialect} feed at {Location}")]
+    private partial void LogFound(string location, string dialect);
+
+    [LoggerMessage(EventIds.Upstream + 11, LogLevel.Information, "{Upstream} has no change feed: packages are revalidated when they are asked for (set feed if it has one elsewhere)")]
+    private partial void LogNone(Uri upstream);
+}

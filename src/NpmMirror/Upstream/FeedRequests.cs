@@ -1,0 +1,174 @@
+using System.IO.Pipelines;
+using System.Text.Json;
+
+namespace NpmMirror.Upstream;
+
+/// <summary>What all dialects of a feed have in common: addresses below the feed's, the info document and the list of everything.</summary>
+internal sealed class FeedRequests(RegistryClient client, Uri location)
+{
+    private const int ListPageRows = 10_000;
+    private const int InfoMaxBytes = 1024 * 1024;
+    private const long PageMaxBytes = 256L * 1024 * 1024;
+
+    /// <summary>The feed's address, without user, query and trailing slash.</summary>
+    internal string Location { get; } = UpstreamFailures.Where(location).TrimEnd('/');
+
+    internal TimeProvider TimeProvider => client.Transport.TimeProvider;
+
+    /// <summary>The feed's address from what an operator writes: with or without <c>/_changes</c>, a query or a trailing slash.</summary>
+    internal static Uri Normalize(Uri feed)
+    {
+        var path = feed.GetLeftPart(UriPartial.Path).TrimEnd('/');
+        return new Uri(path.EndsWith("/_changes", StringComparison.Ordinal) ? path[..^"/_changes".Length] : path);
+    }
+
+    /// <summary>Opens an answer of the feed.</summary>
+    /// <param name="pathAndQuery">Below the feed's address.</param>
+    /// <param name="idleTimeout">How long to wait for headers and for each piece.</param>
+    /// <param name="isEndless">True for answers that wait for changes: no limit, no lowest rate.</param>
+    /// <param name="cancellationToken">Ends the request.</param>
+    /// <exception cref="MirrorException">Anything but 200.</exception>
+    internal async Task<FeedAnswer> OpenAsync(string pathAndQuery, TimeSpan idleTimeout, bool isEndless, CancellationToken cancellationToken)
+    {
+        // A coding would hold rows back in the decoder's window until it is flushed.
+        var request = new UpstreamRequest(HttpMethod.Get, new Uri(Location + pathAndQuery)) { Accept = "application/json", IsCompressed = !isEndless, HeadersTimeout = idleTimeout };
+        var response = await client.Transport.SendAsync(request, cancellationToken);
+        try
+        {
+            if ((int)response.Message.StatusCode != 200)
+            {
+                throw UpstreamFailures.OfStatus(response, await UpstreamFailures.ReadReasonAsync(response, client.Transport.Options.Timeout, TimeProvider, cancellationToken), TimeProvider);
+            }
+
+            if (UpstreamFailures.IsHtml(response.Message))
+            {
+                throw UpstreamFailures.Malformed(response.Url, "is HTML instead of a feed");
+            }
+
+            var limits = isEndless ? new BodyLimits(long.MaxValue, idleTimeout, LowestBytesPerSecond: 0) : new BodyLimits(PageMaxBytes, idleTimeout);
+            return new FeedAnswer(UpstreamBody.Open(response, limits, isDecoded: true, TimeProvider), response.Url);
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Reads a short JSON document of the feed.</summary>
+    internal async Task<JsonDocument> GetJsonAsync(string pathAndQuery, CancellationToken cancellationToken)
+    {
+        await using var answer = await OpenAsync(pathAndQuery, client.Transport.Options.Timeout, isEndless: false, cancellationToken);
+        using var budget = new ByteBudget(InfoMaxBytes);
+        using var text = await RawDocument.ReadAsync(answer.Body, budget, 0, InfoMaxBytes, cancellationToken) ?? throw UpstreamFailures.TooLarge(answer.Url, InfoMaxBytes);
+        try
+        {
+            return JsonDocument.Parse(text.Bytes.ToArray());
+        }
+        catch (JsonException)
+        {
+            throw UpstreamFailures.Malformed(answer.Url, "is no JSON");
+        }
+    }
+
+    internal async Task<FeedInfo> GetInfoAsync(CancellationToken cancellationToken)
+    {
+        using var document = await GetJsonAsync("/", cancellationToken);
+        return ReadInfo(document.RootElement) ?? throw UpstreamFailures.Malformed(new Uri(Location + "/"), "is no database's information: it has no update_seq");
+    }
+
+    /// <summary>What an info document tells, or null when it is none.</summary>
+    internal static FeedInfo? ReadInfo(JsonElement root)
+    {
+        if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("update_seq", out var head) || head.ValueKind is JsonValueKind.Null)
+        {
+            return null;
+        }
+
+        var sequence = new Sequence(head.ValueKind == JsonValueKind.String ? head.GetString()! : head.GetRawText());
+        var count = root.TryGetProperty("doc_count", out var documents) && documents.ValueKind == JsonValueKind.Number && documents.TryGetInt64(out var number) ? number : (long?)null;
+        // Not instance_start_time: CouchDB 1 tells there when the database was opened, another time after each restart.
+        return new FeedInfo(sequence, count, Text(root, "uuid") ?? Text(root, "db_name"));
+    }
+
+    /// <summary>
+    /// Everything, by pages of <c>_all_docs</c>; where there is none, by the classic <c>/-/all</c> of the registry. A page begins with
+    /// the last id of the one before: the order is the upstream's own, so no next key can be computed.
+    /// </summary>
+    internal async IAsyncEnumerable<ListedPackage> ListAllAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var page = await TryListAsync(null, cancellationToken);
+        if (page is null)
+        {
+            await foreach (var package in new AllPackagesList(client).ReadAsync(cancellationToken))
+            {
+                yield return package;
+            }
+
+            yield break;
+        }
+
+        string? last = null;
+        while (true)
+        {
+            foreach (var package in page)
+            {
+                if (package.Id != last)
+                {
+                    yield return package;
+                }
+            }
+
+            // A page of nothing but the id asked for is the end, whatever limit the upstream keeps.
+            if (page.Count == 0 || page[^1].Id == last)
+            {
+                yield break;
+            }
+
+            last = page[^1].Id;
+            page = await ListAsync(last, cancellationToken);
+        }
+    }
+
+    /// <summary>Runs a pipe over an answer's body.</summary>
+    internal static PipeReader Pipe(FeedAnswer answer) =>
+        PipeReader.Create(answer.Body, new StreamPipeReaderOptions(bufferSize: 64 * 1024, minimumReadSize: 4096, leaveOpen: true));
+
+    private static string? Text(JsonElement root, string member) =>
+        root.TryGetProperty(member, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    private async Task<List<ListedPackage>?> TryListAsync(string? startKey, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ListAsync(startKey, cancellationToken);
+        }
+        catch (MirrorException exception) when (exception.Fault == MirrorFault.UpstreamMalformed)
+        {
+            // No such route, or something else lives there.
+            return null;
+        }
+    }
+
+    private async Task<List<ListedPackage>> ListAsync(string? startKey, CancellationToken cancellationToken)
+    {
+        var start = startKey is null ? "" : $"&startkey={Uri.EscapeDataString(JsonSerializer.Serialize(startKey))}";
+        await using var answer = await OpenAsync($"/_all_docs?limit={ListPageRows}{start}", client.Transport.Options.Timeout, isEndless: false, cancellationToken);
+        var pipe = Pipe(answer);
+        try
+        {
+            return await ChangesReader.ReadListAsync(pipe, answer.Url, cancellationToken);
+        }
+        finally
+        {
+            await pipe.CompleteAsync();
+        }
+    }
+}
+
+/// <summary>An open answer of a feed.</summary>
+internal sealed record FeedAnswer(UpstreamBody Body, Uri Url) : IAsyncDisposable
+{
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => Body.DisposeAsync();
+}

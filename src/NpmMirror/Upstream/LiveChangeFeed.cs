@@ -1,0 +1,95 @@
+using System.Runtime.CompilerServices;
+
+namespace NpmMirror.Upstream;
+
+/// <summary>
+/// A feed that can wait: CouchDB, pouchdb-server, another npm-mirror. Until its head was reached it is read by plain pages, which
+/// answer at once; from there on the upstream answers when something changed (longpoll), or keeps sending (continuous).
+/// </summary>
+public sealed class LiveChangeFeed : IChangeFeed
+{
+    // An upstream that answers "nothing" at once to a request to wait must not be asked in a hot loop.
+    private static readonly TimeSpan ShortestWait = TimeSpan.FromSeconds(1);
+
+    private readonly FeedRequests _requests;
+    private readonly FeedOptions _options;
+    private Sequence? _head;
+
+    /// <summary>Creates the feed; nothing is asked yet.</summary>
+    public LiveChangeFeed(RegistryClient client, Uri location, FeedOptions options)
+    {
+        _requests = new FeedRequests(client, FeedRequests.Normalize(location));
+        _options = options;
+    }
+
+    /// <inheritdoc/>
+    public string Location => _requests.Location;
+
+    /// <inheritdoc/>
+    public TimeSpan IdleDelay => _options.Mode == FeedMode.Poll ? _options.PollDelay : TimeSpan.Zero;
+
+    /// <inheritdoc/>
+    public Task<FeedInfo> GetInfoAsync(CancellationToken cancellationToken) => _requests.GetInfoAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<ChangesPage> ReadAsync(Sequence since, Action? onAccepted, CancellationToken cancellationToken)
+    {
+        var mode = since == _head ? _options.Mode : FeedMode.Poll;
+        // Whatever happens next, the connection may have been lost: the head is only known again from a page.
+        _head = null;
+        return mode == FeedMode.Continuous
+            ? ReadContinuousAsync(since, onAccepted, cancellationToken)
+            : ReadPagesAsync(since, mode == FeedMode.Longpoll, onAccepted, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<ListedPackage> ListAllAsync(CancellationToken cancellationToken) => _requests.ListAllAsync(cancellationToken);
+
+    private async IAsyncEnumerable<ChangesPage> ReadPagesAsync(Sequence since, bool isWaiting, Action? onAccepted, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var startedAt = _requests.TimeProvider.GetTimestamp();
+        var wait = isWaiting ? $"&feed=longpoll&heartbeat={HeartbeatMilliseconds}" : "";
+        var query = $"/_changes?since={Uri.EscapeDataString(since.Text)}&limit={_options.PageRows}{wait}";
+        await using var answer = await _requests.OpenAsync(query, isWaiting ? _options.Heartbeat * 4 : _options.Timeout, isEndless: isWaiting, cancellationToken);
+        onAccepted?.Invoke();
+        var pipe = FeedRequests.Pipe(answer);
+        try
+        {
+            await foreach (var page in ChangesReader.ReadPagesAsync(pipe, since, _options.PageRows, answer.Url, cancellationToken))
+            {
+                if (isWaiting && page.Rows.Count == 0 && _requests.TimeProvider.GetElapsedTime(startedAt) < ShortestWait)
+                {
+                    await Task.Delay(ShortestWait, _requests.TimeProvider, cancellationToken);
+                }
+
+                _head = page.IsAtHead ? page.LastSequence : null;
+                yield return page;
+            }
+        }
+        finally
+        {
+            await pipe.CompleteAsync();
+        }
+    }
+
+    private async IAsyncEnumerable<ChangesPage> ReadContinuousAsync(Sequence since, Action? onAccepted, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var query = $"/_changes?since={Uri.EscapeDataString(since.Text)}&feed=continuous&heartbeat={HeartbeatMilliseconds}";
+        await using var answer = await _requests.OpenAsync(query, _options.Heartbeat * 4, isEndless: true, cancellationToken);
+        onAccepted?.Invoke();
+        var pipe = FeedRequests.Pipe(answer);
+        try
+        {
+            await foreach (var page in ChangesReader.ReadLinesAsync(pipe, since, answer.Url, cancellationToken))
+            {
+                yield return page;
+            }
+        }
+        finally
+        {
+            await pipe.CompleteAsync();
+        }
+    }
+
+    private long HeartbeatMilliseconds => (long)_options.Heartbeat.TotalMilliseconds;
+}

@@ -1,0 +1,56 @@
+using System.Runtime.CompilerServices;
+
+namespace NpmMirror.Upstream;
+
+/// <summary>
+/// The dialect of npm's replication service since 2025: nothing but <c>since</c> and <c>limit</c>, any other parameter is refused.
+/// The head is reached when a page is not full; only then is there something to wait for.
+/// </summary>
+public sealed class PagedChangeFeed : IChangeFeed
+{
+    /// <summary>The longest page the service gives.</summary>
+    public const int LimitMax = 10_000;
+
+    private readonly FeedRequests _requests;
+    private readonly FeedOptions _options;
+
+    /// <summary>Creates the feed; nothing is asked yet.</summary>
+    public PagedChangeFeed(RegistryClient client, Uri location, FeedOptions options)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(options.PageRows, LimitMax);
+        _requests = new FeedRequests(client, FeedRequests.Normalize(location));
+        _options = options;
+    }
+
+    /// <inheritdoc/>
+    public string Location => _requests.Location;
+
+    /// <inheritdoc/>
+    public TimeSpan IdleDelay => _options.PollDelay;
+
+    /// <inheritdoc/>
+    public Task<FeedInfo> GetInfoAsync(CancellationToken cancellationToken) => _requests.GetInfoAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<ChangesPage> ReadAsync(Sequence since, Action? onAccepted, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var query = $"/_changes?since={Uri.EscapeDataString(since.Text)}&limit={_options.PageRows}";
+        await using var answer = await _requests.OpenAsync(query, _options.Timeout, isEndless: false, cancellationToken);
+        onAccepted?.Invoke();
+        var pipe = FeedRequests.Pipe(answer);
+        try
+        {
+            await foreach (var page in ChangesReader.ReadPagesAsync(pipe, since, _options.PageRows, answer.Url, cancellationToken))
+            {
+                yield return page;
+            }
+        }
+        finally
+        {
+            await pipe.CompleteAsync();
+        }
+    }
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<ListedPackage> ListAllAsync(CancellationToken cancellationToken) => _requests.ListAllAsync(cancellationToken);
+}
