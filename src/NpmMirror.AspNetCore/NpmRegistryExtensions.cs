@@ -1,8 +1,12 @@
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using NpmMirror.Mirroring;
 using NpmMirror.Registry;
+using NpmMirror.Storage;
+using NpmMirror.Upstream;
 
 namespace NpmMirror.AspNetCore;
 
@@ -18,26 +22,54 @@ public static class NpmRegistryExtensions
     public static IApplicationBuilder MapNpmRegistry(this IApplicationBuilder app, params string[] mounts)
     {
         ArgumentNullException.ThrowIfNull(app);
-        var services = app.ApplicationServices;
-        var options = services.GetRequiredService<MirrorOptions>();
-        var cache = services.GetRequiredService<RenditionCache>();
-        // In the process that wrote, nothing from before a commit is served once the commit has returned.
-        services.GetRequiredService<PackageSync>().Committed += cache.Drop;
-        var endpoints = Create(options, cache, services.GetRequiredService<ReadThrough>().FindAsync, mounts, services.GetRequiredService<ILogger<RegistryEndpoints>>());
-        app.Run(endpoints.HandleAsync);
+        ArgumentNullException.ThrowIfNull(mounts);
+        app.Run(Create(app.ApplicationServices, mounts).HandleAsync);
         return app;
     }
 
-    internal static RegistryEndpoints Create(MirrorOptions options, RenditionCache cache, PackageLookup lookup, IReadOnlyList<string> mounts, ILogger<RegistryEndpoints> logger)
+    /// <summary>The limits that suit npm clients: many sockets that stay open, long lists of packages to audit, uploads that are refused with an answer.</summary>
+    public static void UseNpmRegistryLimits(this KestrelServerOptions kestrel)
     {
+        ArgumentNullException.ThrowIfNull(kestrel);
+        kestrel.AddServerHeader = false;
+        kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(120);
+        kestrel.Limits.MaxRequestLineSize = 16 * 1024;
+        // Audits have their own, smaller limit. What is published has to be let in a little, or the client never reads the 405.
+        kestrel.Limits.MaxRequestBodySize = 256 * 1024 * 1024;
+    }
+
+    internal static RegistryEndpoints Create(IServiceProvider services, IReadOnlyList<string> mounts)
+    {
+        var options = services.GetRequiredService<MirrorOptions>();
+        var store = services.GetRequiredService<IMetadataStore>();
+        var cache = services.GetRequiredService<RenditionCache>();
+        var client = services.GetRequiredService<RegistryClient>();
+        var readThrough = services.GetRequiredService<ReadThrough>();
+        var time = services.GetRequiredService<TimeProvider>();
+        mounts = mounts.Count > 0 ? mounts : [options.Mount];
+
+        var addresses = new PublicAddresses(options);
         var hot = new HotRequests();
-        return new RegistryEndpoints(
-            new RouteParser(mounts.Count > 0 ? mounts : [options.Mount]),
-            new PublicAddresses(options),
-            hot,
-            cache,
-            new PackumentEndpoint(new PackageFinder(lookup, cache), cache, hot),
-            (context, _, _) => RegistryErrors.WriteAsync(context, 404, "Not found."),
-            logger);
+        var instance = new MirrorInstance(store);
+        var packages = new PackageFinder(readThrough.FindAsync, readThrough.RevalidateIfStale, cache);
+        var documents = new ServedDocuments(cache);
+        var endpoints = new EndpointSet
+        {
+            Packages = packages,
+            Packuments = new PackumentEndpoint(packages, cache, hot),
+            Tarballs = (context, _, _) => RegistryErrors.WriteAsync(context, 404, "Not found."),
+            DistTags = new DistTagsEndpoint(packages),
+            Refresh = new RefreshEndpoint(readThrough.RefreshAsync, new AdminAccess(options, addresses)),
+            Forwarding = new ForwardingEndpoint(client, time),
+            Kept = new KeptDocuments(store, client, time),
+            Info = new InfoEndpoint(store, instance),
+            Changes = new ChangesEndpoint(store, services.GetRequiredService<RegistryLog>(), documents, services.GetRequiredService<IHostApplicationLifetime>(), time),
+            AllDocs = new AllDocsEndpoint(store, documents),
+            All = new AllEndpoint(store, time),
+            Health = new HealthEndpoint(store, services.GetService<IBlobStore>(), time),
+            Metrics = new MetricsEndpoint(new MetricsListener()),
+            Home = new HomeEndpoint(addresses, mounts),
+        };
+        return new RegistryEndpoints(endpoints, new RouteParser(mounts), addresses, hot, instance, services.GetRequiredService<ILogger<RegistryEndpoints>>());
     }
 }

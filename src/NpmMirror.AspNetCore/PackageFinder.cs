@@ -1,5 +1,6 @@
 using NpmMirror.Mirroring;
 using NpmMirror.Registry;
+using NpmMirror.Storage;
 
 namespace NpmMirror.AspNetCore;
 
@@ -7,36 +8,67 @@ namespace NpmMirror.AspNetCore;
 internal delegate ValueTask<ReadAnswer> PackageLookup(PackageName name, CancellationToken cancellationToken);
 
 /// <summary>Finds packages for the endpoints: remembered ones at once, others by looking.</summary>
-internal sealed class PackageFinder(PackageLookup lookup, RenditionCache cache)
+/// <param name="lookup">Looks for a row, in the store or upstream.</param>
+/// <param name="revalidate">Told now and then of rows that are served from memory, so that their age is still looked at.</param>
+/// <param name="cache">What is remembered.</param>
+internal sealed class PackageFinder(PackageLookup lookup, Action<PackageRow> revalidate, RenditionCache cache)
 {
+    /// <summary>True when the package may be served from memory; starts its revalidation when that is due.</summary>
+    internal bool IsCurrent(CachedPackage package)
+    {
+        if (!cache.IsCurrent(package))
+        {
+            return false;
+        }
+
+        if (cache.IsDueForCheck(package))
+        {
+            revalidate(package.Row);
+        }
+
+        return true;
+    }
+
     /// <summary>The package, or why there is none.</summary>
     /// <exception cref="MirrorException">Not known here, and looking failed.</exception>
     internal async ValueTask<(CachedPackage? Package, ReadAnswer.Absent? Absent)> FindAsync(PackageName name, CancellationToken cancellationToken)
     {
-        if (cache.Find(name) is { } known)
+        if (cache.Find(name) is { } known && IsCurrent(known))
         {
             return (known, null);
         }
 
-        // Before looking: a commit in between makes the ticket worthless.
-        var ticket = cache.Ticket(name);
         try
         {
-            switch (await lookup(name, cancellationToken))
-            {
-                case ReadAnswer.Found found:
-                    return (cache.Keep(found.Row, ticket), null);
-                case ReadAnswer.Absent absent:
-                    cache.Drop(name);
-                    return (null, absent);
-                default:
-                    throw new System.Diagnostics.UnreachableException();
-            }
+            var found = await LookAsync(name, cancellationToken);
+            // What a look fetches and commits drops the name on its way: the second look finds it in the store, to be kept.
+            return found.Package is { IsDropped: true } ? await LookAsync(name, cancellationToken) : found;
         }
-        catch (MirrorException) when (cache.FindStale(name) is not null)
+        catch (MirrorException)
         {
-            // Nobody told of a change, and what is in memory needs no store.
-            return (cache.FindStale(name), null);
+            if (cache.Find(name) is { } held)
+            {
+                // Nobody told of a change, and what is in memory needs no store.
+                return (held, null);
+            }
+
+            throw;
+        }
+    }
+
+    private async ValueTask<(CachedPackage? Package, ReadAnswer.Absent? Absent)> LookAsync(PackageName name, CancellationToken cancellationToken)
+    {
+        // Before looking: a commit in between makes the ticket worthless.
+        var ticket = cache.Ticket(name);
+        switch (await lookup(name, cancellationToken))
+        {
+            case ReadAnswer.Found found:
+                return (cache.Keep(found.Row, ticket), null);
+            case ReadAnswer.Absent absent:
+                cache.Drop(name);
+                return (null, absent);
+            default:
+                throw new System.Diagnostics.UnreachableException();
         }
     }
 }

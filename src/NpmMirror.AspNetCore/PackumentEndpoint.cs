@@ -40,7 +40,7 @@ internal sealed class PackumentEndpoint(PackageFinder packages, RenditionCache c
             {
                 if (VersionOf(package, versionOrTag) is not { } version)
                 {
-                    await RegistryErrors.WriteJsonAsync(context, StatusCodes.Status404NotFound, JsonSerializer.SerializeToUtf8Bytes($"version not found: {versionOrTag}", TextJson.Default.String));
+                    await RegistryErrors.WriteJsonAsync(context, StatusCodes.Status404NotFound, JsonSerializer.SerializeToUtf8Bytes($"version not found: {versionOrTag}", WireJson.Default.String));
                     return;
                 }
 

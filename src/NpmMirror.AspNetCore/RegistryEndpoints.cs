@@ -1,8 +1,8 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Primitives;
 using NpmMirror.Diagnostics;
-using NpmMirror.Registry;
 
 namespace NpmMirror.AspNetCore;
 
@@ -10,27 +10,20 @@ namespace NpmMirror.AspNetCore;
 /// Every request to the mirror ends here. One that came before in the same words is answered from what was prepared then; the others
 /// are parsed, matched and handed to their endpoint, and what fails there becomes an answer in one place.
 /// </summary>
-internal sealed partial class RegistryEndpoints(
-    RouteParser routes,
-    PublicAddresses addresses,
-    HotRequests hot,
-    RenditionCache cache,
-    PackumentEndpoint packuments,
-    Func<HttpContext, PackageName, string, Task> tarballs,
-    ILogger<RegistryEndpoints> logger)
+internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RouteParser routes, PublicAddresses addresses, HotRequests hot, MirrorInstance instance, ILogger logger)
 {
     private const string ReadOnly = "This registry is a read-only mirror; publish, log in and change tags at the registry it mirrors.";
+
+    private readonly ILogger _logger = logger;
 
     /// <summary>Answers one request.</summary>
     internal Task HandleAsync(HttpContext context)
     {
         var request = context.Features.GetRequiredFeature<IHttpRequestFeature>();
         var headers = request.Headers;
-        var accept = headers.Accept;
-        var codings = headers.AcceptEncoding;
-        var key = new RequestKey(request.RawTarget, addresses.OriginOf(context, request), Text(accept), Text(codings));
+        var key = new RequestKey(request.RawTarget, addresses.OriginOf(context, request), Text(headers.Accept), Text(headers.AcceptEncoding));
         var isGet = HttpMethods.IsGet(request.Method);
-        if ((isGet || HttpMethods.IsHead(request.Method)) && hot.Find(key) is { } rendition && cache.IsFresh(rendition.Package))
+        if ((isGet || HttpMethods.IsHead(request.Method)) && hot.Find(key) is { } rendition && endpoints.Packages.IsCurrent(rendition.Package))
         {
             if (RenditionAnswer.IsNotModified(headers, rendition))
             {
@@ -41,26 +34,26 @@ internal sealed partial class RegistryEndpoints(
             if (rendition.Body is { } body)
             {
                 rendition.Touch();
-                return RenditionAnswer.WriteAsync(context, rendition, body, !isGet);
+                return RenditionAnswer.WriteAsync(context, rendition, body, isHead: !isGet);
             }
         }
 
-        return GuardAsync(context, request, key);
+        return GuardAsync(context, request.Method, key);
     }
 
-    private static string Text(Microsoft.Extensions.Primitives.StringValues values) => values.Count == 1 ? values[0] ?? "" : values.ToString();
+    private static string Text(StringValues values) => values.Count == 1 ? values[0] ?? "" : values.ToString();
 
-    private async Task GuardAsync(HttpContext context, IHttpRequestFeature request, RequestKey key)
+    private async Task GuardAsync(HttpContext context, string method, RequestKey key)
     {
         try
         {
-            await DispatchAsync(context, request, key);
+            await DispatchAsync(context, method, key);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
             // The client left; nobody reads an answer.
         }
-        catch (MirrorException e)
+        catch (Exception e) when (e is MirrorException or ObjectDisposedException)
         {
             LogFailure(key.Target, e.Message);
             if (context.Response.HasStarted)
@@ -71,49 +64,78 @@ internal sealed partial class RegistryEndpoints(
             }
 
             context.Response.Clear();
-            await RegistryErrors.WriteAsync(context, e);
+            var failure = e as MirrorException ?? new MirrorException(MirrorFault.StoreUnavailable, "This mirror is shutting down; ask again.", isTransient: true, inner: e);
+            await RegistryErrors.WriteAsync(context, failure);
         }
     }
 
-    private Task DispatchAsync(HttpContext context, IHttpRequestFeature request, RequestKey key)
+    private async Task DispatchAsync(HttpContext context, string method, RequestKey key)
     {
         var route = routes.Parse(key.Target, out var mount);
         if (route is RegistryRoute.Malformed malformed)
         {
-            return RegistryErrors.WriteAsync(context, malformed.Status, malformed.Reason);
+            await RegistryErrors.WriteAsync(context, malformed.Status, malformed.Reason);
+            return;
         }
 
-        if (!HttpMethods.IsGet(request.Method) && !HttpMethods.IsHead(request.Method))
+        if (context.Request.Headers.TryGetValue(MirrorInstance.Header, out var ids) && await instance.IsOwnAsync(ids, context.RequestAborted))
         {
-            return WriteNotAllowed(context);
+            await RegistryErrors.WriteAsync(context, StatusCodes.Status508LoopDetected, "This mirror's own request came back to it; its option upstream leads, over whatever lies between, to itself.");
+            return;
         }
 
-        if (mount is null)
+        if (!IsAllowed(method, route))
         {
-            return RegistryErrors.WriteAsync(context, StatusCodes.Status404NotFound, "Not found.");
+            context.Response.Headers.Allow = route is RegistryRoute.Advisories or RegistryRoute.RetiredAudit ? "POST" : "GET, HEAD";
+            await RegistryErrors.WriteAsync(context, StatusCodes.Status405MethodNotAllowed, ReadOnly);
+            return;
         }
 
-        if (addresses.Find(context, key.Origin, mount) is not { } baseUrl)
-        {
-            return RegistryErrors.WriteAsync(context, StatusCodes.Status421MisdirectedRequest, PublicAddresses.Refusal(key.Origin));
-        }
-
-        return route switch
-        {
-            RegistryRoute.Packument packument => packuments.HandleAsync(context, key, packument.Package, baseUrl),
-            RegistryRoute.Manifest manifest => packuments.HandleManifestAsync(context, key, manifest.Package, manifest.VersionOrTag, baseUrl),
-            RegistryRoute.Tarball tarball => tarballs(context, tarball.Package, tarball.File),
-            RegistryRoute.Ping => RegistryErrors.WriteJsonAsync(context, StatusCodes.Status200OK, "{}"u8.ToArray()),
-            RegistryRoute.NotFound notFound => RegistryErrors.WriteAsync(context, StatusCodes.Status404NotFound, notFound.Reason),
-            _ => RegistryErrors.WriteAsync(context, StatusCodes.Status404NotFound, "Not found."),
-        };
+        await (mount is null || IsOperations(route) ? OutsideAsync(context, route, key.Origin)
+            : addresses.Find(context, key.Origin, mount) is { } baseUrl ? InMountAsync(context, route, key, mount, baseUrl)
+            : RegistryErrors.WriteAsync(context, StatusCodes.Status421MisdirectedRequest, PublicAddresses.Refusal(key.Origin)));
     }
 
-    private static Task WriteNotAllowed(HttpContext context)
+    private static bool IsAllowed(string method, RegistryRoute route) => route is RegistryRoute.Advisories or RegistryRoute.RetiredAudit
+        ? HttpMethods.IsPost(method)
+        : HttpMethods.IsGet(method) || HttpMethods.IsHead(method);
+
+    /// <summary>What operators ask for: under a root mount too, and by any name, since probes ask by address.</summary>
+    private static bool IsOperations(RegistryRoute route) => route is RegistryRoute.Live or RegistryRoute.Ready or RegistryRoute.Metrics or RegistryRoute.ApiPing;
+
+    private Task OutsideAsync(HttpContext context, RegistryRoute route, Origin origin) => route switch
     {
-        context.Response.Headers.Allow = "GET, HEAD";
-        return RegistryErrors.WriteAsync(context, StatusCodes.Status405MethodNotAllowed, ReadOnly);
-    }
+        RegistryRoute.Home => endpoints.Home.HomeAsync(context, origin),
+        RegistryRoute.Live => HealthEndpoint.LiveAsync(context),
+        RegistryRoute.Ready => endpoints.Health.ReadyAsync(context),
+        RegistryRoute.Metrics => endpoints.Metrics.HandleAsync(context),
+        RegistryRoute.ApiPing => HomeEndpoint.PingAsync(context),
+        _ => endpoints.Home.OutsideAsync(context, origin),
+    };
+
+    private Task InMountAsync(HttpContext context, RegistryRoute route, RequestKey key, string mount, string baseUrl) => route switch
+    {
+        RegistryRoute.Packument packument when RefreshEndpoint.IsAsked(context) => endpoints.Refresh.HandleAsync(context, packument.Package),
+        RegistryRoute.Packument packument => endpoints.Packuments.HandleAsync(context, key, packument.Package, baseUrl),
+        RegistryRoute.Manifest manifest => endpoints.Packuments.HandleManifestAsync(context, key, manifest.Package, manifest.VersionOrTag, baseUrl),
+        RegistryRoute.Tarball tarball => endpoints.Tarballs(context, tarball.Package, tarball.File),
+        RegistryRoute.DistTags tags => endpoints.DistTags.HandleAsync(context, tags.Package),
+        RegistryRoute.Ping => RegistryErrors.WriteJsonAsync(context, StatusCodes.Status200OK, "{}"u8.ToArray()),
+        RegistryRoute.Account => RegistryErrors.WriteAsync(context, StatusCodes.Status401Unauthorized, "This registry is a read-only mirror and knows no accounts."),
+        RegistryRoute.Search => endpoints.Forwarding.SearchAsync(context),
+        RegistryRoute.Advisories => endpoints.Forwarding.AuditAsync(context),
+        RegistryRoute.RetiredAudit => ForwardingEndpoint.RetiredAsync(context),
+        RegistryRoute.Keys => endpoints.Kept.KeysAsync(context),
+        RegistryRoute.Attestations attestations => endpoints.Kept.AttestationsAsync(context, attestations.Package, attestations.Version),
+        RegistryRoute.Info => endpoints.Info.InfoAsync(context, mount),
+        RegistryRoute.LogHead => endpoints.Info.LogHeadAsync(context),
+        RegistryRoute.Changes => endpoints.Changes.HandleAsync(context, baseUrl),
+        RegistryRoute.AllDocs => endpoints.AllDocs.HandleAsync(context, baseUrl),
+        RegistryRoute.All => endpoints.All.HandleAsync(context),
+        RegistryRoute.Publishing => RegistryErrors.WriteAsync(context, StatusCodes.Status404NotFound, ReadOnly),
+        RegistryRoute.NotFound notFound => RegistryErrors.WriteAsync(context, StatusCodes.Status404NotFound, notFound.Reason),
+        _ => throw new System.Diagnostics.UnreachableException(),
+    };
 
     [LoggerMessage(EventIds.AspNetCore + 1, LogLevel.Debug, "{Target} failed: {Reason}")]
     private partial void LogFailure(string target, string reason);

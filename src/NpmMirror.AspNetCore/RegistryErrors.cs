@@ -17,7 +17,7 @@ internal static class RegistryErrors
         var headers = context.Response.Headers;
         if (retryAfter is { } wait)
         {
-            headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+            headers.RetryAfter = Seconds(wait);
         }
 
         var body = $"{{\"error\":\"{JsonEncodedText.Encode(message)}\"}}";
@@ -36,6 +36,9 @@ internal static class RegistryErrors
         _ => WriteAsync(context, StatusCodes.Status503ServiceUnavailable, failure.Message, failure.RetryAfter ?? DefaultRetryAfter),
     };
 
+    /// <summary>The <c>Retry-After</c> header that goes with a failure.</summary>
+    internal static string RetryAfterOf(MirrorException failure) => Seconds(failure.RetryAfter ?? DefaultRetryAfter);
+
     /// <summary>Answers with JSON that no client may keep.</summary>
     internal static async Task WriteJsonAsync(HttpContext context, int status, ReadOnlyMemory<byte> json)
     {
@@ -52,6 +55,9 @@ internal static class RegistryErrors
             await response.BodyWriter.WriteAsync(json, context.RequestAborted);
         }
     }
+
+    // At least one second: zero makes clients come back in a loop.
+    private static string Seconds(TimeSpan wait) => Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
 }
 
 /// <summary>Header values that many answers share.</summary>

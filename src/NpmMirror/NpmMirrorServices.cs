@@ -45,7 +45,8 @@ public static class NpmMirrorServices
             return cache;
         });
         services.AddHostedService(provider => provider.GetRequiredService<RegistryMirror>());
-        services.AddHostedService<RegistryLog>();
+        services.AddSingleton<RegistryLog>();
+        services.AddHostedService(provider => provider.GetRequiredService<RegistryLog>());
         return services;
     }
 }

@@ -44,8 +44,10 @@ public readonly struct PackageName : IEquatable<PackageName>, IComparable<Packag
             return false;
         }
 
-        var isValid = text[0] == '@' && text.IndexOf('/', StringComparison.Ordinal) is var slash and > 0
-            ? IsSegment(text.AsSpan(1, slash - 1)) && IsSegment(text.AsSpan(slash + 1))
+        // A scope alone is no name: everything that takes names apart counts on the slash behind it.
+        var slash = text.IndexOf('/', StringComparison.Ordinal);
+        var isValid = text[0] == '@'
+            ? slash > 0 && IsSegment(text.AsSpan(1, slash - 1)) && IsSegment(text.AsSpan(slash + 1))
             : IsSegment(text);
         if (!isValid || Encoding.UTF8.GetByteCount(text) > LengthMaxBytes)
         {

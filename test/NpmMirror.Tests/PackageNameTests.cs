@@ -19,6 +19,7 @@ public sealed class PackageNameTests
     [InlineData("..")]
     [InlineData("@a/..")]
     [InlineData("@/a")]
+    [InlineData("@types")]
     [InlineData("a/b")]
     [InlineData("_design/app")]
     [InlineData("a b")]

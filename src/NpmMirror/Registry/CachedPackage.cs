@@ -14,12 +14,14 @@ public sealed class CachedPackage
     private readonly Lock _lock = new();
     private Rendition[] _renditions = [];
     private volatile bool _isDropped;
+    private long _foundAt;
     private long _checkedAt;
 
     internal CachedPackage(PackageName name, PackageRow row, long now)
     {
         Name = name;
         Row = row;
+        _foundAt = now;
         _checkedAt = now;
     }
 
@@ -32,14 +34,19 @@ public sealed class CachedPackage
     /// <summary>True once a newer row may exist.</summary>
     public bool IsDropped => _isDropped;
 
-    /// <summary>The timestamp (of the cache's clock) at which the row was last known to be the newest.</summary>
+    /// <summary>When (by the cache's clock) the store last gave this row.</summary>
+    internal long FoundAt
+    {
+        get => Volatile.Read(ref _foundAt);
+        set => Volatile.Write(ref _foundAt, value);
+    }
+
+    /// <summary>When (by the cache's clock) the row's age was last looked at.</summary>
     internal long CheckedAt
     {
         get => Volatile.Read(ref _checkedAt);
         set => Volatile.Write(ref _checkedAt, value);
     }
-
-    internal bool WasUsed { get; set; }
 
     /// <summary>Its renditions now.</summary>
     internal Rendition[] Renditions => Volatile.Read(ref _renditions);

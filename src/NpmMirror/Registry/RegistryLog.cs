@@ -7,12 +7,18 @@ namespace NpmMirror.Registry;
 
 /// <summary>
 /// Follows the log so that this process also forgets what other processes changed. Its own commits were dropped before they
-/// returned; dropping them again costs nothing that matters.
+/// returned; dropping them again costs nothing that matters. It is the one reader of the log in a process: who waits for the log to grow
+/// waits here, so that ten thousand waiting clients cost the store no more than one.
 /// </summary>
 public sealed partial class RegistryLog(IMetadataStore store, RenditionCache cache, TimeProvider time, ILogger<RegistryLog> logger) : BackgroundService
 {
     private static readonly TimeSpan WaitAtMost = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan AfterTrouble = TimeSpan.FromSeconds(1);
+
+    private readonly LogSignal _signal = new();
+
+    /// <summary>Waits until the log's head is behind <paramref name="after"/>, at most <paramref name="timeout"/>; returns the head as far as it is known.</summary>
+    public ValueTask<LogPosition> WaitAsync(LogPosition after, TimeSpan timeout, CancellationToken cancellationToken) => _signal.WaitAsync(after, timeout, time, cancellationToken);
 
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -27,6 +33,7 @@ public sealed partial class RegistryLog(IMetadataStore store, RenditionCache cac
                     seen = (await store.ReadHeadAsync(stoppingToken)).Position;
                     // What passed while nobody read is not known.
                     cache.DropAll();
+                    _signal.Advance(seen.Value);
                 }
 
                 seen = await FollowAsync(seen.Value, stoppingToken);
@@ -56,6 +63,7 @@ public sealed partial class RegistryLog(IMetadataStore store, RenditionCache cac
             seen = row.Position;
         }
 
+        _signal.Advance(seen);
         return seen;
     }
 

@@ -14,10 +14,16 @@ public sealed class RenditionCache
 
     private const int Stripes = 1024;
 
+    /// <summary>
+    /// Commits and the log drop what changed. A document that differs from the last in URLs or key order only has no place in the log:
+    /// for those of other processes the store is asked again that often.
+    /// </summary>
+    private static readonly TimeSpan FindAgainAfter = TimeSpan.FromMinutes(1);
+
     private readonly Renditions _renditions;
     private readonly TimeProvider _time;
     private readonly long _limitBytes;
-    private readonly TimeSpan _recheckAfter;
+    private readonly TimeSpan _checkAfter;
     private readonly ConcurrentDictionary<PackageName, CachedPackage> _packages = new();
     private readonly long[] _epochs = new long[Stripes];
     private readonly RecentBases _bases;
@@ -35,8 +41,8 @@ public sealed class RenditionCache
         _time = time;
         _limitBytes = options.CacheBytes;
         _bases = new RecentBases(time);
-        // Revalidation by age hangs on being asked: a small part of the shortest age that anyone set keeps it exact enough.
-        _recheckAfter = TimeSpan.FromTicks(Math.Clamp(options.Ttl.Ticks / 50, 0, TimeSpan.TicksPerSecond * 5));
+        // Revalidation by age hangs on being asked: a small part of that age keeps it exact enough.
+        _checkAfter = TimeSpan.FromTicks(Math.Clamp(options.Ttl.Ticks / 50, 0, TimeSpan.TicksPerSecond));
     }
 
     /// <summary>Bytes held now, overhead included.</summary>
@@ -48,14 +54,24 @@ public sealed class RenditionCache
     /// <summary>What to hold while a row is looked for; see <see cref="Keep"/>.</summary>
     public long Ticket(PackageName name) => Interlocked.Read(ref EpochOf(name));
 
-    /// <summary>The package if it was found, not dropped since, and asked after recently; null means: look for its row.</summary>
-    public CachedPackage? Find(PackageName name) => _packages.TryGetValue(name, out var package) && IsFresh(package) ? package : null;
+    /// <summary>The package as last found, however long ago that was, unless dropped since; see <see cref="IsCurrent"/>.</summary>
+    public CachedPackage? Find(PackageName name) => _packages.TryGetValue(name, out var package) && !package.IsDropped ? package : null;
 
-    /// <summary>The package as last found, however long ago that was, unless dropped since: what is left to serve when looking failed.</summary>
-    public CachedPackage? FindStale(PackageName name) => _packages.TryGetValue(name, out var package) && !package.IsDropped ? package : null;
+    /// <summary>True while the package may be served without asking the store again.</summary>
+    public bool IsCurrent(CachedPackage package) => !package.IsDropped && _time.GetElapsedTime(package.FoundAt) <= FindAgainAfter;
 
-    /// <summary>True while the package may be served without asking again.</summary>
-    public bool IsFresh(CachedPackage package) => !package.IsDropped && _time.GetElapsedTime(package.CheckedAt) <= _recheckAfter;
+    /// <summary>True now and then, for one caller at a time: the moment to compare the row's age with its time to live.</summary>
+    public bool IsDueForCheck(CachedPackage package)
+    {
+        var now = _time.GetTimestamp();
+        if (_time.GetElapsedTime(package.CheckedAt, now) < _checkAfter)
+        {
+            return false;
+        }
+
+        package.CheckedAt = now;
+        return true;
+    }
 
     /// <summary>Remembers a row that was found; with a ticket from before a drop it serves this one request only.</summary>
     public CachedPackage Keep(PackageRow row, long ticket)
@@ -65,7 +81,7 @@ public sealed class RenditionCache
         {
             if (_packages.TryGetValue(row.Name, out var known) && !known.IsDropped && known.Row.Generation >= row.Generation)
             {
-                known.CheckedAt = now;
+                known.FoundAt = now;
                 return known;
             }
 
@@ -144,6 +160,9 @@ public sealed class RenditionCache
 
         return new ValueTask<byte[]?>(making.WaitAsync(cancellationToken));
     }
+
+    /// <summary>The final bytes of a representation that is not worth keeping: a row of a feed with its document. Null as in <see cref="BodyAsync"/>.</summary>
+    public Task<byte[]?> MakeOnceAsync(PackageRow row, RenditionKey key, CancellationToken cancellationToken) => _renditions.MakeAsync(row, key, cancellationToken);
 
     private async Task<byte[]?> MakeAsync(Rendition rendition)
     {

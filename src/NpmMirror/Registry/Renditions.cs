@@ -1,4 +1,3 @@
-using System.IO.Compression;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
 
@@ -16,13 +15,12 @@ internal sealed class Renditions(IMetadataStore store, ByteBudget budget)
     internal async Task<byte[]?> MakeAsync(PackageRow row, RenditionKey key, CancellationToken cancellationToken)
     {
         var package = await store.ReadAsync(row.Name, cancellationToken);
-        if (package is null || package.Row.Facts.IsRemoved || package.Row.DocumentSha256 != row.DocumentSha256)
+        if (package is null || package.Row.Facts.IsRemoved != row.Facts.IsRemoved || package.Row.DocumentSha256 != row.DocumentSha256)
         {
             return null;
         }
 
-        using var document = await RawDocument.CreateAsync(budget, package.Document.RawSizeBytes, cancellationToken);
-        Decode(package.Document, document);
+        using var document = await DocumentCodecs.DecodeAsync(row.Name, package.Document, budget, isHashChecked: false, cancellationToken);
         return Render(package.Row, document.Bytes, key);
     }
 
@@ -45,28 +43,5 @@ internal sealed class Renditions(IMetadataStore store, ByteBudget budget)
 
         Interlocked.Increment(ref _madeCount);
         return output.ToArray();
-    }
-
-    private static void Decode(StoredDocument stored, RawDocument document)
-    {
-        using var bytes = new MemoryStream(stored.Bytes.ToArray(), writable: false);
-        using Stream decoded = stored.Codec switch
-        {
-            DocumentCodec.Gzip => new GZipStream(bytes, CompressionMode.Decompress),
-            DocumentCodec.Brotli => new BrotliStream(bytes, CompressionMode.Decompress),
-            _ => bytes,
-        };
-        var left = stored.RawSizeBytes;
-        while (left > 0)
-        {
-            var read = decoded.Read(document.RoomLeft[..left]);
-            if (read == 0)
-            {
-                throw new MirrorException(MirrorFault.StoreUnavailable, "A stored document is shorter than its row says; run verify, and restore the store from a backup.");
-            }
-
-            document.Advance(read);
-            left -= read;
-        }
     }
 }

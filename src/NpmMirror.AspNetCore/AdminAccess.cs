@@ -1,0 +1,65 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.AspNetCore.Http;
+
+namespace NpmMirror.AspNetCore;
+
+/// <summary>
+/// Who may change state: the bearer of the token, or someone at this very machine. A request that any proxy passed on is from
+/// elsewhere, and so is one that a web page made in the browser of someone who sits here.
+/// </summary>
+internal sealed class AdminAccess(MirrorOptions options, PublicAddresses addresses)
+{
+    private static readonly string[] ForwardingHeaders = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Forwarded", "Via"];
+
+    private readonly byte[]? _tokenHash = string.IsNullOrEmpty(options.Admin.Token) ? null : SHA256.HashData(Encoding.UTF8.GetBytes(options.Admin.Token));
+
+    /// <summary>Null when the request is allowed, else why not.</summary>
+    internal string? Refusal(HttpContext context)
+    {
+        if (BearerOf(context) is { } token)
+        {
+            // Hashes of equal length: neither the time nor the length tells how much was right.
+            return _tokenHash is not null && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(token)), _tokenHash)
+                ? null
+                : "The bearer token is not the one of the option admin.token.";
+        }
+
+        return IsFromHere(context)
+            ? null
+            : "Only an administrator may do this: ask from the mirror's own machine, or send the token of the option admin.token as Authorization: Bearer.";
+    }
+
+    private static string? BearerOf(HttpContext context)
+    {
+        var authorization = context.Request.Headers.Authorization;
+        return authorization.Count == 1 && authorization[0] is { } value && value.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? value[7..].Trim() : null;
+    }
+
+    private bool IsFromHere(HttpContext context)
+    {
+        var headers = context.Request.Headers;
+        if (context.Connection.RemoteIpAddress is not { } peer || !IPAddress.IsLoopback(peer) || headers.ContainsKey("Origin"))
+        {
+            return false;
+        }
+
+        if (headers.TryGetValue("Sec-Fetch-Site", out var site) && site.ToString() is not ("none" or "same-origin"))
+        {
+            return false;
+        }
+
+        foreach (var header in ForwardingHeaders)
+        {
+            if (headers.ContainsKey(header))
+            {
+                return false;
+            }
+        }
+
+        // A foreign name that was made to resolve to this machine (DNS rebinding) comes with that name.
+        var host = headers.Host.ToString();
+        return host.Length == 0 || addresses.IsAllowed(context, host);
+    }
+}

@@ -1,0 +1,157 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Hosting;
+using NpmMirror.Registry;
+using NpmMirror.Storage;
+
+namespace NpmMirror.AspNetCore;
+
+/// <summary>
+/// Answers <c>{m}/_changes</c>: this mirror's own feed, one row a package at its newest position, so that mirrors follow mirrors and
+/// followers of CouchDB need not know the difference.
+/// </summary>
+internal sealed class ChangesEndpoint(IMetadataStore store, RegistryLog log, ServedDocuments documents, IHostApplicationLifetime lifetime, TimeProvider time)
+{
+    private static readonly TimeSpan HoldMax = TimeSpan.FromHours(24);
+
+    internal async Task HandleAsync(HttpContext context, string baseUrl)
+    {
+        if (ChangesQuery.Parse(context.Request.Query, context.Request.Headers["Last-Event-ID"], out var fault) is not { } query)
+        {
+            await RegistryErrors.WriteAsync(context, StatusCodes.Status400BadRequest, fault);
+            return;
+        }
+
+        if (HttpMethods.IsHead(context.Request.Method))
+        {
+            context.Response.Headers.ContentType = "application/json";
+            return;
+        }
+
+        var since = query.Since is { } given ? new LogPosition(given) : (await store.ReadHeadAsync(context.RequestAborted)).Position;
+        using var body = new FeedBody(context);
+        var reading = new Reading(query, baseUrl, body, since);
+        if (query.Feed == ChangesFeed.Continuous)
+        {
+            await ContinuousAsync(reading, context.RequestAborted);
+        }
+        else
+        {
+            await PageAsync(reading, context.RequestAborted);
+        }
+    }
+
+    private async Task PageAsync(Reading reading, CancellationToken cancellationToken)
+    {
+        reading.Body.Text("{\"results\":[\n"u8);
+        await ReadRowsAsync(reading, cancellationToken);
+        if (reading.Query.Feed == ChangesFeed.Longpoll && reading.Rows == 0 && !reading.Query.IsDescending && await WaitAsync(reading, cancellationToken))
+        {
+            await ReadRowsAsync(reading, cancellationToken);
+        }
+
+        reading.Body.Text("\n],\n\"last_seq\":"u8);
+        reading.Body.Number(reading.Position.Value);
+        reading.Body.Text("}\n"u8);
+        await reading.Body.FlushAsync(isUrgent: true);
+    }
+
+    private async Task ContinuousAsync(Reading reading, CancellationToken cancellationToken)
+    {
+        do
+        {
+            await ReadRowsAsync(reading, cancellationToken);
+        }
+        while (!reading.IsFull && await reading.Body.FlushAsync(isUrgent: true) && await WaitAsync(reading, cancellationToken));
+
+        reading.Body.Text("{\"last_seq\":"u8);
+        reading.Body.Number(reading.Position.Value);
+        reading.Body.Text("}\n"u8);
+        await reading.Body.FlushAsync(isUrgent: true);
+    }
+
+    private async Task ReadRowsAsync(Reading reading, CancellationToken cancellationToken)
+    {
+        // Read before the rows: whatever is up to here is among them, or was superseded by one that is.
+        var head = reading.Query.IsDescending ? reading.Position : (await store.ReadHeadAsync(cancellationToken)).Position;
+        var from = reading.Query.IsDescending && reading.Query.Since is 0 ? new LogPosition(long.MaxValue) : reading.Position;
+        await foreach (var row in store.ListChangesAsync(from, reading.Query.IsDescending, cancellationToken))
+        {
+            await WriteRowAsync(reading, row, cancellationToken);
+            if (reading.IsFull || !await reading.Body.FlushAsync(isUrgent: false))
+            {
+                return;
+            }
+        }
+
+        if (head > reading.Position)
+        {
+            reading.Position = head;
+        }
+    }
+
+    private async ValueTask WriteRowAsync(Reading reading, PackageRow row, CancellationToken cancellationToken)
+    {
+        var document = reading.Query.IncludesDocs ? await documents.ReadAsync(row, reading.BaseUrl, cancellationToken) : default;
+        var isLines = reading.Query.Feed == ChangesFeed.Continuous;
+        if (!isLines && reading.Rows > 0)
+        {
+            reading.Body.Text(",\n"u8);
+        }
+
+        reading.Body.Change(row, document.Span);
+        if (isLines)
+        {
+            reading.Body.Text("\n"u8);
+        }
+
+        reading.Position = row.LastPosition;
+        reading.Rows++;
+    }
+
+    /// <summary>Waits for the log to grow, with an empty line now and then; false when the time is over or the server ends.</summary>
+    private async Task<bool> WaitAsync(Reading reading, CancellationToken cancellationToken)
+    {
+        // A server that shuts down ends its feeds whole, so that followers go on where they were.
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
+        var begun = time.GetTimestamp();
+        var patience = reading.Query.Timeout ?? HoldMax;
+        while (true)
+        {
+            var left = patience - time.GetElapsedTime(begun);
+            if (left <= TimeSpan.Zero || !await reading.Body.FlushAsync(isUrgent: true))
+            {
+                return false;
+            }
+
+            var beat = reading.Query.Heartbeat < left ? reading.Query.Heartbeat : left;
+            try
+            {
+                if (await log.WaitAsync(reading.Position, beat, ending.Token) > reading.Position)
+                {
+                    return true;
+                }
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                return false;
+            }
+
+            reading.Body.Text("\n"u8);
+        }
+    }
+
+    private sealed class Reading(ChangesQuery query, string baseUrl, FeedBody body, LogPosition since)
+    {
+        internal ChangesQuery Query { get; } = query;
+
+        internal string BaseUrl { get; } = baseUrl;
+
+        internal FeedBody Body { get; } = body;
+
+        internal LogPosition Position { get; set; } = since;
+
+        internal long Rows { get; set; }
+
+        internal bool IsFull => Rows >= Query.Limit;
+    }
+}

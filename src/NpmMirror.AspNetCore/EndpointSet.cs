@@ -1,0 +1,35 @@
+using Microsoft.AspNetCore.Http;
+
+namespace NpmMirror.AspNetCore;
+
+/// <summary>What answers which route.</summary>
+internal sealed record EndpointSet
+{
+    internal required PackageFinder Packages { get; init; }
+
+    internal required PackumentEndpoint Packuments { get; init; }
+
+    internal required Func<HttpContext, PackageName, string, Task> Tarballs { get; init; }
+
+    internal required DistTagsEndpoint DistTags { get; init; }
+
+    internal required RefreshEndpoint Refresh { get; init; }
+
+    internal required ForwardingEndpoint Forwarding { get; init; }
+
+    internal required KeptDocuments Kept { get; init; }
+
+    internal required InfoEndpoint Info { get; init; }
+
+    internal required ChangesEndpoint Changes { get; init; }
+
+    internal required AllDocsEndpoint AllDocs { get; init; }
+
+    internal required AllEndpoint All { get; init; }
+
+    internal required HealthEndpoint Health { get; init; }
+
+    internal required MetricsEndpoint Metrics { get; init; }
+
+    internal required HomeEndpoint Home { get; init; }
+}

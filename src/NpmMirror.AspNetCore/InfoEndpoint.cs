@@ -1,0 +1,57 @@
+using System.Buffers;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using NpmMirror.Storage;
+
+namespace NpmMirror.AspNetCore;
+
+/// <summary>Answers <c>{m}/</c>, the database as CouchDB describes one, and <c>{m}/-/log/head</c>, the end of the log for who notes it.</summary>
+internal sealed class InfoEndpoint(IMetadataStore store, MirrorInstance instance)
+{
+    internal async Task InfoAsync(HttpContext context, string mount)
+    {
+        var head = await store.ReadHeadAsync(context.RequestAborted);
+        var counts = await store.CountAsync(context.RequestAborted);
+        var id = await instance.IdAsync(context.RequestAborted);
+        await WriteAsync(context, json =>
+        {
+            json.WriteString("db_name", mount.Length == 0 ? "registry" : mount[(mount.LastIndexOf('/') + 1)..]);
+            json.WriteString("engine", "npm-mirror");
+            json.WriteNumber("doc_count", counts.Packages);
+            json.WriteNumber("doc_del_count", counts.Removed);
+            json.WriteNumber("update_seq", head.Position.Value);
+            json.WriteNumber("committed_update_seq", head.Position.Value);
+            json.WriteNumber("purge_seq", 0);
+            json.WriteBoolean("compact_running", false);
+            if (id is not null)
+            {
+                json.WriteString("uuid", id);
+            }
+
+            json.WriteString("log_head", head.Hash.Hex);
+        });
+    }
+
+    internal async Task LogHeadAsync(HttpContext context)
+    {
+        var head = await store.ReadHeadAsync(context.RequestAborted);
+        await WriteAsync(context, json =>
+        {
+            json.WriteNumber("position", head.Position.Value);
+            json.WriteString("hash", head.Hash.Hex);
+        });
+    }
+
+    private static Task WriteAsync(HttpContext context, Action<Utf8JsonWriter> members)
+    {
+        var body = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(body))
+        {
+            json.WriteStartObject();
+            members(json);
+            json.WriteEndObject();
+        }
+
+        return RegistryErrors.WriteJsonAsync(context, StatusCodes.Status200OK, body.WrittenMemory);
+    }
+}
