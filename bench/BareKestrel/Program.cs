@@ -3,9 +3,7 @@
 //   BareKestrel http://127.0.0.1:5000 /express express.gz application/json [/other other.gz application/json …]
 //
 // A request picks one of the arrays by its path; an If-None-Match that is its ETag is answered 304.
-using System.Security.Cryptography;
 using BareKestrel;
-using Microsoft.Extensions.Primitives;
 
 if (args.Length < 4 || args.Length % 3 != 1)
 {
@@ -47,16 +45,3 @@ app.Run(context =>
 
 await app.RunAsync();
 return 0;
-
-namespace BareKestrel
-{
-    /// <summary>One answer, ready to be written.</summary>
-    internal sealed record Prepared(byte[] Body, StringValues ContentType, StringValues ETag)
-    {
-        public static Prepared Read(string file, string contentType)
-        {
-            var body = File.ReadAllBytes(file);
-            return new(body, contentType, $"\"{Convert.ToHexStringLower(SHA256.HashData(body).AsSpan(0, 16))}\"");
-        }
-    }
-}

@@ -28,16 +28,17 @@ export async function start(name, folder, command, args, environment = {}) {
   return child
 }
 
-/** Ends what was started here, politely first; bounded. */
-export async function stopAll() {
-  const children = [...running]
-  for (const child of children) child.kill('SIGTERM')
-  await Promise.race([
-    Promise.all(children.map(child => child.exited ? null : new Promise(resolve => child.once('exit', resolve)))),
-    new Promise(resolve => setTimeout(resolve, 25_000)),
-  ])
-  for (const child of running) child.kill('SIGKILL')
+/** Ends a process that was started here, politely first; bounded. */
+export async function stop(child) {
+  if (child.exited) return
+  const gone = new Promise(resolve => child.once('exit', resolve))
+  child.kill('SIGTERM')
+  const timer = setTimeout(() => child.kill('SIGKILL'), 25_000)
+  await gone
+  clearTimeout(timer)
 }
+
+export const stopAll = () => Promise.all([...running].map(stop))
 
 /** Waits until an address answers anything below 500; bounded. */
 export async function answers(child, url, seconds = 60) {
@@ -59,7 +60,7 @@ function familyOf(pid) {
 
 /** The peak of resident memory, of a process and its children, in MB. */
 export const peakMegabytes = pid => familyOf(pid)
-  .map(id => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${id}/status`, 'utf8'))[1]) / 1024)
+  .map(id => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${id}/status`, 'utf8'))?.[1] ?? 0) / 1024)
   .reduce((a, b) => a + b)
 
 /** CPU time so far, of a process and its children, in microseconds. */
