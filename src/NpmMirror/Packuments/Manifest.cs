@@ -9,8 +9,20 @@ public sealed record TarballPromise(string? Integrity, string? Shasum);
 public static class Manifest
 {
     /// <summary>The text of <c>dist.tarball</c>, or null.</summary>
-    public static string? TarballUrl(VersionEntry version, ReadOnlySpan<byte> document) => throw new NotImplementedException();
+    public static string? TarballUrl(VersionEntry version, ReadOnlySpan<byte> document) =>
+        version.TarballUrl.IsEmpty ? null : JsonText.Read(version.TarballUrl.Of(document));
+
+    /// <summary>The text of <c>dist.attestations.url</c>, or null.</summary>
+    public static string? AttestationsUrl(VersionEntry version, ReadOnlySpan<byte> document) =>
+        version.AttestationsUrl.IsEmpty ? null : JsonText.Read(version.AttestationsUrl.Of(document));
 
     /// <summary>What <c>dist</c> promises of the tarball's bytes.</summary>
-    public static TarballPromise Promise(VersionEntry version, ReadOnlySpan<byte> document) => throw new NotImplementedException();
+    public static TarballPromise Promise(VersionEntry version, ReadOnlySpan<byte> document)
+    {
+        var dist = JsonMembers.Find(document, version.Manifest, "dist"u8);
+        return new TarballPromise(TextOf(document, JsonMembers.Find(document, dist, "integrity"u8)), TextOf(document, JsonMembers.Find(document, dist, "shasum"u8)));
+    }
+
+    private static string? TextOf(ReadOnlySpan<byte> document, Slice value) =>
+        !value.IsEmpty && document[value.Offset] == '"' ? JsonText.Read(value.Of(document)) : null;
 }

@@ -24,18 +24,61 @@ public sealed record PackumentDiff
     /// <summary>True when the maintainers differ; their slices are in the two indexes.</summary>
     public bool AreMaintainersChanged { get; init; }
 
-    /// <summary>Other top-level members that differ. <c>time</c> appears (with its whole old value) only when an entry of a version of both, or <c>created</c>, differs.</summary>
+    /// <summary>
+    /// Other top-level members that differ, <c>modified</c> excepted. <c>time</c> appears (with its whole old value) only when an entry of a version of
+    /// both, or <c>created</c>, differs; <c>versions</c> and <c>dist-tags</c> only when a part differs that is no manifest and no tag.
+    /// </summary>
     public IReadOnlyList<MemberChange> Members { get; init; } = [];
 
     /// <summary>True when nothing differs.</summary>
     public bool IsEmpty => Added.Count == 0 && Removed.Count == 0 && Changed.Count == 0 && Tags.Count == 0 && !AreMaintainersChanged && Members.Count == 0;
 
     /// <summary>
-    /// True when the indexes alone show that nothing differs but URLs of files: then <see cref="Compare"/> is not needed, nor the
-    /// old document.
+    /// True when the indexes alone show that nothing differs but URLs of files and the top-level <c>modified</c>: then <see cref="Compare"/> is not
+    /// needed, nor the old document. False says nothing: another key order looks like a change here.
     /// </summary>
-    public static bool IsSame(PackumentIndex oldIndex, ReadOnlySpan<byte> oldDocument, PackumentIndex newIndex, ReadOnlySpan<byte> newDocument) => throw new NotImplementedException();
+    public static bool IsSame(PackumentIndex oldIndex, PackumentIndex newIndex)
+    {
+        if (oldIndex.RestHash != newIndex.RestHash
+            || oldIndex.TimeHash != newIndex.TimeHash
+            || oldIndex.MaintainersHash != newIndex.MaintainersHash
+            || oldIndex.Versions.Count != newIndex.Versions.Count
+            || oldIndex.DistTags.Count != newIndex.DistTags.Count)
+        {
+            return false;
+        }
+
+        for (var i = 0; i < newIndex.Versions.Count; i++)
+        {
+            if (oldIndex.Versions[i].Hash != newIndex.Versions[i].Hash || oldIndex.Versions[i].Version != newIndex.Versions[i].Version)
+            {
+                return false;
+            }
+        }
+
+        foreach (var (tag, version) in newIndex.DistTags)
+        {
+            if (!oldIndex.DistTags.TryGetValue(tag, out var old) || old != version)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
 
     /// <summary>Compares two documents of one package.</summary>
-    public static PackumentDiff Compare(PackumentIndex oldIndex, ReadOnlySpan<byte> oldDocument, PackumentIndex newIndex, ReadOnlySpan<byte> newDocument) => throw new NotImplementedException();
+    public static PackumentDiff Compare(PackumentIndex oldIndex, ReadOnlySpan<byte> oldDocument, PackumentIndex newIndex, ReadOnlySpan<byte> newDocument)
+    {
+        var comparison = new PackumentComparison(oldIndex, oldDocument, newIndex, newDocument);
+        return new PackumentDiff
+        {
+            Added = PackumentComparison.Without(newIndex, oldIndex),
+            Removed = PackumentComparison.Without(oldIndex, newIndex),
+            Changed = comparison.Manifests(),
+            Tags = comparison.Tags(),
+            AreMaintainersChanged = comparison.AreMaintainersChanged(),
+            Members = comparison.Members(),
+        };
+    }
 }

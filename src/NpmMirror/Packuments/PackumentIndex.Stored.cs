@@ -1,11 +1,135 @@
+using System.Security.Cryptography;
+
 namespace NpmMirror.Packuments;
 
 public sealed partial class PackumentIndex
 {
-    /// <summary>The stored form: a version byte, then variable-length integers and texts.</summary>
-    public byte[] ToBytes() => throw new NotImplementedException();
+    private const byte StoredFormat = 1;
+    private const int ChecksumSizeBytes = 4;
+
+    // Of an entry: its header, its version, its hash, its length, its place.
+    private const int EntrySizeMinBytes = 11;
+
+    /// <summary>
+    /// The stored form: a format byte, variable-length integers and texts, each version as its difference from the one before, and a checksum.
+    /// </summary>
+    public byte[] ToBytes()
+    {
+        var writer = new IndexWriter(64 + (Versions.Count * 24));
+        writer.Byte(StoredFormat);
+        writer.Number((ulong)DocumentSizeBytes);
+        writer.Byte((byte)((Rev is null ? 0 : 1) | (IsUnpublished ? 2 : 0) | (IsSecurityHolder ? 4 : 0) | (HasLeftOut ? 8 : 0)));
+        writer.Text(Name);
+        if (Rev is not null)
+        {
+            writer.Text(Rev);
+        }
+
+        writer.Date(ModifiedAt);
+        writer.Date(CreatedAt);
+        writer.Slice(VersionsValue);
+        writer.Slice(Time);
+        writer.Slice(Maintainers);
+        writer.Hash(TimeHash);
+        writer.Hash(MaintainersHash);
+        writer.Hash(RestHash);
+        writer.Number((ulong)Versions.Count);
+        var entries = new VersionEntryCoder();
+        foreach (var entry in Versions)
+        {
+            entries.Write(ref writer, entry);
+        }
+
+        writer.Number((ulong)DistTags.Count);
+        foreach (var (tag, version) in DistTags)
+        {
+            // Tags point at versions that are here already, nearly always.
+            var at = IndexOf(version);
+            writer.Text(tag);
+            writer.Number((ulong)(at + 1));
+            if (at < 0)
+            {
+                writer.Text(version);
+            }
+        }
+
+        writer.Bytes(SHA256.HashData(writer.Written).AsSpan(0, ChecksumSizeBytes));
+        return writer.Written.ToArray();
+    }
 
     /// <summary>Reads the stored form.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.StoreUnavailable"/>: damaged, or written by a newer program.</exception>
-    public static PackumentIndex FromBytes(ReadOnlySpan<byte> stored) => throw new NotImplementedException();
+    public static PackumentIndex FromBytes(ReadOnlySpan<byte> stored)
+    {
+        if (stored.Length <= ChecksumSizeBytes || !SHA256.HashData(stored[..^ChecksumSizeBytes]).AsSpan(0, ChecksumSizeBytes).SequenceEqual(stored[^ChecksumSizeBytes..]))
+        {
+            throw IndexReader.Damaged();
+        }
+
+        if (stored[0] != StoredFormat)
+        {
+            throw new MirrorException(MirrorFault.StoreUnavailable, $"A stored packument index has format {stored[0]}, this program knows {StoredFormat}; run a newer npm-mirror.");
+        }
+
+        var reader = new IndexReader(stored[1..^ChecksumSizeBytes]);
+        reader.DocumentSizeBytes = reader.Integer();
+        var flags = reader.Byte();
+        var name = reader.Text();
+        var rev = (flags & 1) != 0 ? reader.Text() : null;
+        var modified = reader.Date();
+        var created = reader.Date();
+        var (versionsValue, time, maintainers) = (reader.Slice(), reader.Slice(), reader.Slice());
+        var (timeHash, maintainersHash, restHash) = (reader.Hash(), reader.Hash(), reader.Hash());
+        var versions = ReadVersions(ref reader);
+        return new PackumentIndex
+        {
+            Name = name,
+            Rev = rev,
+            ModifiedAt = modified,
+            CreatedAt = created,
+            Versions = versions,
+            DistTags = ReadTags(ref reader, versions),
+            VersionsValue = versionsValue,
+            Time = time,
+            Maintainers = maintainers,
+            TimeHash = timeHash,
+            MaintainersHash = maintainersHash,
+            RestHash = restHash,
+            IsUnpublished = (flags & 2) != 0,
+            IsSecurityHolder = (flags & 4) != 0,
+            HasLeftOut = (flags & 8) != 0,
+            DocumentSizeBytes = reader.DocumentSizeBytes,
+        };
+    }
+
+    private static VersionEntry[] ReadVersions(ref IndexReader reader)
+    {
+        var versions = new VersionEntry[reader.Count(EntrySizeMinBytes)];
+        var entries = new VersionEntryCoder();
+        for (var i = 0; i < versions.Length; i++)
+        {
+            versions[i] = entries.Read(ref reader);
+        }
+
+        return versions;
+    }
+
+    private static Dictionary<string, string> ReadTags(ref IndexReader reader, VersionEntry[] versions)
+    {
+        var count = reader.Count(2);
+        var tags = new Dictionary<string, string>(count, StringComparer.Ordinal);
+        for (var i = 0; i < count; i++)
+        {
+            var tag = reader.Text();
+            var at = reader.Integer();
+            if (at > versions.Length)
+            {
+                throw IndexReader.Damaged();
+            }
+
+            tags[tag] = at == 0 ? reader.Text() : versions[at - 1].Version;
+        }
+
+        return tags;
+    }
 }

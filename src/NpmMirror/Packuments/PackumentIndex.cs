@@ -27,6 +27,16 @@ public readonly record struct VersionEntry(string Version, Slice Manifest, Slice
 /// </summary>
 public sealed partial class PackumentIndex
 {
+    private Dictionary<string, int>? _byVersion;
+
+    /// <summary>An index to be filled by its members.</summary>
+    public PackumentIndex()
+    {
+    }
+
+    /// <summary>An index whose maker has a lookup of the versions at hand.</summary>
+    internal PackumentIndex(Dictionary<string, int> byVersion) => _byVersion = byVersion;
+
     /// <summary>The document's <c>name</c>.</summary>
     public required string Name { get; init; }
 
@@ -45,14 +55,32 @@ public sealed partial class PackumentIndex
     /// <summary>The dist-tags whose values are strings.</summary>
     public required IReadOnlyDictionary<string, string> DistTags { get; init; }
 
+    /// <summary>The value of the top-level <c>versions</c>; empty where there is none.</summary>
+    public Slice VersionsValue { get; init; }
+
     /// <summary>The value of the top-level <c>time</c>; empty where there is none.</summary>
     public Slice Time { get; init; }
 
     /// <summary>The value of the top-level <c>maintainers</c>; empty where there is none.</summary>
     public Slice Maintainers { get; init; }
 
-    /// <summary>The first 8 bytes of a SHA-256 over the top-level members other than <c>versions</c>, <c>dist-tags</c>, <c>time</c> and <c>maintainers</c>.</summary>
+    /// <summary>The first 8 bytes of a SHA-256 over <see cref="Time"/>; 0 where there is none.</summary>
+    public ulong TimeHash { get; init; }
+
+    /// <summary>The first 8 bytes of a SHA-256 over <see cref="Maintainers"/>; 0 where there are none.</summary>
+    public ulong MaintainersHash { get; init; }
+
+    /// <summary>
+    /// The first 8 bytes of a SHA-256 over the top-level members other than <c>versions</c>, <c>dist-tags</c>, <c>time</c>, <c>maintainers</c> and
+    /// <c>modified</c>, and over what this index leaves out of <c>versions</c> and <c>dist-tags</c>: versions that are no objects, tags that are no texts.
+    /// </summary>
     public ulong RestHash { get; init; }
+
+    /// <summary>True when something of <c>versions</c> or <c>dist-tags</c> is left out here, because it is no object or no text.</summary>
+    public bool HasLeftOut { get; init; }
+
+    /// <summary>The length of the document that the slices are of; 0 where unknown.</summary>
+    public int DocumentSizeBytes { get; init; }
 
     /// <summary>True when the document says of itself that the package was unpublished: <c>time.unpublished</c> and no versions.</summary>
     public bool IsUnpublished { get; init; }
@@ -61,14 +89,15 @@ public sealed partial class PackumentIndex
     public bool IsSecurityHolder { get; init; }
 
     /// <summary>The entry of a version, or null.</summary>
-    public VersionEntry? Find(string version)
+    public VersionEntry? Find(string version) => IndexOf(version) is var at and >= 0 ? Versions[at] : null;
+
+    /// <summary>The place of a version in <see cref="Versions"/>, or -1.</summary>
+    public int IndexOf(string version)
     {
         // Built at the first question: most indexes are only compared.
         _byVersion ??= BuildLookup();
-        return _byVersion.TryGetValue(version, out var at) ? Versions[at] : null;
+        return _byVersion.TryGetValue(version, out var at) ? at : -1;
     }
-
-    private Dictionary<string, int>? _byVersion;
 
     private Dictionary<string, int> BuildLookup()
     {

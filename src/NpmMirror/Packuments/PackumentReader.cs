@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace NpmMirror.Packuments;
 
 /// <summary>What one pass over a packument's bytes finds.</summary>
@@ -7,10 +9,51 @@ namespace NpmMirror.Packuments;
 /// <param name="License">The top-level <c>license</c> as one text, or null.</param>
 public sealed record ParsedPackument(PackumentIndex Index, IReadOnlyList<string> Keywords, IReadOnlyList<string> MaintainerNames, string? License);
 
-/// <summary>Reads a packument's raw bytes in one pass of a UTF-8 reader; accepts what JavaScript's <c>JSON.parse</c> accepts, and a BOM.</summary>
+/// <summary>
+/// Reads a packument's raw bytes in one pass of a UTF-8 reader; accepts what JavaScript's <c>JSON.parse</c> accepts (the last of equal
+/// keys counts), and a BOM, nested up to 1,000 levels. What it does not understand it leaves alone: a version whose manifest is no object
+/// is not in the index, and a member of an unexpected type counts as missing.
+/// </summary>
 public static class PackumentReader
 {
     /// <summary>Reads the document.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.UpstreamMalformed"/>: not JSON, not an object, too deep, or of another package.</exception>
-    public static ParsedPackument Read(ReadOnlySpan<byte> document, PackageName expected) => throw new NotImplementedException();
+    public static ParsedPackument Read(ReadOnlySpan<byte> document, PackageName expected)
+    {
+        using var pass = new PackumentPass(document);
+        try
+        {
+            pass.Run();
+        }
+        catch (JsonException e)
+        {
+            throw new MirrorException(
+                MirrorFault.UpstreamMalformed,
+                $"The upstream's packument of {expected} is not JSON, or nests deeper than {JsonText.DepthMax:N0} levels (line {e.LineNumber + 1}, byte {e.BytePositionInLine} of {document.Length:N0} bytes); kept what is stored.",
+                inner: e);
+        }
+
+        if (!pass.IsObject)
+        {
+            throw new MirrorException(MirrorFault.UpstreamMalformed, $"The upstream's packument of {expected} is JSON, but no object; kept what is stored.");
+        }
+
+        // A document without a name is accepted: some registries leave it out. One of another package never is.
+        var name = pass.TextOf(pass.Name) ?? pass.TextOf(pass.Id);
+        if (name is not null && name != expected.Value)
+        {
+            throw new MirrorException(MirrorFault.UpstreamMalformed, $"Asked for the packument of {expected}, the upstream sent that of {MirrorException.Quote(name)}; kept what is stored.");
+        }
+
+        return new ParsedPackument(
+            pass.ToIndex(expected),
+            PackumentColumns.Keywords(pass.Keywords.Of(document)),
+            PackumentColumns.MaintainerNames(pass.Maintainers.Of(document)),
+            PackumentColumns.License(pass.License.Of(document)));
+    }
+
+    /// <summary>Where the JSON begins: behind a byte order mark, where there is one.</summary>
+    internal static int OriginOf(ReadOnlySpan<byte> document) => document.StartsWith(ByteOrderMark) ? ByteOrderMark.Length : 0;
+
+    private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 }

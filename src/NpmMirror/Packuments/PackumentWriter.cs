@@ -25,8 +25,100 @@ public static class PackumentWriter
     /// <param name="baseUrl">The registry's public address without a trailing slash.</param>
     /// <param name="name">The package.</param>
     /// <param name="output">Where to write.</param>
-    public static void Write(PackumentForm form, PackumentIndex index, ReadOnlySpan<byte> document, PackageName name, string baseUrl, IBufferWriter<byte> output) => throw new NotImplementedException();
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreUnavailable"/>: the index is of another document.</exception>
+    public static void Write(PackumentForm form, PackumentIndex index, ReadOnlySpan<byte> document, PackageName name, string baseUrl, IBufferWriter<byte> output)
+    {
+        if (index.DocumentSizeBytes != 0 && index.DocumentSizeBytes != document.Length)
+        {
+            throw new MirrorException(MirrorFault.StoreUnavailable, $"The stored index of {name} is of a document of {index.DocumentSizeBytes:N0} bytes, the stored document has {document.Length:N0}; fetch the package again.");
+        }
+
+        var urls = new UrlWriter(baseUrl, name);
+        if (form == PackumentForm.Full)
+        {
+            WriteFull(index, document, urls, output);
+        }
+        else
+        {
+            AbbreviatedWriter.Write(index, document, urls, output);
+        }
+    }
 
     /// <summary>Writes one full manifest.</summary>
-    public static void WriteManifest(VersionEntry version, ReadOnlySpan<byte> document, PackageName name, string baseUrl, IBufferWriter<byte> output) => throw new NotImplementedException();
+    public static void WriteManifest(VersionEntry version, ReadOnlySpan<byte> document, PackageName name, string baseUrl, IBufferWriter<byte> output) =>
+        Copy(document, version.Manifest, version, new UrlWriter(baseUrl, name), output);
+
+    /// <summary>Copies a part of a version's manifest with the URLs in it replaced.</summary>
+    internal static void Copy(ReadOnlySpan<byte> document, Slice part, in VersionEntry version, UrlWriter urls, IBufferWriter<byte> output)
+    {
+        var end = part.Offset + part.Length;
+        var at = part.Offset;
+        var isTarballFirst = version.TarballUrl.Offset < version.AttestationsUrl.Offset;
+        if (isTarballFirst)
+        {
+            at = CopyTarballUrl(document, at, end, version, urls, output);
+            at = CopyAttestationsUrl(document, at, end, version, urls, output);
+        }
+        else
+        {
+            at = CopyAttestationsUrl(document, at, end, version, urls, output);
+            at = CopyTarballUrl(document, at, end, version, urls, output);
+        }
+
+        output.Write(document[at..end]);
+    }
+
+    private static void WriteFull(PackumentIndex index, ReadOnlySpan<byte> document, UrlWriter urls, IBufferWriter<byte> output)
+    {
+        // Clients do not expect a byte order mark; JSON.parse refuses it.
+        var at = PackumentReader.OriginOf(document);
+        foreach (var version in InDocumentOrder(index.Versions))
+        {
+            output.Write(document[at..version.Manifest.Offset]);
+            Copy(document, version.Manifest, version, urls, output);
+            at = version.Manifest.Offset + version.Manifest.Length;
+        }
+
+        output.Write(document[at..]);
+    }
+
+    // The index has a version that comes twice where it came first, with the manifest that came last.
+    private static IEnumerable<VersionEntry> InDocumentOrder(IReadOnlyList<VersionEntry> versions)
+    {
+        for (var i = 1; i < versions.Count; i++)
+        {
+            if (versions[i].Manifest.Offset < versions[i - 1].Manifest.Offset)
+            {
+                return versions.OrderBy(version => version.Manifest.Offset);
+            }
+        }
+
+        return versions;
+    }
+
+    private static int CopyTarballUrl(ReadOnlySpan<byte> document, int at, int end, in VersionEntry version, UrlWriter urls, IBufferWriter<byte> output)
+    {
+        if (!IsWithin(version.TarballUrl, at, end))
+        {
+            return at;
+        }
+
+        output.Write(document[at..version.TarballUrl.Offset]);
+        urls.WriteTarballUrl(version.Version, output);
+        return version.TarballUrl.Offset + version.TarballUrl.Length;
+    }
+
+    private static int CopyAttestationsUrl(ReadOnlySpan<byte> document, int at, int end, in VersionEntry version, UrlWriter urls, IBufferWriter<byte> output)
+    {
+        if (!IsWithin(version.AttestationsUrl, at, end))
+        {
+            return at;
+        }
+
+        output.Write(document[at..version.AttestationsUrl.Offset]);
+        urls.WriteAttestationsUrl(version.Version, output);
+        return version.AttestationsUrl.Offset + version.AttestationsUrl.Length;
+    }
+
+    private static bool IsWithin(Slice url, int start, int end) => !url.IsEmpty && url.Offset >= start && url.Offset + url.Length <= end;
 }

@@ -1,0 +1,122 @@
+using System.Text.Json;
+
+namespace NpmMirror.Packuments;
+
+/// <summary>Finds the members of an object that lies in a document which was read before.</summary>
+internal static class JsonMembers
+{
+    /// <summary>The most members an object may have that is taken apart: real ones have some ten thousands; this only bounds memory.</summary>
+    public const int CountMax = 1_000_000;
+
+    /// <summary>The members and where their values lie, in document order; of equal keys the last one's value. Empty where the slice holds no object.</summary>
+    public static OrderedDictionary<string, Slice> Read(ReadOnlySpan<byte> document, Slice slice)
+    {
+        var members = new OrderedDictionary<string, Slice>(StringComparer.Ordinal);
+        if (slice.IsEmpty || document[slice.Offset] != '{')
+        {
+            return members;
+        }
+
+        var reader = new Utf8JsonReader(slice.Of(document), JsonText.ReaderOptions);
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var name = JsonText.Read(ref reader);
+            members[name] = ReadValue(ref reader, slice.Offset);
+            CheckCount(members.Count);
+        }
+
+        return members;
+    }
+
+    /// <summary>
+    /// The members of the document's top-level object without walking through <paramref name="versions"/>, nearly all of its bytes; that
+    /// member is among them.
+    /// </summary>
+    public static OrderedDictionary<string, Slice> ReadTop(ReadOnlySpan<byte> document, Slice versions)
+    {
+        // Before the object there can only be a byte order mark and blanks.
+        var origin = document.IndexOf((byte)'{');
+        if (versions.IsEmpty)
+        {
+            return Read(document, new Slice(origin, document.Length - origin));
+        }
+
+        var members = new OrderedDictionary<string, Slice>(StringComparer.Ordinal);
+        var before = new Utf8JsonReader(document[origin..versions.Offset], isFinalBlock: false, new JsonReaderState(JsonText.ReaderOptions));
+        before.Read();
+        var name = "";
+        while (before.Read())
+        {
+            name = JsonText.Read(ref before);
+            var valueStart = before;
+            if (!valueStart.Read())
+            {
+                break;
+            }
+
+            members[name] = ReadValue(ref before, origin);
+        }
+
+        members[name] = versions;
+
+        // The reader is told of a value that costs nothing in the place of the versions.
+        var between = new Utf8JsonReader("null"u8, isFinalBlock: false, before.CurrentState);
+        between.Read();
+        var behindOrigin = versions.Offset + versions.Length;
+        var behind = new Utf8JsonReader(document[behindOrigin..], isFinalBlock: true, between.CurrentState);
+        while (behind.Read() && behind.TokenType == JsonTokenType.PropertyName)
+        {
+            name = JsonText.Read(ref behind);
+            members[name] = ReadValue(ref behind, behindOrigin);
+            CheckCount(members.Count);
+        }
+
+        return members;
+    }
+
+    /// <summary>The value of one member; empty where there is none or the slice holds no object.</summary>
+    public static Slice Find(ReadOnlySpan<byte> document, Slice slice, ReadOnlySpan<byte> name)
+    {
+        Slice found = default;
+        if (slice.IsEmpty || document[slice.Offset] != '{')
+        {
+            return found;
+        }
+
+        var reader = new Utf8JsonReader(slice.Of(document), JsonText.ReaderOptions);
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (JsonText.Is(ref reader, name))
+            {
+                found = ReadValue(ref reader, slice.Offset);
+            }
+            else
+            {
+                reader.Skip();
+            }
+        }
+
+        return found;
+    }
+
+    /// <summary>Moves the reader over the value behind a property name and says where it lies.</summary>
+    public static Slice ReadValue(ref Utf8JsonReader reader, int origin)
+    {
+        reader.Read();
+        var start = (int)reader.TokenStartIndex;
+        reader.TrySkip();
+        return new Slice(origin + start, (int)reader.BytesConsumed - start);
+    }
+
+    /// <summary>Refuses an object with more members than can be real.</summary>
+    /// <exception cref="MirrorException">There are too many.</exception>
+    public static void CheckCount(int count)
+    {
+        if (count > CountMax)
+        {
+            throw new MirrorException(MirrorFault.UpstreamMalformed, $"The upstream's packument has an object with more than {CountMax:N0} members; kept what is stored.");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+using System.Buffers;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using NpmMirror.Packuments;
+
+namespace NpmMirror.Tests.Packuments;
+
+/// <summary>What holds for whatever an upstream may send.</summary>
+internal static class PackumentProperties
+{
+    private const string BaseUrl = "http://127.0.0.1:4873/npm";
+    private static readonly TimeSpan TimeMax = TimeSpan.FromSeconds(2);
+
+    /// <summary>Reads the document and does with it all that a mirror does. True when it was accepted; a broken promise is an exception.</summary>
+    public static bool Hold(PackageName name, byte[] seed, byte[] document)
+    {
+        var before = ThreadTime();
+        var isAccepted = TryRead(document, name, out var index);
+        if (isAccepted)
+        {
+            var oldIndex = PackumentReader.Read(seed, name).Index;
+            Survives(index);
+            CanBeCompared(oldIndex, seed, index, document);
+            CanBeServed(name, index, document);
+        }
+
+        Require(ThreadTime() - before < TimeMax, "takes less than 2 s");
+        return isAccepted;
+    }
+
+    private static bool TryRead(byte[] document, PackageName name, out PackumentIndex index)
+    {
+        try
+        {
+            index = PackumentReader.Read(document, name).Index;
+            return true;
+        }
+        catch (MirrorException e) when (e.Fault == MirrorFault.UpstreamMalformed)
+        {
+            index = null!;
+            return false;
+        }
+    }
+
+    private static void Survives(PackumentIndex index)
+    {
+        var stored = index.ToBytes();
+        var again = PackumentIndex.FromBytes(stored);
+        Require(again.ToBytes().AsSpan().SequenceEqual(stored), "the stored index is stable");
+        Require(again.Versions.SequenceEqual(index.Versions), "the stored index has the same versions");
+        Require(again.Name == index.Name && again.Rev == index.Rev && again.ModifiedAt == index.ModifiedAt && again.CreatedAt == index.CreatedAt, "the stored index has the same texts and dates");
+        Require(PackumentDiff.IsSame(index, again), "the stored index is of the same document");
+    }
+
+    private static void CanBeCompared(PackumentIndex oldIndex, byte[] oldDocument, PackumentIndex newIndex, byte[] newDocument)
+    {
+        var forth = PackumentDiff.Compare(oldIndex, oldDocument, newIndex, newDocument);
+        var back = PackumentDiff.Compare(newIndex, newDocument, oldIndex, oldDocument);
+        Require(forth.IsEmpty == back.IsEmpty && forth.Changed.Count == back.Changed.Count && forth.Members.Count == back.Members.Count, "a difference is one both ways");
+        Require(forth.IsEmpty || !PackumentDiff.IsSame(oldIndex, newIndex), "what differs has other hashes");
+    }
+
+    private static void CanBeServed(PackageName name, PackumentIndex index, byte[] document)
+    {
+        var full = Write(PackumentForm.Full, index, document, name);
+        var again = PackumentReader.Read(full, name).Index;
+        Require(PackumentDiff.IsSame(index, again), "the full form differs from upstream's in URLs only");
+        Require(PackumentDiff.Compare(index, document, again, full).IsEmpty, "the full form differs from upstream's in URLs only, exactly");
+
+        var abbreviated = PackumentReader.Read(Write(PackumentForm.Abbreviated, index, document, name), name).Index;
+        Require(abbreviated.Versions.Count == index.Versions.Count && abbreviated.DistTags.Count == index.DistTags.Count, "the abbreviated form has all versions and tags");
+
+        for (var i = 0; i < Math.Min(3, index.Versions.Count); i++)
+        {
+            var version = index.Versions[i];
+            using var check = new IntegrityCheck(Manifest.Promise(version, document));
+            check.Append("bytes"u8);
+            check.Finish();
+            var output = new ArrayBufferWriter<byte>();
+            PackumentWriter.WriteManifest(version, document, name, BaseUrl, output);
+            JsonDocument.Parse(output.WrittenMemory, new JsonDocumentOptions { MaxDepth = 1_000 }).Dispose();
+            _ = Manifest.TarballUrl(version, document);
+            Require(TarballUrls.FindVersion(index, document, name, TarballUrls.FileName(name, version.Version)) is not null, "a version is found by its file");
+        }
+    }
+
+    private static byte[] Write(PackumentForm form, PackumentIndex index, byte[] document, PackageName name)
+    {
+        var output = new ArrayBufferWriter<byte>(document.Length + 1024);
+        PackumentWriter.Write(form, index, document, name, BaseUrl, output);
+        return output.WrittenSpan.ToArray();
+    }
+
+    // Processor time: on a machine that others use too, the clock says nothing.
+    private static TimeSpan ThreadTime()
+    {
+        const string statistics = "/proc/thread-self/schedstat";
+        if (!File.Exists(statistics))
+        {
+            return Stopwatch.GetElapsedTime(0);
+        }
+
+        var text = File.ReadAllText(statistics);
+        return TimeSpan.FromTicks(long.Parse(text.AsSpan(0, text.IndexOf(' ', StringComparison.Ordinal)), CultureInfo.InvariantCulture) / 100);
+    }
+
+    private static void Require(bool holds, string claim)
+    {
+        if (!holds)
+        {
+            throw new InvalidOperationException($"It does not hold that {claim}.");
+        }
+    }
+}
