@@ -12,6 +12,12 @@ internal static class CommandLine
     /// <summary>Runs one command line and returns the exit code.</summary>
     public static async Task<int> RunAsync(string[] arguments)
     {
+        // The fake upstream's options are no settings of a mirror.
+        if (arguments is ["fake-upstream", ..])
+        {
+            return await FakeUpstreamCommand.RunAsync(arguments[1..]);
+        }
+
         var (flags, rest) = FlagReader.Split(arguments);
         var root = CreateRoot(flags);
         // Without a replacer @types/node is a package, not a file of arguments.
@@ -35,8 +41,12 @@ internal static class CommandLine
     {
         var root = new RootCommand("Keeps a true, complete and verifiable copy of (part of) an npm registry and serves it to every npm client.")
         {
+            ServeCommand.Create(flags),
+            MirrorCommand.Create(flags),
+            SyncCommand.Create(flags),
             StatusCommand.Create(flags),
             ConfigCommand.Create(flags),
+            FakeUpstreamCommand.Create(),
         };
         var help = root.Options.OfType<HelpOption>().Single();
         help.Action = new OptionsHelp((HelpAction)help.Action!);

@@ -6,6 +6,10 @@ namespace NpmMirror.Cli;
 /// <summary>What the commands are made of: log output, the engines this program was built with, store and blobs.</summary>
 internal static class Setup
 {
+    private const string EmbeddedEngine = "Sqlite";
+
+    private static readonly TimeSpan DrainMax = TimeSpan.FromSeconds(20);
+
     /// <summary>The engines this program was built with.</summary>
     public static MetadataEngines Engines { get; } = new();
 
@@ -39,17 +43,47 @@ internal static class Setup
     public static IBlobStore CreateBlobs(MirrorOptions options, ILoggerFactory logging) =>
         new FileBlobStore(options.Data, logging.CreateLogger<FileBlobStore>());
 
+    /// <summary>A host without a server for a mirror's services; the program's own signal handling ends it.</summary>
+    public static IHost BuildHost(MirrorOptions options, OpenMirror mirror)
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        ConfigureLogging(builder.Logging, options.Log);
+        ConfigureHost(builder.Services);
+        builder.Services.AddNpmMirror(options, mirror.Parts);
+        return builder.Build();
+    }
+
+    /// <summary>What all hosts of this program share: how long ending may take, and that signals are the program's.</summary>
+    public static void ConfigureHost(IServiceCollection services)
+    {
+        services.AddSingleton<IHostLifetime, SignalsLifetime>();
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainMax);
+    }
+
+    /// <summary>The folder that the embedded engine keeps its files in; null for an engine that is elsewhere.</summary>
+    public static string? EmbeddedFolder(MirrorOptions options)
+    {
+        var location = options.Store.Module is null ? StoreLocation.Parse(options.Store.Engine ?? EmbeddedEngine) : null;
+        return string.Equals(location?.Engine, EmbeddedEngine, StringComparison.OrdinalIgnoreCase) ? location?.Address ?? options.Data : null;
+    }
+
     /// <summary>Refuses a data folder that is not there, so that a command which only looks creates nothing.</summary>
     /// <exception cref="MirrorException">There is no such folder.</exception>
     public static void RequireExistingStore(MirrorOptions options)
     {
-        var location = options.Store.Module is null ? StoreLocation.Parse(options.Store.Engine ?? "Sqlite") : null;
-        var folder = location?.Address ?? options.Data;
-        if (string.Equals(location?.Engine, "Sqlite", StringComparison.OrdinalIgnoreCase) && !Directory.Exists(folder))
+        if (EmbeddedFolder(options) is { } folder && !Directory.Exists(folder))
         {
-            throw new MirrorException(MirrorFault.StoreUnavailable, $"There is no mirror in {folder}; npm-mirror serve makes one, or name its folder with data.");
+            throw new MirrorException(MirrorFault.StoreUnavailable, $"There is no mirror in {Path.GetFullPath(folder)}; npm-mirror serve makes one, or name its folder with data.");
         }
     }
 
     private static LogLevel Max(LogLevel left, LogLevel right) => left > right ? left : right;
+
+    /// <summary>The host's own lifetime would swallow a second signal, which must still end the process.</summary>
+    private sealed class SignalsLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
 }

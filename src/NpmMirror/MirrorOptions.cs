@@ -46,8 +46,8 @@ public sealed class MirrorOptions
     [Description("Which packages are held: used (from the first request on), all, listed or listed+used")]
     public MetadataMode Metadata { get; set; } = MetadataMode.Used;
 
-    /// <summary>For <c>metadata=listed</c>: names and globs (<c>*</c>, <c>?</c>). The program also takes <c>file:names.txt</c> and puts its lines here.</summary>
-    [Description("For metadata=listed: names and globs (* and ?), or file:names.txt with one a line")]
+    /// <summary>For <c>metadata=listed</c>: names and globs (<c>*</c>, <c>?</c>). <c>@names.txt</c> stands for the lines of that file.</summary>
+    [Description("For metadata=listed: names and globs (* and ?), or @names.txt for a file with one a line")]
     public IList<string> List { get; } = [];
 
     /// <summary>When tarballs are fetched.</summary>

@@ -111,7 +111,14 @@ public sealed class MirrorOptionsValidator : IValidateOptions<MirrorOptions>
 
         foreach (var pattern in options.List.Where(pattern => !PackageName.TryParse(pattern.Replace('*', 'x').Replace('?', 'x'), out _)))
         {
-            yield return $"list has {MirrorException.Quote(pattern)}, which is no package name; write names as npm does (express, @types/node), * and ? stand for any letters.";
+            if (!pattern.StartsWith('@') || pattern.Contains('*', StringComparison.Ordinal))
+            {
+                yield return $"list has {MirrorException.Quote(pattern)}, which is no package name; write names as npm does (express, @types/node), * and ? stand for any letters.";
+            }
+            else if (!File.Exists(pattern[1..]))
+            {
+                yield return $"list has {MirrorException.Quote(pattern)}, but there is no file {MirrorException.Quote(pattern[1..])}; give a file with one name or glob a line.";
+            }
         }
 
         if (options.LastSeq is { } sequence && (sequence.Length is 0 or > 4096 || sequence.Any(char.IsControl)))

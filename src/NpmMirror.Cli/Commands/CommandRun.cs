@@ -36,5 +36,10 @@ internal static class CommandRun
         {
             return ExitCode.Failed;
         }
+        catch (Exception unexpected)
+        {
+            await Console.Error.WriteLineAsync($"npm-mirror met what nobody expected, please report it: {unexpected}");
+            return ExitCode.Failed;
+        }
     }
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using NpmMirror.Cli.Settings;
+using NpmMirror.Mirroring;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Cli.Commands;
@@ -14,7 +15,6 @@ internal static class StatusCommand
     // A full mirror may have millions of names queued; what fails shows among the first of them, or soon.
     private const int ScannedMax = 100_000;
 
-    private static readonly string[] CursorKeys = ["upstream", "feed", "read", "handled", "instance"];
     private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
     /// <summary>The command.</summary>
@@ -48,19 +48,19 @@ internal static class StatusCommand
     private static async Task<Status> ReadAsync(IMetadataStore store, IBlobStore blobs, CancellationToken cancellationToken)
     {
         var head = await store.ReadHeadAsync(cancellationToken);
-        var cursors = new Dictionary<string, string?>();
-        foreach (var key in CursorKeys)
-        {
-            cursors[key] = await store.GetCursorAsync(key, cancellationToken);
-        }
-
+        var feed = new FeedStatus(
+            await store.GetCursorAsync(MirrorCursors.Upstream, cancellationToken),
+            await store.GetCursorAsync(MirrorCursors.Feed, cancellationToken),
+            await store.GetCursorAsync(MirrorCursors.Read, cancellationToken),
+            await store.GetCursorAsync(MirrorCursors.Handled, cancellationToken),
+            await store.GetCursorAsync(MirrorCursors.WalkHead, cancellationToken) is not null);
         var trouble = await store.CheckWritableAsync(cancellationToken) ?? await blobs.CheckWritableAsync(cancellationToken);
         return new Status(
             store.Location,
             blobs.Location,
             await store.CountAsync(cancellationToken),
             new LogStatus(head.Position.Value, head.Hash.ToString()),
-            cursors,
+            feed,
             await store.NextDueAsync(cancellationToken),
             trouble is null,
             trouble,
@@ -83,11 +83,12 @@ internal static class StatusCommand
         var counts = status.Counts;
         Line("Store", status.Store);
         Line("Blobs", status.Blobs);
-        Line("Upstream", status.Cursors["upstream"] ?? "(not known yet)");
+        Line("Upstream", status.Feed.Upstream ?? "(not known yet)");
         Line("Packages", $"{counts.Packages} held, {counts.Removed} removed, {Amounts.Bytes(counts.RawBytes)} of metadata");
         Line("Tarballs", $"{counts.Tarballs} held, {Amounts.Bytes(counts.TarballBytes)}");
         Line("Log", $"position {status.Log.Position}, hash {status.Log.Hash}");
-        Line("Feed", $"read {status.Cursors["read"] ?? "nothing"}, handled {status.Cursors["handled"] ?? "nothing"}");
+        var feed = status.Feed;
+        Line("Feed", feed.Location is null ? "none followed yet" : $"{feed.Location}, read to {feed.Read}, handled to {feed.Handled}{(feed.IsFirstWalk ? ", the first walk is not done" : "")}");
         Line("Queue", counts.Queued == 0 ? "empty" : $"{counts.Queued} waiting{(status.NextDue is { } due ? $", the next is due {due.ToString("u", CultureInfo.InvariantCulture)}" : "")}");
         Line("Writable", status.Writable ? "yes" : $"no: {status.WhyNotWritable}");
         foreach (var error in status.Errors)
@@ -103,11 +104,13 @@ internal static class StatusCommand
         string Blobs,
         StoreCounts Counts,
         LogStatus Log,
-        IReadOnlyDictionary<string, string?> Cursors,
+        FeedStatus Feed,
         DateTimeOffset? NextDue,
         bool Writable,
         string? WhyNotWritable,
         IReadOnlyList<ErrorStatus> Errors);
+
+    private sealed record FeedStatus(string? Upstream, string? Location, string? Read, string? Handled, bool IsFirstWalk);
 
     private sealed record LogStatus(long Position, string Hash);
 

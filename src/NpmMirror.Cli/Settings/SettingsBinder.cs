@@ -51,7 +51,7 @@ internal static class SettingsBinder
             var list = (IList<string>)option.Get(options)!;
             foreach (var item in given.SelectMany(setting => setting.Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)))
             {
-                AddItem(option, list, item, faults);
+                list.Add(item);
             }
 
             return;
@@ -75,27 +75,6 @@ internal static class SettingsBinder
         {
             var shown = option.IsSecret ? Masked.Secret : MirrorException.Quote(Masked.Address(given[0].Value));
             faults.Add($"{option.Name} is {shown} (from {given[0].Origin}); give {wanted}.");
-        }
-    }
-
-    private static void AddItem(OptionDefinition option, IList<string> list, string item, ICollection<string> faults)
-    {
-        if (option.Name != "list" || !item.StartsWith("file:", StringComparison.Ordinal))
-        {
-            list.Add(item);
-            return;
-        }
-
-        try
-        {
-            foreach (var line in File.ReadLines(item["file:".Length..]).Select(line => line.Trim()).Where(line => line.Length > 0 && line[0] != '#'))
-            {
-                list.Add(line);
-            }
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ArgumentException)
-        {
-            faults.Add($"list has {MirrorException.Quote(item)}, which cannot be read: {failure.Message}");
         }
     }
 

@@ -1,0 +1,28 @@
+using System.CommandLine;
+using NpmMirror.Cli.Settings;
+
+namespace NpmMirror.Cli.Commands;
+
+/// <summary><c>npm-mirror mirror</c>: follow and store, without serving.</summary>
+internal static class MirrorCommand
+{
+    /// <summary>The command.</summary>
+    public static Command Create(IReadOnlyList<string> flags)
+    {
+        var command = new Command("mirror", "Follow the upstream and keep what is wanted, without serving it");
+        command.SetAction((_, cancellationToken) => CommandRun.RunAsync(flags, settings => RunAsync(settings, cancellationToken)));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(EffectiveSettings settings, CancellationToken cancellationToken)
+    {
+        var options = settings.Options;
+        using var logging = Setup.CreateLogging(options.Log);
+        await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: true, logging, cancellationToken);
+        using var host = Setup.BuildHost(options, mirror);
+        await host.StartAsync(cancellationToken);
+        Console.WriteLine($"Mirroring {Masked.Address(mirror.Parts.Upstream.BaseUrl.AbsoluteUri)} into {mirror.Parts.Store.Location}");
+        await host.WaitForShutdownAsync(cancellationToken);
+        return ExitCode.Ok;
+    }
+}

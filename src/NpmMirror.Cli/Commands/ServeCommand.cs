@@ -1,0 +1,70 @@
+using System.CommandLine;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using NpmMirror.AspNetCore;
+using NpmMirror.Cli.Settings;
+
+namespace NpmMirror.Cli.Commands;
+
+/// <summary><c>npm-mirror serve</c>: follow, store and serve.</summary>
+internal static class ServeCommand
+{
+    /// <summary>The command.</summary>
+    public static Command Create(IReadOnlyList<string> flags)
+    {
+        var command = new Command("serve", "Follow the upstream, keep what is wanted and serve it to npm clients");
+        command.SetAction((_, cancellationToken) => CommandRun.RunAsync(flags, settings => RunAsync(settings, cancellationToken)));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(EffectiveSettings settings, CancellationToken cancellationToken)
+    {
+        var options = settings.Options;
+        using var logging = Setup.CreateLogging(options.Log);
+        await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: true, logging, cancellationToken);
+        await using var application = Build(options, mirror);
+        application.MapNpmRegistry(options.Mount);
+        try
+        {
+            await application.StartAsync(cancellationToken);
+        }
+        catch (Exception failure) when (failure is IOException or SocketException)
+        {
+            throw new MirrorException(MirrorFault.Configuration, CannotListen(options, failure), inner: failure);
+        }
+
+        var address = application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+        Console.WriteLine($"Serving {address}{options.Mount.TrimEnd('/')}/ from {Masked.Address(mirror.Parts.Upstream.BaseUrl.AbsoluteUri)}, kept in {mirror.Parts.Store.Location}");
+        await application.WaitForShutdownAsync(cancellationToken);
+        return ExitCode.Ok;
+    }
+
+    private static WebApplication Build(MirrorOptions options, OpenMirror mirror)
+    {
+        // An empty builder: no appsettings.json of some other folder, no ASPNETCORE_URLS; our options are the only ones.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        Setup.ConfigureLogging(builder.Logging, options.Log);
+        builder.WebHost.UseKestrelCore().UseUrls(options.Listen).ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            // The largest body that clients send is a bulk audit of a large project.
+            kestrel.Limits.MaxRequestBodySize = 16 * 1024 * 1024;
+        });
+        builder.Services.AddNpmMirror(options, mirror.Parts);
+        Setup.ConfigureHost(builder.Services);
+        return builder.Build();
+    }
+
+    private static string CannotListen(MirrorOptions options, Exception failure)
+    {
+        var isBusy = Causes(failure).Any(cause => cause is AddressInUseException or SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse });
+        return isBusy
+            ? $"Port {new Uri(options.Listen.Replace("//*", "//0.0.0.0", StringComparison.Ordinal).Replace("//+", "//0.0.0.0", StringComparison.Ordinal)).Port} is in use by another program; end that one, or choose another address with listen (now {options.Listen})."
+            : $"Cannot listen on {options.Listen}: {failure.Message.TrimEnd('.')}; choose another address with listen.";
+    }
+
+    private static IEnumerable<Exception> Causes(Exception failure) =>
+        [failure, .. failure is AggregateException many ? many.InnerExceptions.SelectMany(Causes) : failure.InnerException is { } inner ? Causes(inner) : []];
+}

@@ -1,0 +1,67 @@
+using System.CommandLine;
+using System.Text.Json;
+using NpmMirror.Cli.Settings;
+using NpmMirror.Mirroring;
+
+namespace NpmMirror.Cli.Commands;
+
+/// <summary><c>npm-mirror sync</c>: catch up once and exit.</summary>
+internal static class SyncCommand
+{
+    private const int FailuresShownMax = 50;
+
+    private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
+    /// <summary>The command.</summary>
+    public static Command Create(IReadOnlyList<string> flags)
+    {
+        var json = CommandRun.JsonOption();
+        var names = new Argument<string[]>("packages") { Description = "Packages to bring up to date; none: all that metadata asks for", Arity = ArgumentArity.ZeroOrMore };
+        var command = new Command("sync", "Catch up once and exit: everything (metadata=all), the list (listed) or what is held (used)") { json, names };
+        command.SetAction((parsed, cancellationToken) => CommandRun.RunAsync(flags, settings =>
+            RunAsync(settings, [.. (parsed.GetValue(names) ?? []).Select(PackageName.Parse)], parsed.GetValue(json), cancellationToken)));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(EffectiveSettings settings, IReadOnlyList<PackageName> packages, bool asJson, CancellationToken cancellationToken)
+    {
+        var options = settings.Options;
+        using var logging = Setup.CreateLogging(options.Log);
+        await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: false, logging, cancellationToken);
+        using var host = Setup.BuildHost(options, mirror);
+        var registry = host.Services.GetRequiredService<RegistryMirror>();
+        try
+        {
+            var summary = await SyncReport.ShowAsync(asJson, progress => registry.SyncOnceAsync(packages, progress, cancellationToken), TimeProvider.System);
+            Print(summary, asJson);
+            return summary.Failures.Count == 0 ? ExitCode.Ok : ExitCode.Failed;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            await Console.Error.WriteLineAsync("Interrupted; what is left stays queued: run sync again to go on.");
+            return ExitCode.Failed;
+        }
+    }
+
+    private static void Print(SyncSummary summary, bool asJson)
+    {
+        if (asJson)
+        {
+            Console.WriteLine(JsonSerializer.Serialize(
+                new { summary.Changed, summary.Unchanged, summary.Removed, summary.RawBytes, failures = summary.Failures.ToDictionary(failure => failure.Key.Value, failure => failure.Value) },
+                Indented));
+            return;
+        }
+
+        Console.WriteLine($"{summary.Changed} changed, {summary.Unchanged} unchanged, {summary.Removed} removed, {summary.Failures.Count} failed; {Amounts.Bytes(summary.RawBytes)} of metadata written.");
+        foreach (var (name, reason) in summary.Failures.OrderBy(failure => failure.Key).Take(FailuresShownMax))
+        {
+            Console.Error.WriteLine($"{name}: {reason}");
+        }
+
+        if (summary.Failures.Count > FailuresShownMax)
+        {
+            Console.Error.WriteLine($"… and {summary.Failures.Count - FailuresShownMax} more: --json lists all.");
+        }
+    }
+}
