@@ -32,6 +32,13 @@ public static class NpmMirrorServices
         services.AddSingleton(parts.Budget);
         services.AddSingleton<PackageScope>();
         services.AddSingleton<TarballDownloads>();
+        services.AddSingleton<TarballUsage>();
+        services.AddSingleton(provider =>
+        {
+            var blocks = ActivatorUtilities.CreateInstance<TarballBlocks>(provider);
+            provider.GetRequiredService<PackageSync>().Committed += blocks.Forget;
+            return blocks;
+        });
         services.AddSingleton<PackageSync>();
         services.AddSingleton<SyncQueue>();
         services.AddSingleton<ReadThrough>();

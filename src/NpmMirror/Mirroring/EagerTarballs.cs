@@ -25,10 +25,9 @@ internal sealed partial class EagerTarballs(IMetadataStore store, TarballDownloa
         {
             try
             {
-                if (await tarballs.OpenAsync(name, tarball.Version, tarball.Url, tarball.Promise, token) is TarballResult.Opened opened)
+                if (await tarballs.StoreAsync(name, tarball.Version, tarball.Url, tarball.Promise, token) is { } absent)
                 {
-                    await using var reading = opened.Reading;
-                    await DrainAsync(reading, token);
+                    LogSkipped(name, tarball.Version.Version, absent.Reason);
                 }
             }
             catch (MirrorException e)
@@ -36,20 +35,6 @@ internal sealed partial class EagerTarballs(IMetadataStore store, TarballDownloa
                 LogSkipped(name, tarball.Version.Version, e.Message);
             }
         });
-    }
-
-    private static async Task DrainAsync(TarballReading reading, CancellationToken cancellationToken)
-    {
-        if (!reading.Sha512.IsEmpty)
-        {
-            return;
-        }
-
-        var buffer = new byte[16 * 1024];
-        for (long offset = 0; await reading.ReadAsync(offset, buffer, cancellationToken) is var read and > 0;)
-        {
-            offset += read;
-        }
     }
 
     [LoggerMessage(EventIds.Mirroring + 2, LogLevel.Warning, "Tarball of {Package}@{Version} is not held: {Reason}")]

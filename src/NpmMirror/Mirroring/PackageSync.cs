@@ -18,6 +18,7 @@ public sealed partial class PackageSync
     private readonly IMetadataStore _store;
     private readonly RegistryClient _upstream;
     private readonly EagerTarballs _eager;
+    private readonly TarballPromises _promises;
     private readonly MirrorOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger<PackageSync> _logger;
@@ -29,6 +30,7 @@ public sealed partial class PackageSync
     {
         _store = store;
         _upstream = upstream;
+        _promises = new TarballPromises(tarballs);
         _eager = new EagerTarballs(store, tarballs, options.Concurrency, logger);
         _options = options;
         _time = time;
@@ -111,6 +113,7 @@ public sealed partial class PackageSync
 
         var now = _time.GetUtcNow();
         var change = row is null ? Change.FirstSight(index, now) : await FindChangeAsync(row, removal, index, document, now, cancellationToken);
+        await _promises.CheckAsync(name, change.Events, index, document, cancellationToken);
         if (_options.Tarballs == TarballMode.Eager)
         {
             // Blobs first: a crash here leaves garbage, never a packument without its tarballs.

@@ -1,54 +1,247 @@
+using System.Security.Cryptography;
+using Microsoft.Extensions.Logging;
+using NpmMirror.Diagnostics;
 using NpmMirror.Packuments;
+using NpmMirror.Storage;
+using NpmMirror.Upstream;
 
 namespace NpmMirror.Mirroring;
-
-/// <summary>A tarball ready to be read: stored, or still arriving.</summary>
-public abstract class TarballReading : IAsyncDisposable
-{
-    /// <summary>The whole length, or null while the upstream has not told it.</summary>
-    public abstract long? LengthBytes { get; }
-
-    /// <summary>The SHA-512 when the file is stored; empty while it is arriving.</summary>
-    public abstract Digest Sha512 { get; }
-
-    /// <summary>The stored file's path where there is one, for servers that can send files; null while it is arriving.</summary>
-    public abstract string? FilePath { get; }
-
-    /// <summary>
-    /// Reads from <paramref name="offset"/>, waiting for bytes that have not arrived; 0 at the end. The last 64 KB of an arriving file are
-    /// given out only when its hash was right.
-    /// </summary>
-    /// <exception cref="MirrorException">The download failed or was not what the packument promises: the answer must be broken off.</exception>
-    public abstract ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken);
-
-    /// <inheritdoc/>
-    public abstract ValueTask DisposeAsync();
-}
-
-/// <summary>How a request for a tarball ended.</summary>
-public abstract record TarballResult
-{
-    private TarballResult()
-    {
-    }
-
-    /// <summary>It can be read.</summary>
-    public sealed record Opened(TarballReading Reading) : TarballResult;
-
-    /// <summary>There is none (404), it is blocked (451), or it is not stored and <c>tarballs=never</c> (404); the reason is for the client's user.</summary>
-    public sealed record Absent(int Status, string Reason) : TarballResult;
-}
 
 /// <summary>
 /// Tarballs from the store, else from the upstream: one download a file however many ask, verified while it is written, and never
 /// kept when it is not what the packument promises.
 /// </summary>
-public sealed class TarballDownloads
+public sealed partial class TarballDownloads : IAsyncDisposable
 {
-    /// <summary>Opens a tarball of a version that the packument lists. Does not wait for the download's end.</summary>
-    /// <exception cref="MirrorException">Upstream or store trouble, or a source that is not allowed.</exception>
-    public Task<TarballResult> OpenAsync(PackageName package, VersionEntry version, string upstreamUrl, TarballPromise promise, CancellationToken cancellationToken) => throw new NotImplementedException();
+    private const int RowsRememberedMin = 10_000;
 
-    /// <summary>Opens a tarball by its file name only, when the packument does not list it any more: only what is stored.</summary>
-    public Task<TarballReading?> OpenStoredAsync(PackageName package, string file, CancellationToken cancellationToken) => throw new NotImplementedException();
+    /// <summary>How long a client waits for the first byte.</summary>
+    private static readonly TimeSpan FirstByteWait = TimeSpan.FromSeconds(30);
+
+    private readonly IMetadataStore _store;
+    private readonly IBlobStore _blobs;
+    private readonly MirrorOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly TarballFetch _fetch;
+    private readonly TarballFailures _failures;
+
+    // Held rows only: their hash never changes. A row whose blob turns out to be missing is dropped.
+    private readonly BoundedCache<(PackageName, string), TarballRow> _held = new(RowsRememberedMin);
+
+    /// <summary>Uses the stores and the upstream given.</summary>
+    public TarballDownloads(IMetadataStore store, IBlobStore blobs, RegistryClient upstream, MirrorOptions options, TimeProvider time, ILogger<TarballDownloads> logger)
+    {
+        (_store, _blobs, _options, _time, _logger) = (store, blobs, options, time, logger);
+        _fetch = new TarballFetch(store, blobs, upstream, time, logger);
+        _failures = new TarballFailures(options, time);
+        _slots = new SemaphoreSlim(options.Concurrency, options.Concurrency);
+    }
+
+    /// <summary>Opens a tarball of a version that the packument lists. Waits for the first bytes that can be given out, not for the download's end.</summary>
+    /// <exception cref="MirrorException">Upstream or store trouble, or a source that is not allowed.</exception>
+    public async Task<TarballResult> OpenAsync(PackageName package, VersionEntry version, string upstreamUrl, TarballPromise promise, CancellationToken cancellationToken)
+    {
+        var request = new TarballRequest(package, version, upstreamUrl, promise);
+        if (await OpenPromisedAsync(request, cancellationToken) is { } stored)
+        {
+            return new TarballResult.Opened(stored);
+        }
+
+        if (_options.Tarballs == TarballMode.Never)
+        {
+            return new TarballResult.Absent(404, $"Tarball {request.Name} is not stored, and this mirror fetches none (tarballs=never).");
+        }
+
+        return _failures.Recall(request) ?? await OpenArrivingAsync(request, cancellationToken);
+    }
+
+    /// <summary>Opens a tarball by its file name only, also when the packument does not list it any more: only what is stored.</summary>
+    public async Task<TarballReading?> OpenStoredAsync(PackageName package, string file, CancellationToken cancellationToken)
+    {
+        if (!_held.TryGet((package, file), out var row))
+        {
+            row = await _store.FindTarballAsync(package, file, cancellationToken);
+            if (row is not { State: TarballState.Held })
+            {
+                return null;
+            }
+
+            _held.Set((package, file), row);
+        }
+
+        return await OpenHeldAsync(row, cancellationToken);
+    }
+
+    /// <summary>Waits until a tarball is stored, fetching it when it is not; whatever the mode. Null when it is, else the upstream's refusal.</summary>
+    /// <exception cref="MirrorException">Upstream or store trouble, or a source that is not allowed: it is not stored.</exception>
+    public async Task<TarballResult.Absent?> StoreAsync(PackageName package, VersionEntry version, string upstreamUrl, TarballPromise promise, CancellationToken cancellationToken)
+    {
+        var request = new TarballRequest(package, version, upstreamUrl, promise);
+        if (await OpenPromisedAsync(request, cancellationToken) is { } stored)
+        {
+            await stored.DisposeAsync();
+            return null;
+        }
+
+        if (_failures.Recall(request) is { } absent)
+        {
+            return absent;
+        }
+
+        var arrival = Join(request);
+        try
+        {
+            await arrival.Ended.WaitAsync(cancellationToken);
+            return arrival.StoringFailure is { } failure ? throw failure : arrival.Now == TarballArrival.Outcome.Absent ? arrival.Absence : null;
+        }
+        finally
+        {
+            await arrival.LeaveAsync();
+        }
+    }
+
+    /// <summary>
+    /// Holds a stored tarball against a promise that may have changed since. Other bytes under a version's name are never taken over:
+    /// the stored ones stay and are served, the row says what is wrong, and the log raises the alarm. False when the promise is another.
+    /// </summary>
+    public async Task<bool> CheckPromiseAsync(PackageName package, string version, TarballPromise promise, CancellationToken cancellationToken)
+    {
+        var file = TarballUrls.FileName(package, version);
+        var row = await _store.FindTarballAsync(package, file, cancellationToken);
+        if (row is not { State: TarballState.Held } || await FindProblemAsync(row, promise, cancellationToken) is not { } problem)
+        {
+            return true;
+        }
+
+        await RaiseAlarmAsync(row, problem, cancellationToken);
+        return false;
+    }
+
+    /// <summary>The stored tarball as the packument promises it: by its row, or by the promised hash where only the row is missing.</summary>
+    private async Task<TarballReading?> OpenPromisedAsync(TarballRequest request, CancellationToken cancellationToken)
+    {
+        var row = await _store.FindTarballAsync(request.Package, request.File, cancellationToken);
+        if (row is { State: TarballState.Held })
+        {
+            if (!request.PromisedSha512.IsEmpty && request.PromisedSha512 != row.Sha512)
+            {
+                using var check = new IntegrityCheck(request.Promise);
+                await RaiseAlarmAsync(row, check.Verify(row.Sha512.Bytes) ?? "", cancellationToken);
+            }
+
+            return await OpenHeldAsync(row, cancellationToken);
+        }
+
+        return request.PromisedSha512.IsEmpty ? null : await AdoptAsync(request, cancellationToken);
+    }
+
+    // The bytes are there under the promised hash: a crash came between blob and row, or another package has the same tarball.
+    private async Task<TarballReading?> AdoptAsync(TarballRequest request, CancellationToken cancellationToken)
+    {
+        var blob = await _blobs.OpenAsync(request.PromisedSha512, cancellationToken);
+        if (blob is null)
+        {
+            return null;
+        }
+
+        var row = new TarballRow
+        {
+            Package = request.Package,
+            File = request.File,
+            Version = request.Version.Version,
+            State = TarballState.Held,
+            Sha512 = request.PromisedSha512,
+            SizeBytes = blob.LengthBytes,
+            UpstreamUrl = request.UpstreamUrl,
+            VerifiedAt = _time.GetUtcNow(),
+        };
+        try
+        {
+            await _store.PutTarballAsync(row, cancellationToken);
+        }
+        catch (MirrorException trouble)
+        {
+            LogUnrecorded(request.Name, trouble.Message);
+        }
+        catch
+        {
+            await blob.DisposeAsync();
+            throw;
+        }
+
+        return new TarballStored(row, blob);
+    }
+
+    private async Task<TarballReading?> OpenHeldAsync(TarballRow row, CancellationToken cancellationToken)
+    {
+        var blob = await _blobs.OpenAsync(row.Sha512, cancellationToken);
+        if (blob?.LengthBytes == row.SizeBytes)
+        {
+            return new TarballStored(row, blob);
+        }
+
+        _held.Remove((row.Package, row.File));
+        LogBlobLost($"{row.Package}/{row.File}", row.Sha512, _blobs.Location);
+        if (blob is not null)
+        {
+            await blob.DisposeAsync();
+        }
+
+        return null;
+    }
+
+    private async Task<string?> FindProblemAsync(TarballRow row, TarballPromise promise, CancellationToken cancellationToken)
+    {
+        using var check = new IntegrityCheck(promise);
+        if (check.Algorithm == HashAlgorithmName.SHA512)
+        {
+            return check.Verify(row.Sha512.Bytes);
+        }
+
+        await using var blob = check.IsPromised ? await _blobs.OpenAsync(row.Sha512, cancellationToken) : null;
+        if (blob is null)
+        {
+            return null;
+        }
+
+        var buffer = new byte[TarballReading.WithheldBytes];
+        var offset = 0L;
+        int read;
+        while ((read = await blob.ReadAsync(offset, buffer, cancellationToken)) > 0)
+        {
+            check.Append(buffer.AsSpan(0, read));
+            offset += read;
+        }
+
+        return check.Finish();
+    }
+
+    private async Task RaiseAlarmAsync(TarballRow row, string mismatch, CancellationToken cancellationToken)
+    {
+        var problem = $"The upstream's packument now promises other bytes for this version than those stored and verified before: {mismatch} The stored ones are kept and served.";
+        if (row.Problem == problem)
+        {
+            return;
+        }
+
+        LogPromiseChanged($"{row.Package}/{row.File}", mismatch);
+        try
+        {
+            await _store.PutTarballAsync(row with { Problem = problem }, cancellationToken);
+        }
+        catch (MirrorException trouble)
+        {
+            LogUnrecorded($"{row.Package}/{row.File}", trouble.Message);
+        }
+    }
+
+    [LoggerMessage(EventIds.Mirroring + 210, LogLevel.Error, "The upstream changed what it promises for tarball {Tarball}, which is held: {Mismatch} The old bytes are kept and served; find out who republished it")]
+    private partial void LogPromiseChanged(string tarball, string mismatch);
+
+    [LoggerMessage(EventIds.Mirroring + 211, LogLevel.Warning, "Tarball {Tarball} is in the books but its bytes ({Sha512}) are missing or cut in {Location}; it is fetched again")]
+    private partial void LogBlobLost(string tarball, Digest sha512, string location);
+
+    [LoggerMessage(EventIds.Mirroring + 212, LogLevel.Warning, "The row of tarball {Tarball} could not be written: {Problem}")]
+    private partial void LogUnrecorded(string tarball, string problem);
 }

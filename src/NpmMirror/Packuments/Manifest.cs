@@ -1,9 +1,28 @@
+using System.Security.Cryptography;
+
 namespace NpmMirror.Packuments;
 
 /// <summary>What the bytes of a tarball must be, as a manifest promises it.</summary>
 /// <param name="Integrity"><c>dist.integrity</c> (SRI; may hold several hashes), or null.</param>
 /// <param name="Shasum"><c>dist.shasum</c> (hex SHA-1), or null.</param>
-public sealed record TarballPromise(string? Integrity, string? Shasum);
+public sealed record TarballPromise(string? Integrity, string? Shasum)
+{
+    /// <summary>The SHA-512 that right bytes have; empty where none is promised, or several are.</summary>
+    public Digest Sha512
+    {
+        get
+        {
+            const string Prefix = "sha512-";
+            Span<byte> bytes = stackalloc byte[SHA512.HashSizeInBytes];
+            return Integrity is not null
+                && Integrity.StartsWith(Prefix, StringComparison.Ordinal)
+                && Convert.TryFromBase64String(Integrity[Prefix.Length..], bytes, out var written)
+                && written == bytes.Length
+                ? new Digest(bytes)
+                : default;
+        }
+    }
+}
 
 /// <summary>Values read from a manifest's slice when they are needed.</summary>
 public static class Manifest

@@ -1,0 +1,22 @@
+using NpmMirror.Packuments;
+
+namespace NpmMirror.Mirroring;
+
+/// <summary>One tarball as its packument describes it.</summary>
+internal sealed record TarballRequest(PackageName Package, VersionEntry Version, string UpstreamUrl, TarballPromise Promise)
+{
+    /// <summary>The file name, as this mirror spells it: with the package the tarball's key everywhere.</summary>
+    internal string File { get; } = TarballUrls.FileName(Package, Version.Version);
+
+    /// <summary>For messages.</summary>
+    internal string Name => $"{Package}/{File}";
+
+    /// <summary>The SHA-512 the bytes will have if they are right; empty where the manifest promises none or several.</summary>
+    internal Digest PromisedSha512 { get; } = Promise.Sha512;
+
+    /// <summary>Where the upstream keeps it.</summary>
+    /// <exception cref="MirrorException">The packument's <c>dist.tarball</c> is no address.</exception>
+    internal Uri ParseUrl() => Uri.TryCreate(UpstreamUrl, UriKind.Absolute, out var url)
+        ? url
+        : throw new MirrorException(MirrorFault.UpstreamMalformed, $"The packument gives {MirrorException.Quote(UpstreamUrl)} as the address of tarball {Name}, which is none.");
+}
