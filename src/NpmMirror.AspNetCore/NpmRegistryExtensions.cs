@@ -57,7 +57,7 @@ public static class NpmRegistryExtensions
         {
             Packages = packages,
             Packuments = new PackumentEndpoint(packages, cache, hot),
-            Tarballs = (context, _, _) => RegistryErrors.WriteAsync(context, 404, "Not found."),
+            Tarballs = ActivatorUtilities.CreateInstance<TarballEndpoint>(services, (PackageLookup)readThrough.FindAsync).HandleAsync,
             DistTags = new DistTagsEndpoint(packages),
             Refresh = new RefreshEndpoint(readThrough.RefreshAsync, new AdminAccess(options, addresses)),
             Forwarding = new ForwardingEndpoint(client, time),

@@ -1,0 +1,164 @@
+using System.Buffers;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using NpmMirror.Diagnostics;
+using NpmMirror.Mirroring;
+using NpmMirror.Packuments;
+using NpmMirror.Storage;
+
+namespace NpmMirror.AspNetCore;
+
+/// <summary>
+/// Answers for tarballs. One that is stored costs a remembered row and reads of its file; any other is looked up in the packument and
+/// streamed while it arrives.
+/// </summary>
+internal sealed partial class TarballEndpoint(
+    PackageLookup lookup,
+    TarballDownloads downloads,
+    TarballBlocks blocks,
+    TarballUsage usage,
+    IMetadataStore store,
+    ByteBudget budget,
+    MirrorOptions options,
+    ILogger<TarballEndpoint> logger)
+{
+    // Large enough that a file costs few reads, small enough that 256 clients cost 16 MB.
+    private const int ChunkBytes = 64 * 1024;
+
+    /// <summary>Answers <c>{m}/{pkg}/-/{file}</c>.</summary>
+    internal async Task HandleAsync(HttpContext context, PackageName package, string file)
+    {
+        var cancellationToken = context.RequestAborted;
+        if (await blocks.FindAsync(package, file, cancellationToken) is { } blocked)
+        {
+            await RegistryErrors.WriteAsync(context, blocked.Status, blocked.Reason);
+            return;
+        }
+
+        if (await downloads.OpenStoredAsync(package, file, cancellationToken) is { } stored)
+        {
+            await SendAsync(context, package, file, stored);
+            return;
+        }
+
+        if (await lookup(package, cancellationToken) is ReadAnswer.Absent absent)
+        {
+            await RegistryErrors.WriteAsync(context, absent.Status, absent.Reason);
+            return;
+        }
+
+        if (await DescribeAsync(package, file, cancellationToken) is not { } tarball)
+        {
+            await RegistryErrors.WriteAsync(context, StatusCodes.Status404NotFound, $"No version of {package} has a tarball named {MirrorException.Quote(file)}.");
+            return;
+        }
+
+        if (HttpMethods.IsHead(context.Request.Method) && options.Tarballs != TarballMode.Never)
+        {
+            // The packument promises it: that is answer enough, and no reason to fetch it.
+            TarballHeaders.Write(context.Response, tarball.Promise.Sha512, null);
+            return;
+        }
+
+        switch (await downloads.OpenAsync(package, tarball.Version, tarball.Url, tarball.Promise, cancellationToken))
+        {
+            case TarballResult.Opened opened:
+                await SendAsync(context, package, TarballUrls.FileName(package, tarball.Version.Version), opened.Reading);
+                break;
+            case TarballResult.Absent missing:
+                await RegistryErrors.WriteAsync(context, missing.Status, missing.Reason);
+                break;
+        }
+    }
+
+    /// <summary>The version that has this file, and what the packument says of it; null when none has.</summary>
+    private async Task<Described?> DescribeAsync(PackageName package, string file, CancellationToken cancellationToken)
+    {
+        if (await store.ReadAsync(package, cancellationToken) is not { } stored)
+        {
+            return null;
+        }
+
+        var index = PackumentIndex.FromBytes(stored.Row.Index.Span);
+        using var document = await DocumentCodecs.DecodeAsync(package, stored.Document, budget, isHashChecked: false, cancellationToken);
+        return TarballUrls.FindVersion(index, document.Bytes, package, file) is { } version && Manifest.TarballUrl(version, document.Bytes) is { } url
+            ? new Described(version, url, Manifest.Promise(version, document.Bytes))
+            : null;
+    }
+
+    private async Task SendAsync(HttpContext context, PackageName package, string file, TarballReading reading)
+    {
+        await using (reading)
+        {
+            var response = context.Response;
+            TarballHeaders.Write(response, reading.Sha512, reading.StoredAt);
+            if (TarballHeaders.IsNotModified(context.Request, response))
+            {
+                response.StatusCode = StatusCodes.Status304NotModified;
+                return;
+            }
+
+            if (reading.LengthBytes is null && HttpProtocol.IsHttp10(context.Request.Protocol))
+            {
+                // There the end of the connection is the end of the body, so a broken-off answer would look whole: wait for the length.
+                await reading.WaitForLengthAsync(context.RequestAborted);
+            }
+
+            var part = TarballRange.Choose(context.Request, response, reading.LengthBytes);
+            part.Announce(response);
+            if (HttpMethods.IsGet(context.Request.Method) && response.StatusCode != StatusCodes.Status416RangeNotSatisfiable)
+            {
+                usage.Record(package, file, ClientOf(context));
+                await CopyAsync(context, $"{package}/{file}", reading, part);
+            }
+        }
+    }
+
+    private async Task CopyAsync(HttpContext context, string name, TarballReading reading, TarballRange part)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(ChunkBytes);
+        try
+        {
+            var offset = part.From;
+            while (part.End is null || offset < part.End)
+            {
+                var room = (int)Math.Min(ChunkBytes, (part.End ?? long.MaxValue) - offset);
+                var read = await reading.ReadAsync(offset, buffer.AsMemory(0, room), context.RequestAborted);
+                if (read == 0)
+                {
+                    break;
+                }
+
+                await context.Response.Body.WriteAsync(buffer.AsMemory(0, read), context.RequestAborted);
+                offset += read;
+            }
+
+            if (part.End is { } end && offset < end)
+            {
+                throw new MirrorException(MirrorFault.StoreUnavailable, $"Tarball {name} ended after {offset} of {end} bytes.", isTransient: true);
+            }
+        }
+        catch (MirrorException failure) when (context.Response.HasStarted)
+        {
+            // A clean end would make a wrong or short file look whole.
+            LogBrokenOff(name, failure.Message);
+            context.Abort();
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private static string ClientOf(HttpContext context) => context.Connection.RemoteIpAddress switch
+    {
+        null => "unknown",
+        { IsIPv4MappedToIPv6: true } address => address.MapToIPv4().ToString(),
+        var address => address.ToString(),
+    };
+
+    private readonly record struct Described(VersionEntry Version, string Url, TarballPromise Promise);
+
+    [LoggerMessage(EventIds.AspNetCore + 50, LogLevel.Warning, "The answer with tarball {Tarball} was broken off: {Problem}")]
+    private partial void LogBrokenOff(string tarball, string problem);
+}
