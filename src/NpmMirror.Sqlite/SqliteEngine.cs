@@ -1,0 +1,21 @@
+using NpmMirror.Storage;
+
+namespace NpmMirror.Sqlite;
+
+/// <summary>The embedded default: one folder is the mirror. <c>sqlite:/data</c>, or <c>Sqlite</c> for the mirror's data folder.</summary>
+public sealed class SqliteEngine : IMetadataEngine
+{
+    /// <summary>The database's file name inside its folder.</summary>
+    public const string FileName = "npm-mirror.sqlite";
+
+    /// <inheritdoc/>
+    public string Name => "Sqlite";
+
+    /// <inheritdoc/>
+    public IMetadataStore Create(StoreSettings settings)
+    {
+        settings.RequireOptions(Name, "path");
+        var folder = settings.Address ?? settings.Options.GetValueOrDefault("path") ?? settings.DataFolder;
+        return new SqliteStore(Path.Combine(Path.GetFullPath(folder), FileName), settings.TimeProvider);
+    }
+}

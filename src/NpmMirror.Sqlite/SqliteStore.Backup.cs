@@ -1,0 +1,62 @@
+using Microsoft.Data.Sqlite;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Sqlite;
+
+public sealed partial class SqliteStore
+{
+    /// <summary>
+    /// Writes a whole, compact copy of the database, of one moment, beside running readers and writers. The copy appears under its name
+    /// when it is complete and durable; put in the place of <see cref="SqliteEngine.FileName"/> of a stopped mirror it restores it.
+    /// </summary>
+    /// <remarks>Copy the folder of blobs after it, not before: then every tarball the copy knows is there.</remarks>
+    /// <exception cref="MirrorException">The target exists, or cannot be written.</exception>
+    public async Task BackupAsync(string targetFile, CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        var target = Path.GetFullPath(targetFile);
+        if (File.Exists(target))
+        {
+            throw new MirrorException(MirrorFault.BadInput, $"{target} exists already; name a file that does not.");
+        }
+
+        var part = target + ".part";
+        try
+        {
+            File.Delete(part);
+
+            // A thread of its own: it reads the whole file.
+            await Task.Run(() => CopyInto(part, cancellationToken), cancellationToken);
+            using (var file = File.OpenHandle(part, FileMode.Open, FileAccess.ReadWrite))
+            {
+                RandomAccess.FlushToDisk(file);
+            }
+
+            File.Move(part, target);
+            DurableFolders.Sync(Path.GetDirectoryName(target)!);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new MirrorException(MirrorFault.StoreReadOnly, $"The backup {target} cannot be written: {e.Message}", inner: e);
+        }
+        finally
+        {
+            File.Delete(part);
+        }
+    }
+
+    private void CopyInto(string part, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var session = SqliteSession.Open(_path, _readers.Mode);
+            using var interrupt = cancellationToken.Register(() => SQLitePCL.raw.sqlite3_interrupt(session.Handle));
+            session.Execute("VACUUM INTO @file", ("@file", part));
+        }
+        catch (SqliteException e)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            throw new MirrorException(MirrorFault.StoreReadOnly, $"The backup {part} cannot be written ({e.Message}); check its folder and that its disk has room for the whole of {_path}.", inner: e);
+        }
+    }
+}

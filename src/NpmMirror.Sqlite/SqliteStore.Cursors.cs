@@ -1,0 +1,40 @@
+namespace NpmMirror.Sqlite;
+
+public sealed partial class SqliteStore
+{
+    /// <inheritdoc/>
+    public ValueTask<string?> GetCursorAsync(string key, CancellationToken cancellationToken) =>
+        ReadAsync(session => session.Scalar<string>("SELECT value FROM cursors WHERE key = @key", ("@key", key)), cancellationToken);
+
+    /// <inheritdoc/>
+    public async ValueTask SetCursorAsync(string key, string? value, CancellationToken cancellationToken) =>
+        await WriteAsync(transaction => SetCursor(transaction.Session, key, value), 0, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<bool> TryHoldLeaseAsync(string name, string owner, TimeSpan duration, CancellationToken cancellationToken) => WriteAsync(
+        transaction =>
+        {
+            var now = NowMs;
+            return transaction.Session.Execute(
+                """
+                INSERT INTO leases (name, owner, until) VALUES (@name, @owner, @until)
+                ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until WHERE owner = excluded.owner OR until <= @now
+                """,
+                ("@name", name),
+                ("@owner", owner),
+                ("@until", now + (long)duration.TotalMilliseconds),
+                ("@now", now)) > 0;
+        },
+        0,
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public async ValueTask ReleaseLeaseAsync(string name, string owner, CancellationToken cancellationToken) => await WriteAsync(
+        transaction => transaction.Session.Execute("DELETE FROM leases WHERE name = @name AND owner = @owner", ("@name", name), ("@owner", owner)),
+        0,
+        cancellationToken);
+
+    private static int SetCursor(SqliteSession session, string key, string? value) => value is null
+        ? session.Execute("DELETE FROM cursors WHERE key = @key", ("@key", key))
+        : session.Execute("INSERT INTO cursors (key, value) VALUES (@key, @value) ON CONFLICT (key) DO UPDATE SET value = excluded.value", ("@key", key), ("@value", value));
+}

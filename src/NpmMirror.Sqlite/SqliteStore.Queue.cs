@@ -1,0 +1,250 @@
+using Microsoft.Data.Sqlite;
+using NpmMirror.Diagnostics;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Sqlite;
+
+public sealed partial class SqliteStore
+{
+    private const string QueueColumns = "name, priority, due_at, queued_at, wanted_rev, is_deleted_row, attempts, missing_since, last_error, ticket, has_blind";
+    private const int EnqueueBatch = 1000;
+    private const int ItemBytes = 200;
+    private static readonly QueuePriority[] Priorities = Enum.GetValues<QueuePriority>();
+
+    /// <inheritdoc/>
+    public async ValueTask EnqueueAsync(IReadOnlyList<QueueItem> items, QueueCursor? cursor, CancellationToken cancellationToken)
+    {
+        // A walk over everything comes in long lists: others' commits get in between. The cursor goes with the last batch.
+        for (var start = 0; start == 0 || start < items.Count; start += EnqueueBatch)
+        {
+            var (from, to) = (start, Math.Min(start + EnqueueBatch, items.Count));
+            await WriteAsync(
+                transaction =>
+                {
+                    for (var i = from; i < to; i++)
+                    {
+                        Enqueue(transaction, items[i]);
+                    }
+
+                    if (cursor is not null && to == items.Count)
+                    {
+                        CrashPoint.Hit(CrashPoint.AfterEnqueueBeforeCursor);
+                        SetCursor(transaction.Session, cursor.Key, cursor.Value);
+                    }
+
+                    return true;
+                },
+                (long)(to - from) * ItemBytes,
+                cancellationToken);
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<IReadOnlyList<QueueLease>> TakeAsync(int max, TimeSpan duration, CancellationToken cancellationToken) => WriteAsync<IReadOnlyList<QueueLease>>(
+        transaction =>
+        {
+            var now = NowMs;
+            var due = new List<Queued>();
+            foreach (var priority in Priorities)
+            {
+                // One range of the index a priority: what is not due yet is never walked over.
+                using var reader = transaction.Session.Query(
+                    $"""
+                    SELECT {QueueColumns} FROM queue
+                    WHERE priority = @priority AND due_at <= @now AND (token IS NULL OR leased_until <= @now)
+                    ORDER BY due_at, name LIMIT @max
+                    """,
+                    ("@priority", (int)priority),
+                    ("@now", now),
+                    ("@max", max - due.Count));
+                while (reader.Read())
+                {
+                    due.Add(ReadQueued(reader));
+                }
+            }
+
+            return [.. due.Select(queued => Lease(transaction.Session, queued, now, duration))];
+        },
+        0,
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<QueueLease?> TakeAsync(PackageName name, TimeSpan duration, CancellationToken cancellationToken) => WriteAsync(
+        transaction =>
+        {
+            var now = NowMs;
+            var queued = FindQueued(transaction.Session, $"SELECT {QueueColumns} FROM queue WHERE name = @name AND (token IS NULL OR leased_until <= @now)", ("@name", name.Value), ("@now", now));
+            return queued is null ? null : Lease(transaction.Session, queued, now, duration);
+        },
+        0,
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<bool> RenewAsync(QueueLease lease, TimeSpan duration, CancellationToken cancellationToken) => WriteAsync(
+        transaction => transaction.Session.Execute(
+            "UPDATE queue SET leased_until = @until WHERE name = @name AND token = @token",
+            ("@until", NowMs + (long)duration.TotalMilliseconds),
+            ("@name", lease.Item.Name.Value),
+            ("@token", lease.Token)) > 0,
+        0,
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<bool> CompleteAsync(QueueLease lease, string? doneRev, CancellationToken cancellationToken) => WriteAsync(
+        transaction =>
+        {
+            if (FindLeased(transaction.Session, lease) is not { } queued)
+            {
+                return false;
+            }
+
+            if (queued.Ticket != lease.Ticket && (queued.HasBlindEnqueue || queued.Item.IsWantedBeyond(doneRev)))
+            {
+                WriteQueued(transaction.Session, queued with { Item = queued.Item.Renewed(_timeProvider.GetUtcNow()) });
+                return true;
+            }
+
+            transaction.Session.Execute("DELETE FROM queue WHERE name = @name", ("@name", lease.Item.Name.Value));
+            transaction.Counted = transaction.Counted with { Queued = transaction.Counted.Queued - 1 };
+            return true;
+        },
+        0,
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<bool> PostponeAsync(QueueLease lease, QueuePostponement postponement, CancellationToken cancellationToken) => WriteAsync(
+        transaction =>
+        {
+            if (FindLeased(transaction.Session, lease) is not { } queued)
+            {
+                return false;
+            }
+
+            var now = _timeProvider.GetUtcNow();
+            var isDueAtOnce = queued.Ticket != lease.Ticket && now < postponement.DueAt;
+            WriteQueued(transaction.Session, queued with
+            {
+                Item = queued.Item with
+                {
+                    DueAt = isDueAtOnce ? now : postponement.DueAt,
+                    Attempts = queued.Item.Attempts + 1,
+                    LastError = postponement.Error,
+                    MissingSince = postponement.MissingSince,
+                },
+            });
+            return true;
+        },
+        0,
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<QueueItem?> FindQueuedAsync(PackageName name, CancellationToken cancellationToken) =>
+        ReadAsync(session => FindQueued(session, $"SELECT {QueueColumns} FROM queue WHERE name = @name", ("@name", name.Value))?.Item, cancellationToken);
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<QueueItem> ListQueuedAsync(CancellationToken cancellationToken) => PagesAsync(
+        "",
+        (session, last) => session.Query($"SELECT {QueueColumns} FROM queue WHERE name > @after ORDER BY name LIMIT {PageRowsMax}", ("@after", last)),
+        reader => ReadQueued(reader).Item,
+        item => item.Name.Value,
+        _ => ItemBytes,
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<DateTimeOffset?> NextDueAsync(CancellationToken cancellationToken) => ReadAsync(
+        session =>
+        {
+            var next = session.Scalar<object>(
+                "SELECT min(CASE WHEN leased_until > @now THEN max(due_at, leased_until) ELSE due_at END) FROM queue WHERE token IS NOT NULL",
+                ("@now", NowMs)) as long?;
+            foreach (var priority in Priorities)
+            {
+                var due = session.Scalar<object>("SELECT due_at FROM queue WHERE priority = @priority AND token IS NULL ORDER BY due_at LIMIT 1", ("@priority", (int)priority)) as long?;
+                next = next is null || due < next ? due ?? next : next;
+            }
+
+            return next is { } ms ? DateTimeOffset.FromUnixTimeMilliseconds(ms) : (DateTimeOffset?)null;
+        },
+        cancellationToken);
+
+    private static void Enqueue(WriteTransaction transaction, QueueItem item)
+    {
+        var session = transaction.Session;
+        if (FindQueued(session, $"SELECT {QueueColumns} FROM queue WHERE name = @name", ("@name", item.Name.Value)) is not { } queued)
+        {
+            WriteQueued(session, new Queued(item, 1, false));
+            transaction.Counted = transaction.Counted with { Queued = transaction.Counted.Queued + 1 };
+            return;
+        }
+
+        var merged = queued.Item.MergedWith(item);
+        session.Execute(
+            """
+            UPDATE queue SET priority = @priority, due_at = @dueAt, queued_at = @queuedAt, wanted_rev = @wantedRev, is_deleted_row = @isDeletedRow,
+                ticket = ticket + 1, has_blind = has_blind OR @isBlind
+            WHERE name = @name
+            """,
+            ("@priority", (int)merged.Priority),
+            ("@dueAt", merged.DueAt.ToMs()),
+            ("@queuedAt", merged.QueuedAt.ToMs()),
+            ("@wantedRev", merged.WantedRev),
+            ("@isDeletedRow", merged.IsDeletedRow),
+            ("@isBlind", item.WantedRev is null),
+            ("@name", item.Name.Value));
+    }
+
+    private static QueueLease Lease(SqliteSession session, Queued queued, long now, TimeSpan duration)
+    {
+        var token = Guid.NewGuid().ToString("N");
+        session.Execute(
+            "UPDATE queue SET token = @token, leased_until = @until, has_blind = 0 WHERE name = @name",
+            ("@token", token),
+            ("@until", now + (long)duration.TotalMilliseconds),
+            ("@name", queued.Item.Name.Value));
+        return new QueueLease(queued.Item, queued.Ticket, token);
+    }
+
+    // Without a lease: whoever writes an item whole gives it back.
+    private static void WriteQueued(SqliteSession session, Queued queued) => session.Execute(
+        $"INSERT OR REPLACE INTO queue ({QueueColumns}) VALUES (@name, @priority, @dueAt, @queuedAt, @wantedRev, @isDeletedRow, @attempts, @missingSince, @lastError, @ticket, @hasBlind)",
+        ("@name", queued.Item.Name.Value),
+        ("@priority", (int)queued.Item.Priority),
+        ("@dueAt", queued.Item.DueAt.ToMs()),
+        ("@queuedAt", queued.Item.QueuedAt.ToMs()),
+        ("@wantedRev", queued.Item.WantedRev),
+        ("@isDeletedRow", queued.Item.IsDeletedRow),
+        ("@attempts", queued.Item.Attempts),
+        ("@missingSince", queued.Item.MissingSince.ToMs()),
+        ("@lastError", queued.Item.LastError),
+        ("@ticket", queued.Ticket),
+        ("@hasBlind", queued.HasBlindEnqueue));
+
+    private static Queued? FindLeased(SqliteSession session, QueueLease lease) =>
+        FindQueued(session, $"SELECT {QueueColumns} FROM queue WHERE name = @name AND token = @token", ("@name", lease.Item.Name.Value), ("@token", lease.Token));
+
+    private static Queued? FindQueued(SqliteSession session, string sql, params ReadOnlySpan<(string Name, object? Value)> parameters)
+    {
+        using var reader = session.Query(sql, parameters);
+        return reader.Read() ? ReadQueued(reader) : null;
+    }
+
+    private static Queued ReadQueued(SqliteDataReader reader)
+    {
+        var item = new QueueItem
+        {
+            Name = reader.GetPackage(0),
+            Priority = (QueuePriority)reader.GetInt32(1),
+            DueAt = reader.GetTime(2),
+            QueuedAt = reader.GetTime(3),
+            WantedRev = reader.GetStringOrNull(4),
+            IsDeletedRow = reader.GetBoolean(5),
+            Attempts = reader.GetInt32(6),
+            MissingSince = reader.GetTimeOrNull(7),
+            LastError = reader.GetStringOrNull(8),
+        };
+        return new Queued(item, reader.GetInt64(9), reader.GetBoolean(10));
+    }
+
+    // A blind enqueue came since the take and named no rev: no done rev can tell whether it is answered.
+    private sealed record Queued(QueueItem Item, long Ticket, bool HasBlindEnqueue);
+}

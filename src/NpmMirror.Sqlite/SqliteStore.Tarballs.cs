@@ -1,0 +1,163 @@
+using Microsoft.Data.Sqlite;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Sqlite;
+
+public sealed partial class SqliteStore
+{
+    private const string TarballColumns = "package, file, version, state, sha512, size, upstream_url, verified_at, last_served_at, problem";
+    private const int TarballBytes = 250;
+    private const int ForgetBatch = 5000;
+
+    /// <inheritdoc/>
+    public ValueTask<TarballRow?> FindTarballAsync(PackageName package, string file, CancellationToken cancellationToken) =>
+        ReadAsync(session => FindTarball(session, package, file), cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<bool> PutTarballAsync(TarballRow row, CancellationToken cancellationToken) => WriteAsync(
+        transaction =>
+        {
+            var stored = FindTarball(transaction.Session, row.Package, row.File);
+            if (stored is { State: TarballState.Held } && stored.Sha512 != row.Sha512)
+            {
+                return false;
+            }
+
+            transaction.Session.Execute(
+                $"INSERT OR REPLACE INTO tarballs ({TarballColumns}) VALUES (@package, @file, @version, @state, @sha512, @size, @upstreamUrl, @verifiedAt, @lastServedAt, @problem)",
+                ("@package", row.Package.Value),
+                ("@file", row.File),
+                ("@version", row.Version),
+                ("@state", (int)row.State),
+                ("@sha512", row.Sha512.ToArrayOrNull()),
+                ("@size", row.SizeBytes),
+                ("@upstreamUrl", row.UpstreamUrl),
+                ("@verifiedAt", row.VerifiedAt.ToMs()),
+                ("@lastServedAt", stored?.LastServedAt > row.LastServedAt || row.LastServedAt is null ? stored?.LastServedAt.ToMs() : row.LastServedAt.ToMs()),
+                ("@problem", row.Problem));
+            var (before, now) = (stored?.State == TarballState.Held ? stored : null, row.State == TarballState.Held ? row : null);
+            transaction.Counted = transaction.Counted with
+            {
+                Tarballs = transaction.Counted.Tarballs + (now is null ? 0 : 1) - (before is null ? 0 : 1),
+                TarballBytes = transaction.Counted.TarballBytes + (now?.SizeBytes ?? 0) - (before?.SizeBytes ?? 0),
+            };
+            return true;
+        },
+        TarballBytes,
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public async ValueTask StampServedAsync(IReadOnlyList<TarballServed> served, CancellationToken cancellationToken) => await WriteAsync(
+        transaction =>
+        {
+            foreach (var (package, file, at) in served)
+            {
+                transaction.Session.Execute(
+                    "UPDATE tarballs SET last_served_at = max(coalesce(last_served_at, @at), @at) WHERE package = @package AND file = @file",
+                    ("@at", at.ToMs()),
+                    ("@package", package.Value),
+                    ("@file", file));
+            }
+
+            return true;
+        },
+        (long)served.Count * TarballBytes,
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<TarballRow> ListTarballsAsync(PackageName? package, CancellationToken cancellationToken)
+    {
+        var range = package is null ? "(package, file) > (@package, @file)" : "package = @package AND file > @file";
+        var sql = $"SELECT {TarballColumns} FROM tarballs WHERE {range} ORDER BY package, file LIMIT {PageRowsMax}";
+        return PagesAsync(
+            new TarballKey(package?.Value ?? "", ""),
+            (session, last) => session.Query(sql, ("@package", last.Package), ("@file", last.File)),
+            ReadTarball,
+            row => new TarballKey(row.Package.Value, row.File),
+            _ => TarballBytes,
+            cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask RecordAccessAsync(IReadOnlyList<TarballAccess> accesses, CancellationToken cancellationToken) => await WriteAsync(
+        transaction =>
+        {
+            foreach (var (package, file, client, day, count) in accesses)
+            {
+                transaction.Session.Execute(
+                    """
+                    INSERT INTO access (package, file, client, day, count) VALUES (@package, @file, @client, @day, @count)
+                    ON CONFLICT (package, file, client, day) DO UPDATE SET count = count + excluded.count
+                    """,
+                    ("@package", package.Value),
+                    ("@file", file),
+                    ("@client", client),
+                    ("@day", day.DayNumber),
+                    ("@count", count));
+            }
+
+            return true;
+        },
+        (long)accesses.Count * TarballBytes,
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<TarballAccess> ListAccessAsync(PackageName package, string? file, CancellationToken cancellationToken)
+    {
+        var only = file is null ? "" : "AND file = @only";
+        var sql =
+            $"""
+            SELECT file, client, day, count FROM access
+            WHERE package = @package {only} AND (file, client, day) > (@file, @client, @day) ORDER BY file, client, day LIMIT {PageRowsMax}
+            """;
+        return PagesAsync(
+            new TarballAccess(package, "", "", DateOnly.MinValue, 0),
+            (session, last) => session.Query(sql, ("@package", package.Value), ("@file", last.File), ("@client", last.Client), ("@day", last.File.Length == 0 ? -1 : last.Day.DayNumber), ("@only", file)),
+            reader => new TarballAccess(package, reader.GetString(0), reader.GetString(1), DateOnly.FromDayNumber(reader.GetInt32(2)), reader.GetInt64(3)),
+            access => access,
+            _ => TarballBytes,
+            cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<int> ForgetAccessAsync(DateOnly day, CancellationToken cancellationToken)
+    {
+        // In batches: others' commits get in between.
+        int all = 0, batch;
+        do
+        {
+            batch = await WriteAsync(
+                transaction => transaction.Session.Execute(
+                    $"DELETE FROM access WHERE (package, file, client, day) IN (SELECT package, file, client, day FROM access WHERE day < @day LIMIT {ForgetBatch})",
+                    ("@day", day.DayNumber)),
+                ForgetBatch * TarballBytes,
+                cancellationToken);
+            all += batch;
+        }
+        while (batch == ForgetBatch);
+
+        return all;
+    }
+
+    private static TarballRow? FindTarball(SqliteSession session, PackageName package, string file)
+    {
+        using var reader = session.Query($"SELECT {TarballColumns} FROM tarballs WHERE package = @package AND file = @file", ("@package", package.Value), ("@file", file));
+        return reader.Read() ? ReadTarball(reader) : null;
+    }
+
+    private static TarballRow ReadTarball(SqliteDataReader reader) => new()
+    {
+        Package = reader.GetPackage(0),
+        File = reader.GetString(1),
+        Version = reader.GetString(2),
+        State = (TarballState)reader.GetInt32(3),
+        Sha512 = reader.IsDBNull(4) ? default : reader.GetDigest(4),
+        SizeBytes = reader.GetInt64(5),
+        UpstreamUrl = reader.GetStringOrNull(6),
+        VerifiedAt = reader.GetTimeOrNull(7),
+        LastServedAt = reader.GetTimeOrNull(8),
+        Problem = reader.GetStringOrNull(9),
+    };
+
+    private readonly record struct TarballKey(string Package, string File);
+}

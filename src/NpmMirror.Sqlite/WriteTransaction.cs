@@ -1,0 +1,61 @@
+using NpmMirror.Storage;
+
+namespace NpmMirror.Sqlite;
+
+/// <summary>A transaction that holds the file's write lock, with what its jobs share: the log's head and the counters.</summary>
+internal sealed class WriteTransaction
+{
+    private LogHead? _head;
+
+    private WriteTransaction(SqliteSession session) => Session = session;
+
+    internal SqliteSession Session { get; }
+
+    /// <summary>What this transaction changes of the counters.</summary>
+    internal StoreCounts Counted { get; set; } = new(0, 0, 0, 0, 0, 0);
+
+    /// <summary>The log's end, including what this transaction appended.</summary>
+    internal LogHead Head
+    {
+        get => _head ??= SqliteStore.ReadHead(Session);
+        set => _head = value;
+    }
+
+    /// <summary>The log's end, if anyone asked for it.</summary>
+    internal LogPosition? KnownHead => _head?.Position;
+
+    internal static WriteTransaction Begin(SqliteSession session)
+    {
+        // The lock first: what is read inside is still true at the COMMIT, whoever else writes.
+        session.Execute("BEGIN IMMEDIATE");
+        return new WriteTransaction(session);
+    }
+
+    internal void Commit()
+    {
+        if (Counted != new StoreCounts(0, 0, 0, 0, 0, 0))
+        {
+            Session.Execute(
+                """
+                UPDATE counts SET packages = packages + @packages, removed = removed + @removed, raw_bytes = raw_bytes + @rawBytes,
+                    tarballs = tarballs + @tarballs, tarball_bytes = tarball_bytes + @tarballBytes, queued = queued + @queued
+                """,
+                ("@packages", Counted.Packages),
+                ("@removed", Counted.Removed),
+                ("@rawBytes", Counted.RawBytes),
+                ("@tarballs", Counted.Tarballs),
+                ("@tarballBytes", Counted.TarballBytes),
+                ("@queued", Counted.Queued));
+        }
+
+        Session.Execute("COMMIT");
+    }
+
+    internal void Rollback()
+    {
+        if (SQLitePCL.raw.sqlite3_get_autocommit(Session.Handle) == 0)
+        {
+            Session.Execute("ROLLBACK");
+        }
+    }
+}
