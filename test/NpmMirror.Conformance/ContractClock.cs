@@ -1,0 +1,13 @@
+namespace NpmMirror.Conformance;
+
+/// <summary>The clock that decides what is due and what has expired; it moves only when told. Timers run in real time.</summary>
+public sealed class ContractClock : TimeProvider
+{
+    private DateTimeOffset _now = new(2026, 11, 1, 12, 0, 0, TimeSpan.Zero);
+
+    /// <inheritdoc/>
+    public override DateTimeOffset GetUtcNow() => _now;
+
+    /// <summary>Moves the clock.</summary>
+    public void Advance(TimeSpan by) => _now += by;
+}

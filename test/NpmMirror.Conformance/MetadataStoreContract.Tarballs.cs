@@ -1,0 +1,142 @@
+using System.Text;
+using NpmMirror.Storage;
+using Xunit;
+
+namespace NpmMirror.Conformance;
+
+public abstract partial class MetadataStoreContract
+{
+    private static readonly DateOnly Today = new(2026, 11, 1);
+
+    [Fact]
+    public async Task Gives_back_what_is_known_of_a_tarball()
+    {
+        var row = Tarball("@types/node", "node-1.0.0.tgz", sizeBytes: 5_000_000_000) with
+        {
+            UpstreamUrl = "https://registry.example.org/@types/node/-/node-1.0.0.tgz",
+            VerifiedAt = Clock.GetUtcNow(),
+            LastServedAt = Clock.GetUtcNow().AddHours(1),
+            Problem = "none to speak of",
+        };
+        Assert.Null(await Store.FindTarballAsync(row.Package, row.File, Cancellation));
+        Assert.True(await Store.PutTarballAsync(row, Cancellation));
+        Assert.Equal(row, await Store.FindTarballAsync(row.Package, row.File, Cancellation));
+
+        var missing = new TarballRow { Package = Name("a"), File = "a.tgz", Version = "1.0.2-1.2.3", State = TarballState.Missing };
+        await Store.PutTarballAsync(missing, Cancellation);
+        Assert.Equal(missing, await Store.FindTarballAsync(Name("a"), "a.tgz", Cancellation));
+        Assert.Null(await Store.FindTarballAsync(Name("A"), "a.tgz", Cancellation));
+        Assert.Null(await Store.FindTarballAsync(Name("a"), "A.tgz", Cancellation));
+    }
+
+    [Fact]
+    public async Task Never_replaces_a_held_tarball_by_other_bytes()
+    {
+        var held = Tarball("a", "a-1.0.0.tgz");
+        await Store.PutTarballAsync(held, Cancellation);
+        Assert.False(await Store.PutTarballAsync(held with { Sha512 = Sha512("other") }, Cancellation));
+        Assert.False(await Store.PutTarballAsync(held with { Sha512 = default, State = TarballState.Missing, SizeBytes = 0 }, Cancellation));
+        Assert.Equal(held, await Store.FindTarballAsync(held.Package, held.File, Cancellation));
+
+        var verified = held with { VerifiedAt = Clock.GetUtcNow().AddDays(1) };
+        Assert.True(await Store.PutTarballAsync(verified, Cancellation));
+        Assert.Equal(verified, await Store.FindTarballAsync(held.Package, held.File, Cancellation));
+    }
+
+    [Fact]
+    public async Task Replaces_what_was_missing_or_corrupt()
+    {
+        var corrupt = Tarball("a", "a-1.0.0.tgz") with { State = TarballState.Corrupt, Sha512 = default, SizeBytes = 0, Problem = "short" };
+        await Store.PutTarballAsync(corrupt, Cancellation);
+        Assert.True(await Store.PutTarballAsync(Tarball("a", "a-1.0.0.tgz"), Cancellation));
+        Assert.Equal(TarballState.Held, (await Store.FindTarballAsync(Name("a"), "a-1.0.0.tgz", Cancellation))!.State);
+    }
+
+    [Fact]
+    public async Task Lets_one_of_two_different_tarballs_in()
+    {
+        var results = await Task.WhenAll(Enumerable.Range(0, 8).Select(i =>
+            Task.Run(() => Store.PutTarballAsync(Tarball("a", "a.tgz") with { Sha512 = Sha512($"{i}") }, Cancellation).AsTask())));
+        Assert.Single(results, isPut => isPut);
+    }
+
+    [Fact]
+    public async Task Stamps_what_was_served()
+    {
+        var row = Tarball("a", "a-1.0.0.tgz");
+        await Store.PutTarballAsync(row, Cancellation);
+        var later = Clock.GetUtcNow().AddHours(1);
+        await Store.StampServedAsync([new TarballServed(row.Package, row.File, later), new TarballServed(row.Package, row.File, later.AddMinutes(-5)), new TarballServed(Name("b"), "b.tgz", later)], Cancellation);
+        Assert.Equal(row with { LastServedAt = later }, await Store.FindTarballAsync(row.Package, row.File, Cancellation));
+        Assert.Null(await Store.FindTarballAsync(Name("b"), "b.tgz", Cancellation));
+
+        // Verified again: the stamp stays.
+        await Store.PutTarballAsync(row, Cancellation);
+        Assert.Equal(later, (await Store.FindTarballAsync(row.Package, row.File, Cancellation))!.LastServedAt);
+    }
+
+    [Fact]
+    public async Task Lists_tarballs_by_package_and_file()
+    {
+        (string, string)[] ordered = [("A", "z.tgz"), ("a", "B.tgz"), ("a", "a.tgz"), ("a", "\uff5e.tgz"), ("a", "\U0001f600.tgz"), ("b", "a.tgz")];
+        foreach (var (package, file) in ordered.Reverse())
+        {
+            await Store.PutTarballAsync(Tarball(package, file), Cancellation);
+        }
+
+        Assert.Equal(ordered, (await AllAsync(Store.ListTarballsAsync(null, Cancellation))).Select(row => (row.Package.Value, row.File)));
+        Assert.Equal(ordered[1..5], (await AllAsync(Store.ListTarballsAsync(Name("a"), Cancellation))).Select(row => (row.Package.Value, row.File)));
+    }
+
+    [Fact]
+    public async Task Lists_more_tarballs_than_a_page()
+    {
+        await Task.WhenAll(Enumerable.Range(0, 700).Select(i => Store.PutTarballAsync(Tarball($"p{i % 3}", $"{i:d4}.tgz"), Cancellation).AsTask()));
+        Assert.Equal(700, (await AllAsync(Store.ListTarballsAsync(null, Cancellation))).Distinct().Count());
+        Assert.Equal(234, (await AllAsync(Store.ListTarballsAsync(Name("p0"), Cancellation))).Count);
+    }
+
+    [Fact]
+    public async Task Adds_up_accesses()
+    {
+        await Store.RecordAccessAsync([Access("a.tgz", "one", 0, 2), Access("a.tgz", "one", 0, 1), Access("a.tgz", "one", 1, 1), Access("b.tgz", "two", 0, 1)], Cancellation);
+        await Store.RecordAccessAsync([Access("a.tgz", "one", 0, 4), Access("a.tgz", "One", 0, 1)], Cancellation);
+
+        TarballAccess[] expected = [Access("a.tgz", "One", 0, 1), Access("a.tgz", "one", 0, 7), Access("a.tgz", "one", 1, 1), Access("b.tgz", "two", 0, 1)];
+        Assert.Equal(expected, await AllAsync(Store.ListAccessAsync(Name("a"), null, Cancellation)));
+        Assert.Equal(expected[3..], await AllAsync(Store.ListAccessAsync(Name("a"), "b.tgz", Cancellation)));
+        Assert.Empty(await AllAsync(Store.ListAccessAsync(Name("b"), null, Cancellation)));
+    }
+
+    [Fact]
+    public async Task Lists_more_accesses_than_a_page()
+    {
+        await Store.RecordAccessAsync([.. Enumerable.Range(0, 700).Select(i => Access("a.tgz", $"client {i:d4}", 0, 1)), Access("b.tgz", "", 0, 1)], Cancellation);
+        Assert.Equal(701, (await AllAsync(Store.ListAccessAsync(Name("a"), null, Cancellation))).Distinct().Count());
+        Assert.Equal(700, (await AllAsync(Store.ListAccessAsync(Name("a"), "a.tgz", Cancellation))).Count);
+    }
+
+    [Fact]
+    public async Task Forgets_accesses_of_days_before()
+    {
+        await Store.RecordAccessAsync([Access("a.tgz", "one", -2, 1), Access("a.tgz", "one", -1, 1), Access("a.tgz", "one", 0, 1)], Cancellation);
+        Assert.Equal(2, await Store.ForgetAccessAsync(Today, Cancellation));
+        Assert.Equal([Access("a.tgz", "one", 0, 1)], await AllAsync(Store.ListAccessAsync(Name("a"), null, Cancellation)));
+        Assert.Equal(0, await Store.ForgetAccessAsync(Today, Cancellation));
+    }
+
+    /// <summary>A held tarball.</summary>
+    protected static TarballRow Tarball(string package, string file, long sizeBytes = 100) => new()
+    {
+        Package = Name(package),
+        File = file,
+        Version = "1.0.0",
+        State = TarballState.Held,
+        Sha512 = Sha512(file),
+        SizeBytes = sizeBytes,
+    };
+
+    private static Digest Sha512(string text) => new(System.Security.Cryptography.SHA512.HashData(Encoding.UTF8.GetBytes(text)));
+
+    private static TarballAccess Access(string file, string client, int day, long count) => new(Name("a"), file, client, Today.AddDays(day), count);
+}
