@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Console;
+using NpmMirror.Sqlite;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Cli;
@@ -11,7 +12,7 @@ internal static class Setup
     private static readonly TimeSpan DrainMax = TimeSpan.FromSeconds(20);
 
     /// <summary>The engines this program was built with.</summary>
-    public static MetadataEngines Engines { get; } = new();
+    public static MetadataEngines Engines { get; } = new(new SqliteEngine());
 
     /// <summary>Logging to standard error, one line each; standard output is for results.</summary>
     public static ILoggerFactory CreateLogging(LogOptions options) => LoggerFactory.Create(builder => ConfigureLogging(builder, options));
