@@ -9,7 +9,7 @@ public sealed partial class FakeRegistry
     public FakeChange Publish(FakePackage package)
     {
         ArgumentNullException.ThrowIfNull(package);
-        var (packument, versions) = package.Build(Url, SigningKey);
+        var (packument, versions) = package.Build(PublicUrl ?? Url, SigningKey);
         foreach (var version in versions)
         {
             Keep(package.Name, version);
@@ -27,7 +27,7 @@ public sealed partial class FakeRegistry
             added.PublishedAt = _time.GetUtcNow();
             configure?.Invoke(added);
         });
-        var built = package.Build(Url, SigningKey).Versions[0];
+        var built = package.Build(PublicUrl ?? Url, SigningKey).Versions[0];
         Keep(name, built);
         return Edit(name, packument =>
         {

@@ -32,6 +32,9 @@ public sealed partial class FakeRegistry : IAsyncDisposable
     /// <summary>Its address, with a trailing slash.</summary>
     public Uri Url { get; private set; } = new("http://127.0.0.1:9/");
 
+    /// <summary>The address it writes into packuments, when that is another one than <see cref="Url"/>: behind a proxy, or to send clients astray.</summary>
+    public Uri? PublicUrl { get; set; }
+
     /// <summary>The address of its change feed as of its own service: <c>{Url}registry/</c>. The same feed is at <see cref="Url"/> too.</summary>
     public Uri FeedUrl => new(Url, "registry/");
 
