@@ -1,0 +1,161 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.AspNetCore;
+using NpmMirror.Mirroring;
+using NpmMirror.Packuments;
+using NpmMirror.Registry;
+using NpmMirror.Storage;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Tests.AspNetCore;
+
+/// <summary>A whole mirror on a free port of 127.0.0.1, over a store that the test may share between two.</summary>
+internal sealed class ServedMirror : IAsyncDisposable
+{
+    private readonly WebApplication _application;
+    private readonly RegistryClient _upstream;
+
+    private ServedMirror(WebApplication application, RegistryClient upstream, IMetadataStore store)
+    {
+        _application = application;
+        _upstream = upstream;
+        Store = store;
+        var addresses = application.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses;
+        Address = new Uri(addresses.First());
+        Client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, AutomaticDecompression = DecompressionMethods.None, UseProxy = false }) { BaseAddress = new Uri(Address, "/npm/") };
+    }
+
+    /// <summary>Where it listens.</summary>
+    internal Uri Address { get; }
+
+    /// <summary>A client whose relative addresses begin at <c>/npm/</c>; it decompresses nothing.</summary>
+    internal HttpClient Client { get; }
+
+    internal IMetadataStore Store { get; }
+
+    internal IServiceProvider Services => _application.Services;
+
+    internal RenditionCache Cache => Services.GetRequiredService<RenditionCache>();
+
+    /// <summary>Starts one. Without an upstream it has a dead one.</summary>
+    internal static async Task<ServedMirror> StartAsync(
+        IMetadataStore? store = null, Uri? upstream = null, Action<MirrorOptions>? configure = null, TimeProvider? time = null, params string[] mounts)
+    {
+        var options = new MirrorOptions { Upstream = (upstream ?? new Uri("http://127.0.0.1:9/")).AbsoluteUri, Feed = "none" };
+        configure?.Invoke(options);
+        time ??= TimeProvider.System;
+        store ??= new MemoryStore(time);
+        await store.OpenAsync(TestContext.Current.CancellationToken);
+        if (await store.GetCursorAsync(MirrorCursors.Instance, default) is null)
+        {
+            await store.SetCursorAsync(MirrorCursors.Instance, "instance-of-the-test", default);
+        }
+
+        var budget = new ByteBudget(options.BudgetBytes);
+        var client = new RegistryClient(new RegistryClientOptions { BaseUrl = new Uri(options.Upstream!) }, budget, time, NullLogger.Instance);
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.UseNpmRegistryLimits();
+            kestrel.Listen(IPAddress.Loopback, 0);
+        });
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
+        builder.Services.AddSingleton(time);
+        builder.Services.AddNpmMirror(options, new MirrorParts(store, new MemoryBlobStore(time), client, _ => Task.FromResult<IChangeFeed?>(null), budget));
+        var application = builder.Build();
+        application.MapNpmRegistry(mounts);
+        await application.StartAsync(TestContext.Current.CancellationToken);
+        return new ServedMirror(application, client, store);
+    }
+
+    /// <summary>Commits a document as another process would: nobody here is told but by the log.</summary>
+    internal Task PutAsync(string name, string json) => PutAsync(Store, name, json);
+
+    /// <summary>Commits a document straight into a store.</summary>
+    internal static async Task PutAsync(IMetadataStore store, string name, string json)
+    {
+        var package = PackageName.Parse(name);
+        var raw = Encoding.UTF8.GetBytes(json);
+        var parsed = PackumentReader.Read(raw, package);
+        var row = await store.FindAsync(package, default);
+        var pending = new History.PendingEvent { Ordinal = 0, Type = "MetadataChanged", SeenAt = DateTimeOffset.UnixEpoch, Payload = "{\"members\":[]}"u8.ToArray() };
+        var committed = await store.CommitAsync(
+            new PackageCommit
+            {
+                Name = package,
+                ExpectedGeneration = row?.Generation ?? 0,
+                Document = DocumentCodecs.Encode(raw),
+                Index = parsed.Index.ToBytes(),
+                Facts = new PackageFacts { FirstSeenAt = DateTimeOffset.UnixEpoch, StoredAt = DateTimeOffset.UnixEpoch, ModifiedAt = parsed.Index.ModifiedAt, Rev = parsed.Index.Rev },
+                Events = [pending],
+            },
+            default);
+        Assert.True(committed.IsCommitted);
+    }
+
+    /// <summary>Puts a package into the graveyard.</summary>
+    internal async Task RemoveAsync(string name)
+    {
+        var row = (await Store.FindAsync(PackageName.Parse(name), default))!;
+        var pending = new History.PendingEvent { Ordinal = 0, Type = "PackageRemoved", SeenAt = DateTimeOffset.UnixEpoch, Payload = "{\"kind\":\"gone\",\"archived\":\"\"}"u8.ToArray() };
+        await Store.CommitAsync(new PackageCommit { Name = row.Name, ExpectedGeneration = row.Generation, Facts = row.Facts with { Removal = History.RemovalKind.Gone }, Events = [pending] }, default);
+    }
+
+    internal async Task<HttpResponseMessage> GetAsync(string path, params (string Name, string Value)[] headers)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(path, UriKind.RelativeOrAbsolute));
+        return await SendAsync(request, headers);
+    }
+
+    internal async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, params (string Name, string Value)[] headers)
+    {
+        foreach (var (name, value) in headers)
+        {
+            Assert.True(request.Headers.TryAddWithoutValidation(name, value));
+        }
+
+        return await Client.SendAsync(request, TestContext.Current.CancellationToken);
+    }
+
+    internal async Task<string> TextAsync(string path) => await Client.GetStringAsync(new Uri(path, UriKind.Relative), TestContext.Current.CancellationToken);
+
+    /// <summary>Writes a request byte for byte and gives the whole answer; the connection ends with it.</summary>
+    internal async Task<string> RawAsync(string request)
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        deadline.CancelAfter(TimeSpan.FromSeconds(20));
+        await socket.ConnectAsync(Address.Host, Address.Port, deadline.Token);
+        await socket.SendAsync(Encoding.Latin1.GetBytes(request), deadline.Token);
+        using var answer = new MemoryStream();
+        var buffer = new byte[16 * 1024];
+        int read;
+        while ((read = await socket.ReceiveAsync(buffer, deadline.Token)) > 0)
+        {
+            answer.Write(buffer, 0, read);
+        }
+
+        return Encoding.Latin1.GetString(answer.ToArray());
+    }
+
+    /// <summary>A raw GET of a target, by the mirror's own name.</summary>
+    internal Task<string> RawGetAsync(string target) => RawAsync($"GET {target} HTTP/1.1\r\nHost: {Address.Authority}\r\nConnection: close\r\n\r\n");
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        await _application.DisposeAsync();
+        _upstream.Dispose();
+    }
+}
