@@ -46,6 +46,7 @@ internal static class CommandLine
             SyncCommand.Create(flags),
             StatusCommand.Create(flags),
             ConfigCommand.Create(flags),
+            BackupCommand.Create(flags),
             FakeUpstreamCommand.Create(),
         };
         var help = root.Options.OfType<HelpOption>().Single();

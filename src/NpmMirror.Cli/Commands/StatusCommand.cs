@@ -83,11 +83,11 @@ internal static class StatusCommand
         var counts = status.Counts;
         Line("Store", status.Store);
         Line("Blobs", status.Blobs);
-        Line("Upstream", status.Feed.Upstream ?? "(not known yet)");
         Line("Packages", $"{counts.Packages} held, {counts.Removed} removed, {Amounts.Bytes(counts.RawBytes)} of metadata");
         Line("Tarballs", $"{counts.Tarballs} held, {Amounts.Bytes(counts.TarballBytes)}");
         Line("Log", $"position {status.Log.Position}, hash {status.Log.Hash}");
         var feed = status.Feed;
+        Line("Upstream", feed.Upstream ?? "(noted when a feed is followed)");
         Line("Feed", feed.Location is null ? "none followed yet" : $"{feed.Location}, read to {feed.Read}, handled to {feed.Handled}{(feed.IsFirstWalk ? ", the first walk is not done" : "")}");
         Line("Queue", counts.Queued == 0 ? "empty" : $"{counts.Queued} waiting{(status.NextDue is { } due ? $", the next is due {due.ToString("u", CultureInfo.InvariantCulture)}" : "")}");
         Line("Writable", status.Writable ? "yes" : $"no: {status.WhyNotWritable}");
