@@ -17,7 +17,7 @@ fi
 
 # Debian packages: command, package.
 missing=()
-for pair in node:nodejs npm:npm strace:strace; do
+for pair in node:nodejs npm:npm strace:strace sqlite3:sqlite3; do
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 if [ ${#missing[@]} -gt 0 ]; then

@@ -108,6 +108,7 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
         {
             ["head"] = head,
             ["requestCount"] = _registry.Requests.TotalCount,
+            ["inFlight"] = _registry.InFlight,
             ["rows"] = new JsonArray([.. rows.Select(row => new JsonObject { ["name"] = row.Name, ["sequence"] = row.Sequence, ["rev"] = row.Revision, ["deleted"] = row.IsDeleted })]),
         };
     }

@@ -36,9 +36,18 @@ internal sealed partial class FakeExchange(FakeRegistry registry, HttpContext co
 
             registry.Requests.Add(_request);
             _disturbance = registry.Knobs.For(_request.Method, _request.Path);
-            if (!await DisturbAsync(ending.Token))
+            var counts = _request.Path.EndsWith("/_changes", StringComparison.Ordinal) ? 0 : 1;
+            registry.Count(counts);
+            try
             {
-                await RouteAsync(ending.Token);
+                if (!await DisturbAsync(ending.Token))
+                {
+                    await RouteAsync(ending.Token);
+                }
+            }
+            finally
+            {
+                registry.Count(-counts);
             }
         }
         catch (OperationCanceledException) when (ending.IsCancellationRequested)

@@ -22,6 +22,7 @@ public sealed partial class FakeRegistry : IAsyncDisposable
     private readonly WebApplication _application;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stopping = new();
+    private int _inFlight;
 
     private FakeRegistry(WebApplication application, TimeProvider time)
     {
@@ -65,11 +66,16 @@ public sealed partial class FakeRegistry : IAsyncDisposable
     /// <summary>The names of all packages that are not deleted.</summary>
     public IReadOnlyList<string> Names => [.. Database.All().Select(document => document.Name)];
 
+    /// <summary>Requests being answered now, other than those for changes.</summary>
+    public int InFlight => Volatile.Read(ref _inFlight);
+
     internal FakeDatabase Database { get; } = new();
 
     internal CancellationToken Stopping => _stopping.Token;
 
     internal TimeProvider Time => _time;
+
+    internal void Count(int change) => Interlocked.Add(ref _inFlight, change);
 
     /// <summary>Starts an empty registry on 127.0.0.1; <paramref name="port"/> 0 takes a free one.</summary>
     public static async Task<FakeRegistry> StartAsync(int port = 0, TimeProvider? time = null, CancellationToken cancellationToken = default)

@@ -26,12 +26,13 @@ rows.forEach((row, at) => {
   seen.add(key);
   if (row.generation < (generations.get(row.package) ?? 1)) faults.push(`${event}: behind a newer generation`);
   generations.set(row.package, row.generation);
+  const bytes = Buffer.from(row.payload, 'hex');
   if (row.type === 'VersionPublished') {
-    const version = JSON.stringify([row.package, JSON.parse(row.payload).version]);
+    const version = JSON.stringify([row.package, JSON.parse(bytes).version]);
     if (published.has(version)) faults.push(`${event}: ${version} was published before`);
     published.add(version);
   }
-  const payload = createHash('sha256').update(row.payload).digest();
+  const payload = createHash('sha256').update(bytes).digest();
   hash = createHash('sha256')
     .update(Buffer.concat([hash, int64(row.position), int64(row.at ?? none), int64(row.seen_at), int64(row.generation), int64(row.ordinal), text(row.package), text(row.type), text(row.rev), payload]))
     .digest();

@@ -1,0 +1,94 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.History;
+using NpmMirror.Mirroring;
+using NpmMirror.Storage;
+using NpmMirror.Testing;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Tests.Mirroring;
+
+/// <summary>A fake upstream, a store in memory and the parts of a mirror between them, on a clock that a test moves.</summary>
+internal sealed class MirrorBench : IAsyncDisposable
+{
+    private readonly ByteBudget _budget = new(256 * 1024 * 1024);
+
+    private MirrorBench(FakeRegistry upstream, MirrorOptions options)
+    {
+        Upstream = upstream;
+        Options = options;
+        Store = new MemoryStore(Clock);
+        Client = new RegistryClient(new RegistryClientOptions { BaseUrl = upstream.Url }, _budget, TimeProvider.System, NullLogger.Instance);
+        Tarballs = new TarballDownloads(Store, new MemoryBlobStore(Clock), Client, options, Clock, NullLogger<TarballDownloads>.Instance);
+        Sync = new PackageSync(Store, Client, Tarballs, options, Clock, NullLogger<PackageSync>.Instance);
+        Queue = new SyncQueue(Store, Sync, options, Clock, NullLogger<SyncQueue>.Instance);
+        ReadThrough = new ReadThrough(Store, Sync, Queue, new PackageScope(options), options, Clock, NullLogger<ReadThrough>.Instance);
+    }
+
+    public FakeRegistry Upstream { get; }
+
+    public FakeClock Clock { get; } = new();
+
+    public MirrorOptions Options { get; }
+
+    public MemoryStore Store { get; }
+
+    public RegistryClient Client { get; }
+
+    public TarballDownloads Tarballs { get; }
+
+    public PackageSync Sync { get; }
+
+    public SyncQueue Queue { get; }
+
+    public ReadThrough ReadThrough { get; }
+
+    private static CancellationToken None => TestContext.Current.CancellationToken;
+
+    public static async Task<MirrorBench> StartAsync(MirrorOptions? options = null) =>
+        new(await FakeRegistry.StartAsync(cancellationToken: None), options ?? new MirrorOptions());
+
+    public Task<SyncResult> SyncAsync(string name, QueueItem? item = null) => Sync.SyncAsync(PackageName.Parse(name), item, None);
+
+    /// <summary>An item as the queue would hand it out.</summary>
+    public QueueItem Item(string name, string? wantedRev = null) => new()
+    {
+        Name = PackageName.Parse(name),
+        Priority = QueuePriority.Change,
+        DueAt = Clock.GetUtcNow(),
+        QueuedAt = Clock.GetUtcNow(),
+        WantedRev = wantedRev,
+    };
+
+    public async Task<PackageRow?> RowAsync(string name) => await Store.FindAsync(PackageName.Parse(name), None);
+
+    /// <summary>The document as stored, decompressed.</summary>
+    public async Task<byte[]> DocumentAsync(string name)
+    {
+        var stored = await Store.ReadAsync(PackageName.Parse(name), None);
+        await using var decoded = DocumentCodecs.OpenDecoded(PackageName.Parse(name), stored!.Document);
+        using var copy = new MemoryStream();
+        await decoded.CopyToAsync(copy, None);
+        return copy.ToArray();
+    }
+
+    public async Task<List<RegistryEvent>> EventsAsync()
+    {
+        var events = new List<RegistryEvent>();
+        await foreach (var row in Store.ReadLogAsync(LogPosition.Zero, None))
+        {
+            events.Add(EventPayload.FromRow(row)!);
+        }
+
+        return events;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await ReadThrough.DisposeAsync();
+        await Tarballs.DisposeAsync();
+        Client.Dispose();
+        await Store.DisposeAsync();
+        await Upstream.DisposeAsync();
+        _budget.Dispose();
+    }
+}

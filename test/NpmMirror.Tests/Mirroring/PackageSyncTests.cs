@@ -1,0 +1,193 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using NpmMirror.History;
+using NpmMirror.Mirroring;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.Mirroring;
+
+public sealed class PackageSyncTests
+{
+    private static readonly FakePackage Pad = new FakePackage("left-pad").Version("1.0.0").Version("1.1.0");
+
+    [Fact]
+    public async Task Tells_one_event_of_all_that_is_known_at_first_sight()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        await bench.SyncAsync("left-pad");
+        var added = Assert.IsType<PackageAdded>(Assert.Single(await bench.EventsAsync()));
+        Assert.Equal(2, added.Versions);
+        Assert.Equal("1.1.0", added.Tags["latest"]);
+    }
+
+    [Fact]
+    public async Task Keeps_the_upstreams_bytes_verbatim()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        await bench.SyncAsync("left-pad");
+        Assert.Equal(bench.Upstream.Packument("left-pad"), await bench.DocumentAsync("left-pad"));
+    }
+
+    [Fact]
+    public async Task The_same_bytes_again_write_nothing()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        bench.Upstream.Knobs.HasETag = false;
+        bench.Upstream.Knobs.HasLastModified = false;
+        await bench.SyncAsync("left-pad");
+        Assert.IsType<SyncResult.Unchanged>(await bench.SyncAsync("left-pad"));
+        Assert.Equal(1, (await bench.RowAsync("left-pad"))!.Generation);
+    }
+
+    [Fact]
+    public async Task Another_host_in_a_url_or_another_key_order_replaces_the_document_without_an_event()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.PutDocument("a", """{"_rev":"1-a","name":"a","versions":{"1.0.0":{"name":"a","version":"1.0.0","dist":{"tarball":"http://one.example.org/a-1.0.0.tgz","shasum":"00"}}}}"""u8.ToArray());
+        await bench.SyncAsync("a");
+        var other = """{"name":"a","_rev":"1-a","versions":{"1.0.0":{"version":"1.0.0","dist":{"shasum":"00","tarball":"http://two.example.org/x/a-1.0.0.tgz"},"name":"a"}}}"""u8.ToArray();
+        bench.Upstream.PutDocument("a", other);
+        var stored = Assert.IsType<SyncResult.Stored>(await bench.SyncAsync("a"));
+        Assert.Empty(stored.Events);
+        Assert.Equal(other, await bench.DocumentAsync("a"));
+        Assert.Single(await bench.EventsAsync());
+    }
+
+    [Fact]
+    public async Task Tells_what_changed_with_what_undoing_it_needs()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0").Version("1.1.0"));
+        await bench.SyncAsync("left-pad");
+        bench.Upstream.PublishVersion("left-pad", "1.2.0");
+        bench.Upstream.Deprecate("left-pad", "1.0.0", "use 1.2");
+        bench.Upstream.UnpublishVersion("left-pad", "1.1.0");
+        bench.Upstream.SetMaintainers("left-pad", "mallory");
+        await bench.SyncAsync("left-pad");
+
+        var events = (await bench.EventsAsync()).Skip(1).ToList();
+        Assert.Equal("1.2.0", events.OfType<VersionPublished>().Single().Version);
+        var deprecated = events.OfType<VersionChanged>().Single().Versions.Single();
+        Assert.Equal("1.0.0", deprecated.Version);
+        Assert.True(deprecated.Members.Single(member => member.Name == "deprecated").Old.IsAbsent);
+        var removed = events.OfType<VersionRemoved>().Single();
+        Assert.Equal("1.1.0", JsonNode.Parse(removed.Manifest.Json!)!["version"]!.GetValue<string>());
+        Assert.Equal(("1.1.0", "1.2.0"), events.OfType<DistTagMoved>().Select(moved => (moved.From, moved.To)).Single());
+        Assert.Contains("alice", events.OfType<MaintainersChanged>().Single().From.Json, StringComparison.Ordinal);
+        Assert.Contains("mallory", events.OfType<MaintainersChanged>().Single().To.Json, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Bulky_old_values_are_slices_of_the_archived_document()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        var readme = new string('a', 100_000);
+        var before = Encoding.UTF8.GetBytes($$$"""{"_rev":"1-a","name":"a","readme":"{{{readme}}}","versions":{}}""");
+        bench.Upstream.PutDocument("a", before);
+        await bench.SyncAsync("a");
+        bench.Upstream.PutDocument("a", """{"_rev":"2-a","name":"a","readme":"short","versions":{}}"""u8.ToArray());
+        await bench.SyncAsync("a");
+
+        var old = (await bench.EventsAsync()).OfType<MetadataChanged>().Single().Members.Single(member => member.Name == "readme").Old;
+        Assert.Null(old.Json);
+        var archived = await bench.Store.ReadArchivedAsync(PackageName.Parse("a"), Digest.FromHex(old.Document!), TestContext.Current.CancellationToken);
+        Assert.Equal(Digest.OfSha256(before), archived!.Sha256);
+        Assert.Equal($"\"{readme}\"", Encoding.UTF8.GetString(before, old.Offset, old.Length));
+    }
+
+    [Fact]
+    public async Task Refuses_a_document_of_another_package()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        await bench.SyncAsync("left-pad");
+        bench.Upstream.Publish(new FakePackage("evil").Version("9.9.9"));
+        bench.Upstream.Knobs.ServedInstead["left-pad"] = "evil";
+        var refused = await Assert.ThrowsAsync<MirrorException>(() => bench.SyncAsync("left-pad"));
+        Assert.Equal(MirrorFault.UpstreamMalformed, refused.Fault);
+        Assert.Equal(1, (await bench.RowAsync("left-pad"))!.Generation);
+    }
+
+    [Fact]
+    public async Task A_lower_rev_of_the_same_upstream_does_not_replace_a_higher_one_for_a_day()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.PutDocument("a", """{"_rev":"7-a","name":"a","versions":{}}"""u8.ToArray());
+        await bench.SyncAsync("a");
+        bench.Upstream.PutDocument("a", """{"_rev":"6-b","name":"a","description":"older","versions":{}}"""u8.ToArray());
+        var item = bench.Item("a");
+        Assert.NotNull((await bench.SyncAsync("a", item)).RetryBecause);
+        Assert.Equal("7-a", (await bench.RowAsync("a"))!.Facts.Rev);
+
+        bench.Clock.Advance(TimeSpan.FromHours(24));
+        Assert.Null((await bench.SyncAsync("a", item)).RetryBecause);
+        Assert.Equal("6-b", (await bench.RowAsync("a"))!.Facts.Rev);
+    }
+
+    [Fact]
+    public async Task Revs_of_another_database_are_not_compared()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.PutDocument("a", """{"_rev":"7-a","name":"a","versions":{}}"""u8.ToArray());
+        await bench.SyncAsync("a");
+        bench.Client.Identity += "#restored";
+        bench.Upstream.PutDocument("a", """{"_rev":"1-b","name":"a","versions":{}}"""u8.ToArray());
+        await bench.SyncAsync("a");
+        Assert.Equal("1-b", (await bench.RowAsync("a"))!.Facts.Rev);
+    }
+
+    [Fact]
+    public async Task Asks_again_while_the_document_is_older_than_the_feed_said_and_gives_up_after_a_day()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.PutDocument("a", """{"_rev":"3-a","name":"a","versions":{}}"""u8.ToArray());
+        var item = bench.Item("a", "4-b");
+        Assert.NotNull((await bench.SyncAsync("a", item)).RetryBecause);
+        Assert.Equal("3-a", (await bench.RowAsync("a"))!.Facts.Rev);
+        bench.Clock.Advance(TimeSpan.FromHours(24));
+        Assert.Null((await bench.SyncAsync("a", item)).RetryBecause);
+    }
+
+    [Fact]
+    public async Task A_wanted_rev_counts_as_reached_without_revs_when_the_document_differs_or_was_fetched_three_times_over_a_minute()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.PutDocument("a", """{"name":"a","versions":{}}"""u8.ToArray());
+        bench.Upstream.Knobs.HasRevision = false;
+        Assert.Null((await bench.SyncAsync("a", bench.Item("a", "1-a"))).RetryBecause);
+
+        var item = bench.Item("a", "2-b");
+        Assert.NotNull((await bench.SyncAsync("a", item)).RetryBecause);
+        Assert.NotNull((await bench.SyncAsync("a", item with { Attempts = 2 })).RetryBecause);
+        bench.Clock.Advance(TimeSpan.FromMinutes(1));
+        Assert.NotNull((await bench.SyncAsync("a", item with { Attempts = 1 })).RetryBecause);
+        Assert.Null((await bench.SyncAsync("a", item with { Attempts = 2 })).RetryBecause);
+    }
+
+    [Fact]
+    public async Task Without_revs_the_later_fetch_wins_however_many_run_at_once()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Knobs.HasRevision = false;
+        for (var i = 0; i < 20; i++)
+        {
+            bench.Upstream.PutDocument("a", Encoding.UTF8.GetBytes($$$"""{"name":"a","description":"{{{i}}}","versions":{}}"""));
+            await Task.WhenAll(bench.SyncAsync("a"), bench.SyncAsync("a"), bench.SyncAsync("a"));
+            Assert.Equal(bench.Upstream.Packument("a"), await bench.DocumentAsync("a"));
+        }
+    }
+
+    [Fact]
+    public async Task Drops_what_was_served_before_the_commit_returns()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        var told = new List<string>();
+        bench.Sync.Committed += name => told.Add(name.Value);
+        await bench.SyncAsync("left-pad");
+        Assert.Equal(["left-pad"], told);
+    }
+}

@@ -1,0 +1,108 @@
+using NpmMirror.History;
+using NpmMirror.Mirroring;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.Mirroring;
+
+public sealed class RemovalTests
+{
+    private static FakePackage Pad => new FakePackage("left-pad").Version("1.0.0");
+
+    [Fact]
+    public async Task A_flagged_deletion_and_one_404_remove_and_keep_the_last_known_metadata()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        await bench.SyncAsync("left-pad");
+        var before = await bench.DocumentAsync("left-pad");
+        bench.Upstream.Delete("left-pad");
+        Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", bench.Item("left-pad") with { IsDeletedRow = true }));
+        Assert.Equal(RemovalKind.Gone, (await bench.RowAsync("left-pad"))!.Facts.Removal);
+        Assert.Equal(before, await bench.DocumentAsync("left-pad"));
+        Assert.IsType<PackageRemoved>((await bench.EventsAsync())[^1]);
+    }
+
+    [Fact]
+    public async Task One_404_alone_removes_nothing_and_two_ten_minutes_apart_do_while_another_package_lives()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        bench.Upstream.Publish(new FakePackage("alive").Version("1.0.0"));
+        await bench.SyncAsync("left-pad");
+        await bench.SyncAsync("alive");
+        bench.Upstream.Delete("left-pad");
+
+        var first = await bench.SyncAsync("left-pad", bench.Item("left-pad"));
+        Assert.NotNull(first.RetryBecause);
+        bench.Clock.Advance(TimeSpan.FromMinutes(9));
+        Assert.NotNull((await bench.SyncAsync("left-pad", bench.Item("left-pad") with { MissingSince = first.MissingSince })).RetryBecause);
+        bench.Clock.Advance(TimeSpan.FromMinutes(1));
+        Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", bench.Item("left-pad") with { MissingSince = first.MissingSince }));
+    }
+
+    [Fact]
+    public async Task A_night_in_which_everything_is_404_removes_nothing()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        bench.Upstream.Publish(new FakePackage("other").Version("1.0.0"));
+        await bench.SyncAsync("left-pad");
+        await bench.SyncAsync("other");
+        bench.Upstream.Knobs.Fail("*", 404);
+        var missingSince = bench.Clock.GetUtcNow();
+        bench.Clock.Advance(TimeSpan.FromHours(1));
+        Assert.NotNull((await bench.SyncAsync("left-pad", bench.Item("left-pad") with { MissingSince = missingSince })).RetryBecause);
+        Assert.Null((await bench.RowAsync("left-pad"))!.Facts.Removal);
+    }
+
+    [Fact]
+    public async Task A_packument_that_says_it_was_unpublished_removes_at_once()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        await bench.SyncAsync("left-pad");
+        bench.Upstream.Unpublish("left-pad");
+        Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad"));
+        Assert.Equal(RemovalKind.Unpublished, (await bench.RowAsync("left-pad"))!.Facts.Removal);
+    }
+
+    [Fact]
+    public async Task A_security_holder_is_served_and_what_it_replaced_is_archived()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        await bench.SyncAsync("left-pad");
+        var before = Digest.OfSha256(await bench.DocumentAsync("left-pad"));
+        bench.Upstream.TakeDown("left-pad");
+        await bench.SyncAsync("left-pad");
+        var row = await bench.RowAsync("left-pad");
+        Assert.Equal(RemovalKind.SecurityHolder, row!.Facts.Removal);
+        Assert.False(row.Facts.IsRemoved);
+        Assert.NotNull(await bench.Store.ReadArchivedAsync(row.Name, before, TestContext.Current.CancellationToken));
+        Assert.Equal(before.Hex, Assert.IsType<PackageRemoved>((await bench.EventsAsync())[^1]).Archived);
+    }
+
+    [Fact]
+    public async Task A_package_that_comes_back_leaves_the_graveyard()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        await bench.SyncAsync("left-pad");
+        bench.Upstream.Delete("left-pad");
+        await bench.SyncAsync("left-pad", bench.Item("left-pad") with { IsDeletedRow = true });
+        bench.Upstream.Publish(Pad.Version("2.0.0"));
+        Assert.True(Assert.IsType<SyncResult.Stored>(await bench.SyncAsync("left-pad")).IsNew);
+        Assert.Null((await bench.RowAsync("left-pad"))!.Facts.Removal);
+        Assert.Contains(await bench.EventsAsync(), e => e is PackageRestored);
+        Assert.Contains(await bench.EventsAsync(), e => e is VersionPublished { Version: "2.0.0" });
+    }
+
+    [Fact]
+    public async Task Deleting_what_was_never_held_leaves_no_tombstone()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        Assert.IsType<SyncResult.Absent>(await bench.SyncAsync("nobody", bench.Item("nobody") with { IsDeletedRow = true }));
+        Assert.Null(await bench.RowAsync("nobody"));
+        Assert.Empty(await bench.EventsAsync());
+    }
+}
