@@ -214,8 +214,8 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
                     return;
                 }
 
+                // Comes back when the feed was reset: then everything is compared before following goes on.
                 await FollowFeedAsync(feed, cancellationToken);
-                return;
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
@@ -246,7 +246,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         try
         {
             monitor.Start(start.NeedsWalk ? start.Info.Head : start.Since);
-            while (!cancellationToken.IsCancellationRequested)
+            while (!cancellationToken.IsCancellationRequested && !monitor.IsFeedReset)
             {
                 // While the connection is down nothing tells of changes: then age counts.
                 _readThrough.IsFollowed = monitor.IsConnected;
@@ -308,7 +308,8 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
                 await monitor.TellAsync(new MonitorEvent.Appeared(name, await ReadMetadataAsync(name, monitor, cancellationToken)), cancellationToken);
                 break;
             case SyncResult.Stored { Events.Count: > 0 }:
-                await monitor.TellAsync(new MonitorEvent.Updated(name, await ReadMetadataAsync(name, monitor, cancellationToken)), cancellationToken);
+                var isPublish = attempt.Result is SyncResult.Stored stored && stored.Events.Any(told => told is History.VersionPublished);
+                await monitor.TellAsync(new MonitorEvent.Updated(name, await ReadMetadataAsync(name, monitor, cancellationToken)) { IsPublish = isPublish }, cancellationToken);
                 break;
             case SyncResult.Removed:
                 await monitor.TellAsync(new MonitorEvent.Deleted(name), cancellationToken);

@@ -19,7 +19,13 @@ public abstract record MonitorEvent
     public sealed record Appeared(PackageName Package, ReadOnlyMemory<byte> Metadata) : MonitorEvent;
 
     /// <summary>A package that was there before changed.</summary>
-    public sealed record Updated(PackageName Package, ReadOnlyMemory<byte> Metadata) : MonitorEvent;
+    /// <param name="Package">The package.</param>
+    /// <param name="Metadata">Its packument, upstream's raw bytes; a copy of the event's own.</param>
+    public sealed record Updated(PackageName Package, ReadOnlyMemory<byte> Metadata) : MonitorEvent
+    {
+        /// <summary>Whether a version was published by the change; tags, owners and deprecations change a package too.</summary>
+        public bool IsPublish { get; init; } = true;
+    }
 
     /// <summary>A package is gone.</summary>
     public sealed record Deleted(PackageName Package) : MonitorEvent;

@@ -1,29 +1,418 @@
 using Microsoft.Extensions.Logging;
+using NpmMirror.Diagnostics;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Monitoring;
 
-/// <summary>Follows a feed and tells what changed; knows no store.</summary>
-public sealed class RegistryMonitor : IAsyncDisposable
+/// <summary>
+/// Follows a feed and tells what changed, as .NET events and as <c>await foreach</c>; knows no store. Errors never end it: they are
+/// told, and tried again after a while.
+/// </summary>
+/// <example>
+/// <code>
+/// await using var monitor = RegistryMonitor.Bare(feed, client, new MonitorOptions(), concurrency: 10, TimeProvider.System, logger);
+/// await foreach (var told in monitor.FollowAsync(since: null, cancellationToken))
+/// {
+///     if (told is MonitorEvent.Updated updated)
+///     {
+///         Console.WriteLine($"> {updated.Package}");
+///     }
+/// }
+/// </code>
+/// </example>
+public sealed partial class RegistryMonitor : IAsyncDisposable
 {
+    // How often an idle feed is asked whether it still is the one it was.
+    private const int IdlePagesPerCheck = 20;
+
+    private readonly IChangeFeed _feed;
+    private readonly IChangeHandler _handler;
+    private readonly MonitorOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly MonitorListeners _listeners;
+    private readonly MonitorDelay _delay;
+    private readonly Lock _lock = new();
+    private MonitorRun? _run;
+    private volatile bool _isConnected;
+
     /// <summary>Creates a monitor; it does nothing before <see cref="Start"/>.</summary>
-    public RegistryMonitor(IChangeFeed feed, IChangeHandler handler, MirrorOptions options, TimeProvider time, ILogger logger) => throw new NotImplementedException();
+    /// <param name="feed">What to follow.</param>
+    /// <param name="handler">What happens with each page; disposed with the monitor when it can be.</param>
+    /// <param name="options">How to follow.</param>
+    /// <param name="time">The clock of all waits.</param>
+    /// <param name="logger">Of the category <c>NpmMirror.Monitor</c>.</param>
+    public RegistryMonitor(IChangeFeed feed, IChangeHandler handler, MonitorOptions options, TimeProvider time, ILogger logger)
+    {
+        _feed = feed;
+        _handler = handler;
+        _options = options;
+        _time = time;
+        _logger = logger;
+        _listeners = new MonitorListeners(LogListenerFailed);
+        _delay = new MonitorDelay(options.Delay, time);
+    }
+
+    /// <summary>Creates a monitor inside a mirror: it ends when the feed was reset, for the mirror to compare everything first.</summary>
+    public RegistryMonitor(IChangeFeed feed, IChangeHandler handler, MirrorOptions options, TimeProvider time, ILogger logger)
+        : this(feed, handler, MonitorOptions.From(options) with { EndsAtReset = true }, time, logger)
+    {
+    }
+
+    /// <summary>The first request for changes was accepted.</summary>
+    public event Action<MonitorEvent.Started>? Started;
+
+    /// <summary>A request for changes goes out.</summary>
+    public event Action<MonitorEvent.Polled>? Polled;
+
+    /// <summary>A package that was not there before.</summary>
+    public event Action<MonitorEvent.Appeared>? Appeared;
+
+    /// <summary>A package that was there before changed.</summary>
+    public event Action<MonitorEvent.Updated>? Updated;
+
+    /// <summary>A package is gone.</summary>
+    public event Action<MonitorEvent.Deleted>? Deleted;
+
+    /// <summary>Everything up to a sequence was told.</summary>
+    public event Action<MonitorEvent.Revised>? Revised;
+
+    /// <summary>Something failed; following goes on.</summary>
+    public event Action<MonitorEvent.Failed>? Failed;
+
+    /// <summary>The last event.</summary>
+    public event Action<MonitorEvent.Ended>? Ended;
 
     /// <summary>Whether the last request for changes was accepted and nothing failed since.</summary>
-    public bool IsConnected => throw new NotImplementedException();
+    public bool IsConnected => _isConnected;
+
+    /// <summary>Whether it was started and not stopped since.</summary>
+    public bool IsRunning => Volatile.Read(ref _run) is { IsOver: false };
 
     /// <summary>Whether anybody listens to events that carry metadata, so that reading it is worth while.</summary>
-    public bool IsObserved => throw new NotImplementedException();
+    public bool IsObserved => _listeners.HasReaders || Appeared is not null || Updated is not null;
 
-    /// <summary>Starts following behind a sequence; null: from the feed's head.</summary>
-    public void Start(Sequence? since = null) => throw new NotImplementedException();
+    /// <summary>Whether it ended because the feed's sequences jumped back, or its database became another one.</summary>
+    public bool IsFeedReset { get; private set; }
 
-    /// <summary>Stops: no further request, no further event but the last.</summary>
-    public Task StopAsync(CancellationToken cancellationToken) => throw new NotImplementedException();
+    /// <summary>Up to where everything was told; null before that is known. Pass it to <see cref="Start"/> to go on there.</summary>
+    public Sequence? LastSequence { get; private set; }
 
-    /// <summary>Tells an event that happened outside a page: a retry that came through, a read-through.</summary>
-    public ValueTask TellAsync(MonitorEvent monitorEvent, CancellationToken cancellationToken) => throw new NotImplementedException();
+    /// <summary>How long to wait at the feed's head; may be changed at any time, and a wait under way obeys at once.</summary>
+    public TimeSpan Delay
+    {
+        get => _delay.Value;
+        set => _delay.Value = value;
+    }
+
+    /// <summary>A monitor without a store: it fetches each changed package and tells of it.</summary>
+    public static RegistryMonitor Bare(IChangeFeed feed, RegistryClient client, MonitorOptions options, int concurrency, TimeProvider time, ILogger logger) =>
+        new(feed, new FetchingHandler(client, concurrency, time), options, time, logger);
+
+    /// <summary>
+    /// Starts following behind a sequence (<c>0</c>: everything, <c>now</c>: the head). Null: where the options say, else from the head.
+    /// Starting twice is told as a failure.
+    /// </summary>
+    public void Start(Sequence? since = null)
+    {
+        lock (_lock)
+        {
+            if (_run is { IsOver: false } running)
+            {
+                running.Note(TellAsync(new MonitorEvent.Failed(new InvalidOperationException("The monitor is started already."), null), CancellationToken.None));
+                return;
+            }
+
+            IsFeedReset = false;
+            var from = since ?? (_options.LastSeq is { } text ? new Sequence(text) : null);
+            // A run that is still ending is waited for: there are never two loops.
+            var before = _run?.Task ?? Task.CompletedTask;
+            var run = new MonitorRun();
+            _run = run;
+            run.Task = Task.Run(async () =>
+            {
+                await before;
+                await RunAsync(run, from is { Text: "now" } ? null : from);
+            });
+        }
+    }
+
+    /// <summary>Stops: no further request, and no further event but the last, which may come a moment later.</summary>
+    public void Stop() => Volatile.Read(ref _run)?.Stop();
+
+    /// <summary>Stops, and returns when the last event was told.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        if (Volatile.Read(ref _run) is { } run)
+        {
+            run.Stop();
+            await run.Task.WaitAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>
+    /// What the monitor tells from now on, until it ends. A reader that is slow makes the monitor slow: events wait, they are not piled
+    /// up. Several may read; each gets everything.
+    /// </summary>
+    public IAsyncEnumerable<MonitorEvent> ReadAsync(CancellationToken cancellationToken) => _listeners.ReadAsync(null, cancellationToken);
+
+    /// <summary>Starts, gives all it tells from the first event on, and stops when the reader leaves.</summary>
+    public async IAsyncEnumerable<MonitorEvent> FollowAsync(Sequence? since, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        try
+        {
+            await foreach (var told in _listeners.ReadAsync(() => Start(since), cancellationToken))
+            {
+                yield return told;
+            }
+        }
+        finally
+        {
+            await StopAsync(CancellationToken.None);
+        }
+    }
+
+    /// <summary>Tells an event that happened outside a page: a retry that came through, a read-through. Nothing while the monitor does not run.</summary>
+    public async ValueTask TellAsync(MonitorEvent monitorEvent, CancellationToken cancellationToken)
+    {
+        if (Volatile.Read(ref _run) is not { IsOver: false } run || (_options.IsPublishOnly && monitorEvent is MonitorEvent.Updated { IsPublish: false }))
+        {
+            return;
+        }
+
+        try
+        {
+            await _listeners.TellAsync(monitorEvent, Raise, () => !run.IsOver, run.Stopping, cancellationToken);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // Stopped meanwhile: no further event.
+        }
+    }
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(CancellationToken.None);
+        if (_handler is IAsyncDisposable disposable)
+        {
+            await disposable.DisposeAsync();
+        }
+
+        _listeners.Dispose();
+    }
+
+    private async Task RunAsync(MonitorRun run, Sequence? since)
+    {
+        var trouble = new Backoff(_options.FirstRetry, _options.LongestRetry, Random.Shared);
+        try
+        {
+            var place = new Place { Cursor = since };
+            while (!run.IsOver)
+            {
+                try
+                {
+                    await ReadOnceAsync(run, place, trouble);
+                }
+                catch (OperationCanceledException) when (run.IsOver)
+                {
+                }
+                catch (Exception exception)
+                {
+                    // The loop's edge: whatever a feed, a handler or an upstream does, following goes on.
+                    _isConnected = false;
+                    place.IsChecked = false;
+                    var pause = trouble.Next((exception as MirrorException)?.RetryAfter);
+                    LogFailed(pause, exception.Message);
+                    await TellAsync(new MonitorEvent.Failed(exception, null), CancellationToken.None);
+                    await PauseAsync(run, pause);
+                }
+            }
+        }
+        finally
+        {
+            _isConnected = false;
+            run.Stop();
+            await run.Waking;
+            await run.Notices;
+            await _listeners.EndAsync(() => Raise(new MonitorEvent.Ended()));
+            run.Dispose();
+        }
+    }
+
+    /// <summary>One request for changes: where to begin is made sure, the pages are handled, and at the head comes the wait.</summary>
+    private async Task ReadOnceAsync(MonitorRun run, Place place, Backoff trouble)
+    {
+        if (!place.IsChecked && !await CheckAsync(run, place))
+        {
+            return;
+        }
+
+        var cursor = place.Cursor!.Value;
+        await TellAsync(new MonitorEvent.Polled(cursor), run.Stopping);
+        var isAtHead = true;
+        await foreach (var page in _feed.ReadAsync(cursor, () => Accept(run), run.Stopping))
+        {
+            await run.Notices;
+            trouble.Reset();
+            isAtHead = page.IsAtHead;
+            await HandleAsync(page, place, run);
+        }
+
+        if (isAtHead)
+        {
+            await _delay.WaitAsync(_feed.IdleDelay, run.Stopping);
+        }
+    }
+
+    private void Accept(MonitorRun run)
+    {
+        _isConnected = true;
+        if (run.TryAccept())
+        {
+            LogStarted(_feed.Location);
+            run.Note(TellAsync(new MonitorEvent.Started(), CancellationToken.None));
+        }
+    }
+
+    private async Task HandleAsync(ChangesPage page, Place place, MonitorRun run)
+    {
+        foreach (var skipped in page.Skipped)
+        {
+            LogSkipped(skipped);
+            await TellAsync(new MonitorEvent.Failed(new MirrorException(MirrorFault.UpstreamMalformed, skipped), null), run.Stopping);
+        }
+
+        if (page.Rows.Count == 0 && page.LastSequence == place.Cursor)
+        {
+            place.IsChecked = ++place.IdlePages % IdlePagesPerCheck != 0;
+            return;
+        }
+
+        if (place.Cursor is { Number: { } before } && page.LastSequence.Number < before)
+        {
+            throw new MirrorException(
+                MirrorFault.UpstreamMalformed,
+                $"Asked for what comes behind {MirrorException.Quote(place.Cursor.Value.Text)}, the feed at {_feed.Location} ends at {MirrorException.Quote(page.LastSequence.Text)}.",
+                isTransient: true);
+        }
+
+        await _handler.HandleAsync(page, TellAsync, run.Stopping);
+        place.Cursor = page.LastSequence;
+        LastSequence = page.LastSequence;
+        await TellAsync(new MonitorEvent.Revised(page.LastSequence, page.Rows.Count), run.Stopping);
+    }
+
+    /// <summary>Finds the head where nothing says where to begin, and a feed that is not what it was. False: ended.</summary>
+    private async Task<bool> CheckAsync(MonitorRun run, Place place)
+    {
+        var info = await ReadInfoAsync(run, place);
+        place.IsChecked = true;
+        var isReset = place.Cursor is { } cursor && (info.IsBehind(cursor) || (place.DatabaseId ?? info.DatabaseId) != info.DatabaseId);
+        place.DatabaseId = info.DatabaseId;
+        if (isReset)
+        {
+            LogReset(_feed.Location, place.Cursor!.Value, info.Head);
+            await TellAsync(
+                new MonitorEvent.Failed(
+                    new MirrorException(MirrorFault.UpstreamMalformed, $"The feed at {_feed.Location} was reset: it stands at {MirrorException.Quote(info.Head.Text)}, and had come to {MirrorException.Quote(place.Cursor.Value.Text)} before."),
+                    null),
+                run.Stopping);
+            if (_options.EndsAtReset)
+            {
+                IsFeedReset = true;
+                run.Stop();
+                return false;
+            }
+
+            place.Cursor = null;
+        }
+
+        place.Cursor ??= info.Head;
+        LastSequence = place.Cursor;
+        return true;
+    }
+
+    private async Task<FeedInfo> ReadInfoAsync(MonitorRun run, Place place)
+    {
+        try
+        {
+            return await _feed.GetInfoAsync(run.Stopping);
+        }
+        catch (MirrorException exception) when (exception.Fault == MirrorFault.UpstreamMalformed && place.Cursor is not null)
+        {
+            // A feed that tells nothing of itself is followed nevertheless, from where we know.
+            return new FeedInfo(place.Cursor.Value, null, place.DatabaseId);
+        }
+    }
+
+    private async Task PauseAsync(MonitorRun run, TimeSpan pause)
+    {
+        try
+        {
+            await Task.Delay(pause, _time, run.Stopping);
+        }
+        catch (OperationCanceledException)
+        {
+            // The loop's own condition ends it.
+        }
+    }
+
+    private void Raise(MonitorEvent told)
+    {
+        switch (told)
+        {
+            case MonitorEvent.Started started:
+                Started?.Invoke(started);
+                break;
+            case MonitorEvent.Polled polled:
+                Polled?.Invoke(polled);
+                break;
+            case MonitorEvent.Appeared appeared:
+                Appeared?.Invoke(appeared);
+                break;
+            case MonitorEvent.Updated updated:
+                Updated?.Invoke(updated);
+                break;
+            case MonitorEvent.Deleted deleted:
+                Deleted?.Invoke(deleted);
+                break;
+            case MonitorEvent.Revised revised:
+                Revised?.Invoke(revised);
+                break;
+            case MonitorEvent.Failed failed:
+                Failed?.Invoke(failed);
+                break;
+            case MonitorEvent.Ended ended:
+                Ended?.Invoke(ended);
+                break;
+        }
+    }
+
+    /// <summary>Where one run stands in the feed.</summary>
+    private sealed class Place
+    {
+        internal Sequence? Cursor { get; set; }
+
+        internal string? DatabaseId { get; set; }
+
+        internal bool IsChecked { get; set; }
+
+        internal int IdlePages { get; set; }
+    }
+
+    [LoggerMessage(EventIds.Monitoring + 1, LogLevel.Information, "Following {Feed}")]
+    private partial void LogStarted(string feed);
+
+    [LoggerMessage(EventIds.Monitoring + 2, LogLevel.Warning, "Following failed, next try in {Pause}: {Reason}")]
+    private partial void LogFailed(TimeSpan pause, string reason);
+
+    [LoggerMessage(EventIds.Monitoring + 3, LogLevel.Warning, "{Skipped}")]
+    private partial void LogSkipped(string skipped);
+
+    [LoggerMessage(EventIds.Monitoring + 4, LogLevel.Error, "The feed at {Feed} was reset: its head {Head} lies before {Cursor}, or it is another database")]
+    private partial void LogReset(string feed, Sequence cursor, Sequence head);
+
+    [LoggerMessage(EventIds.Monitoring + 5, LogLevel.Error, "A listener of the monitor's events failed")]
+    private partial void LogListenerFailed(Exception exception);
 }

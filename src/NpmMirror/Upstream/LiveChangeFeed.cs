@@ -8,7 +8,7 @@ namespace NpmMirror.Upstream;
 /// </summary>
 public sealed class LiveChangeFeed : IChangeFeed
 {
-    // An upstream that answers "nothing" at once to a request to wait must not be asked in a hot loop.
+    // An upstream that answers at once, or hangs up, when asked to wait must not be asked in a hot loop.
     private static readonly TimeSpan ShortestWait = TimeSpan.FromSeconds(1);
 
     private readonly FeedRequests _requests;
@@ -74,6 +74,7 @@ public sealed class LiveChangeFeed : IChangeFeed
 
     private async IAsyncEnumerable<ChangesPage> ReadContinuousAsync(Sequence since, Action? onAccepted, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        var startedAt = _requests.TimeProvider.GetTimestamp();
         var query = $"/_changes?since={Uri.EscapeDataString(since.Text)}&feed=continuous&heartbeat={HeartbeatMilliseconds}";
         await using var answer = await _requests.OpenAsync(query, _options.Heartbeat * 4, isEndless: true, cancellationToken);
         onAccepted?.Invoke();
@@ -83,6 +84,11 @@ public sealed class LiveChangeFeed : IChangeFeed
             await foreach (var page in ChangesReader.ReadLinesAsync(pipe, since, answer.Url, cancellationToken))
             {
                 yield return page;
+            }
+
+            if (_requests.TimeProvider.GetElapsedTime(startedAt) < ShortestWait)
+            {
+                await Task.Delay(ShortestWait, _requests.TimeProvider, cancellationToken);
             }
         }
         finally

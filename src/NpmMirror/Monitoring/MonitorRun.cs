@@ -1,0 +1,69 @@
+namespace NpmMirror.Monitoring;
+
+/// <summary>One run of a monitor, from its start to its last event.</summary>
+internal sealed class MonitorRun : IDisposable
+{
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Lock _lock = new();
+    private Task _notices = Task.CompletedTask;
+    private bool _isAccepted;
+    private volatile bool _isOver;
+
+    internal MonitorRun() => Stopping = _stopping.Token;
+
+    /// <summary>Cancelled by <see cref="Stop"/>.</summary>
+    internal CancellationToken Stopping { get; }
+
+    /// <summary>True from <see cref="Stop"/> on.</summary>
+    internal bool IsOver => _isOver;
+
+    internal Task Task { get; set; } = Task.CompletedTask;
+
+    /// <summary>Events that were told where nobody could wait; done when those are.</summary>
+    internal Task Notices
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _notices;
+            }
+        }
+    }
+
+    internal void Note(ValueTask telling)
+    {
+        lock (_lock)
+        {
+            _notices = Task.WhenAll(_notices, telling.AsTask());
+        }
+    }
+
+    /// <summary>True the first time.</summary>
+    internal bool TryAccept()
+    {
+        lock (_lock)
+        {
+            return !_isAccepted && (_isAccepted = true);
+        }
+    }
+
+    /// <summary>Done when everybody who waits has been woken after <see cref="Stop"/>.</summary>
+    internal Task Waking { get; private set; } = Task.CompletedTask;
+
+    internal void Stop()
+    {
+        lock (_lock)
+        {
+            if (!_isOver)
+            {
+                _isOver = true;
+                // On another thread: the caller may be a listener in the middle of an event.
+                Waking = _stopping.CancelAsync();
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _stopping.Dispose();
+}
