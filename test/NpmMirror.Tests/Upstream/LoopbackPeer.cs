@@ -8,14 +8,15 @@ namespace NpmMirror.Tests.Upstream;
 /// <summary>A peer on loopback that answers each request with the very bytes a test gives, piece by piece when wanted.</summary>
 internal sealed class LoopbackPeer : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    private readonly TcpListener _listener;
     private readonly CancellationTokenSource _stopping = new();
     private readonly Func<PeerRequest, Stream, CancellationToken, Task> _answer;
     private readonly Task _accepting;
 
-    internal LoopbackPeer(Func<PeerRequest, Stream, CancellationToken, Task> answer, Func<Stream, Task<Stream>>? wrap = null)
+    internal LoopbackPeer(Func<PeerRequest, Stream, CancellationToken, Task> answer, Func<Stream, Task<Stream>>? wrap = null, string address = "127.0.0.1")
     {
         _answer = answer;
+        _listener = new TcpListener(IPAddress.Parse(address), 0);
         _listener.Start();
         _accepting = AcceptAsync(wrap ?? Task.FromResult);
     }
@@ -27,7 +28,7 @@ internal sealed class LoopbackPeer : IAsyncDisposable
 
     internal int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
 
-    internal Uri Url => new($"http://127.0.0.1:{Port}/");
+    internal Uri Url => new($"http://{_listener.LocalEndpoint}/");
 
     internal ConcurrentQueue<PeerRequest> Requests { get; } = new();
 
