@@ -39,11 +39,13 @@ public sealed class ClientRelay : IAsyncDisposable
     /// <summary>Path → sha512 (as integrity) of each tarball that passed whole; twice where it passed twice.</summary>
     public ConcurrentQueue<(string Path, string Integrity)> Tarballs { get; } = new();
 
-    public static async Task<ClientRelay> StartAsync(CancellationToken cancellationToken)
+    public static Task<ClientRelay> StartAsync(CancellationToken cancellationToken) => StartAsync(IPAddress.Loopback, cancellationToken);
+
+    public static async Task<ClientRelay> StartAsync(IPAddress address, CancellationToken cancellationToken)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(static kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(address, 0));
         var relay = new ClientRelay(builder.Build());
         relay._application.Run(relay.PassOnAsync);
         await relay._application.StartAsync(cancellationToken);
