@@ -51,6 +51,8 @@ public sealed partial class SqliteStore
         {
             using var session = SqliteSession.Open(_path, _readers.Mode);
             using var interrupt = cancellationToken.Register(() => SQLitePCL.raw.sqlite3_interrupt(session.Handle));
+            // Nothing of this database is written, but "query only" would forbid writing the copy.
+            session.Execute("PRAGMA query_only = 0");
             session.Execute("VACUUM INTO @file", ("@file", part));
         }
         catch (SqliteException e)
