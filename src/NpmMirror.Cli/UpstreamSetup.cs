@@ -12,6 +12,11 @@ internal static class UpstreamSetup
     {
         cancellationToken.ThrowIfCancellationRequested();
         var baseUrl = options.Upstream ?? throw new MirrorException(MirrorFault.Configuration, "upstream is not given.");
+        if (OwnAddress.Is(new Uri(baseUrl), options))
+        {
+            throw new MirrorException(MirrorFault.Configuration, $"upstream is {Masked.Address(baseUrl)}, which is this mirror itself; name the registry to mirror with upstream.");
+        }
+
         return Task.FromResult(new RegistryClientOptions
         {
             BaseUrl = new Uri(baseUrl),

@@ -61,7 +61,7 @@ internal static class ServeCommand
     {
         var isBusy = Causes(failure).Any(cause => cause is AddressInUseException or SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse });
         return isBusy
-            ? $"Port {new Uri(options.Listen.Replace("//*", "//0.0.0.0", StringComparison.Ordinal).Replace("//+", "//0.0.0.0", StringComparison.Ordinal)).Port} is in use by another program; end that one, or choose another address with listen (now {options.Listen})."
+            ? $"Port {OwnAddress.ListenPort(options)} is in use by another program; end that one, or choose another address with listen (now {options.Listen})."
             : $"Cannot listen on {options.Listen}: {failure.Message.TrimEnd('.')}; choose another address with listen.";
     }
 
