@@ -43,6 +43,7 @@ internal static class CommandLine
         {
             ServeCommand.Create(flags),
             MirrorCommand.Create(flags),
+            MonitorCommand.Create(flags),
             SyncCommand.Create(flags),
             StatusCommand.Create(flags),
             ConfigCommand.Create(flags),

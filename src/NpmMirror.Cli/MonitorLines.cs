@@ -1,0 +1,69 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using NpmMirror.Monitoring;
+using NpmMirror.Packuments;
+
+namespace NpmMirror.Cli;
+
+/// <summary>What a monitor tells, a line each: for people, or JSON for programs.</summary>
+internal sealed class MonitorLines(bool asJson, TextWriter output, TextWriter errors)
+{
+    // Readable text: this JSON never gets into a page.
+    private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Prints the event; polls are for programs only.</summary>
+    public void Print(MonitorEvent told)
+    {
+        if (asJson)
+        {
+            output.WriteLine(JsonSerializer.Serialize(ToJson(told), Readable));
+            return;
+        }
+
+        if (told is MonitorEvent.Failed failed)
+        {
+            errors.WriteLine(failed.Package is { } package ? $"{package}: {failed.Error.Message}" : failed.Error.Message);
+        }
+        else if (ToText(told) is { } line)
+        {
+            output.WriteLine(line);
+        }
+    }
+
+    private static string? ToText(MonitorEvent told) => told switch
+    {
+        MonitorEvent.Started => "Started...",
+        MonitorEvent.Appeared appeared => $"+ {appeared.Package}{Latest(appeared.Package, appeared.Metadata, "@")}",
+        MonitorEvent.Updated updated => $"> {updated.Package}{Latest(updated.Package, updated.Metadata, "@")}",
+        MonitorEvent.Deleted deleted => $"- {deleted.Package}",
+        MonitorEvent.Revised revised => $"@ {revised.LastSequence}",
+        MonitorEvent.Ended => "Terminated.",
+        _ => null,
+    };
+
+    private static Dictionary<string, object?> ToJson(MonitorEvent told) => told switch
+    {
+        MonitorEvent.Started => new() { ["event"] = "start" },
+        MonitorEvent.Polled polled => new() { ["event"] = "poll", ["last_seq"] = polled.Since.Text },
+        MonitorEvent.Appeared appeared => new() { ["event"] = "new", ["id"] = appeared.Package.Value, ["latest"] = Latest(appeared.Package, appeared.Metadata, "") },
+        MonitorEvent.Updated updated => new() { ["event"] = "update", ["id"] = updated.Package.Value, ["latest"] = Latest(updated.Package, updated.Metadata, "") },
+        MonitorEvent.Deleted deleted => new() { ["event"] = "delete", ["id"] = deleted.Package.Value },
+        MonitorEvent.Revised revised => new() { ["event"] = "rev", ["last_seq"] = revised.LastSequence.Text, ["nb_changes"] = revised.Changes },
+        MonitorEvent.Failed failed => new() { ["event"] = "error", ["id"] = failed.Package?.Value, ["error"] = failed.Error.Message },
+        _ => new() { ["event"] = "end" },
+    };
+
+    /// <summary>The latest version with something before it, or null for a packument that has none.</summary>
+    private static string? Latest(PackageName package, ReadOnlyMemory<byte> metadata, string before)
+    {
+        try
+        {
+            return PackumentReader.Read(metadata.Span, package).Index.DistTags.TryGetValue("latest", out var latest) ? before + latest : null;
+        }
+        catch (MirrorException)
+        {
+            // Odd metadata is still a change.
+            return null;
+        }
+    }
+}
