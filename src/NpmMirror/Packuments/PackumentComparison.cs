@@ -66,7 +66,7 @@ internal readonly ref struct PackumentComparison(PackumentIndex oldIndex, ReadOn
     public List<MemberChange> Members()
     {
         var changes = new List<MemberChange>();
-        if (_oldIndex.RestHash != _newIndex.RestHash)
+        if (_oldIndex.RestHash != _newIndex.RestHash || _oldIndex.HasLeftOut || _newIndex.HasLeftOut)
         {
             var oldMembers = JsonMembers.ReadTop(_oldDocument, _oldIndex.VersionsValue);
             var newMembers = JsonMembers.ReadTop(_newDocument, _newIndex.VersionsValue);
@@ -123,18 +123,13 @@ internal readonly ref struct PackumentComparison(PackumentIndex oldIndex, ReadOn
 
     private bool IsLeftOutChanged(Slice old, Slice current, byte known)
     {
-        var isOldObject = IsObject(_oldDocument, old);
-        var isNewObject = IsObject(_newDocument, current);
-        if (!isOldObject || !isNewObject)
+        var isOldLeftOut = !old.IsEmpty && _oldDocument[old.Offset] != '{';
+        var isNewLeftOut = !current.IsEmpty && _newDocument[current.Offset] != '{';
+        if (isOldLeftOut || isNewLeftOut)
         {
-            return (!isOldObject && !old.IsEmpty) || (!isNewObject && !current.IsEmpty) ? !AreEqual(old, current) : HasLeftOut(old, current, known);
+            return !(isOldLeftOut && isNewLeftOut && AreEqual(old, current));
         }
 
-        return HasLeftOut(old, current, known);
-    }
-
-    private bool HasLeftOut(Slice old, Slice current, byte known)
-    {
         var oldEntries = LeftOut(_oldDocument, old, known);
         var newEntries = LeftOut(_newDocument, current, known);
         if (oldEntries.Count != newEntries.Count)
@@ -144,7 +139,7 @@ internal readonly ref struct PackumentComparison(PackumentIndex oldIndex, ReadOn
 
         foreach (var (key, value) in newEntries)
         {
-            if (!oldEntries.TryGetValue(key, out var other) || !AreEqual(other, value))
+            if (!oldEntries.TryGetValue(key, out var before) || !AreEqual(before, value))
             {
                 return true;
             }
@@ -238,6 +233,4 @@ internal readonly ref struct PackumentComparison(PackumentIndex oldIndex, ReadOn
     }
 
     private bool AreEqual(Slice old, Slice current) => JsonEquality.AreEqual(old.Of(_oldDocument), current.Of(_newDocument));
-
-    private static bool IsObject(ReadOnlySpan<byte> document, Slice slice) => !slice.IsEmpty && document[slice.Offset] == '{';
 }

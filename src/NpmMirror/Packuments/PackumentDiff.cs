@@ -39,7 +39,9 @@ public sealed record PackumentDiff
     /// </summary>
     public static bool IsSame(PackumentIndex oldIndex, PackumentIndex newIndex)
     {
-        if (oldIndex.RestHash != newIndex.RestHash
+        if (oldIndex.HasLeftOut
+            || newIndex.HasLeftOut
+            || oldIndex.RestHash != newIndex.RestHash
             || oldIndex.TimeHash != newIndex.TimeHash
             || oldIndex.MaintainersHash != newIndex.MaintainersHash
             || oldIndex.Versions.Count != newIndex.Versions.Count

@@ -72,11 +72,14 @@ public sealed partial class PackumentIndex
 
     /// <summary>
     /// The first 8 bytes of a SHA-256 over the top-level members other than <c>versions</c>, <c>dist-tags</c>, <c>time</c>, <c>maintainers</c> and
-    /// <c>modified</c>, and over what this index leaves out of <c>versions</c> and <c>dist-tags</c>: versions that are no objects, tags that are no texts.
+    /// <c>modified</c>.
     /// </summary>
     public ulong RestHash { get; init; }
 
-    /// <summary>True when something of <c>versions</c> or <c>dist-tags</c> is left out here, because it is no object or no text.</summary>
+    /// <summary>
+    /// True when something of <c>versions</c> or <c>dist-tags</c> is left out here, because it is no object or no text: then no hash covers it, and only
+    /// <see cref="PackumentDiff.Compare"/> knows what changed.
+    /// </summary>
     public bool HasLeftOut { get; init; }
 
     /// <summary>The length of the document that the slices are of; 0 where unknown.</summary>

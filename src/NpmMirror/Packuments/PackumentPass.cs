@@ -148,12 +148,6 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
         _restEnd = end;
     }
 
-    private void LeaveOut(int start, ref Utf8JsonReader reader)
-    {
-        _hasLeftOut = true;
-        AddRest(start, _origin + (int)reader.BytesConsumed);
-    }
-
     private void FlushRest()
     {
         _rest.AppendData(_document[_restStart.._restEnd]);
@@ -165,14 +159,14 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
         _versions.Clear();
         _byVersion.Clear();
         _brokenVersions = _withdrawnVersions = 0;
+        _hasLeftOut = false;
         reader.Read();
         var start = _origin + (int)reader.TokenStartIndex;
         if (reader.TokenType != JsonTokenType.StartObject)
         {
             reader.Skip();
-            LeaveOut(start, ref reader);
+            _hasLeftOut = true;
             _versionsValue = new Slice(start, _origin + (int)reader.BytesConsumed - start);
-            FlushRest();
             return;
         }
 
@@ -182,25 +176,22 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
         }
 
         _versionsValue = new Slice(start, _origin + (int)reader.BytesConsumed - start);
-        FlushRest();
     }
 
     private void ReadVersion(ref Utf8JsonReader reader)
     {
-        var keyStart = _origin + (int)reader.TokenStartIndex;
         var version = JsonText.Read(ref reader);
         reader.Read();
         if (reader.TokenType == JsonTokenType.StartObject)
         {
-            FlushRest();
             Put(ReadManifest(ref reader, version));
             JsonMembers.CheckCount(_versions.Count);
             return;
         }
 
-        // One bad version never stops the others; it counts for the hash, so that its change is not missed.
+        // One bad version never stops the others.
         reader.Skip();
-        LeaveOut(keyStart, ref reader);
+        _hasLeftOut = true;
         _brokenVersions++;
         if (_byVersion.TryGetValue(version, out var at))
         {
@@ -318,7 +309,7 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
     private Dictionary<string, string> ReadTags()
     {
         var tags = new Dictionary<string, string>(StringComparer.Ordinal);
-        var leftOut = !_tags.IsEmpty && _document[_tags.Offset] != '{';
+        _hasLeftOut |= !_tags.IsEmpty && _document[_tags.Offset] != '{';
         foreach (var (tag, value) in JsonMembers.Read(_document, _tags))
         {
             if (TextOf(value) is { } version)
@@ -327,14 +318,8 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
             }
             else
             {
-                leftOut = true;
+                _hasLeftOut = true;
             }
-        }
-
-        if (leftOut)
-        {
-            _hasLeftOut = true;
-            _rest.AppendData(_tags.Of(_document));
         }
 
         return tags;

@@ -39,8 +39,13 @@ internal sealed class PackumentMutator
     public (PackageName Name, byte[] Seed, byte[] Document) Next(Random random)
     {
         // Small seeds often, large ones now and then.
-        var (at, other) = (random.Next(_seeds.Length), random.Next(_seeds.Length));
-        var seed = _seeds[at].Document.Length < _seeds[other].Document.Length ? _seeds[at] : _seeds[other];
+        var seed = _seeds[random.Next(_seeds.Length)];
+        for (var i = 0; i < 2; i++)
+        {
+            var other = _seeds[random.Next(_seeds.Length)];
+            seed = other.Document.Length < seed.Document.Length ? other : seed;
+        }
+
         var document = seed.Document;
         if (random.Next(10) > 0)
         {
