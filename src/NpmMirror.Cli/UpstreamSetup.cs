@@ -8,24 +8,23 @@ internal static class UpstreamSetup
 {
     /// <summary>What to know of the upstream.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: it is this mirror itself, or nobody says what it is.</exception>
-    public static Task<RegistryClientOptions> FindAsync(MirrorOptions options, CancellationToken cancellationToken)
+    public static async Task<RegistryClientOptions> FindAsync(MirrorOptions options, CancellationToken cancellationToken)
     {
-        cancellationToken.ThrowIfCancellationRequested();
-        var baseUrl = options.Upstream ?? throw new MirrorException(MirrorFault.Configuration, "upstream is not given.");
-        if (OwnAddress.Is(new Uri(baseUrl), options))
+        var npm = NpmConfig.Load(NpmSurroundings.OfThisProcess(TimeProvider.System));
+        var upstream = await npm.FindUpstreamAsync(options.Upstream, cancellationToken);
+        if (OwnAddress.Is(upstream, options))
         {
-            throw new MirrorException(MirrorFault.Configuration, $"upstream is {Masked.Address(baseUrl)}, which is this mirror itself; name the registry to mirror with upstream.");
+            throw new MirrorException(MirrorFault.Configuration, $"upstream is {Masked.Address(upstream.AbsoluteUri)}, which is this mirror itself; name the registry to mirror with upstream.");
         }
 
-        return Task.FromResult(new RegistryClientOptions
+        return npm.ToClientOptions(upstream) with
         {
-            BaseUrl = new Uri(baseUrl),
             Timeout = options.UpstreamTimeout,
             PackumentMaxBytes = options.PackumentMaxBytes,
             TarballMaxBytes = options.TarballMaxBytes,
             TarballHosts = [.. options.TarballHosts],
             Concurrency = options.Concurrency,
-        });
+        };
     }
 
     /// <summary>How the upstream's feed is found.</summary>

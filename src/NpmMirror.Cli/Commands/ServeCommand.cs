@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using NpmMirror.AspNetCore;
 using NpmMirror.Cli.Settings;
+using NpmMirror.Upstream;
 
 namespace NpmMirror.Cli.Commands;
 
@@ -37,6 +38,8 @@ internal static class ServeCommand
 
         var address = application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
         Console.WriteLine($"Serving {address}{options.Mount.TrimEnd('/')}/ from {Masked.Address(mirror.Parts.Upstream.BaseUrl.AbsoluteUri)}, kept in {mirror.Parts.Store.Location}");
+        // Only now could it hear from itself, under whatever name the upstream was given.
+        await UpstreamSelfCheck.CheckAsync(mirror.Parts.Upstream, cancellationToken);
         await application.WaitForShutdownAsync(cancellationToken);
         return ExitCode.Ok;
     }

@@ -54,7 +54,7 @@ internal sealed class LoopbackPeer : IAsyncDisposable
                 connections.Add(ServeAsync(await _listener.AcceptTcpClientAsync(_stopping.Token), wrap));
             }
         }
-        catch (Exception exception) when (exception is OperationCanceledException or SocketException or ObjectDisposedException)
+        catch (Exception) when (_stopping.IsCancellationRequested)
         {
             await Task.WhenAll(connections);
         }
