@@ -200,8 +200,16 @@ internal sealed class RowScanner(RowScanner.RowHandler onRow)
         var line = _row.WrittenSpan[_lineStart..];
         if (line.StartsWith(RowBegin) || line.StartsWith(RowsEnd))
         {
+            var swallowing = _row.WrittenSpan[.._lineStart].Trim(" \t\r\n,"u8);
+            if (swallowing.IsEmpty)
+            {
+                // The line that a row begins on, as every row does.
+                _lineStart = -1;
+                return;
+            }
+
             var unread = line.ToArray();
-            onRow(_row.WrittenSpan[.._lineStart].Trim(" \t\r\n,"u8));
+            onRow(swallowing);
             StartRow();
             Push(unread);
         }
