@@ -5,7 +5,7 @@ namespace NpmMirror.Tests.Cli;
 /// <summary>One tree of options from flags, environment and file, as <c>config</c> shows it.</summary>
 public sealed class SettingsTests : IDisposable
 {
-    private readonly CliFolder _folder = new();
+    private readonly TestFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
 
@@ -33,7 +33,7 @@ public sealed class SettingsTests : IDisposable
     [Fact]
     public async Task Flags_beat_the_environment_which_beats_the_file_which_beats_the_defaults()
     {
-        _folder.Write("my.json", """{ "concurrency": 3, "delay": 4, "mode": "poll", "tarballHosts": ["a.example.org", "b.example.org"], "store": { "engine": "Memory", "options": { "port": 1 } } }""");
+        File.WriteAllText(_folder.File("my.json"), """{ "concurrency": 3, "delay": 4, "mode": "poll", "tarballHosts": ["a.example.org", "b.example.org"], "store": { "engine": "Memory", "options": { "port": 1 } } }""");
         var config = await ConfigAsync(["--config", "my.json", "--concurrency=5", "--store.options.port=6380"], ("NPM_MIRROR__CONCURRENCY", "4"), ("NPM_MIRROR__DELAY", "6"));
 
         Assert.Equal(("5", "--concurrency"), config["concurrency"]);
@@ -48,7 +48,7 @@ public sealed class SettingsTests : IDisposable
     [Fact]
     public async Task A_file_called_npm_mirror_json_is_read_without_being_named()
     {
-        _folder.Write("npm-mirror.json", """{ "last_seq": 17 } """);
+        File.WriteAllText(_folder.File("npm-mirror.json"), """{ "last_seq": 17 } """);
         Assert.Equal(("17", "npm-mirror.json"), (await ConfigAsync([]))["last_seq"]);
     }
 
@@ -100,7 +100,7 @@ public sealed class SettingsTests : IDisposable
     [InlineData("{ \"concurrency\": [1, 2] }", "concurrency is given 2 times")]
     public async Task A_wrong_file_is_told_with_its_name(string json, string fault)
     {
-        _folder.Write("npm-mirror.json", json);
+        File.WriteAllText(_folder.File("npm-mirror.json"), json);
         var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["config"]);
         Assert.Equal(2, code);
         Assert.Contains(fault, errors, StringComparison.Ordinal);

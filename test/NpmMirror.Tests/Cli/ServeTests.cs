@@ -1,0 +1,175 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.Cli;
+
+/// <summary><c>serve</c> as an operator meets it: where it listens, what it refuses, how it ends.</summary>
+public sealed class ServeTests : IAsyncLifetime
+{
+    private readonly TestFolder _folder = new();
+    private FakeRegistry _upstream = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _upstream = await FakeRegistry.StartAsync();
+        _upstream.Publish(new FakePackage("ms").Version("2.1.3"));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _upstream.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task Says_where_it_serves_and_from_where_and_ends_with_zero()
+    {
+        await using var mirror = Start("--listen=http://127.0.0.1:0");
+        var line = await mirror.WaitForOutputAsync("Serving ");
+        Assert.Contains($" from {_upstream.Url}", line, StringComparison.Ordinal);
+        using var client = new HttpClient();
+        Assert.Contains("\"2.1.3\"", await client.GetStringAsync($"{AddressIn(line)}ms", TestContext.Current.CancellationToken), StringComparison.Ordinal);
+
+        await mirror.SignalAsync("TERM");
+        Assert.Equal(0, await mirror.WaitForExitAsync(20));
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1")]
+    [InlineData("localhost")]
+    public async Task A_busy_port_is_told_with_the_option_that_changes_it(string host)
+    {
+        using var other = new TcpListener(IPAddress.Loopback, 0);
+        other.Start();
+        var port = ((IPEndPoint)other.LocalEndpoint).Port;
+        using var otherSix = new TcpListener(IPAddress.IPv6Loopback, port);
+        TryStart(otherSix);
+
+        await using var mirror = Start(string.Create(CultureInfo.InvariantCulture, $"--listen=http://{host}:{port}"));
+        Assert.Equal(2, await mirror.WaitForExitAsync());
+        Assert.Contains(string.Create(CultureInfo.InvariantCulture, $"Port {port} is in use by another program"), mirror.Errors, StringComparison.Ordinal);
+        Assert.Contains("with listen", mirror.Errors, StringComparison.Ordinal);
+        Assert.Empty(mirror.Output);
+    }
+
+    [Fact]
+    public async Task A_second_one_on_the_same_folder_is_refused_in_one_sentence()
+    {
+        await using var first = Start("--listen=http://127.0.0.1:0");
+        await first.WaitForOutputAsync("Serving ");
+        await using var second = Start("--listen=http://127.0.0.1:0");
+
+        Assert.Equal(3, await second.WaitForExitAsync());
+        Assert.StartsWith("Another npm-mirror serves or follows with the folder ", Assert.Single(second.Errors.TrimEnd().Split('\n')), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Serves_again_on_the_folder_of_one_that_was_killed()
+    {
+        await using (var first = Start("--listen=http://127.0.0.1:0"))
+        {
+            await first.WaitForOutputAsync("Serving ");
+            await first.SignalAsync("KILL");
+            await first.WaitForExitAsync();
+        }
+
+        await using var second = Start("--listen=http://127.0.0.1:0");
+        await second.WaitForOutputAsync("Serving ");
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:4873/npm/")]
+    [InlineData("http://localhost:4873/")]
+    public async Task An_upstream_that_is_this_mirror_itself_is_refused(string upstream)
+    {
+        var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["serve", $"--upstream={upstream}", "--listen=http://127.0.0.1:4873"]);
+        Assert.Equal(2, code);
+        Assert.Contains("which is this mirror itself", Assert.Single(errors.TrimEnd().Split('\n')), StringComparison.Ordinal);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_folder.Path));
+    }
+
+    [Fact]
+    public async Task Ends_only_when_the_download_in_flight_has_ended()
+    {
+        using var gate = _upstream.Knobs.Hold("*.tgz");
+        await using var mirror = Start("--listen=http://127.0.0.1:0");
+        var address = AddressIn(await mirror.WaitForOutputAsync("Serving "));
+        using var client = new HttpClient();
+        var download = client.GetByteArrayAsync($"{address}ms/-/ms-2.1.3.tgz", TestContext.Current.CancellationToken);
+        await gate.WaitForAsync(1, TestContext.Current.CancellationToken);
+
+        await mirror.SignalAsync("TERM");
+        // It listens no more, so it has begun to end; the download has not.
+        await WaitUntilRefusedAsync(address);
+        Assert.False(mirror.HasExited);
+        gate.Open();
+
+        Assert.Equal(_upstream.Tarballs["/ms/-/ms-2.1.3.tgz"], await download);
+        Assert.Equal(0, await mirror.WaitForExitAsync(20));
+    }
+
+    [Fact]
+    public async Task A_download_that_never_ends_is_broken_off_after_20_seconds()
+    {
+        using var gate = _upstream.Knobs.Hold("*.tgz");
+        await using var mirror = Start("--listen=http://127.0.0.1:0", "--upstreamTimeout=5m");
+        var address = AddressIn(await mirror.WaitForOutputAsync("Serving "));
+        using var client = new HttpClient();
+        var download = client.GetByteArrayAsync($"{address}ms/-/ms-2.1.3.tgz", TestContext.Current.CancellationToken);
+        await gate.WaitForAsync(1, TestContext.Current.CancellationToken);
+
+        var start = TimeProvider.System.GetTimestamp();
+        await mirror.SignalAsync("TERM");
+        await mirror.WaitForExitAsync(35);
+        Assert.InRange(TimeProvider.System.GetElapsedTime(start).TotalSeconds, 15, 28);
+        await Assert.ThrowsAnyAsync<HttpRequestException>(() => download);
+    }
+
+    [Fact]
+    public async Task A_waiting_follower_does_not_hold_up_the_end()
+    {
+        await using var mirror = Start("--listen=http://127.0.0.1:0");
+        var address = AddressIn(await mirror.WaitForOutputAsync("Serving "));
+        using var client = new HttpClient();
+        using var waiting = await client.GetAsync($"{address}_changes?feed=continuous&heartbeat=1000", HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.OK, waiting.StatusCode);
+
+        await mirror.SignalAsync("TERM");
+        Assert.Equal(0, await mirror.WaitForExitAsync(10));
+    }
+
+    private static string AddressIn(string line) => line.Split(' ')[1];
+
+    private static void TryStart(TcpListener listener)
+    {
+        try
+        {
+            listener.Start();
+        }
+        catch (SocketException)
+        {
+            // Without IPv6 on this machine "localhost" is only the other address.
+        }
+    }
+
+    private static async Task WaitUntilRefusedAsync(string address)
+    {
+        var uri = new Uri(address);
+        await Eventually.Async(() =>
+        {
+            try
+            {
+                using var socket = new TcpClient(uri.Host, uri.Port);
+                return false;
+            }
+            catch (SocketException)
+            {
+                return true;
+            }
+        });
+    }
+
+    private CliProcess Start(params string[] options) => CliProcess.Start(_folder.Path, ["serve", $"--upstream={_upstream.Url}", "--feed=none", .. options]);
+}
