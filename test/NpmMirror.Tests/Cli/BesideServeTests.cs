@@ -1,0 +1,132 @@
+using System.Diagnostics;
+using System.Text.Json;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.Cli;
+
+/// <summary>What works beside a running <c>serve</c> on the same folder: status, sync, backup.</summary>
+public sealed class BesideServeTests : IAsyncLifetime
+{
+    private readonly TestFolder _folder = new();
+    private readonly HttpClient _client = new();
+    private FakeRegistry _upstream = null!;
+    private CliProcess _mirror = null!;
+    private string _address = "";
+
+    public async ValueTask InitializeAsync()
+    {
+        _upstream = await FakeRegistry.StartAsync();
+        _upstream.Publish(new FakePackage("ms").Version("2.1.3"));
+        _upstream.Publish(new FakePackage("@scope/one").Version("1.0.0"));
+        _mirror = CliProcess.Start(_folder.Path, ["serve", $"--upstream={_upstream.Url}", "--feed=none", "--listen=http://127.0.0.1:0"]);
+        _address = (await _mirror.WaitForOutputAsync("Serving ")).Split(' ')[1];
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _mirror.DisposeAsync();
+        await _upstream.DisposeAsync();
+        _client.Dispose();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task Status_counts_what_the_running_one_holds()
+    {
+        await FetchAsync("ms/-/ms-2.1.3.tgz");
+        var status = await StatusAsync();
+
+        Assert.Equal(1, status.GetProperty("counts").GetProperty("packages").GetInt64());
+        Assert.Equal(1, status.GetProperty("counts").GetProperty("tarballs").GetInt64());
+        Assert.Equal(1, status.GetProperty("log").GetProperty("position").GetInt64());
+        Assert.True(status.GetProperty("writable").GetBoolean());
+        var (code, text, _) = await RunAsync("status");
+        Assert.Equal(0, code);
+        Assert.Contains("Packages  1 held, 0 removed", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Status_lists_what_fails_and_when_it_is_tried_again()
+    {
+        _upstream.Knobs.Fail("/ms", 500);
+        Assert.Equal(1, (await RunAsync("sync", $"--upstream={_upstream.Url}", "--feed=none", "ms")).Code);
+
+        var error = Assert.Single((await StatusAsync()).GetProperty("errors").EnumerateArray());
+        Assert.Equal("ms", error.GetProperty("package").GetString());
+        Assert.Contains("500", error.GetProperty("error").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Sync_brings_packages_that_the_running_one_serves_at_once()
+    {
+        var (code, text, errors) = await RunAsync("sync", $"--upstream={_upstream.Url}", "--feed=none", "ms", "@scope/one");
+        Assert.True(code == 0, errors);
+        Assert.StartsWith("2 changed, 0 unchanged", text, StringComparison.Ordinal);
+
+        _upstream.Knobs.Fail("*", 500);
+        Assert.Contains("\"1.0.0\"", await _client.GetStringAsync(_address + "@scope%2fone", TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Sync_names_what_failed_and_what_the_upstream_does_not_have()
+    {
+        _upstream.Knobs.Fail("/ms", 403);
+        var (code, output, _) = await RunAsync("sync", "--json", $"--upstream={_upstream.Url}", "--feed=none", "ms", "nowhere", "@scope/one");
+        Assert.Equal(1, code);
+        using var summary = JsonDocument.Parse(output);
+        Assert.Equal(1, summary.RootElement.GetProperty("changed").GetInt32());
+        Assert.Equal(["ms", "nowhere"], summary.RootElement.GetProperty("failures").EnumerateObject().Select(failure => failure.Name).Order());
+    }
+
+    [Fact]
+    public async Task A_backup_taken_meanwhile_serves_the_same_bytes_with_the_upstream_gone()
+    {
+        var packument = await _client.GetStringAsync(_address + "ms", TestContext.Current.CancellationToken);
+        var tarball = await FetchAsync("ms/-/ms-2.1.3.tgz");
+        var (code, text, errors) = await RunAsync("backup", "copy");
+        Assert.True(code == 0, errors);
+        Assert.Contains("1 tarballs", text, StringComparison.Ordinal);
+        Assert.Contains("0 tarballs", (await RunAsync("backup", "copy")).Output, StringComparison.Ordinal);
+
+        await using var restored = CliProcess.Start(_folder.Path, ["serve", "--upstream=http://127.0.0.1:9/", "--feed=none", "--data=copy", "--listen=http://127.0.0.1:0"]);
+        var address = (await restored.WaitForOutputAsync("Serving ")).Split(' ')[1];
+        Assert.Equal(packument.Replace(_address, address, StringComparison.Ordinal), await _client.GetStringAsync(address + "ms", TestContext.Current.CancellationToken));
+        Assert.Equal(tarball, await _client.GetByteArrayAsync(address + "ms/-/ms-2.1.3.tgz", TestContext.Current.CancellationToken));
+        Assert.Contains("A mirror works in copy", (await RunAsync("backup", "copy")).Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_store_of_a_newer_program_is_refused_and_left_alone()
+    {
+        await _client.GetStringAsync(_address + "ms", TestContext.Current.CancellationToken);
+        await _mirror.SignalAsync("TERM");
+        await _mirror.WaitForExitAsync();
+        var file = _folder.File("npm-mirror-data/npm-mirror.sqlite");
+        using (var sqlite = Process.Start("sqlite3", [file, "PRAGMA user_version = 9999"]))
+        {
+            await sqlite.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
+
+        var before = await File.ReadAllBytesAsync(file, TestContext.Current.CancellationToken);
+        foreach (var arguments in (string[][])[["status"], ["serve", $"--upstream={_upstream.Url}", "--listen=http://127.0.0.1:0"], ["sync", $"--upstream={_upstream.Url}"]])
+        {
+            var (code, _, errors) = await RunAsync(arguments);
+            Assert.Equal(3, code);
+            Assert.Contains("schema version 9999", Assert.Single(errors.TrimEnd().Split('\n')), StringComparison.Ordinal);
+        }
+
+        Assert.Equal(before, await File.ReadAllBytesAsync(file, TestContext.Current.CancellationToken));
+    }
+
+    private async Task<byte[]> FetchAsync(string path) => await _client.GetByteArrayAsync(_address + path, TestContext.Current.CancellationToken);
+
+    private Task<(int Code, string Output, string Errors)> RunAsync(params string[] arguments) => CliProcess.RunAsync(_folder.Path, arguments);
+
+    private async Task<JsonElement> StatusAsync()
+    {
+        var (code, output, errors) = await RunAsync("status", "--json");
+        Assert.True(code == 0, errors);
+        using var json = JsonDocument.Parse(output);
+        return json.RootElement.Clone();
+    }
+}

@@ -1,0 +1,74 @@
+using System.Text.Json;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.Cli;
+
+/// <summary><c>monitor</c> prints as the older tool did, a line a change.</summary>
+public sealed class MonitorCommandTests : IAsyncLifetime
+{
+    private readonly TestFolder _folder = new();
+    private FakeRegistry _upstream = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _upstream = await FakeRegistry.StartAsync();
+        _upstream.Publish(new FakePackage("ms").Version("2.1.3"));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _upstream.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task Prints_new_updated_deleted_and_sequence_and_keeps_nothing()
+    {
+        await using var monitor = Start("--last_seq=0");
+        await monitor.WaitForOutputAsync("@ 1");
+        _upstream.Publish(new FakePackage("ms").Version("2.1.3").Version("2.1.4"));
+        await monitor.WaitForOutputAsync("@ 2");
+        _upstream.Delete("ms");
+        await monitor.WaitForOutputAsync("@ 3");
+        await monitor.SignalAsync("TERM");
+
+        Assert.Equal(0, await monitor.WaitForExitAsync());
+        Assert.Equal("Started...\n+ ms@2.1.3\n@ 1\n> ms@2.1.4\n@ 2\n- ms\n@ 3\nTerminated.\n", monitor.Output);
+        Assert.Empty(monitor.Errors);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_folder.Path));
+    }
+
+    [Fact]
+    public async Task Prints_an_object_a_line_for_programs()
+    {
+        await using var monitor = Start("--last_seq=0", "--json");
+        await monitor.WaitForOutputAsync("\"rev\"");
+        await monitor.SignalAsync("INT");
+
+        Assert.Equal(0, await monitor.WaitForExitAsync());
+        var events = monitor.Output.TrimEnd().Split('\n').Select(line => JsonDocument.Parse(line).RootElement).Where(told => told.GetProperty("event").GetString() != "poll").ToList();
+        Assert.Equal(["start", "new", "rev", "end"], events.Select(told => told.GetProperty("event").GetString()));
+        Assert.Equal("2.1.3", events[1].GetProperty("latest").GetString());
+        Assert.Equal("1", events[2].GetProperty("last_seq").GetString());
+    }
+
+    [Fact]
+    public async Task Tells_errors_on_standard_error_and_goes_on()
+    {
+        _upstream.Knobs.Fail("/ms", 503, timesMax: 1);
+        await using var monitor = Start("--last_seq=0");
+        await monitor.WaitForErrorAsync("ms: ");
+        await monitor.WaitForOutputAsync("+ ms@2.1.3");
+    }
+
+    [Fact]
+    public async Task An_upstream_without_a_feed_is_told_with_the_option_that_names_one()
+    {
+        _upstream.Knobs.Feed = FakeFeedDialect.None;
+        await using var monitor = Start();
+        Assert.Equal(2, await monitor.WaitForExitAsync());
+        Assert.Contains("has no feed of changes; name one with feed", monitor.Errors, StringComparison.Ordinal);
+    }
+
+    private CliProcess Start(params string[] options) => CliProcess.Start(_folder.Path, ["monitor", $"--upstream={_upstream.Url}", .. options]);
+}
