@@ -49,7 +49,7 @@ internal sealed class ServedMirror : IAsyncDisposable
 
     /// <summary>Starts one. Without an upstream it has a dead one.</summary>
     internal static async Task<ServedMirror> StartAsync(
-        IMetadataStore? store = null, Uri? upstream = null, Action<MirrorOptions>? configure = null, TimeProvider? time = null, params string[] mounts)
+        IMetadataStore? store = null, Uri? upstream = null, Action<MirrorOptions>? configure = null, TimeProvider? time = null, IBlobStore? blobs = null, params string[] mounts)
     {
         var options = new MirrorOptions { Upstream = (upstream ?? new Uri("http://127.0.0.1:9/")).AbsoluteUri, Feed = "none" };
         configure?.Invoke(options);
@@ -72,7 +72,7 @@ internal sealed class ServedMirror : IAsyncDisposable
         });
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
         builder.Services.AddSingleton(time);
-        builder.Services.AddNpmMirror(options, new MirrorParts(store, new MemoryBlobStore(time), client, _ => Task.FromResult<IChangeFeed?>(null), budget));
+        builder.Services.AddNpmMirror(options, new MirrorParts(store, blobs ?? new MemoryBlobStore(time), client, _ => Task.FromResult<IChangeFeed?>(null), budget));
         var application = builder.Build();
         application.MapNpmRegistry(mounts);
         await application.StartAsync(TestContext.Current.CancellationToken);
