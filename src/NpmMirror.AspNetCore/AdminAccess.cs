@@ -18,12 +18,11 @@ internal sealed class AdminAccess(MirrorOptions options, PublicAddresses address
     /// <summary>Null when the request is allowed, else why not.</summary>
     internal string? Refusal(HttpContext context)
     {
-        if (BearerOf(context) is { } token)
+        var authorization = context.Request.Headers.Authorization.ToString();
+        if (authorization.Length > 0)
         {
-            // Hashes of equal length: neither the time nor the length tells how much was right.
-            return _tokenHash is not null && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(token)), _tokenHash)
-                ? null
-                : "The bearer token is not the one of the option admin.token.";
+            // Who shows a card is judged by it, wherever he stands.
+            return IsToken(authorization) ? null : "The Authorization header is not Bearer with the token of the option admin.token.";
         }
 
         return IsFromHere(context)
@@ -31,10 +30,17 @@ internal sealed class AdminAccess(MirrorOptions options, PublicAddresses address
             : "Only an administrator may do this: ask from the mirror's own machine, or send the token of the option admin.token as Authorization: Bearer.";
     }
 
-    private static string? BearerOf(HttpContext context)
+    private bool IsToken(string authorization)
     {
-        var authorization = context.Request.Headers.Authorization;
-        return authorization.Count == 1 && authorization[0] is { } value && value.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? value[7..].Trim() : null;
+        const string Bearer = "Bearer ";
+        if (_tokenHash is null || !authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase))
+        {
+            return false;
+        }
+
+        // Hashes of equal length: neither the time nor the length tells how much was right.
+        var hash = SHA256.HashData(Encoding.UTF8.GetBytes(authorization[Bearer.Length..].Trim()));
+        return CryptographicOperations.FixedTimeEquals(hash, _tokenHash);
     }
 
     private bool IsFromHere(HttpContext context)

@@ -42,6 +42,12 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
                     return new RegistryRoute.Malformed(400, "The path is not valid: a percent sign, a control character or a backslash is in it that cannot be.");
                 }
 
+                // No name, version or file is called so; whoever asks means another place.
+                if (segment is "." or "..")
+                {
+                    return new RegistryRoute.NotFound("Not found: a path here has no dot segments.");
+                }
+
                 segments.Add(segment);
             }
         }

@@ -11,6 +11,8 @@ internal sealed record UpstreamAnswer(int Status, byte[] Body)
 {
     private const int BodyMaxBytes = 16 * 1024 * 1024;
 
+    private static readonly TimeSpan BodyGrace = TimeSpan.FromMilliseconds(500);
+
     internal bool IsOk => Status == StatusCodes.Status200OK;
 
     /// <summary>Asks the upstream.</summary>
@@ -23,7 +25,8 @@ internal sealed record UpstreamAnswer(int Status, byte[] Body)
             throw Away("The upstream registry cannot be reached at the moment; try again later.");
         }
 
-        using var deadline = new CancellationTokenSource(timeout, time);
+        // The client's own time-out comes first, so that it learns that the upstream is away; this one ends a body that trickles.
+        using var deadline = new CancellationTokenSource(timeout + BodyGrace, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {

@@ -49,12 +49,7 @@ internal static class ServeCommand
         // An empty builder: no appsettings.json of some other folder, no ASPNETCORE_URLS; our options are the only ones.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         Setup.ConfigureLogging(builder.Logging, options.Log);
-        builder.WebHost.UseKestrelCore().UseUrls(options.Listen).ConfigureKestrel(kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            // The largest body that clients send is a bulk audit of a large project.
-            kestrel.Limits.MaxRequestBodySize = 16 * 1024 * 1024;
-        });
+        builder.WebHost.UseKestrelCore().UseUrls(options.Listen).ConfigureKestrel(kestrel => kestrel.UseNpmRegistryLimits());
         builder.Services.AddNpmMirror(options, mirror.Parts);
         Setup.ConfigureHost(builder.Services);
         return builder.Build();

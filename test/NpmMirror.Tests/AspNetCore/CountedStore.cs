@@ -1,0 +1,53 @@
+using System.Collections.Concurrent;
+using System.Reflection;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Tests.AspNetCore;
+
+/// <summary>A store that counts what it is asked, and can hold an answer back.</summary>
+public class CountedStore : DispatchProxy
+{
+    private IMetadataStore? _store;
+
+    /// <summary>How often each method was called.</summary>
+    public ConcurrentDictionary<string, int> Calls { get; } = new();
+
+    /// <summary>Awaited before a document is read, with the name of the package.</summary>
+    public Func<PackageName, Task>? BeforeRead { get; set; }
+
+    /// <summary>Thrown instead of answering, while set.</summary>
+    public Exception? Trouble { get; set; }
+
+    /// <summary>Calls of a method so far.</summary>
+    public int CountOf(string method) => Calls.GetValueOrDefault(method);
+
+    /// <summary>Wraps a store.</summary>
+    public static (IMetadataStore Store, CountedStore Counts) Over(IMetadataStore store)
+    {
+        var proxy = Create<IMetadataStore, CountedStore>();
+        var counts = (CountedStore)(object)proxy;
+        counts._store = store;
+        return (proxy, counts);
+    }
+
+    protected override object? Invoke(MethodInfo? targetMethod, object?[]? args)
+    {
+        Calls.AddOrUpdate(targetMethod!.Name, 1, (_, count) => count + 1);
+        if (Trouble is not null && targetMethod.Name is ("FindAsync" or "ReadAsync" or "CheckWritableAsync"))
+        {
+            throw Trouble;
+        }
+
+        return targetMethod.Name == "ReadAsync" && BeforeRead is not null
+            ? new ValueTask<StoredPackage?>(ReadAsync((PackageName)args![0]!, (CancellationToken)args[1]!))
+            : targetMethod.Invoke(_store, args);
+    }
+
+    private async Task<StoredPackage?> ReadAsync(PackageName name, CancellationToken cancellationToken)
+    {
+        // The document is read first: what is held back is an answer from before.
+        var read = await _store!.ReadAsync(name, cancellationToken);
+        await BeforeRead!(name);
+        return read;
+    }
+}

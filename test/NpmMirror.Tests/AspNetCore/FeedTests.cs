@@ -1,0 +1,201 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace NpmMirror.Tests.AspNetCore;
+
+public sealed class FeedTests
+{
+    [Fact]
+    public async Task Changes_are_one_row_a_package_at_its_newest_position()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("a", Documents.Of("a"));
+        await mirror.PutAsync("b", Documents.Of("b", rev: null));
+        await mirror.PutAsync("a", Documents.Of("a", "second", "4-11111111111111111111111111111111"));
+        using var page = await JsonAsync(mirror, "_changes");
+        Assert.Equal(["b@2", "a@3"], RowsOf(page).Select(row => $"{row.GetProperty("id").GetString()}@{row.GetProperty("seq").GetInt64()}"));
+        Assert.Equal(3, page.RootElement.GetProperty("last_seq").GetInt64());
+        Assert.Matches("^1-[0-9a-f]{32}$", RevOf(RowsOf(page)[0]));
+        Assert.Equal("4-11111111111111111111111111111111", RevOf(RowsOf(page)[1]));
+    }
+
+    [Fact]
+    public async Task Removed_packages_stay_in_the_feed_as_deleted()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("a", Documents.Of("a"));
+        await mirror.RemoveAsync("a");
+        using var page = await JsonAsync(mirror, "_changes?include_docs=true");
+        var row = Assert.Single(RowsOf(page));
+        Assert.True(row.GetProperty("deleted").GetBoolean());
+        Assert.True(row.GetProperty("doc").GetProperty("_deleted").GetBoolean());
+    }
+
+    [Theory]
+    [InlineData("since=2", "c", 3)]
+    [InlineData("since=now", "", 3)]
+    [InlineData("limit=2", "a,b", 2)]
+    [InlineData("limit=0", "a", 1)]
+    [InlineData("descending=true&limit=1", "c", 3)]
+    [InlineData("since=3", "", 3)]
+    public async Task Changes_can_be_cut(string query, string ids, long lastSeq)
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        foreach (var name in new[] { "a", "b", "c" })
+        {
+            await mirror.PutAsync(name, Documents.Of(name));
+        }
+
+        using var page = await JsonAsync(mirror, "_changes?" + query);
+        Assert.Equal(ids, string.Join(',', RowsOf(page).Select(row => row.GetProperty("id").GetString())));
+        Assert.Equal(lastSeq, page.RootElement.GetProperty("last_seq").GetInt64());
+    }
+
+    [Theory]
+    [InlineData("since=12-g1AAAA")]
+    [InlineData("since=-1")]
+    [InlineData("limit=many")]
+    [InlineData("feed=eventsource")]
+    [InlineData("filter=x")]
+    [InlineData("doc_ids=[]")]
+    public async Task What_is_not_known_is_refused_rather_than_ignored(string query)
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        using var answer = await mirror.GetAsync("_changes?" + query);
+        Assert.Equal(400, (int)answer.StatusCode);
+    }
+
+    [Fact]
+    public async Task Documents_come_as_a_reader_would_get_them()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("a", Documents.Of("a"));
+        using var page = await JsonAsync(mirror, "_changes?include_docs=true");
+        Assert.Equal(await mirror.TextAsync("a"), RowsOf(page)[0].GetProperty("doc").GetRawText());
+    }
+
+    [Fact]
+    public async Task A_longpoll_is_answered_by_the_next_change()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("a", Documents.Of("a"));
+        using var waiting = await mirror.Client.GetAsync(new Uri("_changes?feed=longpoll&since=1&heartbeat=100", UriKind.Relative), HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
+        var body = waiting.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.False(body.IsCompleted);
+        await mirror.PutAsync("b", Documents.Of("b"));
+        using var page = JsonDocument.Parse(await body.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+        Assert.Equal("b", Assert.Single(RowsOf(page)).GetProperty("id").GetString());
+        Assert.Equal(2, page.RootElement.GetProperty("last_seq").GetInt64());
+    }
+
+    [Fact]
+    public async Task A_longpoll_without_a_change_ends_with_its_timeout()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        using var page = await JsonAsync(mirror, "_changes?feed=longpoll&timeout=200");
+        Assert.Empty(RowsOf(page));
+        Assert.Equal(0, page.RootElement.GetProperty("last_seq").GetInt64());
+    }
+
+    [Fact]
+    public async Task A_continuous_feed_gives_a_line_a_change_and_empty_lines_between()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("a", Documents.Of("a"));
+        await using var stream = await mirror.Client.GetStreamAsync(new Uri("_changes?feed=continuous&heartbeat=100&limit=2", UriKind.Relative), TestContext.Current.CancellationToken);
+        using var lines = new StreamReader(stream);
+        Assert.Equal("a", IdOf(await lines.ReadLineAsync(TestContext.Current.CancellationToken)));
+        Assert.Equal("", await lines.ReadLineAsync(TestContext.Current.CancellationToken));
+        await mirror.PutAsync("b", Documents.Of("b"));
+        string? line;
+        do
+        {
+            line = await lines.ReadLineAsync(TestContext.Current.CancellationToken);
+        }
+        while (line?.Length == 0);
+        Assert.Equal("b", IdOf(line));
+        Assert.Equal("{\"last_seq\":2}", await lines.ReadLineAsync(TestContext.Current.CancellationToken));
+    }
+
+    [Theory]
+    [InlineData("", "-,@s/x,B,a,ab,z")]
+    [InlineData("startkey=\"a\"", "a,ab,z")]
+    [InlineData("startkey=a", "a,ab,z")]
+    [InlineData("startkey=\"aa\"", "ab,z")]
+    [InlineData("startkey=\"@s/\"", "@s/x,B,a,ab,z")]
+    [InlineData("startkey=\"@s\"", "@s/x,B,a,ab,z")]
+    [InlineData("startkey=\"a b\"", "ab,z")]
+    [InlineData("startkey=\"a\"&endkey=\"ab\"", "a,ab")]
+    [InlineData("startkey=\"a\"&endkey=\"ab\"&inclusive_end=false", "a")]
+    [InlineData("limit=2", "-,@s/x")]
+    [InlineData("limit=2&skip=1", "@s/x,B")]
+    [InlineData("descending=true&limit=2", "z,ab")]
+    [InlineData("descending=true&startkey=\"ab\"&limit=2", "ab,a")]
+    [InlineData("descending=true&startkey=\"ab\"&endkey=\"B\"", "ab,a,B")]
+    [InlineData("key=\"B\"", "B")]
+    public async Task All_docs_lists_what_is_held_in_byte_order(string query, string ids)
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        foreach (var name in new[] { "z", "ab", "a", "B", "@s/x", "-", "gone" })
+        {
+            await mirror.PutAsync(name, Documents.Of(name));
+        }
+
+        await mirror.RemoveAsync("gone");
+        using var page = await JsonAsync(mirror, "_all_docs?" + query);
+        Assert.Equal(ids, string.Join(',', page.RootElement.GetProperty("rows").EnumerateArray().Select(row => row.GetProperty("id").GetString())));
+        Assert.Equal(6, page.RootElement.GetProperty("total_rows").GetInt64());
+    }
+
+    [Fact]
+    public async Task All_docs_finds_named_keys_and_says_which_are_missing()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("a", Documents.Of("a"));
+        using var page = await JsonAsync(mirror, "_all_docs?keys=[\"x\",\"a\"]&include_docs=true");
+        var rows = page.RootElement.GetProperty("rows").EnumerateArray().ToList();
+        Assert.Equal("not_found", rows[0].GetProperty("error").GetString());
+        Assert.Equal("a", rows[1].GetProperty("doc").GetProperty("name").GetString());
+    }
+
+    [Fact]
+    public async Task The_info_document_tells_the_head_that_can_be_noted()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("a", Documents.Of("a"));
+        await mirror.PutAsync("b", Documents.Of("b"));
+        await mirror.RemoveAsync("b");
+        using var info = await JsonAsync(mirror, "");
+        using var head = await JsonAsync(mirror, "-/log/head");
+        Assert.Equal((1, 1, 3), (info.RootElement.GetProperty("doc_count").GetInt64(), info.RootElement.GetProperty("doc_del_count").GetInt64(), info.RootElement.GetProperty("update_seq").GetInt64()));
+        Assert.Equal("npm-mirror", info.RootElement.GetProperty("engine").GetString());
+        Assert.Equal("instance-of-the-test", info.RootElement.GetProperty("uuid").GetString());
+        Assert.Equal(info.RootElement.GetProperty("log_head").GetString(), head.RootElement.GetProperty("hash").GetString());
+        Assert.Matches("^[0-9a-f]{64}$", head.RootElement.GetProperty("hash").GetString()!);
+    }
+
+    [Fact]
+    public async Task The_classic_list_of_everything_is_one_object_by_name()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("a", Documents.Of("a"));
+        await mirror.PutAsync("@s/b", Documents.Of("@s/b"));
+        using var all = await JsonAsync(mirror, "-/all");
+        Assert.True(all.RootElement.GetProperty("_updated").GetInt64() > 0);
+        var listed = all.RootElement.GetProperty("@s/b");
+        Assert.Equal("1.1.0", listed.GetProperty("dist-tags").GetProperty("latest").GetString());
+        Assert.Equal(new DateTime(2021, 2, 3, 4, 5, 6), DateTime.Parse(listed.GetProperty("time").GetProperty("modified").GetString()!, CultureInfo.InvariantCulture).ToUniversalTime());
+    }
+
+    private static async Task<JsonDocument> JsonAsync(ServedMirror mirror, string path) => JsonDocument.Parse(await mirror.TextAsync(path));
+
+    private static List<JsonElement> RowsOf(JsonDocument page) => [.. page.RootElement.GetProperty("results").EnumerateArray()];
+
+    private static string RevOf(JsonElement row) => row.GetProperty("changes")[0].GetProperty("rev").GetString()!;
+
+    private static string? IdOf(string? line)
+    {
+        using var row = JsonDocument.Parse(line!);
+        return row.RootElement.GetProperty("id").GetString();
+    }
+}

@@ -1,0 +1,158 @@
+using System.Net;
+using Microsoft.Extensions.DependencyInjection;
+using NpmMirror.Mirroring;
+using NpmMirror.Storage;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.AspNetCore;
+
+public sealed class FreshnessTests
+{
+    [Fact]
+    public async Task A_commit_of_this_process_is_served_by_the_next_request()
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        registry.Publish(new FakePackage("ms").Version("1.0.0"));
+        await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url);
+        using var before = await mirror.GetAsync("ms");
+        for (var patch = 1; patch <= 20; patch++)
+        {
+            registry.PublishVersion("ms", $"1.0.{patch}");
+            await mirror.Services.GetRequiredService<PackageSync>().SyncAsync(PackageName.Parse("ms"), null, TestContext.Current.CancellationToken);
+            using var after = await mirror.GetAsync("ms", ("If-None-Match", before.Headers.ETag!.Tag));
+            Assert.Equal(HttpStatusCode.OK, after.StatusCode);
+            Assert.Contains($"\"1.0.{patch}\"", await after.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        }
+    }
+
+    [Fact]
+    public async Task A_commit_of_another_process_is_served_soon()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("ms", Documents.Of("ms", "first"));
+        Assert.Contains("first", await mirror.TextAsync("ms"));
+        await mirror.PutAsync("ms", Documents.Of("ms", "second"));
+        await Eventually.Async(() => mirror.TextAsync("ms").GetAwaiter().GetResult().Contains("second", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_removed_package_is_gone_from_what_was_prepared()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("ms", Documents.Of("ms"));
+        await mirror.TextAsync("ms");
+        await mirror.RemoveAsync("ms");
+        await Eventually.Async(() => mirror.GetAsync("ms").GetAwaiter().GetResult().StatusCode == HttpStatusCode.NotFound);
+    }
+
+    [Fact]
+    public async Task What_was_begun_before_a_commit_answers_no_request_after_it()
+    {
+        var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
+        await using var mirror = await ServedMirror.StartAsync(store);
+        await mirror.PutAsync("ms", Documents.Of("ms", "first"));
+        var held = new TaskCompletionSource();
+        var reached = new TaskCompletionSource();
+        counts.BeforeRead = _ =>
+        {
+            reached.TrySetResult();
+            return held.Task;
+        };
+        var early = mirror.TextAsync("ms");
+        await reached.Task;
+
+        counts.BeforeRead = null;
+        await mirror.PutAsync("ms", Documents.Of("ms", "second"));
+        mirror.Cache.Drop(PackageName.Parse("ms"));
+        Assert.Contains("second", await mirror.TextAsync("ms"));
+
+        held.SetResult();
+        await early;
+        Assert.Contains("second", await mirror.TextAsync("ms"));
+    }
+
+    [Fact]
+    public async Task A_row_found_before_a_commit_is_not_kept_after_it()
+    {
+        var store = new MemoryStore(TimeProvider.System);
+        await using var mirror = await ServedMirror.StartAsync(store);
+        await mirror.PutAsync("ms", Documents.Of("ms", "first"));
+        var name = PackageName.Parse("ms");
+        var ticket = mirror.Cache.Ticket(name);
+        var old = (await store.FindAsync(name, TestContext.Current.CancellationToken))!;
+        await mirror.PutAsync("ms", Documents.Of("ms", "second"));
+        mirror.Cache.Drop(name);
+
+        Assert.True(mirror.Cache.Keep(old, ticket).IsDropped);
+        Assert.Contains("second", await mirror.TextAsync("ms"));
+    }
+
+    [Fact]
+    public async Task Warm_requests_ask_no_store()
+    {
+        var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
+        await using var mirror = await ServedMirror.StartAsync(store);
+        await mirror.PutAsync("ms", Documents.Of("ms"));
+        await mirror.TextAsync("ms");
+        await mirror.TextAsync("ms/latest");
+        var before = (counts.CountOf("FindAsync"), counts.CountOf("ReadAsync"));
+        for (var i = 0; i < 50; i++)
+        {
+            await mirror.TextAsync("ms");
+            await mirror.TextAsync("ms/latest");
+            using var answer = await mirror.GetAsync("ms", ("If-None-Match", "*"));
+        }
+
+        Assert.Equal(before, (counts.CountOf("FindAsync"), counts.CountOf("ReadAsync")));
+    }
+
+    [Fact]
+    public async Task After_a_restart_not_modified_costs_one_row_and_no_document()
+    {
+        var memory = new MemoryStore(TimeProvider.System);
+        string tag;
+        await using (var before = await ServedMirror.StartAsync(memory, configure: options => options.PublicUrl = "https://npm.example.org/npm"))
+        {
+            await before.PutAsync("ms", Documents.Of("ms"));
+            using var answer = await before.GetAsync("ms");
+            tag = answer.Headers.ETag!.Tag;
+        }
+
+        var (store, counts) = CountedStore.Over(memory);
+        await using var after = await ServedMirror.StartAsync(store, configure: options => options.PublicUrl = "https://npm.example.org/npm");
+        await Eventually.Async(() => after.Services.GetRequiredService<RegistryMirror>().FeedLocation is not null);
+        after.Services.GetRequiredService<ReadThrough>().IsFollowed = true;
+        counts.Calls.Clear();
+        using var unchanged = await after.GetAsync("ms", ("If-None-Match", tag));
+        Assert.Equal(HttpStatusCode.NotModified, unchanged.StatusCode);
+        Assert.Equal((1, 0), (counts.CountOf("FindAsync"), counts.CountOf("ReadAsync")));
+    }
+
+    [Fact]
+    public async Task Twenty_at_once_make_a_large_packument_once()
+    {
+        var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
+        await using var mirror = await ServedMirror.StartAsync(store);
+        await mirror.PutAsync("ms", Documents.Of("ms"));
+        var held = new TaskCompletionSource();
+        counts.BeforeRead = _ => held.Task;
+        var requests = Enumerable.Range(0, 20).Select(_ => mirror.TextAsync("ms")).ToList();
+        await Eventually.Async(() => counts.CountOf("ReadAsync") == 1);
+        held.SetResult();
+        await Task.WhenAll(requests);
+        Assert.Equal(1, mirror.Cache.MadeCount);
+    }
+
+    [Fact]
+    public async Task What_is_in_memory_outlives_a_store_in_trouble()
+    {
+        var clock = new FakeClock();
+        var (store, counts) = CountedStore.Over(new MemoryStore(clock));
+        await using var mirror = await ServedMirror.StartAsync(store, time: clock);
+        await mirror.PutAsync("ms", Documents.Of("ms"));
+        var text = await mirror.TextAsync("ms");
+        counts.Trouble = new MirrorException(MirrorFault.StoreUnavailable, "The store is away.", isTransient: true);
+        clock.Advance(TimeSpan.FromMinutes(2));
+        Assert.Equal(text, await mirror.TextAsync("ms"));
+    }
+}

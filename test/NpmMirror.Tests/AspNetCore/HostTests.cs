@@ -1,0 +1,114 @@
+using System.Net;
+
+namespace NpmMirror.Tests.AspNetCore;
+
+public sealed class HostTests
+{
+    [Theory]
+    [InlineData("evil.example.org")]
+    [InlineData("evil.example.org:80")]
+    [InlineData("10.255.255.1")]
+    [InlineData("localhost.evil.example.org")]
+    [InlineData("localhost:http")]
+    [InlineData("localhost:99999")]
+    public async Task A_poisoned_host_gets_no_answer_that_could_be_kept(string host)
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("ms", Documents.Of("ms"));
+        foreach (var path in new[] { "ms", "ms/latest", "_all_docs", "", "-/package/ms/dist-tags" })
+        {
+            var answer = await mirror.RawAsync($"GET /npm/{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+            Assert.True(answer.StartsWith("HTTP/1.1 421 ", StringComparison.Ordinal) || answer.StartsWith("HTTP/1.1 400 ", StringComparison.Ordinal), answer);
+            Assert.DoesNotContain("tarball", answer);
+        }
+
+        Assert.DoesNotContain("evil", await mirror.TextAsync("ms"));
+    }
+
+    [Fact]
+    public async Task The_refusal_names_the_option()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        using var answer = await mirror.GetAsync("ms", ("Host", "npm.example.org"));
+        Assert.Equal((HttpStatusCode)421, answer.StatusCode);
+        var text = await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.Contains("allowedHosts", text);
+        Assert.Contains("publicUrl", text);
+    }
+
+    [Theory]
+    [InlineData("npm.example.org", "http://npm.example.org/npm/ms/")]
+    [InlineData("NPM.example.org:8080", "http://npm.example.org:8080/npm/ms/")]
+    [InlineData("npm.example.org:80", "http://npm.example.org/npm/ms/")]
+    [InlineData("localhost:1", "http://localhost:1/npm/ms/")]
+    [InlineData("[::1]:4873", "http://[::1]:4873/npm/ms/")]
+    public async Task An_allowed_host_is_the_base_of_urls(string host, string url)
+    {
+        await using var mirror = await ServedMirror.StartAsync(configure: options => options.AllowedHosts.Add("npm.example.org"));
+        await mirror.PutAsync("ms", Documents.Of("ms"));
+        using var answer = await mirror.GetAsync("ms", ("Host", host));
+        Assert.Contains(url, await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task Without_a_host_the_address_that_was_reached_is_the_base()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("ms", Documents.Of("ms"));
+        Assert.Contains($"{mirror.Address}npm/ms/-/ms-1.0.0.tgz", await mirror.RawAsync("GET /npm/ms HTTP/1.0\r\n\r\n"));
+    }
+
+    [Fact]
+    public async Task Forwarding_headers_of_strangers_are_not_believed()
+    {
+        await using var mirror = await ServedMirror.StartAsync(configure: options => options.AllowedHosts.Add("npm.example.org"));
+        await mirror.PutAsync("ms", Documents.Of("ms"));
+        using var answer = await mirror.GetAsync("ms", ("X-Forwarded-Host", "npm.example.org"), ("X-Forwarded-Proto", "https"));
+        Assert.DoesNotContain("npm.example.org", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task A_trusted_proxy_tells_the_address_but_not_any_address()
+    {
+        await using var mirror = await ServedMirror.StartAsync(configure: options =>
+        {
+            options.AllowedHosts.Add("npm.example.org");
+            options.TrustedProxies.Add("127.0.0.0/8");
+        });
+        await mirror.PutAsync("ms", Documents.Of("ms"));
+        for (var round = 0; round < 2; round++)
+        {
+            using var answer = await mirror.GetAsync("ms", ("X-Forwarded-Host", "far.example.org, npm.example.org"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Prefix", "/mirrors/"));
+            Assert.Contains("https://npm.example.org/mirrors/npm/ms/-/ms-1.0.0.tgz", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+            using var plain = await mirror.GetAsync("ms");
+            Assert.Contains(mirror.Address.AbsoluteUri, await plain.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        }
+
+        using var poisoned = await mirror.GetAsync("ms", ("X-Forwarded-Host", "evil.example.org"));
+        Assert.Equal((HttpStatusCode)421, poisoned.StatusCode);
+    }
+
+    [Fact]
+    public async Task Invented_ports_are_answered_but_fill_no_memory()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("ms", Documents.Of("ms"));
+        await mirror.TextAsync("ms");
+        var own = mirror.Cache.UsedBytes;
+        for (var port = 1; port <= 200; port++)
+        {
+            using var answer = await mirror.GetAsync("ms", ("Host", $"localhost:{port}"));
+            Assert.Contains($"http://localhost:{port}/npm/ms", (await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).Replace(":80/", "/", StringComparison.Ordinal).Replace($"localhost/", $"localhost:{port}/", StringComparison.Ordinal));
+        }
+
+        Assert.True(mirror.Cache.UsedBytes < own * 17, $"{mirror.Cache.UsedBytes} bytes after {own}");
+    }
+
+    [Fact]
+    public async Task Our_own_request_that_comes_back_is_a_loop()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        using var answer = await mirror.GetAsync("ms", ("npm-mirror-instance", "other, instance-of-the-test"));
+        Assert.Equal((HttpStatusCode)508, answer.StatusCode);
+    }
+}

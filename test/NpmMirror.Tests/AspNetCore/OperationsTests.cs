@@ -1,0 +1,140 @@
+using System.Diagnostics.Metrics;
+using System.Net;
+using System.Text.Json;
+using NpmMirror.Storage;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.AspNetCore;
+
+public sealed class OperationsTests
+{
+    [Fact]
+    public async Task Ready_while_the_upstream_is_away()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        using var unknown = await mirror.GetAsync("unknown");
+        Assert.Equal(HttpStatusCode.OK, (await mirror.GetAsync("/health/live")).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await mirror.GetAsync("/health/ready")).StatusCode);
+    }
+
+    [Theory]
+    [InlineData(MirrorFault.StoreReadOnly)]
+    [InlineData(MirrorFault.StoreUnavailable)]
+    public async Task Not_ready_while_the_store_cannot_be_written_and_ready_again_by_itself(MirrorFault fault)
+    {
+        var clock = new FakeClock();
+        var (store, counts) = CountedStore.Over(new MemoryStore(clock));
+        await using var mirror = await ServedMirror.StartAsync(store, time: clock);
+        counts.Trouble = new MirrorException(fault, "The disk is full; make room.");
+        using var full = await mirror.GetAsync("/health/ready");
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, full.StatusCode);
+        Assert.Contains("make room", await full.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(HttpStatusCode.OK, (await mirror.GetAsync("/health/live")).StatusCode);
+
+        counts.Trouble = null;
+        clock.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal(HttpStatusCode.OK, (await mirror.GetAsync("/health/ready")).StatusCode);
+    }
+
+    [Fact]
+    public async Task Not_ready_when_the_store_is_closed()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.Store.DisposeAsync();
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await mirror.GetAsync("/health/ready")).StatusCode);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await mirror.GetAsync("ms")).StatusCode);
+    }
+
+    [Fact]
+    public async Task Pings_are_answered_as_each_side_expects()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        Assert.Equal("pong", await mirror.TextAsync("/api/ping"));
+        Assert.Equal("{}", await mirror.TextAsync("-/ping?write=true"));
+    }
+
+    [Fact]
+    public async Task The_front_page_shows_nothing_that_the_request_brought()
+    {
+        await using var mirror = await ServedMirror.StartAsync(configure: options => options.PublicUrl = "https://x.example.org/a?<script>\"'&");
+        using var page = await mirror.GetAsync("/?<b>=1", ("Accept", "text/html"));
+        var text = await page.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.StartsWith("text/html", page.Content.Headers.ContentType!.ToString());
+        Assert.DoesNotContain("<script>", text);
+        Assert.DoesNotContain("<b>", text);
+        using var json = JsonDocument.Parse(await mirror.TextAsync("/"));
+        Assert.EndsWith("/", json.RootElement.GetProperty("registry").GetString());
+    }
+
+    [Fact]
+    public async Task Metrics_are_the_instruments_of_the_library_as_text()
+    {
+        using var meter = new Meter("NpmMirror.Test");
+        await using var mirror = await ServedMirror.StartAsync();
+        var counter = meter.CreateCounter<long>("npm_mirror.test.things", description: "Things \"seen\"");
+        counter.Add(2, new KeyValuePair<string, object?>("kind", "a\"b"));
+        counter.Add(3, new KeyValuePair<string, object?>("kind", "a\"b"));
+        meter.CreateObservableGauge("npm_mirror.test.depth", () => 7);
+        meter.CreateHistogram<double>("npm_mirror.test.wait").Record(0.5);
+        var text = await mirror.TextAsync("/metrics");
+        Assert.Contains("# TYPE npm_mirror_test_things counter\n", text);
+        Assert.Contains("npm_mirror_test_things_total{kind=\"a\\\"b\"} 5\n", text);
+        Assert.Contains("npm_mirror_test_depth 7\n", text);
+        Assert.Contains("npm_mirror_test_wait_count 1\nnpm_mirror_test_wait_sum 0.5\n", text);
+        Assert.EndsWith("# EOF\n", text);
+    }
+
+    [Fact]
+    public async Task An_administrator_here_fetches_at_once()
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        registry.Publish(new FakePackage("ms").Version("1.0.0"));
+        await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url);
+        await mirror.TextAsync("ms");
+        registry.PublishVersion("ms", "2.0.0");
+        Assert.Equal("{\"status\":\"OK\",\"message\":\"Package updated\"}", await mirror.TextAsync("ms?refresh=1"));
+        Assert.Contains("2.0.0", await mirror.TextAsync("ms"));
+    }
+
+    [Fact]
+    public async Task A_refresh_that_fails_says_why_with_a_fitting_status()
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url);
+        using var absent = await mirror.GetAsync("unknown?refresh=1");
+        Assert.Equal(HttpStatusCode.NotFound, absent.StatusCode);
+        Assert.Contains("\"status\":\"KO\"", await absent.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        registry.Knobs.Fail("*", 500);
+        using var failed = await mirror.GetAsync("other?refresh=1");
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, failed.StatusCode);
+        Assert.Contains("\"status\":\"KO\"", await failed.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
+    [Theory]
+    [InlineData("X-Forwarded-For", "127.0.0.1")]
+    [InlineData("Forwarded", "for=127.0.0.1")]
+    [InlineData("Via", "1.1 proxy")]
+    [InlineData("Origin", "http://evil.example.org")]
+    [InlineData("Sec-Fetch-Site", "cross-site")]
+    [InlineData("Authorization", "Bearer wrong")]
+    [InlineData("Authorization", "Bearer ")]
+    public async Task Who_is_not_here_or_brings_no_token_is_no_administrator(string header, string value)
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url, configure: options => options.Admin.Token = "secret");
+        using var answer = await mirror.GetAsync("ms?refresh=1", (header, value));
+        Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
+        Assert.Contains("admin.token", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        Assert.Empty(registry.Requests.All);
+    }
+
+    [Fact]
+    public async Task The_token_makes_an_administrator_of_anyone()
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        registry.Publish(new FakePackage("ms").Version("1.0.0"));
+        await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url, configure: options => options.Admin.Token = "secret");
+        using var answer = await mirror.GetAsync("ms?refresh=1", ("X-Forwarded-For", "10.0.0.1"), ("Authorization", "Bearer secret"));
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+    }
+}
