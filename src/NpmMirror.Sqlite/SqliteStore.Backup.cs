@@ -15,9 +15,9 @@ public sealed partial class SqliteStore
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         var target = Path.GetFullPath(targetFile);
-        if (File.Exists(target))
+        if (File.Exists(target) || !Directory.Exists(Path.GetDirectoryName(target)))
         {
-            throw new MirrorException(MirrorFault.BadInput, $"{target} exists already; name a file that does not.");
+            throw new MirrorException(MirrorFault.BadInput, $"A backup needs a new file in a folder that exists, and {target} is none; name another.");
         }
 
         var part = target + ".part";
@@ -51,6 +51,7 @@ public sealed partial class SqliteStore
         {
             using var session = SqliteSession.Open(_path, _readers.Mode);
             using var interrupt = cancellationToken.Register(() => SQLitePCL.raw.sqlite3_interrupt(session.Handle));
+
             // Nothing of this database is written, but "query only" would forbid writing the copy.
             session.Execute("PRAGMA query_only = 0");
             session.Execute("VACUUM INTO @file", ("@file", part));

@@ -1,0 +1,81 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using NpmMirror.History;
+using NpmMirror.Sqlite;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Tests.Sqlite;
+
+/// <summary>This test program once more, running one explicit test of this class: a second process that writes the same database.</summary>
+public sealed class SecondProcess
+{
+    private const string FileVariable = "NPM_MIRROR_TEST_SQLITE_FILE";
+    private const string Mark = "told ";
+    private const int Writers = 8;
+
+    [Fact(Explicit = true)]
+    public async Task Commits_for_ever()
+    {
+        await using var store = await OpenAsync();
+        await Task.WhenAll(Enumerable.Range(0, Writers).Select(writer => Task.Run(async () =>
+        {
+            for (var i = 0; ; i++)
+            {
+                var name = string.Create(CultureInfo.InvariantCulture, $"p{writer}-{i}");
+                await store.CommitAsync(Commit(name), CancellationToken.None);
+                Console.WriteLine(Mark + name);
+            }
+        })));
+    }
+
+    [Fact(Explicit = true)]
+    public async Task Enqueues_a_page()
+    {
+        await using var store = await OpenAsync();
+        var now = TimeProvider.System.GetUtcNow();
+        var items = Enumerable.Range(0, 2500).Select(i => new QueueItem { Name = PackageName.Parse($"p{i}"), Priority = QueuePriority.Change, DueAt = now, QueuedAt = now });
+        await store.EnqueueAsync([.. items], new QueueCursor("read", "2500"), CancellationToken.None);
+    }
+
+    /// <summary>Starts the process on one of the tests above.</summary>
+    internal static Process Start(string test, string file, string? crashAt = null)
+    {
+        string[] arguments = [typeof(SecondProcess).Assembly.Location, "-explicit", "only", "-method", $"{typeof(SecondProcess).FullName}.{test}"];
+        var start = new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, UseShellExecute = false };
+        start.Environment[FileVariable] = file;
+        start.Environment["NPM_MIRROR_CRASH_AT"] = crashAt;
+        return Process.Start(start)!;
+    }
+
+    /// <summary>The next package that the process says is committed; null at its end.</summary>
+    internal static async Task<string?> ReadToldAsync(Process process)
+    {
+        string? line;
+        do
+        {
+            line = await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken);
+        }
+        while (line?.StartsWith(Mark, StringComparison.Ordinal) == false);
+
+        return line?[Mark.Length..];
+    }
+
+    /// <summary>The commit of a package with three events.</summary>
+    internal static PackageCommit Commit(string name) => new()
+    {
+        Name = PackageName.Parse(name),
+        ExpectedGeneration = 0,
+        Facts = new PackageFacts { FirstSeenAt = TimeProvider.System.GetUtcNow(), StoredAt = TimeProvider.System.GetUtcNow() },
+        Document = DocumentCodecs.Encode(Encoding.UTF8.GetBytes($"document of {name}")),
+        Index = Encoding.UTF8.GetBytes($"index of {name}"),
+        Events = [.. Enumerable.Range(0, 3).Select(ordinal => new PendingEvent { Ordinal = ordinal, Type = "Test", SeenAt = TimeProvider.System.GetUtcNow(), Payload = new byte[] { (byte)ordinal } })],
+    };
+
+    private static async Task<SqliteStore> OpenAsync()
+    {
+        var store = new SqliteStore(Environment.GetEnvironmentVariable(FileVariable)!, TimeProvider.System);
+        await store.OpenAsync(CancellationToken.None);
+        return store;
+    }
+}

@@ -1,0 +1,76 @@
+using NpmMirror.History;
+using NpmMirror.Sqlite;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Tests.Sqlite;
+
+public sealed class SqliteBackupTests : IDisposable
+{
+    private readonly TempFolder _folder = new();
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task Copies_a_mirror_that_is_being_written_and_restores_it()
+    {
+        await using var store = await OpenAsync("mirror.sqlite");
+        using var stop = new CancellationTokenSource();
+        var written = 0;
+        var writing = Task.Run(
+            async () =>
+            {
+                for (; !stop.IsCancellationRequested; written++)
+                {
+                    await store.CommitAsync(SecondProcess.Commit($"p{written}"), Cancellation);
+                }
+            },
+            Cancellation);
+        await Eventually.Async(() => Volatile.Read(ref written) > 200);
+        await store.BackupAsync(_folder.File("backup.sqlite"), Cancellation);
+        var writtenAtEnd = Volatile.Read(ref written);
+        await Eventually.Async(() => Volatile.Read(ref written) > writtenAtEnd + 10);
+        await stop.CancelAsync();
+        await writing;
+
+        await using var restored = await OpenAsync("backup.sqlite");
+        var counts = await restored.CountAsync(Cancellation);
+        Assert.InRange(counts.Packages, 200, writtenAtEnd + 1);
+        Assert.Equal(counts.Packages, await restored.ListAsync(null, false, Cancellation).LongCountAsync(Cancellation));
+        var hash = ChainHash.Genesis;
+        await foreach (var row in restored.ReadLogAsync(LogPosition.Zero, Cancellation))
+        {
+            hash = ChainHash.Next(hash, row);
+        }
+
+        Assert.Equal(new LogHead(new LogPosition(counts.Packages * 3), hash), await restored.ReadHeadAsync(Cancellation));
+        Assert.True((await restored.CommitAsync(SecondProcess.Commit("new"), Cancellation)).IsCommitted);
+        Assert.DoesNotContain(Directory.GetFiles(_folder.Path), file => file.EndsWith(".part", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Overwrites_nothing()
+    {
+        await using var store = await OpenAsync("mirror.sqlite");
+        await File.WriteAllTextAsync(_folder.File("backup.sqlite"), "precious", Cancellation);
+        var e = await Assert.ThrowsAsync<MirrorException>(() => store.BackupAsync(_folder.File("backup.sqlite"), Cancellation));
+        Assert.Equal(MirrorFault.BadInput, e.Fault);
+        Assert.Equal("precious", await File.ReadAllTextAsync(_folder.File("backup.sqlite"), Cancellation));
+    }
+
+    [Fact]
+    public async Task Says_that_a_backup_cannot_be_written()
+    {
+        await using var store = await OpenAsync("mirror.sqlite");
+        var e = await Assert.ThrowsAsync<MirrorException>(() => store.BackupAsync(_folder.File("nowhere/backup.sqlite"), Cancellation));
+        Assert.Equal(MirrorFault.BadInput, e.Fault);
+    }
+
+    private async Task<SqliteStore> OpenAsync(string name)
+    {
+        var store = new SqliteStore(_folder.File(name), TimeProvider.System);
+        await store.OpenAsync(Cancellation);
+        return store;
+    }
+}

@@ -1,0 +1,211 @@
+using Microsoft.Data.Sqlite;
+using NpmMirror.Sqlite;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Tests.Sqlite;
+
+/// <summary>Disks that are full or read-only, files that are damaged, newer or another's.</summary>
+public sealed class SqliteTroubleTests : IDisposable
+{
+    private readonly TempFolder _folder = new();
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task Reads_on_when_the_disk_is_full_and_writes_again_when_there_is_room()
+    {
+        using var disk = SmallDisk.Mount(megabytes: 4);
+        await using var store = await OpenAsync(disk.File("mirror.sqlite"));
+        await store.CommitAsync(Package("express"), Cancellation);
+        disk.Fill();
+        for (var i = 0; i < 3; i++)
+        {
+            var e = await Assert.ThrowsAsync<MirrorException>(async () => await store.CommitAsync(Package("large", 500_000), Cancellation));
+            Assert.Equal((MirrorFault.StoreReadOnly, true), (e.Fault, e.IsTransient));
+            Assert.Contains("full", e.Message, StringComparison.Ordinal);
+            Assert.NotNull(await store.ReadAsync(PackageName.Parse("express"), Cancellation));
+            Assert.Null(await store.FindAsync(PackageName.Parse("large"), Cancellation));
+        }
+
+        disk.MakeRoom();
+        Assert.Null(await store.CheckWritableAsync(Cancellation));
+        Assert.True((await store.CommitAsync(Package("large", 500_000), Cancellation)).IsCommitted);
+    }
+
+    [Fact]
+    public async Task Says_that_it_cannot_be_written_while_the_disk_is_full()
+    {
+        using var disk = SmallDisk.Mount(megabytes: 4);
+        await using var store = await OpenAsync(disk.File("mirror.sqlite"));
+        disk.Fill();
+        string? trouble = null;
+        // What the write-ahead log has room for is written; then nothing is.
+        for (var i = 0; i < 1000 && trouble is null; i++)
+        {
+            trouble = await store.CheckWritableAsync(Cancellation);
+        }
+
+        Assert.Contains("full", trouble, StringComparison.Ordinal);
+        disk.MakeRoom();
+        Assert.Null(await store.CheckWritableAsync(Cancellation));
+    }
+
+    [Fact]
+    public async Task Reads_a_read_only_folder_and_writes_when_it_is_writable_again()
+    {
+        using var disk = SmallDisk.Mount(megabytes: 4);
+        await using (var before = await OpenAsync(disk.File("mirror.sqlite")))
+        {
+            await before.CommitAsync(Package("express"), Cancellation);
+        }
+
+        disk.MakeReadOnly();
+        await using var store = await OpenAsync(disk.File("mirror.sqlite"));
+        Assert.NotNull(await store.ReadAsync(PackageName.Parse("express"), Cancellation));
+        Assert.Equal(1, (await store.CountAsync(Cancellation)).Packages);
+        Assert.Contains("cannot be written", await store.CheckWritableAsync(Cancellation), StringComparison.Ordinal);
+        var e = await Assert.ThrowsAsync<MirrorException>(async () => await store.CommitAsync(Package("other"), Cancellation));
+        Assert.Equal((MirrorFault.StoreReadOnly, true), (e.Fault, e.IsTransient));
+
+        disk.MakeWritable();
+        Assert.True((await store.CommitAsync(Package("other"), Cancellation)).IsCommitted);
+        Assert.NotNull(await store.FindAsync(PackageName.Parse("other"), Cancellation));
+        Assert.Null(await store.CheckWritableAsync(Cancellation));
+    }
+
+    [Fact]
+    public async Task Says_what_to_do_with_a_read_only_copy_of_a_running_mirror()
+    {
+        using var disk = SmallDisk.Mount(megabytes: 8);
+        await using (var store = await OpenAsync(_folder.File("mirror.sqlite")))
+        {
+            await store.CommitAsync(Package("express"), Cancellation);
+            File.Copy(_folder.File("mirror.sqlite"), disk.File("mirror.sqlite"));
+            File.Copy(_folder.File("mirror.sqlite-wal"), disk.File("mirror.sqlite-wal"));
+        }
+
+        disk.MakeReadOnly();
+        var e = await Assert.ThrowsAsync<MirrorException>(() => OpenAsync(disk.File("mirror.sqlite")));
+        Assert.Equal(MirrorFault.StoreUnavailable, e.Fault);
+        Assert.Contains("copy the folder", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Says_that_it_cannot_create_its_file()
+    {
+        await File.WriteAllTextAsync(_folder.File("file"), "", Cancellation);
+        var e = await Assert.ThrowsAsync<MirrorException>(() => OpenAsync(Path.Combine(_folder.File("file"), "mirror.sqlite")));
+        Assert.Equal(MirrorFault.StoreUnavailable, e.Fault);
+        Assert.Contains("cannot be created", e.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true, MirrorFault.StoreSchema, "schema version 999")]
+    [InlineData(false, MirrorFault.StoreUnavailable, "another program's")]
+    public async Task Refuses_a_newer_file_and_another_programs(bool isOurs, MirrorFault fault, string part)
+    {
+        await (await OpenAsync(_folder.File("mirror.sqlite"))).DisposeAsync();
+        Execute(isOurs ? "PRAGMA user_version = 999" : "PRAGMA application_id = 1");
+        var before = await File.ReadAllBytesAsync(_folder.File("mirror.sqlite"), Cancellation);
+        var e = await Assert.ThrowsAsync<MirrorException>(() => OpenAsync(_folder.File("mirror.sqlite")));
+        Assert.Equal((fault, false), (e.Fault, e.IsTransient));
+        Assert.Contains(part, e.Message, StringComparison.Ordinal);
+        Assert.Equal(before, await File.ReadAllBytesAsync(_folder.File("mirror.sqlite"), Cancellation));
+    }
+
+    [Fact]
+    public async Task Says_what_to_do_with_a_file_that_is_no_database()
+    {
+        await File.WriteAllTextAsync(_folder.File("mirror.sqlite"), new string('x', 10_000), Cancellation);
+        var e = await Assert.ThrowsAsync<MirrorException>(() => OpenAsync(_folder.File("mirror.sqlite")));
+        Assert.Equal(MirrorFault.StoreUnavailable, e.Fault);
+        Assert.Contains("backup", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Says_what_to_do_with_a_damaged_file()
+    {
+        await using (var whole = await OpenAsync(_folder.File("mirror.sqlite")))
+        {
+            for (var i = 0; i < 200; i++)
+            {
+                await whole.CommitAsync(Package($"p{i}", 2000), Cancellation);
+            }
+        }
+
+        using (var file = File.OpenWrite(_folder.File("mirror.sqlite")))
+        {
+            // All but the first pages.
+            file.Position = 8192 * 12;
+            file.Write(Enumerable.Repeat((byte)0x5a, (int)(file.Length - file.Position)).ToArray());
+        }
+
+        var e = await Assert.ThrowsAsync<MirrorException>(async () =>
+        {
+            await using var store = await OpenAsync(_folder.File("mirror.sqlite"));
+            for (var i = 0; i < 200; i++)
+            {
+                await store.ReadAsync(PackageName.Parse($"p{i}"), Cancellation);
+            }
+        });
+        Assert.Equal(MirrorFault.StoreUnavailable, e.Fault);
+        Assert.Contains("backup", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task One_bad_write_does_not_harm_those_it_was_grouped_with()
+    {
+        await using var store = await OpenAsync(_folder.File("mirror.sqlite"));
+        var results = await Task.WhenAll(Enumerable.Range(0, 50).Select(async i =>
+        {
+            var commit = i % 10 == 3 ? Package($"p{i}") with { Document = null } : Package($"p{i}");
+            var isBad = false;
+            try
+            {
+                Assert.True((await store.CommitAsync(commit, Cancellation)).IsCommitted);
+            }
+            catch (ArgumentException)
+            {
+                isBad = true;
+            }
+
+            return isBad == (i % 10 == 3);
+        }));
+        Assert.All(results, Assert.True);
+        Assert.Equal(45, (await store.CountAsync(Cancellation)).Packages);
+    }
+
+    private static PackageCommit Package(string name, int size = 100)
+    {
+        // Nothing a compressing file system could make small.
+        var bytes = new byte[size];
+        new Random(size).NextBytes(bytes);
+        return SecondProcess.Commit(name) with { Document = DocumentCodecs.Encode(bytes, DocumentCodec.Identity) };
+    }
+
+    private static async Task<SqliteStore> OpenAsync(string file)
+    {
+        var store = new SqliteStore(file, TimeProvider.System);
+        try
+        {
+            await store.OpenAsync(Cancellation);
+            return store;
+        }
+        catch
+        {
+            await store.DisposeAsync();
+            throw;
+        }
+    }
+
+    private void Execute(string sql)
+    {
+        using var connection = new SqliteConnection($"Data Source={_folder.File("mirror.sqlite")};Pooling=False");
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        command.ExecuteNonQuery();
+    }
+}
