@@ -11,7 +11,7 @@ public sealed class ClientSandbox : IDisposable
     /// <summary>A port where nobody listens.</summary>
     public const string DeadProxy = "http://127.0.0.1:9";
 
-    private static readonly TimeSpan RunTimeout = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan RunTimeout = TimeSpan.FromSeconds(240);
     private readonly TestFolder _folder = new();
 
     public ClientSandbox()

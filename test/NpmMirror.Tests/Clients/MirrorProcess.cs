@@ -11,7 +11,7 @@ namespace NpmMirror.Tests.Clients;
 public sealed class MirrorProcess : IAsyncDisposable
 {
     private const int SignalTerminate = 15;
-    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(120);
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(30);
 
     private readonly Process _process;
