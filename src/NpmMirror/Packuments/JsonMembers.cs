@@ -5,8 +5,11 @@ namespace NpmMirror.Packuments;
 /// <summary>Finds the members of an object that lies in a document which was read before.</summary>
 internal static class JsonMembers
 {
-    /// <summary>The most members an object may have that is taken apart: real ones have some ten thousands; this only bounds memory.</summary>
+    /// <summary>The most members an object may have that is taken apart, equal keys counted: real ones have some ten thousands; this bounds time and memory.</summary>
     public const int CountMax = 1_000_000;
+
+    /// <summary>The longest name of a member of such an object.</summary>
+    public const int NameSizeMaxBytes = 64 * 1024;
 
     /// <summary>The members and where their values lie, in document order; of equal keys the last one's value. Empty where the slice holds no object.</summary>
     public static OrderedDictionary<string, Slice> Read(ReadOnlySpan<byte> document, Slice slice)
@@ -19,11 +22,11 @@ internal static class JsonMembers
 
         var reader = new Utf8JsonReader(slice.Of(document), JsonText.ReaderOptions);
         reader.Read();
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        for (var count = 1; reader.Read() && reader.TokenType == JsonTokenType.PropertyName; count++)
         {
+            Check(count, ref reader);
             var name = JsonText.Read(ref reader);
             members[name] = ReadValue(ref reader, slice.Offset);
-            CheckCount(members.Count);
         }
 
         return members;
@@ -69,7 +72,6 @@ internal static class JsonMembers
         {
             name = JsonText.Read(ref behind);
             members[name] = ReadValue(ref behind, behindOrigin);
-            CheckCount(members.Count);
         }
 
         return members;
@@ -110,13 +112,18 @@ internal static class JsonMembers
         return new Slice(origin + start, (int)reader.BytesConsumed - start);
     }
 
-    /// <summary>Refuses an object with more members than can be real.</summary>
-    /// <exception cref="MirrorException">There are too many.</exception>
-    public static void CheckCount(int count)
+    /// <summary>Refuses an object with more members, or longer names, than can be real.</summary>
+    /// <exception cref="MirrorException">There are too many, or one is too long.</exception>
+    public static void Check(int count, ref Utf8JsonReader reader)
     {
         if (count > CountMax)
         {
             throw new MirrorException(MirrorFault.UpstreamMalformed, $"The upstream's packument has an object with more than {CountMax:N0} members; kept what is stored.");
+        }
+
+        if (reader.ValueSpan.Length > NameSizeMaxBytes)
+        {
+            throw new MirrorException(MirrorFault.UpstreamMalformed, $"The upstream's packument has a member whose name is longer than {NameSizeMaxBytes:N0} bytes; kept what is stored.");
         }
     }
 }

@@ -14,6 +14,9 @@ internal static class JsonText
     /// <summary>How deep a document may nest; JavaScript has no limit, but nothing real comes near.</summary>
     public const int DepthMax = 1_000;
 
+    /// <summary>The longest text that is taken for a name, version, tag, rev, URL or hash. Undoing megabytes of what is no UTF-8 takes seconds.</summary>
+    public const int WordSizeMaxBytes = 64 * 1024;
+
     /// <summary>What every reader of upstream's bytes is made with.</summary>
     public static JsonReaderOptions ReaderOptions => new() { MaxDepth = DepthMax };
 
@@ -23,6 +26,10 @@ internal static class JsonText
 
     /// <summary>The text of a string in a document, quotes included in the slice.</summary>
     public static string Read(ReadOnlySpan<byte> quoted) => Decode(quoted[1..^1]);
+
+    /// <summary>The text of a value that is a string of a sensible length, else null.</summary>
+    public static string? ReadWord(ReadOnlySpan<byte> value) =>
+        value.Length is > 1 and <= WordSizeMaxBytes && value[0] == '"' ? Read(value) : null;
 
     /// <summary>The text of a string or property name without its quotes, which may hold escapes.</summary>
     public static string Decode(ReadOnlySpan<byte> inner) => inner.Contains((byte)'\\') ? Unescape(inner) : Encoding.UTF8.GetString(inner);

@@ -28,20 +28,29 @@ public sealed record TarballPromise(string? Integrity, string? Shasum)
 public static class Manifest
 {
     /// <summary>The text of <c>dist.tarball</c>, or null.</summary>
-    public static string? TarballUrl(VersionEntry version, ReadOnlySpan<byte> document) =>
-        version.TarballUrl.IsEmpty ? null : JsonText.Read(version.TarballUrl.Of(document));
+    public static string? TarballUrl(VersionEntry version, ReadOnlySpan<byte> document) => JsonText.ReadWord(version.TarballUrl.Of(document));
 
     /// <summary>The text of <c>dist.attestations.url</c>, or null.</summary>
-    public static string? AttestationsUrl(VersionEntry version, ReadOnlySpan<byte> document) =>
-        version.AttestationsUrl.IsEmpty ? null : JsonText.Read(version.AttestationsUrl.Of(document));
+    public static string? AttestationsUrl(VersionEntry version, ReadOnlySpan<byte> document) => JsonText.ReadWord(version.AttestationsUrl.Of(document));
 
     /// <summary>What <c>dist</c> promises of the tarball's bytes.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.UpstreamMalformed"/>: a promise is longer than any can be.</exception>
     public static TarballPromise Promise(VersionEntry version, ReadOnlySpan<byte> document)
     {
         var dist = JsonMembers.Find(document, version.Manifest, "dist"u8);
-        return new TarballPromise(TextOf(document, JsonMembers.Find(document, dist, "integrity"u8)), TextOf(document, JsonMembers.Find(document, dist, "shasum"u8)));
+        return new TarballPromise(
+            PromiseOf(version, JsonMembers.Find(document, dist, "integrity"u8).Of(document)),
+            PromiseOf(version, JsonMembers.Find(document, dist, "shasum"u8).Of(document)));
     }
 
-    private static string? TextOf(ReadOnlySpan<byte> document, Slice value) =>
-        !value.IsEmpty && document[value.Offset] == '"' ? JsonText.Read(value.Of(document)) : null;
+    private static string? PromiseOf(VersionEntry version, ReadOnlySpan<byte> value)
+    {
+        // Not to be taken for no promise: then the tarball would not be checked.
+        if (value.Length > JsonText.WordSizeMaxBytes && value[0] == '"')
+        {
+            throw new MirrorException(MirrorFault.UpstreamMalformed, $"The integrity of version {MirrorException.Quote(version.Version)} is {value.Length:N0} bytes long; its tarball cannot be checked.");
+        }
+
+        return JsonText.ReadWord(value);
+    }
 }

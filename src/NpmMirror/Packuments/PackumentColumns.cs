@@ -47,7 +47,7 @@ internal static class PackumentColumns
             return texts;
         }
 
-        while (texts.Count < TextsMax && reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        for (var count = 0; count < TextsMax && reader.Read() && reader.TokenType != JsonTokenType.EndArray; count++)
         {
             Take(ref reader, value, member, texts);
         }
@@ -59,7 +59,7 @@ internal static class PackumentColumns
     {
         if (reader.TokenType == JsonTokenType.String)
         {
-            texts.Add(JsonText.Read(ref reader));
+            Add(reader.ValueSpan, texts);
             return;
         }
 
@@ -68,7 +68,15 @@ internal static class PackumentColumns
         var found = member.IsEmpty ? default : JsonMembers.Find(value, new Slice(start, (int)reader.BytesConsumed - start), member);
         if (!found.IsEmpty && value[found.Offset] == '"')
         {
-            texts.Add(JsonText.Read(found.Of(value)));
+            Add(found.Of(value)[1..^1], texts);
+        }
+    }
+
+    private static void Add(ReadOnlySpan<byte> text, List<string> texts)
+    {
+        if (text.Length <= JsonText.WordSizeMaxBytes)
+        {
+            texts.Add(JsonText.Decode(text));
         }
     }
 }

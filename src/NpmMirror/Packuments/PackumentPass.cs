@@ -14,7 +14,7 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
     private readonly Dictionary<string, int> _byVersion = new(StringComparer.Ordinal);
     private readonly List<VersionEntry> _versions = [];
     private int _origin;
-    private int _brokenVersions, _withdrawnVersions;
+    private int _seenVersions, _brokenVersions, _withdrawnVersions;
     private int _restStart, _restEnd;
     private bool _hasLeftOut;
     private Slice _versionsValue, _tags, _time, _rev, _modified;
@@ -46,7 +46,7 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
 
         for (var members = 1; IsObject && reader.Read() && reader.TokenType == JsonTokenType.PropertyName; members++)
         {
-            JsonMembers.CheckCount(members);
+            JsonMembers.Check(members, ref reader);
             ReadMember(ref reader);
         }
 
@@ -56,8 +56,11 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
         reader.Read();
     }
 
-    /// <summary>The text of a member that is a string, else null.</summary>
-    public readonly string? TextOf(Slice slice) => !slice.IsEmpty && _document[slice.Offset] == '"' ? JsonText.Read(slice.Of(_document)) : null;
+    /// <summary>True when the member is there and a string.</summary>
+    public readonly bool IsText(Slice slice) => !slice.IsEmpty && _document[slice.Offset] == '"';
+
+    /// <summary>The text of a member that is a string of a sensible length, else null.</summary>
+    public readonly string? TextOf(Slice slice) => JsonText.ReadWord(slice.Of(_document));
 
     public PackumentIndex ToIndex(PackageName name)
     {
@@ -172,6 +175,7 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
 
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
+            JsonMembers.Check(++_seenVersions, ref reader);
             ReadVersion(ref reader);
         }
 
@@ -185,7 +189,6 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
         if (reader.TokenType == JsonTokenType.StartObject)
         {
             Put(ReadManifest(ref reader, version));
-            JsonMembers.CheckCount(_versions.Count);
             return;
         }
 
@@ -232,8 +235,9 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
     {
         var start = _origin + (int)reader.TokenStartIndex;
         Slice tarballUrl = default, attestationsUrl = default;
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        for (var count = 1; reader.Read() && reader.TokenType == JsonTokenType.PropertyName; count++)
         {
+            JsonMembers.Check(count, ref reader);
             if (JsonText.Is(ref reader, "dist"u8))
             {
                 tarballUrl = attestationsUrl = default;

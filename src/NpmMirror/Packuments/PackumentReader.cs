@@ -39,10 +39,10 @@ public static class PackumentReader
         }
 
         // A document without a name is accepted: some registries leave it out. One of another package never is.
-        var name = pass.TextOf(pass.Name) ?? pass.TextOf(pass.Id);
-        if (name is not null && name != expected.Value)
+        var name = pass.IsText(pass.Name) ? pass.Name : pass.Id;
+        if (pass.IsText(name) && pass.TextOf(name) != expected.Value)
         {
-            throw new MirrorException(MirrorFault.UpstreamMalformed, $"Asked for the packument of {expected}, the upstream sent that of {MirrorException.Quote(name)}; kept what is stored.");
+            throw new MirrorException(MirrorFault.UpstreamMalformed, $"Asked for the packument of {expected}, the upstream sent that of {MirrorException.Quote(pass.TextOf(name) ?? "a very long name")}; kept what is stored.");
         }
 
         return new ParsedPackument(

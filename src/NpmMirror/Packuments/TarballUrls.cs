@@ -41,7 +41,7 @@ public static class TarballUrls
         var wanted = Encoding.UTF8.GetBytes(file);
         foreach (var version in index.Versions)
         {
-            if (!version.TarballUrl.IsEmpty && IsLastSegment(version.TarballUrl.Of(document), wanted, file))
+            if (version.TarballUrl.Length is > 0 and <= JsonText.WordSizeMaxBytes && IsLastSegment(version.TarballUrl.Of(document), wanted, file))
             {
                 return version;
             }

@@ -16,7 +16,13 @@ public static class TimeMap
             return null;
         }
 
+        // No date is that long, however it is escaped.
         var text = value[1..^1];
+        if (text.Length > 256)
+        {
+            return null;
+        }
+
         if (text.Contains((byte)'\\'))
         {
             text = System.Text.Encoding.UTF8.GetBytes(JsonText.Unescape(text));
@@ -54,8 +60,9 @@ public static class TimeMap
         Span<char> buffer = stackalloc char[256];
         var reader = new Utf8JsonReader(time.Of(document), JsonText.ReaderOptions);
         reader.Read();
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        for (var count = 1; reader.Read() && reader.TokenType == JsonTokenType.PropertyName; count++)
         {
+            JsonMembers.Check(count, ref reader);
             scoped ReadOnlySpan<char> key;
             if (reader.ValueIsEscaped || reader.ValueSpan.Length > buffer.Length)
             {
