@@ -72,8 +72,10 @@ async function main() {
   }
 }
 
-const mirror = (name, args, upstream) => start(name, options.work, 'dotnet',
-  [join(options.root, 'artifacts/bin/NpmMirror.Cli/release/npm-mirror.dll'), ...args, '--upstream', upstream, '--metadata', 'all', ...mirrorOptions])
+function mirror(name, args, upstream) {
+  const program = join(options.root, 'artifacts/bin/NpmMirror.Cli/release/npm-mirror.dll')
+  return start(name, options.work, 'dotnet', [program, ...args, '--upstream', upstream, '--metadata', 'all', ...mirrorOptions])
+}
 
 async function measure(name, run) {
   const begin = Date.now()
