@@ -1,3 +1,4 @@
+using System.IO.Pipelines;
 using Microsoft.AspNetCore.Http;
 using NpmMirror.Registry;
 
@@ -6,6 +7,9 @@ namespace NpmMirror.AspNetCore;
 /// <summary>Writes renditions, and decides when the client has them already.</summary>
 internal static class RenditionAnswer
 {
+    // One write copies all of it into the connection's pipe before anything is awaited: five megabytes for each of many slow clients.
+    private const int SliceBytes = 256 * 1024;
+
     /// <summary>True when the client's validators say that it holds this very representation.</summary>
     /// <remarks>
     /// <c>If-None-Match</c> wins; <c>If-Modified-Since</c> alone counts only as the date that was sent: it is upstream's, so "later"
@@ -39,7 +43,7 @@ internal static class RenditionAnswer
         WriteValidators(context.Response.Headers, rendition);
     }
 
-    /// <summary>200 with the prepared bytes, in one write.</summary>
+    /// <summary>200 with the prepared bytes, in one write unless they are many.</summary>
     internal static Task WriteAsync(HttpContext context, Rendition rendition, byte[] body, bool isHead)
     {
         var response = context.Response;
@@ -57,6 +61,11 @@ internal static class RenditionAnswer
             return Task.CompletedTask;
         }
 
+        if (body.Length > SliceBytes)
+        {
+            return WriteSlicesAsync(response.BodyWriter, body);
+        }
+
         // Without the request's token: asking for it makes one, and a client that left ends the write by itself.
         var write = response.BodyWriter.WriteAsync(body);
         if (write.IsCompletedSuccessfully)
@@ -66,6 +75,18 @@ internal static class RenditionAnswer
         }
 
         return write.AsTask();
+    }
+
+    private static async Task WriteSlicesAsync(PipeWriter writer, byte[] body)
+    {
+        for (var at = 0; at < body.Length; at += SliceBytes)
+        {
+            var flushed = await writer.WriteAsync(body.AsMemory(at, Math.Min(SliceBytes, body.Length - at)));
+            if (flushed.IsCompleted)
+            {
+                return;
+            }
+        }
     }
 
     private static void WriteValidators(IHeaderDictionary headers, Rendition rendition)

@@ -1,1 +1,2 @@
+NpmMirror.Cli.NativeHeap.Trim();
 return await NpmMirror.Cli.CommandLine.RunAsync(args);

@@ -125,7 +125,7 @@ public sealed class MirrorOptions
     /// <summary>Raw JSON in memory at once, in bytes, shared by syncing and rendering.</summary>
     [Range(1_000_000, 1L << 50)]
     [Description("Raw JSON in memory at once, shared by syncing and rendering")]
-    public long BudgetBytes { get; set; } = 256L * 1024 * 1024;
+    public long BudgetBytes { get; set; } = 128L * 1024 * 1024;
 
     /// <summary>Rendered packuments kept in memory, in bytes.</summary>
     [Range(0, 1L << 50)]

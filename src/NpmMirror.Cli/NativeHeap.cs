@@ -1,0 +1,37 @@
+using System.Runtime.InteropServices;
+
+namespace NpmMirror.Cli;
+
+/// <summary>Keeps the C library from holding on to the native memory of documents and compressors after their use.</summary>
+internal static partial class NativeHeap
+{
+    // From glibc's malloc.h.
+    private const int MmapThreshold = -3;
+    private const int ArenasMax = -8;
+
+    private const int LargeBytes = 1024 * 1024;
+
+    /// <summary>Called once, before there are threads at work. Does nothing where the C library has no such settings.</summary>
+    internal static void Trim()
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return;
+        }
+
+        try
+        {
+            // Left alone, glibc raises this after the first large block is freed, to 32 MB in the end, and gives each thread an arena
+            // of its own: documents then lie between others, and what is freed stays. Measured on a sweep: 388 MB instead of 315.
+            _ = SetMallocOption(MmapThreshold, LargeBytes);
+            _ = SetMallocOption(ArenasMax, 2);
+        }
+        catch (EntryPointNotFoundException)
+        {
+            // musl returns large blocks by itself.
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "mallopt")]
+    private static partial int SetMallocOption(int option, int value);
+}
