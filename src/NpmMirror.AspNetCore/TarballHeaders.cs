@@ -7,7 +7,7 @@ namespace NpmMirror.AspNetCore;
 /// <summary>The headers of a tarball, as the registry sends them, and the conditions that hang on them.</summary>
 internal static class TarballHeaders
 {
-    private const int ETagHexDigits = 32;
+    private const int ETagBytes = 16;
 
     /// <summary>Writes what goes with 200, 206 and 304 alike. Never a Content-Encoding: a label on a .tgz breaks most clients.</summary>
     internal static void Write(HttpResponse response, Digest sha512, DateTimeOffset? storedAt)
@@ -19,7 +19,7 @@ internal static class TarballHeaders
         headers.AccessControlAllowOrigin = "*";
         if (!sha512.IsEmpty)
         {
-            headers.ETag = $"\"{sha512.Hex.AsSpan(0, ETagHexDigits)}\"";
+            headers.ETag = $"\"{Convert.ToHexStringLower(sha512.Bytes[..ETagBytes])}\"";
         }
 
         if (storedAt is { } at)

@@ -17,6 +17,7 @@ public sealed partial class TarballDownloads
     private readonly Lock _lock = new();
     private readonly Dictionary<(PackageName, string), TarballArrival> _arrivals = [];
     private readonly SemaphoreSlim _slots;
+    private int _isUnwritable;
     private readonly CancellationTokenSource _stopping = new();
 
     /// <summary>Downloads under way or waiting for their turn.</summary>
@@ -60,6 +61,7 @@ public sealed partial class TarballDownloads
                     return new TarballResult.Opened(stored);
                 case TarballArrival.Outcome.Arriving or TarballArrival.Outcome.Verified:
                     isHandedOut = true;
+                    TarballMetrics.CountOpened("arriving");
                     return new TarballResult.Opened(arrival.OpenReading());
                 case TarballArrival.Outcome.Failed when arrival.Failure is { Fault: MirrorFault.StoreReadOnly }:
                     // A full disk stops keeping, not serving.
@@ -157,11 +159,14 @@ public sealed partial class TarballDownloads
             await _fetch.FetchAsync(arrival, cancellationToken);
             if (arrival.Now == TarballArrival.Outcome.Absent)
             {
+                TarballMetrics.CountFetched("absent");
                 _failures.Remember(arrival.Request, arrival.Absence, _fetch.IsFresh(arrival.Request));
             }
             else
             {
+                TarballMetrics.CountFetched("held");
                 _failures.Forget(arrival.Request);
+                NoteWritable();
             }
         }
         finally
@@ -172,9 +177,10 @@ public sealed partial class TarballDownloads
 
     private void Fail(TarballArrival arrival, MirrorException failure)
     {
+        TarballMetrics.CountFetched(failure.Fault == MirrorFault.UpstreamMalformed ? "corrupt" : "failed");
         if (failure.Fault is MirrorFault.StoreReadOnly)
         {
-            LogUnwritable(arrival.Request.Name, failure.Message);
+            NoteUnwritable(failure);
         }
         else
         {
@@ -183,6 +189,23 @@ public sealed partial class TarballDownloads
         }
 
         arrival.Fail(failure);
+    }
+
+    // One line when it begins and one when it ends, however many tarballs are asked for meanwhile.
+    private void NoteUnwritable(MirrorException failure)
+    {
+        if (Interlocked.Exchange(ref _isUnwritable, 1) == 0)
+        {
+            LogUnwritable(failure.Message);
+        }
+    }
+
+    private void NoteWritable()
+    {
+        if (Interlocked.Exchange(ref _isUnwritable, 0) == 1)
+        {
+            LogWritable();
+        }
     }
 
     private async Task<TarballResult> OpenPassThroughAsync(TarballRequest request, CancellationToken cancellationToken)
@@ -195,6 +218,7 @@ public sealed partial class TarballDownloads
             {
                 case TarballAnswer.Opened opened:
                     reading = new TarballPassThrough(request, opened, () => _slots.Release());
+                    TarballMetrics.CountOpened("unstored");
                     return new TarballResult.Opened(reading);
                 case TarballAnswer.Absent absent:
                     return TarballFetch.Explain(request, absent);
@@ -214,8 +238,11 @@ public sealed partial class TarballDownloads
     [LoggerMessage(EventIds.Mirroring + 213, LogLevel.Debug, "Tarball {Tarball} was not fetched: {Problem}")]
     private partial void LogFailed(string tarball, string problem);
 
-    [LoggerMessage(EventIds.Mirroring + 214, LogLevel.Warning, "Tarball {Tarball} cannot be stored and goes to its clients unstored: {Problem}")]
-    private partial void LogUnwritable(string tarball, string problem);
+    [LoggerMessage(EventIds.Mirroring + 214, LogLevel.Warning, "Tarballs cannot be stored and go to their clients unstored: {Problem}")]
+    private partial void LogUnwritable(string problem);
+
+    [LoggerMessage(EventIds.Mirroring + 216, LogLevel.Information, "Tarballs can be stored again")]
+    private partial void LogWritable();
 
     [LoggerMessage(EventIds.Mirroring + 215, LogLevel.Error, "The download of tarball {Tarball} failed unexpectedly")]
     private partial void LogMistake(string tarball, Exception mistake);

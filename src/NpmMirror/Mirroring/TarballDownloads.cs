@@ -45,6 +45,7 @@ public sealed partial class TarballDownloads : IAsyncDisposable
         var request = new TarballRequest(package, version, upstreamUrl, promise);
         if (await OpenPromisedAsync(request, cancellationToken) is { } stored)
         {
+            TarballMetrics.CountOpened("stored");
             return new TarballResult.Opened(stored);
         }
 
@@ -70,7 +71,13 @@ public sealed partial class TarballDownloads : IAsyncDisposable
             _held.Set((package, file), row);
         }
 
-        return await OpenHeldAsync(row, cancellationToken);
+        var stored = await OpenHeldAsync(row, cancellationToken);
+        if (stored is not null)
+        {
+            TarballMetrics.CountOpened("stored");
+        }
+
+        return stored;
     }
 
     /// <summary>Waits until a tarball is stored, fetching it when it is not; whatever the mode. Null when it is, else the upstream's refusal.</summary>
@@ -242,6 +249,6 @@ public sealed partial class TarballDownloads : IAsyncDisposable
     [LoggerMessage(EventIds.Mirroring + 211, LogLevel.Warning, "Tarball {Tarball} is in the books but its bytes ({Sha512}) are missing or cut in {Location}; it is fetched again")]
     private partial void LogBlobLost(string tarball, Digest sha512, string location);
 
-    [LoggerMessage(EventIds.Mirroring + 212, LogLevel.Warning, "The row of tarball {Tarball} could not be written: {Problem}")]
+    [LoggerMessage(EventIds.Mirroring + 212, LogLevel.Debug, "The row of tarball {Tarball} could not be written: {Problem}")]
     private partial void LogUnrecorded(string tarball, string problem);
 }

@@ -52,6 +52,7 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
 
         arrival.Verify();
         await writer.CommitAsync(cancellationToken);
+        TarballMetrics.StoredBytes.Add(writer.LengthBytes);
         CrashPoint.Hit(CrashPoint.AfterBlobRename);
         await RecordHeldAsync(request, sha512, writer.LengthBytes, check.IsPromised, cancellationToken);
     }
@@ -161,6 +162,6 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
     [LoggerMessage(EventIds.Mirroring + 201, LogLevel.Error, "Tarball {Tarball} was held with other bytes, which are missing on disk; what the upstream sends now ({Sha512}) does not replace them in the books")]
     private partial void LogReplaced(string tarball, Digest sha512);
 
-    [LoggerMessage(EventIds.Mirroring + 202, LogLevel.Warning, "What is wrong with tarball {Tarball} could not be recorded: {Problem}")]
+    [LoggerMessage(EventIds.Mirroring + 202, LogLevel.Debug, "What is wrong with tarball {Tarball} could not be recorded: {Problem}")]
     private partial void LogUnrecorded(string tarball, string problem);
 }

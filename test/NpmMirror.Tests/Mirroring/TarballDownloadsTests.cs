@@ -195,6 +195,26 @@ public sealed class TarballDownloadsTests
     }
 
     [Fact]
+    public async Task A_full_disk_is_told_once_and_its_end_too()
+    {
+        var log = new CollectedLog();
+        FullDisk? disk = null;
+        await using var scene = new TarballScene(TarballScene.Whole(Bytes), wrap: files => disk = new FullDisk(files), log: log);
+        for (var i = 0; i < 3; i++)
+        {
+            await scene.FetchAsync(TarballScene.PromiseOf(Bytes));
+            await scene.SettleAsync();
+        }
+
+        Assert.Single(log.Lines, line => line.Contains("cannot be stored", StringComparison.Ordinal));
+        disk!.IsFull = false;
+        await scene.FetchAsync(TarballScene.PromiseOf(Bytes));
+        await scene.SettleAsync();
+        Assert.Single(log.Lines, line => line.Contains("can be stored again", StringComparison.Ordinal));
+        Assert.Single(await scene.ListBlobsAsync());
+    }
+
+    [Fact]
     public async Task What_goes_through_unstored_is_checked_all_the_same()
     {
         await using var scene = new TarballScene(TarballScene.Whole(TarballScene.Bytes(200_001)), wrap: files => new FullDisk(files));
@@ -231,7 +251,11 @@ public sealed class TarballDownloadsTests
 
         public ValueTask<BlobReader?> OpenAsync(Digest sha512, CancellationToken cancellationToken) => files.OpenAsync(sha512, cancellationToken);
 
-        public ValueTask<BlobWriter> CreateAsync(CancellationToken cancellationToken) => throw new MirrorException(MirrorFault.StoreReadOnly, "The disk is full.", isTransient: true);
+        public bool IsFull { get; set; } = true;
+
+        public ValueTask<BlobWriter> CreateAsync(CancellationToken cancellationToken) => IsFull
+            ? throw new MirrorException(MirrorFault.StoreReadOnly, "The disk is full.", isTransient: true)
+            : files.CreateAsync(cancellationToken);
 
         public ValueTask<bool> ExistsAsync(Digest sha512, CancellationToken cancellationToken) => files.ExistsAsync(sha512, cancellationToken);
 

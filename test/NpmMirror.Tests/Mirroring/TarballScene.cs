@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Mirroring;
 using NpmMirror.Packuments;
@@ -18,8 +19,9 @@ internal sealed class TarballScene : IAsyncDisposable
     private readonly ByteBudget _budget = new(64_000_000);
     private readonly FileBlobStore _files;
     private readonly List<IAsyncDisposable> _owned = [];
+    private readonly ILogger<TarballDownloads> _logger;
 
-    public TarballScene(Func<PeerRequest, Stream, CancellationToken, Task> answer, TimeProvider? time = null, Action<MirrorOptions>? configure = null, Func<IBlobStore, IBlobStore>? wrap = null)
+    public TarballScene(Func<PeerRequest, Stream, CancellationToken, Task> answer, TimeProvider? time = null, Action<MirrorOptions>? configure = null, Func<IBlobStore, IBlobStore>? wrap = null, CollectedLog? log = null)
     {
         Time = time ?? TimeProvider.System;
         Peer = new LoopbackPeer(answer);
@@ -28,6 +30,7 @@ internal sealed class TarballScene : IAsyncDisposable
         Blobs = wrap?.Invoke(_files) ?? _files;
         Store = new MemoryStore(Time);
         Client = new RegistryClient(new RegistryClientOptions { BaseUrl = Peer.Url, TarballMaxBytes = Options.TarballMaxBytes, Timeout = Options.UpstreamTimeout }, _budget, Time, NullLogger.Instance);
+        _logger = log is null ? NullLogger<TarballDownloads>.Instance : log.For<TarballDownloads>();
         Downloads = StartAnother();
     }
 
@@ -71,7 +74,7 @@ internal sealed class TarballScene : IAsyncDisposable
     /// <summary>Forgets what is in memory, as a restart does.</summary>
     public TarballDownloads StartAnother()
     {
-        Downloads = new TarballDownloads(Store, Blobs, Client, Options, Time, NullLogger<TarballDownloads>.Instance);
+        Downloads = new TarballDownloads(Store, Blobs, Client, Options, Time, _logger);
         _owned.Add(Downloads);
         return Downloads;
     }

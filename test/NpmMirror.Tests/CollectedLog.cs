@@ -1,0 +1,25 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+
+namespace NpmMirror.Tests;
+
+/// <summary>What was logged, for tests about what an operator reads.</summary>
+internal sealed class CollectedLog
+{
+    /// <summary>The messages, in order.</summary>
+    public ConcurrentQueue<string> Lines { get; } = new();
+
+    /// <summary>A logger that collects here.</summary>
+    public ILogger<T> For<T>() => new Logger<T>(this);
+
+    private sealed class Logger<T>(CollectedLog log) : ILogger<T>
+    {
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            log.Lines.Enqueue(formatter(state, exception));
+    }
+}
