@@ -1,5 +1,4 @@
 using System.Net;
-using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Clients;
 
