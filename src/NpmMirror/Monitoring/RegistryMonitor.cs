@@ -22,19 +22,14 @@ namespace NpmMirror.Monitoring;
 /// </example>
 public sealed partial class RegistryMonitor : IAsyncDisposable
 {
-    // How often an idle feed is asked whether it still is the one it was.
-    private const int IdlePagesPerCheck = 20;
-
-    private readonly IChangeFeed _feed;
     private readonly IChangeHandler _handler;
     private readonly MonitorOptions _options;
-    private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly MonitorListeners _listeners;
     private readonly MonitorDelay _delay;
+    private readonly FeedFollower _follower;
     private readonly Lock _lock = new();
     private MonitorRun? _run;
-    private volatile bool _isConnected;
 
     /// <summary>Creates a monitor; it does nothing before <see cref="Start"/>.</summary>
     /// <param name="feed">What to follow.</param>
@@ -44,13 +39,12 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     /// <param name="logger">Of the category <c>NpmMirror.Monitor</c>.</param>
     public RegistryMonitor(IChangeFeed feed, IChangeHandler handler, MonitorOptions options, TimeProvider time, ILogger logger)
     {
-        _feed = feed;
         _handler = handler;
         _options = options;
-        _time = time;
         _logger = logger;
         _listeners = new MonitorListeners(LogListenerFailed);
         _delay = new MonitorDelay(options.Delay, time);
+        _follower = new FeedFollower(feed, handler, options, _delay, TellAsync, time, logger);
     }
 
     /// <summary>Creates a monitor inside a mirror: it ends when the feed was reset, for the mirror to compare everything first.</summary>
@@ -84,7 +78,7 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     public event Action<MonitorEvent.Ended>? Ended;
 
     /// <summary>Whether the last request for changes was accepted and nothing failed since.</summary>
-    public bool IsConnected => _isConnected;
+    public bool IsConnected => _follower.IsConnected;
 
     /// <summary>Whether it was started and not stopped since.</summary>
     public bool IsRunning => Volatile.Read(ref _run) is { IsOver: false };
@@ -93,10 +87,10 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     public bool IsObserved => _listeners.HasReaders || Appeared is not null || Updated is not null;
 
     /// <summary>Whether it ended because the feed's sequences jumped back, or its database became another one.</summary>
-    public bool IsFeedReset { get; private set; }
+    public bool IsFeedReset => _follower.IsFeedReset;
 
     /// <summary>Up to where everything was told; null before that is known. Pass it to <see cref="Start"/> to go on there.</summary>
-    public Sequence? LastSequence { get; private set; }
+    public Sequence? LastSequence => _follower.LastSequence;
 
     /// <summary>How long to wait at the feed's head; may be changed at any time, and a wait under way obeys at once.</summary>
     public TimeSpan Delay
@@ -123,7 +117,6 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
                 return;
             }
 
-            IsFeedReset = false;
             var from = since ?? (_options.LastSeq is { } text ? new Sequence(text) : null);
             // A run that is still ending is waited for: there are never two loops.
             var before = _run?.Task ?? Task.CompletedTask;
@@ -204,157 +197,17 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
 
     private async Task RunAsync(MonitorRun run, Sequence? since)
     {
-        var trouble = new Backoff(_options.FirstRetry, _options.LongestRetry, Random.Shared);
         try
         {
-            var place = new Place { Cursor = since };
-            while (!run.IsOver)
-            {
-                try
-                {
-                    await ReadOnceAsync(run, place, trouble);
-                }
-                catch (OperationCanceledException) when (run.IsOver)
-                {
-                }
-                catch (Exception exception)
-                {
-                    // The loop's edge: whatever a feed, a handler or an upstream does, following goes on.
-                    _isConnected = false;
-                    place.IsChecked = false;
-                    var pause = trouble.Next((exception as MirrorException)?.RetryAfter);
-                    LogFailed(pause, exception.Message);
-                    await TellAsync(new MonitorEvent.Failed(exception, null), CancellationToken.None);
-                    await PauseAsync(run, pause);
-                }
-            }
+            await _follower.RunAsync(run, since);
         }
         finally
         {
-            _isConnected = false;
             run.Stop();
             await run.Waking;
             await run.Notices;
             await _listeners.EndAsync(() => Raise(new MonitorEvent.Ended()));
             run.Dispose();
-        }
-    }
-
-    /// <summary>One request for changes: where to begin is made sure, the pages are handled, and at the head comes the wait.</summary>
-    private async Task ReadOnceAsync(MonitorRun run, Place place, Backoff trouble)
-    {
-        if (!place.IsChecked && !await CheckAsync(run, place))
-        {
-            return;
-        }
-
-        var cursor = place.Cursor!.Value;
-        await TellAsync(new MonitorEvent.Polled(cursor), run.Stopping);
-        var isAtHead = true;
-        await foreach (var page in _feed.ReadAsync(cursor, () => Accept(run), run.Stopping))
-        {
-            await run.Notices;
-            trouble.Reset();
-            isAtHead = page.IsAtHead;
-            await HandleAsync(page, place, run);
-        }
-
-        if (isAtHead)
-        {
-            await _delay.WaitAsync(_feed.IdleDelay, run.Stopping);
-        }
-    }
-
-    private void Accept(MonitorRun run)
-    {
-        _isConnected = true;
-        if (run.TryAccept())
-        {
-            LogStarted(_feed.Location);
-            run.Note(TellAsync(new MonitorEvent.Started(), CancellationToken.None));
-        }
-    }
-
-    private async Task HandleAsync(ChangesPage page, Place place, MonitorRun run)
-    {
-        foreach (var skipped in page.Skipped)
-        {
-            LogSkipped(skipped);
-            await TellAsync(new MonitorEvent.Failed(new MirrorException(MirrorFault.UpstreamMalformed, skipped), null), run.Stopping);
-        }
-
-        if (page.Rows.Count == 0 && page.LastSequence == place.Cursor)
-        {
-            place.IsChecked = ++place.IdlePages % IdlePagesPerCheck != 0;
-            return;
-        }
-
-        if (place.Cursor is { Number: { } before } && page.LastSequence.Number < before)
-        {
-            throw new MirrorException(
-                MirrorFault.UpstreamMalformed,
-                $"Asked for what comes behind {MirrorException.Quote(place.Cursor.Value.Text)}, the feed at {_feed.Location} ends at {MirrorException.Quote(page.LastSequence.Text)}.",
-                isTransient: true);
-        }
-
-        await _handler.HandleAsync(page, TellAsync, run.Stopping);
-        place.Cursor = page.LastSequence;
-        LastSequence = page.LastSequence;
-        await TellAsync(new MonitorEvent.Revised(page.LastSequence, page.Rows.Count), run.Stopping);
-    }
-
-    /// <summary>Finds the head where nothing says where to begin, and a feed that is not what it was. False: ended.</summary>
-    private async Task<bool> CheckAsync(MonitorRun run, Place place)
-    {
-        var info = await ReadInfoAsync(run, place);
-        place.IsChecked = true;
-        var isReset = place.Cursor is { } cursor && (info.IsBehind(cursor) || (place.DatabaseId ?? info.DatabaseId) != info.DatabaseId);
-        place.DatabaseId = info.DatabaseId;
-        if (isReset)
-        {
-            LogReset(_feed.Location, place.Cursor!.Value, info.Head);
-            await TellAsync(
-                new MonitorEvent.Failed(
-                    new MirrorException(MirrorFault.UpstreamMalformed, $"The feed at {_feed.Location} was reset: it stands at {MirrorException.Quote(info.Head.Text)}, and had come to {MirrorException.Quote(place.Cursor.Value.Text)} before."),
-                    null),
-                run.Stopping);
-            if (_options.EndsAtReset)
-            {
-                IsFeedReset = true;
-                run.Stop();
-                return false;
-            }
-
-            place.Cursor = null;
-        }
-
-        place.Cursor ??= info.Head;
-        LastSequence = place.Cursor;
-        return true;
-    }
-
-    private async Task<FeedInfo> ReadInfoAsync(MonitorRun run, Place place)
-    {
-        try
-        {
-            return await _feed.GetInfoAsync(run.Stopping);
-        }
-        catch (MirrorException exception) when (exception.Fault == MirrorFault.UpstreamMalformed && place.Cursor is not null)
-        {
-            // A feed that tells nothing of itself is followed nevertheless, from where we know.
-            return new FeedInfo(place.Cursor.Value, null, place.DatabaseId);
-        }
-    }
-
-    private async Task PauseAsync(MonitorRun run, TimeSpan pause)
-    {
-        try
-        {
-            await Task.Delay(pause, _time, run.Stopping);
-        }
-        catch (OperationCanceledException)
-        {
-            // The loop's own condition ends it.
         }
     }
 
@@ -388,30 +241,6 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
                 break;
         }
     }
-
-    /// <summary>Where one run stands in the feed.</summary>
-    private sealed class Place
-    {
-        internal Sequence? Cursor { get; set; }
-
-        internal string? DatabaseId { get; set; }
-
-        internal bool IsChecked { get; set; }
-
-        internal int IdlePages { get; set; }
-    }
-
-    [LoggerMessage(EventIds.Monitoring + 1, LogLevel.Information, "Following {Feed}")]
-    private partial void LogStarted(string feed);
-
-    [LoggerMessage(EventIds.Monitoring + 2, LogLevel.Warning, "Following failed, next try in {Pause}: {Reason}")]
-    private partial void LogFailed(TimeSpan pause, string reason);
-
-    [LoggerMessage(EventIds.Monitoring + 3, LogLevel.Warning, "{Skipped}")]
-    private partial void LogSkipped(string skipped);
-
-    [LoggerMessage(EventIds.Monitoring + 4, LogLevel.Error, "The feed at {Feed} was reset: its head {Head} lies before {Cursor}, or it is another database")]
-    private partial void LogReset(string feed, Sequence cursor, Sequence head);
 
     [LoggerMessage(EventIds.Monitoring + 5, LogLevel.Error, "A listener of the monitor's events failed")]
     private partial void LogListenerFailed(Exception exception);
