@@ -24,6 +24,18 @@ internal sealed class FakeClock(DateTimeOffset start) : TimeProvider
         }
     }
 
+    /// <summary>When the next timer fires; null when none waits.</summary>
+    public DateTimeOffset? NextDueAt
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _timers.Count == 0 ? null : _timers.Min(timer => timer.DueAt);
+            }
+        }
+    }
+
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
     public override DateTimeOffset GetUtcNow()

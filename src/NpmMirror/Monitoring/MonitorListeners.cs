@@ -14,7 +14,7 @@ internal sealed class MonitorListeners(Action<Exception> onHandlerFailed) : IDis
     private ImmutableArray<Channel<MonitorEvent>> _readers = [];
     private volatile bool _isClosed;
 
-    internal bool HasReaders => !_readers.IsEmpty;
+    internal int ReaderCount => _readers.Length;
 
     /// <summary>Reads until the monitor ends; the last event is made here, so that it needs no room.</summary>
     internal async IAsyncEnumerable<MonitorEvent> ReadAsync(Action? onReady, [EnumeratorCancellation] CancellationToken cancellationToken)

@@ -84,7 +84,10 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     public bool IsRunning => Volatile.Read(ref _run) is { IsOver: false };
 
     /// <summary>Whether anybody listens to events that carry metadata, so that reading it is worth while.</summary>
-    public bool IsObserved => _listeners.HasReaders || Appeared is not null || Updated is not null;
+    public bool IsObserved => _listeners.ReaderCount > 0 || Appeared is not null || Updated is not null;
+
+    /// <summary>How many readers hear the events.</summary>
+    internal int ReaderCount => _listeners.ReaderCount;
 
     /// <summary>Whether it ended because the feed's sequences jumped back, or its database became another one.</summary>
     public bool IsFeedReset => _follower.IsFeedReset;

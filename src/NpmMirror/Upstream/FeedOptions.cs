@@ -9,6 +9,9 @@ public sealed record FeedOptions
     /// <summary>Rows asked for at once.</summary>
     public int PageRows { get; init; } = 1000;
 
+    /// <summary>Rows of the list of everything asked for at once.</summary>
+    public int ListRows { get; init; } = 10_000;
+
     /// <summary>How long to wait at the head of a feed that does not wait by itself.</summary>
     public TimeSpan PollDelay { get; init; } = TimeSpan.FromSeconds(15);
 

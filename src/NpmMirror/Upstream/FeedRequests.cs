@@ -4,11 +4,12 @@ using System.Text.Json;
 namespace NpmMirror.Upstream;
 
 /// <summary>What all dialects of a feed have in common: addresses below the feed's, the info document and the list of everything.</summary>
-internal sealed class FeedRequests(RegistryClient client, Uri location)
+internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOptions? options = null)
 {
-    private const int ListPageRows = 10_000;
     private const int InfoMaxBytes = 1024 * 1024;
     private const long PageMaxBytes = 256L * 1024 * 1024;
+
+    private readonly FeedOptions _options = options ?? new FeedOptions();
 
     /// <summary>The feed's address, without user, query and trailing slash.</summary>
     internal string Location { get; } = UpstreamFailures.Where(location).TrimEnd('/');
@@ -153,7 +154,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location)
     private async Task<List<ListedPackage>> ListAsync(string? startKey, CancellationToken cancellationToken)
     {
         var start = startKey is null ? "" : $"&startkey={Uri.EscapeDataString(JsonSerializer.Serialize(startKey))}";
-        await using var answer = await OpenAsync($"/_all_docs?limit={ListPageRows}{start}", client.Transport.Options.Timeout, isEndless: false, cancellationToken);
+        await using var answer = await OpenAsync($"/_all_docs?limit={_options.ListRows}{start}", client.Transport.Options.Timeout, isEndless: false, cancellationToken);
         var pipe = Pipe(answer);
         try
         {

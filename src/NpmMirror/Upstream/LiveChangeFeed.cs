@@ -18,7 +18,7 @@ public sealed class LiveChangeFeed : IChangeFeed
     /// <summary>Creates the feed; nothing is asked yet.</summary>
     public LiveChangeFeed(RegistryClient client, Uri location, FeedOptions options)
     {
-        _requests = new FeedRequests(client, FeedRequests.Normalize(location));
+        _requests = new FeedRequests(client, FeedRequests.Normalize(location), options);
         _options = options;
     }
 

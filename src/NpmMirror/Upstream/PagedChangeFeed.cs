@@ -18,7 +18,7 @@ public sealed class PagedChangeFeed : IChangeFeed
     public PagedChangeFeed(RegistryClient client, Uri location, FeedOptions options)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.PageRows, LimitMax);
-        _requests = new FeedRequests(client, FeedRequests.Normalize(location));
+        _requests = new FeedRequests(client, FeedRequests.Normalize(location), options);
         _options = options;
     }
 

@@ -109,12 +109,11 @@ internal sealed class RowScanner(RowScanner.RowHandler onRow)
         var taken = Math.Min(bytes.Length, length + 1);
         Append(bytes[..taken]);
         Track(stop);
-        if (stop == (byte)'\n' && !IsEndBegun())
+        if (!Resynchronized() && stop == (byte)'\n' && !IsEndBegun())
         {
             _lineStart = _row.WrittenCount;
         }
 
-        Resynchronize();
         return taken;
     }
 
@@ -190,11 +189,11 @@ internal sealed class RowScanner(RowScanner.RowHandler onRow)
     /// A row that forgot a bracket or a quote would swallow all that follow. CouchDB begins each row, and the end of them all, on a
     /// line of its own, so such a line inside a row ends that row: no valid row of a feed holds one.
     /// </summary>
-    private void Resynchronize()
+    private bool Resynchronized()
     {
         if (_lineStart < 0 || _isOversized)
         {
-            return;
+            return false;
         }
 
         var line = _row.WrittenSpan[_lineStart..];
@@ -205,18 +204,22 @@ internal sealed class RowScanner(RowScanner.RowHandler onRow)
             {
                 // The line that a row begins on, as every row does.
                 _lineStart = -1;
-                return;
+                return false;
             }
 
             var unread = line.ToArray();
             onRow(swallowing);
             StartRow();
             Push(unread);
+            return true;
         }
-        else if (!RowBegin.StartsWith(line) && !RowsEnd.StartsWith(line))
+
+        if (!RowBegin.StartsWith(line) && !RowsEnd.StartsWith(line))
         {
             _lineStart = -1;
         }
+
+        return false;
     }
 
     private bool IsEndBegun() => _lineStart >= 0 && !_isOversized && _row.WrittenSpan[_lineStart..].SequenceEqual("],\n"u8);

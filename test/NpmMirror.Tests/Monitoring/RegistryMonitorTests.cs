@@ -1,0 +1,442 @@
+using NpmMirror.Monitoring;
+using NpmMirror.Testing;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Tests.Monitoring;
+
+public sealed class RegistryMonitorTests
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Tells_nothing_before_it_is_started()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        scene.Publish("a");
+        await scene.Monitor.TellAsync(new MonitorEvent.Deleted(PackageName.Parse("a")), Cancellation);
+        Assert.Empty(scene.Told);
+        Assert.False(scene.Monitor.IsConnected);
+        Assert.Equal(0, scene.Registry.Requests.TotalCount);
+    }
+
+    [Theory]
+    [InlineData(FakeFeedDialect.CouchDb)]
+    [InlineData(FakeFeedDialect.NpmPaged)]
+    public async Task Tells_packages_first_then_the_revision_of_the_page(FakeFeedDialect dialect)
+    {
+        await using var scene = await MonitorScene.StartAsync(dialect: dialect);
+        scene.Publish("a");
+        scene.Publish("b");
+        scene.Registry.PublishVersion("b", "2.0.0");
+        scene.Publish("gone");
+        scene.Registry.Delete("gone");
+        scene.Monitor.Start(Sequence.Zero);
+        await scene.WaitForAsync(told => told is MonitorEvent.Revised);
+        Assert.Equal(["started", "+ a", "> b", "- gone", $"@ {scene.Registry.HeadSequence} 3"], scene.Lines());
+        Assert.IsType<MonitorEvent.Polled>(scene.Told.First());
+        Assert.Equal(new Sequence($"{scene.Registry.HeadSequence}"), scene.Monitor.LastSequence);
+        Assert.True(scene.Monitor.IsConnected);
+    }
+
+    [Theory]
+    [InlineData(FeedMode.Longpoll)]
+    [InlineData(FeedMode.Continuous)]
+    public async Task Begins_now_and_tells_each_change_once(FeedMode mode)
+    {
+        await using var scene = await MonitorScene.StartAsync(feed: new FeedOptions { Mode = mode });
+        scene.Publish("before");
+        await scene.StartAsync(null);
+        for (var i = 0; i < 5; i++)
+        {
+            scene.Publish($"após-{i}");
+            await scene.WaitForAsync(told => told is MonitorEvent.Revised { LastSequence: var last } && last.Text == $"{scene.Registry.HeadSequence}");
+        }
+
+        scene.Registry.Deprecate("após-0", "1.0.0", "no more");
+        await scene.WaitForAsync(told => told is MonitorEvent.Updated);
+        Assert.Equal(["+ após-0", "+ após-1", "+ após-2", "+ após-3", "+ após-4", "> após-0"], scene.Lines().Where(line => line[0] is '+' or '>'));
+    }
+
+    [Fact]
+    public async Task Events_carry_the_packument_as_the_registry_sent_it()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        scene.Publish("a");
+        scene.Monitor.Start(Sequence.Zero);
+        var appeared = (MonitorEvent.Appeared)await scene.WaitForAsync(told => told is MonitorEvent.Appeared);
+        Assert.Equal(scene.Registry.Packument("a"), appeared.Metadata.ToArray());
+    }
+
+    [Theory]
+    [InlineData("0", new[] { "a", "b" })]
+    [InlineData("1", new[] { "b" })]
+    [InlineData("now", new string[0])]
+    [InlineData(null, new string[0])]
+    public async Task Begins_where_the_option_says(string? lastSeq, string[] told)
+    {
+        await using var scene = await MonitorScene.StartAsync(new MonitorOptions { LastSeq = lastSeq });
+        scene.Publish("a");
+        scene.Publish("b");
+        await scene.StartAsync(null);
+        scene.Publish("last");
+        await scene.WaitForAsync(one => one is MonitorEvent.Appeared { Package.Value: "last" });
+        Assert.Equal([.. told, "last"], scene.Told.OfType<MonitorEvent.Appeared>().Select(one => one.Package.Value));
+    }
+
+    [Fact]
+    public async Task Stopped_means_no_further_request_and_no_event_but_the_last()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        await scene.StartAsync(null);
+        await scene.Monitor.StopAsync(Cancellation);
+        Assert.Equal("ended", scene.Lines().Last());
+        Assert.False(scene.Monitor.IsConnected);
+        var (told, asked) = (scene.Told.Count, scene.Registry.Requests.TotalCount);
+        scene.Publish("a");
+        await scene.Monitor.TellAsync(new MonitorEvent.Deleted(PackageName.Parse("a")), Cancellation);
+        Assert.Equal((told, asked), (scene.Told.Count, scene.Registry.Requests.TotalCount));
+    }
+
+    [Fact]
+    public async Task Stops_in_the_middle_of_a_page()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        for (var i = 0; i < 50; i++)
+        {
+            scene.Publish($"p{i}");
+        }
+
+        scene.Monitor.Appeared += _ => scene.Monitor.Stop();
+        scene.Monitor.Start(Sequence.Zero);
+        await scene.WaitForAsync(told => told is MonitorEvent.Ended);
+        Assert.Single(scene.Told.OfType<MonitorEvent.Appeared>());
+        Assert.Empty(scene.Told.OfType<MonitorEvent.Revised>());
+        Assert.Equal(Sequence.Zero, scene.Monitor.LastSequence);
+    }
+
+    [Fact]
+    public async Task Starts_again_after_a_stop_and_runs_one_loop()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        for (var i = 0; i < 5; i++)
+        {
+            scene.Monitor.Start();
+            scene.Monitor.Stop();
+        }
+
+        await scene.StartAsync(null);
+        scene.Publish("a");
+        await scene.WaitForAsync(told => told is MonitorEvent.Revised);
+        Assert.Equal(5, scene.Told.OfType<MonitorEvent.Ended>().Count());
+        Assert.Single(scene.Told.OfType<MonitorEvent.Appeared>());
+        Assert.Single(scene.Told.OfType<MonitorEvent.Revised>());
+    }
+
+    [Fact]
+    public async Task Starting_twice_is_told_as_a_failure()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        await scene.StartAsync(null);
+        scene.Monitor.Start();
+        Assert.IsType<InvalidOperationException>(((MonitorEvent.Failed)await scene.WaitForAsync(told => told is MonitorEvent.Failed)).Error);
+        scene.Publish("a");
+        await scene.WaitForAsync(told => told is MonitorEvent.Revised);
+        Assert.Single(scene.Told.OfType<MonitorEvent.Appeared>());
+    }
+
+    [Theory]
+    [InlineData(500)]
+    [InlineData(429)]
+    [InlineData(404)]
+    public async Task An_error_is_told_and_following_goes_on(int status)
+    {
+        await using var scene = await MonitorScene.StartAsync(new MonitorOptions { FirstRetry = TimeSpan.FromMilliseconds(10) });
+        scene.Publish("a");
+        scene.Registry.Knobs.Fail("/_changes", status, timesMax: 3);
+        scene.Monitor.Start(Sequence.Zero);
+        await scene.WaitForAsync(told => told is MonitorEvent.Revised);
+        Assert.Equal(3, scene.Told.OfType<MonitorEvent.Failed>().Count());
+        Assert.Single(scene.Told.OfType<MonitorEvent.Appeared>());
+        Assert.True(scene.Monitor.IsConnected);
+    }
+
+    [Fact]
+    public async Task The_first_wait_after_an_error_is_a_second_at_least_and_grows()
+    {
+        var clock = new FakeClock();
+        await using var scene = await MonitorScene.StartAsync(time: clock);
+        scene.Registry.Knobs.Fail("/", 503);
+        scene.Monitor.Start();
+        var waits = new List<TimeSpan>();
+        for (var i = 1; i <= 4; i++)
+        {
+            await Eventually.Async(() => scene.Told.OfType<MonitorEvent.Failed>().Count() == i && clock.Waiting == 1);
+            waits.Add(clock.NextDueAt!.Value - clock.GetUtcNow());
+            clock.Advance(waits[^1]);
+        }
+
+        Assert.True(waits[0] >= TimeSpan.FromSeconds(1));
+        Assert.True(waits[3] >= TimeSpan.FromSeconds(8));
+        Assert.Equal(4, scene.Registry.Requests.CountOf("/"));
+    }
+
+    [Fact]
+    public async Task Waits_as_long_as_the_upstream_asks()
+    {
+        var clock = new FakeClock();
+        await using var scene = await MonitorScene.StartAsync(time: clock);
+        scene.Registry.Knobs.Fail("/", 429, retryAfter: "37");
+        scene.Monitor.Start();
+        await Eventually.Async(() => scene.Told.OfType<MonitorEvent.Failed>().Any() && clock.Waiting == 1);
+        Assert.Equal(TimeSpan.FromSeconds(37), clock.NextDueAt - clock.GetUtcNow());
+    }
+
+    [Fact]
+    public async Task A_connection_that_breaks_is_made_anew_without_loss()
+    {
+        await using var scene = await MonitorScene.StartAsync(new MonitorOptions { FirstRetry = TimeSpan.FromMilliseconds(10) }, new FeedOptions { Mode = FeedMode.Continuous });
+        await scene.StartAsync(null);
+        scene.Registry.Knobs.Add(new FakeRule { Path = "/_changes", CutAfterBytes = 0, ResetsAtCut = true, TimesMax = 2 });
+        for (var i = 0; i < 20; i++)
+        {
+            scene.Publish($"p{i}");
+        }
+
+        await scene.WaitForAsync(told => told is MonitorEvent.Revised { LastSequence.Text: var last } && last == $"{scene.Registry.HeadSequence}");
+        Assert.Equal(Enumerable.Range(0, 20).Select(i => $"p{i}"), scene.Told.OfType<MonitorEvent.Appeared>().Select(one => one.Package.Value));
+    }
+
+    [Fact]
+    public async Task The_paged_feed_is_asked_again_after_its_delay_and_at_once_while_pages_are_full()
+    {
+        var clock = new FakeClock();
+        await using var scene = await MonitorScene.StartAsync(feed: new FeedOptions { PageRows = 2 }, time: clock, dialect: FakeFeedDialect.NpmPaged);
+        for (var i = 0; i < 5; i++)
+        {
+            scene.Publish($"p{i}");
+        }
+
+        scene.Monitor.Start(Sequence.Zero);
+        await Eventually.Async(() => scene.Registry.Requests.CountOf("/_changes") == 3 && clock.Waiting == 1);
+        Assert.Equal(TimeSpan.FromSeconds(15), clock.NextDueAt - clock.GetUtcNow());
+        clock.Advance(TimeSpan.FromSeconds(15));
+        await Eventually.Async(() => scene.Registry.Requests.CountOf("/_changes") == 4);
+        Assert.Equal(3, scene.Told.OfType<MonitorEvent.Revised>().Count());
+    }
+
+    [Fact]
+    public async Task The_delay_may_be_changed_while_it_is_waited()
+    {
+        var clock = new FakeClock();
+        await using var scene = await MonitorScene.StartAsync(new MonitorOptions { Delay = TimeSpan.FromHours(1) }, time: clock, dialect: FakeFeedDialect.NpmPaged);
+        scene.Publish("a");
+        scene.Monitor.Start(Sequence.Zero);
+        await Eventually.Async(() => scene.Told.OfType<MonitorEvent.Revised>().Any() && clock.Waiting == 1);
+        Assert.Equal(TimeSpan.FromHours(1), clock.NextDueAt - clock.GetUtcNow());
+        scene.Monitor.Delay = TimeSpan.FromSeconds(2);
+        await Eventually.Async(() => clock.NextDueAt - clock.GetUtcNow() == TimeSpan.FromSeconds(2));
+        clock.Advance(TimeSpan.FromSeconds(2));
+        await Eventually.Async(() => scene.Registry.Requests.CountOf("/_changes") == 2);
+    }
+
+    [Fact]
+    public async Task Several_readers_hear_everything_and_the_end()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        for (var i = 0; i < 100; i++)
+        {
+            scene.Publish($"p{i}");
+        }
+
+        var readers = Enumerable.Range(0, 3).Select(_ => Task.Run(() => GatherAsync(scene.Monitor.ReadAsync(Cancellation)), Cancellation)).ToArray();
+        await Eventually.Async(() => scene.Monitor.IsObserved);
+        // Each reader must be there before the first event.
+        await Eventually.Async(() => scene.Monitor.ReaderCount == 3);
+        scene.Monitor.Start(Sequence.Zero);
+        await scene.WaitForAsync(told => told is MonitorEvent.Revised);
+        await scene.Monitor.StopAsync(Cancellation);
+        foreach (var heard in await Task.WhenAll(readers))
+        {
+            Assert.Equal(100, heard.OfType<MonitorEvent.Appeared>().Count());
+            Assert.IsType<MonitorEvent.Ended>(heard[^1]);
+        }
+    }
+
+    [Fact]
+    public async Task A_slow_reader_makes_the_monitor_wait_instead_of_piling_up()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        for (var i = 0; i < 200; i++)
+        {
+            scene.Publish($"p{i}");
+        }
+
+        await using var reader = scene.Monitor.FollowAsync(Sequence.Zero, Cancellation).GetAsyncEnumerator(Cancellation);
+        Assert.True(await reader.MoveNextAsync());
+        var asked = -1L;
+        await Eventually.Async(() => asked == (asked = scene.Registry.Requests.TotalCount) && asked > 10);
+        Assert.InRange(scene.Told.Count, 1, 40);
+        Assert.InRange(asked, 1, 60);
+        for (var heard = 0; heard < 200;)
+        {
+            Assert.True(await reader.MoveNextAsync());
+            heard += reader.Current is MonitorEvent.Appeared ? 1 : 0;
+        }
+    }
+
+    [Fact]
+    public async Task A_reader_that_leaves_stops_what_it_started()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        scene.Publish("a");
+        await foreach (var told in scene.Monitor.FollowAsync(Sequence.Zero, Cancellation))
+        {
+            if (told is MonitorEvent.Appeared)
+            {
+                break;
+            }
+        }
+
+        Assert.False(scene.Monitor.IsRunning);
+        Assert.IsType<MonitorEvent.Ended>(scene.Told.Last());
+    }
+
+    [Fact]
+    public async Task A_reader_may_stop_the_monitor_while_events_wait_for_it()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        for (var i = 0; i < 200; i++)
+        {
+            scene.Publish($"p{i}");
+        }
+
+        await foreach (var told in scene.Monitor.FollowAsync(Sequence.Zero, Cancellation))
+        {
+            if (told is MonitorEvent.Appeared && scene.Monitor.IsRunning)
+            {
+                await scene.Monitor.StopAsync(Cancellation);
+            }
+        }
+
+        Assert.IsType<MonitorEvent.Ended>(scene.Told.Last());
+    }
+
+    [Fact]
+    public async Task A_listener_that_throws_stops_nobody()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        scene.Monitor.Appeared += _ => throw new InvalidOperationException("mine");
+        scene.Publish("a");
+        scene.Publish("b");
+        scene.Monitor.Start(Sequence.Zero);
+        await scene.WaitForAsync(told => told is MonitorEvent.Revised);
+        Assert.Equal(2, scene.Told.OfType<MonitorEvent.Appeared>().Count());
+    }
+
+    [Fact]
+    public async Task A_malformed_row_is_told_and_the_others_are_handled()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        scene.Publish("a");
+        scene.Registry.Knobs.Add(new FakeRule { Path = "/_changes", Status = 200, ContentType = "application/json", TimesMax = 1, Body = """{"results":[{"seq":1},{"seq":1,"id":"a","changes":[]}],"last_seq":1}""" });
+        scene.Monitor.Start(Sequence.Zero);
+        await scene.WaitForAsync(told => told is MonitorEvent.Revised);
+        Assert.Equal(["started", "! ", "+ a", "@ 1 2"], scene.Lines().Select(line => line.Replace("@ 1 1", "@ 1 2", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task A_feed_that_was_reset_is_told_and_followed_from_its_new_head()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        scene.Publish("a");
+        scene.Monitor.Start(new Sequence("1000"));
+        await scene.WaitForAsync(told => told is MonitorEvent.Failed);
+        await scene.WaitForAsync(told => told is MonitorEvent.Started);
+        scene.Publish("b");
+        await scene.WaitForAsync(told => told is MonitorEvent.Appeared { Package.Value: "b" });
+        Assert.Single(scene.Told.OfType<MonitorEvent.Appeared>());
+    }
+
+    [Fact]
+    public async Task Another_database_behind_the_same_address_is_a_reset_too()
+    {
+        await using var scene = await MonitorScene.StartAsync(new MonitorOptions { EndsAtReset = true, FirstRetry = TimeSpan.FromMilliseconds(1) });
+        await scene.StartAsync(null);
+        scene.Registry.Knobs.DatabaseId = "restored";
+        scene.Registry.Knobs.Fail("/_changes", 500, timesMax: 1);
+        scene.Publish("a");
+        await scene.WaitForAsync(told => told is MonitorEvent.Ended);
+        Assert.True(scene.Monitor.IsFeedReset);
+    }
+
+    [Fact]
+    public async Task A_mirrors_monitor_ends_at_a_reset()
+    {
+        await using var scene = await MonitorScene.StartAsync(new MonitorOptions { EndsAtReset = true });
+        scene.Publish("a");
+        scene.Monitor.Start(new Sequence("1000"));
+        await scene.WaitForAsync(told => told is MonitorEvent.Ended);
+        Assert.True(scene.Monitor.IsFeedReset);
+        Assert.Empty(scene.Told.OfType<MonitorEvent.Revised>());
+    }
+
+    [Fact]
+    public async Task A_page_that_cannot_be_handled_is_handled_again()
+    {
+        var handler = new FailingHandler(failures: 2);
+        await using var scene = await MonitorScene.StartAsync(new MonitorOptions { FirstRetry = TimeSpan.FromMilliseconds(1) }, handler: handler);
+        scene.Publish("a");
+        scene.Monitor.Start(Sequence.Zero);
+        await scene.WaitForAsync(told => told is MonitorEvent.Revised);
+        Assert.Equal(["a", "a", "a"], handler.Seen);
+        Assert.Equal(2, scene.Told.OfType<MonitorEvent.Failed>().Count());
+    }
+
+    [Fact]
+    public async Task Events_from_outside_a_page_are_told_while_it_runs()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        await scene.StartAsync(null);
+        await scene.Monitor.TellAsync(new MonitorEvent.Updated(PackageName.Parse("later"), default), Cancellation);
+        Assert.Equal("> later", scene.Lines().Last());
+    }
+
+    [Fact]
+    public async Task Publish_only_leaves_other_changes_out()
+    {
+        await using var scene = await MonitorScene.StartAsync(new MonitorOptions { IsPublishOnly = true });
+        scene.Publish("a");
+        await scene.StartAsync(Sequence.Zero);
+        foreach (var change in new Action[] { () => scene.Registry.Deprecate("a", "1.0.0", "old"), () => scene.Registry.Tag("a", "next", "1.0.0"), () => scene.Registry.SetMaintainers("a", "bob"), () => scene.Registry.PublishVersion("a", "1.1.0") })
+        {
+            change();
+            await scene.WaitForAsync(told => told is MonitorEvent.Revised { LastSequence.Text: var last } && last == $"{scene.Registry.HeadSequence}");
+        }
+
+        Assert.Equal(["+ a", "> a"], scene.Lines().Where(line => line[0] is '+' or '>'));
+    }
+
+    private static async Task<List<MonitorEvent>> GatherAsync(IAsyncEnumerable<MonitorEvent> events)
+    {
+        var heard = new List<MonitorEvent>();
+        await foreach (var told in events)
+        {
+            heard.Add(told);
+        }
+
+        return heard;
+    }
+
+    private sealed class FailingHandler(int failures) : IChangeHandler
+    {
+        private int _failures = failures;
+
+        internal List<string> Seen { get; } = [];
+
+        public Task HandleAsync(ChangesPage page, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken)
+        {
+            Seen.AddRange(page.Rows.Select(row => row.Id));
+            return _failures-- > 0 ? throw new MirrorException(MirrorFault.StoreReadOnly, "The disk is full.", isTransient: true) : Task.CompletedTask;
+        }
+    }
+}

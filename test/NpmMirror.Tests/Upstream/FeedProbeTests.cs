@@ -1,0 +1,110 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Testing;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Tests.Upstream;
+
+public sealed class FeedProbeTests
+{
+    [Theory]
+    [InlineData(FakeFeedDialect.CouchDb, typeof(LiveChangeFeed))]
+    [InlineData(FakeFeedDialect.NpmPaged, typeof(PagedChangeFeed))]
+    [InlineData(FakeFeedDialect.None, null)]
+    public async Task Finds_the_feed_and_its_dialect(FakeFeedDialect dialect, Type? expected)
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        registry.Knobs.Feed = dialect;
+        using var client = New(registry.Url);
+        Assert.Equal(expected, (await ProbeAsync(client, "auto"))?.GetType());
+        Assert.Null(await ProbeAsync(client, "none"));
+    }
+
+    [Theory]
+    [InlineData("registry/")]
+    [InlineData("registry")]
+    [InlineData("registry/_changes")]
+    [InlineData("registry/_changes?include_docs=true")]
+    public async Task Takes_a_feeds_address_as_people_write_it(string path)
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        registry.Knobs.Feed = FakeFeedDialect.NpmPaged;
+        using var client = New(new Uri("http://127.0.0.1:9/"));
+        Assert.Equal($"{registry.Url}registry", (await ProbeAsync(client, $"{registry.Url}{path}"))?.Location);
+    }
+
+    [Theory]
+    [InlineData(404, "", "application/json")]
+    [InlineData(200, "<html>", "text/html")]
+    [InlineData(200, "hello", "text/plain")]
+    [InlineData(200, "{}", "application/json")]
+    [InlineData(200, """{"name":"_changes"}""", "application/json")]
+    [InlineData(401, """{"error":"no"}""", "application/json")]
+    [InlineData(403, "", "text/html")]
+    [InlineData(405, """{"error":"no"}""", "application/json")]
+    public async Task Anything_but_the_expected_answer_means_none(int status, string body, string type)
+    {
+        await using var peer = new LoopbackPeer(_ => LoopbackPeer.Answer(status, body, $"Content-Type: {type}\r\n"));
+        using var client = New(peer.Url);
+        Assert.Null(await ProbeAsync(client, "auto"));
+    }
+
+    [Fact]
+    public async Task A_server_error_on_that_route_alone_means_none()
+    {
+        await using var peer = new LoopbackPeer(request => request.Target == "/" ? LoopbackPeer.Answer(200, "{}") : LoopbackPeer.Answer(500, "oops"));
+        using var client = New(peer.Url);
+        Assert.Null(await ProbeAsync(client, "auto"));
+    }
+
+    [Theory]
+    [InlineData(503)]
+    [InlineData(429)]
+    public async Task An_upstream_in_trouble_is_asked_again_later(int status)
+    {
+        await using var peer = new LoopbackPeer(_ => LoopbackPeer.Answer(status, "<html>", "Content-Type: text/html\r\n"));
+        using var client = New(peer.Url);
+        Assert.True((await Assert.ThrowsAsync<MirrorException>(() => ProbeAsync(client, "auto"))).IsTransient);
+    }
+
+    [Fact]
+    public async Task An_upstream_that_is_away_is_asked_again_later()
+    {
+        using var client = New(new Uri("http://127.0.0.1:9/"));
+        Assert.True((await Assert.ThrowsAsync<MirrorException>(() => ProbeAsync(client, "auto"))).IsTransient);
+        Assert.True((await Assert.ThrowsAsync<MirrorException>(() => ProbeAsync(client, "http://127.0.0.1:9/registry"))).IsTransient);
+    }
+
+    [Theory]
+    [InlineData("perhaps")]
+    [InlineData("ftp://registry.example.org/")]
+    public async Task An_option_that_is_no_address_is_a_fault_of_the_configuration(string feed)
+    {
+        using var client = New(new Uri("http://127.0.0.1:9/"));
+        Assert.Equal(MirrorFault.Configuration, (await Assert.ThrowsAsync<MirrorException>(() => ProbeAsync(client, feed))).Fault);
+    }
+
+    [Fact]
+    public async Task An_address_without_a_feed_is_a_fault_of_the_configuration()
+    {
+        await using var peer = new LoopbackPeer(_ => LoopbackPeer.Answer(404, "{}"));
+        using var client = New(peer.Url);
+        Assert.Equal(MirrorFault.Configuration, (await Assert.ThrowsAsync<MirrorException>(() => ProbeAsync(client, peer.Url.AbsoluteUri))).Fault);
+    }
+
+    [Fact]
+    public async Task A_known_registry_has_its_feed_elsewhere()
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        registry.Knobs.Feed = FakeFeedDialect.NpmPaged;
+        using var client = New(new Uri("https://registry.example.org/npm/"));
+        var probe = new FeedProbe(client, new FeedOptions(), NullLogger.Instance, [new KnownFeed("example.org", registry.FeedUrl.AbsoluteUri)]);
+        Assert.Equal($"{registry.Url}registry", (await probe.FindAsync("auto", TestContext.Current.CancellationToken))?.Location);
+        Assert.Null(KnownFeeds.Find([new KnownFeed("ample.org", "http://127.0.0.1/")], client.BaseUrl));
+        Assert.NotNull(KnownFeeds.Shipped);
+    }
+
+    private static RegistryClient New(Uri url) => new(new RegistryClientOptions { BaseUrl = url }, new ByteBudget(10_000_000), TimeProvider.System, NullLogger.Instance);
+
+    private static Task<IChangeFeed?> ProbeAsync(RegistryClient client, string feed) =>
+        new FeedProbe(client, new FeedOptions(), NullLogger.Instance).FindAsync(feed, TestContext.Current.CancellationToken);
+}
