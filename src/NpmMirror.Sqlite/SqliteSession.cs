@@ -86,13 +86,11 @@ internal sealed class SqliteSession : IDisposable
         Execute("PRAGMA temp_store = MEMORY");
         if (mode == SessionMode.Write)
         {
-            // Only has an effect before the first table: large values lie in chains of pages.
-            Execute("PRAGMA page_size = 8192");
             Execute("PRAGMA journal_mode = WAL");
 
             // FULL: a commit that was reported survives the power cut, at one sync a group.
             Execute("PRAGMA synchronous = FULL");
-            Execute("PRAGMA wal_autocheckpoint = 2000");
+            Execute("PRAGMA wal_autocheckpoint = 4000");
             Execute("PRAGMA journal_size_limit = 67108864");
             Execute("PRAGMA cache_size = -16384");
         }

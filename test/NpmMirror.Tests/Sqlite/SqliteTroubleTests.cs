@@ -138,7 +138,7 @@ public sealed class SqliteTroubleTests : IDisposable
         using (var file = File.OpenWrite(_folder.File("mirror.sqlite")))
         {
             // All but the first pages.
-            file.Position = 8192 * 12;
+            file.Position = 100_000;
             file.Write(Enumerable.Repeat((byte)0x5a, (int)(file.Length - file.Position)).ToArray());
         }
 

@@ -1,0 +1,45 @@
+using System.Diagnostics;
+using System.Globalization;
+using NpmMirror;
+using NpmMirror.Sqlite;
+using NpmMirror.StoreBenchmarks;
+using NpmMirror.Storage;
+
+// Usage: NpmMirror.StoreBenchmarks [commits <concurrency> <count> | reads <concurrency> <count> | size <corpus folder>] [--memory]
+// Without a mode: all of them. To count syncs: strace -c -f -e trace=fsync,fdatasync dotnet NpmMirror.StoreBenchmarks.dll commits 64 1000
+var folder = Directory.CreateTempSubdirectory("npm-mirror-bench-").FullName;
+try
+{
+    var words = args.Where(arg => arg != "--memory").ToArray();
+    string[][] runs = words.Length > 0
+        ? [words]
+        : [["commits", "1", "3000"], ["commits", "10", "10000"], ["commits", "64", "20000"], ["reads", "1", "50000"], ["reads", "2", "100000"], ["size", "/tmp/corpus/packuments"]];
+    foreach (var run in runs)
+    {
+        await using IMetadataStore store = args.Contains("--memory")
+            ? new MemoryStore(TimeProvider.System)
+            : new SqliteStore(Path.Combine(folder, $"{run[0]}-{Guid.NewGuid():N}.sqlite"), TimeProvider.System);
+        await store.OpenAsync(CancellationToken.None);
+        var line = run switch
+        {
+            ["commits", var concurrency, var count] => await Workloads.CommitAsync(store, Number(concurrency), Number(count)),
+            ["reads", var concurrency, var count] => await Workloads.ReadAsync(store, Number(concurrency), Number(count)),
+            ["size", var corpus] => await Workloads.FillAsync(store, corpus, folder),
+            _ => throw new MirrorException(MirrorFault.BadInput, $"There is no run {string.Join(' ', run)}; see the first lines of Program.cs."),
+        };
+        Console.WriteLine($"{string.Join(' ', run),-34} {line}");
+    }
+
+    return 0;
+}
+catch (MirrorException e)
+{
+    Console.Error.WriteLine(e.Message);
+    return 2;
+}
+finally
+{
+    Directory.Delete(folder, recursive: true);
+}
+
+static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
