@@ -29,6 +29,19 @@ public abstract partial class MetadataStoreContract
         Assert.Null(await Store.FindTarballAsync(Name("a"), "A.tgz", Cancellation));
     }
 
+    [Theory]
+    [InlineData("../../../etc/passwd")]
+    [InlineData("a/b.tgz")]
+    [InlineData("\\..\\x.tgz")]
+    [InlineData("x.tgz\0.txt")]
+    [InlineData("'; DROP TABLE packages; --.tgz")]
+    public async Task Keeps_a_file_name_as_a_name(string file)
+    {
+        await Store.PutTarballAsync(Tarball("a", file), Cancellation);
+        Assert.Equal(file, (await Store.FindTarballAsync(Name("a"), file, Cancellation))!.File);
+        Assert.Equal(file, Assert.Single(await AllAsync(Store.ListTarballsAsync(Name("a"), Cancellation))).File);
+    }
+
     [Fact]
     public async Task Never_replaces_a_held_tarball_by_other_bytes()
     {

@@ -14,6 +14,9 @@ public sealed class SecondProcess
     private const string Mark = "told ";
     private const int Writers = 8;
 
+    /// <summary>How many packages <see cref="Commits_one_by_one"/> commits.</summary>
+    internal const int OneByOne = 40;
+
     [Fact(Explicit = true)]
     public async Task Commits_for_ever()
     {
@@ -30,6 +33,17 @@ public sealed class SecondProcess
     }
 
     [Fact(Explicit = true)]
+    public async Task Commits_one_by_one()
+    {
+        await using var store = await OpenAsync();
+        for (var i = 0; i < OneByOne; i++)
+        {
+            await store.CommitAsync(Commit($"p{i}"), CancellationToken.None);
+            Console.WriteLine($"{Mark}p{i}");
+        }
+    }
+
+    [Fact(Explicit = true)]
     public async Task Enqueues_a_page()
     {
         await using var store = await OpenAsync();
@@ -38,11 +52,11 @@ public sealed class SecondProcess
         await store.EnqueueAsync([.. items], new QueueCursor("read", "2500"), CancellationToken.None);
     }
 
-    /// <summary>Starts the process on one of the tests above.</summary>
-    internal static Process Start(string test, string file, string? crashAt = null)
+    /// <summary>Starts the process on one of the tests above; <paramref name="below"/> is a program that runs it.</summary>
+    internal static Process Start(string test, string file, string? crashAt = null, params string[] below)
     {
-        string[] arguments = [typeof(SecondProcess).Assembly.Location, "-explicit", "only", "-method", $"{typeof(SecondProcess).FullName}.{test}"];
-        var start = new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, UseShellExecute = false };
+        string[] command = [.. below, "dotnet", typeof(SecondProcess).Assembly.Location, "-explicit", "only", "-method", $"{typeof(SecondProcess).FullName}.{test}"];
+        var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, UseShellExecute = false };
         start.Environment[FileVariable] = file;
         start.Environment["NPM_MIRROR_CRASH_AT"] = crashAt;
         return Process.Start(start)!;

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Text;
 using NpmMirror.Diagnostics;
 using NpmMirror.History;
@@ -93,6 +94,43 @@ public sealed class SqliteProcessTests : IDisposable
         Assert.Equal(2500, (await store.CountAsync(Cancellation)).Queued);
     }
 
+    [Fact]
+    public async Task Tells_of_a_commit_after_its_sync()
+    {
+        Assert.SkipUnless(TestTools.Has("strace"), TestTools.Missing("strace"));
+        string[] strace = ["strace", "-f", "-s", "100", "-e", "trace=fsync,fdatasync,write", "-e", "signal=none", "-o", _folder.File("strace.log")];
+        using var child = SecondProcess.Start(nameof(SecondProcess.Commits_one_by_one), File, null, strace);
+        await child.StandardOutput.ReadToEndAsync(Cancellation);
+        await child.WaitForExitAsync(Cancellation);
+
+        // kill -9 cannot see a missing sync: between any two commits that were told of there is one that ended.
+        int told = 0, syncs = 0;
+        foreach (var line in await System.IO.File.ReadAllLinesAsync(_folder.File("strace.log"), Cancellation))
+        {
+            if (line.Contains("sync", StringComparison.Ordinal) && line.EndsWith("= 0", StringComparison.Ordinal))
+            {
+                syncs++;
+            }
+            else if (line.Contains("write(", StringComparison.Ordinal) && line.Contains($"told p{told}\\n", StringComparison.Ordinal))
+            {
+                Assert.True(syncs > 0, $"Package p{told} was told of before a sync.");
+                (told, syncs) = (told + 1, 0);
+            }
+        }
+
+        Assert.Equal(SecondProcess.OneByOne, told);
+    }
+
+    [Fact]
+    public async Task Syncs_once_for_many_that_commit_at_once()
+    {
+        // Not a measure of time: the groups are seen in the write-ahead log, which has one commit mark each.
+        await using var store = await OpenAsync();
+        await Task.WhenAll(Enumerable.Range(0, 1000).Select(i => store.CommitAsync(SecondProcess.Commit($"p{i}"), Cancellation).AsTask()));
+        Assert.InRange(CommitsInLog(File + "-wal"), 1, 100);
+        Assert.Equal(1000, (await AssertWholeAsync(store)).Count);
+    }
+
     private async Task<SqliteStore> OpenAsync()
     {
         var store = new SqliteStore(File, TimeProvider.System);
@@ -127,5 +165,21 @@ public sealed class SqliteProcessTests : IDisposable
         Assert.Equal(events.Count, counts.Packages);
         Assert.Equal(events.Keys.Sum(name => $"document of {name}".Length), counts.RawBytes);
         return [.. events.Keys];
+    }
+
+    // A frame of the log: a header of 24 bytes (the second word is not zero where a transaction ends), then a page.
+    private static int CommitsInLog(string file)
+    {
+        using var log = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        var bytes = new byte[log.Length];
+        log.ReadExactly(bytes);
+        var pageBytes = BinaryPrimitives.ReadInt32BigEndian(bytes.AsSpan(8));
+        var commits = 0;
+        for (var frame = 32; frame + 24 + pageBytes <= bytes.Length; frame += 24 + pageBytes)
+        {
+            commits += BinaryPrimitives.ReadInt32BigEndian(bytes.AsSpan(frame + 4)) != 0 ? 1 : 0;
+        }
+
+        return commits;
     }
 }

@@ -6,4 +6,11 @@ namespace NpmMirror.Tests.Storage;
 public sealed class MemoryStoreTests : MetadataStoreContract
 {
     protected override IMetadataStore Create(TimeProvider timeProvider) => new MemoryStore(timeProvider);
+
+    [Fact]
+    public async Task Starts_from_nothing_each_time()
+    {
+        await CommitAsync("express", 0, "{}");
+        Assert.Null(await (await OpenAnotherAsync()).FindAsync(Name("express"), Cancellation));
+    }
 }
