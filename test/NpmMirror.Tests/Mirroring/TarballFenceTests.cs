@@ -1,4 +1,7 @@
 using System.Net;
+using System.Net.Security;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Mirroring;
@@ -98,6 +101,26 @@ public sealed class TarballFenceTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_redirect_from_https_to_http_carries_no_token()
+    {
+        using var key = ECDsa.Create();
+        using var certificate = new CertificateRequest("CN=127.0.0.1", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(100));
+        await using var upstream = new LoopbackPeer(
+            RedirectAsync,
+            async stream =>
+            {
+                var secure = new SslStream(stream);
+                await secure.AuthenticateAsServerAsync(certificate);
+                return secure;
+            });
+        var url = new UriBuilder(upstream.Url) { Scheme = Uri.UriSchemeHttps }.Uri;
+        _redirectTo = new Uri(_foreign.Url, "a.tgz").AbsoluteUri;
+        Assert.Equal(Bytes, await FetchAsync(url, new Uri(url, "a.tgz"), "127.0.0.2"));
+        Assert.Equal(Token, Assert.Single(upstream.Requests)["Authorization"]);
+        Assert.Null(Assert.Single(_foreign.Requests)["Authorization"]);
+    }
+
+    [Fact]
     public async Task The_token_does_not_come_back_by_way_of_a_foreign_host()
     {
         // Who was sent away and back could be sent to any path with a token that one path only was to have.
@@ -183,16 +206,10 @@ public sealed class TarballFenceTests : IAsyncDisposable
         Assert.Equal(MirrorFault.ForbiddenSource, (await Assert.ThrowsAsync<MirrorException>(() => fence.ResolveAsync("cdn.example.org", Cancelled))).Fault);
     }
 
-    private LoopbackPeer Upstream() => new(async (request, stream, token) =>
-    {
-        if (_redirectTo is not null)
-        {
-            await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 302 X\r\nLocation: {_redirectTo}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"), token);
-            return;
-        }
+    private LoopbackPeer Upstream() => new((request, stream, token) => _redirectTo is null ? TarballScene.Whole(Bytes)(request, stream, token) : RedirectAsync(request, stream, token));
 
-        await TarballScene.Whole(Bytes)(request, stream, token);
-    });
+    private async Task RedirectAsync(PeerRequest request, Stream stream, CancellationToken token) =>
+        await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 302 X\r\nLocation: {_redirectTo}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"), token);
 
     private async Task AssertForbiddenAsync(Uri upstream, Uri url, params string[] tarballHosts)
     {
@@ -219,6 +236,7 @@ public sealed class TarballFenceTests : IAsyncDisposable
             TarballHosts = tarballHosts,
             Credentials = new RegistryCredentials([KeyValuePair.Create($"//{upstream.Authority}/", Token)]),
             ConnectTimeout = TimeSpan.FromSeconds(5),
+            IsTlsStrict = false,
         };
         var client = new RegistryClient(options, budget, TimeProvider.System, NullLogger.Instance);
         blobs = new MemoryBlobStore(TimeProvider.System);
