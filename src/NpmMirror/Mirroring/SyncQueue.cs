@@ -20,8 +20,10 @@ public sealed record SyncAttempt(QueueItem Item, SyncResult? Result, Exception? 
 /// </summary>
 public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, MirrorOptions options, TimeProvider time, ILogger<SyncQueue> logger)
 {
-    /// <summary>Longer than any single try; what a dead process had taken comes back after it.</summary>
-    private static readonly TimeSpan LeaseDuration = TimeSpan.FromMinutes(5);
+    /// <summary>What a dead process had taken comes back after it; a living one renews it while it works.</summary>
+    private static readonly TimeSpan LeaseDuration = TimeSpan.FromSeconds(30);
+
+    private static readonly TimeSpan RenewEvery = LeaseDuration / 3;
 
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(10);
 
@@ -138,6 +140,8 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
     {
         var item = lease.Item;
         SyncAttempt attempt;
+        using var working = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var renewing = RenewAsync(lease, working.Token);
         try
         {
             var result = await sync.SyncAsync(item.Name, item, cancellationToken);
@@ -161,6 +165,11 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
             var failure = new MirrorException(MirrorFault.UpstreamMalformed, $"{item.Name} could not be handled ({e.GetType().Name}: {e.Message}); please report it.", inner: e);
             attempt = await PostponeAsync(lease, failure, cancellationToken);
         }
+        finally
+        {
+            await working.CancelAsync();
+            await renewing;
+        }
 
         if (_awaited.TryRemove(item.Name, out var awaited))
         {
@@ -173,6 +182,22 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
         }
 
         return attempt;
+    }
+
+    private async Task RenewAsync(QueueLease lease, CancellationToken cancellationToken)
+    {
+        try
+        {
+            do
+            {
+                await Task.Delay(RenewEvery, time, cancellationToken);
+            }
+            while (await store.RenewAsync(lease, LeaseDuration, cancellationToken));
+        }
+        catch (Exception e) when (e is OperationCanceledException or MirrorException)
+        {
+            // Done, or the store is in trouble: then the lease runs out, and the generation still guards the row.
+        }
     }
 
     private async Task GiveBackAsync(QueueLease lease, SyncResult result, CancellationToken cancellationToken)

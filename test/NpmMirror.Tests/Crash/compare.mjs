@@ -51,8 +51,9 @@ async function compareDocument(name) {
   if (JSON.stringify(sorted(tags)) !== JSON.stringify(sorted(left['dist-tags']))) differences.push(`${name}: tags differ`);
 
   const latest = left.versions[left['dist-tags'].latest];
-  if (latest) {
-    const file = await get(JSON.parse(our).versions[latest.version].dist.tarball);
+  const ourLatest = JSON.parse(our).versions[latest?.version];
+  if (ourLatest) {
+    const file = await get(ourLatest.dist.tarball);
     const bytes = Buffer.from(await file.arrayBuffer());
     const integrity = `sha512-${createHash('sha512').update(bytes).digest('base64')}`;
     tarballs++;
