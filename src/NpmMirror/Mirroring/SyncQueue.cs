@@ -21,7 +21,7 @@ public sealed record SyncAttempt(QueueItem Item, SyncResult? Result, Exception? 
 public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, MirrorOptions options, TimeProvider time, ILogger<SyncQueue> logger)
 {
     /// <summary>What a dead process had taken comes back after it; a living one renews it while it works.</summary>
-    private static readonly TimeSpan LeaseDuration = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LeaseDuration = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan RenewEvery = LeaseDuration / 3;
 

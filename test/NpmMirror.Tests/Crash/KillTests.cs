@@ -22,6 +22,11 @@ public sealed class KillTests(ITestOutputHelper output)
         using var folder = new TestFolder();
         await using var upstream = await FakeUpstreamProcess.StartAsync(Packages, folder.Path, Token);
         await upstream.ControlAsync("rules", new JsonObject { ["path"] = "/package-*", ["headerDelay"] = "00:00:00.150" }, Token);
+        await using (var first = await StartAsync(upstream, folder, null))
+        {
+            await WaitUntilEqualAsync(upstream, first);
+        }
+
         var changes = new Changes(upstream, seed: 20261121);
         output.WriteLine($"seed {Changes.SeedOf(changes)}");
         for (var kill = 1; kill <= Kills; kill++)
@@ -76,7 +81,9 @@ public sealed class KillTests(ITestOutputHelper output)
 
     private static async Task<int> ChangeUntilInFlightAsync(FakeUpstreamProcess upstream, Changes changes)
     {
-        for (var tries = 0; tries < 200; tries++)
+        // What the killed one had taken comes back when its lease ends: some seconds may pass.
+        var begun = TimeProvider.System.GetTimestamp();
+        while (TimeProvider.System.GetElapsedTime(begun) < TimeSpan.FromSeconds(60))
         {
             await changes.MakeAsync(3, Token);
             if (await upstream.InFlightAsync(Token) is var inFlight and > 0)

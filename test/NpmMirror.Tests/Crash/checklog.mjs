@@ -38,5 +38,5 @@ rows.forEach((row, at) => {
     .digest();
   if (hash.toString('hex') !== row.hash) faults.push(`${event}: the chain breaks`);
 });
-console.log(JSON.stringify({ events: rows.length, packages: generations.size, faults: faults.slice(0, 20) }));
+console.log(JSON.stringify({ events: rows.length, published: published.size, packages: generations.size, faults: faults.slice(0, 20) }));
 process.exit(faults.length === 0 ? 0 : 1);
