@@ -54,6 +54,7 @@ public static class NpmMirrorServices
         services.AddHostedService(provider => provider.GetRequiredService<RegistryMirror>());
         services.AddSingleton<RegistryLog>();
         services.AddHostedService(provider => provider.GetRequiredService<RegistryLog>());
+        services.AddHostedService<WritableWatch>();
         return services;
     }
 }

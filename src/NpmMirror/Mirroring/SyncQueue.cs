@@ -130,7 +130,12 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
             catch (MirrorException e)
             {
                 // The store itself: nothing can be taken or given back. Leases expire by themselves.
-                LogQueueTrouble(e.Message);
+                if (e.Fault != MirrorFault.StoreReadOnly)
+                {
+                    // That nothing can be written is told once, by WritableWatch, not by every worker.
+                    LogQueueTrouble(e.Message);
+                }
+
                 await PauseAsync(trouble.Next(e.RetryAfter), cancellationToken);
             }
         }
