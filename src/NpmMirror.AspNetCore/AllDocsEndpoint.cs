@@ -37,8 +37,13 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments docu
             }
             else
             {
-                var document = query.IncludesDocs ? await documents.ReadAsync(row, baseUrl, cancellationToken) : default;
-                body.Document(row, document.Span);
+                body.BeginDocument(row);
+                if (query.IncludesDocs)
+                {
+                    await documents.WriteAsync(body, row, baseUrl, cancellationToken);
+                }
+
+                body.End();
             }
 
             if (!await body.FlushAsync(isUrgent: false))

@@ -91,14 +91,19 @@ internal sealed class ChangesEndpoint(IMetadataStore store, RegistryLog log, Ser
 
     private async ValueTask WriteRowAsync(Reading reading, PackageRow row, CancellationToken cancellationToken)
     {
-        var document = reading.Query.IncludesDocs ? await documents.ReadAsync(row, reading.BaseUrl, cancellationToken) : default;
         var isLines = reading.Query.Feed == ChangesFeed.Continuous;
         if (!isLines && reading.Rows > 0)
         {
             reading.Body.Text(",\n"u8);
         }
 
-        reading.Body.Change(row, document.Span);
+        reading.Body.BeginChange(row);
+        if (reading.Query.IncludesDocs)
+        {
+            await documents.WriteAsync(reading.Body, row, reading.BaseUrl, cancellationToken);
+        }
+
+        reading.Body.End();
         if (isLines)
         {
             reading.Body.Text("\n"u8);

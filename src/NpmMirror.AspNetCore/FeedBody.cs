@@ -50,8 +50,8 @@ internal sealed class FeedBody : IDisposable
         Text(":"u8);
     }
 
-    /// <summary>One row of <c>_changes</c>, without anything before or behind it.</summary>
-    internal void Change(PackageRow row, ReadOnlySpan<byte> document)
+    /// <summary>One row of <c>_changes</c>, but for its closing brace: see <see cref="End"/>.</summary>
+    internal void BeginChange(PackageRow row)
     {
         _json.Reset(_output);
         _json.WriteStartObject();
@@ -67,11 +67,11 @@ internal sealed class FeedBody : IDisposable
             _json.WriteBoolean("deleted"u8, true);
         }
 
-        End(document);
+        _json.Flush();
     }
 
-    /// <summary>One row of <c>_all_docs</c>.</summary>
-    internal void Document(PackageRow row, ReadOnlySpan<byte> document)
+    /// <summary>One row of <c>_all_docs</c>, but for its closing brace: see <see cref="End"/>.</summary>
+    internal void BeginDocument(PackageRow row)
     {
         _json.Reset(_output);
         _json.WriteStartObject();
@@ -80,7 +80,24 @@ internal sealed class FeedBody : IDisposable
         _json.WriteStartObject("value"u8);
         _json.WriteString("rev"u8, ServedRevision.Of(row));
         _json.WriteEndObject();
-        End(document);
+        _json.Flush();
+    }
+
+    /// <summary>Ends a row.</summary>
+    internal void End() => Text("}"u8);
+
+    /// <summary>The member <c>doc</c> of a row, from JSON that is passed on as it is.</summary>
+    internal void Document(ReadOnlySpan<byte> json)
+    {
+        Text(",\"doc\":"u8);
+        Text(json);
+    }
+
+    /// <summary>As <see cref="Document"/>, from a file that is passed on a piece at a time.</summary>
+    internal Task DocumentAsync(SpilledRendition json)
+    {
+        Text(",\"doc\":"u8);
+        return RenditionAnswer.CopyAsync(json, _output, _cancellationToken);
     }
 
     /// <summary>A key of <c>_all_docs</c> that names nothing.</summary>
@@ -112,18 +129,5 @@ internal sealed class FeedBody : IDisposable
 
         var result = await _output.FlushAsync(_cancellationToken);
         return !result.IsCompleted;
-    }
-
-    private void End(ReadOnlySpan<byte> document)
-    {
-        if (!document.IsEmpty)
-        {
-            _json.WritePropertyName("doc"u8);
-            // The rendition is JSON already: its bytes go through as they are.
-            _json.WriteRawValue(document, skipInputValidation: true);
-        }
-
-        _json.WriteEndObject();
-        _json.Flush();
     }
 }

@@ -55,7 +55,17 @@ internal sealed class PackumentEndpoint(PackageFinder packages, RenditionCache c
                 return;
             }
 
-            if (await cache.BodyAsync(rendition, context.RequestAborted) is { } body)
+            if (RenditionCache.IsSpilled(package.Row, key))
+            {
+                if (await cache.SpillAsync(package.Row, key, context.RequestAborted) is { } spilled)
+                {
+                    await RenditionAnswer.WriteAsync(context, rendition, spilled);
+                    return;
+                }
+
+                cache.Drop(name);
+            }
+            else if (await cache.BodyAsync(rendition, context.RequestAborted) is { } body)
             {
                 hot.Remember(request, rendition);
                 await RenditionAnswer.WriteAsync(context, rendition, body, HttpMethods.IsHead(context.Request.Method));

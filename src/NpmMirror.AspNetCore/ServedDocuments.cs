@@ -10,16 +10,28 @@ namespace NpmMirror.AspNetCore;
 /// <summary>The documents that go with rows of feeds and lists: what a reader of the package would get, not kept.</summary>
 internal sealed class ServedDocuments(RenditionCache cache)
 {
-    /// <summary>The document as JSON; empty when it is not there any more.</summary>
-    internal async ValueTask<ReadOnlyMemory<byte>> ReadAsync(PackageRow row, string baseUrl, CancellationToken cancellationToken)
+    /// <summary>Writes the document as the member <c>doc</c> of a row; nothing when it is not there any more.</summary>
+    internal async Task WriteAsync(FeedBody body, PackageRow row, string baseUrl, CancellationToken cancellationToken)
     {
+        var key = new RenditionKey(View.Live, PackumentForm.Full, null, baseUrl, ContentCoding.Identity);
         if (row.Facts.IsRemoved)
         {
-            return Tombstone(row);
+            body.Document(Tombstone(row).Span);
         }
-
-        var key = new RenditionKey(View.Live, PackumentForm.Full, null, baseUrl, ContentCoding.Identity);
-        return await cache.MakeOnceAsync(row, key, cancellationToken) ?? ReadOnlyMemory<byte>.Empty;
+        else if (!RenditionCache.IsSpilled(row, key))
+        {
+            if (await cache.MakeOnceAsync(row, key, cancellationToken) is { } document)
+            {
+                body.Document(document);
+            }
+        }
+        else if (await cache.SpillAsync(row, key, cancellationToken) is { } spilled)
+        {
+            await using (spilled)
+            {
+                await body.DocumentAsync(spilled);
+            }
+        }
     }
 
     private static ReadOnlyMemory<byte> Tombstone(PackageRow row)

@@ -7,12 +7,17 @@ namespace NpmMirror.Registry;
 /// Renditions in memory, bounded in bytes, each made once however many wait for it. A request asks for a ticket, finds the row, and
 /// keeps the package with that ticket: a commit in between has dropped the name and made the ticket worthless.
 /// </summary>
-public sealed class RenditionCache
+public sealed class RenditionCache : IDisposable
 {
     /// <summary>What an entry costs besides its bytes: objects, keys and header texts, measured generously.</summary>
     private const int OverheadBytes = 1024;
 
     private const int Stripes = 1024;
+
+    /// <summary>Uncompressed renditions above this are not held but spilled.</summary>
+    private const int SpillAboveBytes = 8 * 1024 * 1024;
+
+    private const int SpillsMax = 4;
 
     /// <summary>
     /// Commits and the log drop what changed. A document that differs from the last in URLs or key order only has no place in the log:
@@ -27,6 +32,8 @@ public sealed class RenditionCache
     private readonly ConcurrentDictionary<PackageName, CachedPackage> _packages = new();
     private readonly long[] _epochs = new long[Stripes];
     private readonly RecentBases _bases;
+    private readonly string _temporaryFolder;
+    private readonly SemaphoreSlim _spills = new(SpillsMax);
 
     // What may be forgotten, in the order it came; see Trim.
     private readonly Lock _ringLock = new();
@@ -41,6 +48,7 @@ public sealed class RenditionCache
         _time = time;
         _limitBytes = options.CacheBytes;
         _bases = new RecentBases(time);
+        _temporaryFolder = Path.Combine(options.Data, "tmp");
         // Revalidation by age hangs on being asked: a small part of that age keeps it exact enough.
         _checkAfter = TimeSpan.FromTicks(Math.Clamp(options.Ttl.Ticks / 50, 0, TimeSpan.TicksPerSecond));
     }
@@ -50,6 +58,9 @@ public sealed class RenditionCache
 
     /// <summary>How many renditions were made since the start: hits do not move it.</summary>
     public long MadeCount => _renditions.MadeCount;
+
+    /// <inheritdoc/>
+    public void Dispose() => _spills.Dispose();
 
     /// <summary>What to hold while a row is looked for; see <see cref="Keep"/>.</summary>
     public long Ticket(PackageName name) => Interlocked.Read(ref EpochOf(name));
@@ -159,6 +170,24 @@ public sealed class RenditionCache
         }
 
         return new ValueTask<byte[]?>(making.WaitAsync(cancellationToken));
+    }
+
+    /// <summary>True for a representation that is too long to be held: <see cref="SpillAsync"/> makes it.</summary>
+    public static bool IsSpilled(PackageRow row, RenditionKey key) => key.Coding == ContentCoding.Identity && key.Version is null && row.RawSizeBytes > SpillAboveBytes;
+
+    /// <summary>A representation in a temporary file of the caller's own; null as in <see cref="BodyAsync"/>.</summary>
+    public async Task<SpilledRendition?> SpillAsync(PackageRow row, RenditionKey key, CancellationToken cancellationToken)
+    {
+        // Few clients refuse every coding; those that do wait for each other rather than fill the disk.
+        await _spills.WaitAsync(cancellationToken);
+        try
+        {
+            return await Task.Run(() => _renditions.SpillAsync(row, key, _temporaryFolder, cancellationToken), cancellationToken);
+        }
+        finally
+        {
+            _spills.Release();
+        }
     }
 
     /// <summary>The final bytes of a representation that is not worth keeping: a row of a feed with its document. Null as in <see cref="BodyAsync"/>.</summary>

@@ -13,17 +13,22 @@ internal sealed class RenditionWriter : IBufferWriter<byte>, IDisposable
     private const int GzipLevel = 3;
     private const int BrotliQuality = 2;
 
-    private readonly ChunkStream _output = new();
+    private readonly Stream _output;
     private readonly Stream _coder;
     private byte[] _window = ArrayPool<byte>.Shared.Rent(WindowBytes);
     private int _filled;
 
-    internal RenditionWriter(ContentCoding coding) => _coder = coding switch
+    /// <summary>Writes to <paramref name="output"/>, which stays its owner's.</summary>
+    internal RenditionWriter(Stream output, ContentCoding coding)
     {
-        ContentCoding.Gzip => new GZipStream(_output, new ZLibCompressionOptions { CompressionLevel = GzipLevel }, leaveOpen: true),
-        ContentCoding.Brotli => new BrotliStream(_output, new BrotliCompressionOptions { Quality = BrotliQuality }, leaveOpen: true),
-        _ => _output,
-    };
+        _output = output;
+        _coder = coding switch
+        {
+            ContentCoding.Gzip => new GZipStream(_output, new ZLibCompressionOptions { CompressionLevel = GzipLevel }, leaveOpen: true),
+            ContentCoding.Brotli => new BrotliStream(_output, new BrotliCompressionOptions { Quality = BrotliQuality }, leaveOpen: true),
+            _ => _output,
+        };
+    }
 
     /// <inheritdoc/>
     public void Advance(int count) => _filled += count;
@@ -47,20 +52,20 @@ internal sealed class RenditionWriter : IBufferWriter<byte>, IDisposable
     {
         ArrayPool<byte>.Shared.Return(_window);
         _window = [];
-        _coder.Dispose();
-        _output.Dispose();
+        if (_coder != _output)
+        {
+            _coder.Dispose();
+        }
     }
 
-    /// <summary>Ends the coding and gives the bytes. Called once, last.</summary>
-    internal byte[] ToArray()
+    /// <summary>Ends the coding. Called once, last.</summary>
+    internal void Complete()
     {
         Flush();
         if (_coder != _output)
         {
             _coder.Dispose();
         }
-
-        return _output.ToArray();
     }
 
     private void MakeRoom(int sizeHint)

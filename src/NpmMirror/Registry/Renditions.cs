@@ -14,34 +14,67 @@ internal sealed class Renditions(IMetadataStore store, ByteBudget budget)
     /// <summary>The final bytes, or null when the store holds another document by now (or the version is not in it).</summary>
     internal async Task<byte[]?> MakeAsync(PackageRow row, RenditionKey key, CancellationToken cancellationToken)
     {
+        using var output = new ChunkStream();
+        return await RenderAsync(row, key, output, cancellationToken) ? output.ToArray() : null;
+    }
+
+    /// <summary>As <see cref="MakeAsync"/>, into a temporary file.</summary>
+    internal async Task<SpilledRendition?> SpillAsync(PackageRow row, RenditionKey key, string folder, CancellationToken cancellationToken)
+    {
+        var spilled = SpilledRendition.Create(folder, out var file);
+        try
+        {
+            if (await RenderAsync(row, key, file, cancellationToken))
+            {
+                return spilled;
+            }
+        }
+        catch (IOException e)
+        {
+            await spilled.DisposeAsync();
+            throw new MirrorException(MirrorFault.StoreReadOnly, $"The packument of {row.Name} is long, and there is no room for it among the temporary files: {e.Message}", isTransient: true, inner: e);
+        }
+        catch
+        {
+            await spilled.DisposeAsync();
+            throw;
+        }
+
+        await spilled.DisposeAsync();
+        return null;
+    }
+
+    private async Task<bool> RenderAsync(PackageRow row, RenditionKey key, Stream output, CancellationToken cancellationToken)
+    {
         var package = await store.ReadAsync(row.Name, cancellationToken);
         if (package is null || package.Row.Facts.IsRemoved != row.Facts.IsRemoved || package.Row.DocumentSha256 != row.DocumentSha256)
         {
-            return null;
+            return false;
         }
 
         using var document = await DocumentCodecs.DecodeAsync(row.Name, package.Document, budget, isHashChecked: false, cancellationToken);
-        return Render(package.Row, document.Bytes, key);
+        return Render(package.Row, document.Bytes, key, output);
     }
 
-    private byte[]? Render(PackageRow row, ReadOnlySpan<byte> document, RenditionKey key)
+    private bool Render(PackageRow row, ReadOnlySpan<byte> document, RenditionKey key, Stream output)
     {
         var index = PackumentIndex.FromBytes(row.Index.Span);
-        using var output = new RenditionWriter(key.Coding);
+        using var writer = new RenditionWriter(output, key.Coding);
         if (key.Version is null)
         {
-            PackumentWriter.Write(key.Form, index, document, row.Name, key.BaseUrl, output);
+            PackumentWriter.Write(key.Form, index, document, row.Name, key.BaseUrl, writer);
         }
         else if (index.Find(key.Version) is { } version)
         {
-            PackumentWriter.WriteManifest(version, document, row.Name, key.BaseUrl, output);
+            PackumentWriter.WriteManifest(version, document, row.Name, key.BaseUrl, writer);
         }
         else
         {
-            return null;
+            return false;
         }
 
+        writer.Complete();
         Interlocked.Increment(ref _madeCount);
-        return output.ToArray();
+        return true;
     }
 }

@@ -18,6 +18,9 @@ public class CountedStore : DispatchProxy
     /// <summary>Thrown instead of answering, while set.</summary>
     public Exception? Trouble { get; set; }
 
+    /// <summary>Thrown instead of reading the log, while set.</summary>
+    public Exception? LogTrouble { get; set; }
+
     /// <summary>Calls of a method so far.</summary>
     public int CountOf(string method) => Calls.GetValueOrDefault(method);
 
@@ -36,6 +39,11 @@ public class CountedStore : DispatchProxy
         if (Trouble is not null && targetMethod.Name is ("FindAsync" or "ReadAsync" or "CheckWritableAsync"))
         {
             throw Trouble;
+        }
+
+        if (LogTrouble is { } trouble && targetMethod.Name is ("ReadHeadAsync" or "WaitForLogAsync"))
+        {
+            throw trouble;
         }
 
         return targetMethod.Name == "ReadAsync" && BeforeRead is not null

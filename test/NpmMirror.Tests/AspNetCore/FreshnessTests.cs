@@ -93,6 +93,7 @@ public sealed class FreshnessTests
         var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
         await using var mirror = await ServedMirror.StartAsync(store);
         await mirror.PutAsync("ms", Documents.Of("ms"));
+        await mirror.SettleAsync();
         await mirror.TextAsync("ms");
         await mirror.TextAsync("ms/latest");
         var before = (counts.CountOf("FindAsync"), counts.CountOf("ReadAsync"));
@@ -120,7 +121,7 @@ public sealed class FreshnessTests
 
         var (store, counts) = CountedStore.Over(memory);
         await using var after = await ServedMirror.StartAsync(store, configure: options => options.PublicUrl = "https://npm.example.org/npm");
-        await Eventually.Async(() => after.Services.GetRequiredService<RegistryMirror>().FeedLocation is not null);
+        await after.SettleAsync();
         after.Services.GetRequiredService<ReadThrough>().IsFollowed = true;
         counts.Calls.Clear();
         using var unchanged = await after.GetAsync("ms", ("If-None-Match", tag));
@@ -134,6 +135,7 @@ public sealed class FreshnessTests
         var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
         await using var mirror = await ServedMirror.StartAsync(store);
         await mirror.PutAsync("ms", Documents.Of("ms"));
+        await mirror.SettleAsync();
         var held = new TaskCompletionSource();
         counts.BeforeRead = _ => held.Task;
         var requests = Enumerable.Range(0, 20).Select(_ => mirror.TextAsync("ms")).ToList();
@@ -150,6 +152,7 @@ public sealed class FreshnessTests
         var (store, counts) = CountedStore.Over(new MemoryStore(clock));
         await using var mirror = await ServedMirror.StartAsync(store, time: clock);
         await mirror.PutAsync("ms", Documents.Of("ms"));
+        await mirror.SettleAsync();
         var text = await mirror.TextAsync("ms");
         counts.Trouble = new MirrorException(MirrorFault.StoreUnavailable, "The store is away.", isTransient: true);
         clock.Advance(TimeSpan.FromMinutes(2));

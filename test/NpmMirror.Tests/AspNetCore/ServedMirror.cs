@@ -82,6 +82,13 @@ internal sealed class ServedMirror : IAsyncDisposable
     /// <summary>Commits a document as another process would: nobody here is told but by the log.</summary>
     internal Task PutAsync(string name, string json) => PutAsync(Store, name, json);
 
+    /// <summary>Returns when the mirror has heard of everything that was committed.</summary>
+    internal async Task SettleAsync()
+    {
+        var head = (await Store.ReadHeadAsync(TestContext.Current.CancellationToken)).Position;
+        Assert.Equal(head, await Services.GetRequiredService<RegistryLog>().WaitAsync(new LogPosition(head.Value - 1), TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+    }
+
     /// <summary>Commits a document straight into a store.</summary>
     internal static async Task PutAsync(IMetadataStore store, string name, string json)
     {

@@ -1,0 +1,40 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Registry;
+using NpmMirror.Storage;
+using NpmMirror.Tests.AspNetCore;
+
+namespace NpmMirror.Tests.Registry;
+
+public sealed class RegistryLogTests
+{
+    [Fact]
+    public async Task A_thousand_who_wait_cost_the_store_one_reader()
+    {
+        var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
+        using var budget = new ByteBudget(1_000_000);
+        using var cache = new RenditionCache(store, budget, new MirrorOptions(), TimeProvider.System);
+        using var log = new RegistryLog(store, cache, TimeProvider.System, NullLogger<RegistryLog>.Instance);
+        await log.StartAsync(TestContext.Current.CancellationToken);
+        var waiting = Enumerable.Range(0, 1_000).Select(_ => log.WaitAsync(LogPosition.Zero, TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken).AsTask()).ToList();
+        await ServedMirror.PutAsync(store, "ms", Documents.Of("ms"));
+        Assert.All(await Task.WhenAll(waiting), head => Assert.Equal(new LogPosition(1), head));
+        Assert.InRange(counts.CountOf("WaitForLogAsync"), 1, 3);
+        await log.StopAsync(TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task Reading_goes_on_after_trouble()
+    {
+        var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
+        using var budget = new ByteBudget(1_000_000);
+        using var cache = new RenditionCache(store, budget, new MirrorOptions(), TimeProvider.System);
+        counts.LogTrouble = new MirrorException(MirrorFault.StoreUnavailable, "The store is away.", isTransient: true);
+        using var log = new RegistryLog(store, cache, TimeProvider.System, NullLogger<RegistryLog>.Instance);
+        await log.StartAsync(TestContext.Current.CancellationToken);
+        await Eventually.Async(() => counts.CountOf("ReadHeadAsync") > 0);
+        counts.LogTrouble = null;
+        await ServedMirror.PutAsync(store, "ms", Documents.Of("ms"));
+        Assert.Equal(new LogPosition(1), await log.WaitAsync(LogPosition.Zero, TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+        await log.StopAsync(TestContext.Current.CancellationToken);
+    }
+}
