@@ -12,16 +12,17 @@ internal sealed class MirrorBench : IAsyncDisposable
 {
     private readonly ByteBudget _budget = new(256 * 1024 * 1024);
 
-    private MirrorBench(FakeRegistry upstream, MirrorOptions options)
+    private MirrorBench(FakeRegistry upstream, MirrorOptions options, bool isClockReal)
     {
         Upstream = upstream;
         Options = options;
-        Store = new MemoryStore(Clock);
+        var time = isClockReal ? TimeProvider.System : (TimeProvider)Clock;
+        Store = new MemoryStore(time);
         Client = new RegistryClient(new RegistryClientOptions { BaseUrl = upstream.Url }, _budget, TimeProvider.System, NullLogger.Instance);
-        Tarballs = new TarballDownloads(Store, new MemoryBlobStore(Clock), Client, options, Clock, NullLogger<TarballDownloads>.Instance);
-        Sync = new PackageSync(Store, Client, Tarballs, options, Clock, NullLogger<PackageSync>.Instance);
-        Queue = new SyncQueue(Store, Sync, options, Clock, NullLogger<SyncQueue>.Instance);
-        ReadThrough = new ReadThrough(Store, Sync, Queue, new PackageScope(options), options, Clock, NullLogger<ReadThrough>.Instance);
+        Tarballs = new TarballDownloads(Store, new MemoryBlobStore(time), Client, options, time, NullLogger<TarballDownloads>.Instance);
+        Sync = new PackageSync(Store, Client, Tarballs, options, time, NullLogger<PackageSync>.Instance);
+        Queue = new SyncQueue(Store, Sync, options, time, NullLogger<SyncQueue>.Instance);
+        ReadThrough = new ReadThrough(Store, Sync, Queue, new PackageScope(options), options, time, NullLogger<ReadThrough>.Instance);
     }
 
     public FakeRegistry Upstream { get; }
@@ -44,8 +45,15 @@ internal sealed class MirrorBench : IAsyncDisposable
 
     private static CancellationToken None => TestContext.Current.CancellationToken;
 
-    public static async Task<MirrorBench> StartAsync(MirrorOptions? options = null) =>
-        new(await FakeRegistry.StartAsync(cancellationToken: None), options ?? new MirrorOptions());
+    public static async Task<MirrorBench> StartAsync(MirrorOptions? options = null, bool isClockReal = false) =>
+        new(await FakeRegistry.StartAsync(cancellationToken: None), options ?? new MirrorOptions(), isClockReal);
+
+    /// <summary>A mirror over these parts that follows the fake upstream's feed, or none.</summary>
+    public RegistryMirror Mirror(bool hasFeed = true)
+    {
+        var probe = new FeedProbe(Client, new FeedOptions { Mode = Options.Mode, PollDelay = TimeSpan.FromMilliseconds(50) }, NullLogger.Instance);
+        return new RegistryMirror(Store, Client, Queue, ReadThrough, new PackageScope(Options), token => probe.FindAsync(hasFeed ? Upstream.FeedUrl.AbsoluteUri : "none", token), Options, TimeProvider.System, NullLoggerFactory.Instance);
+    }
 
     public Task<SyncResult> SyncAsync(string name, QueueItem? item = null) => Sync.SyncAsync(PackageName.Parse(name), item, None);
 

@@ -1,0 +1,130 @@
+using NpmMirror.Mirroring;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.Mirroring;
+
+public sealed class ReadThroughTests
+{
+    private static readonly PackageName Pad = PackageName.Parse("left-pad");
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Many_that_wait_share_one_fetch_and_one_that_leaves_does_not_cancel_it()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        using var gate = bench.Upstream.Knobs.Hold("/left-pad");
+        using var leaving = new CancellationTokenSource();
+        var left = bench.ReadThrough.FindAsync(Pad, leaving.Token).AsTask();
+        var waiting = Enumerable.Range(0, 50).Select(_ => bench.ReadThrough.FindAsync(Pad, Token).AsTask()).ToList();
+        await gate.WaitForAsync(1, Token);
+        await leaving.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left);
+        gate.Open();
+        Assert.All(await Task.WhenAll(waiting), answer => Assert.IsType<ReadAnswer.Found>(answer));
+        Assert.Equal(1, bench.Upstream.Requests.CountOf("/left-pad"));
+    }
+
+    [Fact]
+    public async Task Stale_is_served_at_once_and_refreshed_behind()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        await bench.ReadThrough.FindAsync(Pad, Token);
+        bench.Clock.Advance(TimeSpan.FromMinutes(6));
+        bench.Upstream.PublishVersion("left-pad", "2.0.0");
+        var served = Assert.IsType<ReadAnswer.Found>(await bench.ReadThrough.FindAsync(Pad, Token));
+        Assert.Equal(1, served.Row.Generation);
+        await Eventually.Async(async () => (await bench.RowAsync("left-pad"))!.Generation == 2);
+    }
+
+    [Fact]
+    public async Task Stale_is_served_when_the_upstream_fails()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        await bench.ReadThrough.FindAsync(Pad, Token);
+        bench.Clock.Advance(TimeSpan.FromHours(1));
+        bench.Upstream.Knobs.Fail("*", 500);
+        Assert.IsType<ReadAnswer.Found>(await bench.ReadThrough.FindAsync(Pad, Token));
+        Assert.IsType<ReadAnswer.Found>(await bench.ReadThrough.FindAsync(Pad, Token));
+    }
+
+    [Fact]
+    public async Task Asks_again_only_after_the_time_to_live_and_never_while_a_feed_is_followed()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        await bench.ReadThrough.FindAsync(Pad, Token);
+        await bench.ReadThrough.FindAsync(Pad, Token);
+        await Eventually.Async(() => bench.Upstream.Requests.CountOf("/left-pad") == 1);
+        bench.Clock.Advance(TimeSpan.FromMinutes(4));
+        await bench.ReadThrough.FindAsync(Pad, Token);
+        bench.Clock.Advance(TimeSpan.FromHours(4));
+        bench.ReadThrough.IsFollowed = true;
+        await bench.ReadThrough.FindAsync(Pad, Token);
+        Assert.Equal(1, bench.Upstream.Requests.CountOf("/left-pad"));
+    }
+
+    [Fact]
+    public async Task A_404_of_the_upstream_is_remembered_for_a_minute_and_trouble_never()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        Assert.Equal(404, Assert.IsType<ReadAnswer.Absent>(await bench.ReadThrough.FindAsync(Pad, Token)).Status);
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        Assert.IsType<ReadAnswer.Absent>(await bench.ReadThrough.FindAsync(Pad, Token));
+        bench.Clock.Advance(TimeSpan.FromSeconds(61));
+        Assert.IsType<ReadAnswer.Found>(await bench.ReadThrough.FindAsync(Pad, Token));
+
+        var other = PackageName.Parse("other");
+        bench.Upstream.Publish(new FakePackage("other").Version("1.0.0"));
+        var trouble = bench.Upstream.Knobs.Fail("/other", 503);
+        Assert.True((await Assert.ThrowsAsync<MirrorException>(() => bench.ReadThrough.FindAsync(other, Token).AsTask())).IsTransient);
+        bench.Upstream.Knobs.Remove(trouble);
+        Assert.IsType<ReadAnswer.Found>(await bench.ReadThrough.FindAsync(other, Token));
+    }
+
+    [Fact]
+    public async Task A_feed_row_and_a_refresh_end_a_remembered_404()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        await bench.ReadThrough.FindAsync(Pad, Token);
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        bench.ReadThrough.ForgetAbsence(Pad);
+        Assert.IsType<ReadAnswer.Found>(await bench.ReadThrough.FindAsync(Pad, Token));
+
+        var other = PackageName.Parse("other");
+        await bench.ReadThrough.FindAsync(other, Token);
+        bench.Upstream.Publish(new FakePackage("other").Version("1.0.0"));
+        Assert.IsType<SyncResult.Stored>(await bench.ReadThrough.RefreshAsync(other, Token));
+        Assert.IsType<ReadAnswer.Found>(await bench.ReadThrough.FindAsync(other, Token));
+    }
+
+    [Fact]
+    public async Task The_wish_is_durable_before_the_fetch_begins()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        using var gate = bench.Upstream.Knobs.Hold("/left-pad");
+        var finding = bench.ReadThrough.FindAsync(Pad, Token).AsTask();
+        await gate.WaitForAsync(1, Token);
+        Assert.NotNull(await bench.Store.FindQueuedAsync(Pad, Token));
+        gate.Open();
+        await finding;
+        Assert.Null(await bench.Store.FindQueuedAsync(Pad, Token));
+    }
+
+    [Fact]
+    public async Task Removed_packages_are_hidden_or_kept_as_configured()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        await bench.SyncAsync("left-pad");
+        bench.Upstream.Unpublish("left-pad");
+        await bench.SyncAsync("left-pad");
+        Assert.Contains("removed upstream", Assert.IsType<ReadAnswer.Absent>(await bench.ReadThrough.FindAsync(Pad, Token)).Reason, StringComparison.Ordinal);
+        bench.Options.Removed.Unpublished = RemovedMode.Keep;
+        Assert.IsType<ReadAnswer.Found>(await bench.ReadThrough.FindAsync(Pad, Token));
+    }
+}

@@ -1,0 +1,185 @@
+using System.Collections.Concurrent;
+using NpmMirror.Mirroring;
+using NpmMirror.Monitoring;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.Mirroring;
+
+public sealed class RegistryMirrorTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Holds_everything_listed_upstream_and_follows_from_the_head_noted_before()
+    {
+        await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a", "b", "@s/c");
+        var head = bench.Upstream.HeadSequence;
+        await using var mirror = bench.Mirror();
+        await mirror.StartAsync(Token);
+        await Eventually.Async(async () => await bench.RowAsync("a") is not null && await bench.RowAsync("b") is not null && await bench.RowAsync("@s/c") is not null);
+        Assert.True((await mirror.GetLastSequenceAsync(Token)).Number >= head);
+
+        bench.Upstream.PublishVersion("a", "2.0.0");
+        bench.Upstream.Publish(new FakePackage("new").Version("1.0.0"));
+        await Eventually.Async(async () => (await bench.RowAsync("a"))!.Facts.Rev == bench.Upstream.Revision("a") && await bench.RowAsync("new") is not null);
+        await Eventually.Async(async () => (await mirror.GetLastSequenceAsync(Token)).Number == bench.Upstream.HeadSequence);
+    }
+
+    [Fact]
+    public async Task Resumes_behind_the_stored_cursor_and_asks_only_for_what_changed()
+    {
+        await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a", "b");
+        await using (var first = bench.Mirror())
+        {
+            await first.StartAsync(Token);
+            await Eventually.Async(async () => await bench.RowAsync("a") is not null && await bench.RowAsync("b") is not null);
+            await Eventually.Async(async () => (await first.GetLastSequenceAsync(Token)).Number == bench.Upstream.HeadSequence);
+            await first.StopAsync(Token);
+        }
+
+        bench.Upstream.PublishVersion("a", "2.0.0");
+        bench.Upstream.Requests.Clear();
+        await using var second = bench.Mirror();
+        await second.StartAsync(Token);
+        await Eventually.Async(async () => (await bench.RowAsync("a"))!.Facts.Rev == bench.Upstream.Revision("a"));
+        Assert.Equal(0, bench.Upstream.Requests.CountOf("/b"));
+        Assert.Equal(0, bench.Upstream.Requests.CountOf("*_all_docs"));
+    }
+
+    [Fact]
+    public async Task A_walk_that_was_cut_short_is_repeated_from_the_head_noted_before_it()
+    {
+        await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a");
+        var noted = bench.Upstream.HeadSequence;
+        await bench.Store.SetCursorAsync(MirrorCursors.WalkHead, $"{noted}", Token);
+        bench.Upstream.Publish(new FakePackage("later").Version("1.0.0"));
+        await using var mirror = bench.Mirror();
+        await mirror.StartAsync(Token);
+        await Eventually.Async(async () => await bench.RowAsync("a") is not null && await bench.RowAsync("later") is not null);
+        await Eventually.Async(async () => await bench.Store.GetCursorAsync(MirrorCursors.WalkHead, Token) is null);
+    }
+
+    [Fact]
+    public async Task A_walk_updates_only_what_changed()
+    {
+        await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a", "b", "c");
+        await using var mirror = bench.Mirror();
+        Assert.Equal(3, (await mirror.SyncOnceAsync([], null, Token)).Changed);
+        bench.Upstream.Deprecate("b", "1.0.0", "no");
+        bench.Upstream.Requests.Clear();
+        Assert.Equal(1, (await mirror.SyncOnceAsync([], null, Token)).Changed);
+        Assert.Equal(0, bench.Upstream.Requests.CountOf("/a"));
+        Assert.Equal(1, bench.Upstream.Requests.CountOf("/b"));
+    }
+
+    [Fact]
+    public async Task An_explicit_sequence_beats_the_stored_one()
+    {
+        await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All, LastSeq = "0" }, "a", "b");
+        await bench.Store.SetCursorAsync(MirrorCursors.Read, $"{bench.Upstream.HeadSequence}", Token);
+        await using var mirror = bench.Mirror();
+        await mirror.StartAsync(Token);
+        await Eventually.Async(async () => await bench.RowAsync("a") is not null && await bench.RowAsync("b") is not null);
+        Assert.Equal(0, bench.Upstream.Requests.CountOf("*_all_docs"));
+    }
+
+    [Fact]
+    public async Task Used_asks_for_nothing_that_nobody_asked_for()
+    {
+        await using var bench = await StartAsync(new MirrorOptions(), "used", "unused");
+        await using var mirror = bench.Mirror();
+        await mirror.StartAsync(Token);
+        await bench.ReadThrough.FindAsync(PackageName.Parse("used"), Token);
+        await Eventually.Async(() => mirror.Monitor is { IsConnected: true });
+        bench.Upstream.PublishVersion("unused", "2.0.0");
+        bench.Upstream.PublishVersion("used", "2.0.0");
+        await Eventually.Async(async () => (await bench.RowAsync("used"))!.Facts.Rev == bench.Upstream.Revision("used"));
+        Assert.Equal(0, bench.Upstream.Requests.CountOf("/unused"));
+        Assert.Null(await bench.RowAsync("unused"));
+    }
+
+    [Fact]
+    public async Task Listed_holds_names_and_globs_eagerly_and_tells_others_why_not()
+    {
+        var options = new MirrorOptions { Metadata = MetadataMode.Listed };
+        options.List.Add("a");
+        options.List.Add("@s/*");
+        await using var bench = await StartAsync(options, "a", "@s/one", "@s/two", "other");
+        await using var mirror = bench.Mirror();
+        Assert.Equal(3, (await mirror.SyncOnceAsync([], null, Token)).Changed);
+        var absent = Assert.IsType<ReadAnswer.Absent>(await bench.ReadThrough.FindAsync(PackageName.Parse("other"), Token));
+        Assert.Contains("list", absent.Reason, StringComparison.Ordinal);
+        Assert.Equal(0, bench.Upstream.Requests.CountOf("/other"));
+    }
+
+    [Fact]
+    public async Task Tells_new_update_and_delete_once_each_with_the_metadata()
+    {
+        await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a");
+        await using var mirror = bench.Mirror();
+        await mirror.StartAsync(Token);
+        await Eventually.Async(async () => mirror.Monitor is { IsConnected: true } && await bench.RowAsync("a") is not null);
+        var told = new ConcurrentQueue<MonitorEvent>();
+        mirror.Monitor!.Appeared += told.Enqueue;
+        mirror.Monitor.Updated += told.Enqueue;
+        mirror.Monitor.Deleted += told.Enqueue;
+
+        bench.Upstream.Publish(new FakePackage("b").Version("1.0.0"));
+        await Eventually.Async(() => told.OfType<MonitorEvent.Appeared>().Any());
+        var metadata = bench.Upstream.Packument("b");
+        bench.Upstream.PublishVersion("b", "2.0.0");
+        await Eventually.Async(() => told.OfType<MonitorEvent.Updated>().Any());
+        bench.Upstream.Delete("b");
+        await Eventually.Async(() => told.OfType<MonitorEvent.Deleted>().Any());
+        Assert.Equal(3, told.Count);
+        Assert.Equal(metadata, told.OfType<MonitorEvent.Appeared>().Single().Metadata.ToArray());
+    }
+
+    [Fact]
+    public async Task A_feed_that_jumped_back_is_compared_anew_and_nothing_is_lost()
+    {
+        await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a", "b");
+        await using var mirror = bench.Mirror();
+        await mirror.StartAsync(Token);
+        await Eventually.Async(async () => await bench.RowAsync("a") is not null && await bench.RowAsync("b") is not null);
+        await Eventually.Async(() => mirror.Monitor is { IsConnected: true });
+        bench.Upstream.ResetFeed("another life of the database");
+        bench.Upstream.Publish(new FakePackage("after").Version("1.0.0"));
+        await Eventually.Async(async () => await bench.RowAsync("after") is not null);
+        Assert.NotNull(await bench.RowAsync("b"));
+    }
+
+    [Fact]
+    public async Task One_package_that_fails_stops_no_other_and_is_named()
+    {
+        await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "bad", "good");
+        bench.Upstream.PutDocument("bad", "not json"u8.ToArray());
+        await using var mirror = bench.Mirror();
+        var begun = TimeProvider.System.GetTimestamp();
+        var summary = await mirror.SyncOnceAsync([], null, Token);
+        Assert.Equal("bad", Assert.Single(summary.Failures).Key.Value);
+        Assert.NotNull(await bench.RowAsync("good"));
+        Assert.True(TimeProvider.System.GetElapsedTime(begun) < TimeSpan.FromMinutes(2));
+    }
+
+    [Fact]
+    public async Task Everything_without_a_list_is_refused_in_one_sentence()
+    {
+        await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a");
+        await using var mirror = bench.Mirror(hasFeed: false);
+        var refused = await Assert.ThrowsAsync<MirrorException>(() => mirror.SyncOnceAsync([], null, Token));
+        Assert.Contains("--feed", refused.Message, StringComparison.Ordinal);
+    }
+
+    private static async Task<MirrorBench> StartAsync(MirrorOptions options, params string[] packages)
+    {
+        options.Removed.Gone = RemovedMode.Hide;
+        var bench = await MirrorBench.StartAsync(options, isClockReal: true);
+        foreach (var name in packages)
+        {
+            bench.Upstream.Publish(new FakePackage(name).Version("1.0.0"));
+        }
+
+        return bench;
+    }
+}
