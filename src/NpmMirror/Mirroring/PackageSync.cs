@@ -41,6 +41,9 @@ public sealed partial class PackageSync
     /// <summary>Told of each commit before <see cref="SyncAsync"/> returns, so that the process that wrote never serves what was before.</summary>
     public event Action<PackageName>? Committed;
 
+    /// <summary>Told of each answer of the upstream that a package's row was compared with, changed or not.</summary>
+    public event Action<PackageName>? Compared;
+
     /// <summary>Brings one package to what the upstream says now.</summary>
     /// <param name="name">The package.</param>
     /// <param name="item">What the queue knows of it; null for a fetch that nobody queued.</param>
@@ -57,6 +60,7 @@ public sealed partial class PackageSync
             var result = await SyncOnceAsync(name, item, row, cancellationToken);
             if (result is not null)
             {
+                Compared?.Invoke(name);
                 return result;
             }
         }

@@ -54,6 +54,7 @@ public sealed partial class ReadThrough : IAsyncDisposable
         _freshness = new Freshness(options.Ttl, time);
         _negatives = new NegativeAnswers(options.NegativeTtl, time);
         sync.Committed += _negatives.Forget;
+        sync.Compared += _freshness.Note;
     }
 
     /// <summary>True while a live feed tells of every change, so that nothing held needs to be asked for by age.</summary>
