@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
+using NpmMirror.Mirroring;
 using NpmMirror.Tests.Mirroring;
 using NpmMirror.Tests.Upstream;
 
@@ -51,7 +52,7 @@ public sealed class TarballBreakageTests : IAsyncDisposable
         Assert.False(answer.IsWhole200, answer.ToString());
         // It could not be told at the start where bytes were given out already.
         Assert.True(answer.Status == 200 || answer.Status is 502 or 503, answer.ToString());
-        Assert.DoesNotContain(answer.Body, piece => Right.AsSpan(Right.Length - 1_000).SequenceEqual(piece));
+        Assert.True(answer.Status != 200 || answer.Body.Sum(piece => piece.Length) <= Right.Length - TarballReading.WithheldBytes, answer.ToString());
     }
 
     [Theory]
