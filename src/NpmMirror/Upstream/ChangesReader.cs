@@ -54,7 +54,7 @@ internal static class ChangesReader
         {
             var result = await pipe.ReadAsync(cancellationToken);
             var rest = result.Buffer;
-            while (page.Rows < PageRowsMax && rest.PositionOf((byte)'\n') is { } end)
+            while (!page.IsEnded && page.Rows < PageRowsMax && rest.PositionOf((byte)'\n') is { } end)
             {
                 page.AddLine(rest.Slice(0, end));
                 rest = rest.Slice(rest.GetPosition(1, end));

@@ -10,7 +10,7 @@ public sealed class FuzzTests(ITestOutputHelper output)
     [Fact]
     public void Whatever_an_upstream_sends_is_served_as_sent_or_refused_by_a_MirrorException()
     {
-        var seed = Seed();
+        var seed = FuzzSeed.Next(output);
         var mutator = new PackumentMutator(Fixture.All());
         var accepted = 0;
         var clock = Stopwatch.StartNew();
@@ -26,7 +26,7 @@ public sealed class FuzzTests(ITestOutputHelper output)
             }
             catch (Exception e)
             {
-                throw new InvalidOperationException($"NPM_MIRROR_FUZZ_SEED={seed + i} (input {i}) of {name}: {Excerpt(document)}", e);
+                throw new InvalidOperationException($"{FuzzSeed.Variable}={seed + i} (input {i}) of {name}: {Excerpt(document)}", e);
             }
         });
         output.WriteLine($"seed {seed}: {Inputs:N0} inputs in {clock.Elapsed.TotalSeconds:F1} s, {accepted:N0} accepted");
@@ -45,14 +45,6 @@ public sealed class FuzzTests(ITestOutputHelper output)
             "{\"name\":\"deep\",\"x\":" + string.Concat(Enumerable.Repeat(open, depth)) + (close == "}" ? "1" : "") + string.Concat(Enumerable.Repeat(close, depth)) + "}";
 
         static bool Hold(string document) => PackumentProperties.Hold(PackageName.Parse("deep"), "{}"u8.ToArray(), Encoding.UTF8.GetBytes(document));
-    }
-
-    // Printed, and taken from the environment to see one input again.
-    private int Seed()
-    {
-        var seed = int.TryParse(Environment.GetEnvironmentVariable("NPM_MIRROR_FUZZ_SEED"), out var given) ? given : Random.Shared.Next(1_000_000_000);
-        output.WriteLine($"NPM_MIRROR_FUZZ_SEED={seed}");
-        return seed;
     }
 
     private static string Excerpt(byte[] document) => Encoding.UTF8.GetString(document.AsSpan(0, Math.Min(document.Length, 4_000)));

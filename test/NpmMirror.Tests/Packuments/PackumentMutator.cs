@@ -4,7 +4,7 @@ using System.Text.Json;
 namespace NpmMirror.Tests.Packuments;
 
 /// <summary>
-/// Makes hostile packuments out of good ones. Most stay JSON (other keys, other types, keys twice or escaped, half surrogate pairs, deep
+/// Makes hostile packuments (or pages of feeds) out of good ones. Most stay JSON (other keys, other types, keys twice or escaped, half surrogate pairs, deep
 /// nesting), because only those get past the parser; the rest is cut, spliced or spoilt byte by byte. The same random numbers give the same
 /// document.
 /// </summary>
@@ -14,6 +14,7 @@ internal sealed class PackumentMutator
     [
         "name", "_id", "_rev", "versions", "dist-tags", "time", "modified", "created", "unpublished", "maintainers", "dist", "tarball", "attestations", "url",
         "integrity", "scripts", "install", "license", "keywords", "__proto__", "constructor", "1.0.0", "0.0.1-security", "", "latest", "hasInstallScript", "libc",
+        "results", "rows", "seq", "id", "changes", "rev", "deleted", "last_seq", "pending", "value",
     ];
 
     private static readonly string[] Values =
@@ -21,6 +22,7 @@ internal sealed class PackumentMutator
         "null", "true", "false", "0", "-0", "1e999", "-1.5E-7", "123456789012345678901234567890", "\"\"", "\"x\"", "\"\\ud800\"", "\"\\udc00\\ud83d\\ude00\"",
         "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0000\"", "[]", "{}", "[null]", "{\"a\":1}", "{\"url\":\"x\"}", "{\"tarball\":\"http://127.0.0.1/x-1.0.0.tgz\"}", "\"2011-01-01T00:00:00.000Z\"",
         "\"2011-01-01T00:00:00.123456+01:30\"", "\"2011-02-30\"", "\"1.0.0\"", "\"0.0.1-security\"", "{\"unpublished\":{}}", "{\"dist\":{\"tarball\":\"y\"}}", "{\"1.0.0\":{}}", "{\"1.0.0\":null}",
+        "[{\"rev\":\"9-x\"}]", "[5,\"g1AAAA\"]", "\"],\\n\\\"last_seq\\\":\"", "\"\\u0000\"",
         "\"\u00e4\u65e5\ud83d\ude00\u2028\"", " \t\r\n[ { } , [ ] ]\n",
     ];
 
@@ -172,8 +174,10 @@ internal sealed class PackumentMutator
     {
         var members = new List<Member>();
         var origin = document.AsSpan().IndexOf((byte)'{');
-        var reader = new Utf8JsonReader(document.AsSpan(origin), new JsonReaderOptions { MaxDepth = 1_000 });
-        while (reader.Read())
+        var reader = new Utf8JsonReader(document.AsSpan(origin), new JsonReaderOptions { MaxDepth = 1_000, AllowMultipleValues = true });
+
+        // A feed of lines is several values: members are found in the first.
+        while (reader.Read() && (reader.TokenType != JsonTokenType.EndObject || reader.CurrentDepth > 0))
         {
             if (reader.TokenType == JsonTokenType.PropertyName)
             {
