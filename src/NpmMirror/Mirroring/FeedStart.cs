@@ -19,12 +19,7 @@ internal sealed class FeedStart(IMetadataStore store, RegistryClient upstream, M
             return new Start(info, explicitly == "now" ? info.Head : new Sequence(explicitly), false);
         }
 
-        // A walk that was cut short is repeated; its head was noted before it began.
-        if (await store.GetCursorAsync(MirrorCursors.WalkHead, cancellationToken) is { } walkHead)
-        {
-            return new Start(info with { Head = new Sequence(walkHead) }, info.Head, true);
-        }
-
+        // A walk that was cut short left no cursor, or one of another feed, and is repeated.
         var read = await store.GetCursorAsync(MirrorCursors.Read, cancellationToken);
         var isSameFeed = await store.GetCursorAsync(MirrorCursors.Feed, cancellationToken) == IdOf(feed, info);
         return read is null || !isSameFeed || IsBehind(info.Head, read)

@@ -15,7 +15,7 @@ public static class MirrorCursors
     /// <summary>The upstream's identity as last known, so that rows compare before the feed has answered again.</summary>
     public const string Upstream = "upstream:identity";
 
-    /// <summary>The head that was noted before a first walk began; there only while the walk is not done.</summary>
+    /// <summary>There while a walk over everything goes on, for <c>status</c>: the head that was noted before it began.</summary>
     public const string WalkHead = "feed:walk-head";
 
     /// <summary>This mirror's instance id.</summary>
