@@ -170,13 +170,26 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     {
         if (_scope.Mode == MetadataMode.All || _scope.HasGlobs)
         {
-            throw new MirrorException(
-                MirrorFault.Configuration,
-                $"The upstream has no feed that lists its packages, which {(_scope.HasGlobs ? "globs in list need" : "metadata=all needs")}; name one with --feed, or list the packages by name.");
+            await WalkWithoutFeedAsync(cancellationToken);
         }
 
         await _walk.QueueAsync(_scope.Names.ToAsyncEnumerable(), cancellationToken);
         await _walk.QueueAsync(_walk.HeldAsync(cancellationToken), cancellationToken);
+    }
+
+    private async Task WalkWithoutFeedAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            LogWalked(await _walk.WalkAsync(new PackageList(_upstream).ReadAsync(cancellationToken), cancellationToken), _upstream.BaseUrl.ToString());
+        }
+        catch (MirrorException e) when (e.Fault == MirrorFault.UpstreamMalformed)
+        {
+            throw new MirrorException(
+                MirrorFault.Configuration,
+                $"The upstream has neither a feed nor a list of its packages, which {(_scope.HasGlobs ? "globs in list need" : "metadata=all needs")}; name a feed with --feed, or list the packages by name.",
+                inner: e);
+        }
     }
 
     /// <summary>The first walk, or the one after the feed changed: everything wanted is queued, then both cursors stand at the head noted before.</summary>
@@ -185,7 +198,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         await _store.SetCursorAsync(MirrorCursors.WalkHead, head.Text, cancellationToken);
         if (_scope.Mode == MetadataMode.All || _scope.HasGlobs)
         {
-            LogWalked(await _walk.WalkAsync(feed, cancellationToken), feed.Location);
+            LogWalked(await _walk.WalkAsync(feed.ListAllAsync(cancellationToken), cancellationToken), feed.Location);
         }
 
         await _walk.QueueAsync(_scope.Names.ToAsyncEnumerable(), cancellationToken);

@@ -12,11 +12,11 @@ internal sealed class UpstreamWalk(IMetadataStore store, SyncQueue queue, Packag
     private const int BatchItems = 500;
 
     /// <summary>Walks the list. Returns how many packages were queued.</summary>
-    public async Task<int> WalkAsync(IChangeFeed feed, CancellationToken cancellationToken)
+    public async Task<int> WalkAsync(IAsyncEnumerable<ListedPackage> list, CancellationToken cancellationToken)
     {
         var queued = 0;
         var batch = new List<QueueItem>(BatchItems);
-        await foreach (var listed in feed.ListAllAsync(cancellationToken))
+        await foreach (var listed in list.WithCancellation(cancellationToken))
         {
             if (PackageName.TryParse(listed.Id, out var name) && await IsNeededAsync(name, listed.Rev, cancellationToken))
             {

@@ -78,6 +78,16 @@ public sealed class RegistryMirrorTests
     }
 
     [Fact]
+    public async Task Loads_the_classic_list_of_everything_where_there_is_no_feed()
+    {
+        await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a", "@s/b");
+        bench.Upstream.Knobs.Feed = FakeFeedDialect.None;
+        bench.Upstream.Knobs.Add(new FakeRule { Path = "/-/all", Status = 200, ContentType = "application/json", Body = """{"_updated":1,"a":{"name":"a"},"@s/b":{"name":"@s/b"}}""" });
+        await using var mirror = bench.Mirror(hasFeed: false);
+        Assert.Equal(2, (await mirror.SyncOnceAsync([], null, Token)).Changed);
+    }
+
+    [Fact]
     public async Task An_explicit_sequence_beats_the_stored_one()
     {
         await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All, LastSeq = "0" }, "a", "b");
@@ -171,6 +181,7 @@ public sealed class RegistryMirrorTests
     public async Task Everything_without_a_list_is_refused_in_one_sentence()
     {
         await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a");
+        bench.Upstream.Knobs.Feed = FakeFeedDialect.None;
         await using var mirror = bench.Mirror(hasFeed: false);
         var refused = await Assert.ThrowsAsync<MirrorException>(() => mirror.SyncOnceAsync([], null, Token));
         Assert.Contains("--feed", refused.Message, StringComparison.Ordinal);
