@@ -3,10 +3,10 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Cli;
 
-/// <summary>From options to the upstream: its address, credentials and feed.</summary>
+/// <summary>From options and npm's own configuration to the upstream: its address, credentials and feed.</summary>
 internal static class UpstreamSetup
 {
-    /// <summary>What to know of the upstream.</summary>
+    /// <summary>What to know of the upstream: the one that is named, else the one npm uses; credentials, authorities and proxy as npm has them.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: it is this mirror itself, or nobody says what it is.</exception>
     public static async Task<RegistryClientOptions> FindAsync(MirrorOptions options, CancellationToken cancellationToken)
     {
@@ -14,7 +14,8 @@ internal static class UpstreamSetup
         var upstream = await npm.FindUpstreamAsync(options.Upstream, cancellationToken);
         if (OwnAddress.Is(upstream, options))
         {
-            throw new MirrorException(MirrorFault.Configuration, $"upstream is {Masked.Address(upstream.AbsoluteUri)}, which is this mirror itself; name the registry to mirror with upstream.");
+            var who = options.Upstream is null ? "npm on this machine is configured to use" : "upstream is";
+            throw new MirrorException(MirrorFault.Configuration, $"{who} {Masked.Address(upstream.AbsoluteUri)}, which is this mirror itself; name the registry to mirror with --upstream.");
         }
 
         return npm.ToClientOptions(upstream) with

@@ -76,7 +76,7 @@ internal sealed class EffectiveSettings
 
     private static bool IsFileName(Setting setting) => setting.Key == "config";
 
-    private string OriginOf(string name) => _origins.GetValueOrDefault(name, "default");
+    private string OriginOf(string name) => _origins.GetValueOrDefault(name, name == "upstream" ? "npm's own configuration" : "default");
 
     private string Show(OptionDefinition option)
     {

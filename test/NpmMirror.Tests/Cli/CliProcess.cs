@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace NpmMirror.Tests.Cli;
@@ -8,6 +9,9 @@ namespace NpmMirror.Tests.Cli;
 internal sealed class CliProcess : IAsyncDisposable
 {
     private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "npm-mirror.dll");
+
+    // The runtime's own host, whatever PATH a test gives the program.
+    private static readonly string Dotnet = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "../../../dotnet"));
 
     private readonly Process _process;
     private readonly StringBuilder _output = new();
@@ -33,11 +37,11 @@ internal sealed class CliProcess : IAsyncDisposable
 
     /// <summary>Starts the program; environment values of null are removed.</summary>
     public static CliProcess Start(string folder, string[] arguments, params (string Name, string? Value)[] environment) =>
-        Start("dotnet", folder, [Program, .. arguments], environment);
+        Start(Dotnet, folder, [Program, .. arguments], environment);
 
     /// <summary>Starts the program below another one (a shell that sets limits, a mount).</summary>
     public static CliProcess StartBelow(string[] wrapper, string folder, string[] arguments, params (string Name, string? Value)[] environment) =>
-        Start(wrapper[0], folder, [.. wrapper[1..], "dotnet", Program, .. arguments], environment);
+        Start(wrapper[0], folder, [.. wrapper[1..], Dotnet, Program, .. arguments], environment);
 
     /// <summary>Runs the program to its end.</summary>
     public static async Task<(int Code, string Output, string Errors)> RunAsync(string folder, string[] arguments, params (string Name, string? Value)[] environment)

@@ -91,6 +91,38 @@ public sealed class ServeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_npm_that_is_configured_for_this_mirror_is_told_so()
+    {
+        File.WriteAllText(_folder.File(".npmrc"), "registry=http://127.0.0.1:4873/npm/\n");
+        var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["serve"], [.. NoNpm, ("npm_config_userconfig", _folder.File(".npmrc"))]);
+        Assert.Equal(2, code);
+        Assert.Equal("npm on this machine is configured to use http://127.0.0.1:4873/npm, which is this mirror itself; name the registry to mirror with --upstream.\n", errors);
+    }
+
+    [Fact]
+    public async Task Without_npm_to_ask_and_without_an_upstream_it_says_so_in_one_sentence()
+    {
+        var (code, output, errors) = await CliProcess.RunAsync(_folder.Path, ["serve"], NoNpm);
+        Assert.Equal(2, code);
+        Assert.Equal("No upstream is known: npm is not there to ask which registry it uses; give --upstream URL.\n", errors);
+        Assert.Empty(output);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_folder.Path));
+    }
+
+    [Fact]
+    public async Task The_upstream_and_its_token_are_those_of_npm_when_none_is_named()
+    {
+        _upstream.Knobs.RequiredAuthorization = "Bearer t0ken";
+        var authority = _upstream.Url.Authority;
+        File.WriteAllText(_folder.File(".npmrc"), $"registry={_upstream.Url}\n//{authority}/:_authToken=t0ken\n");
+        await using var mirror = CliProcess.Start(_folder.Path, ["serve", "--feed=none", "--listen=http://127.0.0.1:0"], [.. NoNpm, ("npm_config_userconfig", _folder.File(".npmrc"))]);
+        var line = await mirror.WaitForOutputAsync("Serving ");
+        using var client = new HttpClient();
+        Assert.Contains("\"2.1.3\"", await client.GetStringAsync($"{AddressIn(line)}ms", TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.DoesNotContain("t0ken", mirror.Output + mirror.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Ends_only_when_the_download_in_flight_has_ended()
     {
         using var gate = _upstream.Knobs.Hold("*.tgz");
@@ -138,6 +170,17 @@ public sealed class ServeTests : IAsyncLifetime
 
         await mirror.SignalAsync("TERM");
         Assert.Equal(0, await mirror.WaitForExitAsync(10));
+    }
+
+    /// <summary>A machine without npm, and a user without settings.</summary>
+    private static (string, string?)[] NoNpm
+    {
+        get
+        {
+            var nothing = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), "npm-mirror-nothing")).FullName;
+            var names = Environment.GetEnvironmentVariables().Keys.Cast<string>().Where(name => name.StartsWith("npm_config_", StringComparison.OrdinalIgnoreCase));
+            return [("PATH", nothing), ("HOME", nothing), .. names.Select(name => (name, (string?)null))];
+        }
     }
 
     private static string AddressIn(string line) => line.Split(' ')[1];

@@ -14,7 +14,7 @@ public sealed class SettingsTests : IDisposable
     {
         var (code, output, errors) = await CliProcess.RunAsync(_folder.Path,
         [
-            "config", "--concurency=3", "--concurrency", "0", "--ttl=300", "--store.engine=Sqlite", "--store.module=x.dll",
+            "serve", "--concurency=3", "--concurrency", "0", "--ttl=300", "--store.engine=Sqlite", "--store.module=x.dll",
             "--packumentMaxBytes=lots", "--metadata=listed", "--listen=https://127.0.0.1", "--admin.token", "--mode=fast",
         ]);
 
