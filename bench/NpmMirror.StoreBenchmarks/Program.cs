@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using NpmMirror;
 using NpmMirror.Sqlite;
