@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
@@ -14,92 +13,79 @@ namespace NpmMirror.AspNetCore;
 internal sealed class KeptDocuments(IMetadataStore store, RegistryClient client, TimeProvider time)
 {
     private const int KeptMaxBytes = 4 * 1024 * 1024;
-    private const int FreshMax = 1024;
 
     private static readonly TimeSpan FreshFor = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
-    private readonly ConcurrentDictionary<string, (long At, byte[] Body)> _fresh = new(StringComparer.Ordinal);
+    private volatile FreshKeys? _freshKeys;
 
-    /// <summary>Answers <c>{m}/-/npm/v1/keys</c>: keys are added and expire, so the upstream is asked first.</summary>
-    internal Task KeysAsync(HttpContext context) => AnswerAsync(context, "/-/npm/v1/keys", isImmutable: false);
-
-    /// <summary>Answers <c>{m}/-/npm/v1/attestations/{pkg}@{version}</c>: what was attested stays so.</summary>
-    internal Task AttestationsAsync(HttpContext context, PackageName package, string version) =>
-        AnswerAsync(context, $"/-/npm/v1/attestations/{package.UrlPath}@{Uri.EscapeDataString(version)}", isImmutable: true);
-
-    private async Task AnswerAsync(HttpContext context, string path, bool isImmutable)
+    /// <summary>Answers <c>{m}/-/npm/v1/keys</c>: keys are added and expire, so the upstream is asked first, but not for every client.</summary>
+    internal async Task KeysAsync(HttpContext context)
     {
-        var key = "kept:" + path;
-        if (_fresh.TryGetValue(key, out var fresh) && time.GetElapsedTime(fresh.At) < FreshFor)
+        const string Path = "/-/npm/v1/keys";
+        if (_freshKeys is { } fresh && time.GetElapsedTime(fresh.At) < FreshFor)
         {
-            await RegistryErrors.WriteJsonAsync(context, StatusCodes.Status200OK, fresh.Body);
+            await WriteAsync(context, fresh.Body);
             return;
         }
 
-        var kept = await store.GetCursorAsync(key, context.RequestAborted);
-        if (kept is not null && isImmutable)
-        {
-            await WriteKeptAsync(context, key, kept);
-            return;
-        }
-
-        UpstreamAnswer answer;
+        var kept = await store.GetCursorAsync(KeyOf(Path), context.RequestAborted);
         try
         {
-            answer = await UpstreamAnswer.AskAsync(client, HttpMethod.Get, path, null, Timeout, time, context.RequestAborted);
+            var answer = await AskAsync(Path, kept, context.RequestAborted);
+            _freshKeys = answer.IsOk ? new FreshKeys(time.GetTimestamp(), answer.Body) : null;
+            await RegistryErrors.WriteJsonAsync(context, answer.Status, answer.Body);
         }
         catch (MirrorException) when (kept is not null)
         {
-            await RegistryErrors.WriteJsonAsync(context, StatusCodes.Status200OK, Encoding.UTF8.GetBytes(kept));
+            await WriteAsync(context, Encoding.UTF8.GetBytes(kept));
+        }
+    }
+
+    /// <summary>Answers <c>{m}/-/npm/v1/attestations/{pkg}@{version}</c>: what was attested stays so, and is not asked for twice.</summary>
+    internal async Task AttestationsAsync(HttpContext context, PackageName package, string version)
+    {
+        var path = $"/-/npm/v1/attestations/{package.UrlSegment}@{Uri.EscapeDataString(version)}";
+        if (await store.GetCursorAsync(KeyOf(path), context.RequestAborted) is { } kept)
+        {
+            await WriteAsync(context, Encoding.UTF8.GetBytes(kept));
             return;
         }
 
-        if (answer.IsOk)
-        {
-            await KeepAsync(key, kept, answer.Body);
-        }
-
+        var answer = await AskAsync(path, null, context.RequestAborted);
         await RegistryErrors.WriteJsonAsync(context, answer.Status, answer.Body);
     }
 
-    private Task WriteKeptAsync(HttpContext context, string key, string kept)
+    private static string KeyOf(string path) => "kept:" + path;
+
+    private static Task WriteAsync(HttpContext context, byte[] body) => RegistryErrors.WriteJsonAsync(context, StatusCodes.Status200OK, body);
+
+    private async Task<UpstreamAnswer> AskAsync(string path, string? kept, CancellationToken cancellationToken)
     {
-        var body = Encoding.UTF8.GetBytes(kept);
-        Remember(key, body);
-        return RegistryErrors.WriteJsonAsync(context, StatusCodes.Status200OK, body);
+        var answer = await UpstreamAnswer.AskAsync(client, HttpMethod.Get, path, null, Timeout, time, cancellationToken);
+        if (answer.IsOk && answer.Body.Length <= KeptMaxBytes && IsObject(answer.Body))
+        {
+            await KeepAsync(KeyOf(path), kept, Encoding.UTF8.GetString(answer.Body));
+        }
+
+        return answer;
     }
 
-    private async Task KeepAsync(string key, string? kept, byte[] body)
+    private async Task KeepAsync(string key, string? kept, string text)
     {
-        if (body.Length > KeptMaxBytes || !IsObject(body))
+        if (string.Equals(text, kept, StringComparison.Ordinal))
         {
             return;
         }
 
-        Remember(key, body);
-        var text = Encoding.UTF8.GetString(body);
-        if (!string.Equals(text, kept, StringComparison.Ordinal))
+        try
         {
-            try
-            {
-                await store.SetCursorAsync(key, text, CancellationToken.None);
-            }
-            catch (MirrorException e) when (e.Fault is MirrorFault.StoreReadOnly or MirrorFault.StoreUnavailable)
-            {
-                // The client gets its answer; the next one that asks brings another chance to keep it.
-            }
+            await store.SetCursorAsync(key, text, CancellationToken.None);
         }
-    }
-
-    private void Remember(string key, byte[] body)
-    {
-        if (_fresh.Count >= FreshMax)
+        catch (MirrorException e) when (e.Fault is MirrorFault.StoreReadOnly or MirrorFault.StoreUnavailable)
         {
-            _fresh.Clear();
+            // The client gets its answer; the next one that asks brings another chance to keep it.
         }
-
-        _fresh[key] = (time.GetTimestamp(), body);
     }
 
     private static bool IsObject(byte[] body)
@@ -114,4 +100,6 @@ internal sealed class KeptDocuments(IMetadataStore store, RegistryClient client,
             return false;
         }
     }
+
+    private sealed record FreshKeys(long At, byte[] Body);
 }

@@ -16,6 +16,7 @@ public sealed class CachedPackage
     private volatile bool _isDropped;
     private long _foundAt;
     private long _checkedAt;
+    private long _heldBytes;
 
     internal CachedPackage(PackageName name, PackageRow row, long now)
     {
@@ -52,8 +53,9 @@ public sealed class CachedPackage
     internal Rendition[] Renditions => Volatile.Read(ref _renditions);
 
     /// <summary>The rendition, made known when it is new and <paramref name="isKept"/>.</summary>
-    internal Rendition Rendition(RenditionKey key, bool isKept)
+    internal Rendition Rendition(RenditionKey key, bool isKept, out bool isAdded)
     {
+        isAdded = false;
         if (Find(key) is { } known)
         {
             return known;
@@ -73,11 +75,18 @@ public sealed class CachedPackage
 
             var rendition = new Rendition(this, key, isKept: true);
             Volatile.Write(ref _renditions, [.. _renditions, rendition]);
+            isAdded = true;
             return rendition;
         }
     }
 
     internal void MarkDropped() => _isDropped = true;
+
+    /// <summary>Bytes that the cache accounts for this package itself, its renditions' bodies apart.</summary>
+    internal void Hold(long bytes) => Interlocked.Add(ref _heldBytes, bytes);
+
+    /// <summary>Those bytes, which are held no longer.</summary>
+    internal long LetGo() => Interlocked.Exchange(ref _heldBytes, 0);
 
     private Rendition? Find(RenditionKey key)
     {

@@ -10,7 +10,7 @@ namespace NpmMirror.Registry;
 public sealed class RenditionCache : IDisposable
 {
     /// <summary>What an entry costs besides its bytes: objects, keys and header texts, measured generously.</summary>
-    private const int OverheadBytes = 1024;
+    private const int OverheadBytes = 512;
 
     private const int Stripes = 1024;
 
@@ -107,7 +107,8 @@ public sealed class RenditionCache : IDisposable
                 Release(known);
             }
 
-            Account(package, OverheadBytes + row.Index.Length);
+            Hold(package, OverheadBytes + row.Index.Length);
+            Enlist(package);
             // Added first, then compared: Drop raises the epoch first, then removes. One of the two sees the other.
             if (Ticket(row.Name) != ticket)
             {
@@ -141,7 +142,13 @@ public sealed class RenditionCache : IDisposable
     public Rendition Rendition(CachedPackage package, RenditionKey key)
     {
         var isKept = !package.IsDropped && _bases.TryKeep(key.BaseUrl);
-        return package.Rendition(key, isKept);
+        var rendition = package.Rendition(key, isKept, out var isAdded);
+        if (isAdded)
+        {
+            Hold(package, OverheadBytes);
+        }
+
+        return rendition;
     }
 
     /// <summary>
@@ -222,7 +229,7 @@ public sealed class RenditionCache : IDisposable
     {
         rendition.WasUsed = true;
         Interlocked.Add(ref _usedBytes, rendition.Swap(body));
-        Account(rendition, 0);
+        Enlist(rendition);
         if (rendition.Package.IsDropped)
         {
             Interlocked.Add(ref _usedBytes, rendition.Swap(null));
@@ -241,7 +248,7 @@ public sealed class RenditionCache : IDisposable
     {
         // Marked first: a rendition that is made at this moment looks at the mark after it has stored its bytes.
         package.MarkDropped();
-        Interlocked.Add(ref _usedBytes, -(OverheadBytes + package.Row.Index.Length));
+        Interlocked.Add(ref _usedBytes, -package.LetGo());
         foreach (var rendition in package.Renditions)
         {
             Interlocked.Add(ref _usedBytes, rendition.Swap(null));
@@ -250,9 +257,19 @@ public sealed class RenditionCache : IDisposable
         Interlocked.Add(ref _deadInRing, 1 + package.Renditions.Length);
     }
 
-    private void Account(object item, long bytes)
+    private void Hold(CachedPackage package, long bytes)
     {
+        package.Hold(bytes);
         Interlocked.Add(ref _usedBytes, bytes);
+        if (package.IsDropped)
+        {
+            // Released in between: whoever comes last lets go.
+            Interlocked.Add(ref _usedBytes, -package.LetGo());
+        }
+    }
+
+    private void Enlist(object item)
+    {
         lock (_ringLock)
         {
             _ring.Enqueue(item);

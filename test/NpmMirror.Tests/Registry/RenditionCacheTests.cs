@@ -1,0 +1,80 @@
+using NpmMirror.Packuments;
+using NpmMirror.Registry;
+using NpmMirror.Storage;
+using NpmMirror.Tests.AspNetCore;
+using NpmMirror.Views;
+
+namespace NpmMirror.Tests.Registry;
+
+public sealed class RenditionCacheTests
+{
+    private static readonly RenditionKey Key = new(View.Live, PackumentForm.Full, null, "http://127.0.0.1/npm", ContentCoding.Gzip);
+
+    [Fact]
+    public async Task Whatever_is_kept_made_dropped_and_forgotten_at_once_the_account_ends_even()
+    {
+        var store = new MemoryStore(TimeProvider.System);
+        using var budget = new ByteBudget(100_000_000);
+        using var cache = new RenditionCache(store, budget, new MirrorOptions { CacheBytes = 40_000 }, TimeProvider.System);
+        var names = Enumerable.Range(0, 20).Select(i => PackageName.Parse($"p{i}")).ToList();
+        foreach (var name in names)
+        {
+            await ServedMirror.PutAsync(store, name.Value, Documents.Of(name.Value));
+        }
+
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(worker => Task.Run(async () =>
+        {
+            var random = new Random(worker);
+            for (var i = 0; i < 500; i++)
+            {
+                var name = names[random.Next(names.Count)];
+                if (random.Next(4) == 0)
+                {
+                    cache.Drop(name);
+                    continue;
+                }
+
+                var ticket = cache.Ticket(name);
+                var package = cache.Keep((await store.FindAsync(name, default))!, ticket);
+                var rendition = cache.Rendition(package, Key with { Coding = (ContentCoding)random.Next(3) });
+                Assert.NotNull(await cache.BodyAsync(rendition, default));
+            }
+        })));
+
+        Assert.InRange(cache.UsedBytes, 0, 40_000);
+        cache.DropAll();
+        Assert.Equal(0, cache.UsedBytes);
+    }
+
+    [Fact]
+    public async Task An_endless_number_of_manifests_of_one_package_is_not_kept()
+    {
+        var store = new MemoryStore(TimeProvider.System);
+        using var budget = new ByteBudget(100_000_000);
+        using var cache = new RenditionCache(store, budget, new MirrorOptions(), TimeProvider.System);
+        var name = PackageName.Parse("ms");
+        await ServedMirror.PutAsync(store, "ms", Documents.Of("ms"));
+        var package = cache.Keep((await store.FindAsync(name, TestContext.Current.CancellationToken))!, cache.Ticket(name));
+        var kept = Enumerable.Range(0, 1_000).Count(i => cache.Rendition(package, Key with { Version = $"1.0.{i}" }).IsKept);
+        Assert.InRange(kept, 1, 200);
+    }
+
+    [Fact]
+    public void The_etag_tells_documents_forms_views_bases_and_codings_apart()
+    {
+        var one = Digest.OfSha256("one"u8);
+        var tags = new[]
+        {
+            Key.ETagOf(one),
+            Key.ETagOf(Digest.OfSha256("two"u8)),
+            (Key with { Form = PackumentForm.Abbreviated }).ETagOf(one),
+            (Key with { Version = "1.0.0" }).ETagOf(one),
+            (Key with { Version = "" }).ETagOf(one),
+            (Key with { BaseUrl = "http://127.0.0.1/npm2" }).ETagOf(one),
+            (Key with { Coding = ContentCoding.Brotli }).ETagOf(one),
+        };
+        Assert.Equal(tags.Length, tags.Distinct().Count());
+        Assert.Equal(Key.ETagOf(one), (Key with { }).ETagOf(Digest.OfSha256("one"u8)));
+        Assert.All(tags, tag => Assert.Matches("^\"[0-9a-f]{32}\"$", tag));
+    }
+}
