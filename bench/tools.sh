@@ -35,7 +35,7 @@ install_tools() {
   if [ "$(cat "$tools/installed.json" 2>/dev/null)" != "$wanted" ]; then
     echo "Installing Verdaccio, pnpr and Node into bench/.tools…" >&2
     echo "$wanted" >"$tools/package.json"
-    (cd "$tools" && timeout 600 npm install --no-audit --no-fund --ignore-scripts --loglevel error)
+    (cd "$tools" && timeout 600 npm install --no-audit --no-fund --ignore-scripts --loglevel error) >&2
     # Written last: a broken installation is repeated.
     echo "$wanted" >"$tools/installed.json"
   fi
@@ -45,6 +45,6 @@ install_tools() {
 build_release() {
   local project
   for project in src/NpmMirror.Cli bench/BareKestrel; do
-    timeout 600 dotnet build "$root/$project" -c Release -v quiet --nologo
+    timeout 600 dotnet build "$root/$project" -c Release -v quiet --nologo >&2
   done
 }
