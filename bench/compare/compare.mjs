@@ -160,7 +160,7 @@ async function planOf(system, kind, names, upstream) {
   const headers = { accept: forms[form].accept, 'accept-encoding': 'gzip' }
   let etag
   for (const name of names) {
-    const answer = await get(url(name, form), headers)
+    const answer = await firstAnswer(url(name, form), headers, degree === 'exact' ? 1 : 3)
     checkAnswer(system, degree, name, form, (await get(upstream + name.replace('/', '%2f'))).text, answer)
     etag = answer.headers.etag
   }
@@ -177,6 +177,18 @@ async function planOf(system, kind, names, upstream) {
   writeFileSync(urls, shuffled(names).map(name => new URL(url(name, form)).pathname + '\n').join(''))
   log(`  ${system}: ${names.length} checked, ${sample.wireBytes} bytes on the wire, ${sample.seconds.toFixed(3)} s`)
   return { child, headers, origin: new URL(sample.url).origin, urls, sample }
+}
+
+/** Verdaccio was seen to drop a connection while it still worked for clients that had left: others' systems may try again. */
+async function firstAnswer(url, headers, attempts) {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await get(url, headers)
+    } catch (error) {
+      if (attempt === attempts) throw error
+      log(`  ${error.message}; trying again`)
+    }
+  }
 }
 
 /** A fixed order that is not the alphabet's, so that a system which comes through a part of the list only sees a fair part. */

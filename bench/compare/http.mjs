@@ -8,10 +8,11 @@ const gunzip = promisify(zlib.gunzip)
 /** `wireBytes` counts head and body as they came over the connection. */
 export function get(url, headers = {}, { timeoutMilliseconds = 120_000, isDecoded = true } = {}) {
   return new Promise((resolve, reject) => {
+    const fail = error => reject(new Error(`${url}: ${error.message}`, { cause: error }))
     const sent = request(url, { agent: false, headers }, response => {
       const chunks = []
       response.on('data', chunk => chunks.push(chunk))
-      response.on('error', reject)
+      response.on('error', fail)
       response.on('end', async () => {
         const wireBytes = response.socket.bytesRead
         const raw = Buffer.concat(chunks)
@@ -20,12 +21,12 @@ export function get(url, headers = {}, { timeoutMilliseconds = 120_000, isDecode
           const text = !isDecoded ? null : encoding === 'gzip' ? (await gunzip(raw)).toString() : raw.toString()
           resolve({ status: response.statusCode, headers: response.headers, encoding, raw, text, wireBytes })
         } catch (error) {
-          reject(new Error(`${url}: ${error.message}`))
+          fail(error)
         }
       })
     })
-    sent.setTimeout(timeoutMilliseconds, () => sent.destroy(new Error(`${url}: no answer in ${timeoutMilliseconds} ms`)))
-    sent.on('error', reject)
+    sent.setTimeout(timeoutMilliseconds, () => sent.destroy(new Error(`no answer in ${timeoutMilliseconds} ms`)))
+    sent.on('error', fail)
     sent.end()
   })
 }

@@ -23,7 +23,7 @@ export function printCase({ title, connections, rounds }, systems) {
     }
     const of = pick => rounds.map(round => pick(round[system]))
     const rates = sorted(of(figures => figures.perSecond))
-    const ratios = sorted(rounds.filter(round => round[first]).map(round => round[first].perSecond / round[system].perSecond))
+    const ratios = sorted(rounds.filter(round => round[first] && round[system].requests > 0).map(round => round[first].perSecond / round[system].perSecond))
     console.log(`| ${system} | ${figure(median(rates))} (${figure(rates[0])}–${figure(rates.at(-1))}) | ` +
       `${figure(median(of(figures => figures.megabytesPerSecond)))} | ${milliseconds(median(of(figures => figures.p50)))} | ` +
       `${milliseconds(median(of(figures => figures.p99)))} | ${figure(median(of(figures => figures.cpuPerRequest)))} | ` +
