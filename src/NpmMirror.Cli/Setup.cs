@@ -64,8 +64,18 @@ internal static class Setup
     /// <summary>The folder that the embedded engine keeps its files in; null for an engine that is elsewhere.</summary>
     public static string? EmbeddedFolder(MirrorOptions options)
     {
-        var location = options.Store.Module is null ? StoreLocation.Parse(options.Store.Engine ?? EmbeddedEngine) : null;
-        return string.Equals(location?.Engine, EmbeddedEngine, StringComparison.OrdinalIgnoreCase) ? location?.Address ?? options.Data : null;
+        if (options.Store.Module is not null)
+        {
+            return null;
+        }
+
+        var location = StoreLocation.Parse(options.Store.Engine ?? EmbeddedEngine);
+        if (!location.Engine.Equals(EmbeddedEngine, StringComparison.OrdinalIgnoreCase))
+        {
+            return null;
+        }
+
+        return location.Address ?? (options.Store.Options.TryGetValue("path", out var path) ? path : options.Data);
     }
 
     /// <summary>Refuses a data folder that is not there, so that a command which only looks creates nothing.</summary>

@@ -33,15 +33,15 @@ public sealed class SettingsTests : IDisposable
     [Fact]
     public async Task Flags_beat_the_environment_which_beats_the_file_which_beats_the_defaults()
     {
-        File.WriteAllText(_folder.File("my.json"), """{ "concurrency": 3, "delay": 4, "mode": "poll", "tarballHosts": ["a.example.org", "b.example.org"], "store": { "engine": "Memory", "options": { "port": 1 } } }""");
-        var config = await ConfigAsync(["--config", "my.json", "--concurrency=5", "--store.options.port=6380"], ("NPM_MIRROR__CONCURRENCY", "4"), ("NPM_MIRROR__DELAY", "6"));
+        File.WriteAllText(_folder.File("my.json"), """{ "concurrency": 3, "delay": 4, "mode": "poll", "tarballHosts": ["a.example.org", "b.example.org"], "store": { "engine": "sqlite", "options": { "path": "a" } } }""");
+        var config = await ConfigAsync(["--config", "my.json", "--concurrency=5", "--store.options.path=b"], ("NPM_MIRROR__CONCURRENCY", "4"), ("NPM_MIRROR__DELAY", "6"));
 
         Assert.Equal(("5", "--concurrency"), config["concurrency"]);
         Assert.Equal(("6", "NPM_MIRROR__DELAY"), config["delay"]);
         Assert.Equal(("poll", "my.json"), config["mode"]);
         Assert.Equal(("a.example.org,b.example.org", "my.json"), config["tarballHosts"]);
-        Assert.Equal(("Memory", "my.json"), config["store.engine"]);
-        Assert.Equal(("6380", "--store.options.port"), config["store.options.port"]);
+        Assert.Equal(("sqlite", "my.json"), config["store.engine"]);
+        Assert.Equal(("b", "--store.options.path"), config["store.options.path"]);
         Assert.Equal(("5m", "default"), config["ttl"]);
     }
 
@@ -56,7 +56,7 @@ public sealed class SettingsTests : IDisposable
     [InlineData("last_seq=9", "last_seq", "9")]
     [InlineData("lastSeq=9", "last_seq", "9")]
     [InlineData("last-seq=9", "last_seq", "9")]
-    [InlineData("store.engine.options.port=12093", "store.options.port", "12093")]
+    [InlineData("store.engine.options.path=/srv/npm", "store.options.path", "/srv/npm")]
     [InlineData("couch.host=couch.example.org", "feed", "http://couch.example.org:5984/registry")]
     [InlineData("ttl=1.5h", "ttl", "90m")]
     [InlineData("ttl=1h30m", "ttl", "90m")]
@@ -84,8 +84,8 @@ public sealed class SettingsTests : IDisposable
     [Fact]
     public async Task Secrets_are_never_shown()
     {
-        string[] flags = ["--admin.token=s3cr3t", "--store.options.password=s3cr3t", "--upstream=https://me:s3cr3t@registry.example.org/", "--ttl=http://a:s3cr3t@b/"];
-        var right = await CliProcess.RunAsync(_folder.Path, ["config", .. flags[..3]]);
+        string[] flags = ["--admin.token=s3cr3t", "--upstream=https://me:s3cr3t@registry.example.org/", "--store.options.password=s3cr3t", "--ttl=http://a:s3cr3t@b/"];
+        var right = await CliProcess.RunAsync(_folder.Path, ["config", .. flags[..2]]);
         var wrong = await CliProcess.RunAsync(_folder.Path, ["config", .. flags]);
 
         Assert.Equal((0, 2), (right.Code, wrong.Code));
@@ -104,6 +104,22 @@ public sealed class SettingsTests : IDisposable
         var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["config"]);
         Assert.Equal(2, code);
         Assert.Contains(fault, errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_engine_refuses_options_that_it_does_not_know()
+    {
+        var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["config", "--store.options.port=6380"]);
+        Assert.Equal(2, code);
+        Assert.Equal("The store engine Sqlite knows path, but not store.options.port.\n", errors);
+    }
+
+    [Fact]
+    public async Task An_unknown_engine_is_told_with_those_that_are_known()
+    {
+        var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["mirror", "--store.engine=Rediss"]);
+        Assert.Equal(2, code);
+        Assert.Contains("There is no store engine “Rediss”; store.engine knows Memory, Sqlite", errors, StringComparison.Ordinal);
     }
 
     [Fact]
