@@ -49,6 +49,6 @@ echo "Testing"
 results=artifacts/test-results
 mkdir -p "$results"
 rm -f "$results/tests.json"
-timeout --kill-after=15 780 dotnet artifacts/bin/NpmMirror.Tests/debug/NpmMirror.Tests.dll -noLogo -noColor -ctrf "$results/tests.json" "$@" ||
+timeout --kill-after=15 1200 dotnet artifacts/bin/NpmMirror.Tests/debug/NpmMirror.Tests.dll -noLogo -noColor -ctrf "$results/tests.json" "$@" ||
   echo "The test runner ended with exit code $?."
 exec node test/report.mjs "$results/tests.json" test/CLAIMS.md "$#"

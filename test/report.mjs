@@ -11,6 +11,8 @@ if (existsSync(reportPath)) {
   for (const test of JSON.parse(readFileSync(reportPath, 'utf8')).results.tests) {
     const name = test.name.replace(/\(.*$/s, '')
     statuses.set(name, [...(statuses.get(name) ?? []), test.status])
+    // Explicit tests are programs that other tests start; a claim that names one is still not shown.
+    if (test.status === 'pending') continue
     if (test.status === 'passed') passed++
     else problems.push(`${test.status}: ${test.name}${test.message ? ` – ${test.message.split('\n')[0]}` : ''}`)
   }
