@@ -273,10 +273,18 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         }
     }
 
-    /// <summary>Without a feed: the listed names once, then, where wanted, everything held at an interval.</summary>
+    /// <summary>
+    /// Without a feed: at start only what is wanted ahead and not held yet. What is held is compared when it is asked for and, where wanted,
+    /// at an interval: a restart must not ask the upstream for everything.
+    /// </summary>
     private async Task SweepAsync(CancellationToken cancellationToken)
     {
-        await QueueWithoutFeedAsync(cancellationToken);
+        if (_scope.Mode == MetadataMode.All || _scope.HasGlobs)
+        {
+            await WalkWithoutFeedAsync(cancellationToken);
+        }
+
+        await _walk.QueueAsync(_walk.MissingAsync(_scope.Names, cancellationToken), cancellationToken);
         while (_options.Revalidate is { } interval)
         {
             await Task.Delay(interval, _time, cancellationToken);

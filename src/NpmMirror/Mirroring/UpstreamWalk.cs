@@ -55,6 +55,18 @@ internal sealed class UpstreamWalk(IMetadataStore store, SyncQueue queue, Packag
         return queued;
     }
 
+    /// <summary>Those of the names that are not held.</summary>
+    public async IAsyncEnumerable<PackageName> MissingAsync(IEnumerable<PackageName> names, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        foreach (var name in names)
+        {
+            if (await store.FindAsync(name, cancellationToken) is null)
+            {
+                yield return name;
+            }
+        }
+    }
+
     /// <summary>The names of all packages held.</summary>
     public async IAsyncEnumerable<PackageName> HeldAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {

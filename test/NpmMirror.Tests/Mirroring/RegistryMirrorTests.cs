@@ -165,6 +165,19 @@ public sealed class RegistryMirrorTests
     }
 
     [Fact]
+    public async Task Without_a_feed_a_restart_asks_for_what_is_missing_and_not_for_what_is_held()
+    {
+        var options = new MirrorOptions { Metadata = MetadataMode.ListedUsed };
+        options.List.Add("missing");
+        await using var bench = await StartAsync(options, "held", "missing");
+        await bench.SyncAsync("held");
+        await using var mirror = bench.Mirror(hasFeed: false);
+        await mirror.StartAsync(Token);
+        await Eventually.Async(async () => await bench.RowAsync("missing") is not null);
+        Assert.Equal(1, bench.Upstream.Requests.CountOf("/held"));
+    }
+
+    [Fact]
     public async Task One_package_that_fails_stops_no_other_and_is_named()
     {
         await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "bad", "good");
