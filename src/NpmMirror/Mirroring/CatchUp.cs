@@ -11,15 +11,26 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
     private static readonly TimeSpan ReportEvery = TimeSpan.FromMilliseconds(250);
 
     private readonly ConcurrentDictionary<PackageName, string> _failures = new();
+    private readonly ConcurrentDictionary<PackageName, long> _expected = new();
     private int _changed;
     private int _unchanged;
     private int _removed;
     private long _rawBytes;
 
+    /// <summary>Notes how packages stand before the run: one that another process brings is told by its row afterwards.</summary>
+    public async Task ExpectAsync(IEnumerable<PackageName> packages, CancellationToken cancellationToken)
+    {
+        foreach (var name in packages)
+        {
+            _expected[name] = (await store.FindAsync(name, cancellationToken))?.Generation ?? 0;
+        }
+    }
+
     /// <summary>Counts one try.</summary>
     public void Count(SyncAttempt attempt)
     {
         var name = attempt.Item.Name;
+        _expected.TryRemove(name, out _);
         if (!attempt.IsDone)
         {
             _failures[name] = attempt.Error?.Message ?? attempt.Result!.RetryBecause!;
@@ -63,6 +74,7 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
             progress?.Report(await ProgressAsync(cancellationToken));
             if (await NextRetryAsync(cancellationToken) is not { } due)
             {
+                await CountOthersAsync(cancellationToken);
                 return new SyncSummary(_changed, _unchanged, _removed, new Dictionary<PackageName, string>(_failures), _rawBytes);
             }
 
@@ -71,14 +83,43 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
         }
     }
 
-    /// <summary>When the next item that failed only a few times is due; null when there is none.</summary>
+    private async Task CountOthersAsync(CancellationToken cancellationToken)
+    {
+        foreach (var (name, generation) in _expected)
+        {
+            var row = await store.FindAsync(name, cancellationToken);
+            if (row is null || row.Generation == generation)
+            {
+                _unchanged++;
+            }
+            else if (row.Facts.IsRemoved)
+            {
+                _removed++;
+            }
+            else
+            {
+                _changed++;
+                _rawBytes += row.RawSizeBytes;
+            }
+        }
+    }
+
+    /// <summary>
+    /// When the next item that failed only a few times is due; null when there is none. What another process is working on counts too: the
+    /// two share the queue, and this one is not done before that is.
+    /// </summary>
     private async Task<DateTimeOffset?> NextRetryAsync(CancellationToken cancellationToken)
     {
         DateTimeOffset? next = null;
         await foreach (var item in store.ListQueuedAsync(cancellationToken))
         {
+            if (item.LastError is { } error)
+            {
+                _failures[item.Name] = error;
+            }
+
             // A first 404 of a package that is held is asked again in minutes: not within this run.
-            if (item.Attempts < AttemptsMax && item.MissingSince is null && _failures.ContainsKey(item.Name) && (next is null || item.DueAt < next))
+            if (item.Attempts < AttemptsMax && item.MissingSince is null && (next is null || item.DueAt < next))
             {
                 next = item.DueAt;
             }

@@ -123,6 +123,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         };
         if (packages.Count > 0)
         {
+            await catchUp.ExpectAsync(packages, cancellationToken);
             await _walk.QueueAsync(packages.ToAsyncEnumerable(), cancellationToken);
         }
         else
