@@ -153,6 +153,12 @@ public sealed partial class PackageSync
     /// <summary>What leads from the stored document to the new one.</summary>
     private async Task<Change> FindChangeAsync(PackageRow row, RemovalKind? removal, PackumentIndex index, RawDocument document, DateTimeOffset now, CancellationToken cancellationToken)
     {
+        var oldIndex = PackumentIndex.FromBytes(row.Index.Span);
+        if (row.Facts.Removal is null && removal is null && PackumentDiff.IsSame(oldIndex, index))
+        {
+            return new Change([], false);
+        }
+
         var stored = await _store.ReadAsync(row.Name, cancellationToken);
         if (stored is null || stored.Row.Generation != row.Generation)
         {
@@ -170,7 +176,6 @@ public sealed partial class PackageSync
 
         using var raw = await document.CreateBesideAsync(oldDocument.RawSizeBytes, cancellationToken);
         DocumentCodecs.DecodeInto(row.Name, oldDocument, raw, isHashChecked: false);
-        var oldIndex = PackumentIndex.FromBytes(row.Index.Span);
         var diff = PackumentDiff.Compare(oldIndex, raw.Bytes, index, document.Bytes);
         var changes = DocumentEvents.Of(diff, oldIndex, raw.Bytes, oldDocument.Sha256, oldDocument.Bytes.Length, index, document.Bytes, now);
         if (row.Facts.Removal is null || removal is not null)
@@ -186,8 +191,8 @@ public sealed partial class PackageSync
     {
         if (row is null)
         {
-            // A row of the feed may be ahead of the document it speaks of, also for a package's first.
-            var isFeedAhead = item is { WantedRev: not null, IsDeletedRow: false } && _time.GetUtcNow() - item.QueuedAt < DoubtMax;
+            // A row of the feed may be ahead of the document it speaks of, also for a package's first. Lists of everything have names that never resolve.
+            var isFeedAhead = item is { Priority: QueuePriority.Change, WantedRev: not null, IsDeletedRow: false } && _time.GetUtcNow() - item.QueuedAt < DoubtMax;
             return new SyncResult.Absent(absent.Status, absent.Reason) { RetryBecause = isFeedAhead ? $"the feed names {name}, the upstream answers {absent.Status}" : null };
         }
 

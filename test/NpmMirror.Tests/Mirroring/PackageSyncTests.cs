@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using NpmMirror.History;
 using NpmMirror.Mirroring;
+using NpmMirror.Storage;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Mirroring;
@@ -178,6 +179,14 @@ public sealed class PackageSyncTests
             await Task.WhenAll(bench.SyncAsync("a"), bench.SyncAsync("a"), bench.SyncAsync("a"));
             Assert.Equal(bench.Upstream.Packument("a"), await bench.DocumentAsync("a"));
         }
+    }
+
+    [Fact]
+    public async Task A_404_for_a_first_change_is_asked_again_and_for_a_listed_name_is_final()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        Assert.NotNull((await bench.SyncAsync("soon", bench.Item("soon", "1-a"))).RetryBecause);
+        Assert.Null((await bench.SyncAsync("never", bench.Item("never", "1-a") with { Priority = QueuePriority.Bulk })).RetryBecause);
     }
 
     [Fact]
