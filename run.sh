@@ -13,7 +13,7 @@ fi
 program=artifacts/bin/NpmMirror.Cli/release/npm-mirror.dll
 # A build that has nothing to do takes seconds; looking for newer files does not. A folder is newer when a file in it is gone.
 if [[ ! -f $program ]] || [[ -n $(find src Directory.*.props global.json .editorconfig -newer "$program" -print -quit) ]]; then
-  dotnet build src/NpmMirror.Cli/NpmMirror.Cli.csproj -c Release -v quiet --nologo >&2
+  dotnet build src/NpmMirror.Cli/NpmMirror.Cli.csproj -c Release -v quiet --nologo -clp:NoSummary >&2
   touch "$program"
 fi
 # Relative paths in the arguments are the caller's.

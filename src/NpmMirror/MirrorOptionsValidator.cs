@@ -177,6 +177,11 @@ public sealed class MirrorOptionsValidator : IValidateOptions<MirrorOptions>
             return "give an address and a port, such as http://127.0.0.1:4873 or http://0.0.0.0:4873.";
         }
 
+        if (address is { Host: "localhost", Port: 0 })
+        {
+            return "a free port cannot be the same one on both addresses of localhost; take http://127.0.0.1:0.";
+        }
+
         return IPAddress.TryParse(address.DnsSafeHost, out _) || address.Host == "localhost"
             ? null
             : "give localhost or an address of this machine, such as http://0.0.0.0:4873 for all of them; the name that clients use belongs into publicUrl or allowedHosts.";

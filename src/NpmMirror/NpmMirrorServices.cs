@@ -21,8 +21,14 @@ public static class NpmMirrorServices
     /// <summary>
     /// Registers one mirror. <see cref="RegistryMirror"/> and <see cref="RegistryLog"/> run as hosted services; the parts stay their owner's to dispose.
     /// </summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: the options have faults; the message tells all of them.</exception>
     public static IServiceCollection AddNpmMirror(this IServiceCollection services, MirrorOptions options, MirrorParts parts)
     {
+        if (MirrorOptionsValidator.FindFaults(options).ToList() is { Count: > 0 } faults)
+        {
+            throw new MirrorException(MirrorFault.Configuration, string.Join(" ", faults));
+        }
+
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(options);
         services.AddSingleton(parts.Store);

@@ -23,6 +23,8 @@ internal static class MirrorCommand
         await host.StartAsync(cancellationToken);
         Console.WriteLine($"Mirroring {Masked.Address(mirror.Parts.Upstream.BaseUrl.AbsoluteUri)} into {mirror.Parts.Store.Location}");
         await host.WaitForShutdownAsync(cancellationToken);
-        return ExitCode.Ok;
+
+        // Ended without being asked: one of its services met what nobody expected, and has logged it.
+        return cancellationToken.IsCancellationRequested ? ExitCode.Ok : ExitCode.Failed;
     }
 }

@@ -41,7 +41,9 @@ internal static class ServeCommand
         // Only now could it hear from itself, under whatever name the upstream was given.
         await UpstreamSelfCheck.CheckAsync(mirror.Parts.Upstream, cancellationToken);
         await application.WaitForShutdownAsync(cancellationToken);
-        return ExitCode.Ok;
+
+        // Ended without being asked: one of its services met what nobody expected, and has logged it.
+        return cancellationToken.IsCancellationRequested ? ExitCode.Ok : ExitCode.Failed;
     }
 
     private static WebApplication Build(MirrorOptions options, OpenMirror mirror)

@@ -65,12 +65,17 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
         while (true)
         {
             var draining = queue.DrainAsync(cancellationToken);
-            while (await Task.WhenAny(draining, Task.Delay(ReportEvery, time, cancellationToken)) != draining)
+            while (await Task.WhenAny(draining, Task.Delay(ReportEvery, time, CancellationToken.None)) != draining)
             {
-                progress?.Report(await ProgressAsync(cancellationToken));
+                if (!cancellationToken.IsCancellationRequested)
+                {
+                    progress?.Report(await ProgressAsync(CancellationToken.None));
+                }
             }
 
+            // Also when cancelled: what was taken is given back by then.
             await draining;
+            cancellationToken.ThrowIfCancellationRequested();
             progress?.Report(await ProgressAsync(cancellationToken));
             if (await NextRetryAsync(cancellationToken) is not { } due)
             {

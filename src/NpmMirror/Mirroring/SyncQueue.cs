@@ -72,18 +72,24 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
     {
         using var done = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var running = RunAsync(done.Token);
-        while (!running.IsCompleted)
+        try
         {
-            if (InFlight == 0 && (await store.NextDueAsync(cancellationToken) is not { } due || due > time.GetUtcNow()) && InFlight == 0)
+            while (!running.IsCompleted)
             {
-                break;
+                if (InFlight == 0 && (await store.NextDueAsync(cancellationToken) is not { } due || due > time.GetUtcNow()) && InFlight == 0)
+                {
+                    break;
+                }
+
+                await Task.Delay(TimeSpan.FromMilliseconds(20), time, cancellationToken);
             }
-
-            await Task.Delay(TimeSpan.FromMilliseconds(20), time, cancellationToken);
         }
-
-        await done.CancelAsync();
-        await running;
+        finally
+        {
+            // The workers end by themselves, and give back what they had taken.
+            await done.CancelAsync();
+            await running;
+        }
     }
 
     /// <summary>Tries one queued package now, ahead of the workers; null when there is no item or another has it.</summary>

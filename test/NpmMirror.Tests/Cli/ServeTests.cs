@@ -160,6 +160,34 @@ public sealed class ServeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_second_signal_ends_it_at_once()
+    {
+        using var gate = _upstream.Knobs.Hold("*.tgz");
+        await using var mirror = Start("--listen=http://127.0.0.1:0");
+        var address = AddressIn(await mirror.WaitForOutputAsync("Serving "));
+        using var client = new HttpClient();
+        var download = client.GetByteArrayAsync($"{address}ms/-/ms-2.1.3.tgz", TestContext.Current.CancellationToken);
+        await gate.WaitForAsync(1, TestContext.Current.CancellationToken);
+        await mirror.SignalAsync("INT");
+        await WaitUntilRefusedAsync(address);
+        await mirror.SignalAsync("INT");
+
+        Assert.NotEqual(0, await mirror.WaitForExitAsync(10));
+        await Assert.ThrowsAnyAsync<HttpRequestException>(() => download);
+    }
+
+    [Fact]
+    public async Task Is_ready_while_the_upstream_is_away()
+    {
+        await using var mirror = CliProcess.Start(_folder.Path, ["serve", "--upstream=http://127.0.0.1:9/", "--listen=http://127.0.0.1:0"]);
+        var address = AddressIn(await mirror.WaitForOutputAsync("Serving "));
+        using var client = new HttpClient();
+        Assert.Equal(HttpStatusCode.OK, (await client.GetAsync(new Uri(new Uri(address), "/health/ready"), TestContext.Current.CancellationToken)).StatusCode);
+        await mirror.SignalAsync("TERM");
+        Assert.Equal(0, await mirror.WaitForExitAsync(20));
+    }
+
+    [Fact]
     public async Task A_waiting_follower_does_not_hold_up_the_end()
     {
         await using var mirror = Start("--listen=http://127.0.0.1:0");

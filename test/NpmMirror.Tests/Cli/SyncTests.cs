@@ -1,0 +1,87 @@
+using System.Globalization;
+using System.Text.Json;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.Cli;
+
+/// <summary><c>sync</c> over everything: told while it goes, broken off and gone on.</summary>
+public sealed class SyncTests : IAsyncLifetime
+{
+    private const int PackageCount = 30;
+
+    private readonly TestFolder _folder = new();
+    private FakeRegistry _upstream = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _upstream = await FakeRegistry.StartAsync();
+        for (var i = 0; i < PackageCount; i++)
+        {
+            _upstream.Publish(new FakePackage(string.Create(CultureInfo.InvariantCulture, $"package-{i}")).Version("1.0.0"));
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _upstream.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task Brings_everything_after_one_that_was_killed()
+    {
+        using (var gate = _upstream.Knobs.Hold("/package-2*"))
+        {
+            await using var first = Start();
+            await gate.WaitForAsync(10, TestContext.Current.CancellationToken);
+            await first.SignalAsync("KILL");
+            await first.WaitForExitAsync();
+        }
+
+        await using var second = Start();
+        Assert.Equal(0, await second.WaitForExitAsync(90));
+        Assert.Equal(PackageCount, await HeldAsync());
+    }
+
+    [Fact]
+    public async Task Tells_how_far_it_is_and_goes_on_where_it_was_broken_off()
+    {
+        using var gate = _upstream.Knobs.Hold("/package-2*");
+        await using (var first = Start())
+        {
+            // Everything but what is held back, a plain line every five seconds.
+            await first.WaitForErrorAsync(" done, ");
+            await first.SignalAsync("TERM");
+            Assert.Equal(1, await first.WaitForExitAsync(30));
+            Assert.Contains("Interrupted; what is left stays queued: run sync again to go on.", first.Errors, StringComparison.Ordinal);
+        }
+
+        Assert.InRange(await HeldAsync(), 1, PackageCount - 11);
+        gate.Open();
+        await using var second = Start();
+        Assert.Equal(0, await second.WaitForExitAsync(90));
+        Assert.Contains(" 0 failed; ", second.Output, StringComparison.Ordinal);
+        Assert.Equal(PackageCount, await HeldAsync());
+    }
+
+    [Fact]
+    public async Task Draws_a_bar_on_a_terminal()
+    {
+        // script gives the program a terminal.
+        string[] terminal = ["sh", "-c", "exec script --quiet --return --flush --command \"$*\" /dev/null", "sh"];
+        await using var sync = CliProcess.StartBelow(terminal, _folder.Path, ["sync", $"--upstream={_upstream.Url}", "--metadata=all"], ("TERM", "xterm"));
+        Assert.Equal(0, await sync.WaitForExitAsync());
+        Assert.Contains("\u001b[", sync.Output, StringComparison.Ordinal);
+        Assert.Contains("100%", sync.Output, StringComparison.Ordinal);
+        Assert.Contains("30 changed", sync.Output, StringComparison.Ordinal);
+    }
+
+    private CliProcess Start() => CliProcess.Start(_folder.Path, ["sync", $"--upstream={_upstream.Url}", "--metadata=all"]);
+
+    private async Task<long> HeldAsync()
+    {
+        var (_, output, _) = await CliProcess.RunAsync(_folder.Path, ["status", "--json"]);
+        using var status = JsonDocument.Parse(output);
+        return status.RootElement.GetProperty("counts").GetProperty("packages").GetInt64();
+    }
+}
