@@ -96,6 +96,21 @@ public sealed class BesideServeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_backup_does_not_take_a_damaged_tarball_for_a_good_one()
+    {
+        await FetchAsync("ms/-/ms-2.1.3.tgz");
+        var blob = Assert.Single(Directory.EnumerateFiles(_folder.File("npm-mirror-data/blobs"), "*", SearchOption.AllDirectories), file => Path.GetFileName(file).Length == 128);
+        File.SetAttributes(blob, FileAttributes.Normal);
+        await File.AppendAllTextAsync(blob, "x", TestContext.Current.CancellationToken);
+
+        var (code, _, errors) = await RunAsync("backup", "copy");
+        Assert.Equal(3, code);
+        Assert.Contains($"The tarball {Path.GetFileName(blob)}", errors, StringComparison.Ordinal);
+        Assert.Contains("is damaged", errors, StringComparison.Ordinal);
+        Assert.False(File.Exists(_folder.File("copy/npm-mirror.sqlite")));
+    }
+
+    [Fact]
     public async Task A_store_of_a_newer_program_is_refused_and_left_alone()
     {
         await _client.GetStringAsync(_address + "ms", TestContext.Current.CancellationToken);
