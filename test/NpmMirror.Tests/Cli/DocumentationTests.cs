@@ -5,13 +5,11 @@ namespace NpmMirror.Tests.Cli;
 /// <summary>The pages for users speak of what is there.</summary>
 public sealed partial class DocumentationTests
 {
-    private static readonly string Root = FindRoot();
-
     [Fact]
     public void Every_metric_has_a_line_for_operators()
     {
-        var page = File.ReadAllText(Path.Combine(Root, "docs/operating.md"));
-        var instruments = Directory.EnumerateFiles(Path.Combine(Root, "src"), "*.cs", SearchOption.AllDirectories)
+        var page = File.ReadAllText(Path.Combine(TestTools.Root, "docs/operating.md"));
+        var instruments = Directory.EnumerateFiles(Path.Combine(TestTools.Root, "src"), "*.cs", SearchOption.AllDirectories)
             .SelectMany(file => Instrument().Matches(File.ReadAllText(file)).Select(match => match.Groups[1].Value)).ToList();
         Assert.NotEmpty(instruments);
         Assert.DoesNotContain(instruments, name => !page.Contains($"`{name}`", StringComparison.Ordinal));
@@ -24,7 +22,7 @@ public sealed partial class DocumentationTests
     [Fact]
     public void The_readme_names_only_options_that_exist_with_their_defaults()
     {
-        var rows = OptionRow().Matches(File.ReadAllText(Path.Combine(Root, "README.md")));
+        var rows = OptionRow().Matches(File.ReadAllText(Path.Combine(TestTools.Root, "README.md")));
         Assert.NotEmpty(rows);
         foreach (Match row in rows)
         {
@@ -37,17 +35,6 @@ public sealed partial class DocumentationTests
 
     [Fact]
     public void Defaults_have_no_fault() => Assert.Empty(MirrorOptionsValidator.FindFaults(new MirrorOptions()));
-
-    private static string FindRoot()
-    {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder.FullName, "NpmMirror.slnx")))
-        {
-            folder = folder.Parent ?? throw new InvalidOperationException("The tests run from a clone of the repository.");
-        }
-
-        return folder.FullName;
-    }
 
     [GeneratedRegex("Create(?:Counter|Histogram|UpDownCounter|Observable\\w+)(?:<\\w+>)?\\(\\s*\"([a-z_.]+)\"")]
     private static partial Regex Instrument();

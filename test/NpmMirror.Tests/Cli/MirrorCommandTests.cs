@@ -1,0 +1,58 @@
+using System.Text.Json;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.Cli;
+
+/// <summary><c>mirror</c> follows and stores without serving.</summary>
+public sealed class MirrorCommandTests : IAsyncLifetime
+{
+    private readonly TestFolder _folder = new();
+    private FakeRegistry _upstream = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _upstream = await FakeRegistry.StartAsync();
+        _upstream.Publish(new FakePackage("ms").Version("2.1.3"));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _upstream.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task Holds_what_is_there_and_what_comes_and_status_beside_it_tells_how_far_it_is()
+    {
+        // The older tool's spelling of the same options.
+        await using var mirror = CliProcess.Start(_folder.Path, ["mirror", $"--upstream={_upstream.Url}", "--metadata=all", $"--couch.host={_upstream.Url.Host}", $"--couch.port={_upstream.Url.Port}", "--couch.db=registry", "--store.engine=Sqlite"]);
+        await mirror.WaitForOutputAsync("Mirroring ");
+        await WaitForAsync(status => Packages(status) == 1);
+        _upstream.Publish(new FakePackage("debug").Version("1.0.0"));
+        await WaitForAsync(status => Packages(status) == 2 && status.GetProperty("feed").GetProperty("handled").GetString() == "2");
+
+        await mirror.SignalAsync("TERM");
+        Assert.Equal(0, await mirror.WaitForExitAsync(20));
+    }
+
+    private static long Packages(JsonElement status) => status.GetProperty("counts").GetProperty("packages").GetInt64();
+
+    private async Task WaitForAsync(Func<JsonElement, bool> isReached)
+    {
+        var start = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            var (_, output, errors) = await CliProcess.RunAsync(_folder.Path, ["status", "--json"]);
+            if (output.Length > 0)
+            {
+                using var status = JsonDocument.Parse(output);
+                if (isReached(status.RootElement))
+                {
+                    return;
+                }
+            }
+
+            Assert.True(TimeProvider.System.GetElapsedTime(start) < TimeSpan.FromSeconds(60), output + errors);
+        }
+    }
+}
