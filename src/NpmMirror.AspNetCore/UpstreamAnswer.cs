@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using Microsoft.AspNetCore.Http;
 using NpmMirror.Upstream;
 
@@ -32,12 +33,19 @@ internal sealed record UpstreamAnswer(int Status, byte[] Body)
         {
             using var response = await client.ForwardAsync(method, pathAndQuery, content, timeout, either.Token);
             var status = (int)response.StatusCode;
+            var isJson = response.Content.Headers.ContentType?.MediaType is { } type && type.EndsWith("json", StringComparison.OrdinalIgnoreCase);
+            if (!isJson && response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.Gone)
+            {
+                // A registry without this service. "Try again later" would make clients try for minutes.
+                return new UpstreamAnswer(StatusCodes.Status404NotFound, Encoding.UTF8.GetBytes($$"""{"error":"The upstream registry does not offer this: it answered {{status}}."}"""));
+            }
+
             if (response.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden || status is < 200 or >= 500)
             {
                 throw Away($"The upstream registry answered {status}; try again later.");
             }
 
-            if (response.Content.Headers.ContentType?.MediaType is not { } type || !type.EndsWith("json", StringComparison.OrdinalIgnoreCase))
+            if (!isJson)
             {
                 throw Away($"The upstream registry answered {status} without JSON; try again later.");
             }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -23,6 +24,7 @@ internal static class ServeCommand
     private static async Task<int> RunAsync(EffectiveSettings settings, CancellationToken cancellationToken)
     {
         var options = settings.Options;
+        CheckListenable(options);
         using var logging = Setup.CreateLogging(options.Log);
         await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: true, logging, cancellationToken);
         await using var application = Build(options, mirror);
@@ -55,6 +57,23 @@ internal static class ServeCommand
         builder.Services.AddNpmMirror(options, mirror.Parts);
         Setup.ConfigureHost(builder.Services);
         return builder.Build();
+    }
+
+    /// <summary>Tries the address before anything is opened or written; whoever takes it in between is told by the server itself.</summary>
+    private static void CheckListenable(MirrorOptions options)
+    {
+        var address = BindingAddress.Parse(options.Listen);
+        var ip = address.Host == "localhost" ? IPAddress.Loopback : IPAddress.TryParse(address.Host.Trim('[', ']'), out var parsed) ? parsed : IPAddress.IPv6Any;
+        try
+        {
+            using var socket = new Socket(ip.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            socket.Bind(new IPEndPoint(ip, address.Port));
+            socket.Listen(1);
+        }
+        catch (SocketException failure)
+        {
+            throw new MirrorException(MirrorFault.Configuration, CannotListen(options, failure), inner: failure);
+        }
     }
 
     private static string CannotListen(MirrorOptions options, Exception failure)

@@ -238,7 +238,15 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
         var isOnlyWish = item is { Priority: QueuePriority.ReadThrough, WantedRev: null } && item.Attempts + 1 >= WishAttemptsMax;
         if (isOnlyWish || (!error.IsTransient && time.GetUtcNow() - item.QueuedAt >= PackageSync.DoubtMax))
         {
-            LogGivenUp(item.Name, item.Attempts + 1, error.Message);
+            if (isOnlyWish)
+            {
+                LogWishDropped(item.Name, item.Attempts + 1, error.Message);
+            }
+            else
+            {
+                LogGivenUp(item.Name, item.Attempts + 1, error.Message);
+            }
+
             await store.CompleteAsync(lease, item.WantedRev, cancellationToken);
             return new SyncAttempt(item, null, error, true);
         }
@@ -282,6 +290,9 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
 
     [LoggerMessage(EventIds.Mirroring + 4, LogLevel.Warning, "Package {Package} is given up after {Attempt} tries in a day, until the upstream names it again: {Reason}")]
     private partial void LogGivenUp(PackageName package, int attempt, string reason);
+
+    [LoggerMessage(EventIds.Mirroring + 8, LogLevel.Information, "Package {Package} could not be fetched in {Attempt} tries; the next client that asks starts anew: {Reason}")]
+    private partial void LogWishDropped(PackageName package, int attempt, string reason);
 
     [LoggerMessage(EventIds.Mirroring + 7, LogLevel.Error, "Package {Package} brought up what nobody expected")]
     private partial void LogUnexpected(Exception exception, PackageName package);

@@ -13,6 +13,18 @@ internal sealed partial class WritableWatch(IMetadataStore store, IBlobStore blo
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        try
+        {
+            await WatchAsync(stoppingToken);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The end of the watch, not of the world: a host that is told to stop while it starts calls this too.
+        }
+    }
+
+    private async Task WatchAsync(CancellationToken stoppingToken)
+    {
         string? known = null;
         using var timer = new PeriodicTimer(LookEvery, time);
         do

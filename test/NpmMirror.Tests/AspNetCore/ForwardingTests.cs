@@ -69,6 +69,20 @@ public sealed class ForwardingTests
         Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
     }
 
+    [Theory]
+    [InlineData(404)]
+    [InlineData(405)]
+    public async Task A_registry_without_a_service_is_told_at_once_and_not_as_trouble(int status)
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        registry.Knobs.Fail("*", status);
+        await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url);
+        using var audit = await PostAsync(mirror, "{}", isGzip: false);
+        Assert.Equal(HttpStatusCode.NotFound, audit.StatusCode);
+        using var keys = await mirror.GetAsync("-/npm/v1/keys");
+        Assert.Equal(HttpStatusCode.NotFound, keys.StatusCode);
+    }
+
     [Fact]
     public async Task A_gzip_bomb_is_refused_before_it_is_forwarded()
     {
