@@ -72,7 +72,7 @@ internal sealed class ServedMirror : IAsyncDisposable
         });
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
         builder.Services.AddSingleton(time);
-        builder.Services.AddNpmMirror(options, new MirrorParts(store, blobs ?? new MemoryBlobStore(time), client, _ => Task.FromResult<IChangeFeed?>(null), budget));
+        builder.Services.AddNpmMirror(options, new MirrorParts(store, blobs ?? new MemoryBlobStore(time), client, FindFeed(client, options), budget));
         var application = builder.Build();
         application.MapNpmRegistry(mounts);
         await application.StartAsync(TestContext.Current.CancellationToken);
@@ -158,6 +158,12 @@ internal sealed class ServedMirror : IAsyncDisposable
 
     /// <summary>A raw GET of a target, by the mirror's own name.</summary>
     internal Task<string> RawGetAsync(string target) => RawAsync($"GET {target} HTTP/1.1\r\nHost: {Address.Authority}\r\nConnection: close\r\n\r\n");
+
+    private static FindFeed FindFeed(RegistryClient client, MirrorOptions options)
+    {
+        var probe = new FeedProbe(client, new FeedOptions { Mode = options.Mode, PollDelay = TimeSpan.FromMilliseconds(200) }, NullLogger.Instance);
+        return cancellationToken => probe.FindAsync(options.Feed, cancellationToken);
+    }
 
     public async ValueTask DisposeAsync()
     {
