@@ -101,6 +101,10 @@ public sealed class KillTests(ITestOutputHelper output)
     {
         await upstream.ControlAsync("rules", new JsonObject { ["path"] = "/nothing" }, Token);
         await using var mirror = await StartAsync(upstream, folder, null);
+
+        // Before the feed is followed a question would make the mirror look again, and the checker would mend what it is to find.
+        await Eventually.Async(() => mirror.Output.Contains("[2001] Following", StringComparison.Ordinal));
+        await Task.Delay(TimeSpan.FromSeconds(3), TimeProvider.System, Token);
         output.WriteLine(await WaitUntilEqualAsync(upstream, mirror));
         await mirror.StopAsync();
 
