@@ -77,7 +77,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
 
         await RecallUpstreamAsync(cancellationToken);
         _stopping = new CancellationTokenSource();
-        _queue.Attempted = TellAsync;
+        _queue.Attempted = (attempt, token) => Monitor is { } monitor ? new AttemptNews(_store, monitor).TellAsync(attempt, token) : ValueTask.CompletedTask;
         _running = Task.WhenAll(_queue.RunAsync(_stopping.Token), NumberAsync(_stopping.Token), FollowAsync(_stopping.Token));
     }
 
@@ -313,48 +313,6 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
                 await PauseAsync(NumberingPause * 10, cancellationToken);
             }
         }
-    }
-
-    /// <summary>Tells the monitor's listeners how a try ended, whoever asked for it.</summary>
-    private async ValueTask TellAsync(SyncAttempt attempt, CancellationToken cancellationToken)
-    {
-        if (Monitor is not { } monitor)
-        {
-            return;
-        }
-
-        var name = attempt.Item.Name;
-        switch (attempt.Result)
-        {
-            case SyncResult.Stored { IsNew: true }:
-                await monitor.TellAsync(new MonitorEvent.Appeared(name, await ReadMetadataAsync(name, monitor, cancellationToken)), cancellationToken);
-                break;
-            case SyncResult.Stored { Events.Count: > 0 }:
-                var isPublish = attempt.Result is SyncResult.Stored stored && stored.Events.Any(told => told is History.VersionPublished);
-                await monitor.TellAsync(new MonitorEvent.Updated(name, await ReadMetadataAsync(name, monitor, cancellationToken)) { IsPublish = isPublish }, cancellationToken);
-                break;
-            case SyncResult.Removed:
-                await monitor.TellAsync(new MonitorEvent.Deleted(name), cancellationToken);
-                break;
-        }
-
-        if (attempt.Error is { } error)
-        {
-            await monitor.TellAsync(new MonitorEvent.Failed(error, name), cancellationToken);
-        }
-    }
-
-    private async Task<ReadOnlyMemory<byte>> ReadMetadataAsync(PackageName name, RegistryMonitor monitor, CancellationToken cancellationToken)
-    {
-        if (!monitor.IsObserved || await _store.ReadAsync(name, cancellationToken) is not { } stored)
-        {
-            return default;
-        }
-
-        await using var decoded = DocumentCodecs.OpenDecoded(name, stored.Document);
-        using var copy = new MemoryStream(stored.Document.RawSizeBytes);
-        await decoded.CopyToAsync(copy, cancellationToken);
-        return copy.GetBuffer().AsMemory(0, (int)copy.Length);
     }
 
     private async Task PauseAsync(TimeSpan pause, CancellationToken cancellationToken)

@@ -1,0 +1,45 @@
+using NpmMirror.History;
+using NpmMirror.Monitoring;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Mirroring;
+
+/// <summary>Tells a monitor's listeners how a try ended, whoever asked for it: the feed, a client, an administrator.</summary>
+internal sealed class AttemptNews(IMetadataStore store, RegistryMonitor monitor)
+{
+    public async ValueTask TellAsync(SyncAttempt attempt, CancellationToken cancellationToken)
+    {
+        var name = attempt.Item.Name;
+        switch (attempt.Result)
+        {
+            case SyncResult.Stored { IsNew: true }:
+                await monitor.TellAsync(new MonitorEvent.Appeared(name, await ReadMetadataAsync(name, cancellationToken)), cancellationToken);
+                break;
+            case SyncResult.Stored { Events: { Count: > 0 } events }:
+                var isPublish = events.Any(told => told is VersionPublished);
+                await monitor.TellAsync(new MonitorEvent.Updated(name, await ReadMetadataAsync(name, cancellationToken)) { IsPublish = isPublish }, cancellationToken);
+                break;
+            case SyncResult.Removed:
+                await monitor.TellAsync(new MonitorEvent.Deleted(name), cancellationToken);
+                break;
+        }
+
+        if (attempt.Error is { } error)
+        {
+            await monitor.TellAsync(new MonitorEvent.Failed(error, name), cancellationToken);
+        }
+    }
+
+    private async Task<ReadOnlyMemory<byte>> ReadMetadataAsync(PackageName name, CancellationToken cancellationToken)
+    {
+        if (!monitor.IsObserved || await store.ReadAsync(name, cancellationToken) is not { } stored)
+        {
+            return default;
+        }
+
+        await using var decoded = DocumentCodecs.OpenDecoded(name, stored.Document);
+        using var copy = new MemoryStream(stored.Document.RawSizeBytes);
+        await decoded.CopyToAsync(copy, cancellationToken);
+        return copy.GetBuffer().AsMemory(0, (int)copy.Length);
+    }
+}
