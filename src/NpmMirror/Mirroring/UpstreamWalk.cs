@@ -12,48 +12,10 @@ internal sealed class UpstreamWalk(IMetadataStore store, SyncQueue queue, Packag
     private const int BatchItems = 500;
 
     /// <summary>Walks the list. Returns how many packages were queued.</summary>
-    public async Task<int> WalkAsync(IAsyncEnumerable<ListedPackage> list, CancellationToken cancellationToken)
-    {
-        var queued = 0;
-        var batch = new List<QueueItem>(BatchItems);
-        await foreach (var listed in list.WithCancellation(cancellationToken))
-        {
-            if (PackageName.TryParse(listed.Id, out var name) && await IsNeededAsync(name, listed.Rev, cancellationToken))
-            {
-                batch.Add(ItemOf(name, listed.Rev));
-                queued++;
-            }
-
-            if (batch.Count == BatchItems)
-            {
-                await queue.EnqueueAsync(batch, null, cancellationToken);
-                batch.Clear();
-            }
-        }
-
-        await queue.EnqueueAsync(batch, null, cancellationToken);
-        return queued;
-    }
+    public Task<int> WalkAsync(IAsyncEnumerable<ListedPackage> list, CancellationToken cancellationToken) => EnqueueAsync(NeededAsync(list, cancellationToken), cancellationToken);
 
     /// <summary>Queues names without a list to compare with: those listed by hand, those held.</summary>
-    public async Task<int> QueueAsync(IAsyncEnumerable<PackageName> names, CancellationToken cancellationToken)
-    {
-        var queued = 0;
-        var batch = new List<QueueItem>(BatchItems);
-        await foreach (var name in names)
-        {
-            batch.Add(ItemOf(name, null));
-            queued++;
-            if (batch.Count == BatchItems)
-            {
-                await queue.EnqueueAsync(batch, null, cancellationToken);
-                batch.Clear();
-            }
-        }
-
-        await queue.EnqueueAsync(batch, null, cancellationToken);
-        return queued;
-    }
+    public Task<int> QueueAsync(IAsyncEnumerable<PackageName> names, CancellationToken cancellationToken) => EnqueueAsync(names.Select(name => ItemOf(name, null)), cancellationToken);
 
     /// <summary>Those of the names that are not held.</summary>
     public async IAsyncEnumerable<PackageName> MissingAsync(IEnumerable<PackageName> names, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
@@ -73,6 +35,36 @@ internal sealed class UpstreamWalk(IMetadataStore store, SyncQueue queue, Packag
         await foreach (var row in store.ListAsync(null, isRemoved: false, cancellationToken))
         {
             yield return row.Name;
+        }
+    }
+
+    private async Task<int> EnqueueAsync(IAsyncEnumerable<QueueItem> items, CancellationToken cancellationToken)
+    {
+        var queued = 0;
+        var batch = new List<QueueItem>(BatchItems);
+        await foreach (var item in items.WithCancellation(cancellationToken))
+        {
+            batch.Add(item);
+            queued++;
+            if (batch.Count == BatchItems)
+            {
+                await queue.EnqueueAsync(batch, null, cancellationToken);
+                batch.Clear();
+            }
+        }
+
+        await queue.EnqueueAsync(batch, null, cancellationToken);
+        return queued;
+    }
+
+    private async IAsyncEnumerable<QueueItem> NeededAsync(IAsyncEnumerable<ListedPackage> list, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var listed in list.WithCancellation(cancellationToken))
+        {
+            if (PackageName.TryParse(listed.Id, out var name) && await IsNeededAsync(name, listed.Rev, cancellationToken))
+            {
+                yield return ItemOf(name, listed.Rev);
+            }
         }
     }
 
