@@ -1,18 +1,9 @@
 namespace NpmMirror.Storage;
 
 /// <summary>A document being decompressed; says so where it is not as long as its row promises.</summary>
-internal sealed class DecodedDocumentStream(Stream decoded, PackageName package, long lengthBytes) : Stream
+internal sealed class DecodedDocumentStream(Stream decoded, PackageName package, long lengthBytes) : ForwardStream
 {
     private long _readBytes;
-
-    /// <inheritdoc/>
-    public override bool CanRead => true;
-
-    /// <inheritdoc/>
-    public override bool CanSeek => false;
-
-    /// <inheritdoc/>
-    public override bool CanWrite => false;
 
     /// <inheritdoc/>
     public override long Length => lengthBytes;
@@ -56,20 +47,6 @@ internal sealed class DecodedDocumentStream(Stream decoded, PackageName package,
             throw DocumentCodecs.Damaged(package, e);
         }
     }
-
-    /// <inheritdoc/>
-    public override void Flush()
-    {
-    }
-
-    /// <inheritdoc/>
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

@@ -64,7 +64,7 @@ internal sealed class BodyDecoder
     }
 
     /// <summary>Passes bytes through and remembers the last four.</summary>
-    private sealed class Tail(Stream inner) : Stream
+    private sealed class Tail(Stream inner) : ForwardStream
     {
         private readonly byte[] _last = new byte[sizeof(uint)];
 
@@ -73,12 +73,6 @@ internal sealed class BodyDecoder
         internal long LengthBytes { get; private set; }
 
         internal bool IsAtEnd { get; private set; }
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
 
         public override long Length => throw new NotSupportedException();
 
@@ -93,16 +87,6 @@ internal sealed class BodyDecoder
         }
 
         public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
         protected override void Dispose(bool disposing)
         {

@@ -7,7 +7,7 @@ namespace NpmMirror.Upstream;
 /// A response's body as it comes: each wait for the next piece has a time-out, all waits together a lowest rate, the whole a limit,
 /// and whatever goes wrong is a <see cref="MirrorException"/>. Disposing it gives the connection back or breaks it off.
 /// </summary>
-internal sealed class UpstreamBody : Stream
+internal sealed class UpstreamBody : ForwardStream
 {
     private readonly BodyDecoder _decoder;
     private readonly HttpResponseMessage _response;
@@ -28,15 +28,6 @@ internal sealed class UpstreamBody : Stream
         _timeProvider = timeProvider;
         _timer = timeProvider.CreateTimer(static state => ((UpstreamBody)state!).TimeOut(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
-
-    /// <inheritdoc/>
-    public override bool CanRead => true;
-
-    /// <inheritdoc/>
-    public override bool CanSeek => false;
-
-    /// <inheritdoc/>
-    public override bool CanWrite => false;
 
     /// <inheritdoc/>
     public override long Length => throw new NotSupportedException();
@@ -82,20 +73,6 @@ internal sealed class UpstreamBody : Stream
 
     /// <summary>Not there: whoever reads from the network waits.</summary>
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("Use ReadAsync.");
-
-    /// <inheritdoc/>
-    public override void Flush()
-    {
-    }
-
-    /// <inheritdoc/>
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
