@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
-using System.Text;
 using Microsoft.AspNetCore.Http;
+using NpmMirror.Registry;
 using NpmMirror.Storage;
 
 namespace NpmMirror.AspNetCore;
@@ -23,7 +23,7 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments docu
         body.Number(total);
         body.Text(",\"offset\":0,\"rows\":[\n"u8);
         var isFirst = true;
-        await foreach (var (key, row) in SelectAsync(query, cancellationToken))
+        await foreach (var (key, mark) in SelectAsync(query, cancellationToken))
         {
             if (!isFirst)
             {
@@ -31,21 +31,7 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments docu
             }
 
             isFirst = false;
-            if (row is null)
-            {
-                body.Missing(key);
-            }
-            else
-            {
-                body.BeginDocument(row);
-                if (query.IncludesDocs)
-                {
-                    await documents.WriteAsync(body, row, baseUrl, cancellationToken);
-                }
-
-                body.End();
-            }
-
+            await WriteAsync(body, key, mark, query.IncludesDocs ? baseUrl : null, cancellationToken);
             if (!await body.FlushAsync(isUrgent: false))
             {
                 return;
@@ -56,119 +42,112 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments docu
         await body.FlushAsync(isUrgent: true);
     }
 
-    private IAsyncEnumerable<(string Key, PackageRow? Row)> SelectAsync(AllDocsQuery query, CancellationToken cancellationToken) =>
+    /// <summary>One row; with its document where there is a base address to write into it.</summary>
+    private async ValueTask WriteAsync(FeedBody body, string key, PackageMark? mark, string? baseUrl, CancellationToken cancellationToken)
+    {
+        if (mark is not { } held)
+        {
+            body.Missing(key);
+            return;
+        }
+
+        if (held.Rev is { } rev && baseUrl is null)
+        {
+            body.BeginDocument(held.Name, rev);
+            body.End();
+            return;
+        }
+
+        // Ours is made of the whole row; a package that went since it was listed is told as it was.
+        if (await store.FindAsync(held.Name, cancellationToken) is not { } row)
+        {
+            body.Missing(key);
+            return;
+        }
+
+        body.BeginDocument(held.Name, ServedRevision.Of(row));
+        if (baseUrl is not null)
+        {
+            await documents.WriteAsync(body, row, baseUrl, cancellationToken);
+        }
+
+        body.End();
+    }
+
+    private IAsyncEnumerable<(string Key, PackageMark? Mark)> SelectAsync(AllDocsQuery query, CancellationToken cancellationToken) =>
         query.Keys is not null ? FindAsync(query.Keys, cancellationToken)
         : query.IsDescending ? BackwardsAsync(query, cancellationToken)
         : ForwardsAsync(query, cancellationToken);
 
-    private async IAsyncEnumerable<(string Key, PackageRow? Row)> FindAsync(IReadOnlyList<string> keys, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<(string Key, PackageMark? Mark)> FindAsync(IReadOnlyList<string> keys, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         foreach (var key in keys)
         {
-            var row = PackageName.TryParse(key, out var name) ? await store.FindAsync(name, cancellationToken) : null;
-            yield return (key, row is { Facts.IsRemoved: false } ? row : null);
+            yield return (key, PackageName.TryParse(key, out var name) ? await FindAsync(name, cancellationToken) : null);
         }
     }
 
-    private async IAsyncEnumerable<(string Key, PackageRow? Row)> ForwardsAsync(AllDocsQuery query, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async ValueTask<PackageMark?> FindAsync(PackageName name, CancellationToken cancellationToken) =>
+        await store.FindAsync(name, cancellationToken) is { Facts: { IsRemoved: false } facts } ? new PackageMark(name, facts.Rev, facts.Upstream) : null;
+
+    private async IAsyncEnumerable<(string Key, PackageMark? Mark)> ForwardsAsync(AllDocsQuery query, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         long seen = 0;
-        await foreach (var row in RangeAsync(query, cancellationToken))
+        if (query.Limit <= 0)
+        {
+            yield break;
+        }
+
+        await foreach (var mark in RangeAsync(query, cancellationToken))
         {
             seen++;
             if (seen > query.Skip)
             {
-                if (seen - query.Skip > query.Limit)
+                yield return (mark.Name.Value, mark);
+                if (seen - query.Skip >= query.Limit)
                 {
+                    // Not one more: it may be the first of another page of the store.
                     yield break;
                 }
-
-                yield return (row.Name.Value, row);
             }
         }
     }
 
     /// <summary>The end of the range, turned round. Stores list forwards only, and few ask for this: a full pass is the price.</summary>
-    private async IAsyncEnumerable<(string Key, PackageRow? Row)> BackwardsAsync(AllDocsQuery query, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<(string Key, PackageMark? Mark)> BackwardsAsync(AllDocsQuery query, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var last = new Queue<PackageRow>();
-        await foreach (var row in RangeAsync(query, cancellationToken))
+        var last = new Queue<PackageMark>();
+        await foreach (var mark in RangeAsync(query, cancellationToken))
         {
-            last.Enqueue(row);
+            last.Enqueue(mark);
             if (last.Count > query.Skip + query.Limit)
             {
                 last.Dequeue();
             }
         }
 
-        var rows = last.ToArray();
-        for (var i = rows.Length - 1 - query.Skip; i >= 0; i--)
+        var marks = last.ToArray();
+        for (var i = marks.Length - 1 - query.Skip; i >= 0; i--)
         {
-            yield return (rows[i].Name.Value, rows[i]);
+            yield return (marks[i].Name.Value, marks[i]);
         }
     }
 
-    private async IAsyncEnumerable<PackageRow> RangeAsync(AllDocsQuery query, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<PackageMark> RangeAsync(AllDocsQuery query, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await foreach (var row in FromAsync(query.Low, cancellationToken))
+        await foreach (var mark in store.ListMarksAsync(query.Low ?? "", isRemoved: false, cancellationToken))
         {
-            if (query.Low is { } low && Compare(row.Name.Value, low) is var below && (below < 0 || (below == 0 && !query.IsLowIncluded)))
+            if (!query.IsLowIncluded && mark.Name.Value == query.Low)
             {
                 continue;
             }
 
-            if (query.High is { } high && Compare(row.Name.Value, high) is var above && (above > 0 || (above == 0 && !query.IsHighIncluded)))
+            if (query.High is { } high && Utf8Order.Instance.Compare(mark.Name.Value, high) is var above && (above > 0 || (above == 0 && !query.IsHighIncluded)))
             {
                 yield break;
             }
 
-            yield return row;
+            yield return mark;
         }
     }
-
-    /// <summary>Rows from <paramref name="low"/> on, itself included; some before it where it is no name.</summary>
-    private async IAsyncEnumerable<PackageRow> FromAsync(string? low, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        // The list goes on behind a name. Behind "low!" lies all that follows but these two: no character sorts before "!".
-        if (low is not null && PackageName.TryParse(low + "!", out var after))
-        {
-            if (PackageName.TryParse(low, out var exact) && await store.FindAsync(exact, cancellationToken) is { Facts.IsRemoved: false } first)
-            {
-                yield return first;
-            }
-
-            if (await store.FindAsync(after, cancellationToken) is { Facts.IsRemoved: false } second)
-            {
-                yield return second;
-            }
-
-            await foreach (var row in store.ListAsync(after, isRemoved: false, cancellationToken))
-            {
-                yield return row;
-            }
-
-            yield break;
-        }
-
-        await foreach (var row in store.ListAsync(LongestNameIn(low), isRemoved: false, cancellationToken))
-        {
-            yield return row;
-        }
-    }
-
-    /// <summary>The longest beginning of a key that is a name and lies before it, so that a list can start there.</summary>
-    private static PackageName? LongestNameIn(string? key)
-    {
-        for (var length = (key?.Length ?? 0) - 1; length > 0; length--)
-        {
-            if (PackageName.TryParse(key![..length], out var name))
-            {
-                return name;
-            }
-        }
-
-        return null;
-    }
-
-    private static int Compare(string left, string right) => Encoding.UTF8.GetBytes(left).AsSpan().SequenceCompareTo(Encoding.UTF8.GetBytes(right));
 }

@@ -71,14 +71,14 @@ internal sealed class FeedBody : IDisposable
     }
 
     /// <summary>One row of <c>_all_docs</c>, but for its closing brace: see <see cref="End"/>.</summary>
-    internal void BeginDocument(PackageRow row)
+    internal void BeginDocument(PackageName name, string rev)
     {
         _json.Reset(_output);
         _json.WriteStartObject();
-        _json.WriteString("id"u8, row.Name.Value);
-        _json.WriteString("key"u8, row.Name.Value);
+        _json.WriteString("id"u8, name.Value);
+        _json.WriteString("key"u8, name.Value);
         _json.WriteStartObject("value"u8);
-        _json.WriteString("rev"u8, ServedRevision.Of(row));
+        _json.WriteString("rev"u8, rev);
         _json.WriteEndObject();
         _json.Flush();
     }

@@ -111,6 +111,10 @@ internal static class SqliteSchema
         CREATE TABLE counts (packages INTEGER NOT NULL, removed INTEGER NOT NULL, raw_bytes INTEGER NOT NULL, tarballs INTEGER NOT NULL, tarball_bytes INTEGER NOT NULL, queued INTEGER NOT NULL, probes INTEGER NOT NULL);
         INSERT INTO counts VALUES (0, 0, 0, 0, 0, 0, 0);
         """,
+        """
+        -- All that a list of everything tells, in its order.
+        CREATE INDEX packages_listed ON packages (name, rev, upstream) WHERE is_removed = 0;
+        """,
     ];
 
     /// <summary>The version this program writes.</summary>
@@ -154,6 +158,8 @@ internal static class SqliteSchema
 
     private static void Migrate(SqliteSession session, string path)
     {
+        // An index over millions of rows is sorted beside them: on the disk, not in memory.
+        session.Execute("PRAGMA temp_store = FILE");
         session.Execute("BEGIN IMMEDIATE");
 
         // Read again under the lock: another process may have been faster.
@@ -165,5 +171,6 @@ internal static class SqliteSchema
         session.Execute($"PRAGMA application_id = {ApplicationId}");
         session.Execute($"PRAGMA user_version = {Version}");
         session.Execute("COMMIT");
+        session.Execute("PRAGMA temp_store = MEMORY");
     }
 }

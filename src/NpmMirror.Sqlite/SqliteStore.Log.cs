@@ -22,6 +22,7 @@ public sealed partial class SqliteStore
             """;
         var rows = PagesAsync(
             after.Value,
+            PageRowsMax,
             (session, last) => session.Query(sql, ("@after", last), ("@head", head)),
             ReadLogRow,
             row => row.Position.Value,

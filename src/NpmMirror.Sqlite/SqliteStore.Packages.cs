@@ -13,6 +13,8 @@ public sealed partial class SqliteStore
         """;
 
     private const int RowColumnsCount = 15;
+    private const int PageMarksMax = 2048;
+    private const int MarkBytes = 100;
 
     /// <inheritdoc/>
     public ValueTask<PackageRow?> FindAsync(PackageName name, CancellationToken cancellationToken) => ReadAsync(
@@ -72,7 +74,18 @@ public sealed partial class SqliteStore
     {
         // A literal, not a parameter: only then does SQLite use the graveyard's own index.
         var sql = $"SELECT {RowColumns} FROM packages p WHERE p.name > @after AND p.is_removed = {(isRemoved ? 1 : 0)} ORDER BY p.name LIMIT {PageRowsMax}";
-        return PagesAsync(after?.Value ?? "", (session, last) => session.Query(sql, ("@after", last)), ReadRow, row => row.Name.Value, row => row.Index.Length, cancellationToken);
+        return PagesAsync(after?.Value ?? "", PageRowsMax, (session, last) => session.Query(sql, ("@after", last)), ReadRow, row => row.Name.Value, row => row.Index.Length, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<PackageMark> ListMarksAsync(string from, bool isRemoved, CancellationToken cancellationToken)
+    {
+        // The held are read from their index alone, in its order: a row lies wherever its package came, and millions of jumps are minutes.
+        var index = isRemoved ? "packages_removed" : "packages_listed";
+        var sql = $"SELECT name, rev, upstream FROM packages INDEXED BY {index} WHERE name >= @from AND is_removed = {(isRemoved ? 1 : 0)} ORDER BY name LIMIT {PageMarksMax}";
+
+        // The first name behind another is that with the smallest character appended.
+        return PagesAsync(from, PageMarksMax, (session, first) => session.Query(sql, ("@from", first)), ReadMark, mark => mark.Name.Value + '\0', _ => MarkBytes, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -83,6 +96,7 @@ public sealed partial class SqliteStore
         var sql = $"SELECT {RowColumns} FROM packages p WHERE p.last_position > 0 AND p.last_position <= @head AND {range} ORDER BY p.last_position {order} LIMIT {PageRowsMax}";
         var rows = PagesAsync(
             from.Value,
+            PageRowsMax,
             (session, last) => session.Query(sql, ("@head", head), ("@from", last)),
             ReadRow,
             row => row.LastPosition.Value,
@@ -226,6 +240,8 @@ public sealed partial class SqliteStore
         DocumentSha256 = reader.GetDigest(13),
         Index = reader.GetBytes(14),
     };
+
+    private static PackageMark ReadMark(SqliteDataReader reader) => new(reader.GetPackage(0), reader.GetStringOrNull(1), reader.GetStringOrNull(2));
 
     // All zero for a package without a row.
     private readonly record struct RowMark(long Id, long Generation, long LastPosition, int IsRemoved, int RawSizeBytes);

@@ -12,6 +12,7 @@ public sealed partial class SqliteStore
     // would keep the write-ahead log from being brought in.
     private async IAsyncEnumerable<T> PagesAsync<T, TKey>(
         TKey start,
+        int rowsMax,
         Func<SqliteSession, TKey, SqliteDataReader> query,
         Func<SqliteDataReader, T> read,
         Func<T, TKey> keyOf,
@@ -21,7 +22,7 @@ public sealed partial class SqliteStore
         var last = start;
         while (true)
         {
-            var (page, isLast) = await ReadAsync(session => ReadPage(query(session, last), read, sizeOf), cancellationToken);
+            var (page, isLast) = await ReadAsync(session => ReadPage(query(session, last), rowsMax, read, sizeOf), cancellationToken);
             foreach (var row in page)
             {
                 cancellationToken.ThrowIfCancellationRequested();
@@ -37,7 +38,7 @@ public sealed partial class SqliteStore
         }
     }
 
-    private static (List<T> Page, bool IsLast) ReadPage<T>(SqliteDataReader reader, Func<SqliteDataReader, T> read, Func<T, int> sizeOf)
+    private static (List<T> Page, bool IsLast) ReadPage<T>(SqliteDataReader reader, int rowsMax, Func<SqliteDataReader, T> read, Func<T, int> sizeOf)
     {
         using (reader)
         {
@@ -45,7 +46,7 @@ public sealed partial class SqliteStore
             for (var sizeBytes = 0L; sizeBytes < PageBytesMax && reader.Read(); sizeBytes += sizeOf(page[^1]))
             {
                 page.Add(read(reader));
-                if (page.Count == PageRowsMax)
+                if (page.Count == rowsMax)
                 {
                     return (page, false);
                 }

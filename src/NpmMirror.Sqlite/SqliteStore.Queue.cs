@@ -144,6 +144,7 @@ public sealed partial class SqliteStore
     /// <inheritdoc/>
     public IAsyncEnumerable<QueueItem> ListQueuedAsync(CancellationToken cancellationToken) => PagesAsync(
         "",
+        PageRowsMax,
         (session, last) => session.Query($"SELECT {QueueColumns} FROM queue WHERE name > @after ORDER BY name LIMIT {PageRowsMax}", ("@after", last)),
         reader => ReadQueued(reader).Item,
         item => item.Name.Value,

@@ -71,6 +71,7 @@ public sealed partial class SqliteStore
         var sql = $"SELECT {TarballColumns} FROM tarballs WHERE {range} ORDER BY package, file LIMIT {PageRowsMax}";
         return PagesAsync(
             new TarballKey(package?.Value ?? "", ""),
+            PageRowsMax,
             (session, last) => session.Query(sql, ("@package", last.Package), ("@file", last.File)),
             ReadTarball,
             row => new TarballKey(row.Package.Value, row.File),
@@ -112,6 +113,7 @@ public sealed partial class SqliteStore
             """;
         return PagesAsync(
             new TarballAccess(package, "", "", DateOnly.MinValue, 0),
+            PageRowsMax,
             (session, last) => session.Query(sql, ("@package", package.Value), ("@file", last.File), ("@client", last.Client), ("@day", last.File.Length == 0 ? -1 : last.Day.DayNumber), ("@only", file)),
             reader => new TarballAccess(package, reader.GetString(0), reader.GetString(1), DateOnly.FromDayNumber(reader.GetInt32(2)), reader.GetInt64(3)),
             access => access,

@@ -285,6 +285,37 @@ public abstract partial class MetadataStoreContract
     }
 
     [Fact]
+    public async Task Lists_marks_as_rows_from_any_text_on()
+    {
+        string[] names = ["\U0001f600", "\uff5e", "ab", "a.b", "a-b", "a", "Zebra", "@a/b", "-"];
+        foreach (var (i, name) in names.Index())
+        {
+            var facts = NewCommit(name, 0, "{}").Facts with { Rev = i % 2 == 0 ? null : $"{i}-x", Upstream = i % 3 == 0 ? null : $"https://registry.example.org/#{i}" };
+            await Store.CommitAsync(NewCommit(name, 0, "{}") with { Facts = facts }, Cancellation);
+        }
+
+        await RemoveAsync("a", 1, RemovalKind.Gone);
+        foreach (var isRemoved in new[] { false, true })
+        {
+            var rows = (await AllAsync(Store.ListAsync(null, isRemoved, Cancellation))).ConvertAll(row => new PackageMark(row.Name, row.Facts.Rev, row.Facts.Upstream));
+            Assert.Equal(rows, await AllAsync(Store.ListMarksAsync("", isRemoved, Cancellation)));
+            foreach (var from in new[] { "-", "@", "@a/", "a", "a-", "ab", "ab\0", "~", "\U0001f601" })
+            {
+                var wanted = rows.Where(row => Encoding.UTF8.GetBytes(row.Name.Value).AsSpan().SequenceCompareTo(Encoding.UTF8.GetBytes(from)) >= 0);
+                Assert.Equal(wanted, await AllAsync(Store.ListMarksAsync(from, isRemoved, Cancellation)));
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Lists_thousands_of_marks_once_each()
+    {
+        var names = Enumerable.Range(0, 5000).Select(i => $"p{i:d4}").ToArray();
+        await Task.WhenAll(names.Select(name => Store.CommitAsync(NewCommit(name, 0, "{}"), Cancellation).AsTask()));
+        Assert.Equal(names, (await AllAsync(Store.ListMarksAsync("", false, Cancellation))).Select(mark => mark.Name.Value));
+    }
+
+    [Fact]
     public async Task Lists_thousands_of_rows_once_each_while_others_come()
     {
         await Task.WhenAll(Enumerable.Range(0, 2000).Select(i => Store.CommitAsync(NewCommit($"p{i:d4}", 0, "{}"), Cancellation).AsTask()));

@@ -60,6 +60,12 @@ public interface IPackageTable
     IAsyncEnumerable<PackageRow> ListAsync(PackageName? after, bool isRemoved, CancellationToken cancellationToken);
 
     /// <summary>
+    /// As <see cref="ListAsync"/>, but of each row only what a list of everything tells: for millions of packages, at a small part of the cost.
+    /// Begins with <paramref name="from"/>, which may be any text; empty: with the first.
+    /// </summary>
+    IAsyncEnumerable<PackageMark> ListMarksAsync(string from, bool isRemoved, CancellationToken cancellationToken);
+
+    /// <summary>
     /// Rows, removed ones too, by their newest log position: one row a package, streamed from behind (or, descending, before)
     /// <paramref name="from"/> to the head of this moment. A package that changes while it runs may be left out: its row is behind that head.
     /// </summary>

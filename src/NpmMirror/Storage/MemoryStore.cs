@@ -156,6 +156,11 @@ public sealed partial class MemoryStore(TimeProvider timeProvider) : IMetadataSt
     }
 
     /// <inheritdoc/>
+    public IAsyncEnumerable<PackageMark> ListMarksAsync(string from, bool isRemoved, CancellationToken cancellationToken) => ListAsync(null, isRemoved, cancellationToken)
+        .Where(row => Utf8Order.Instance.Compare(row.Name.Value, from) >= 0)
+        .Select(row => new PackageMark(row.Name, row.Facts.Rev, row.Facts.Upstream));
+
+    /// <inheritdoc/>
     public ValueTask DisposeAsync()
     {
         _isDisposed = true;

@@ -61,6 +61,12 @@ public sealed record PackageFacts
     public bool IsRemoved => Removal is not null and not RemovalKind.SecurityHolder;
 }
 
+/// <summary>Of a package row what a list of everything tells.</summary>
+/// <param name="Name">The package.</param>
+/// <param name="Rev">See <see cref="PackageFacts.Rev"/>.</param>
+/// <param name="Upstream">See <see cref="PackageFacts.Upstream"/>.</param>
+public readonly record struct PackageMark(PackageName Name, string? Rev, string? Upstream);
+
 /// <summary>A package row and its document, read at one moment.</summary>
 public sealed record StoredPackage(PackageRow Row, StoredDocument Document);
 

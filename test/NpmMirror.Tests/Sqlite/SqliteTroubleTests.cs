@@ -116,6 +116,27 @@ public sealed class SqliteTroubleTests : IDisposable
     }
 
     [Fact]
+    public async Task Brings_a_file_of_the_first_version_to_this_one()
+    {
+        await using (var before = await OpenAsync(_folder.File("mirror.sqlite")))
+        {
+            await before.CommitAsync(Package("kept", 100), Cancellation);
+            await before.SetCursorAsync("key", "value", Cancellation);
+        }
+
+        Execute("DROP INDEX packages_listed; PRAGMA user_version = 1");
+        await using (var migrated = await OpenAsync(_folder.File("mirror.sqlite")))
+        {
+            Assert.Equal("kept", (await migrated.ListMarksAsync("", false, Cancellation).SingleAsync(Cancellation)).Name.Value);
+            Assert.NotNull(await migrated.ReadAsync(PackageName.Parse("kept"), Cancellation));
+            Assert.Equal("value", await migrated.GetCursorAsync("key", Cancellation));
+        }
+
+        await using var again = await OpenAsync(_folder.File("mirror.sqlite"));
+        Assert.Equal(1, (await again.CountAsync(Cancellation)).Packages);
+    }
+
+    [Fact]
     public async Task Says_what_to_do_with_a_file_that_is_no_database()
     {
         await File.WriteAllTextAsync(_folder.File("mirror.sqlite"), new string('x', 10_000), Cancellation);
