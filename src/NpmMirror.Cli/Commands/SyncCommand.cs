@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text.Json;
 using NpmMirror.Cli.Settings;
 using NpmMirror.Mirroring;
-using NpmMirror.Storage;
 
 namespace NpmMirror.Cli.Commands;
 
@@ -34,7 +33,6 @@ internal static class SyncCommand
         try
         {
             var summary = await SyncReport.ShowAsync(asJson, progress => registry.SyncOnceAsync(packages, progress, cancellationToken), TimeProvider.System);
-            summary = summary with { Failures = await AddAbsentAsync(summary.Failures, packages, mirror.Parts.Store, cancellationToken) };
             Print(summary, asJson);
             return summary.Failures.Count == 0 ? ExitCode.Ok : ExitCode.Failed;
         }
@@ -43,22 +41,6 @@ internal static class SyncCommand
             await Console.Error.WriteLineAsync("Interrupted; what is left stays queued: run sync again to go on.");
             return ExitCode.Failed;
         }
-    }
-
-    /// <summary>Adds the packages that were asked for by name and are not held now: who names one wants to know.</summary>
-    private static async Task<IReadOnlyDictionary<PackageName, string>> AddAbsentAsync(
-        IReadOnlyDictionary<PackageName, string> failures, IReadOnlyList<PackageName> packages, IMetadataStore store, CancellationToken cancellationToken)
-    {
-        var all = new Dictionary<PackageName, string>(failures);
-        foreach (var name in packages)
-        {
-            if (await store.FindAsync(name, cancellationToken) is null or { Facts.IsRemoved: true })
-            {
-                all.TryAdd(name, "The upstream has no such package.");
-            }
-        }
-
-        return all;
     }
 
     private static void Print(SyncSummary summary, bool asJson)

@@ -8,20 +8,27 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
 {
     private const int AttemptsMax = 5;
 
+    private const string NotThere = "The upstream has no such package.";
+
     private static readonly TimeSpan ReportEvery = TimeSpan.FromMilliseconds(250);
 
     private readonly ConcurrentDictionary<PackageName, string> _failures = new();
     private readonly ConcurrentDictionary<PackageName, long> _expected = new();
+    private readonly HashSet<PackageName> _named = [];
     private int _changed;
     private int _unchanged;
     private int _removed;
     private long _rawBytes;
 
-    /// <summary>Notes how packages stand before the run: one that another process brings is told by its row afterwards.</summary>
+    /// <summary>
+    /// Notes the packages that were asked for by name, and how they stand before the run: one that another process brings is told by its row
+    /// afterwards, and one that is not there then is a failure, since who names one wants to know.
+    /// </summary>
     public async Task ExpectAsync(IEnumerable<PackageName> packages, CancellationToken cancellationToken)
     {
         foreach (var name in packages)
         {
+            _named.Add(name);
             _expected[name] = (await store.FindAsync(name, cancellationToken))?.Generation ?? 0;
         }
     }
@@ -46,6 +53,9 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
 
         switch (attempt.Result)
         {
+            case SyncResult.Absent or SyncResult.Removed or SyncResult.Unchanged { Row.Facts.IsRemoved: true } when attempt.IsDone && _named.Contains(name):
+                _failures[name] = NotThere;
+                break;
             case SyncResult.Stored stored:
                 Interlocked.Increment(ref _changed);
                 Interlocked.Add(ref _rawBytes, stored.Row.RawSizeBytes);
@@ -93,13 +103,13 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
         foreach (var (name, generation) in _expected)
         {
             var row = await store.FindAsync(name, cancellationToken);
-            if (row is null || row.Generation == generation)
+            if (row is null or { Facts.IsRemoved: true })
+            {
+                _failures.TryAdd(name, NotThere);
+            }
+            else if (row.Generation == generation)
             {
                 _unchanged++;
-            }
-            else if (row.Facts.IsRemoved)
-            {
-                _removed++;
             }
             else
             {

@@ -9,8 +9,8 @@ public sealed record SyncProgress(int Done, long Left, int Failed, long RawBytes
 
 /// <summary>How a sync ended.</summary>
 /// <param name="Changed">Packages written.</param>
-/// <param name="Unchanged">Packages that were already as the upstream says, or that it does not have.</param>
+/// <param name="Unchanged">Packages that were already as the upstream says, or that its list names and it does not have.</param>
 /// <param name="Removed">Packages moved to the graveyard.</param>
-/// <param name="Failures">Packages that could not be brought up to date, and why; they stay queued.</param>
+/// <param name="Failures">Packages that could not be brought up to date, and why: those stay queued; and those asked for by name that the upstream does not have.</param>
 /// <param name="RawBytes">Raw bytes of the documents written.</param>
 public sealed record SyncSummary(int Changed, int Unchanged, int Removed, IReadOnlyDictionary<PackageName, string> Failures, long RawBytes);
