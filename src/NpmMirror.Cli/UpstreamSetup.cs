@@ -28,6 +28,20 @@ internal static class UpstreamSetup
         };
     }
 
+    /// <summary>The upstream's address for people, its credentials hidden; where nobody says what it is, the sentence that tells so.</summary>
+    public static async Task<string> DescribeAsync(MirrorOptions options, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var npm = NpmConfig.Load(NpmSurroundings.OfThisProcess(TimeProvider.System));
+            return Masked.Address((await npm.FindUpstreamAsync(options.Upstream, cancellationToken)).AbsoluteUri);
+        }
+        catch (MirrorException failure) when (failure.Fault == MirrorFault.Configuration)
+        {
+            return failure.Message;
+        }
+    }
+
     /// <summary>How the upstream's feed is found.</summary>
     public static FindFeed CreateFindFeed(RegistryClient client, MirrorOptions options, ILoggerFactory logging)
     {

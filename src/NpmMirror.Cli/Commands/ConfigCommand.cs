@@ -14,17 +14,23 @@ internal static class ConfigCommand
     {
         var json = CommandRun.JsonOption();
         var command = new Command("config", "Print the options in force and where each came from; secrets are hidden") { json };
-        command.SetAction((parsed, _) => CommandRun.RunAsync(flags, settings =>
+        command.SetAction((parsed, cancellationToken) => CommandRun.RunAsync(flags, async settings =>
         {
-            Print(settings, parsed.GetValue(json));
-            return Task.FromResult(ExitCode.Ok);
+            Print(await DescribeAsync(settings, cancellationToken), parsed.GetValue(json));
+            return ExitCode.Ok;
         }));
         return command;
     }
 
-    private static void Print(EffectiveSettings settings, bool asJson)
+    /// <summary>The options as they are, and for an upstream that is not named the one that npm names.</summary>
+    private static async Task<List<(string Name, string Value, string Origin)>> DescribeAsync(EffectiveSettings settings, CancellationToken cancellationToken)
     {
-        var rows = settings.Describe().ToList();
+        var upstream = await UpstreamSetup.DescribeAsync(settings.Options, cancellationToken);
+        return [.. settings.Describe().Select(row => row.Name == "upstream" ? row with { Value = upstream } : row)];
+    }
+
+    private static void Print(List<(string Name, string Value, string Origin)> rows, bool asJson)
+    {
         if (asJson)
         {
             Console.WriteLine(JsonSerializer.Serialize(rows.ToDictionary(row => row.Name, row => new { value = row.Value, from = row.Origin }), Indented));

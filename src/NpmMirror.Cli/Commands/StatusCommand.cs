@@ -32,7 +32,8 @@ internal static class StatusCommand
         Setup.RequireExistingStore(settings.Options);
         await using var store = Setup.CreateStore(settings.Options, logging);
         await store.OpenAsync(cancellationToken);
-        var status = await ReadAsync(store, Setup.CreateBlobs(settings.Options, logging), cancellationToken);
+        var upstream = await FindUpstreamAsync(store, settings, cancellationToken);
+        var status = await ReadAsync(store, Setup.CreateBlobs(settings.Options, logging), upstream, cancellationToken);
         if (asJson)
         {
             Console.WriteLine(JsonSerializer.Serialize(status, Indented));
@@ -45,7 +46,13 @@ internal static class StatusCommand
         return ExitCode.Ok;
     }
 
-    private static async Task<Status> ReadAsync(IMetadataStore store, IBlobStore blobs, CancellationToken cancellationToken)
+    /// <summary>The upstream that what is held came from last; for a store that has not heard of one, the one that a mirror started like this would have.</summary>
+    private static async Task<UpstreamStatus> FindUpstreamAsync(IMetadataStore store, EffectiveSettings settings, CancellationToken cancellationToken) =>
+        await store.GetCursorAsync(MirrorCursors.Upstream, cancellationToken) is { } noted
+            ? new UpstreamStatus(noted.Split('#')[0], "as the mirror noted")
+            : new UpstreamStatus(await UpstreamSetup.DescribeAsync(settings.Options, cancellationToken), settings.OriginOf("upstream"));
+
+    private static async Task<Status> ReadAsync(IMetadataStore store, IBlobStore blobs, UpstreamStatus upstream, CancellationToken cancellationToken)
     {
         var head = await store.ReadHeadAsync(cancellationToken);
         var feed = new FeedStatus(
@@ -60,6 +67,7 @@ internal static class StatusCommand
             blobs.Location,
             await store.CountAsync(cancellationToken),
             new LogStatus(head.Position.Value, head.Hash.ToString()),
+            upstream,
             feed,
             await store.NextDueAsync(cancellationToken),
             trouble is null,
@@ -87,7 +95,7 @@ internal static class StatusCommand
         Line("Tarballs", $"{counts.Tarballs} held, {Amounts.Bytes(counts.TarballBytes)}");
         Line("Log", $"position {status.Log.Position}, hash {status.Log.Hash}");
         var feed = status.Feed;
-        Line("Upstream", feed.Upstream ?? "(noted when a feed is followed)");
+        Line("Upstream", $"{status.Upstream.Address} ({status.Upstream.From})");
         Line("Feed", feed.Location is null ? "none followed yet" : $"{feed.Location}, read to {feed.Read}, handled to {feed.Handled}{(feed.IsFirstWalk ? ", the first walk is not done" : "")}");
         Line("Queue", counts.Queued == 0 ? "empty" : $"{counts.Queued} waiting{(status.NextDue is { } due ? $", the next is due {due.ToString("u", CultureInfo.InvariantCulture)}" : "")}");
         Line("Writable", status.Writable ? "yes" : $"no: {status.WhyNotWritable}");
@@ -104,11 +112,14 @@ internal static class StatusCommand
         string Blobs,
         StoreCounts Counts,
         LogStatus Log,
+        UpstreamStatus Upstream,
         FeedStatus Feed,
         DateTimeOffset? NextDue,
         bool Writable,
         string? WhyNotWritable,
         IReadOnlyList<ErrorStatus> Errors);
+
+    private sealed record UpstreamStatus(string Address, string From);
 
     private sealed record FeedStatus(string? Upstream, string? Location, string? Read, string? Handled, bool IsFirstWalk);
 

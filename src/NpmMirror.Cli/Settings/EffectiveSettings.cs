@@ -17,6 +17,9 @@ internal sealed class EffectiveSettings
     /// <summary>Whether the option was given rather than left to its default.</summary>
     public bool IsGiven(string name) => _origins.ContainsKey(name);
 
+    /// <summary>Where an option's value came from.</summary>
+    public string OriginOf(string name) => _origins.GetValueOrDefault(name, name == "upstream" ? "npm's own configuration" : "default");
+
     /// <summary>Reads all layers. All faults are found at once; with any, the settings must not be used.</summary>
     public static (EffectiveSettings Settings, IReadOnlyList<string> Faults) Load(IEnumerable<string> flagTokens)
     {
@@ -75,8 +78,6 @@ internal sealed class EffectiveSettings
     }
 
     private static bool IsFileName(Setting setting) => setting.Key == "config";
-
-    private string OriginOf(string name) => _origins.GetValueOrDefault(name, name == "upstream" ? "npm's own configuration" : "default");
 
     private string Show(OptionDefinition option)
     {

@@ -143,13 +143,26 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         await _readThrough.DisposeAsync();
     }
 
-    /// <summary>The identity known from before, so that what is read through while the feed has not answered yet compares with what is held.</summary>
+    /// <summary>
+    /// The identity known from before, so that what is read through while the feed has not answered yet compares with what is held. A new one is
+    /// noted: also where no feed is followed <c>status</c> tells where things come from.
+    /// </summary>
     private async Task RecallUpstreamAsync(CancellationToken cancellationToken)
     {
         var known = await _store.GetCursorAsync(MirrorCursors.Upstream, cancellationToken);
-        if (known is not null && (known == _upstream.BaseUrl.ToString() || known.StartsWith($"{_upstream.BaseUrl}#", StringComparison.Ordinal)))
+        if (known is not null && (known.TrimEnd('/') == _upstream.Identity.TrimEnd('/') || known.StartsWith($"{_upstream.BaseUrl}#", StringComparison.Ordinal)))
         {
             _upstream.Identity = known;
+            return;
+        }
+
+        try
+        {
+            await _store.SetCursorAsync(MirrorCursors.Upstream, _upstream.Identity, cancellationToken);
+        }
+        catch (MirrorException e) when (e.Fault == MirrorFault.StoreReadOnly)
+        {
+            // What is held is served all the same.
         }
     }
 

@@ -114,6 +114,16 @@ public sealed class SettingsTests : IDisposable
         Assert.Equal("The store engine Sqlite knows path, but not store.options.port.\n", errors);
     }
 
+    [Theory]
+    [InlineData("registry=https://me:s3cret@registry.example.org/npm/", "https://***@registry.example.org/npm")]
+    [InlineData("registry=nonsense", "The upstream's address, npm's registry setting, is “nonsense”; give --upstream http(s)://host/path.")]
+    public async Task An_upstream_that_is_not_named_is_the_one_that_npm_names(string npmrc, string told)
+    {
+        File.WriteAllText(_folder.File(".npmrc"), npmrc);
+        var config = await ConfigAsync([], ("npm_config_registry", null), ("npm_config_userconfig", _folder.File(".npmrc")));
+        Assert.Equal((told, "npm's own configuration"), config["upstream"]);
+    }
+
     [Fact]
     public async Task An_unknown_engine_is_told_with_those_that_are_known()
     {
