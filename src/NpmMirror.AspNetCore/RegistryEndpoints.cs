@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Primitives;
 using NpmMirror.Diagnostics;
+using NpmMirror.Upstream;
 
 namespace NpmMirror.AspNetCore;
 
@@ -78,10 +79,16 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
             return;
         }
 
-        if (context.Request.Headers.TryGetValue(MirrorInstance.Header, out var ids) && await instance.IsOwnAsync(ids, context.RequestAborted))
+        if (context.Request.Headers.TryGetValue(MirrorChain.Header, out var ids))
         {
-            await RegistryErrors.WriteAsync(context, StatusCodes.Status508LoopDetected, "This mirror's own request came back to it; its option upstream leads, over whatever lies between, to itself.");
-            return;
+            var chain = MirrorChain.Parse(ids.ToString());
+            if (chain.IsTooLong || await instance.IsInAsync(chain, context.RequestAborted))
+            {
+                await RegistryErrors.WriteAsync(context, StatusCodes.Status508LoopDetected, "This mirror's own request came back to it, or went through too many mirrors; its option upstream leads, over whatever lies between, to itself.");
+                return;
+            }
+
+            MirrorChain.Current = chain;
         }
 
         if (!IsAllowed(method, route))

@@ -31,6 +31,8 @@ internal static class RegistryErrors
     internal static Task WriteAsync(HttpContext context, MirrorException failure) => failure.Fault switch
     {
         MirrorFault.BadInput => WriteAsync(context, StatusCodes.Status400BadRequest, failure.Message),
+        // All that a request can find wrong with the configuration is a circle of mirrors: each of them tells it on.
+        MirrorFault.Configuration => WriteAsync(context, StatusCodes.Status508LoopDetected, failure.Message),
         MirrorFault.UpstreamMalformed or MirrorFault.UpstreamRefused or MirrorFault.TooLarge or MirrorFault.ForbiddenSource
             => WriteAsync(context, StatusCodes.Status502BadGateway, failure.Message, failure.RetryAfter ?? DefaultRetryAfter),
         _ => WriteAsync(context, StatusCodes.Status503ServiceUnavailable, failure.Message, failure.RetryAfter ?? DefaultRetryAfter),

@@ -32,7 +32,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
 
     private const int WishAttemptsMax = 3;
 
-    private readonly ConcurrentDictionary<PackageName, TaskCompletionSource<SyncAttempt>> _awaited = new();
+    private readonly ConcurrentDictionary<PackageName, Awaited> _awaited = new();
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private int _inFlight;
 
@@ -52,7 +52,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
 
     /// <summary>A task that ends with the next try of the package that ends after this call.</summary>
     public Task<SyncAttempt> NextAttemptAsync(PackageName name) =>
-        _awaited.GetOrAdd(name, _ => new TaskCompletionSource<SyncAttempt>(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        _awaited.GetOrAdd(name, _ => new Awaited(MirrorChain.Current)).Task;
 
     /// <summary>Works until cancelled; what has begun is finished or given back.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -151,6 +151,9 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
     {
         var item = lease.Item;
         SyncAttempt attempt;
+
+        // Whoever of this process comes to try it tries it for the one that waits.
+        MirrorChain.Current = _awaited.GetValueOrDefault(item.Name)?.Chain ?? MirrorChain.Current;
         using var working = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var renewing = RenewAsync(lease, working.Token);
         try
@@ -283,6 +286,12 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
         await pausing.CancelAsync();
         await Task.WhenAny(woken);
         cancellationToken.ThrowIfCancellationRequested();
+    }
+
+    /// <summary>The next try of a package, and the mirrors that the first who waits for it came through.</summary>
+    private sealed class Awaited(MirrorChain? chain) : TaskCompletionSource<SyncAttempt>(TaskCreationOptions.RunContinuationsAsynchronously)
+    {
+        public MirrorChain? Chain => chain;
     }
 
     [LoggerMessage(EventIds.Mirroring + 3, LogLevel.Debug, "Package {Package} failed {Attempt} times; next try in {Pause}: {Reason}")]

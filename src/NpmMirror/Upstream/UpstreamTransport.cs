@@ -126,7 +126,7 @@ internal sealed class UpstreamTransport : IDisposable
         message.Headers.TryAddWithoutValidation("User-Agent", UserAgent);
         message.Headers.TryAddWithoutValidation("Accept", request.Accept);
         message.Headers.TryAddWithoutValidation("Accept-Encoding", request.IsCompressed ? "gzip, br" : "identity");
-        AddIfAny(message.Headers, "npm-mirror-instance", _options.InstanceId);
+        AddIfAny(message.Headers, MirrorChain.Header, MirrorChain.HeaderOf(_options.InstanceId));
         AddIfAny(message.Headers, "If-None-Match", request.Validators.ETag);
         AddIfAny(message.Headers, "If-Modified-Since", request.Validators.LastModified);
         AddIfAny(message.Headers, "Authorization", authorization);

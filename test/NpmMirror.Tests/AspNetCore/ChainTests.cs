@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.AspNetCore;
@@ -26,6 +28,69 @@ public sealed class ChainTests
         await near.TextAsync("two");
         await Eventually.Async(() => HeldAsync(far, "two"));
         Assert.Contains($"{far.Address}npm/two/-/two-2.0.0.tgz", await far.TextAsync("two"));
+    }
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task Mirrors_in_a_circle_say_so_at_once(int members)
+    {
+        var ports = FreePorts(members);
+        var mirrors = new List<ServedMirror>();
+        try
+        {
+            for (var i = 0; i < members; i++)
+            {
+                mirrors.Add(await ServedMirror.StartAsync(upstream: new Uri($"http://127.0.0.1:{ports[(i + 1) % members]}/npm/"), port: ports[i]));
+            }
+
+            // A test's time-out is far below the 30 s after which waiting alone would end it.
+            using var answer = await mirrors[0].GetAsync("ms");
+            Assert.Equal((HttpStatusCode)508, answer.StatusCode);
+            Assert.Contains("leads back here", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        }
+        finally
+        {
+            foreach (var mirror in mirrors)
+            {
+                await mirror.DisposeAsync();
+            }
+        }
+    }
+
+    [Fact]
+    public async Task The_mirrors_that_a_request_came_through_are_told_on_with_its_own_fetches_only()
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        registry.Publish(new FakePackage("ms").Version("1.0.0"));
+        registry.Publish(new FakePackage("debug").Version("1.0.0"));
+        await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url);
+        var own = await mirror.InstanceAsync();
+        using (await mirror.GetAsync("ms", ("npm-mirror-instance", $"one,two, <no id>, {new string('x', 65)}")))
+        using (await mirror.GetAsync("debug"))
+        {
+            Assert.Equal($"one, two, {own}", ChainOf("/ms"));
+            Assert.Equal(own, ChainOf("/debug"));
+        }
+
+        string ChainOf(string path) => Assert.Single(registry.Requests.All, request => request.Path == path).Headers["npm-mirror-instance"];
+    }
+
+    [Fact]
+    public async Task A_request_through_too_many_mirrors_is_refused()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        using var answer = await mirror.GetAsync("ms", ("npm-mirror-instance", string.Join(',', Enumerable.Range(0, 16))));
+        Assert.Equal((HttpStatusCode)508, answer.StatusCode);
+    }
+
+    private static int[] FreePorts(int count)
+    {
+        var listeners = Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0)).ToList();
+        listeners.ForEach(listener => listener.Start());
+        var ports = listeners.Select(listener => ((IPEndPoint)listener.LocalEndpoint).Port).ToArray();
+        listeners.ForEach(listener => listener.Stop());
+        return ports;
     }
 
     private static async Task<bool> HeldAsync(ServedMirror mirror, string name) => await mirror.Store.FindAsync(PackageName.Parse(name), TestContext.Current.CancellationToken) is not null;

@@ -169,7 +169,7 @@ public sealed class FeedTests
         using var head = await JsonAsync(mirror, "-/log/head");
         Assert.Equal((1, 1, 3), (info.RootElement.GetProperty("doc_count").GetInt64(), info.RootElement.GetProperty("doc_del_count").GetInt64(), info.RootElement.GetProperty("update_seq").GetInt64()));
         Assert.Equal("npm-mirror", info.RootElement.GetProperty("engine").GetString());
-        Assert.Equal("instance-of-the-test", info.RootElement.GetProperty("uuid").GetString());
+        Assert.Equal(await mirror.InstanceAsync(), info.RootElement.GetProperty("uuid").GetString());
         Assert.Equal(info.RootElement.GetProperty("log_head").GetString(), head.RootElement.GetProperty("hash").GetString());
         Assert.Matches("^[0-9a-f]{64}$", head.RootElement.GetProperty("hash").GetString()!);
     }

@@ -49,7 +49,7 @@ internal sealed class ServedMirror : IAsyncDisposable
 
     /// <summary>Starts one. Without an upstream it has a dead one.</summary>
     internal static async Task<ServedMirror> StartAsync(
-        IMetadataStore? store = null, Uri? upstream = null, Action<MirrorOptions>? configure = null, TimeProvider? time = null, IBlobStore? blobs = null, params string[] mounts)
+        IMetadataStore? store = null, Uri? upstream = null, Action<MirrorOptions>? configure = null, TimeProvider? time = null, IBlobStore? blobs = null, int port = 0, params string[] mounts)
     {
         var options = new MirrorOptions { Upstream = (upstream ?? new Uri("http://127.0.0.1:9/")).AbsoluteUri, Feed = "none" };
         configure?.Invoke(options);
@@ -58,17 +58,18 @@ internal sealed class ServedMirror : IAsyncDisposable
         await store.OpenAsync(TestContext.Current.CancellationToken);
         if (await store.GetCursorAsync(MirrorCursors.Instance, default) is null)
         {
-            await store.SetCursorAsync(MirrorCursors.Instance, "instance-of-the-test", default);
+            await store.SetCursorAsync(MirrorCursors.Instance, Guid.NewGuid().ToString("N"), default);
         }
 
         var budget = new ByteBudget(options.BudgetBytes);
-        var client = new RegistryClient(new RegistryClientOptions { BaseUrl = new Uri(options.Upstream!) }, budget, time, NullLogger.Instance);
+        var instance = await store.GetCursorAsync(MirrorCursors.Instance, default);
+        var client = new RegistryClient(new RegistryClientOptions { BaseUrl = new Uri(options.Upstream!), InstanceId = instance }, budget, time, NullLogger.Instance);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.UseNpmRegistryLimits();
-            kestrel.Listen(IPAddress.Loopback, 0);
+            kestrel.Listen(IPAddress.Loopback, port);
         });
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
         builder.Services.AddSingleton(time);
@@ -81,6 +82,9 @@ internal sealed class ServedMirror : IAsyncDisposable
 
     /// <summary>Commits a document as another process would: nobody here is told but by the log.</summary>
     internal Task PutAsync(string name, string json) => PutAsync(Store, name, json);
+
+    /// <summary>The id that it goes by among mirrors.</summary>
+    internal async Task<string?> InstanceAsync() => await Store.GetCursorAsync(MirrorCursors.Instance, TestContext.Current.CancellationToken);
 
     /// <summary>Returns when the mirror has heard of everything that was committed.</summary>
     internal async Task SettleAsync()

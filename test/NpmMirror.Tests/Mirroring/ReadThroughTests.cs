@@ -1,5 +1,6 @@
 using NpmMirror.Mirroring;
 using NpmMirror.Testing;
+using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;
 
@@ -126,5 +127,19 @@ public sealed class ReadThroughTests
         Assert.Contains("removed upstream", Assert.IsType<ReadAnswer.Absent>(await bench.ReadThrough.FindAsync(Pad, Token)).Reason, StringComparison.Ordinal);
         bench.Options.Removed.Unpublished = RemovedMode.Keep;
         Assert.IsType<ReadAnswer.Found>(await bench.ReadThrough.FindAsync(Pad, Token));
+    }
+
+    [Fact]
+    public async Task A_worker_that_fetches_for_a_request_tells_on_the_mirrors_it_came_through()
+    {
+        await using var bench = await MirrorBench.StartAsync(isClockReal: true);
+        MirrorChain.Current = MirrorChain.Parse("one,two");
+        var next = bench.Queue.NextAttemptAsync(PackageName.Parse("a"));
+        MirrorChain.Current = null;
+        await bench.Queue.EnqueueAsync([bench.Item("a"), bench.Item("b")], null, TestContext.Current.CancellationToken);
+        await bench.Queue.DrainAsync(TestContext.Current.CancellationToken);
+        await next;
+        Assert.Equal("one, two", Assert.Single(bench.Upstream.Requests.All, request => request.Path == "/a").Header(MirrorChain.Header));
+        Assert.Null(Assert.Single(bench.Upstream.Requests.All, request => request.Path == "/b").Header(MirrorChain.Header));
     }
 }

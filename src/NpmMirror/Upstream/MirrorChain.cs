@@ -1,0 +1,73 @@
+namespace NpmMirror.Upstream;
+
+/// <summary>
+/// The mirrors that a request came through, each by its id, the first one first. A mirror that finds itself among them is part of a circle.
+/// The ids go with the work that a request begins, as a trace does: whatever it asks of the upstream tells them on.
+/// </summary>
+public sealed class MirrorChain
+{
+    /// <summary>The header they travel in, separated by commas.</summary>
+    public const string Header = "npm-mirror-instance";
+
+    /// <summary>No sensible setup has as many mirrors one behind the other; a circle that hides its members' ids ends here too.</summary>
+    private const int IdsMax = 16;
+
+    private const int IdMaxChars = 64;
+
+    private static readonly AsyncLocal<MirrorChain?> Ambient = new();
+
+    private readonly List<string> _ids = [];
+
+    private MirrorChain()
+    {
+    }
+
+    /// <summary>The chain of the request whose work this is; null for work that no mirror asked for.</summary>
+    public static MirrorChain? Current
+    {
+        get => Ambient.Value;
+        set => Ambient.Value = value;
+    }
+
+    /// <summary>True when more mirrors passed the request on than any should.</summary>
+    public bool IsTooLong => _ids.Count >= IdsMax;
+
+    /// <summary>Reads the header. What cannot be an id is left out; what comes behind the last that counts is not read.</summary>
+    public static MirrorChain Parse(string header)
+    {
+        var chain = new MirrorChain();
+        foreach (var range in header.AsSpan().Split(','))
+        {
+            var id = header.AsSpan(range).Trim();
+            if (!chain.IsTooLong && IsId(id))
+            {
+                chain._ids.Add(id.ToString());
+            }
+        }
+
+        return chain;
+    }
+
+    /// <summary>True when the request came through this mirror.</summary>
+    public bool Contains(string id) => _ids.Contains(id, StringComparer.Ordinal);
+
+    /// <summary>What to tell the upstream: the chain so far and this mirror's own id; null for nothing.</summary>
+    internal static string? HeaderOf(string? own)
+    {
+        var chain = Ambient.Value?._ids ?? [];
+        return own is null && chain.Count == 0 ? null : string.Join(", ", own is null ? chain : [.. chain, own]);
+    }
+
+    private static bool IsId(ReadOnlySpan<char> text)
+    {
+        foreach (var c in text)
+        {
+            if (!char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.'))
+            {
+                return false;
+            }
+        }
+
+        return text.Length is > 0 and <= IdMaxChars;
+    }
+}
