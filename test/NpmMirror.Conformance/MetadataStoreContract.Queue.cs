@@ -69,6 +69,15 @@ public abstract partial class MetadataStoreContract
     }
 
     [Fact]
+    public async Task Moves_no_cursor_when_items_cannot_all_be_queued()
+    {
+        // More than any engine writes at once, and the last one breaks.
+        QueueItem[] items = [.. Enumerable.Range(0, 2500).Select(i => Item($"p{i:d5}")), null!];
+        await Assert.ThrowsAnyAsync<Exception>(async () => await Store.EnqueueAsync(items, new QueueCursor("walk", "end"), Cancellation));
+        Assert.Null(await Store.GetCursorAsync("walk", Cancellation));
+    }
+
+    [Fact]
     public async Task Queues_a_whole_registry()
     {
         await Store.EnqueueAsync([.. Enumerable.Range(0, 5000).Select(i => Item($"p{i:d5}"))], new QueueCursor("walk", "end"), Cancellation);

@@ -13,6 +13,9 @@ public sealed class PackageNameTests
     [InlineData("_tilde~'!(*)")]
     public void Accepts_names_of_the_registry(string name) => Assert.Equal(name, PackageName.Parse(name).Value);
 
+    [Fact]
+    public void Names_that_differ_only_in_case_are_two_names() => Assert.NotEqual(PackageName.Parse("JSONStream"), PackageName.Parse("jsonstream"));
+
     [Theory]
     [InlineData("")]
     [InlineData(".")]

@@ -58,10 +58,19 @@ public sealed class HostTests
         Assert.Contains($"{mirror.Address}npm/ms/-/ms-1.0.0.tgz", await mirror.RawAsync("GET /npm/ms HTTP/1.0\r\n\r\n"));
     }
 
-    [Fact]
-    public async Task Forwarding_headers_of_strangers_are_not_believed()
+    [Theory]
+    [InlineData(null)]
+    [InlineData("10.0.0.0/8")]
+    public async Task Forwarding_headers_of_strangers_are_not_believed(string? proxy)
     {
-        await using var mirror = await ServedMirror.StartAsync(configure: options => options.AllowedHosts.Add("npm.example.org"));
+        await using var mirror = await ServedMirror.StartAsync(configure: options =>
+        {
+            options.AllowedHosts.Add("npm.example.org");
+            if (proxy is not null)
+            {
+                options.TrustedProxies.Add(proxy);
+            }
+        });
         await mirror.PutAsync("ms", Documents.Of("ms"));
         using var answer = await mirror.GetAsync("ms", ("X-Forwarded-Host", "npm.example.org"), ("X-Forwarded-Proto", "https"));
         Assert.DoesNotContain("npm.example.org", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
@@ -108,7 +117,7 @@ public sealed class HostTests
     public async Task Our_own_request_that_comes_back_is_a_loop()
     {
         await using var mirror = await ServedMirror.StartAsync();
-        using var answer = await mirror.GetAsync("ms", ("npm-mirror-instance", "other, instance-of-the-test"));
+        using var answer = await mirror.GetAsync("ms", ("npm-mirror-instance", $"other, {await mirror.InstanceAsync()}"));
         Assert.Equal((HttpStatusCode)508, answer.StatusCode);
     }
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.History;
 using NpmMirror.Mirroring;
 using NpmMirror.Storage;
@@ -29,6 +30,12 @@ public sealed class PackageSyncTests
         bench.Upstream.Publish(Pad);
         await bench.SyncAsync("left-pad");
         Assert.Equal(bench.Upstream.Packument("left-pad"), await bench.DocumentAsync("left-pad"));
+
+        var odd = " {\"versions\" :{}, \"name\":\"b\",\r\n\t\"name\":\"\\u0061\", \"n\":1.0e0}\n\n"u8.ToArray();
+        bench.Upstream.Knobs.HasRevision = false;
+        bench.Upstream.PutDocument("a", odd);
+        await bench.SyncAsync("a");
+        Assert.Equal(odd, await bench.DocumentAsync("a"));
     }
 
     [Fact]
@@ -173,12 +180,32 @@ public sealed class PackageSyncTests
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Knobs.HasRevision = false;
-        for (var i = 0; i < 20; i++)
+        for (var i = 0; i < 40; i++)
         {
+            var earlier = Task.WhenAll(bench.SyncAsync("a"), bench.SyncAsync("a"));
             bench.Upstream.PutDocument("a", Encoding.UTF8.GetBytes($$$"""{"name":"a","description":"{{{i}}}","versions":{}}"""));
-            await Task.WhenAll(bench.SyncAsync("a"), bench.SyncAsync("a"), bench.SyncAsync("a"));
+            await Task.WhenAll(earlier, bench.SyncAsync("a"), bench.SyncAsync("a"));
             Assert.Equal(bench.Upstream.Packument("a"), await bench.DocumentAsync("a"));
         }
+    }
+
+    [Fact]
+    public async Task Without_revs_the_answer_to_an_earlier_fetch_of_another_process_does_not_win_however_late_it_comes()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Knobs.HasRevision = false;
+        bench.Upstream.PutDocument("a", Document("now"));
+        using var gate = new FakeGate();
+        bench.Upstream.Knobs.Add(new FakeRule { Path = "/a", TimesMax = 1, Gate = gate, Status = 200, ContentType = "application/json", Body = Encoding.UTF8.GetString(Document("before")) });
+        var otherProcess = new PackageSync(bench.Store, bench.Client, bench.Tarballs, bench.Options, bench.Clock, NullLogger<PackageSync>.Instance);
+        var late = otherProcess.SyncAsync(PackageName.Parse("a"), null, TestContext.Current.CancellationToken);
+        await gate.WaitForAsync(1, TestContext.Current.CancellationToken);
+        await bench.SyncAsync("a");
+        gate.Open();
+        await late;
+        Assert.Equal(Document("now"), await bench.DocumentAsync("a"));
+
+        static byte[] Document(string description) => Encoding.UTF8.GetBytes($$$"""{"name":"a","description":"{{{description}}}","versions":{}}""");
     }
 
     [Fact]

@@ -165,6 +165,26 @@ public sealed class RegistryMirrorTests
     }
 
     [Fact]
+    public async Task A_feed_that_jumped_back_while_nobody_followed_is_compared_anew()
+    {
+        await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a", "b", "c");
+        await using (var before = bench.Mirror())
+        {
+            await before.StartAsync(Token);
+            await Eventually.Async(() => before.Monitor is { IsConnected: true });
+        }
+
+        // The same database restored from an old backup: its newest number is one that this mirror has read already.
+        bench.Upstream.Delete("b");
+        bench.Upstream.Delete("c");
+        bench.Upstream.Publish(new FakePackage("restored").Version("1.0.0"));
+        await bench.Store.SetCursorAsync(MirrorCursors.Read, "1000", Token);
+        await using var after = bench.Mirror();
+        await after.StartAsync(Token);
+        await Eventually.Async(async () => await bench.RowAsync("restored") is not null);
+    }
+
+    [Fact]
     public async Task Without_a_feed_a_restart_asks_for_what_is_missing_and_not_for_what_is_held()
     {
         var options = new MirrorOptions { Metadata = MetadataMode.ListedUsed };
