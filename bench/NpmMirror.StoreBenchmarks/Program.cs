@@ -5,10 +5,19 @@ using NpmMirror.StoreBenchmarks;
 using NpmMirror.Storage;
 
 // Usage: NpmMirror.StoreBenchmarks [commits <concurrency> <count> | reads <concurrency> <count> | size <corpus folder>] [--memory]
+//        NpmMirror.StoreBenchmarks stages <upstream>           each stage of a sync alone
+//        NpmMirror.StoreBenchmarks check <upstream> <file>     every document of a database against the upstream's
 // Without a mode: all of them. To count syncs: strace -c -f -e trace=fsync,fdatasync dotnet NpmMirror.StoreBenchmarks.dll commits 64 1000
 var folder = Directory.CreateTempSubdirectory("npm-mirror-bench-").FullName;
 try
 {
+    if (args is ["stages" or "check", var upstream, ..])
+    {
+        using var ingest = await Ingest.OpenAsync(upstream);
+        Console.WriteLine(args is ["check", _, var file] ? await ingest.CheckAsync(file) : await ingest.MeasureStagesAsync(folder));
+        return 0;
+    }
+
     var words = args.Where(arg => arg != "--memory").ToArray();
     string[][] runs = words.Length > 0
         ? [words]

@@ -1,9 +1,10 @@
 // A local upstream: a folder of packuments, served as a registry would, with CouchDB's feed beside it.
 //
-//   node upstream.mjs --corpus DIR --port 5000 [--copies drizzle-orm=9]
+//   node upstream.mjs --corpus DIR --port 5000 [--copies drizzle-orm=9] [--prepared]
 //
 // A file is one packument, named encodeURIComponent(name).json. Its tarball URLs are pointed at this upstream and it is given a `_rev`.
 // `--copies` serves one packument under more names (drizzle-orm-copy-1 …), to have several that are as long.
+// `--prepared` compresses every packument before the first request, so that what is measured beside it does not share the processors with zlib.
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -16,6 +17,7 @@ const options = parseArgs({
     corpus: { type: 'string' },
     port: { type: 'string' },
     copies: { type: 'string', default: '' },
+    prepared: { type: 'boolean', default: false },
   },
 }).values
 const base = `http://127.0.0.1:${options.port}/`
@@ -40,15 +42,17 @@ function document(name) {
   return Buffer.from(text.replace('{', `{"_rev": "${revision(name)}", `))
 }
 
+/** Package name → its gzip body; empty unless asked for. */
+const prepared = new Map()
+if (options.prepared) for (const name of names) prepared.set(name, await compress(document(name)))
+
 async function packument(name, request, response) {
   const etag = `"${revision(name)}"`
   if (request.headers['if-none-match'] === etag) return response.writeHead(304, { etag }).end()
-  let body = document(name)
   const headers = { 'content-type': 'application/json', etag, vary: 'accept-encoding', 'cache-control': 'public, max-age=300' }
-  if (/\bgzip\b/.test(request.headers['accept-encoding'] ?? '')) {
-    body = await compress(body, { level: 1 })
-    headers['content-encoding'] = 'gzip'
-  }
+  const isCompressed = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '')
+  if (isCompressed) headers['content-encoding'] = 'gzip'
+  const body = isCompressed ? prepared.get(name) ?? await compress(document(name), { level: 1 }) : document(name)
   response.writeHead(200, { ...headers, 'content-length': body.length }).end(request.method === 'HEAD' ? undefined : body)
 }
 

@@ -6,10 +6,12 @@ namespace NpmMirror.Cli;
 internal static partial class NativeHeap
 {
     // From glibc's malloc.h.
+    private const int TrimThreshold = -1;
     private const int MmapThreshold = -3;
     private const int ArenasMax = -8;
 
     private const int LargeBytes = 1024 * 1024;
+    private const int KeptBytes = 32 * 1024 * 1024;
 
     /// <summary>Called once, before there are threads at work. Does nothing where the C library has no such settings.</summary>
     internal static void Trim()
@@ -25,6 +27,9 @@ internal static partial class NativeHeap
             // of its own: documents then lie between others, and what is freed stays. Measured on a sweep: 388 MB instead of 315.
             _ = SetMallocOption(MmapThreshold, LargeBytes);
             _ = SetMallocOption(ArenasMax, 2);
+
+            // By default 128 KB are kept: each document's pages would be given back and asked for again, which was half of the page faults of a sync.
+            _ = SetMallocOption(TrimThreshold, KeptBytes);
         }
         catch (EntryPointNotFoundException)
         {

@@ -30,6 +30,22 @@ internal sealed class SqliteSession : IDisposable
 
     internal SQLitePCL.sqlite3 Handle => _connection.Handle!;
 
+    /// <summary>Whether commits are on the disk when they return. Set between transactions.</summary>
+    internal bool IsSynced
+    {
+        get;
+        set
+        {
+            if (field != value)
+            {
+                // Not by a kept statement: this one does its work when it is prepared. NORMAL leaves out the sync of the write-ahead log
+                // at a COMMIT and nothing else: its order and its checksums stay, and the next sync takes everything before it along.
+                _ = SQLitePCL.raw.sqlite3_exec(Handle, value ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+                field = value;
+            }
+        }
+    }
+
     internal static SqliteSession Open(string path, SessionMode mode)
     {
         SQLitePCL.Batteries_V2.Init();
@@ -89,7 +105,7 @@ internal sealed class SqliteSession : IDisposable
             Execute("PRAGMA journal_mode = WAL");
 
             // FULL: a commit that was reported survives the power cut, at one sync a group.
-            Execute("PRAGMA synchronous = FULL");
+            IsSynced = true;
             Execute("PRAGMA wal_autocheckpoint = 4000");
             Execute("PRAGMA journal_size_limit = 67108864");
             Execute("PRAGMA cache_size = -16384");

@@ -66,7 +66,7 @@ public sealed partial class SqliteStore
     public ValueTask<CommitResult> CommitAsync(PackageCommit commit, CancellationToken cancellationToken)
     {
         var sizeBytes = (commit.Document?.Bytes.Length ?? 0) + commit.Index.Length + commit.Events.Sum(pending => (long)pending.Payload.Length);
-        return WriteAsync(transaction => Commit(transaction, commit), sizeBytes, cancellationToken);
+        return WriteAsync(transaction => Commit(transaction, commit), commit.IsPatient ? WriteUrgency.Together : WriteUrgency.Now, sizeBytes, cancellationToken);
     }
 
     /// <inheritdoc/>

@@ -39,6 +39,8 @@ public sealed partial class SqliteStore
         }
     }
 
+    // Only adding is synced. A power cut that undoes a lease, a completion or a postponement makes work be done once more, which it may be anyway.
+
     /// <inheritdoc/>
     public ValueTask<IReadOnlyList<QueueLease>> TakeAsync(int max, TimeSpan duration, CancellationToken cancellationToken) => WriteAsync<IReadOnlyList<QueueLease>>(
         transaction =>
@@ -65,6 +67,7 @@ public sealed partial class SqliteStore
 
             return [.. due.Select(queued => Lease(transaction.Session, queued, now, duration))];
         },
+        WriteUrgency.Unsynced,
         0,
         cancellationToken);
 
@@ -76,6 +79,7 @@ public sealed partial class SqliteStore
             var queued = FindQueued(transaction.Session, $"SELECT {QueueColumns} FROM queue WHERE name = @name AND (token IS NULL OR leased_until <= @now)", ("@name", name.Value), ("@now", now));
             return queued is null ? null : Lease(transaction.Session, queued, now, duration);
         },
+        WriteUrgency.Unsynced,
         0,
         cancellationToken);
 
@@ -86,6 +90,7 @@ public sealed partial class SqliteStore
             ("@until", NowMs + (long)duration.TotalMilliseconds),
             ("@name", lease.Item.Name.Value),
             ("@token", lease.Token)) > 0,
+        WriteUrgency.Unsynced,
         0,
         cancellationToken);
 
@@ -108,6 +113,7 @@ public sealed partial class SqliteStore
             transaction.Counted = transaction.Counted with { Queued = transaction.Counted.Queued - 1 };
             return true;
         },
+        WriteUrgency.Unsynced,
         0,
         cancellationToken);
 
@@ -134,6 +140,7 @@ public sealed partial class SqliteStore
             });
             return true;
         },
+        WriteUrgency.Unsynced,
         0,
         cancellationToken);
 

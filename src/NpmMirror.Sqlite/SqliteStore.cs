@@ -146,10 +146,13 @@ public sealed partial class SqliteStore : IMetadataStore
         return _readers.ReadAsync(read, cancellationToken);
     }
 
-    private ValueTask<T> WriteAsync<T>(Func<WriteTransaction, T> write, long sizeBytes, CancellationToken cancellationToken)
+    private ValueTask<T> WriteAsync<T>(Func<WriteTransaction, T> write, long sizeBytes, CancellationToken cancellationToken) =>
+        WriteAsync(write, WriteUrgency.Now, sizeBytes, cancellationToken);
+
+    private ValueTask<T> WriteAsync<T>(Func<WriteTransaction, T> write, WriteUrgency urgency, long sizeBytes, CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         cancellationToken.ThrowIfCancellationRequested();
-        return _writer.WriteAsync(write, sizeBytes, cancellationToken);
+        return _writer.WriteAsync(write, urgency, sizeBytes, cancellationToken);
     }
 }

@@ -1,11 +1,13 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Microsoft.Data.Sqlite;
 
 namespace NpmMirror.Sqlite;
 
 /// <summary>
 /// The one writer of this process: a thread that gathers what waits into one transaction, so that many packages share one sync of
-/// the disk. A caller's task ends after the COMMIT that holds its work, never before.
+/// the disk. A caller's task ends after the COMMIT that holds its work, never before. Who may wait (<see cref="WriteUrgency.Together"/>)
+/// waits for company while there is some: until enough is there, somebody is in a hurry, or nobody has come for a moment.
 /// </summary>
 /// <remarks>Other processes may write the same file: each transaction takes the write lock first and reads what it builds on inside.</remarks>
 internal sealed class SqliteWriter : IDisposable
@@ -13,6 +15,12 @@ internal sealed class SqliteWriter : IDisposable
     private const int WaitingMax = 1024;
     private const int GroupMax = 256;
     private const long GroupMaxBytes = 32 * 1024 * 1024;
+
+    // A company that large is worth its sync. Smaller groups would cost syncs, larger ones only memory and time.
+    private const int CompanyMax = 128;
+    private const long CompanyMaxBytes = 8 * 1024 * 1024;
+    private static readonly TimeSpan CompanyWait = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan QuietWait = TimeSpan.FromMilliseconds(25);
     private readonly string _path;
     private readonly Action<WriteTransaction> _committed;
     private readonly BlockingCollection<WriteJob> _jobs = [];
@@ -31,14 +39,15 @@ internal sealed class SqliteWriter : IDisposable
 
     /// <summary>Runs <paramref name="write"/> inside a transaction; it may run twice, with the first run undone.</summary>
     /// <param name="write">The work; its result is given back after the COMMIT.</param>
+    /// <param name="urgency">Whether it may wait for company, or for its sync.</param>
     /// <param name="sizeBytes">Roughly how much it writes.</param>
     /// <param name="cancellationToken">Ends the wait; work that has begun is finished.</param>
-    internal async ValueTask<T> WriteAsync<T>(Func<WriteTransaction, T> write, long sizeBytes, CancellationToken cancellationToken)
+    internal async ValueTask<T> WriteAsync<T>(Func<WriteTransaction, T> write, WriteUrgency urgency, long sizeBytes, CancellationToken cancellationToken)
     {
         await _slots.WaitAsync(cancellationToken);
         try
         {
-            var job = new WriteJob<T>(write, sizeBytes, cancellationToken);
+            var job = new WriteJob<T>(write, urgency, sizeBytes, cancellationToken);
             try
             {
                 _jobs.Add(job, CancellationToken.None);
@@ -66,61 +75,86 @@ internal sealed class SqliteWriter : IDisposable
 
     private void Run()
     {
-        foreach (var first in _jobs.GetConsumingEnumerable())
+        var company = new Company();
+        var unsynced = new List<WriteJob>();
+        while (_jobs.TryTake(out var job, company.IsEmpty ? Timeout.InfiniteTimeSpan : QuietWait) || !company.IsEmpty)
         {
-            Process(Gather(first));
+            // 1. Everything that is there. 2. Either all of it with one sync, or what needs none, and the others go on waiting.
+            var isQuiet = job is null;
+            for (var count = 1; job is not null; count++)
+            {
+                if (job.Urgency == WriteUrgency.Unsynced)
+                {
+                    unsynced.Add(job);
+                }
+                else
+                {
+                    company.Add(job);
+                }
+
+                job = count < GroupMax && _jobs.TryTake(out var next) ? next : null;
+            }
+
+            if (company.IsDue || (isQuiet && !company.IsEmpty))
+            {
+                Process([.. unsynced, .. company.Jobs], isSynced: true);
+                company = new Company();
+            }
+            else
+            {
+                Process(unsynced, isSynced: false);
+            }
+
+            unsynced.Clear();
         }
 
         _session?.Dispose();
     }
 
-    private void Process(IEnumerable<WriteJob> jobs)
+    private void Process(List<WriteJob> jobs, bool isSynced)
     {
-        var begun = new List<WriteJob>();
         try
         {
-            Commit(jobs, begun);
-            begun.ForEach(job => job.Publish());
+            Commit(jobs, isSynced);
+            jobs.ForEach(job => job.Publish());
         }
         catch (SqliteException e)
         {
             // The disk's trouble or another process's: nobody's here in particular.
             Close(e);
-            begun.ForEach(job => job.Fail(SqliteFaults.OfWrite(e, _path)));
+            jobs.ForEach(job => job.Fail(SqliteFaults.OfWrite(e, _path)));
         }
-        catch (Exception) when (begun.Count > 1)
+        catch (Exception) when (jobs.Count > 1)
         {
             // One of them is at fault: alone, each answers for itself.
-            begun.ForEach(job => Process([job]));
+            jobs.ForEach(job => Process([job], isSynced));
         }
         catch (Exception e)
         {
-            begun.ForEach(job => job.Fail(e));
+            jobs.ForEach(job => job.Fail(e));
         }
     }
 
-    // What arrives while the group runs still joins it.
-    private IEnumerable<WriteJob> Gather(WriteJob first)
-    {
-        var sizeBytes = first.SizeBytes;
-        yield return first;
-        for (var count = 1; count < GroupMax && sizeBytes < GroupMaxBytes && _jobs.TryTake(out var next); count++)
-        {
-            sizeBytes += next.SizeBytes;
-            yield return next;
-        }
-    }
-
-    private void Commit(IEnumerable<WriteJob> jobs, List<WriteJob> begun)
+    private void Commit(List<WriteJob> jobs, bool isSynced)
     {
         WriteTransaction? transaction = null;
+        var sizeBytes = 0L;
         try
         {
-            foreach (var job in jobs.Where(job => !job.IsCancelled()))
+            for (var i = 0; i < jobs.Count; i++)
             {
-                begun.Add(job);
-                transaction ??= WriteTransaction.Begin(_session ??= SqliteSchema.OpenForWriting(_path));
-                job.Run(transaction);
+                if (!jobs[i].IsCancelled())
+                {
+                    transaction ??= WriteTransaction.Begin(_session ??= SqliteSchema.OpenForWriting(_path), isSynced);
+                    jobs[i].Run(transaction);
+                }
+
+                // What arrives while a synced group runs still joins it; a job that is tried alone stays alone.
+                sizeBytes += jobs[i].SizeBytes;
+                if (isSynced && i == jobs.Count - 1 && i is > 0 and < GroupMax && sizeBytes < GroupMaxBytes && _jobs.TryTake(out var next))
+                {
+                    jobs.Add(next);
+                }
             }
 
             transaction?.Commit();
@@ -158,6 +192,28 @@ internal sealed class SqliteWriter : IDisposable
             // Open anew next time: the folder may be writable again, or the file another.
             _session?.Dispose();
             _session = null;
+        }
+    }
+
+    /// <summary>Those who wait for a sync.</summary>
+    private sealed class Company
+    {
+        private long _begunAt;
+        private long _sizeBytes;
+        private bool _isInAHurry;
+
+        internal List<WriteJob> Jobs { get; } = [];
+
+        internal bool IsEmpty => Jobs.Count == 0;
+
+        internal bool IsDue => !IsEmpty && (_isInAHurry || Jobs.Count >= CompanyMax || _sizeBytes >= CompanyMaxBytes || Stopwatch.GetElapsedTime(_begunAt) >= CompanyWait);
+
+        internal void Add(WriteJob job)
+        {
+            _begunAt = IsEmpty ? Stopwatch.GetTimestamp() : _begunAt;
+            _sizeBytes += job.SizeBytes;
+            _isInAHurry |= job.Urgency == WriteUrgency.Now;
+            Jobs.Add(job);
         }
     }
 }

@@ -1,8 +1,23 @@
 namespace NpmMirror.Sqlite;
 
-/// <summary>Work that waits for the writer.</summary>
-internal abstract class WriteJob(long sizeBytes)
+/// <summary>How soon work is to be on the disk when its caller hears of it.</summary>
+internal enum WriteUrgency
 {
+    /// <summary>Synced, at once.</summary>
+    Now,
+
+    /// <summary>Synced, after a short wait for company: one sync for many.</summary>
+    Together,
+
+    /// <summary>Written, and synced with the next that is: losing it in a power cut only repeats work.</summary>
+    Unsynced,
+}
+
+/// <summary>Work that waits for the writer.</summary>
+internal abstract class WriteJob(WriteUrgency urgency, long sizeBytes)
+{
+    internal WriteUrgency Urgency { get; } = urgency;
+
     internal long SizeBytes { get; } = sizeBytes;
 
     /// <summary>Ends the job when its caller has left before it began.</summary>
@@ -17,14 +32,14 @@ internal abstract class WriteJob(long sizeBytes)
 }
 
 /// <inheritdoc/>
-internal sealed class WriteJob<T>(Func<WriteTransaction, T> write, long sizeBytes, CancellationToken cancellationToken) : WriteJob(sizeBytes)
+internal sealed class WriteJob<T>(Func<WriteTransaction, T> write, WriteUrgency urgency, long sizeBytes, CancellationToken cancellationToken) : WriteJob(urgency, sizeBytes)
 {
     private readonly TaskCompletionSource<T> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private T? _result;
 
     internal Task<T> Done => _done.Task;
 
-    internal override bool IsCancelled() => cancellationToken.IsCancellationRequested && _done.TrySetCanceled(cancellationToken);
+    internal override bool IsCancelled() => _done.Task.IsCanceled || (cancellationToken.IsCancellationRequested && _done.TrySetCanceled(cancellationToken));
 
     internal override void Run(WriteTransaction transaction) => _result = write(transaction);
 

@@ -24,8 +24,12 @@ internal sealed class WriteTransaction
     /// <summary>The log's end, if anyone asked for it.</summary>
     internal LogPosition? KnownHead => _head?.Position;
 
-    internal static WriteTransaction Begin(SqliteSession session)
+    /// <param name="session">Where.</param>
+    /// <param name="isSynced">Whether the COMMIT is on the disk when it returns; else it is with the next that is.</param>
+    internal static WriteTransaction Begin(SqliteSession session, bool isSynced)
     {
+        session.IsSynced = isSynced;
+
         // The lock first: what is read inside is still true at the COMMIT, whoever else writes.
         session.Execute("BEGIN IMMEDIATE");
         return new WriteTransaction(session);

@@ -8,7 +8,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Mirroring;
 
 /// <summary>The one way a package enters the store: fetch, parse once, diff, write atomically.</summary>
-public sealed partial class PackageSync
+public sealed partial class PackageSync : IDisposable
 {
     /// <summary>After this long the upstream is believed, whatever the feed or the stored document said before.</summary>
     internal static readonly TimeSpan DoubtMax = TimeSpan.FromHours(24);
@@ -24,6 +24,7 @@ public sealed partial class PackageSync
     private readonly ILogger<PackageSync> _logger;
     private readonly NameLocks _locks = new();
     private readonly RemovalCheck _removals;
+    private readonly SemaphoreSlim _fetches;
 
     /// <summary>Creates the sync; one per store and process.</summary>
     public PackageSync(IMetadataStore store, RegistryClient upstream, TarballDownloads tarballs, MirrorOptions options, TimeProvider time, ILogger<PackageSync> logger)
@@ -36,6 +37,7 @@ public sealed partial class PackageSync
         _time = time;
         _logger = logger;
         _removals = new RemovalCheck(store, upstream, time);
+        _fetches = new SemaphoreSlim(options.Concurrency);
     }
 
     /// <summary>Told of each commit before <see cref="SyncAsync"/> returns, so that the process that wrote never serves what was before.</summary>
@@ -68,11 +70,13 @@ public sealed partial class PackageSync
         throw new MirrorException(MirrorFault.StoreUnavailable, $"{name} was written by other processes {TriesMax} times in a row; trying again later.", isTransient: true);
     }
 
+    /// <inheritdoc/>
+    public void Dispose() => _fetches.Dispose();
+
     private async Task<SyncResult?> SyncOnceAsync(PackageName name, QueueItem? item, PackageRow? row, CancellationToken cancellationToken)
     {
         var validators = row is { Facts: { Removal: null } facts } && facts.Upstream == _upstream.Identity ? new Validators(facts.ETag, facts.LastModified) : default;
-        var answer = await _upstream.GetPackumentAsync(name, validators, isCacheBusted: item is { Attempts: > 0 }, cancellationToken);
-        switch (answer)
+        switch (await FetchAsync(name, item, validators, cancellationToken))
         {
             case PackumentAnswer.NotModified when row is not null:
                 _removals.NoteAlive(name);
@@ -87,6 +91,28 @@ public sealed partial class PackageSync
 
             default:
                 throw new MirrorException(MirrorFault.UpstreamMalformed, $"The upstream answered 304 for {name}, which it was not asked conditionally; trying again.", isTransient: true);
+        }
+    }
+
+    private async Task<PackumentAnswer> FetchAsync(PackageName name, QueueItem? item, Validators validators, CancellationToken cancellationToken)
+    {
+        // The queue works on more packages than may be asked for at once. They stand in line here: in the client's line a client's wish would stand behind all of them.
+        var isPatient = item is { Priority: not QueuePriority.ReadThrough };
+        if (isPatient)
+        {
+            await _fetches.WaitAsync(cancellationToken);
+        }
+
+        try
+        {
+            return await _upstream.GetPackumentAsync(name, validators, isCacheBusted: item is { Attempts: > 0 }, cancellationToken);
+        }
+        finally
+        {
+            if (isPatient)
+            {
+                _fetches.Release();
+            }
         }
     }
 
@@ -145,6 +171,7 @@ public sealed partial class PackageSync
             Columns = new PackageColumns(parsed.Keywords, parsed.MaintainerNames, parsed.License, index.DistTags),
             Events = Pending(change.Events),
             ArchivesPrevious = change.ArchivesPrevious,
+            IsPatient = item is { Priority: not QueuePriority.ReadThrough },
         };
         var written = await CommitAsync(commit, cancellationToken);
         return written is null ? null : new SyncResult.Stored(written, row is null || row.Facts.IsRemoved, change.Events) { RetryBecause = lag };

@@ -32,6 +32,14 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
 
     private const int WishAttemptsMax = 3;
 
+    /// <summary>
+    /// Packages worked on for each request to the upstream: who has its document waits for a commit that it shares with others, and keeps
+    /// nobody from asking meanwhile.
+    /// </summary>
+    private const int PlacesPerRequest = 16;
+
+    private const int TakeMax = 64;
+
     private readonly ConcurrentDictionary<PackageName, Awaited> _awaited = new();
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private int _inFlight;
@@ -57,13 +65,19 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
     /// <summary>Works until cancelled; what has begun is finished or given back.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        var workers = new Task[options.Concurrency];
-        for (var i = 0; i < workers.Length; i++)
+        var placesMax = options.Concurrency * PlacesPerRequest;
+        using var places = new SemaphoreSlim(placesMax);
+        try
         {
-            workers[i] = WorkAsync(cancellationToken);
+            await FillAsync(places, cancellationToken);
         }
-
-        await Task.WhenAll(workers);
+        finally
+        {
+            for (var empty = 0; empty < placesMax; empty++)
+            {
+                await places.WaitAsync(CancellationToken.None);
+            }
+        }
     }
 
     /// <summary>Works until nothing is due and nothing is in flight; what was postponed stays queued.</summary>
@@ -99,32 +113,16 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
         return lease is null ? null : await TryAsync(lease, cancellationToken);
     }
 
-    private async Task WorkAsync(CancellationToken cancellationToken)
+    private async Task FillAsync(SemaphoreSlim places, CancellationToken cancellationToken)
     {
         var trouble = new Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30), Random.Shared);
         while (!cancellationToken.IsCancellationRequested)
         {
             try
             {
-                Interlocked.Increment(ref _inFlight);
-                var leases = Array.Empty<QueueLease>() as IReadOnlyList<QueueLease>;
-                try
-                {
-                    leases = await store.TakeAsync(1, LeaseDuration, cancellationToken);
-                    foreach (var lease in leases)
-                    {
-                        // Where there is one there may be more: the next sleeper looks too.
-                        _wake.Writer.TryWrite(true);
-                        await TryAsync(lease, cancellationToken);
-                    }
-                }
-                finally
-                {
-                    Interlocked.Decrement(ref _inFlight);
-                }
-
+                var taken = await TakeAsync(places, cancellationToken);
                 trouble.Reset();
-                if (leases.Count == 0)
+                if (taken == 0)
                 {
                     await SleepAsync(cancellationToken);
                 }
@@ -135,15 +133,76 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
             }
             catch (MirrorException e)
             {
-                // The store itself: nothing can be taken or given back. Leases expire by themselves.
-                if (e.Fault != MirrorFault.StoreReadOnly)
-                {
-                    // That nothing can be written is told once, by WritableWatch, not by every worker.
-                    LogQueueTrouble(e.Message);
-                }
-
+                // The store itself: nothing can be taken.
+                LogTrouble(e);
                 await PauseAsync(trouble.Next(e.RetryAfter), cancellationToken);
             }
+        }
+    }
+
+    /// <summary>Takes as many as there are empty places; returns how many there were.</summary>
+    private async Task<int> TakeAsync(SemaphoreSlim places, CancellationToken cancellationToken)
+    {
+        await places.WaitAsync(cancellationToken);
+        Interlocked.Increment(ref _inFlight);
+        var empty = 1;
+        while (empty < TakeMax && await places.WaitAsync(0, CancellationToken.None))
+        {
+            empty++;
+        }
+
+        var taken = 0;
+        try
+        {
+            foreach (var lease in await store.TakeAsync(empty, LeaseDuration, cancellationToken))
+            {
+                Interlocked.Increment(ref _inFlight);
+                taken++;
+                _ = WorkAsync(lease, places, cancellationToken);
+            }
+        }
+        finally
+        {
+            if (taken < empty)
+            {
+                places.Release(empty - taken);
+            }
+
+            Interlocked.Decrement(ref _inFlight);
+        }
+
+        return taken;
+    }
+
+    /// <summary>Works on one item and gives its place back; never fails.</summary>
+    private async Task WorkAsync(QueueLease lease, SemaphoreSlim places, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await TryAsync(lease, cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // Given back.
+        }
+        catch (MirrorException e)
+        {
+            // The store itself: nothing can be given back. The lease expires by itself.
+            LogTrouble(e);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _inFlight);
+            places.Release();
+        }
+    }
+
+    private void LogTrouble(MirrorException e)
+    {
+        if (e.Fault != MirrorFault.StoreReadOnly)
+        {
+            // That nothing can be written is told once, by WritableWatch, not for every package.
+            LogQueueTrouble(e.Message);
         }
     }
 

@@ -106,6 +106,12 @@ public sealed record PackageCommit
     /// stays where it is, counts as archived, and is when another comes.
     /// </summary>
     public bool ArchivesPrevious { get; init; }
+
+    /// <summary>
+    /// Whether nobody waits for this one in particular: an engine may then hold it back for a moment, so that one sync of the disk does for many.
+    /// It is durable when the call returns all the same.
+    /// </summary>
+    public bool IsPatient { get; init; }
 }
 
 /// <summary>How a commit ended.</summary>

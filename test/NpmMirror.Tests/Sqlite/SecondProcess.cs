@@ -36,10 +36,16 @@ public sealed class SecondProcess
     public async Task Commits_one_by_one()
     {
         await using var store = await OpenAsync();
+        var now = TimeProvider.System.GetUtcNow();
+        var items = Enumerable.Range(0, OneByOne).Select(i => new QueueItem { Name = PackageName.Parse($"p{i}"), Priority = QueuePriority.Bulk, DueAt = now, QueuedAt = now });
+        await store.EnqueueAsync([.. items], null, CancellationToken.None);
         for (var i = 0; i < OneByOne; i++)
         {
-            await store.CommitAsync(Commit($"p{i}"), CancellationToken.None);
+            // As a sync does it: what the queue notes in between is written without a sync, and half of the commits wait for company.
+            var lease = (await store.TakeAsync(1, TimeSpan.FromMinutes(1), CancellationToken.None)).Single();
+            await store.CommitAsync(Commit($"p{i}") with { IsPatient = i % 2 == 1 }, CancellationToken.None);
             Console.WriteLine($"{Mark}p{i}");
+            await store.CompleteAsync(lease, null, CancellationToken.None);
         }
     }
 
