@@ -45,6 +45,7 @@ internal static class CommandLine
             MirrorCommand.Create(flags),
             MonitorCommand.Create(flags),
             SyncCommand.Create(flags),
+            ReconcileCommand.Create(flags),
             StatusCommand.Create(flags),
             ConfigCommand.Create(flags),
             BackupCommand.Create(flags),

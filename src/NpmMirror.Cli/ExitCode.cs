@@ -15,6 +15,9 @@ internal static class ExitCode
     /// <summary>The store refuses: in use, read-only, full, or written by a newer program.</summary>
     public const int Refused = 3;
 
+    /// <summary>A reconciliation found more to remove than one night should bring, and removed nothing.</summary>
+    public const int HeldBack = 4;
+
     /// <summary>The exit code that fits a failure.</summary>
     public static int For(MirrorException failure) => failure.Fault switch
     {

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using NpmMirror.Mirroring;
 using Spectre.Console;
 
@@ -6,7 +7,31 @@ namespace NpmMirror.Cli;
 /// <summary>Shows how far a sync is: a live line on a terminal, a plain line every few seconds elsewhere, nothing beside JSON.</summary>
 internal static class SyncReport
 {
+    private const int FailuresShownMax = 50;
+
     private static readonly TimeSpan PlainEvery = TimeSpan.FromSeconds(5);
+
+    /// <summary>How commands write JSON for people's programs.</summary>
+    public static JsonSerializerOptions Indented { get; } = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
+    /// <summary>How a sync ended, for JSON.</summary>
+    public static object ToJson(SyncSummary summary) =>
+        new { summary.Changed, summary.Unchanged, summary.Removed, summary.RawBytes, failures = summary.Failures.ToDictionary(failure => failure.Key.Value, failure => failure.Value) };
+
+    /// <summary>Prints how a sync ended: a line on standard output, what failed on standard error.</summary>
+    public static void Print(SyncSummary summary)
+    {
+        Console.WriteLine($"{summary.Changed} changed, {summary.Unchanged} unchanged, {summary.Removed} removed, {summary.Failures.Count} failed; {Amounts.Bytes(summary.RawBytes)} of metadata written.");
+        foreach (var (name, reason) in summary.Failures.OrderBy(failure => failure.Key).Take(FailuresShownMax))
+        {
+            Console.Error.WriteLine($"{name}: {reason}");
+        }
+
+        if (summary.Failures.Count > FailuresShownMax)
+        {
+            Console.Error.WriteLine($"… and {summary.Failures.Count - FailuresShownMax} more: --json lists all.");
+        }
+    }
 
     /// <summary>Runs the sync and shows its progress on standard error.</summary>
     public static async Task<SyncSummary> ShowAsync(bool isSilent, Func<IProgress<SyncProgress>?, Task<SyncSummary>> sync, TimeProvider time)

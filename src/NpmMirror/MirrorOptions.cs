@@ -112,6 +112,11 @@ public sealed class MirrorOptions
     [Description("Revalidate everything held that often, where no feed tells of changes; default: only what is asked for")]
     public TimeSpan? Revalidate { get; set; }
 
+    /// <summary>How often everything held is compared with the upstream's list, where a feed is followed. Zero: only by hand.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "365.00:00:00")]
+    [Description("How often everything held is compared with the upstream's list, where a feed is followed; 0s: only by npm-mirror reconcile")]
+    public TimeSpan Reconcile { get; set; } = TimeSpan.FromDays(7);
+
     /// <summary>The longest packument accepted, in bytes of raw JSON.</summary>
     [Range(1_000, 2_000_000_000)]
     [Description("The longest packument accepted, in bytes of raw JSON")]

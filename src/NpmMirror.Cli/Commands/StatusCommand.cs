@@ -69,6 +69,7 @@ internal static class StatusCommand
             new LogStatus(head.Position.Value, head.Hash.ToString()),
             upstream,
             feed,
+            await Reconciliation.ReadAsync(store, cancellationToken),
             await store.NextDueAsync(cancellationToken),
             trouble is null,
             trouble,
@@ -97,6 +98,11 @@ internal static class StatusCommand
         var feed = status.Feed;
         Line("Upstream", $"{status.Upstream.Address} ({status.Upstream.From})");
         Line("Feed", feed.Location is null ? "none followed yet" : $"{feed.Location}, read to {feed.Read}, handled to {feed.Handled}{(feed.IsFirstWalk ? ", the first walk is not done" : "")}");
+        if (status.Reconciliation is { } last)
+        {
+            Line("Compared", Describe(last));
+        }
+
         Line("Queue", counts.Queued == 0 ? "empty" : $"{counts.Queued} waiting{(status.NextDue is { } due ? $", the next is due {due.ToString("u", CultureInfo.InvariantCulture)}" : "")}");
         Line("Writable", status.Writable ? "yes" : $"no: {status.WhyNotWritable}");
         foreach (var error in status.Errors)
@@ -104,6 +110,11 @@ internal static class StatusCommand
             Line("Failing", $"{error.Package} ({error.Attempts} tries, again {error.NextTry.ToString("u", CultureInfo.InvariantCulture)}): {error.Error}");
         }
     }
+
+    private static string Describe(Reconciliation last) => last.EndedAt is not { } ended
+        ? $"with the upstream's list since {last.StartedAt.ToString("u", CultureInfo.InvariantCulture)}: not done, or cut short"
+        : $"with the upstream's list {ended.ToString("u", CultureInfo.InvariantCulture)}: {last.Missing} missing, {last.Stale} stale, {last.Vanished} vanished of {last.Held} held"
+            + (last.HeldBack is { } reason ? $"; REMOVALS ARE HELD BACK: {reason} (npm-mirror reconcile --accept-removals goes on)" : "");
 
     private static void Line(string name, string text) => Console.WriteLine($"{name,-10}{text}");
 
@@ -114,6 +125,7 @@ internal static class StatusCommand
         LogStatus Log,
         UpstreamStatus Upstream,
         FeedStatus Feed,
+        Reconciliation? Reconciliation,
         DateTimeOffset? NextDue,
         bool Writable,
         string? WhyNotWritable,

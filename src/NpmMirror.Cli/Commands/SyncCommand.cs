@@ -8,10 +8,6 @@ namespace NpmMirror.Cli.Commands;
 /// <summary><c>npm-mirror sync</c>: catch up once and exit.</summary>
 internal static class SyncCommand
 {
-    private const int FailuresShownMax = 50;
-
-    private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
-
     /// <summary>The command.</summary>
     public static Command Create(IReadOnlyList<string> flags)
     {
@@ -47,21 +43,11 @@ internal static class SyncCommand
     {
         if (asJson)
         {
-            Console.WriteLine(JsonSerializer.Serialize(
-                new { summary.Changed, summary.Unchanged, summary.Removed, summary.RawBytes, failures = summary.Failures.ToDictionary(failure => failure.Key.Value, failure => failure.Value) },
-                Indented));
-            return;
+            Console.WriteLine(JsonSerializer.Serialize(SyncReport.ToJson(summary), SyncReport.Indented));
         }
-
-        Console.WriteLine($"{summary.Changed} changed, {summary.Unchanged} unchanged, {summary.Removed} removed, {summary.Failures.Count} failed; {Amounts.Bytes(summary.RawBytes)} of metadata written.");
-        foreach (var (name, reason) in summary.Failures.OrderBy(failure => failure.Key).Take(FailuresShownMax))
+        else
         {
-            Console.Error.WriteLine($"{name}: {reason}");
-        }
-
-        if (summary.Failures.Count > FailuresShownMax)
-        {
-            Console.Error.WriteLine($"… and {summary.Failures.Count - FailuresShownMax} more: --json lists all.");
+            SyncReport.Print(summary);
         }
     }
 }

@@ -13,6 +13,7 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
     private static readonly TimeSpan ReportEvery = TimeSpan.FromMilliseconds(250);
 
     private readonly ConcurrentDictionary<PackageName, string> _failures = new();
+    private readonly ConcurrentDictionary<PackageName, bool> _doubts = new();
     private readonly ConcurrentDictionary<PackageName, long> _expected = new();
     private readonly HashSet<PackageName> _named = [];
     private int _changed;
@@ -38,6 +39,7 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
     {
         var name = attempt.Item.Name;
         _expected.TryRemove(name, out _);
+        NoteDoubt(name, attempt.Result?.MissingSince);
         if (!attempt.IsDone)
         {
             _failures[name] = attempt.Error?.Message ?? attempt.Result!.RetryBecause!;
@@ -90,11 +92,23 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
             if (await NextRetryAsync(cancellationToken) is not { } due)
             {
                 await CountOthersAsync(cancellationToken);
-                return new SyncSummary(_changed, _unchanged, _removed, new Dictionary<PackageName, string>(_failures), _rawBytes);
+                return new SyncSummary(_changed, _unchanged, _removed, new Dictionary<PackageName, string>(_failures), _rawBytes) { InDoubt = _doubts.Count };
             }
 
             var pause = due - time.GetUtcNow();
             await Task.Delay(pause > ReportEvery ? pause : ReportEvery, time, cancellationToken);
+        }
+    }
+
+    private void NoteDoubt(PackageName name, DateTimeOffset? missingSince)
+    {
+        if (missingSince is not null)
+        {
+            _doubts[name] = true;
+        }
+        else
+        {
+            _doubts.TryRemove(name, out _);
         }
     }
 
@@ -131,6 +145,7 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
             if (item.LastError is { } error)
             {
                 _failures[item.Name] = error;
+                NoteDoubt(item.Name, item.MissingSince);
             }
 
             // A first 404 of a package that is held is asked again in minutes: not within this run.

@@ -18,6 +18,12 @@ public static class MirrorCursors
     /// <summary>There while a walk over everything goes on, for <c>status</c>: the head that was noted before it began.</summary>
     public const string WalkHead = "feed:walk-head";
 
+    /// <summary>The last reconciliation, as JSON (see <see cref="Mirroring.Reconciliation"/>).</summary>
+    public const string Reconciliation = "reconcile:last";
+
+    /// <summary>When the next reconciliation is due.</summary>
+    public const string ReconciliationDue = "reconcile:due";
+
     /// <summary>This mirror's instance id.</summary>
     public const string Instance = "instance";
 }

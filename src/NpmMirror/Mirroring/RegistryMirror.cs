@@ -28,7 +28,9 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
-    private readonly UpstreamWalk _walk;
+    private readonly NamedPackages _named;
+    private readonly Reconciler _reconciler;
+    private readonly ReconciliationSchedule _schedule;
     private CancellationTokenSource? _stopping;
     private Task _running = Task.CompletedTask;
 
@@ -54,7 +56,9 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         _time = time;
         _loggers = loggers;
         _logger = loggers.CreateLogger("NpmMirror.Mirror");
-        _walk = new UpstreamWalk(store, queue, scope, upstream, time);
+        _named = new NamedPackages(store, queue, time);
+        _reconciler = new Reconciler(store, queue, scope, upstream, options, time, _logger);
+        _schedule = new ReconciliationSchedule(store, options.Reconcile, time, _logger);
     }
 
     /// <summary>The logger of this mirror, category <c>NpmMirror.Mirror</c>.</summary>
@@ -65,6 +69,9 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
 
     /// <summary>What the feed was found to be, for <c>status</c>: its location, <c>none</c>, or null while that is not known.</summary>
     public string? FeedLocation { get; private set; }
+
+    /// <summary>Whether only the upstream's list tells what is wanted.</summary>
+    private bool NeedsList => _scope.Mode == MetadataMode.All || _scope.HasGlobs;
 
     /// <summary>Starts following and working. Returns at once; trouble is logged and retried.</summary>
     /// <exception cref="InvalidOperationException">It is running already.</exception>
@@ -112,7 +119,44 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     /// <param name="progress">Told several times a second.</param>
     /// <param name="cancellationToken">Stops; the queue keeps what is left.</param>
     /// <exception cref="MirrorException">The upstream's list cannot be read, or the mode needs one and there is none.</exception>
-    public async Task<SyncSummary> SyncOnceAsync(IReadOnlyList<PackageName> packages, IProgress<SyncProgress>? progress, CancellationToken cancellationToken)
+    public Task<SyncSummary> SyncOnceAsync(IReadOnlyList<PackageName> packages, IProgress<SyncProgress>? progress, CancellationToken cancellationToken) =>
+        CatchUpAsync(
+            async catchUp =>
+            {
+                if (packages.Count > 0)
+                {
+                    await catchUp.ExpectAsync(packages, cancellationToken);
+                    await _named.QueueAsync(packages, cancellationToken);
+                }
+                else
+                {
+                    await QueueEverythingAsync(cancellationToken);
+                }
+            },
+            progress,
+            cancellationToken);
+
+    /// <summary>
+    /// Compares everything held with everything the upstream lists, queues what differs and works as <see cref="SyncOnceAsync"/> does. What
+    /// vanished is asked for once; that it is gone is confirmed minutes later, by a mirror that runs.
+    /// </summary>
+    /// <param name="cancellationToken">Stops; the queue keeps what is left.</param>
+    /// <exception cref="MirrorException">The upstream has no list, or it cannot be read.</exception>
+    public async Task<(Reconciliation Found, SyncSummary Mended)> ReconcileOnceAsync(CancellationToken cancellationToken)
+    {
+        var found = default(Reconciliation);
+        var mended = await CatchUpAsync(async _ => found = await ReconcileAsync(await _findFeed(cancellationToken), cancellationToken), null, cancellationToken);
+        return (found!, mended);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(CancellationToken.None);
+        await _readThrough.DisposeAsync();
+    }
+
+    private async Task<SyncSummary> CatchUpAsync(Func<CatchUp, Task> queue, IProgress<SyncProgress>? progress, CancellationToken cancellationToken)
     {
         await RecallUpstreamAsync(cancellationToken);
         var catchUp = new CatchUp(_store, _queue, _time);
@@ -121,26 +165,10 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
             catchUp.Count(attempt);
             return ValueTask.CompletedTask;
         };
-        if (packages.Count > 0)
-        {
-            await catchUp.ExpectAsync(packages, cancellationToken);
-            await _walk.QueueAsync(packages.ToAsyncEnumerable(), cancellationToken);
-        }
-        else
-        {
-            await QueueEverythingAsync(cancellationToken);
-        }
-
+        await queue(catchUp);
         var summary = await catchUp.RunAsync(progress, cancellationToken);
         await _store.NumberEventsAsync(cancellationToken);
         return summary;
-    }
-
-    /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
-    {
-        await StopAsync(CancellationToken.None);
-        await _readThrough.DisposeAsync();
     }
 
     /// <summary>
@@ -182,26 +210,42 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
 
     private async Task QueueWithoutFeedAsync(CancellationToken cancellationToken)
     {
-        if (_scope.Mode == MetadataMode.All || _scope.HasGlobs)
+        if (NeedsList)
         {
-            await WalkWithoutFeedAsync(cancellationToken);
+            await ReconcileAsync(null, cancellationToken);
         }
 
-        await _walk.QueueAsync(_scope.Names.ToAsyncEnumerable(), cancellationToken);
-        await _walk.QueueAsync(_walk.HeldAsync(cancellationToken), cancellationToken);
+        // Such a list may leave out what the registry serves all the same, as one that proxies does: what is held is asked for by name.
+        await _named.QueueAsync(_scope.Names, cancellationToken);
+        await _named.QueueHeldAsync(cancellationToken);
     }
 
-    private async Task WalkWithoutFeedAsync(CancellationToken cancellationToken)
+    /// <summary>The comparison with the upstream's list: the feed's, or where there is none the registry's own.</summary>
+    private async Task<Reconciliation> ReconcileAsync(IChangeFeed? feed, CancellationToken cancellationToken)
+    {
+        var found = feed is null ? await ReconcileWithoutFeedAsync(cancellationToken) : await ReconcileWithAsync(feed, cancellationToken);
+        await _schedule.NoteNextAsync(cancellationToken);
+        return found;
+    }
+
+    private async Task<Reconciliation> ReconcileWithAsync(IChangeFeed feed, CancellationToken cancellationToken)
+    {
+        var start = await new FeedStart(_store, _upstream, _options).FindAsync(feed, cancellationToken);
+        return await _reconciler.RunAsync(feed.ListAllAsync(cancellationToken), start.Info.DocumentCount, cancellationToken);
+    }
+
+    private async Task<Reconciliation> ReconcileWithoutFeedAsync(CancellationToken cancellationToken)
     {
         try
         {
-            LogWalked(await _walk.WalkAsync(new PackageList(_upstream).ReadAsync(cancellationToken), cancellationToken), _upstream.BaseUrl.ToString());
+            return await _reconciler.RunAsync(new PackageList(_upstream).ReadAsync(cancellationToken), null, cancellationToken);
         }
         catch (MirrorException e) when (e.Fault == MirrorFault.UpstreamMalformed)
         {
+            var why = _scope.HasGlobs ? "globs in list need" : _scope.Mode == MetadataMode.All ? "metadata=all needs" : "a reconciliation needs";
             throw new MirrorException(
                 MirrorFault.Configuration,
-                $"The upstream has neither a feed nor a list of its packages, which {(_scope.HasGlobs ? "globs in list need" : "metadata=all needs")}; name a feed with --feed, or list the packages by name.",
+                $"The upstream has neither a feed nor a list of its packages, which {why}; name a feed with --feed, or list the packages by name.",
                 inner: e);
         }
     }
@@ -210,17 +254,16 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     private async Task SeedAsync(IChangeFeed feed, Sequence head, CancellationToken cancellationToken)
     {
         await _store.SetCursorAsync(MirrorCursors.WalkHead, head.Text, cancellationToken);
-        if (_scope.Mode == MetadataMode.All || _scope.HasGlobs)
+        if (NeedsList)
         {
-            LogWalked(await _walk.WalkAsync(feed.ListAllAsync(cancellationToken), cancellationToken), feed.Location);
+            await ReconcileAsync(feed, cancellationToken);
+        }
+        else
+        {
+            await _named.QueueHeldAsync(cancellationToken);
         }
 
-        await _walk.QueueAsync(_scope.Names.ToAsyncEnumerable(), cancellationToken);
-        if (_scope.Mode != MetadataMode.All)
-        {
-            await _walk.QueueAsync(_walk.HeldAsync(cancellationToken), cancellationToken);
-        }
-
+        await _named.QueueAsync(_scope.Names, cancellationToken);
         await _store.SetCursorAsync(MirrorCursors.Read, head.Text, cancellationToken);
         await _store.SetCursorAsync(MirrorCursors.Handled, head.Text, cancellationToken);
         await _store.SetCursorAsync(MirrorCursors.WalkHead, null, cancellationToken);
@@ -270,6 +313,8 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         var handler = new QueueingHandler(_store, _queue, _readThrough, _scope, _upstream, _time);
         await using var monitor = new RegistryMonitor(feed, handler, _options, _time, _loggers.CreateLogger("NpmMirror.Monitor"));
         Monitor = monitor;
+        using var following = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var reconciling = _schedule.RunAsync(token => ReconcileAsync(feed, token), following.Token);
         try
         {
             monitor.Start(start.NeedsWalk ? start.Info.Head : start.Since);
@@ -283,7 +328,9 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         finally
         {
             _readThrough.IsFollowed = false;
+            await following.CancelAsync();
             await monitor.StopAsync(CancellationToken.None);
+            await reconciling;
         }
     }
 
@@ -293,12 +340,12 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     /// </summary>
     private async Task SweepAsync(CancellationToken cancellationToken)
     {
-        if (_scope.Mode == MetadataMode.All || _scope.HasGlobs)
+        if (NeedsList)
         {
-            await WalkWithoutFeedAsync(cancellationToken);
+            await ReconcileAsync(null, cancellationToken);
         }
 
-        await _walk.QueueAsync(_walk.MissingAsync(_scope.Names, cancellationToken), cancellationToken);
+        await _named.QueueMissingAsync(_scope.Names, cancellationToken);
         while (_options.Revalidate is { } interval)
         {
             await Task.Delay(interval, _time, cancellationToken);
@@ -339,9 +386,6 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
             // The loop's own condition ends it.
         }
     }
-
-    [LoggerMessage(EventIds.Mirroring + 10, LogLevel.Information, "Walked the list of {Feed}: {Count} packages queued")]
-    private partial void LogWalked(int count, string feed);
 
     [LoggerMessage(EventIds.Mirroring + 11, LogLevel.Warning, "Not following yet, next try in {Pause}; what is held is served: {Reason}")]
     private partial void LogNotFollowing(TimeSpan pause, string reason);

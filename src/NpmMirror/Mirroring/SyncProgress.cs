@@ -13,4 +13,8 @@ public sealed record SyncProgress(int Done, long Left, int Failed, long RawBytes
 /// <param name="Removed">Packages moved to the graveyard.</param>
 /// <param name="Failures">Packages that could not be brought up to date, and why: those stay queued; and those asked for by name that the upstream does not have.</param>
 /// <param name="RawBytes">Raw bytes of the documents written.</param>
-public sealed record SyncSummary(int Changed, int Unchanged, int Removed, IReadOnlyDictionary<PackageName, string> Failures, long RawBytes);
+public sealed record SyncSummary(int Changed, int Unchanged, int Removed, IReadOnlyDictionary<PackageName, string> Failures, long RawBytes)
+{
+    /// <summary>How many of the failures only wait for the upstream to deny a package that is held a second time.</summary>
+    public int InDoubt { get; init; }
+}

@@ -1,0 +1,60 @@
+using System.CommandLine;
+using System.Text.Json;
+using NpmMirror.Cli.Settings;
+using NpmMirror.Mirroring;
+
+namespace NpmMirror.Cli.Commands;
+
+/// <summary><c>npm-mirror reconcile</c>: compare everything held with everything the upstream lists, mend what differs, exit.</summary>
+internal static class ReconcileCommand
+{
+    /// <summary>The command.</summary>
+    public static Command Create(IReadOnlyList<string> flags)
+    {
+        var json = CommandRun.JsonOption();
+        var command = new Command("reconcile", "Compare what is held with everything the upstream lists, fetch what is missing or stale, ask for what vanished; works beside a running serve") { json };
+        command.SetAction((parsed, cancellationToken) => CommandRun.RunAsync(flags, settings => RunAsync(settings, parsed.GetValue(json), cancellationToken)));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(EffectiveSettings settings, bool asJson, CancellationToken cancellationToken)
+    {
+        var options = settings.Options;
+        using var logging = Setup.CreateLogging(options.Log);
+        await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: false, logging, cancellationToken);
+        using var host = Setup.BuildHost(options, mirror);
+        var registry = host.Services.GetRequiredService<RegistryMirror>();
+        try
+        {
+            var (found, mended) = await registry.ReconcileOnceAsync(cancellationToken);
+            Print(found, mended, asJson);
+            return found.HeldBack is not null ? ExitCode.HeldBack : mended.Failures.Count == mended.InDoubt ? ExitCode.Ok : ExitCode.Failed;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            await Console.Error.WriteLineAsync("Interrupted; what was queued stays queued: run reconcile again to compare the rest.");
+            return ExitCode.Failed;
+        }
+    }
+
+    private static void Print(Reconciliation found, SyncSummary mended, bool asJson)
+    {
+        if (asJson)
+        {
+            Console.WriteLine(JsonSerializer.Serialize(new { found, mended = SyncReport.ToJson(mended) }, SyncReport.Indented));
+            return;
+        }
+
+        Console.WriteLine($"{found.Listed} listed, {found.Held} held: {found.Missing} missing, {found.Stale} stale, {found.Vanished} vanished.");
+        if (found.HeldBack is { } reason)
+        {
+            Console.WriteLine($"Nothing of what vanished is removed: {reason}. If that is right, run it again with --accept-removals.");
+        }
+        else if (found.Vanished > 0)
+        {
+            Console.WriteLine("What vanished goes when the upstream has denied it twice, ten minutes apart: leave serve or mirror running, or run sync again then.");
+        }
+
+        SyncReport.Print(mended);
+    }
+}

@@ -1,0 +1,126 @@
+using Microsoft.Extensions.Logging;
+using NpmMirror.Diagnostics;
+using NpmMirror.Storage;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Mirroring;
+
+/// <summary>
+/// Compares everything held with everything the upstream lists, and queues what is missing, stale or vanished. The list comes in the upstream's
+/// collation, the store's in that of bytes: the former is spooled, then both are joined in one pass and in bounded memory. Repeatable: what is
+/// as it should be is skipped, what is queued already is merged; so one that was cut short is run again and loses nothing.
+/// </summary>
+internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, PackageScope scope, RegistryClient upstream, MirrorOptions options, TimeProvider time, ILogger logger)
+{
+    private readonly string _dataFolder = Path.GetFullPath(options.Data);
+
+    /// <summary>Reads the whole list, then compares and queues. From a list that breaks off nothing is queued.</summary>
+    /// <param name="list">The upstream's list, in any order.</param>
+    /// <param name="upstreamCount">How many documents the upstream says it has, where it tells.</param>
+    /// <param name="cancellationToken">Ends it; what was queued by then stays queued.</param>
+    /// <exception cref="MirrorException">The list, the store or the disk is in trouble.</exception>
+    internal async Task<Reconciliation> RunAsync(IAsyncEnumerable<ListedPackage> list, long? upstreamCount, CancellationToken cancellationToken)
+    {
+        var found = new Reconciliation(time.GetUtcNow(), null, 0, 0, 0, 0, 0, null);
+        await found.KeepAsync(store, cancellationToken);
+        var folder = Path.Combine(_dataFolder, "tmp");
+        using var files = new UnfinishedFiles(folder, new DurableFolders(_dataFolder), logger);
+        using var spool = new ListSpool(folder, files);
+        found = found with { Listed = await SpoolAsync(list, spool, cancellationToken) };
+        found = await CompareAsync(spool, found, upstreamCount, cancellationToken) with { EndedAt = time.GetUtcNow() };
+        await found.KeepAsync(store, cancellationToken);
+        LogReconciled(found.Listed, found.Held, found.Missing, found.Stale, found.Vanished);
+        return found;
+    }
+
+    private static async Task<long> SpoolAsync(IAsyncEnumerable<ListedPackage> list, ListSpool spool, CancellationToken cancellationToken)
+    {
+        var listed = 0L;
+        await foreach (var (id, rev) in list.WithCancellation(cancellationToken))
+        {
+            // Design documents and ids that are no names are on the list, and in the upstream's count.
+            listed++;
+            if (PackageName.TryParse(id, out var name))
+            {
+                spool.Add(name, rev);
+            }
+        }
+
+        return listed;
+    }
+
+    private async Task<Reconciliation> CompareAsync(ListSpool spool, Reconciliation found, long? upstreamCount, CancellationToken cancellationToken)
+    {
+        var (held, missing, stale, vanished) = (0L, 0L, 0L, 0L);
+        var bulk = new BulkQueue(queue, time);
+
+        // How much vanished decides whether any of it is believed, so it waits; more names than are ever believed are only counted.
+        var doubted = new List<PackageName>();
+        var doubtedMax = RemovalBreaker.RemovalsMax((await store.CountAsync(cancellationToken)).Packages);
+        await foreach (var pair in ListJoin.JoinAsync(spool.ReadSorted(), store, cancellationToken))
+        {
+            held += pair.IsHeld ? 1 : 0;
+            if (!pair.IsListed && pair.IsHeld)
+            {
+                vanished++;
+                if (options.AcceptRemovals)
+                {
+                    await bulk.AddAsync(pair.Name, null, cancellationToken);
+                }
+                else if (doubted.Count < doubtedMax)
+                {
+                    doubted.Add(pair.Name);
+                }
+            }
+            else if (pair.IsListed && pair.Mark is null && scope.IsWantedAhead(pair.Name))
+            {
+                missing++;
+                await bulk.AddAsync(pair.Name, pair.Rev, cancellationToken);
+            }
+            else if (pair.IsListed && pair.Mark is { } mark && !IsCurrent(pair, mark))
+            {
+                stale++;
+                await bulk.AddAsync(pair.Name, pair.Rev, cancellationToken);
+            }
+        }
+
+        await bulk.FlushAsync(cancellationToken);
+        found = found with { Held = held, Missing = missing, Stale = stale, Vanished = vanished, HeldBack = FindDoubt(vanished, held, found.Listed, upstreamCount) };
+        if (found.HeldBack is null)
+        {
+            // Only asked for: a package goes when the upstream has denied it twice, as any other.
+            await bulk.AddAllAsync(doubted.ToAsyncEnumerable(), cancellationToken);
+        }
+
+        return found;
+    }
+
+    /// <summary>Whether what is held is what the upstream lists. What is in the graveyard and listed may be back in the same revision.</summary>
+    private bool IsCurrent(ListPair pair, PackageMark mark) => pair.IsHeld && mark.Upstream == upstream.Identity && pair.Rev is { } rev && mark.Rev == rev;
+
+    private string? FindDoubt(long vanished, long held, long listed, long? upstreamCount)
+    {
+        if (RemovalBreaker.FindReason(vanished, held, listed, upstreamCount) is not { } reason)
+        {
+            return null;
+        }
+
+        if (options.AcceptRemovals)
+        {
+            LogAccepted(vanished, reason);
+            return null;
+        }
+
+        LogHeldBack(vanished, reason);
+        return reason;
+    }
+
+    [LoggerMessage(EventIds.Mirroring + 230, LogLevel.Information, "Compared with the upstream's list of {Listed}: {Held} held, {Missing} missing, {Stale} stale, {Vanished} vanished")]
+    private partial void LogReconciled(long listed, long held, long missing, long stale, long vanished);
+
+    [LoggerMessage(EventIds.Mirroring + 231, LogLevel.Error, "Removals are held back, {Vanished} packages stay as they are: {Reason}; if that is right, run npm-mirror reconcile --accept-removals")]
+    private partial void LogHeldBack(long vanished, string reason);
+
+    [LoggerMessage(EventIds.Mirroring + 232, LogLevel.Warning, "Removals go on as acceptRemovals says, {Vanished} packages are asked for: {Reason}")]
+    private partial void LogAccepted(long vanished, string reason);
+}

@@ -1,0 +1,87 @@
+using System.Globalization;
+using System.Text.Json;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.Cli;
+
+/// <summary><c>reconcile</c> beside a running <c>serve</c>: what it mends, what it holds back, and what its exit code says.</summary>
+public sealed class ReconcileTests : IAsyncLifetime
+{
+    private const int PackageCount = 60;
+
+    private readonly TestFolder _folder = new();
+    private FakeRegistry _upstream = null!;
+    private CliProcess _mirror = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _upstream = await FakeRegistry.StartAsync();
+        foreach (var i in Enumerable.Range(0, PackageCount))
+        {
+            _upstream.Publish(new FakePackage(string.Create(CultureInfo.InvariantCulture, $"package-{i}")).Version("1.0.0"));
+        }
+
+        // Following nothing, so that what the list tells nobody knows before.
+        Assert.Equal(0, (await RunAsync("sync", $"--upstream={_upstream.Url}", $"--feed={_upstream.FeedUrl}", "--metadata=all")).Code);
+        _mirror = CliProcess.Start(_folder.Path, ["serve", $"--upstream={_upstream.Url}", "--feed=none", "--listen=http://127.0.0.1:0"]);
+        await _mirror.WaitForOutputAsync("Serving ");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _mirror.DisposeAsync();
+        await _upstream.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task Mends_what_is_missing_and_stale_beside_a_running_serve()
+    {
+        _upstream.Publish(new FakePackage("new").Version("1.0.0"));
+        _upstream.PublishVersion("package-1", "2.0.0");
+        var (code, output, errors) = await ReconcileAsync("--json");
+        Assert.True(code == 0, errors);
+        using var answer = JsonDocument.Parse(output);
+        var found = answer.RootElement.GetProperty("found");
+        Assert.Equal((1, 1, 0), (found.GetProperty("missing").GetInt32(), found.GetProperty("stale").GetInt32(), found.GetProperty("vanished").GetInt32()));
+        Assert.Equal(2, answer.RootElement.GetProperty("mended").GetProperty("changed").GetInt32());
+        Assert.Contains("1 missing, 1 stale, 0 vanished of 60 held", (await RunAsync("status")).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Holds_a_bad_night_back_says_so_and_goes_on_when_told()
+    {
+        foreach (var i in Enumerable.Range(0, 55))
+        {
+            _upstream.Knobs.Unlisted[$"package-{i}"] = true;
+        }
+
+        _upstream.Knobs.DocumentCount = 5;
+        var (code, output, errors) = await ReconcileAsync();
+        Assert.Equal(4, code);
+        Assert.Contains("Nothing of what vanished is removed", output, StringComparison.Ordinal);
+        Assert.Contains("Removals are held back, 55 packages stay", errors, StringComparison.Ordinal);
+        Assert.Contains("REMOVALS ARE HELD BACK", (await RunAsync("status")).Output, StringComparison.Ordinal);
+
+        // They live: asked for, they stay.
+        Assert.Equal(0, (await ReconcileAsync("--accept-removals")).Code);
+        var status = (await RunAsync("status")).Output;
+        Assert.Contains("60 held, 0 removed", status, StringComparison.Ordinal);
+        Assert.DoesNotContain("HELD BACK", status, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_list_that_cannot_be_read_is_a_failure_and_changes_nothing()
+    {
+        _upstream.Knobs.Fail("*_all_docs", 500);
+        var (code, _, errors) = await ReconcileAsync();
+        Assert.Equal(1, code);
+        Assert.Contains("500", errors, StringComparison.Ordinal);
+        Assert.Contains("not done, or cut short", (await RunAsync("status")).Output, StringComparison.Ordinal);
+    }
+
+    private Task<(int Code, string Output, string Errors)> ReconcileAsync(params string[] more) =>
+        RunAsync(["reconcile", $"--upstream={_upstream.Url}", $"--feed={_upstream.FeedUrl}", "--metadata=all", .. more]);
+
+    private Task<(int Code, string Output, string Errors)> RunAsync(params string[] arguments) => CliProcess.RunAsync(_folder.Path, arguments);
+}

@@ -1,0 +1,92 @@
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Mirroring;
+using NpmMirror.Storage;
+using NpmMirror.Tests.Sqlite;
+
+namespace NpmMirror.Tests.Mirroring;
+
+public sealed class ListSpoolTests : IDisposable
+{
+    private const int Small = 2048;
+
+    private readonly TempFolder _folder = new();
+
+    private string Spools => _folder.File("tmp");
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(3000)]
+    public void Gives_back_each_name_once_in_the_order_of_bytes_whatever_order_they_came_in(int count)
+    {
+        var random = new Random(count);
+        var names = Enumerable.Range(0, count).Select(i => $"{(i % 3 == 0 ? "@s/" : "")}{(char)('A' + random.Next(58) % 26)}{"-_.~\uff5eä"[random.Next(6)]}{i}{(i % 7 == 0 ? "\U0001f600" : "")}").ToArray();
+        using var files = Files();
+        using var spool = new ListSpool(Spools, files, Small);
+        foreach (var name in names.Concat(names.Take(100)).OrderBy(_ => random.Next()))
+        {
+            spool.Add(PackageName.Parse(name), name.Length % 2 == 0 ? null : $"1-{name}");
+        }
+
+        var wanted = names.OrderBy(Encoding.UTF8.GetBytes, Comparer<byte[]>.Create((left, right) => left.AsSpan().SequenceCompareTo(right)));
+        Assert.Equal(wanted.Select(name => (PackageName.Parse(name), name.Length % 2 == 0 ? null : $"1-{name}")), spool.ReadSorted());
+    }
+
+    [Fact]
+    public void Leaves_nothing_on_the_disk()
+    {
+        using (var files = Files())
+        {
+            using var spool = new ListSpool(Spools, files, Small);
+            for (var i = 0; i < 500; i++)
+            {
+                spool.Add(PackageName.Parse($"p{i}"), null);
+            }
+
+            Assert.NotEmpty(Directory.GetFiles(Spools, "*.part"));
+        }
+
+        Assert.Empty(Directory.GetFiles(Spools));
+    }
+
+    [Fact]
+    public void A_short_list_touches_no_disk()
+    {
+        using var files = Files();
+        using var spool = new ListSpool(Spools, files);
+        spool.Add(PackageName.Parse("express"), "1-a");
+        Assert.Equal([(PackageName.Parse("express"), "1-a")], spool.ReadSorted());
+        Assert.False(Directory.Exists(Spools));
+    }
+
+    [Fact]
+    public void A_rev_that_is_longer_than_any_is_as_good_as_none()
+    {
+        using var files = Files();
+        using var spool = new ListSpool(Spools, files, Small);
+        spool.Add(PackageName.Parse("express"), new string('9', 70_000));
+        Assert.Equal([(PackageName.Parse("express"), null)], spool.ReadSorted());
+    }
+
+    [Fact]
+    public void A_full_disk_is_one_sentence()
+    {
+        using var disk = SmallDisk.Mount(1);
+        using var files = new UnfinishedFiles(disk.File("tmp"), new DurableFolders(disk.Path), NullLogger.Instance);
+        using var spool = new ListSpool(disk.File("tmp"), files, 64 * 1024);
+        var failure = Assert.Throws<MirrorException>(() =>
+        {
+            for (var i = 0; i < 1_000_000; i++)
+            {
+                spool.Add(PackageName.Parse($"package-{i}"), "1-0123456789abcdef");
+            }
+        });
+        Assert.Equal(MirrorFault.StoreReadOnly, failure.Fault);
+        Assert.Contains("is full", failure.Message, StringComparison.Ordinal);
+    }
+
+    private UnfinishedFiles Files() => new(Spools, new DurableFolders(_folder.Path), NullLogger.Instance);
+}

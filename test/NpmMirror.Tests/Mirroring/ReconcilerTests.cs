@@ -1,0 +1,185 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.History;
+using NpmMirror.Mirroring;
+using NpmMirror.Storage;
+using NpmMirror.Testing;
+using NpmMirror.Tests.Packuments;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Tests.Mirroring;
+
+public sealed class ReconcilerTests(ITestOutputHelper output)
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Finds_what_a_naive_difference_of_sets_finds_in_any_collation()
+    {
+        var seed = FuzzSeed.Next(output);
+        for (var round = 0; round < 60; round++)
+        {
+            var random = new Random(seed + round);
+            var mode = (MetadataMode)random.Next(2);
+            await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Metadata = mode });
+            var held = new Dictionary<string, (string? Rev, bool IsRemoved, bool IsOurs)>();
+            var list = new Dictionary<string, string?>();
+            for (var i = 0; i < random.Next(300); i++)
+            {
+                var name = NameOf(random, i);
+                if (random.Next(4) > 0)
+                {
+                    held[name] = (random.Next(8) == 0 ? null : $"{random.Next(1, 3)}-x", random.Next(6) == 0, random.Next(9) > 0);
+                    await HoldAsync(bench, name, held[name].Rev, held[name].IsRemoved, held[name].IsOurs);
+                }
+
+                if (random.Next(5) > 0)
+                {
+                    list[name] = random.Next(8) == 0 ? null : $"{random.Next(1, 3)}-x";
+                }
+            }
+
+            // In no order, some twice, and with what is no package.
+            var ids = list.Keys.Concat(list.Keys.Take(3)).OrderBy(_ => random.Next()).Append("_design/app");
+            var found = await Reconciler(bench).RunAsync(ids.Select(id => new ListedPackage(id, list.GetValueOrDefault(id))).ToAsyncEnumerable(), null, Token);
+
+            string[] missing = [.. list.Keys.Where(id => !held.ContainsKey(id) && mode == MetadataMode.All)];
+            string[] stale = [.. list.Where(l => held.TryGetValue(l.Key, out var h) && (h.IsRemoved || !h.IsOurs || l.Value is null || h.Rev != l.Value)).Select(l => l.Key)];
+            string[] vanished = [.. held.Where(h => !h.Value.IsRemoved && !list.ContainsKey(h.Key)).Select(h => h.Key)];
+            var isTooMuch = vanished.Length > 50;
+            Assert.Equal((missing.Length, stale.Length, vanished.Length, isTooMuch), ((int)found.Missing, (int)found.Stale, (int)found.Vanished, found.HeldBack is not null));
+            Assert.Equal(missing.Concat(stale).Concat(isTooMuch ? [] : vanished).Order(StringComparer.Ordinal), (await QueuedAsync(bench)).Select(item => item.Name.Value).Order(StringComparer.Ordinal));
+        }
+    }
+
+    [Fact]
+    public async Task What_is_listed_is_queued_for_the_rev_that_is_listed()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        await HoldAsync(bench, "stale", "1-a");
+        await Reconciler(bench).RunAsync(List(("stale", "2-b")), null, Token);
+        Assert.Equal(("stale", "2-b"), Assert.Single(await QueuedAsync(bench)) is var item ? (item.Name.Value, item.WantedRev) : default);
+    }
+
+    [Fact]
+    public async Task A_night_in_which_most_vanished_removes_nothing_unless_it_is_accepted()
+    {
+        var log = new CollectedLog();
+        await using var bench = await MirrorBench.StartAsync();
+        foreach (var i in Enumerable.Range(0, 60))
+        {
+            await HoldAsync(bench, $"p{i}", "1-a");
+        }
+
+        var found = await Reconciler(bench, log.For<Reconciler>()).RunAsync(List(("p0", "1-a")), null, Token);
+        Assert.Equal(59, found.Vanished);
+        Assert.Empty(await QueuedAsync(bench));
+        Assert.Contains(log.Lines, line => line.Contains("held back", StringComparison.Ordinal) && line.Contains("59 of 60", StringComparison.Ordinal));
+        Assert.Equal(found, await Reconciliation.ReadAsync(bench.Store, Token));
+
+        bench.Options.AcceptRemovals = true;
+        Assert.Null((await Reconciler(bench).RunAsync(List(("p0", "1-a")), null, Token)).HeldBack);
+        Assert.Equal(59, (await QueuedAsync(bench)).Count);
+    }
+
+    [Theory]
+    [InlineData(100, 97, true)]
+    [InlineData(100, 98, false)]
+    [InlineData(null, 97, false)]
+    public async Task A_list_shorter_than_the_upstream_says_removes_nothing(int? told, int listed, bool isHeldBack)
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        await HoldAsync(bench, "vanished", "1-a");
+        await HoldAsync(bench, "p0", "1-a");
+        var found = await Reconciler(bench).RunAsync(List([.. Enumerable.Range(0, listed).Select(i => ($"p{i}", (string?)"1-a"))]), told, Token);
+        Assert.Equal(isHeldBack, found.HeldBack is not null);
+        Assert.Equal(isHeldBack ? 0 : 1, (await QueuedAsync(bench)).Count);
+    }
+
+    [Fact]
+    public void The_breaker_lets_half_a_per_cent_of_many_pass_and_fifty_of_few()
+    {
+        Assert.Null(RemovalBreaker.FindReason(22_000, 4_400_000, 4_378_000, 4_400_000));
+        Assert.NotNull(RemovalBreaker.FindReason(22_001, 4_400_000, 4_378_000, 4_400_000));
+        Assert.Null(RemovalBreaker.FindReason(50, 60, 10, null));
+        Assert.NotNull(RemovalBreaker.FindReason(51, 60, 10, null));
+        Assert.Null(RemovalBreaker.FindReason(0, 60, 10, 1000));
+    }
+
+    [Fact]
+    public async Task A_list_that_breaks_off_queues_nothing_and_the_next_finds_all()
+    {
+        await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Metadata = MetadataMode.All });
+        await HoldAsync(bench, "gone", "1-a");
+        await Assert.ThrowsAsync<MirrorException>(() => Reconciler(bench).RunAsync(BreakingOff(), null, Token));
+        Assert.Empty(await QueuedAsync(bench));
+        Assert.Null((await Reconciliation.ReadAsync(bench.Store, Token))!.EndedAt);
+
+        await Reconciler(bench).RunAsync(List(("a", "1-a"), ("b", "1-a")), null, Token);
+        Assert.Equal(["a", "b", "gone"], (await QueuedAsync(bench)).Select(item => item.Name.Value));
+    }
+
+    [Fact]
+    public async Task What_vanished_from_the_list_only_stays_and_what_is_denied_twice_goes()
+    {
+        await using var bench = await MirrorBench.StartAsync(isClockReal: true);
+        foreach (var name in new[] { "living", "unlisted", "deleted" })
+        {
+            bench.Upstream.Publish(new FakePackage(name).Version("1.0.0"));
+            await bench.SyncAsync(name);
+        }
+
+        bench.Upstream.Knobs.Unlisted["unlisted"] = true;
+        bench.Upstream.Delete("deleted");
+        bench.Upstream.Knobs.DocumentCount = 1;
+        await using var mirror = bench.Mirror();
+        var (found, mended) = await mirror.ReconcileOnceAsync(Token);
+        Assert.Equal((2, 1), (found.Vanished, mended.InDoubt));
+        Assert.Null((await bench.RowAsync("deleted"))!.Facts.Removal);
+
+        var item = Assert.Single(await QueuedAsync(bench));
+        Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("deleted", item with { MissingSince = item.MissingSince - TimeSpan.FromMinutes(11) }));
+        Assert.Null((await bench.RowAsync("unlisted"))!.Facts.Removal);
+    }
+
+    [Fact]
+    public async Task A_lost_row_of_the_feed_is_found_by_the_list()
+    {
+        await using var bench = await MirrorBench.StartAsync(isClockReal: true);
+        bench.Upstream.Publish(new FakePackage("a").Version("1.0.0"));
+        await bench.SyncAsync("a");
+        bench.Upstream.PublishVersion("a", "2.0.0");
+        await using var mirror = bench.Mirror();
+        Assert.Equal(1, (await mirror.ReconcileOnceAsync(Token)).Mended.Changed);
+        Assert.Equal(0, (await mirror.ReconcileOnceAsync(Token)).Found.Stale);
+    }
+
+    private static Reconciler Reconciler(MirrorBench bench, ILogger? logger = null) =>
+        new(bench.Store, bench.Queue, new PackageScope(bench.Options), bench.Client, bench.Options, bench.Clock, logger ?? NullLogger.Instance);
+
+    private static IAsyncEnumerable<ListedPackage> List(params (string Id, string? Rev)[] rows) => rows.Select(row => new ListedPackage(row.Id, row.Rev)).ToAsyncEnumerable();
+
+    private static async IAsyncEnumerable<ListedPackage> BreakingOff()
+    {
+        yield return new ListedPackage("a", "1-a");
+        await Task.Yield();
+        throw new MirrorException(MirrorFault.UpstreamUnavailable, "The connection broke.", isTransient: true);
+    }
+
+    private static async Task HoldAsync(MirrorBench bench, string name, string? rev, bool isRemoved = false, bool isOurs = true)
+    {
+        var facts = new PackageFacts
+        {
+            Rev = rev,
+            Upstream = isOurs ? bench.Client.Identity : "https://registry.example.org/",
+            Removal = isRemoved ? RemovalKind.Gone : null,
+            FirstSeenAt = bench.Clock.GetUtcNow(),
+            StoredAt = bench.Clock.GetUtcNow(),
+        };
+        await bench.Store.CommitAsync(new PackageCommit { Name = PackageName.Parse(name), ExpectedGeneration = 0, Facts = facts, Document = DocumentCodecs.Encode("{}"u8), Events = [] }, Token);
+    }
+
+    private static async Task<List<QueueItem>> QueuedAsync(MirrorBench bench) => await bench.Store.ListQueuedAsync(Token).ToListAsync(Token);
+
+    private static string NameOf(Random random, int i) => $"{(random.Next(4) == 0 ? $"@{(char)('a' + random.Next(4))}/" : "")}{"aAbBzZ_-.~ä\uff5e"[random.Next(12)]}{(random.Next(3) == 0 ? "\U0001f600" : "")}{i}";
+}

@@ -1,0 +1,71 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Mirroring;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Tests.Mirroring;
+
+public sealed class ReconciliationScheduleTests : IAsyncDisposable
+{
+    private static readonly TimeSpan Week = TimeSpan.FromDays(7);
+
+    private readonly FakeClock _clock = new();
+    private readonly MemoryStore _store;
+    private int _count;
+
+    public ReconciliationScheduleTests() => _store = new MemoryStore(_clock);
+
+    public ValueTask DisposeAsync() => _store.DisposeAsync();
+
+    [Fact]
+    public async Task Reconciles_every_week_also_when_it_is_started_every_day()
+    {
+        for (var day = 0; day < 22; day++)
+        {
+            await RunAsync(() => _clock.Advance(TimeSpan.FromDays(1)));
+        }
+
+        Assert.Equal(3, _count);
+    }
+
+    [Fact]
+    public async Task One_that_fails_is_tried_again_soon()
+    {
+        await RunAsync(() => _clock.Advance(Week), failures: 1);
+        Assert.Equal(0, _count);
+        await RunAsync(() => { });
+        Assert.Equal(1, _count);
+    }
+
+    [Fact]
+    public async Task Zero_is_never()
+    {
+        await Schedule(TimeSpan.Zero).RunAsync(_ => throw new InvalidOperationException(), TestContext.Current.CancellationToken);
+        Assert.Equal(0, _clock.Waiting);
+    }
+
+    private ReconciliationSchedule Schedule(TimeSpan interval) => new(_store, interval, _clock, NullLogger.Instance);
+
+    // One life of a mirror: what is due at its start, then what becomes due in between, until it waits again.
+    private async Task RunAsync(Action between, int failures = 0)
+    {
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        var schedule = Schedule(Week);
+        var running = schedule.RunAsync(
+            async token =>
+            {
+                if (failures-- > 0)
+                {
+                    throw new MirrorException(MirrorFault.UpstreamUnavailable, "away", isTransient: true);
+                }
+
+                _count++;
+                await schedule.NoteNextAsync(token);
+            },
+            ending.Token);
+        await Eventually.Async(() => _clock.Waiting == 1);
+        between();
+        await Eventually.Async(() => _clock.Waiting == 1);
+        await ending.CancelAsync();
+        await running;
+    }
+}
