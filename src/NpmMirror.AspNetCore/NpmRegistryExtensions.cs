@@ -1,8 +1,11 @@
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using NpmMirror.AspNetCore.Connections;
 using NpmMirror.Mirroring;
 using NpmMirror.Registry;
 using NpmMirror.Storage;
@@ -38,6 +41,22 @@ public static class NpmRegistryExtensions
         kestrel.Limits.MaxRequestBodySize = 256 * 1024 * 1024;
     }
 
+    /// <summary>
+    /// Answers requests that came before in the same words on the connection itself, before the server: for a server that does nothing
+    /// but serve mirrors. Middleware in front of <see cref="MapNpmRegistry"/> (authentication, logging) does not see them. Connections
+    /// under TLS, or with <see cref="MirrorOptions.TrustedProxies"/>, are the server's alone.
+    /// </summary>
+    public static IWebHostBuilder UseNpmRegistryConnections(this IWebHostBuilder web)
+    {
+        ArgumentNullException.ThrowIfNull(web);
+        web.ConfigureServices(services => services.AddSingleton<HotRequests>().AddSingleton<HotConnections>());
+        return web.ConfigureKestrel(kestrel => kestrel.ConfigureEndpointDefaults(listen =>
+        {
+            var connections = listen.ApplicationServices.GetRequiredService<HotConnections>();
+            listen.Use(server => connection => connections.RunAsync(connection, server));
+        }));
+    }
+
     internal static RegistryEndpoints Create(IServiceProvider services, IReadOnlyList<string> mounts)
     {
         var options = services.GetRequiredService<MirrorOptions>();
@@ -49,10 +68,11 @@ public static class NpmRegistryExtensions
         mounts = mounts.Count > 0 ? mounts : [options.Mount];
 
         var addresses = new PublicAddresses(options);
-        var hot = new HotRequests();
+        var hot = services.GetService<HotRequests>() ?? new HotRequests();
         var instance = new MirrorInstance(store);
         var packages = new PackageFinder(readThrough.FindAsync, readThrough.RevalidateIfStale, cache);
         var documents = new ServedDocuments(cache);
+        hot.IsCurrent = options.TrustedProxies.Count == 0 ? packages.IsCurrent : null;
         var endpoints = new EndpointSet
         {
             Packages = packages,

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using NpmMirror.AspNetCore.Connections;
 using NpmMirror.Packuments;
 using NpmMirror.Registry;
 using NpmMirror.Views;

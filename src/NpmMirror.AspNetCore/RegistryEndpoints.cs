@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Primitives;
+using NpmMirror.AspNetCore.Connections;
 using NpmMirror.Diagnostics;
 using NpmMirror.Upstream;
 

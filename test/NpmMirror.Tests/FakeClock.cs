@@ -36,6 +36,15 @@ internal sealed class FakeClock(DateTimeOffset start) : TimeProvider
         }
     }
 
+    /// <summary>True when a timer waits for a moment between these two from now.</summary>
+    public bool HasTimerBetween(TimeSpan from, TimeSpan to)
+    {
+        lock (_lock)
+        {
+            return _timers.Any(timer => timer.DueAt - _now >= from && timer.DueAt - _now <= to);
+        }
+    }
+
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
     public override DateTimeOffset GetUtcNow()

@@ -53,7 +53,7 @@ internal static class ServeCommand
         // An empty builder: no appsettings.json of some other folder, no ASPNETCORE_URLS; our options are the only ones.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         Setup.ConfigureLogging(builder.Logging, options.Log);
-        builder.WebHost.UseKestrelCore().UseUrls(options.Listen).ConfigureKestrel(kestrel => kestrel.UseNpmRegistryLimits());
+        builder.WebHost.UseKestrelCore().UseUrls(options.Listen).ConfigureKestrel(kestrel => kestrel.UseNpmRegistryLimits()).UseNpmRegistryConnections();
         builder.Services.AddNpmMirror(options, mirror.Parts);
         Setup.ConfigureHost(builder.Services);
         return builder.Build();

@@ -24,6 +24,7 @@ internal sealed class ServedMirror : IAsyncDisposable
 {
     private readonly WebApplication _application;
     private readonly RegistryClient _upstream;
+    private int _requestsSeen;
 
     private ServedMirror(WebApplication application, RegistryClient upstream, IMetadataStore store)
     {
@@ -45,11 +46,14 @@ internal sealed class ServedMirror : IAsyncDisposable
 
     internal IServiceProvider Services => _application.Services;
 
+    /// <summary>How many requests came as far as the server: hot ones are answered on their connection.</summary>
+    internal int RequestsSeen => Volatile.Read(ref _requestsSeen);
+
     internal RenditionCache Cache => Services.GetRequiredService<RenditionCache>();
 
     /// <summary>Starts one. Without an upstream it has a dead one.</summary>
     internal static async Task<ServedMirror> StartAsync(
-        IMetadataStore? store = null, Uri? upstream = null, Action<MirrorOptions>? configure = null, TimeProvider? time = null, IBlobStore? blobs = null, int port = 0, params string[] mounts)
+        IMetadataStore? store = null, Uri? upstream = null, Action<MirrorOptions>? configure = null, TimeProvider? time = null, IBlobStore? blobs = null, int port = 0, bool isHot = true, params string[] mounts)
     {
         var options = new MirrorOptions { Upstream = (upstream ?? new Uri("http://127.0.0.1:9/")).AbsoluteUri, Feed = "none" };
         configure?.Invoke(options);
@@ -66,6 +70,11 @@ internal sealed class ServedMirror : IAsyncDisposable
         var client = new RegistryClient(new RegistryClientOptions { BaseUrl = new Uri(options.Upstream!), InstanceId = instance }, budget, time, NullLogger.Instance);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
+        if (isHot)
+        {
+            builder.WebHost.UseNpmRegistryConnections();
+        }
+
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.UseNpmRegistryLimits();
@@ -75,9 +84,16 @@ internal sealed class ServedMirror : IAsyncDisposable
         builder.Services.AddSingleton(time);
         builder.Services.AddNpmMirror(options, new MirrorParts(store, blobs ?? new MemoryBlobStore(time), client, FindFeed(client, options), budget));
         var application = builder.Build();
+        ServedMirror? served = null;
+        application.Use(next => context =>
+        {
+            Interlocked.Increment(ref served!._requestsSeen);
+            return next(context);
+        });
         application.MapNpmRegistry(mounts);
         await application.StartAsync(TestContext.Current.CancellationToken);
-        return new ServedMirror(application, client, store);
+        served = new ServedMirror(application, client, store);
+        return served;
     }
 
     /// <summary>Commits a document as another process would: nobody here is told but by the log.</summary>

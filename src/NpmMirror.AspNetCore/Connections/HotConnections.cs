@@ -1,0 +1,55 @@
+using System.IO.Pipelines;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Options;
+
+namespace NpmMirror.AspNetCore.Connections;
+
+/// <summary>Stands between a listening socket and the server, and answers hot requests there: without a request object, and without copying a body.</summary>
+internal sealed class HotConnections(HotRequests hot, IOptions<KestrelServerOptions> server, TimeProvider time)
+{
+    /// <summary>What a client may take for the last bytes once the server is done with it.</summary>
+    private static readonly TimeSpan LastBytesWait = TimeSpan.FromSeconds(30);
+
+    private readonly DateLine _date = new(time);
+
+    /// <summary>Serves one connection.</summary>
+    internal async Task RunAsync(ConnectionContext connection, ConnectionDelegate next)
+    {
+        // Under TLS, or without a socket, what goes over the wire is not ours to send.
+        if (connection.Features.Get<ITlsHandshakeFeature>() is not null || connection.Features.Get<IConnectionSocketFeature>()?.Socket is not { } socket)
+        {
+            await next(connection);
+            return;
+        }
+
+        // The server ends connections on which it sees no request for so long: well before that it must see one.
+        var handOverAfter = server.Value.Limits.KeepAliveTimeout / 4;
+        var transport = connection.Transport;
+        var output = new HotOutput(connection, socket, connection.Features.Get<IMemoryPoolFeature>()?.MemoryPool, time, _date);
+        connection.Transport = new Duplex(new HotInput(transport.Input, output, hot, handOverAfter, time), output);
+        var sending = output.SendWrittenAsync();
+        try
+        {
+            await next(connection);
+        }
+        finally
+        {
+            await output.CompleteAsync();
+            try
+            {
+                await sending.WaitAsync(LastBytesWait, time);
+            }
+            catch (TimeoutException e)
+            {
+                connection.Abort(new ConnectionAbortedException("The client does not take its last bytes.", e));
+                await sending;
+            }
+
+            connection.Transport = transport;
+        }
+    }
+
+    private sealed record Duplex(PipeReader Input, PipeWriter Output) : IDuplexPipe;
+}

@@ -1,0 +1,96 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
+
+namespace NpmMirror.AspNetCore.Connections;
+
+/// <summary>
+/// What the server reads its requests from: between two of them, requests that can be answered from memory are, and the server never
+/// sees them. It gets the others one at a time, so that the place between two requests stays known.
+/// </summary>
+internal sealed class HotInput(PipeReader connection, HotOutput output, HotRequests hot, TimeSpan handOverAfter, TimeProvider time) : PipeReader
+{
+    private ReadOnlySequence<byte> _handed;
+    private bool _isOpaque;
+    private long _handedAt = time.GetTimestamp();
+
+    /// <inheritdoc/>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public override async ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
+    {
+        while (true)
+        {
+            var read = await connection.ReadAsync(cancellationToken);
+            HotAnswer? answer = null;
+            var (isNotModified, length) = (false, 0);
+            _isOpaque = _isOpaque || read.IsCanceled || read.IsCompleted || !TryLook(read.Buffer, out length, out answer, out isNotModified);
+            if (_isOpaque)
+            {
+                return read;
+            }
+
+            var head = read.Buffer.Slice(0, length);
+            if (answer is null || time.GetElapsedTime(_handedAt) > handOverAfter || !output.IsDrained)
+            {
+                _handed = head;
+                _handedAt = time.GetTimestamp();
+                return new ReadResult(head, isCanceled: false, isCompleted: false);
+            }
+
+            connection.AdvanceTo(head.End);
+            await output.SendAsync(answer, isNotModified);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void AdvanceTo(SequencePosition consumed) => AdvanceTo(consumed, consumed);
+
+    /// <inheritdoc/>
+    public override void AdvanceTo(SequencePosition consumed, SequencePosition examined)
+    {
+        if (!_isOpaque)
+        {
+            // A server that takes less than the request does something unforeseen: let it.
+            _isOpaque = !_handed.Slice(consumed).IsEmpty;
+            _handed = default;
+        }
+
+        connection.AdvanceTo(consumed, examined);
+    }
+
+    /// <inheritdoc/>
+    public override bool TryRead(out ReadResult result)
+    {
+        _isOpaque = true;
+        return connection.TryRead(out result);
+    }
+
+    /// <inheritdoc/>
+    public override void CancelPendingRead() => connection.CancelPendingRead();
+
+    /// <inheritdoc/>
+    public override void Complete(Exception? exception = null) => connection.Complete(exception);
+
+    /// <summary>The length of the request, when it is one without a body, and its answer, when it is at hand.</summary>
+    private bool TryLook(in ReadOnlySequence<byte> buffer, out int length, out HotAnswer? answer, out bool isNotModified)
+    {
+        (length, answer, isNotModified) = (0, null, false);
+        // A head in pieces is long or slow; the server has limits for both.
+        var bytes = buffer.FirstSpan;
+        var end = bytes.IndexOf("\r\n\r\n"u8);
+        if (end < 0)
+        {
+            return false;
+        }
+
+        length = end + 4;
+        var kind = RequestHead.Read(bytes[..length], out var head);
+        if (kind == RequestKind.Simple && hot.FindCurrent(head) is { } found)
+        {
+            isNotModified = found.IsNotModified(head.IfNoneMatch);
+            answer = isNotModified || found.Rendition.Body is not null ? found : null;
+        }
+
+        return kind != RequestKind.Opaque;
+    }
+}

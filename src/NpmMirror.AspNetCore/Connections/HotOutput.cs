@@ -1,0 +1,174 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Microsoft.AspNetCore.Connections;
+
+namespace NpmMirror.AspNetCore.Connections;
+
+/// <summary>
+/// The sending half of a connection: a pipe for what the server writes, and prepared answers, which go to the socket as they lie in
+/// memory. The two never overtake each other.
+/// </summary>
+internal sealed class HotOutput : PipeWriter
+{
+    private const int PipeMaxBytes = 64 * 1024;
+    private const int SliceBytes = 256 * 1024;
+
+    // The server's own measure of a client that is too slow to be kept.
+    private const int SlowestBytesPerSecond = 240;
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
+
+    private readonly ConnectionContext _connection;
+    private readonly Socket _socket;
+    private readonly TimeProvider _time;
+    private readonly DateLine _date;
+    private readonly Pipe _pipe;
+    private readonly byte[] _head = new byte[HotAnswer.HeadMaxBytes];
+    private readonly ArraySegment<byte>[] _headAndBody = new ArraySegment<byte>[2];
+    private readonly List<ArraySegment<byte>> _pieces = [];
+    private long _writtenBytes;
+    private long _sentBytes;
+
+    internal HotOutput(ConnectionContext connection, Socket socket, MemoryPool<byte>? pool, TimeProvider time, DateLine date)
+    {
+        (_connection, _socket, _time, _date) = (connection, socket, time, date);
+        // The sender never blocks, so it runs on the thread that flushes; who waits for room goes on elsewhere.
+        _pipe = new Pipe(new PipeOptions(pool, PipeScheduler.Inline, PipeScheduler.ThreadPool, PipeMaxBytes, PipeMaxBytes / 2, useSynchronizationContext: false));
+    }
+
+    /// <summary>True when everything that the server wrote is with the kernel.</summary>
+    internal bool IsDrained => _writtenBytes == Volatile.Read(ref _sentBytes);
+
+    /// <inheritdoc/>
+    public override bool CanGetUnflushedBytes => _pipe.Writer.CanGetUnflushedBytes;
+
+    /// <inheritdoc/>
+    public override long UnflushedBytes => _pipe.Writer.UnflushedBytes;
+
+    /// <summary>Sends what the server writes until it completes. Ends without an exception: a client that left shows at the reading side.</summary>
+    internal async Task SendWrittenAsync()
+    {
+        Exception? failure = null;
+        try
+        {
+            while (true)
+            {
+                var read = await _pipe.Reader.ReadAsync();
+                if (!read.Buffer.IsEmpty)
+                {
+                    await SendAsync(read.Buffer);
+                    Volatile.Write(ref _sentBytes, _sentBytes + read.Buffer.Length);
+                }
+
+                _pipe.Reader.AdvanceTo(read.Buffer.End);
+                if (read.IsCompleted && read.Buffer.IsEmpty)
+                {
+                    return;
+                }
+            }
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            failure = new ConnectionResetException("The client left.", e);
+        }
+        finally
+        {
+            await _pipe.Reader.CompleteAsync(failure);
+        }
+    }
+
+    /// <summary>Sends a prepared answer. Only while <see cref="IsDrained"/>, and one at a time.</summary>
+    internal async ValueTask SendAsync(HotAnswer answer, bool isNotModified)
+    {
+        var body = answer.Rendition.Body;
+        try
+        {
+            if (isNotModified || body is null)
+            {
+                await WithinAsync(_socket.SendAsync(_head.AsMemory(0, answer.WriteNotModified(_head, _date.Now())), SocketFlags.None), _head.Length);
+                return;
+            }
+
+            answer.Rendition.Touch();
+            _headAndBody[0] = new ArraySegment<byte>(_head, 0, answer.WriteFound(_head, body.Length, _date.Now()));
+            for (var at = 0; at < body.Length; at += SliceBytes)
+            {
+                _headAndBody[1] = new ArraySegment<byte>(body, at, Math.Min(SliceBytes, body.Length - at));
+                await WithinAsync(at == 0 ? new ValueTask<int>(_socket.SendAsync(_headAndBody, SocketFlags.None)) : _socket.SendAsync(_headAndBody[1].AsMemory(), SocketFlags.None), SliceBytes);
+            }
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException or TimeoutException)
+        {
+            // Half an answer is on its way: nothing may follow it.
+            _connection.Abort(new ConnectionAbortedException("The client left or takes nothing.", e));
+        }
+        finally
+        {
+            _headAndBody[1] = default;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void Advance(int bytes)
+    {
+        _writtenBytes += bytes;
+        _pipe.Writer.Advance(bytes);
+    }
+
+    /// <inheritdoc/>
+    public override Memory<byte> GetMemory(int sizeHint = 0) => _pipe.Writer.GetMemory(sizeHint);
+
+    /// <inheritdoc/>
+    public override Span<byte> GetSpan(int sizeHint = 0) => _pipe.Writer.GetSpan(sizeHint);
+
+    /// <inheritdoc/>
+    public override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default) => _pipe.Writer.FlushAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public override ValueTask<FlushResult> WriteAsync(ReadOnlyMemory<byte> source, CancellationToken cancellationToken = default)
+    {
+        _writtenBytes += source.Length;
+        return _pipe.Writer.WriteAsync(source, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public override void CancelPendingFlush() => _pipe.Writer.CancelPendingFlush();
+
+    /// <inheritdoc/>
+    public override void Complete(Exception? exception = null) => _pipe.Writer.Complete(exception);
+
+    private async ValueTask SendAsync(ReadOnlySequence<byte> written)
+    {
+        if (written.IsSingleSegment)
+        {
+            await _socket.SendAsync(written.First, SocketFlags.None);
+            return;
+        }
+
+        foreach (var memory in written)
+        {
+            if (!MemoryMarshal.TryGetArray(memory, out var piece))
+            {
+                piece = memory.ToArray();
+            }
+
+            _pieces.Add(piece);
+        }
+
+        await _socket.SendAsync(_pieces, SocketFlags.None);
+        _pieces.Clear();
+    }
+
+    /// <summary>Waits for a send no longer than the slowest client may take.</summary>
+    private async ValueTask WithinAsync(ValueTask<int> send, int bytes)
+    {
+        if (send.IsCompleted)
+        {
+            await send;
+            return;
+        }
+
+        await send.AsTask().WaitAsync(Grace + TimeSpan.FromSeconds((double)bytes / SlowestBytesPerSecond), _time);
+    }
+}

@@ -1,0 +1,245 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace NpmMirror.Tests.AspNetCore;
+
+/// <summary>What is answered on the connection itself cannot be told from what the server answers.</summary>
+public sealed partial class HotConnectionTests
+{
+    private const string Host = "localhost:4873";
+    private const string Hot = $"GET /npm/ms HTTP/1.1\r\nHost: {Host}\r\nAccept: application/json\r\nAccept-Encoding: gzip\r\n\r\n";
+    private const string Last = $"GET /npm/-/ping HTTP/1.1\r\nHost: {Host}\r\nConnection: close\r\n\r\n";
+
+    private static readonly string[] Pieces =
+    [
+        "\r\n", "\r", "\n", " ", "\t", ":", "\0", "%2f", "/", "//", "..", "?", "#", "é", "GET", "HTTP/1.0", "Host: evil.example.org\r\n", "Content-Length: 3\r\n", "Content-Length: 0\r\n",
+        "Transfer-Encoding: chunked\r\n", "Connection: close\r\n", "If-None-Match: *\r\n", "If-None-Match: \"x\"\r\n", "X-Forwarded-Host: evil.example.org\r\n", "Accept: */*\r\n", "Expect: 100-continue\r\n", "Upgrade: h2c\r\n",
+    ];
+
+    [Fact]
+    public async Task Says_the_same_as_the_server()
+    {
+        await using var mirror = await StartAsync(isHot: true);
+        await using var plain = await StartAsync(isHot: false);
+        foreach (var condition in new[] { "", "If-None-Match: *\r\n", $"If-None-Match: \"x\", {await ETagAsync(plain)}\r\n", "If-None-Match: \"x\"\r\n" })
+        {
+            var request = Hot.Replace("\r\n\r\n", $"\r\n{condition}\r\n", StringComparison.Ordinal);
+            // The second of them is answered on the connection.
+            Assert.Equal(await TalkAsync(plain, request + request + Last), await TalkAsync(mirror, request + request + Last));
+        }
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    public async Task Whatever_is_sent_is_understood_as_the_server_understands_it(int seed)
+    {
+        await using var mirror = await StartAsync(isHot: true);
+        await using var plain = await StartAsync(isHot: false);
+        var random = new Random(seed);
+        for (var i = 0; i < 100; i++)
+        {
+            var request = new StringBuilder(Hot);
+            for (var changes = random.Next(1, 4); changes > 0; changes--)
+            {
+                var at = random.Next(request.Length + 1);
+                request = random.Next(3) == 0 ? request.Remove(at, Math.Min(random.Next(4), request.Length - at)) : request.Insert(at, Pieces[random.Next(Pieces.Length)]);
+            }
+
+            var all = Hot + request + Hot + Last;
+            var (expected, actual) = (await TalkAsync(plain, all), await TalkAsync(mirror, all));
+            Assert.True(expected.SequenceEqual(actual), $"seed {seed}, request {i}: {Regex.Escape(request.ToString())}\n{string.Join("\n--\n", expected)}\n-----\n{string.Join("\n--\n", actual)}");
+        }
+    }
+
+    [Fact]
+    public async Task Answers_never_overtake_each_other()
+    {
+        await using var mirror = await StartAsync(isHot: true);
+        const string Long = $"GET /npm/long HTTP/1.1\r\nHost: {Host}\r\n\r\n";
+        const string Missing = $"GET /npm/-/no-such/thing/at/all HTTP/1.1\r\nHost: {Host}\r\n\r\n";
+        var one = Hot + Long + Hot + Hot + Missing + Long;
+        var answers = await TalkAsync(mirror, one + Last);
+        Assert.Equal(["200 ms", "200 long", "200 ms", "200 ms", "404 ", "200 long", "200 "], answers.Select(Summary));
+        for (var round = 0; round < 20; round++)
+        {
+            Assert.Equal(answers, await TalkAsync(mirror, one + Last));
+        }
+    }
+
+    [Fact]
+    public async Task A_connection_that_only_asks_for_what_is_hot_makes_the_server_do_nothing()
+    {
+        await using var mirror = await StartAsync(isHot: true);
+        using var socket = await ConnectAsync(mirror);
+        var before = mirror.RequestsSeen;
+        for (var i = 0; i < 50; i++)
+        {
+            await AskAsync(socket, Hot);
+        }
+
+        Assert.Equal(before, mirror.RequestsSeen);
+    }
+
+    [Fact]
+    public async Task What_a_trusted_proxy_says_counts_for_each_request()
+    {
+        await using var mirror = await StartAsync(isHot: true, configure: options =>
+        {
+            options.TrustedProxies = ["127.0.0.1"];
+            options.AllowedHosts = ["npm.example.org"];
+        });
+        var direct = Hot.Replace("Accept-Encoding: gzip\r\n", "", StringComparison.Ordinal);
+        var answers = await TalkAsync(mirror, direct + direct + direct.Replace("\r\n\r\n", "\r\nX-Forwarded-Host: npm.example.org\r\n\r\n", StringComparison.Ordinal) + Last);
+        Assert.Contains("http://localhost:4873/npm/ms/-/", answers[1], StringComparison.Ordinal);
+        Assert.Contains("http://npm.example.org/npm/ms/-/", answers[2], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Now_and_then_the_server_sees_a_request_so_that_it_does_not_take_the_connection_for_idle()
+    {
+        var clock = new FakeClock();
+        await using var mirror = await StartAsync(isHot: true, clock);
+        using var socket = await ConnectAsync(mirror);
+        await AskAsync(socket, Hot);
+        var before = mirror.RequestsSeen;
+        clock.Advance(TimeSpan.FromSeconds(31));
+        await AskAsync(socket, Hot);
+        await AskAsync(socket, Hot);
+        Assert.Equal(before + 1, mirror.RequestsSeen);
+    }
+
+    [Fact]
+    public async Task A_client_that_takes_nothing_is_cut_off_and_never_gets_a_whole_answer()
+    {
+        const int Length = 7_000_000;
+        var clock = new FakeClock();
+        await using var mirror = await StartAsync(isHot: true, clock);
+        await mirror.PutAsync("longest", Documents.Of("longest", new string('x', Length)));
+        await mirror.SettleAsync();
+        var request = $"GET /npm/longest HTTP/1.1\r\nHost: {Host}\r\n\r\n";
+        Assert.InRange((await TalkAsync(mirror, request + Last))[0].Length, Length, int.MaxValue);
+        var before = mirror.RequestsSeen;
+
+        using var socket = await ConnectAsync(mirror, receiveBytes: 4096);
+        await socket.SendAsync(Encoding.ASCII.GetBytes(request), TestContext.Current.CancellationToken);
+        // A slice of 256 KB at 240 bytes a second.
+        await Eventually.Async(() => clock.HasTimerBetween(TimeSpan.FromSeconds(1000), TimeSpan.FromSeconds(1200)));
+        clock.Advance(TimeSpan.FromHours(1));
+
+        long read = 0;
+        var buffer = new byte[64 * 1024];
+        var end = await Record.ExceptionAsync(async () =>
+        {
+            for (int piece; (piece = await socket.ReceiveAsync(buffer.AsMemory(), SocketFlags.None, TestContext.Current.CancellationToken)) > 0; read += piece)
+            {
+            }
+        });
+        Assert.True(end is null or SocketException { SocketErrorCode: SocketError.ConnectionReset }, end?.ToString());
+        Assert.InRange(read, 1, Length - 1);
+        Assert.Equal(before, mirror.RequestsSeen);
+    }
+
+    private static async Task<ServedMirror> StartAsync(bool isHot, TimeProvider? time = null, Action<MirrorOptions>? configure = null)
+    {
+        var mirror = await ServedMirror.StartAsync(isHot: isHot, time: time, configure: configure);
+        await mirror.PutAsync("ms", Documents.Of("ms"));
+        await mirror.PutAsync("long", Documents.Of("long", new string('x', 300_000)));
+        await mirror.SettleAsync();
+        await TalkAsync(mirror, Hot + Last);
+        return mirror;
+    }
+
+    private static async Task<string> ETagAsync(ServedMirror mirror) =>
+        (await TalkAsync(mirror, Hot + Last))[0].Split('\n').Single(line => line.StartsWith("ETag: ", StringComparison.Ordinal))["ETag: ".Length..];
+
+    private static string Summary(string answer) => $"{answer["HTTP/1.1 ".Length..][..3]} {(answer.Contains("gzip", StringComparison.Ordinal) ? "ms" : answer.Length > 300_000 ? "long" : "")}";
+
+    /// <summary>Sends all at once, reads to the end, and gives each answer with its headers sorted, but for their date. The end is helped when nothing comes any more.</summary>
+    private static async Task<List<string>> TalkAsync(ServedMirror mirror, string text)
+    {
+        using var socket = await ConnectAsync(mirror);
+        await socket.SendAsync(Encoding.Latin1.GetBytes(text), TestContext.Current.CancellationToken);
+        var received = new StringBuilder();
+        var buffer = new byte[64 * 1024];
+        try
+        {
+            while (true)
+            {
+                var reading = socket.ReceiveAsync(buffer.AsMemory(), SocketFlags.None, TestContext.Current.CancellationToken).AsTask();
+                if (await Task.WhenAny(reading, Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System, TestContext.Current.CancellationToken)) != reading)
+                {
+                    socket.Shutdown(SocketShutdown.Send);
+                }
+
+                var read = await reading.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+                if (read == 0)
+                {
+                    break;
+                }
+
+                received.Append(Encoding.Latin1.GetString(buffer, 0, read));
+            }
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset)
+        {
+            // What was sent behind a refused request was thrown away with the connection.
+        }
+
+        return AnswersIn(received.ToString());
+    }
+
+    private static List<string> AnswersIn(string received)
+    {
+        var answers = new List<string>();
+        while (received.IndexOf("\r\n\r\n", StringComparison.Ordinal) is var end and >= 0)
+        {
+            var lines = received[..end].Split("\r\n");
+            var length = lines.FirstOrDefault(line => line.StartsWith("Content-Length: ", StringComparison.Ordinal))?["Content-Length: ".Length..];
+            var next = Math.Min(received.Length, end + 4 + int.Parse(length ?? "0", CultureInfo.InvariantCulture));
+            answers.Add(string.Join('\n', lines.Take(1).Concat(lines.Skip(1).Where(line => !line.StartsWith("Date: ", StringComparison.Ordinal)).Order(StringComparer.Ordinal))) + "\n\n" + received[(end + 4)..next]);
+            received = received[next..];
+        }
+
+        Assert.Equal("", received);
+        return answers;
+    }
+
+    /// <summary>Asks, reads one answer and leaves the connection open.</summary>
+    private static async Task AskAsync(Socket socket, string request)
+    {
+        await socket.SendAsync(Encoding.ASCII.GetBytes(request), TestContext.Current.CancellationToken);
+        var buffer = new byte[64 * 1024];
+        for (var read = 0; ;)
+        {
+            var piece = await socket.ReceiveAsync(buffer.AsMemory(read), SocketFlags.None, TestContext.Current.CancellationToken);
+            Assert.NotEqual(0, piece);
+            read += piece;
+            var text = Encoding.Latin1.GetString(buffer, 0, read);
+            if (text.IndexOf("\r\n\r\n", StringComparison.Ordinal) is var end and > 0 && text.Length - end - 4 == int.Parse(Lengths().Match(text).Groups[1].ValueSpan, CultureInfo.InvariantCulture))
+            {
+                return;
+            }
+        }
+    }
+
+    private static async Task<Socket> ConnectAsync(ServedMirror mirror, int receiveBytes = 0)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        if (receiveBytes > 0)
+        {
+            socket.ReceiveBufferSize = receiveBytes;
+        }
+
+        await socket.ConnectAsync(IPAddress.Loopback, mirror.Address.Port, TestContext.Current.CancellationToken);
+        return socket;
+    }
+
+    [GeneratedRegex("Content-Length: ([0-9]+)")]
+    private static partial Regex Lengths();
+}
