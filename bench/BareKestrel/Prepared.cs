@@ -3,13 +3,15 @@ using Microsoft.Extensions.Primitives;
 
 namespace BareKestrel;
 
-/// <summary>One answer, ready to be written.</summary>
-internal sealed record Prepared(byte[] Body, StringValues ContentType, StringValues ETag)
+/// <summary>One answer, ready to be written; a tarball's bytes are read from its file for each request.</summary>
+internal sealed record Prepared(byte[] Body, string? File, StringValues ContentType, StringValues ETag)
 {
+    private const string TarballType = "application/octet-stream";
+
     /// <summary>Reads a body that is compressed already.</summary>
     public static Prepared Read(string file, string contentType)
     {
-        var body = File.ReadAllBytes(file);
-        return new(body, contentType, $"\"{Convert.ToHexStringLower(SHA256.HashData(body).AsSpan(0, 16))}\"");
+        var body = System.IO.File.ReadAllBytes(file);
+        return new(body, contentType == TarballType ? file : null, contentType, $"\"{Convert.ToHexStringLower(SHA256.HashData(body).AsSpan(0, 16))}\"");
     }
 }

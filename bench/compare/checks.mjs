@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { difference, forms } from './expected.mjs'
 import { get } from './http.mjs'
+import { bytesOf } from './tarballs.mjs'
 
 const digest = bytes => createHash('sha256').update(bytes).digest('hex')
 
@@ -16,6 +17,13 @@ export function checkAnswer(system, degree, name, form, upstreamText, answer) {
   if (type.split(';')[0] !== forms[form].type) fail(`content-type is ${type}`)
   const found = difference(degree, form, upstreamText, answer.text)
   if (found) fail(found)
+}
+
+/** A tarball must be there to the byte, and carry no coding. */
+export function checkTarball(system, name, answer) {
+  if (answer.status !== 200 || answer.encoding !== 'identity' || !answer.raw.equals(bytesOf(name))) {
+    throw new Error(`${system}: ${name}: status ${answer.status}, coding ${answer.encoding}, ${answer.raw.length} bytes that are not the upstream's`)
+  }
 }
 
 /** An answer that was found right, and how long it takes at best: what later ones are held against. */

@@ -9,11 +9,12 @@ import { cpus, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { gzipSync } from 'node:zlib'
-import { checkAnswer, checkSample, checkVolume, sampleOf } from './checks.mjs'
+import { checkAnswer, checkSample, checkTarball, checkVolume, sampleOf } from './checks.mjs'
 import { abbreviate, forms } from './expected.mjs'
 import { get } from './http.mjs'
 import { load } from './load.mjs'
 import { printCase, printMemory } from './report.mjs'
+import { bytesOf, sizes } from './tarballs.mjs'
 import { answers, freePort, peakMegabytes, start, stopAll, systems } from './systems.mjs'
 
 const { values: options, positionals: mirrorOptions } = parseArgs({
@@ -29,7 +30,7 @@ const { values: options, positionals: mirrorOptions } = parseArgs({
     packages: { type: 'string', default: 'express,next' },
     connections: { type: 'string', default: '1,16,64' },
     systems: { type: 'string', default: Object.keys(systems).join(',') },
-    cases: { type: 'string', default: 'full,abbreviated,unchanged,sweep-full,sweep-abbreviated' },
+    cases: { type: 'string', default: 'full,abbreviated,unchanged,tarball,sweep-full,sweep-abbreviated' },
     minutes: { type: 'string', default: '180' },
   },
 })
@@ -38,6 +39,7 @@ const seconds = Number(options.seconds)
 const packages = options.packages.split(',')
 const chosen = options.systems.split(',')
 const cases = options.cases.split(',')
+const tarballs = Object.keys(sizes)
 const allNames = readdirSync(options.corpus).filter(file => file.endsWith('.json')).map(file => decodeURIComponent(file.slice(0, -5))).sort()
 const log = text => console.error(`${execFileSync('date', ['+%T'], { encoding: 'utf8' }).trim()} ${text}`)
 
@@ -69,12 +71,13 @@ async function main() {
     if (started.mirror === undefined && chosen.includes('mirror')) await startSystem('mirror', upstream, [])
     prepared.push(...await prepare(upstream, sweeps ? allNames : packages))
   }
+  if (cases.includes('tarball')) prepared.push(...prepareTarballs())
   for (const name of chosen) if (!started[name]) await startSystem(name, upstream, prepared)
   printHead()
 
   const results = []
   for (const kind of cases) {
-    for (const subject of kind.startsWith('sweep') ? [allNames] : packages.map(name => [name])) {
+    for (const subject of kind.startsWith('sweep') ? [allNames] : (kind === 'tarball' ? tarballs : packages).map(name => [name])) {
       const measured = await measureCase(kind, subject, upstream)
       for (const result of measured) { printCase(result, chosen); results.push(result) }
     }
@@ -118,6 +121,15 @@ async function prepare(upstream, names) {
   return prepared
 }
 
+function prepareTarballs() {
+  return tarballs.map(name => {
+    const file = join(options.work, 'prepared', name)
+    const raw = bytesOf(name)
+    writeFileSync(file, raw)
+    return { name, form: 'tarball', file, raw, type: 'application/octet-stream' }
+  })
+}
+
 /** One case is a kind of request for one packument, or for all in turn. */
 async function measureCase(kind, names, upstream) {
   const isSweep = kind.startsWith('sweep')
@@ -156,10 +168,11 @@ function rotated(list, by) {
 /** Checks the answers of one system and says how to load it; undefined when the case does not exist there. */
 async function planOf(system, kind, names, upstream) {
   const { child, degree, url } = started[system]
-  const form = kind.endsWith('abbreviated') ? 'abbreviated' : 'full'
-  const headers = { accept: forms[form].accept, 'accept-encoding': 'gzip' }
+  const form = kind === 'tarball' ? kind : kind.endsWith('abbreviated') ? 'abbreviated' : 'full'
+  const headers = form === 'tarball' ? { accept: '*/*' } : { accept: forms[form].accept, 'accept-encoding': 'gzip' }
   let etag
-  for (const name of names) {
+  if (form === 'tarball') checkTarball(system, names[0], await firstAnswer(url(names[0], form), headers, degree === 'exact' ? 1 : 3))
+  else for (const name of names) {
     const answer = await firstAnswer(url(name, form), headers, degree === 'exact' ? 1 : 3)
     checkAnswer(system, degree, name, form, (await get(upstream + name.replace('/', '%2f'))).text, answer)
     etag = answer.headers.etag
@@ -201,7 +214,7 @@ function printHead() {
   console.log(`# ${new Date().toISOString()}\n`)
   console.log(`${cpus().length} × ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GB, ${readFileSync('/proc/version', 'utf8').split(' ').slice(0, 3).join(' ')}; ` +
     `load ${readFileSync('/proc/loadavg', 'utf8').split(' ').slice(0, 3).join(' ')} before the start`)
-  console.log(`wrk on the same machine (2 threads, 1 for one connection), keep-alive, gzip; ${rounds} rounds of ${seconds} s, systems in turn; ` +
+  console.log(`wrk on the same machine (2 threads, 1 for one connection), keep-alive, packuments in gzip; ${rounds} rounds of ${seconds} s, systems in turn; ` +
     `each warmed for ${options.warm} s of the same load after its answers were checked\n`)
   console.log('| system | version | configuration |\n|---|---|---|')
   for (const name of chosen) console.log(`| ${name} | ${started[name].version} | ${started[name].configuration} |`)

@@ -4,6 +4,7 @@ import { createWriteStream, mkdirSync, readFileSync, writeFileSync } from 'node:
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { get } from './http.mjs'
+import { fileOf } from './tarballs.mjs'
 
 const running = new Set()
 
@@ -81,6 +82,7 @@ function garbageCollector(root, program) {
 }
 
 const encoded = name => name.replace('/', '%2f')
+const pathOf = (name, form) => form === 'tarball' ? `${name}/-/${fileOf(name)}` : encoded(name)
 
 /**
  * Each gives: `version`, `configuration` (printed), `degree` of the check (see expected.mjs), `child`, and `url(name, form)`.
@@ -94,7 +96,7 @@ export const systems = {
     const child = await start('mirror', join(work, 'mirror'), 'dotnet', args)
     await answers(child, `${base}/npm/-/ping`)
     return {
-      child, degree: 'exact', url: name => `${base}/npm/${encoded(name)}`,
+      child, degree: 'exact', url: (name, form) => `${base}/npm/${pathOf(name, form)}`,
       version: `${version('git', '-C', root, 'describe', '--always', '--dirty')}, .NET ${version('dotnet', '--version')} SDK`,
       configuration: `shipped settings${options.map(option => ' ' + option).join('')}; SQLite and files`,
     }
@@ -119,7 +121,7 @@ export const systems = {
     const port = await freePort()
     const folder = join(work, 'nginx')
     for (const { name, form, raw } of prepared) {
-      const file = join(folder, 'files', form, `${name}.gz`)
+      const file = join(folder, 'files', form, form === 'tarball' ? name : `${name}.gz`)
       mkdirSync(dirname(file), { recursive: true })
       writeFileSync(file, raw)
     }
@@ -134,6 +136,7 @@ export const systems = {
         server {
           listen 127.0.0.1:${port} reuseport; root ${folder}/files;
           location /full/ { default_type application/json; types {} }
+          location /tarball/ { default_type application/octet-stream; types {} gzip_static off; }
           location /abbreviated/ { default_type application/vnd.npm.install-v1+json; types {} }
         }
       }`)
@@ -142,7 +145,7 @@ export const systems = {
     return {
       child, degree: 'exact', url: (name, form) => `http://127.0.0.1:${port}/${form}/${name}`,
       version: version('sh', '-c', 'nginx -v 2>&1'),
-      configuration: 'the bytes the mirror answered, as files; gzip_static, sendfile, open_file_cache, one worker a core, no access log',
+      configuration: 'the bytes the mirror answered, as files; gzip_static (tarballs as they are), sendfile, open_file_cache, one worker a core, no access log',
     }
   },
 
@@ -162,7 +165,7 @@ log: { type: stdout, format: json, level: error }
       [join(tools, 'node_modules/verdaccio/bin/verdaccio'), '--config', join(folder, 'config.yaml'), '--listen', base])
     await answers(child, `${base}/-/ping`)
     return {
-      child, degree: 'versions', url: name => `${base}/${encoded(name)}`,
+      child, degree: 'versions', url: (name, form) => `${base}/${pathOf(name, form)}`,
       version: `Verdaccio ${JSON.parse(readFileSync(join(tools, 'node_modules/verdaccio/package.json'))).version}, Node ${version(node, '-v')}`,
       configuration: 'a proxy of everything, maxage 1d, no web page, errors logged only',
     }
@@ -183,7 +186,7 @@ defaultRegistry: npm
       ['--config', join(folder, 'config.yaml'), '--listen', `127.0.0.1:${port}`, '--packument-ttl-secs', '86400', '--disable-resolver'])
     await answers(child, `http://127.0.0.1:${port}/-/ping`)
     return {
-      child, degree: 'versions', url: name => `http://127.0.0.1:${port}/${encoded(name)}`,
+      child, degree: 'versions', url: (name, form) => `http://127.0.0.1:${port}/${pathOf(name, form)}`,
       version: version(command, '--version'),
       configuration: 'an upstream registry, packuments fresh for 1 d, no resolver',
     }

@@ -11,6 +11,7 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { gzip } from 'node:zlib'
+import { bytesOf, fileOf, packumentOf, sizes } from './tarballs.mjs'
 
 const options = parseArgs({
   options: {
@@ -94,6 +95,9 @@ const server = createServer((request, response) => {
   if (path === '_changes') return changes(url.searchParams, response)
   if (path === '_all_docs') return allDocuments(url.searchParams, response)
   if (packages.has(path)) return void packument(path, request, response).catch(error => response.destroy(error))
+  if (sizes[path]) return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(packumentOf(path, base)))
+  const tarball = Object.keys(sizes).find(name => path === `${name}/-/${fileOf(name)}`)
+  if (tarball) return response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': sizes[tarball] }).end(bytesOf(tarball))
   response.writeHead(404, { 'content-type': 'application/json' }).end('{"error":"Not found"}')
 })
 names.sort((a, b) => a < b ? -1 : a > b ? 1 : 0)

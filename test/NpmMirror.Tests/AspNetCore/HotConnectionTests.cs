@@ -91,8 +91,8 @@ public sealed partial class HotConnectionTests
     {
         await using var mirror = await StartAsync(isHot: true, configure: options =>
         {
-            options.TrustedProxies = ["127.0.0.1"];
-            options.AllowedHosts = ["npm.example.org"];
+            options.TrustedProxies.Add("127.0.0.1");
+            options.AllowedHosts.Add("npm.example.org");
         });
         var direct = Hot.Replace("Accept-Encoding: gzip\r\n", "", StringComparison.Ordinal);
         var answers = await TalkAsync(mirror, direct + direct + direct.Replace("\r\n\r\n", "\r\nX-Forwarded-Host: npm.example.org\r\n\r\n", StringComparison.Ordinal) + Last);
