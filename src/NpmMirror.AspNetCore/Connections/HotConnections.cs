@@ -44,7 +44,6 @@ internal sealed class HotConnections(HotRequests hot, IOptions<KestrelServerOpti
             catch (TimeoutException e)
             {
                 connection.Abort(new ConnectionAbortedException("The client does not take its last bytes.", e));
-                await sending;
             }
 
             connection.Transport = transport;

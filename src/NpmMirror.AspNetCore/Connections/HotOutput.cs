@@ -49,7 +49,6 @@ internal sealed class HotOutput : PipeWriter
     /// <summary>Sends what the server writes until it completes. Ends without an exception: a client that left shows at the reading side.</summary>
     internal async Task SendWrittenAsync()
     {
-        Exception? failure = null;
         try
         {
             while (true)
@@ -70,11 +69,11 @@ internal sealed class HotOutput : PipeWriter
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            failure = new ConnectionResetException("The client left.", e);
+            // The client left: the server's next flush says so.
         }
         finally
         {
-            await _pipe.Reader.CompleteAsync(failure);
+            await _pipe.Reader.CompleteAsync();
         }
     }
 

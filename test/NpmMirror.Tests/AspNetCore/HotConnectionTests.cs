@@ -100,10 +100,17 @@ public sealed partial class HotConnectionTests
             }
             while (written.IsCompletedSuccessfully);
 
-            var read = await server.Transport.Input.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(10));
-            Assert.Equal(Hot.Length, read.Buffer.Length);
-            client.Close(timeout: 0);
-            await written;
+            try
+            {
+                var read = await server.Transport.Input.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(10));
+                Assert.Equal(Hot.Length, read.Buffer.Length);
+            }
+            finally
+            {
+                client.Close(timeout: 0);
+            }
+
+            Assert.True((await written).IsCompleted);
         });
     }
 
