@@ -27,8 +27,8 @@ public sealed partial class HotConnectionTests
     [Fact]
     public async Task Says_the_same_as_the_server()
     {
-        await using var mirror = await StartAsync(isHot: true);
-        await using var plain = await StartAsync(isHot: false);
+        await using var mirror = await StartAsync();
+        await using var plain = await ServedMirror.StartAsync(mirror.Store, isHot: false);
         foreach (var condition in new[] { "", "If-None-Match: *\r\n", $"If-None-Match: \"x\", {await ETagAsync(plain)}\r\n", "If-None-Match: \"x\"\r\n" })
         {
             var request = Hot.Replace("\r\n\r\n", $"\r\n{condition}\r\n", StringComparison.Ordinal);
@@ -44,8 +44,8 @@ public sealed partial class HotConnectionTests
     [InlineData(4)]
     public async Task Whatever_is_sent_is_understood_as_the_server_understands_it(int seed)
     {
-        await using var mirror = await StartAsync(isHot: true);
-        await using var plain = await StartAsync(isHot: false);
+        await using var mirror = await StartAsync();
+        await using var plain = await ServedMirror.StartAsync(mirror.Store, isHot: false);
         var random = new Random(seed);
         for (var i = 0; i < 100; i++)
         {
@@ -65,7 +65,7 @@ public sealed partial class HotConnectionTests
     [Fact]
     public async Task Answers_never_overtake_each_other()
     {
-        await using var mirror = await StartAsync(isHot: true);
+        await using var mirror = await StartAsync();
         const string Long = $"GET /npm/long HTTP/1.1\r\nHost: {Host}\r\n\r\n";
         const string Missing = $"GET /npm/-/no-such/thing/at/all HTTP/1.1\r\nHost: {Host}\r\n\r\n";
         var one = Hot + Long + Hot + Hot + Missing + Long;
@@ -80,7 +80,7 @@ public sealed partial class HotConnectionTests
     [Fact]
     public async Task While_something_is_unsent_the_server_answers_what_is_hot()
     {
-        await using var mirror = await StartAsync(isHot: true);
+        await using var mirror = await StartAsync();
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -117,7 +117,7 @@ public sealed partial class HotConnectionTests
     [Fact]
     public async Task A_connection_that_only_asks_for_what_is_hot_makes_the_server_do_nothing()
     {
-        await using var mirror = await StartAsync(isHot: true);
+        await using var mirror = await StartAsync();
         using var socket = await ConnectAsync(mirror);
         var before = mirror.RequestsSeen;
         for (var i = 0; i < 50; i++)
@@ -131,7 +131,7 @@ public sealed partial class HotConnectionTests
     [Fact]
     public async Task What_a_trusted_proxy_says_counts_for_each_request()
     {
-        await using var mirror = await StartAsync(isHot: true, configure: options =>
+        await using var mirror = await StartAsync(configure: options =>
         {
             options.TrustedProxies.Add("127.0.0.1");
             options.AllowedHosts.Add("npm.example.org");
@@ -146,7 +146,7 @@ public sealed partial class HotConnectionTests
     public async Task Now_and_then_the_server_sees_a_request_so_that_it_does_not_take_the_connection_for_idle()
     {
         var clock = new FakeClock();
-        await using var mirror = await StartAsync(isHot: true, clock);
+        await using var mirror = await StartAsync(clock);
         using var socket = await ConnectAsync(mirror);
         await AskAsync(socket, Hot);
         var before = mirror.RequestsSeen;
@@ -161,7 +161,7 @@ public sealed partial class HotConnectionTests
     {
         const int Length = 7_000_000;
         var clock = new FakeClock();
-        await using var mirror = await StartAsync(isHot: true, clock);
+        await using var mirror = await StartAsync(clock);
         await mirror.PutAsync("longest", Documents.Of("longest", new string('x', Length)));
         await mirror.SettleAsync();
         var request = $"GET /npm/longest HTTP/1.1\r\nHost: {Host}\r\n\r\n";
@@ -189,9 +189,9 @@ public sealed partial class HotConnectionTests
         Assert.Equal(before, mirror.RequestsSeen);
     }
 
-    private static async Task<ServedMirror> StartAsync(bool isHot, TimeProvider? time = null, Action<MirrorOptions>? configure = null)
+    private static async Task<ServedMirror> StartAsync(TimeProvider? time = null, Action<MirrorOptions>? configure = null)
     {
-        var mirror = await ServedMirror.StartAsync(isHot: isHot, time: time, configure: configure);
+        var mirror = await ServedMirror.StartAsync(time: time, configure: configure);
         await mirror.PutAsync("ms", Documents.Of("ms"));
         await mirror.PutAsync("long", Documents.Of("long", new string('x', 300_000)));
         await mirror.SettleAsync();
