@@ -10,22 +10,29 @@ namespace NpmMirror.ScaleBenchmarks;
 /// <summary>A mirror's store with the packages of a <see cref="SyntheticRegistry"/>, written through the store's own interface.</summary>
 internal static class SyntheticStore
 {
+    private const int AtOnce = 256;
+
     private static readonly DateTimeOffset Seen = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
-    /// <summary>Fills a folder with the first edition of every package, as a mirror leaves it that followed the upstream to sequence 1.</summary>
+    /// <summary>
+    /// Fills a folder with the first edition of every package, as a mirror leaves it that followed the upstream to sequence 1. One that was cut
+    /// short goes on where it was.
+    /// </summary>
     internal static async Task FillAsync(string folder, SyntheticRegistry registry, string upstream)
     {
         await using var store = await OpenAsync(folder);
         var clock = Stopwatch.StartNew();
-        var done = 0;
-        // As many at once as the store puts into one group.
-        await Parallel.ForAsync(0, registry.Packages, new ParallelOptions { MaxDegreeOfParallelism = 256 }, async (i, cancellationToken) =>
+
+        // Those at work when it was cut short may be missing among the last. As many at once as the store puts into one group.
+        var begin = Math.Max(0, (int)(await store.CountAsync(CancellationToken.None)).Packages - AtOnce);
+        var done = begin;
+        await Parallel.ForAsync(begin, registry.Packages, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (i, cancellationToken) =>
         {
             var result = await store.CommitAsync(CommitOf(registry, i, 1, 0, upstream), cancellationToken);
-            Require(result.IsCommitted);
+            Require(result.IsCommitted || result.Generation == 1);
             if (Interlocked.Increment(ref done) % 200_000 == 0)
             {
-                await Console.Error.WriteLineAsync($"  {done:N0} of {registry.Packages:N0} packages, {done / clock.Elapsed.TotalSeconds:N0} a second");
+                await Console.Error.WriteLineAsync($"  {done:N0} of {registry.Packages:N0} packages, {(done - begin) / clock.Elapsed.TotalSeconds:N0} a second");
             }
         });
         await store.SetCursorAsync(MirrorCursors.Read, "1", CancellationToken.None);
