@@ -189,7 +189,8 @@ async function planOf(system, kind, names, upstream) {
   const urls = join(options.work, `${system}-${form}.urls`)
   writeFileSync(urls, shuffled(names).map(name => new URL(url(name, form)).pathname + '\n').join(''))
   log(`  ${system}: ${names.length} checked, ${sample.wireBytes} bytes on the wire, ${sample.seconds.toFixed(3)} s`)
-  return { child, headers, origin: new URL(sample.url).origin, urls, sample }
+  // One thread walks the list; two would walk it twice, each for itself.
+  return { child, headers, origin: new URL(sample.url).origin, urls, sample, ...(kind.startsWith('sweep') && { threads: 1 }) }
 }
 
 /** Verdaccio was seen to drop a connection while it still worked for clients that had left: others' systems may try again. */
@@ -214,7 +215,7 @@ function printHead() {
   console.log(`# ${new Date().toISOString()}\n`)
   console.log(`${cpus().length} × ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GB, ${readFileSync('/proc/version', 'utf8').split(' ').slice(0, 3).join(' ')}; ` +
     `load ${readFileSync('/proc/loadavg', 'utf8').split(' ').slice(0, 3).join(' ')} before the start`)
-  console.log(`wrk on the same machine (2 threads, 1 for one connection), keep-alive, packuments in gzip; ${rounds} rounds of ${seconds} s, systems in turn; ` +
+  console.log(`wrk on the same machine (2 threads, 1 for one connection and for sweeps), keep-alive, packuments in gzip; ${rounds} rounds of ${seconds} s, systems in turn; ` +
     `each warmed for ${options.warm} s of the same load after its answers were checked\n`)
   console.log('| system | version | configuration |\n|---|---|---|')
   for (const name of chosen) console.log(`| ${name} | ${started[name].version} | ${started[name].configuration} |`)

@@ -6,8 +6,8 @@ import { cpuMicroseconds } from './systems.mjs'
 const script = join(import.meta.dirname, 'report.lua')
 
 /** `urls` is a file with one path a line, of which the walk begins at `skip`. */
-export async function load({ child, origin, urls, skip = 0, headers, connections, seconds }) {
-  const args = [`-t${connections > 1 ? 2 : 1}`, `-c${connections}`, `-d${seconds}`, '--timeout', '60', '-s', script]
+export async function load({ child, origin, urls, skip = 0, headers, connections, seconds, threads = connections > 1 ? 2 : 1 }) {
+  const args = [`-t${threads}`, `-c${connections}`, `-d${seconds}`, '--timeout', '60', '-s', script]
   for (const [name, value] of Object.entries(headers)) args.push('-H', `${name}: ${value}`)
   const before = cpuMicroseconds(child.pid)
   const output = await run('wrk', [...args, origin, '--', urls, String(skip)], (seconds + 90) * 1000)

@@ -36,6 +36,7 @@ public static class NpmMirrorServices
         services.AddSingleton(parts.Upstream);
         services.AddSingleton(parts.FindFeed);
         services.AddSingleton(parts.Budget);
+        services.AddSingleton<DefaultBase>();
         services.AddSingleton<PackageScope>();
         services.AddSingleton<TarballDownloads>();
         services.AddSingleton<TarballUsage>();

@@ -19,6 +19,7 @@ public sealed partial class PackageSync : IDisposable
     private readonly RegistryClient _upstream;
     private readonly EagerTarballs _eager;
     private readonly TarballPromises _promises;
+    private readonly DefaultBase _defaultBase;
     private readonly MirrorOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger<PackageSync> _logger;
@@ -27,12 +28,13 @@ public sealed partial class PackageSync : IDisposable
     private readonly SemaphoreSlim _fetches;
 
     /// <summary>Creates the sync; one per store and process.</summary>
-    public PackageSync(IMetadataStore store, RegistryClient upstream, TarballDownloads tarballs, MirrorOptions options, TimeProvider time, ILogger<PackageSync> logger)
+    public PackageSync(IMetadataStore store, RegistryClient upstream, TarballDownloads tarballs, DefaultBase defaultBase, MirrorOptions options, TimeProvider time, ILogger<PackageSync> logger)
     {
         _store = store;
         _upstream = upstream;
         _promises = new TarballPromises(tarballs);
         _eager = new EagerTarballs(store, tarballs, options.Concurrency, logger);
+        _defaultBase = defaultBase;
         _options = options;
         _time = time;
         _logger = logger;
@@ -166,7 +168,9 @@ public sealed partial class PackageSync : IDisposable
                 FirstSeenAt = row?.Facts.FirstSeenAt ?? now,
                 StoredAt = now,
             },
-            Document = DocumentCodecs.Encode(document.Bytes, sha256),
+            Document = _options.Store.Documents == StoredForm.Served
+                ? DocumentCodecs.EncodeServed(document.Bytes, sha256, index, name, _defaultBase.Url)
+                : DocumentCodecs.Encode(document.Bytes, sha256),
             Index = index.ToBytes(),
             Columns = new PackageColumns(parsed.Keywords, parsed.MaintainerNames, parsed.License, index.DistTags),
             Events = Pending(change.Events),

@@ -14,7 +14,12 @@ internal ref struct IndexReader(ReadOnlySpan<byte> stored)
 
     public static MirrorException Damaged() => new(MirrorFault.StoreUnavailable, "A stored packument index is damaged; run verify, or fetch the package again with ?refresh=1.");
 
+    /// <summary>How much there is left to read.</summary>
+    public readonly int LeftBytes => _left.Length;
+
     public byte Byte() => Take(1)[0];
+
+    public ReadOnlySpan<byte> Bytes(int length) => Take(length);
 
     public ulong Number()
     {

@@ -72,14 +72,36 @@ public static class PackumentWriter
     {
         // Clients do not expect a byte order mark; JSON.parse refuses it.
         var at = PackumentReader.OriginOf(document);
-        foreach (var version in InDocumentOrder(index.Versions))
+        foreach (var replaced in ReplacedUrls(index))
         {
-            output.Write(document[at..version.Manifest.Offset]);
-            Copy(document, version.Manifest, version, urls, output);
-            at = version.Manifest.Offset + version.Manifest.Length;
+            output.Write(document[at..replaced.Url.Offset]);
+            replaced.Write(urls, output);
+            at = replaced.Url.Offset + replaced.Url.Length;
         }
 
         output.Write(document[at..]);
+    }
+
+    /// <summary>The places of a whole document where an address of this mirror takes the place of upstream's, in document order. All else is copied.</summary>
+    internal static IEnumerable<ReplacedUrl> ReplacedUrls(PackumentIndex index)
+    {
+        foreach (var version in InDocumentOrder(index.Versions))
+        {
+            var (at, end) = (version.Manifest.Offset, version.Manifest.Offset + version.Manifest.Length);
+            var tarball = new ReplacedUrl(version.TarballUrl, version.Version, IsTarball: true);
+            var attestations = new ReplacedUrl(version.AttestationsUrl, version.Version, IsTarball: false);
+            var (first, second) = tarball.Url.Offset < attestations.Url.Offset ? (tarball, attestations) : (attestations, tarball);
+            if (IsWithin(first.Url, at, end))
+            {
+                yield return first;
+                at = first.Url.Offset + first.Url.Length;
+            }
+
+            if (IsWithin(second.Url, at, end))
+            {
+                yield return second;
+            }
+        }
     }
 
     // The index has a version that comes twice where it came first, with the manifest that came last.
@@ -121,4 +143,21 @@ public static class PackumentWriter
     }
 
     private static bool IsWithin(Slice url, int start, int end) => !url.IsEmpty && url.Offset >= start && url.Offset + url.Length <= end;
+}
+
+/// <summary>One address of upstream's that is replaced, quotes included.</summary>
+internal readonly record struct ReplacedUrl(Slice Url, string Version, bool IsTarball)
+{
+    /// <summary>Writes what takes its place.</summary>
+    public void Write(UrlWriter urls, IBufferWriter<byte> output)
+    {
+        if (IsTarball)
+        {
+            urls.WriteTarballUrl(Version, output);
+        }
+        else
+        {
+            urls.WriteAttestationsUrl(Version, output);
+        }
+    }
 }

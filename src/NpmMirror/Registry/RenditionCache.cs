@@ -27,6 +27,7 @@ public sealed class RenditionCache : IDisposable
 
     private readonly Renditions _renditions;
     private readonly TimeProvider _time;
+    private readonly DefaultBase _defaultBase;
     private readonly long _limitBytes;
     private readonly TimeSpan _checkAfter;
     private readonly ConcurrentDictionary<PackageName, CachedPackage> _packages = new();
@@ -42,10 +43,11 @@ public sealed class RenditionCache : IDisposable
     private long _usedBytes;
 
     /// <summary>An empty cache over the store's documents.</summary>
-    public RenditionCache(IMetadataStore store, ByteBudget budget, MirrorOptions options, TimeProvider time)
+    public RenditionCache(IMetadataStore store, ByteBudget budget, DefaultBase defaultBase, MirrorOptions options, TimeProvider time)
     {
         _renditions = new Renditions(store, budget);
         _time = time;
+        _defaultBase = defaultBase;
         _limitBytes = options.CacheBytes;
         _bases = new RecentBases(time);
         _temporaryFolder = Path.Combine(options.Data, "tmp");
@@ -141,6 +143,7 @@ public sealed class RenditionCache : IDisposable
     /// <summary>One representation of a package that was found; its bytes are made only when asked for.</summary>
     public Rendition Rendition(CachedPackage package, RenditionKey key)
     {
+        _defaultBase.Note(key.BaseUrl);
         var isKept = !package.IsDropped && _bases.TryKeep(key.BaseUrl);
         var rendition = package.Rendition(key, isKept, out var isAdded);
         if (isAdded)

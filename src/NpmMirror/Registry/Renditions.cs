@@ -1,5 +1,6 @@
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
+using NpmMirror.Views;
 
 namespace NpmMirror.Registry;
 
@@ -50,6 +51,13 @@ internal sealed class Renditions(IMetadataStore store, ByteBudget budget)
         if (package is null || package.Row.Facts.IsRemoved != row.Facts.IsRemoved || package.Row.DocumentSha256 != row.DocumentSha256)
         {
             return false;
+        }
+
+        if (key is { Form: PackumentForm.Full, Version: null, Coding: ContentCoding.Gzip } && key.View == View.Live
+            && DocumentCodecs.FindServed(row.Name, package.Document, key.BaseUrl) is { } served)
+        {
+            output.Write(served.Span);
+            return true;
         }
 
         using var document = await DocumentCodecs.DecodeAsync(row.Name, package.Document, budget, isHashChecked: false, cancellationToken);

@@ -25,7 +25,7 @@ internal sealed class DecodedDocumentStream(Stream decoded, PackageName package,
         {
             return Count(decoded.Read(buffer), buffer.Length);
         }
-        catch (Exception e) when (e is InvalidDataException or InvalidOperationException)
+        catch (Exception e) when (e is InvalidDataException or InvalidOperationException or MirrorException)
         {
             throw DocumentCodecs.Damaged(package, e);
         }
@@ -42,7 +42,7 @@ internal sealed class DecodedDocumentStream(Stream decoded, PackageName package,
         {
             return Count(await decoded.ReadAsync(buffer, cancellationToken), buffer.Length);
         }
-        catch (Exception e) when (e is InvalidDataException or InvalidOperationException)
+        catch (Exception e) when (e is InvalidDataException or InvalidOperationException or MirrorException)
         {
             throw DocumentCodecs.Damaged(package, e);
         }

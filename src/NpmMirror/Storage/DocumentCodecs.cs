@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Diagnostics;
 using System.IO.Compression;
 using System.Runtime.InteropServices;
+using NpmMirror.Packuments;
 
 namespace NpmMirror.Storage;
 
@@ -23,6 +24,14 @@ public static class DocumentCodecs
         DocumentCodec.Brotli => new StoredDocument(codec, Brotli(raw), raw.Length, sha256),
         _ => throw new ArgumentOutOfRangeException(nameof(codec)),
     };
+
+    /// <summary>Compresses a packument as it will be served under a base URL.</summary>
+    public static StoredDocument EncodeServed(ReadOnlySpan<byte> raw, Digest sha256, PackumentIndex index, PackageName name, string baseUrl) =>
+        ServedDocument.Encode(raw, sha256, index, name, baseUrl) ?? Encode(raw, sha256);
+
+    /// <summary>The full form under a base URL as one gzip member, where just that is what is stored; else null.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreUnavailable"/>: the stored document is damaged.</exception>
+    public static ReadOnlyMemory<byte>? FindServed(PackageName package, StoredDocument document, string baseUrl) => ServedDocument.MemberOf(package, document, baseUrl);
 
     /// <summary>Decompresses a document outside the managed heap, under a budget.</summary>
     /// <param name="package">Whose it is, for messages.</param>
@@ -67,14 +76,12 @@ public static class DocumentCodecs
     /// <summary>The document's raw bytes as a stream, for documents that are better not held whole. Reading to the end checks the length.</summary>
     public static Stream OpenDecoded(PackageName package, StoredDocument document)
     {
-        var stored = MemoryMarshal.TryGetArray(document.Bytes, out var array)
-            ? new MemoryStream(array.Array!, array.Offset, array.Count, writable: false)
-            : new MemoryStream(document.Bytes.ToArray(), writable: false);
-        Stream decoded = document.Codec switch
+        var decoded = document.Codec switch
         {
-            DocumentCodec.Identity => stored,
-            DocumentCodec.Gzip => new GZipStream(stored, CompressionMode.Decompress),
-            DocumentCodec.Brotli => new BrotliStream(stored, CompressionMode.Decompress),
+            DocumentCodec.Identity => Open(document.Bytes),
+            DocumentCodec.Gzip => new GZipStream(Open(document.Bytes), CompressionMode.Decompress),
+            DocumentCodec.Brotli => new BrotliStream(Open(document.Bytes), CompressionMode.Decompress),
+            DocumentCodec.Served => ServedDocument.Open(package, document, Open),
             _ => throw new MirrorException(MirrorFault.StoreSchema, $"The document of {package} is stored with codec {(int)document.Codec}, which this version does not know; run a newer npm-mirror."),
         };
         return new DecodedDocumentStream(decoded, package, document.RawSizeBytes);
@@ -84,6 +91,10 @@ public static class DocumentCodecs
         MirrorFault.StoreUnavailable,
         $"The stored document of {package} is damaged; fetch it again (?refresh=1) or restore the store from a backup.",
         inner: inner);
+
+    private static Stream Open(ReadOnlyMemory<byte> bytes) => MemoryMarshal.TryGetArray(bytes, out var array)
+        ? new MemoryStream(array.Array!, array.Offset, array.Count, writable: false)
+        : new MemoryStream(bytes.ToArray(), writable: false);
 
     private static byte[] Gzip(ReadOnlySpan<byte> raw)
     {

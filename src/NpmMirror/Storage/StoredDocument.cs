@@ -11,6 +11,9 @@ public enum DocumentCodec
 
     /// <summary>Brotli.</summary>
     Brotli = 2,
+
+    /// <summary>As it is served: the full form under one base URL as one gzip member, with what leads back to upstream's bytes.</summary>
+    Served = 3,
 }
 
 /// <summary>A packument as stored: upstream's bytes, verbatim, compressed. Engines see bytes and columns.</summary>

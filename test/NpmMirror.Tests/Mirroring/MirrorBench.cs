@@ -20,7 +20,7 @@ internal sealed class MirrorBench : IAsyncDisposable
         Store = new MemoryStore(time);
         Client = new RegistryClient(new RegistryClientOptions { BaseUrl = upstream.Url }, _budget, TimeProvider.System, NullLogger.Instance);
         Tarballs = new TarballDownloads(Store, new MemoryBlobStore(time), Client, options, time, NullLogger<TarballDownloads>.Instance);
-        Sync = new PackageSync(Store, Client, Tarballs, options, time, NullLogger<PackageSync>.Instance);
+        Sync = new PackageSync(Store, Client, Tarballs, new DefaultBase(options), options, time, NullLogger<PackageSync>.Instance);
         Queue = new SyncQueue(Store, Sync, options, time, NullLogger<SyncQueue>.Instance);
         ReadThrough = new ReadThrough(Store, Sync, Queue, new PackageScope(options), options, time, NullLogger<ReadThrough>.Instance);
     }

@@ -1,7 +1,9 @@
 using System.Buffers;
 using System.Diagnostics;
+using System.IO.Compression;
 using System.Text.Json;
 using NpmMirror.Packuments;
+using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.Packuments;
 
@@ -36,6 +38,7 @@ internal static class PackumentProperties
             Survives(index);
             CanBeCompared(oldIndex, seed, index, document);
             CanBeServed(name, index, document);
+            CanBeKeptAsServed(name, index, document);
         }
 
         return isAccepted;
@@ -97,10 +100,35 @@ internal static class PackumentProperties
         }
     }
 
-    private static byte[] Write(PackumentForm form, PackumentIndex index, byte[] document, PackageName name)
+    private static void CanBeKeptAsServed(PackageName name, PackumentIndex index, byte[] document)
+    {
+        // The upstream's own address too: then its text has what is searched for.
+        foreach (var baseUrl in (string[])[BaseUrl, "https://registry.example.org", "http://127.0.0.1"])
+        {
+            var stored = DocumentCodecs.EncodeServed(document, Digest.OfSha256(document), index, name, baseUrl);
+            using var upstreams = new MemoryStream();
+            using (var decoded = DocumentCodecs.OpenDecoded(name, stored))
+            {
+                decoded.CopyTo(upstreams);
+            }
+
+            Require(upstreams.ToArray().AsSpan().SequenceEqual(document), "upstream's bytes come back from what is stored as it is served");
+            var member = DocumentCodecs.FindServed(name, stored, baseUrl);
+            Require(member is not null && DocumentCodecs.FindServed(name, stored, baseUrl + "/x") is null, "what is stored is served under its own base URL only");
+            using var served = new MemoryStream();
+            using (var gzip = new GZipStream(new MemoryStream(member!.Value.ToArray()), CompressionMode.Decompress))
+            {
+                gzip.CopyTo(served);
+            }
+
+            Require(served.ToArray().AsSpan().SequenceEqual(Write(PackumentForm.Full, index, document, name, baseUrl)), "what is stored is the full form");
+        }
+    }
+
+    private static byte[] Write(PackumentForm form, PackumentIndex index, byte[] document, PackageName name, string baseUrl = BaseUrl)
     {
         var output = new ArrayBufferWriter<byte>(document.Length + 1024);
-        PackumentWriter.Write(form, index, document, name, BaseUrl, output);
+        PackumentWriter.Write(form, index, document, name, baseUrl, output);
         return output.WrittenSpan.ToArray();
     }
 

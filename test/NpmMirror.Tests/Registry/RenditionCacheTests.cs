@@ -1,7 +1,10 @@
+using System.IO.Compression;
+using System.Text;
 using NpmMirror.Packuments;
 using NpmMirror.Registry;
 using NpmMirror.Storage;
 using NpmMirror.Tests.AspNetCore;
+using NpmMirror.Tests.Mirroring;
 using NpmMirror.Views;
 
 namespace NpmMirror.Tests.Registry;
@@ -15,7 +18,7 @@ public sealed class RenditionCacheTests
     {
         var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(100_000_000);
-        using var cache = new RenditionCache(store, budget, new MirrorOptions { CacheBytes = 40_000 }, TimeProvider.System);
+        using var cache = new RenditionCache(store, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions { CacheBytes = 40_000 }, TimeProvider.System);
         var names = Enumerable.Range(0, 20).Select(i => PackageName.Parse($"p{i}")).ToList();
         foreach (var name in names)
         {
@@ -47,11 +50,32 @@ public sealed class RenditionCacheTests
     }
 
     [Fact]
+    public async Task What_is_stored_as_it_is_served_is_served_without_making_anything()
+    {
+        await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Store = { Documents = StoredForm.Served }, PublicUrl = Key.BaseUrl });
+        bench.Upstream.Put("p", "1.0.0");
+        await bench.SyncAsync("p");
+        using var budget = new ByteBudget(100_000_000);
+        using var cache = new RenditionCache(bench.Store, budget, new DefaultBase(bench.Options), bench.Options, TimeProvider.System);
+        var name = PackageName.Parse("p");
+        var package = cache.Keep((await bench.RowAsync("p"))!, cache.Ticket(name));
+
+        var served = await cache.BodyAsync(cache.Rendition(package, Key), default);
+        Assert.Equal(0, cache.MadeCount);
+        var made = await cache.BodyAsync(cache.Rendition(package, Key with { Coding = ContentCoding.Identity }), default);
+        Assert.Equal(made, await DecodedAsync(served!));
+        var elsewhere = await cache.BodyAsync(cache.Rendition(package, Key with { BaseUrl = "http://other/npm" }), default);
+        Assert.Contains("http://other/npm/p/-/p-1.0.0.tgz", Encoding.UTF8.GetString(await DecodedAsync(elsewhere!)), StringComparison.Ordinal);
+        Assert.NotNull(await cache.BodyAsync(cache.Rendition(package, Key with { Form = PackumentForm.Abbreviated }), default));
+        Assert.Equal(3, cache.MadeCount);
+    }
+
+    [Fact]
     public async Task An_endless_number_of_manifests_of_one_package_is_not_kept()
     {
         var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(100_000_000);
-        using var cache = new RenditionCache(store, budget, new MirrorOptions(), TimeProvider.System);
+        using var cache = new RenditionCache(store, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
         var name = PackageName.Parse("ms");
         await ServedMirror.PutAsync(store, "ms", Documents.Of("ms"));
         var package = cache.Keep((await store.FindAsync(name, TestContext.Current.CancellationToken))!, cache.Ticket(name));
@@ -76,5 +100,13 @@ public sealed class RenditionCacheTests
         Assert.Equal(tags.Length, tags.Distinct().Count());
         Assert.Equal(Key.ETagOf(one), (Key with { }).ETagOf(Digest.OfSha256("one"u8)));
         Assert.All(tags, tag => Assert.Matches("^\"[0-9a-f]{32}\"$", tag));
+    }
+
+    private static async Task<byte[]> DecodedAsync(byte[] gzip)
+    {
+        await using var stream = new GZipStream(new MemoryStream(gzip), CompressionMode.Decompress);
+        using var decoded = new MemoryStream();
+        await stream.CopyToAsync(decoded);
+        return decoded.ToArray();
     }
 }
