@@ -3,6 +3,7 @@ using System.Text;
 using NpmMirror.Packuments;
 using NpmMirror.Registry;
 using NpmMirror.Storage;
+using NpmMirror.Testing;
 using NpmMirror.Tests.AspNetCore;
 using NpmMirror.Tests.Mirroring;
 using NpmMirror.Views;
@@ -12,6 +13,8 @@ namespace NpmMirror.Tests.Registry;
 public sealed class RenditionCacheTests
 {
     private static readonly RenditionKey Key = new(View.Live, PackumentForm.Full, null, "http://127.0.0.1/npm", ContentCoding.Gzip);
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Fact]
     public async Task Whatever_is_kept_made_dropped_and_forgotten_at_once_the_account_ends_even()
@@ -53,20 +56,20 @@ public sealed class RenditionCacheTests
     public async Task What_is_stored_as_it_is_served_is_served_without_making_anything()
     {
         await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Store = { Documents = StoredForm.Served }, PublicUrl = Key.BaseUrl });
-        bench.Upstream.Put("p", "1.0.0");
+        bench.Upstream.Publish(new FakePackage("p").Version("1.0.0"));
         await bench.SyncAsync("p");
         using var budget = new ByteBudget(100_000_000);
         using var cache = new RenditionCache(bench.Store, budget, new DefaultBase(bench.Options), bench.Options, TimeProvider.System);
         var name = PackageName.Parse("p");
         var package = cache.Keep((await bench.RowAsync("p"))!, cache.Ticket(name));
 
-        var served = await cache.BodyAsync(cache.Rendition(package, Key), default);
+        var served = await cache.BodyAsync(cache.Rendition(package, Key), Cancellation);
         Assert.Equal(0, cache.MadeCount);
-        var made = await cache.BodyAsync(cache.Rendition(package, Key with { Coding = ContentCoding.Identity }), default);
+        var made = await cache.BodyAsync(cache.Rendition(package, Key with { Coding = ContentCoding.Identity }), Cancellation);
         Assert.Equal(made, await DecodedAsync(served!));
-        var elsewhere = await cache.BodyAsync(cache.Rendition(package, Key with { BaseUrl = "http://other/npm" }), default);
+        var elsewhere = await cache.BodyAsync(cache.Rendition(package, Key with { BaseUrl = "http://other/npm" }), Cancellation);
         Assert.Contains("http://other/npm/p/-/p-1.0.0.tgz", Encoding.UTF8.GetString(await DecodedAsync(elsewhere!)), StringComparison.Ordinal);
-        Assert.NotNull(await cache.BodyAsync(cache.Rendition(package, Key with { Form = PackumentForm.Abbreviated }), default));
+        Assert.NotNull(await cache.BodyAsync(cache.Rendition(package, Key with { Form = PackumentForm.Abbreviated }), Cancellation));
         Assert.Equal(3, cache.MadeCount);
     }
 
