@@ -13,6 +13,7 @@ internal sealed class UpstreamTextStream : ForwardStream
     private readonly byte[] _upstreamPrefix;
     private readonly byte[] _exceptions;
     private readonly byte[] _window;
+    private long _servedLeftBytes;
 
     // The window's part that was not passed on yet; of it so much is passed on as it is, or left out; before it comes what is inserted.
     private int _start, _end, _verbatim, _leftOut;
@@ -23,9 +24,10 @@ internal sealed class UpstreamTextStream : ForwardStream
     private bool _hasException;
 
     /// <summary>Reads <paramref name="served"/>, which it owns.</summary>
-    internal UpstreamTextStream(Stream served, ServedHead head)
+    internal UpstreamTextStream(Stream served, uint servedBytes, ServedHead head)
     {
         _served = served;
+        _servedLeftBytes = servedBytes;
         _prefix = Encoding.UTF8.GetBytes(UrlWriter.StartOf(head.BaseUrl));
         _upstreamPrefix = head.UpstreamPrefix;
         _exceptions = head.Exceptions;
@@ -165,6 +167,7 @@ internal sealed class UpstreamTextStream : ForwardStream
         (_start, _end) = (0, _end - _start);
         var read = _served.Read(_window.AsSpan(_end));
         _end += read;
-        return read > 0;
+        _servedLeftBytes -= read;
+        return read > 0 || _servedLeftBytes == 0 ? read > 0 : throw new InvalidDataException("The text is not as long as it says.");
     }
 }

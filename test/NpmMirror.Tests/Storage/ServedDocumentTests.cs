@@ -47,29 +47,19 @@ public sealed class ServedDocumentTests
     }
 
     [Fact]
-    public void Gives_all_of_a_document_that_was_cut_or_tells_that_it_is_damaged()
+    public void Tells_of_a_document_that_was_cut_anywhere()
     {
         var document = Encoding.UTF8.GetBytes("""{"name":"p","versions":{"1.0.0":{"dist":{"tarball":"odd"}}}}""");
         var stored = DocumentCodecs.EncodeServed(document, Digest.OfSha256(document), PackumentReader.Read(document, Name).Index, Name, BaseUrl);
-        var told = 0;
         for (var length = 0; length < stored.Bytes.Length; length++)
         {
-            using var read = new MemoryStream();
-            try
+            var e = Assert.Throws<MirrorException>(() =>
             {
                 using var decoded = DocumentCodecs.OpenDecoded(Name, stored with { Bytes = stored.Bytes[..length] });
-                decoded.CopyTo(read);
-                Assert.Equal(document, read.ToArray());
-            }
-            catch (MirrorException e)
-            {
-                Assert.Contains("The stored document of p is damaged", e.Message, StringComparison.Ordinal);
-                told++;
-            }
+                decoded.CopyTo(Stream.Null);
+            });
+            Assert.Contains("The stored document of p is damaged", e.Message, StringComparison.Ordinal);
         }
-
-        // The text ends before the member's trailer does.
-        Assert.InRange(told, stored.Bytes.Length - 16, stored.Bytes.Length);
     }
 
     [Fact]
