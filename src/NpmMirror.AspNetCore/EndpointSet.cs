@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using NpmMirror.AspNetCore.Connections;
 
 namespace NpmMirror.AspNetCore;
 
@@ -9,7 +10,7 @@ internal sealed record EndpointSet
 
     internal required PackumentEndpoint Packuments { get; init; }
 
-    internal required Func<HttpContext, PackageName, string, Task> Tarballs { get; init; }
+    internal required Func<HttpContext, RequestKey, PackageName, string, Task> Tarballs { get; init; }
 
     internal required DistTagsEndpoint DistTags { get; init; }
 

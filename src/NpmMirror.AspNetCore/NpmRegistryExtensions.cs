@@ -72,12 +72,12 @@ public static class NpmRegistryExtensions
         var instance = new MirrorInstance(store);
         var packages = new PackageFinder(readThrough.FindAsync, readThrough.RevalidateIfStale, cache);
         var documents = new ServedDocuments(cache);
-        hot.IsCurrent = options.TrustedProxies.Count == 0 ? packages.IsCurrent : null;
+        hot.IsOnConnections = options.TrustedProxies.Count == 0;
         var endpoints = new EndpointSet
         {
             Packages = packages,
             Packuments = new PackumentEndpoint(packages, cache, hot),
-            Tarballs = ActivatorUtilities.CreateInstance<TarballEndpoint>(services, (PackageLookup)readThrough.FindAsync).HandleAsync,
+            Tarballs = ActivatorUtilities.CreateInstance<TarballEndpoint>(services, (PackageLookup)readThrough.FindAsync, hot).HandleAsync,
             DistTags = new DistTagsEndpoint(packages),
             Refresh = new RefreshEndpoint(readThrough.RefreshAsync, new AdminAccess(options, addresses)),
             Forwarding = new ForwardingEndpoint(client, time),

@@ -51,7 +51,7 @@ internal sealed class PackumentEndpoint(PackageFinder packages, RenditionCache c
             var rendition = cache.Rendition(package, key);
             if (RenditionAnswer.IsNotModified(context.Request.Headers, rendition))
             {
-                hot.Remember(request, rendition);
+                Remember(request, rendition);
                 RenditionAnswer.WriteNotModified(context, rendition);
                 return;
             }
@@ -68,13 +68,22 @@ internal sealed class PackumentEndpoint(PackageFinder packages, RenditionCache c
             }
             else if (await cache.BodyAsync(rendition, context.RequestAborted) is { } body)
             {
-                hot.Remember(request, rendition);
+                Remember(request, rendition);
                 await RenditionAnswer.WriteAsync(context, rendition, body, HttpMethods.IsHead(context.Request.Method));
                 return;
             }
         }
 
         await RegistryErrors.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, $"{name} changes faster than it can be served; ask again.", TimeSpan.FromSeconds(1));
+    }
+
+    private void Remember(in RequestKey request, Rendition rendition)
+    {
+        // Without a place in the cache no later request finds it again anyway.
+        if (rendition.IsKept)
+        {
+            hot.Remember(request, new HotRendition(rendition, packages.IsCurrent));
+        }
     }
 
     private static string? VersionOf(CachedPackage package, string versionOrTag)

@@ -126,7 +126,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         RegistryRoute.Packument packument when RefreshEndpoint.IsAsked(context) => endpoints.Refresh.HandleAsync(context, packument.Package),
         RegistryRoute.Packument packument => endpoints.Packuments.HandleAsync(context, key, packument.Package, baseUrl),
         RegistryRoute.Manifest manifest => endpoints.Packuments.HandleManifestAsync(context, key, manifest.Package, manifest.VersionOrTag, baseUrl),
-        RegistryRoute.Tarball tarball => endpoints.Tarballs(context, tarball.Package, tarball.File),
+        RegistryRoute.Tarball tarball => endpoints.Tarballs(context, key, tarball.Package, tarball.File),
         RegistryRoute.DistTags tags => endpoints.DistTags.HandleAsync(context, tags.Package),
         RegistryRoute.Ping => RegistryErrors.WriteJsonAsync(context, StatusCodes.Status200OK, "{}"u8.ToArray()),
         RegistryRoute.Account => RegistryErrors.WriteAsync(context, StatusCodes.Status401Unauthorized, "This registry is a read-only mirror and knows no accounts."),

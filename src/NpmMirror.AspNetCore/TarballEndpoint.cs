@@ -1,6 +1,8 @@
 using System.Buffers;
+using System.Net;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using NpmMirror.AspNetCore.Connections;
 using NpmMirror.Diagnostics;
 using NpmMirror.Mirroring;
 using NpmMirror.Packuments;
@@ -14,6 +16,7 @@ namespace NpmMirror.AspNetCore;
 /// </summary>
 internal sealed partial class TarballEndpoint(
     PackageLookup lookup,
+    HotRequests hot,
     TarballDownloads downloads,
     TarballBlocks blocks,
     TarballUsage usage,
@@ -26,7 +29,7 @@ internal sealed partial class TarballEndpoint(
     private const int ChunkBytes = 64 * 1024;
 
     /// <summary>Answers <c>{m}/{pkg}/-/{file}</c>.</summary>
-    internal async Task HandleAsync(HttpContext context, PackageName package, string file)
+    internal async Task HandleAsync(HttpContext context, RequestKey request, PackageName package, string file)
     {
         var cancellationToken = context.RequestAborted;
         if (await blocks.FindAsync(package, file, cancellationToken) is { } blocked)
@@ -37,6 +40,11 @@ internal sealed partial class TarballEndpoint(
 
         if (await downloads.OpenStoredAsync(package, file, cancellationToken) is { } stored)
         {
+            if (stored.FilePath is { } path && stored.LengthBytes is { } length)
+            {
+                Remember(request, package, file, stored, path, length);
+            }
+
             await SendAsync(context, package, file, stored);
             return;
         }
@@ -108,7 +116,7 @@ internal sealed partial class TarballEndpoint(
             part.Announce(response);
             if (HttpMethods.IsGet(context.Request.Method) && response.StatusCode != StatusCodes.Status416RangeNotSatisfiable)
             {
-                usage.Record(package, file, ClientOf(context));
+                usage.Record(package, file, ClientOf(context.Connection.RemoteIpAddress));
                 await CopyAsync(context, $"{package}/{file}", reading, part);
             }
         }
@@ -150,11 +158,27 @@ internal sealed partial class TarballEndpoint(
         }
     }
 
-    private static string ClientOf(HttpContext context) => context.Connection.RemoteIpAddress switch
+    private void Remember(in RequestKey request, PackageName package, string file, TarballReading stored, string path, long length)
+    {
+        var sha512 = stored.Sha512;
+        hot.Remember(request, new HotTarball(
+            TarballHeaders.Lines(sha512, stored.StoredAt),
+            TarballHeaders.ETagOf(sha512),
+            path,
+            length,
+            () => downloads.IsKnownToBeHeld(package, file, sha512) && blocks.IsKnownToBeFree(package, file),
+            client =>
+            {
+                TarballDownloads.CountStored();
+                usage.Record(package, file, ClientOf((client as IPEndPoint)?.Address));
+            }));
+    }
+
+    private static string ClientOf(IPAddress? address) => address switch
     {
         null => "unknown",
-        { IsIPv4MappedToIPv6: true } address => address.MapToIPv4().ToString(),
-        var address => address.ToString(),
+        { IsIPv4MappedToIPv6: true } => address.MapToIPv4().ToString(),
+        _ => address.ToString(),
     };
 
     private readonly record struct Described(VersionEntry Version, string Url, TarballPromise Promise);

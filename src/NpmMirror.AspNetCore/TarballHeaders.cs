@@ -8,25 +8,36 @@ namespace NpmMirror.AspNetCore;
 internal static class TarballHeaders
 {
     private const int ETagBytes = 16;
+    private const string ContentType = "application/octet-stream";
+    private const string CacheControl = "public, immutable, max-age=31557600";
 
     /// <summary>Writes what goes with 200, 206 and 304 alike. Never a Content-Encoding: a label on a .tgz breaks most clients.</summary>
     internal static void Write(HttpResponse response, Digest sha512, DateTimeOffset? storedAt)
     {
         var headers = response.Headers;
-        headers.ContentType = "application/octet-stream";
-        headers.CacheControl = "public, immutable, max-age=31557600";
+        headers.ContentType = ContentType;
+        headers.CacheControl = CacheControl;
         headers.AcceptRanges = "bytes";
         headers.AccessControlAllowOrigin = "*";
-        if (!sha512.IsEmpty)
+        if (ETagOf(sha512) is { } etag)
         {
-            headers.ETag = $"\"{Convert.ToHexStringLower(sha512.Bytes[..ETagBytes])}\"";
+            headers.ETag = etag;
         }
 
         if (storedAt is { } at)
         {
-            headers.LastModified = at.ToString("R", CultureInfo.InvariantCulture);
+            headers.LastModified = DateOf(at);
         }
     }
+
+    /// <summary>The same as lines of a head.</summary>
+    internal static string Lines(Digest sha512, DateTimeOffset? storedAt) =>
+        $"Content-Type: {ContentType}\r\nCache-Control: {CacheControl}\r\nAccept-Ranges: bytes\r\nAccess-Control-Allow-Origin: *\r\n"
+        + (ETagOf(sha512) is { } etag ? $"ETag: {etag}\r\n" : "")
+        + (storedAt is { } at ? $"Last-Modified: {DateOf(at)}\r\n" : "");
+
+    /// <summary>The ETag, quotes included; null where no hash is known.</summary>
+    internal static string? ETagOf(Digest sha512) => sha512.IsEmpty ? null : $"\"{Convert.ToHexStringLower(sha512.Bytes[..ETagBytes])}\"";
 
     /// <summary>Whether the client has it already: <c>If-None-Match</c> decides, and without it <c>If-Modified-Since</c>.</summary>
     internal static bool IsNotModified(HttpRequest request, HttpResponse response)
@@ -44,4 +55,6 @@ internal static class TarballHeaders
             && HeaderUtilities.TryParseDate(response.Headers.LastModified.ToString(), out var modified)
             && modified <= since;
     }
+
+    private static string DateOf(DateTimeOffset at) => at.ToString("R", CultureInfo.InvariantCulture);
 }

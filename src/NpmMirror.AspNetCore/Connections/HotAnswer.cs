@@ -1,52 +1,60 @@
 using System.Buffers.Text;
 using System.Text;
-using NpmMirror.Registry;
+using Microsoft.Win32.SafeHandles;
 
 namespace NpmMirror.AspNetCore.Connections;
 
-/// <summary>A rendition with the heads of its answers as they go over the wire.</summary>
-internal sealed class HotAnswer(Rendition rendition)
+/// <summary>What goes behind a head: bytes from memory, or a file's, or nothing where the client has them already.</summary>
+/// <param name="Bytes">All of the body.</param>
+/// <param name="File">The body's file, which its sender closes.</param>
+internal readonly record struct HotBody(byte[]? Bytes, SafeFileHandle? File)
+{
+    /// <summary>True for a 304.</summary>
+    internal bool IsNotModified => Bytes is null && File is null;
+}
+
+/// <summary>An answer that was given before, with its heads as they go over the wire. It can be given again as long as nothing changed.</summary>
+internal abstract class HotAnswer(string validators, string representation, string? etag)
 {
     /// <summary>Room that a head needs, its date and length included.</summary>
     internal const int HeadMaxBytes = 1024;
 
-    private readonly byte[] _etag = Encoding.ASCII.GetBytes(rendition.ETag);
-    private readonly byte[] _found = HeadOf("200 OK", rendition, $"Content-Type: {rendition.ContentType}\r\n" + (rendition.ContentEncoding is { } coding ? $"Content-Encoding: {coding}\r\n" : ""));
-    private readonly byte[] _notModified = HeadOf("304 Not Modified", rendition, "");
+    private readonly byte[] _etag = Encoding.ASCII.GetBytes(etag ?? "");
+    private readonly byte[] _found = Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\n{representation}{validators}");
+    private readonly byte[] _notModified = Encoding.ASCII.GetBytes($"HTTP/1.1 304 Not Modified\r\n{validators}");
 
-    internal Rendition Rendition { get; } = rendition;
+    /// <summary>How long the body is.</summary>
+    internal abstract long LengthBytes { get; }
 
-    /// <summary>As <see cref="RenditionAnswer.IsNotModified"/>, for a request that says <c>If-None-Match</c> or no condition at all.</summary>
-    internal bool IsNotModified(ReadOnlySpan<byte> ifNoneMatch) => ifNoneMatch.IndexOf(_etag) >= 0 || ifNoneMatch is [(byte)'*'];
+    /// <summary>False once it is worth nothing to anybody.</summary>
+    internal virtual bool IsWorthKeeping => true;
 
-    /// <summary>Writes the head of a 304; returns its length.</summary>
-    internal int WriteNotModified(Span<byte> target, ReadOnlySpan<byte> date)
+    /// <summary>What to send now; false where the server has to look.</summary>
+    /// <param name="ifNoneMatch">The header, empty where there is none.</param>
+    /// <param name="client">The address that asks.</param>
+    /// <param name="body">What goes behind the head.</param>
+    internal abstract bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, System.Net.EndPoint? client, out HotBody body);
+
+    /// <summary>Writes the head of a 304, or of a 200 with the whole body; returns its length.</summary>
+    internal int WriteHead(Span<byte> target, bool isNotModified, ReadOnlySpan<byte> date)
     {
-        _notModified.CopyTo(target);
-        date.CopyTo(target[_notModified.Length..]);
-        return _notModified.Length + date.Length;
-    }
+        var head = isNotModified ? _notModified : _found;
+        head.CopyTo(target);
+        var at = head.Length;
+        if (!isNotModified)
+        {
+            "Content-Length: "u8.CopyTo(target[at..]);
+            at += 16;
+            Utf8Formatter.TryFormat(LengthBytes, target[at..], out var digits);
+            at += digits;
+            "\r\n"u8.CopyTo(target[at..]);
+            at += 2;
+        }
 
-    /// <summary>Writes the head of a 200 with a body of this length; returns its own length.</summary>
-    internal int WriteFound(Span<byte> target, int bodyLength, ReadOnlySpan<byte> date)
-    {
-        _found.CopyTo(target);
-        var at = _found.Length;
-        "Content-Length: "u8.CopyTo(target[at..]);
-        at += 16;
-        Utf8Formatter.TryFormat(bodyLength, target[at..], out var digits);
-        at += digits;
-        "\r\n"u8.CopyTo(target[at..]);
-        at += 2;
         date.CopyTo(target[at..]);
         return at + date.Length;
     }
 
-    private static byte[] HeadOf(string status, Rendition rendition, string representation)
-    {
-        var head = $"HTTP/1.1 {status}\r\n{representation}ETag: {rendition.ETag}\r\nVary: {CommonHeaders.Vary}\r\n"
-            + $"Cache-Control: {CommonHeaders.PackumentCacheControl}\r\nAccess-Control-Allow-Origin: *\r\n"
-            + (rendition.LastModified is { } modified ? $"Last-Modified: {modified}\r\n" : "");
-        return Encoding.ASCII.GetBytes(head);
-    }
+    /// <summary>True when the client's validators name this very representation.</summary>
+    private protected bool IsKnown(ReadOnlySpan<byte> ifNoneMatch) => ifNoneMatch is [(byte)'*'] || (_etag.Length > 0 && ifNoneMatch.IndexOf(_etag) >= 0);
 }

@@ -28,7 +28,7 @@ internal sealed class HotConnections(HotRequests hot, IOptions<KestrelServerOpti
         var handOverAfter = server.Value.Limits.KeepAliveTimeout / 4;
         var transport = connection.Transport;
         var output = new HotOutput(connection, socket, connection.Features.Get<IMemoryPoolFeature>()?.MemoryPool, time, _date);
-        connection.Transport = new Duplex(new HotInput(transport.Input, output, hot, handOverAfter, time), output);
+        connection.Transport = new Duplex(new HotInput(transport.Input, output, hot, connection.RemoteEndPoint, handOverAfter, time), output);
         var sending = output.SendWrittenAsync();
         try
         {

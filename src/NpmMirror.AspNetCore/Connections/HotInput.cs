@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Net;
 using System.Runtime.CompilerServices;
 
 namespace NpmMirror.AspNetCore.Connections;
@@ -8,7 +9,7 @@ namespace NpmMirror.AspNetCore.Connections;
 /// What the server reads its requests from: between two of them, requests that can be answered from memory are, and the server never
 /// sees them. It gets the others one at a time, so that the place between two requests stays known.
 /// </summary>
-internal sealed class HotInput(PipeReader connection, HotOutput output, HotRequests hot, TimeSpan handOverAfter, TimeProvider time) : PipeReader
+internal sealed class HotInput(PipeReader connection, HotOutput output, HotRequests hot, EndPoint? client, TimeSpan handOverAfter, TimeProvider time) : PipeReader
 {
     private ReadOnlySequence<byte> _handed;
     private bool _isOpaque;
@@ -22,15 +23,15 @@ internal sealed class HotInput(PipeReader connection, HotOutput output, HotReque
         {
             var read = await connection.ReadAsync(cancellationToken);
             HotAnswer? answer = null;
-            var (isNotModified, length) = (false, 0);
-            _isOpaque = _isOpaque || read.IsCanceled || read.IsCompleted || !TryLook(read.Buffer, out length, out answer, out isNotModified);
+            var (body, length) = (default(HotBody), 0);
+            _isOpaque = _isOpaque || read.IsCanceled || read.IsCompleted || !TryLook(read.Buffer, out length, out answer, out body);
             if (_isOpaque)
             {
                 return read;
             }
 
             var head = read.Buffer.Slice(0, length);
-            if (answer is null || time.GetElapsedTime(_handedAt) > handOverAfter || !output.IsDrained)
+            if (answer is null)
             {
                 _handed = head;
                 _handedAt = time.GetTimestamp();
@@ -38,7 +39,7 @@ internal sealed class HotInput(PipeReader connection, HotOutput output, HotReque
             }
 
             connection.AdvanceTo(head.End);
-            await output.SendAsync(answer, isNotModified);
+            await output.SendAsync(answer, body);
         }
     }
 
@@ -71,10 +72,10 @@ internal sealed class HotInput(PipeReader connection, HotOutput output, HotReque
     /// <inheritdoc/>
     public override void Complete(Exception? exception = null) => connection.Complete(exception);
 
-    /// <summary>The length of the request, when it is one without a body, and its answer, when it is at hand.</summary>
-    private bool TryLook(in ReadOnlySequence<byte> buffer, out int length, out HotAnswer? answer, out bool isNotModified)
+    /// <summary>The length of the request, when it is one without a body, and its answer, when it is at hand and may be given now.</summary>
+    private bool TryLook(in ReadOnlySequence<byte> buffer, out int length, out HotAnswer? answer, out HotBody body)
     {
-        (length, answer, isNotModified) = (0, null, false);
+        (length, answer, body) = (0, null, default);
         // A head in pieces is long or slow; the server has limits for both.
         var bytes = buffer.FirstSpan;
         var end = bytes.IndexOf("\r\n\r\n"u8);
@@ -85,10 +86,10 @@ internal sealed class HotInput(PipeReader connection, HotOutput output, HotReque
 
         length = end + 4;
         var kind = RequestHead.Read(bytes[..length], out var head);
-        if (kind == RequestKind.Simple && hot.FindCurrent(head) is { } found)
+        if (kind == RequestKind.Simple && output.IsDrained && time.GetElapsedTime(_handedAt) <= handOverAfter
+            && hot.Find(head) is { } found && found.TryBegin(head.IfNoneMatch, client, out body))
         {
-            isNotModified = found.IsNotModified(head.IfNoneMatch);
-            answer = isNotModified || found.Rendition.Body is not null ? found : null;
+            answer = found;
         }
 
         return kind != RequestKind.Opaque;

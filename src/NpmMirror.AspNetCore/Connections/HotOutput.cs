@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.Win32.SafeHandles;
 
 namespace NpmMirror.AspNetCore.Connections;
 
@@ -14,6 +15,9 @@ internal sealed class HotOutput : PipeWriter
 {
     private const int PipeMaxBytes = 64 * 1024;
     private const int SliceBytes = 256 * 1024;
+
+    // Of files: 256 clients cost 16 MB.
+    private const int PieceBytes = 64 * 1024;
 
     // The server's own measure of a client that is too slow to be kept.
     private const int SlowestBytesPerSecond = 240;
@@ -78,33 +82,64 @@ internal sealed class HotOutput : PipeWriter
     }
 
     /// <summary>Sends a prepared answer. Only while <see cref="IsDrained"/>, and one at a time.</summary>
-    internal async ValueTask SendAsync(HotAnswer answer, bool isNotModified)
+    internal async ValueTask SendAsync(HotAnswer answer, HotBody body)
     {
-        var body = answer.Rendition.Body;
         try
         {
-            if (isNotModified || body is null)
+            using (body.File)
             {
-                await WithinAsync(_socket.SendAsync(_head.AsMemory(0, answer.WriteNotModified(_head, _date.Now())), SocketFlags.None), _head.Length);
-                return;
-            }
-
-            answer.Rendition.Touch();
-            _headAndBody[0] = new ArraySegment<byte>(_head, 0, answer.WriteFound(_head, body.Length, _date.Now()));
-            for (var at = 0; at < body.Length; at += SliceBytes)
-            {
-                _headAndBody[1] = new ArraySegment<byte>(body, at, Math.Min(SliceBytes, body.Length - at));
-                await WithinAsync(at == 0 ? new ValueTask<int>(_socket.SendAsync(_headAndBody, SocketFlags.None)) : _socket.SendAsync(_headAndBody[1].AsMemory(), SocketFlags.None), SliceBytes);
+                await (body.File is { } file ? SendFileAsync(answer, file) : SendBytesAsync(answer, body.Bytes));
             }
         }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException or TimeoutException)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException or TimeoutException or IOException)
         {
             // Half an answer is on its way: nothing may follow it.
-            _connection.Abort(new ConnectionAbortedException("The client left or takes nothing.", e));
+            _connection.Abort(new ConnectionAbortedException("The client left or takes nothing, or a file cannot be read.", e));
+        }
+    }
+
+    private async ValueTask SendBytesAsync(HotAnswer answer, byte[]? body)
+    {
+        var head = new ArraySegment<byte>(_head, 0, answer.WriteHead(_head, body is null, _date.Now()));
+        if (body is null)
+        {
+            await WithinAsync(_socket.SendAsync(head.AsMemory(), SocketFlags.None), head.Count);
+            return;
+        }
+
+        var first = new ArraySegment<byte>(body, 0, Math.Min(SliceBytes, body.Length));
+        (_headAndBody[0], _headAndBody[1]) = (head, first);
+        await WithinAsync(new ValueTask<int>(_socket.SendAsync(_headAndBody, SocketFlags.None)), SliceBytes);
+        for (var at = first.Count; at < body.Length; at += SliceBytes)
+        {
+            await WithinAsync(_socket.SendAsync(body.AsMemory(at, Math.Min(SliceBytes, body.Length - at)), SocketFlags.None), SliceBytes);
+        }
+
+        _headAndBody[1] = default;
+    }
+
+    private async ValueTask SendFileAsync(HotAnswer answer, SafeFileHandle file)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(PieceBytes);
+        try
+        {
+            var filled = answer.WriteHead(buffer, isNotModified: false, _date.Now());
+            for (long at = 0; at < answer.LengthBytes;)
+            {
+                var read = RandomAccess.Read(file, buffer.AsSpan(filled, (int)Math.Min(PieceBytes - filled, answer.LengthBytes - at)), at);
+                if (read == 0)
+                {
+                    throw new IOException("The file became shorter while it was sent.");
+                }
+
+                at += read;
+                await WithinAsync(_socket.SendAsync(buffer.AsMemory(0, filled + read), SocketFlags.None), PieceBytes);
+                filled = 0;
+            }
         }
         finally
         {
-            _headAndBody[1] = default;
+            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 

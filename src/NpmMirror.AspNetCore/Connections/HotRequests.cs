@@ -3,7 +3,7 @@ using NpmMirror.Registry;
 
 namespace NpmMirror.AspNetCore.Connections;
 
-/// <summary>From requests to the renditions that answered them. Two generations, so that forgetting needs no order of use.</summary>
+/// <summary>From requests to the answers they got. Two generations, so that forgetting needs no order of use.</summary>
 internal sealed class HotRequests
 {
     private const int GenerationMax = 8_192;
@@ -14,33 +14,31 @@ internal sealed class HotRequests
     private volatile Generation _young = new();
     private volatile Generation _old = new();
 
-    /// <summary>Tells whether a package may be served without asking anybody; nothing is found on connections until this is set.</summary>
-    internal Func<CachedPackage, bool>? IsCurrent { get; set; }
+    /// <summary>Whether connections may be answered before the server: not while a request's headers can change where it came from.</summary>
+    internal bool IsOnConnections { get; set; }
 
     /// <summary>The rendition that answered this request before and still holds, or null.</summary>
     internal Rendition? Find(in RequestKey key)
     {
         Span<byte> bytes = stackalloc byte[KeyMaxBytes];
-        return key.TryWrite(bytes, out var length) ? Find(bytes[..length])?.Rendition : null;
+        return key.TryWrite(bytes, out var length) ? (Find(bytes[..length]) as HotRendition)?.Rendition : null;
     }
 
-    /// <summary>The answer that this request got before, when its package may still be served.</summary>
-    internal HotAnswer? FindCurrent(in RequestHead head)
+    /// <summary>The answer that this request got before, or null.</summary>
+    internal HotAnswer? Find(in RequestHead head)
     {
         Span<byte> bytes = stackalloc byte[KeyMaxBytes];
-        return IsCurrent is { } isCurrent && RequestKey.TryWrite(head, bytes, out var length) && Find(bytes[..length]) is { } answer && isCurrent(answer.Rendition.Package)
-            ? answer
-            : null;
+        return IsOnConnections && RequestKey.TryWrite(head, bytes, out var length) ? Find(bytes[..length]) : null;
     }
 
-    /// <summary>Remembers the answer, unless a later request could not find it again anyway.</summary>
-    internal void Remember(in RequestKey key, Rendition rendition)
+    /// <summary>Remembers the answer, unless no later request can ask in these words.</summary>
+    internal void Remember(in RequestKey key, HotAnswer answer)
     {
         Span<byte> bytes = stackalloc byte[KeyMaxBytes];
         // Queries are endless, and nothing behind one is hot.
-        if (rendition.IsKept && !key.Target.Contains('?') && key.TryWrite(bytes, out var length))
+        if (!key.Target.Contains('?') && key.TryWrite(bytes, out var length))
         {
-            Remember(bytes[..length].ToArray(), new HotAnswer(rendition));
+            Remember(bytes[..length].ToArray(), answer);
         }
     }
 
@@ -51,7 +49,7 @@ internal sealed class HotRequests
             return answer;
         }
 
-        if (_old.Lookup.TryGetValue(key, out answer) && !answer.Rendition.Package.IsDropped)
+        if (_old.Lookup.TryGetValue(key, out answer) && answer.IsWorthKeeping)
         {
             Remember(key.ToArray(), answer);
             return answer;

@@ -133,6 +133,7 @@ internal readonly ref struct RequestHead
     private static Seen Name(ReadOnlySpan<byte> name) => name.Length switch
     {
         4 when Is(name, "host"u8) => Seen.Host,
+        5 when Is(name, "range"u8) => Seen.Other,
         6 when Is(name, "accept"u8) => Seen.Accept,
         6 when Is(name, "expect"u8) => Seen.Framing,
         7 when Is(name, "upgrade"u8) => Seen.Framing,

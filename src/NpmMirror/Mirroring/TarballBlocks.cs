@@ -36,6 +36,10 @@ public sealed class TarballBlocks(IMetadataStore store, MirrorOptions options, T
         return entry.Refusal is not null && entry.Spared?.Contains(file) != true ? entry.Refusal : null;
     }
 
+    /// <summary>True when the file may be served, as far as that is known without asking the store.</summary>
+    public bool IsKnownToBeFree(PackageName package, string file) =>
+        _entries.TryGet(package, out var entry) && time.GetElapsedTime(entry.ReadAt) <= BelievedFor && (entry.Refusal is null || entry.Spared?.Contains(file) == true);
+
     /// <summary>Forgets what was known of a package, because it was written.</summary>
     public void Forget(PackageName package)
     {

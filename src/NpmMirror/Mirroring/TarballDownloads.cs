@@ -80,6 +80,12 @@ public sealed partial class TarballDownloads : IAsyncDisposable
         return stored;
     }
 
+    /// <summary>True when a tarball with these bytes is held, as far as that is known without asking the store.</summary>
+    public bool IsKnownToBeHeld(PackageName package, string file, Digest sha512) => _held.TryGet((package, file), out var row) && row.Sha512 == sha512;
+
+    /// <summary>Counts a stored tarball that was opened by its path.</summary>
+    public static void CountStored() => TarballMetrics.CountOpened("stored");
+
     /// <summary>Waits until a tarball is stored, fetching it when it is not; whatever the mode. Null when it is, else the upstream's refusal.</summary>
     /// <exception cref="MirrorException">Upstream or store trouble, or a source that is not allowed: it is not stored.</exception>
     public async Task<TarballResult.Absent?> StoreAsync(PackageName package, VersionEntry version, string upstreamUrl, TarballPromise promise, CancellationToken cancellationToken)

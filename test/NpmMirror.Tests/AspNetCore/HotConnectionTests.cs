@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
@@ -12,7 +11,7 @@ using NpmMirror.AspNetCore.Connections;
 namespace NpmMirror.Tests.AspNetCore;
 
 /// <summary>What is answered on the connection itself cannot be told from what the server answers.</summary>
-public sealed partial class HotConnectionTests
+public sealed class HotConnectionTests
 {
     private const string Host = "localhost:4873";
     private const string Hot = $"GET /npm/ms HTTP/1.1\r\nHost: {Host}\r\nAccept: application/json\r\nAccept-Encoding: gzip\r\n\r\n";
@@ -33,7 +32,7 @@ public sealed partial class HotConnectionTests
         {
             var request = Hot.Replace("\r\n\r\n", $"\r\n{condition}\r\n", StringComparison.Ordinal);
             // The second of them is answered on the connection.
-            Assert.Equal(await TalkAsync(plain, request + request + Last), await TalkAsync(mirror, request + request + Last));
+            Assert.Equal(await RawTalk.TalkAsync(plain, request + request + Last), await RawTalk.TalkAsync(mirror, request + request + Last));
         }
     }
 
@@ -57,7 +56,7 @@ public sealed partial class HotConnectionTests
             }
 
             var all = Hot + request + Hot + Last;
-            var (expected, actual) = (await TalkAsync(plain, all), await TalkAsync(mirror, all));
+            var (expected, actual) = (await RawTalk.TalkAsync(plain, all), await RawTalk.TalkAsync(mirror, all));
             Assert.True(expected.SequenceEqual(actual), $"seed {seed}, request {i}: {Regex.Escape(request.ToString())}\n{string.Join("\n--\n", expected)}\n-----\n{string.Join("\n--\n", actual)}");
         }
     }
@@ -69,11 +68,11 @@ public sealed partial class HotConnectionTests
         const string Long = $"GET /npm/long HTTP/1.1\r\nHost: {Host}\r\n\r\n";
         const string Missing = $"GET /npm/-/no-such/thing/at/all HTTP/1.1\r\nHost: {Host}\r\n\r\n";
         var one = Hot + Long + Hot + Hot + Missing + Long;
-        var answers = await TalkAsync(mirror, one + Last);
+        var answers = await RawTalk.TalkAsync(mirror, one + Last);
         Assert.Equal(["200 ms", "200 long", "200 ms", "200 ms", "404 ", "200 long", "200 "], answers.Select(Summary));
         for (var round = 0; round < 20; round++)
         {
-            Assert.Equal(answers, await TalkAsync(mirror, one + Last));
+            Assert.Equal(answers, await RawTalk.TalkAsync(mirror, one + Last));
         }
     }
 
@@ -118,11 +117,11 @@ public sealed partial class HotConnectionTests
     public async Task A_connection_that_only_asks_for_what_is_hot_makes_the_server_do_nothing()
     {
         await using var mirror = await StartAsync();
-        using var socket = await ConnectAsync(mirror);
+        using var socket = await RawTalk.ConnectAsync(mirror);
         var before = mirror.RequestsSeen;
         for (var i = 0; i < 50; i++)
         {
-            await AskAsync(socket, Hot);
+            await RawTalk.AskAsync(socket, Hot);
         }
 
         Assert.Equal(before, mirror.RequestsSeen);
@@ -137,7 +136,7 @@ public sealed partial class HotConnectionTests
             options.AllowedHosts.Add("npm.example.org");
         });
         var direct = Hot.Replace("Accept-Encoding: gzip\r\n", "", StringComparison.Ordinal);
-        var answers = await TalkAsync(mirror, direct + direct + direct.Replace("\r\n\r\n", "\r\nX-Forwarded-Host: npm.example.org\r\n\r\n", StringComparison.Ordinal) + Last);
+        var answers = await RawTalk.TalkAsync(mirror, direct + direct + direct.Replace("\r\n\r\n", "\r\nX-Forwarded-Host: npm.example.org\r\n\r\n", StringComparison.Ordinal) + Last);
         Assert.Contains("http://localhost:4873/npm/ms/-/", answers[1], StringComparison.Ordinal);
         Assert.Contains("http://npm.example.org/npm/ms/-/", answers[2], StringComparison.Ordinal);
     }
@@ -147,12 +146,12 @@ public sealed partial class HotConnectionTests
     {
         var clock = new FakeClock();
         await using var mirror = await StartAsync(clock);
-        using var socket = await ConnectAsync(mirror);
-        await AskAsync(socket, Hot);
+        using var socket = await RawTalk.ConnectAsync(mirror);
+        await RawTalk.AskAsync(socket, Hot);
         var before = mirror.RequestsSeen;
         clock.Advance(TimeSpan.FromSeconds(31));
-        await AskAsync(socket, Hot);
-        await AskAsync(socket, Hot);
+        await RawTalk.AskAsync(socket, Hot);
+        await RawTalk.AskAsync(socket, Hot);
         Assert.Equal(before + 1, mirror.RequestsSeen);
     }
 
@@ -165,10 +164,10 @@ public sealed partial class HotConnectionTests
         await mirror.PutAsync("longest", Documents.Of("longest", new string('x', Length)));
         await mirror.SettleAsync();
         var request = $"GET /npm/longest HTTP/1.1\r\nHost: {Host}\r\n\r\n";
-        Assert.InRange((await TalkAsync(mirror, request + Last))[0].Length, Length, int.MaxValue);
+        Assert.InRange((await RawTalk.TalkAsync(mirror, request + Last))[0].Length, Length, int.MaxValue);
         var before = mirror.RequestsSeen;
 
-        using var socket = await ConnectAsync(mirror, receiveBytes: 4096);
+        using var socket = await RawTalk.ConnectAsync(mirror, receiveBytes: 4096);
         await socket.SendAsync(Encoding.ASCII.GetBytes(request), TestContext.Current.CancellationToken);
         // A slice of 256 KB at 240 bytes a second.
         await Eventually.Async(() => clock.HasTimerBetween(TimeSpan.FromSeconds(1000), TimeSpan.FromSeconds(1200)));
@@ -195,99 +194,16 @@ public sealed partial class HotConnectionTests
         await mirror.PutAsync("ms", Documents.Of("ms"));
         await mirror.PutAsync("long", Documents.Of("long", new string('x', 300_000)));
         await mirror.SettleAsync();
-        await TalkAsync(mirror, Hot + Last);
+        await RawTalk.TalkAsync(mirror, Hot + Last);
         return mirror;
     }
 
     private static async Task<string> ETagAsync(ServedMirror mirror) =>
-        (await TalkAsync(mirror, Hot + Last))[0].Split('\n').Single(line => line.StartsWith("ETag: ", StringComparison.Ordinal))["ETag: ".Length..];
+        (await RawTalk.TalkAsync(mirror, Hot + Last))[0].Split('\n').Single(line => line.StartsWith("ETag: ", StringComparison.Ordinal))["ETag: ".Length..];
 
     private static string Summary(string answer) => $"{answer["HTTP/1.1 ".Length..][..3]} {(answer.Contains("gzip", StringComparison.Ordinal) ? "ms" : answer.Length > 300_000 ? "long" : "")}";
-
-    /// <summary>Sends all at once, reads to the end, and gives each answer with its headers sorted, but for their date. The end is helped when nothing comes any more.</summary>
-    private static async Task<List<string>> TalkAsync(ServedMirror mirror, string text)
-    {
-        using var socket = await ConnectAsync(mirror);
-        await socket.SendAsync(Encoding.Latin1.GetBytes(text), TestContext.Current.CancellationToken);
-        var received = new StringBuilder();
-        var buffer = new byte[64 * 1024];
-        try
-        {
-            while (true)
-            {
-                var reading = socket.ReceiveAsync(buffer.AsMemory(), SocketFlags.None, TestContext.Current.CancellationToken).AsTask();
-                if (await Task.WhenAny(reading, Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System, TestContext.Current.CancellationToken)) != reading)
-                {
-                    socket.Shutdown(SocketShutdown.Send);
-                }
-
-                var read = await reading.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
-                if (read == 0)
-                {
-                    break;
-                }
-
-                received.Append(Encoding.Latin1.GetString(buffer, 0, read));
-            }
-        }
-        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset)
-        {
-            // What was sent behind a refused request was thrown away with the connection.
-        }
-
-        return AnswersIn(received.ToString());
-    }
-
-    private static List<string> AnswersIn(string received)
-    {
-        var answers = new List<string>();
-        while (received.IndexOf("\r\n\r\n", StringComparison.Ordinal) is var end and >= 0)
-        {
-            var lines = received[..end].Split("\r\n");
-            var length = lines.FirstOrDefault(line => line.StartsWith("Content-Length: ", StringComparison.Ordinal))?["Content-Length: ".Length..];
-            var next = Math.Min(received.Length, end + 4 + int.Parse(length ?? "0", CultureInfo.InvariantCulture));
-            answers.Add(string.Join('\n', lines.Take(1).Concat(lines.Skip(1).Where(line => !line.StartsWith("Date: ", StringComparison.Ordinal)).Order(StringComparer.Ordinal))) + "\n\n" + received[(end + 4)..next]);
-            received = received[next..];
-        }
-
-        Assert.Equal("", received);
-        return answers;
-    }
-
-    /// <summary>Asks, reads one answer and leaves the connection open.</summary>
-    private static async Task AskAsync(Socket socket, string request)
-    {
-        await socket.SendAsync(Encoding.ASCII.GetBytes(request), TestContext.Current.CancellationToken);
-        var buffer = new byte[64 * 1024];
-        for (var read = 0; ;)
-        {
-            var piece = await socket.ReceiveAsync(buffer.AsMemory(read), SocketFlags.None, TestContext.Current.CancellationToken);
-            Assert.NotEqual(0, piece);
-            read += piece;
-            var text = Encoding.Latin1.GetString(buffer, 0, read);
-            if (text.IndexOf("\r\n\r\n", StringComparison.Ordinal) is var end and > 0 && text.Length - end - 4 == int.Parse(Lengths().Match(text).Groups[1].ValueSpan, CultureInfo.InvariantCulture))
-            {
-                return;
-            }
-        }
-    }
-
-    private static async Task<Socket> ConnectAsync(ServedMirror mirror, int receiveBytes = 0)
-    {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        if (receiveBytes > 0)
-        {
-            socket.ReceiveBufferSize = receiveBytes;
-        }
-
-        await socket.ConnectAsync(IPAddress.Loopback, mirror.Address.Port, TestContext.Current.CancellationToken);
-        return socket;
-    }
 
     private sealed record Duplex(PipeReader Input, PipeWriter Output) : IDuplexPipe;
 
     private sealed record SocketOf(Socket Socket) : IConnectionSocketFeature;
-
-    [GeneratedRegex("Content-Length: ([0-9]+)")]
-    private static partial Regex Lengths();
 }

@@ -132,11 +132,11 @@ internal sealed class ServedMirror : IAsyncDisposable
     }
 
     /// <summary>Puts a package into the graveyard.</summary>
-    internal async Task RemoveAsync(string name)
+    internal async Task RemoveAsync(string name, History.RemovalKind kind = History.RemovalKind.Gone)
     {
         var row = (await Store.FindAsync(PackageName.Parse(name), default))!;
         var pending = new History.PendingEvent { Ordinal = 0, Type = "PackageRemoved", SeenAt = DateTimeOffset.UnixEpoch, Payload = "{\"kind\":\"gone\",\"archived\":\"\"}"u8.ToArray() };
-        await Store.CommitAsync(new PackageCommit { Name = row.Name, ExpectedGeneration = row.Generation, Facts = row.Facts with { Removal = History.RemovalKind.Gone }, Events = [pending] }, default);
+        await Store.CommitAsync(new PackageCommit { Name = row.Name, ExpectedGeneration = row.Generation, Facts = row.Facts with { Removal = kind }, Events = [pending] }, default);
     }
 
     internal async Task<HttpResponseMessage> GetAsync(string path, params (string Name, string Value)[] headers)

@@ -1,0 +1,36 @@
+using System.Net;
+using NpmMirror.Registry;
+
+namespace NpmMirror.AspNetCore.Connections;
+
+/// <summary>A rendition, while its package is what it was.</summary>
+internal sealed class HotRendition(Rendition rendition, Func<CachedPackage, bool> isCurrent) : HotAnswer(ValidatorsOf(rendition), RepresentationOf(rendition), rendition.ETag)
+{
+    internal Rendition Rendition { get; } = rendition;
+
+    /// <inheritdoc/>
+    internal override long LengthBytes => Rendition.Body?.Length ?? 0;
+
+    /// <inheritdoc/>
+    internal override bool IsWorthKeeping => !Rendition.Package.IsDropped;
+
+    /// <inheritdoc/>
+    internal override bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, EndPoint? client, out HotBody body)
+    {
+        body = IsKnown(ifNoneMatch) ? default : new HotBody(Rendition.Body, null);
+        if ((body.Bytes is null && !IsKnown(ifNoneMatch)) || !isCurrent(Rendition.Package))
+        {
+            return false;
+        }
+
+        Rendition.Touch();
+        return true;
+    }
+
+    private static string RepresentationOf(Rendition rendition) =>
+        $"Content-Type: {rendition.ContentType}\r\n" + (rendition.ContentEncoding is { } coding ? $"Content-Encoding: {coding}\r\n" : "");
+
+    private static string ValidatorsOf(Rendition rendition) =>
+        $"ETag: {rendition.ETag}\r\nVary: {CommonHeaders.Vary}\r\nCache-Control: {CommonHeaders.PackumentCacheControl}\r\nAccess-Control-Allow-Origin: *\r\n"
+        + (rendition.LastModified is { } modified ? $"Last-Modified: {modified}\r\n" : "");
+}
