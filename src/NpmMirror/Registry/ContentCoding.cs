@@ -11,6 +11,9 @@ public enum ContentCoding
 
     /// <summary>Brotli.</summary>
     Brotli = 2,
+
+    /// <summary>Zstandard, where the system has libzstd.</summary>
+    Zstandard = 3,
 }
 
 /// <summary>Which coding a client gets.</summary>
@@ -21,24 +24,32 @@ public static class ContentCodings
     {
         ContentCoding.Gzip => "gzip",
         ContentCoding.Brotli => "br",
+        ContentCoding.Zstandard => "zstd",
         _ => null,
     };
 
-    /// <summary>The best coding that the header allows: highest weight, and among equals Brotli before gzip before identity.</summary>
+    /// <summary>True where this machine can make the coding.</summary>
+    public static bool IsAvailable(ContentCoding coding) => coding != ContentCoding.Zstandard || ZstandardStream.IsAvailable;
+
+    /// <summary>The best coding that the header allows: highest weight, and among equals Zstandard before Brotli before gzip before identity.</summary>
     /// <remarks>
     /// A client that refuses even identity gets identity all the same, as RFC 9110 §12.5.3 advises. <c>*</c> alone means gzip:
     /// every client that says so can read it.
     /// </remarks>
     public static ContentCoding Negotiate(ReadOnlySpan<char> acceptEncoding)
     {
-        int? brotli = null, gzip = null, any = null, identity = null;
+        int? zstandard = null, brotli = null, gzip = null, any = null, identity = null;
         foreach (var range in acceptEncoding.Split(','))
         {
             var part = acceptEncoding[range].Trim();
             var end = part.IndexOf(';');
             var token = (end < 0 ? part : part[..end]).Trim();
             var weight = end < 0 ? 1000 : WeightOf(part[(end + 1)..]);
-            if (token.Equals("br", StringComparison.OrdinalIgnoreCase))
+            if (token.Equals("zstd", StringComparison.OrdinalIgnoreCase))
+            {
+                zstandard = weight;
+            }
+            else if (token.Equals("br", StringComparison.OrdinalIgnoreCase))
             {
                 brotli = weight;
             }
@@ -58,8 +69,14 @@ public static class ContentCodings
 
         var gzipWeight = gzip ?? any ?? 0;
         var brotliWeight = brotli ?? 0;
+        var zstandardWeight = ZstandardStream.IsAvailable ? zstandard ?? 0 : 0;
         // Identity counts against a coding only where the client weighed it itself: "gzip;q=0.5" alone still asks for gzip.
         var identityWeight = identity ?? 0;
+        if (zstandardWeight > 0 && zstandardWeight >= brotliWeight && zstandardWeight >= gzipWeight && zstandardWeight >= identityWeight)
+        {
+            return ContentCoding.Zstandard;
+        }
+
         if (brotliWeight > 0 && brotliWeight >= gzipWeight && brotliWeight >= identityWeight)
         {
             return ContentCoding.Brotli;

@@ -26,6 +26,7 @@ internal sealed class RenditionWriter : IBufferWriter<byte>, IDisposable
         {
             ContentCoding.Gzip => new GZipStream(_output, new ZLibCompressionOptions { CompressionLevel = GzipLevel }, leaveOpen: true),
             ContentCoding.Brotli => new BrotliStream(_output, new BrotliCompressionOptions { Quality = BrotliQuality }, leaveOpen: true),
+            ContentCoding.Zstandard => new ZstandardStream(_output),
             _ => _output,
         };
     }

@@ -74,7 +74,7 @@ public sealed class PackumentServingTests
         var tags = new List<string>();
         foreach (var accept in new[] { "*/*", Abbreviated })
         {
-            foreach (var coding in new[] { "identity", "gzip", "br" })
+            foreach (var coding in new[] { "identity", "gzip", "br", "zstd" })
             {
                 foreach (var host in new[] { mirror.Address.Authority, "localhost" })
                 {
@@ -84,21 +84,28 @@ public sealed class PackumentServingTests
             }
         }
 
-        Assert.Equal(12, tags.Distinct().Count());
+        Assert.Equal(16, tags.Distinct().Count());
     }
 
     [Theory]
     [InlineData("gzip")]
     [InlineData("br")]
+    [InlineData("zstd")]
     public async Task A_coded_body_is_the_plain_one_in_one_piece(string coding)
     {
         await using var mirror = await ServedMirror.StartAsync();
-        await mirror.PutAsync("ms", Documents.Of("ms"));
+        // Long, and of a kind that does not shrink: coders must hand it out piece by piece.
+        await mirror.PutAsync("ms", Documents.Of("ms", Convert.ToHexString(new Random(1).GetItems<byte>([.. Enumerable.Range(0, 256).Select(value => (byte)value)], 300_000))));
         var plain = await mirror.TextAsync("ms");
         using var answer = await mirror.GetAsync("ms", ("Accept-Encoding", coding));
         Assert.Equal([coding], answer.Content.Headers.ContentEncoding);
         var coded = await answer.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken);
-        using Stream decoder = coding == "gzip" ? new GZipStream(new MemoryStream(coded), CompressionMode.Decompress) : new BrotliStream(new MemoryStream(coded), CompressionMode.Decompress);
+        using Stream decoder = coding switch
+        {
+            "gzip" => new GZipStream(new MemoryStream(coded), CompressionMode.Decompress),
+            "br" => new BrotliStream(new MemoryStream(coded), CompressionMode.Decompress),
+            _ => new MemoryStream(Zstandard.Decompress(coded, 2_000_000)),
+        };
         using var reader = new StreamReader(decoder);
         Assert.Equal(plain, await reader.ReadToEndAsync(TestContext.Current.CancellationToken));
         Assert.Equal(coding == "gzip" ? 1 : 0, Count(coded, [0x1f, 0x8b, 0x08]));

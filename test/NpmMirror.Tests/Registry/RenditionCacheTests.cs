@@ -42,7 +42,7 @@ public sealed class RenditionCacheTests
 
                 var ticket = cache.Ticket(name);
                 var package = cache.Keep((await store.FindAsync(name, default))!, ticket);
-                var rendition = cache.Rendition(package, Key with { Coding = (ContentCoding)random.Next(3) });
+                var rendition = cache.Rendition(package, Key with { Coding = (ContentCoding)random.Next(4) });
                 Assert.NotNull(await cache.BodyAsync(rendition, default));
             }
         })));
