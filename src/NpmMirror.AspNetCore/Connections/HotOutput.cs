@@ -91,10 +91,10 @@ internal sealed class HotOutput : PipeWriter
                 await (body.File is { } file ? SendFileAsync(answer, file) : SendBytesAsync(answer, body.Bytes));
             }
         }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException or TimeoutException or IOException)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException or IOException)
         {
             // Half an answer is on its way: nothing may follow it.
-            _connection.Abort(new ConnectionAbortedException("The client left or takes nothing, or a file cannot be read.", e));
+            _connection.Abort(new ConnectionAbortedException("The client left, or a file cannot be read.", e));
         }
     }
 
@@ -203,6 +203,16 @@ internal sealed class HotOutput : PipeWriter
             return;
         }
 
-        await send.AsTask().WaitAsync(Grace + TimeSpan.FromSeconds((double)bytes / SlowestBytesPerSecond), _time);
+        var sending = send.AsTask();
+        try
+        {
+            await sending.WaitAsync(Grace + TimeSpan.FromSeconds((double)bytes / SlowestBytesPerSecond), _time);
+        }
+        catch (TimeoutException e)
+        {
+            _connection.Abort(new ConnectionAbortedException("The client takes nothing.", e));
+            // The bytes are the kernel's until it lets go: a buffer that went back too early would carry somebody else's.
+            await sending;
+        }
     }
 }
