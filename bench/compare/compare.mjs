@@ -4,7 +4,8 @@
 // 4 rounds: every system once a round, beginning with another each time   5 medians, ratios of the same round, memory
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { Agent } from 'node:http'
 import { cpus, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -13,9 +14,9 @@ import { checkAnswer, checkSample, checkTarball, checkVolume, sampleOf } from '.
 import { abbreviate, forms } from './expected.mjs'
 import { get } from './http.mjs'
 import { load } from './load.mjs'
-import { printCase, printMemory } from './report.mjs'
+import { printCase, printLatency, printMemory } from './report.mjs'
 import { bytesOf, sizes } from './tarballs.mjs'
-import { answers, freePort, peakMegabytes, start, stopAll, systems } from './systems.mjs'
+import { answers, freePort, peakMegabytes, start, stop, stopAll, systems } from './systems.mjs'
 
 const { values: options, positionals: mirrorOptions } = parseArgs({
   allowPositionals: true,
@@ -77,6 +78,10 @@ async function main() {
 
   const results = []
   for (const kind of cases) {
+    if (kind.startsWith('latency')) {
+      await measureLatency(kind, upstream)
+      continue
+    }
     for (const subject of kind.startsWith('sweep') ? [allNames] : (kind === 'tarball' ? tarballs : packages).map(name => [name])) {
       const measured = await measureCase(kind, subject, upstream)
       for (const result of measured) { printCase(result, chosen); results.push(result) }
@@ -156,9 +161,47 @@ async function measureCase(kind, names, upstream) {
       }
       result.rounds.push(figures)
     }
+    result.memory = Object.fromEntries(able.map(name => [name, peakMegabytes(started[name].child.pid)]))
     measured.push(result)
   }
   return measured
+}
+
+/** One walk over everything by 16 clients, each answer timed: how long small documents wait while long ones are made. */
+async function measureLatency(kind, upstream) {
+  const form = kind.endsWith('abbreviated') ? 'abbreviated' : 'full'
+  const isLong = new Map(allNames.map(name => [name, statSync(join(options.corpus, `${encodeURIComponent(name)}.json`)).size >= 1_000_000]))
+  const results = {}
+  for (const system of chosen.filter(name => !['bare', 'nginx', 'verdaccio'].includes(name))) {
+    if (system === 'mirror') {
+      // Held, but nothing in memory.
+      for (const name of allNames) await get(started.mirror.url(name, form), { accept: forms[form].accept, 'accept-encoding': 'gzip' }, { isDecoded: false })
+      await stop(started.mirror.child)
+      await startSystem('mirror', upstream, [])
+    } else {
+      for (const name of allNames) await get(started[system].url(name, form), { accept: forms[form].accept, 'accept-encoding': 'gzip' }, { isDecoded: false })
+    }
+    results[system] = await walk(started[system].url, form, shuffled(allNames), isLong)
+  }
+  printLatency(kind, results)
+}
+
+async function walk(url, form, names, isLong) {
+  const times = { short: [], long: [] }
+  const agent = new Agent({ keepAlive: true, maxSockets: 16 })
+  let next = 0
+  const begin = performance.now()
+  await Promise.all(Array.from({ length: 16 }, async () => {
+    while (next < names.length) {
+      const name = names[next++]
+      const asked = performance.now()
+      const answer = await get(url(name, form), { accept: forms[form].accept, 'accept-encoding': 'gzip' }, { isDecoded: false, agent })
+      if (answer.status !== 200) throw new Error(`${name}: status ${answer.status}`)
+      times[isLong.get(name) ? 'long' : 'short'].push((performance.now() - asked) * 1000)
+    }
+  }))
+  agent.destroy()
+  return { ...times, perSecond: names.length / (performance.now() - begin) * 1000 }
 }
 
 function rotated(list, by) {

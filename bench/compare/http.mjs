@@ -6,10 +6,10 @@ import zlib from 'node:zlib'
 const gunzip = promisify(zlib.gunzip)
 
 /** `wireBytes` counts head and body as they came over the connection. */
-export function get(url, headers = {}, { timeoutMilliseconds = 120_000, isDecoded = true } = {}) {
+export function get(url, headers = {}, { timeoutMilliseconds = 120_000, isDecoded = true, agent = false } = {}) {
   return new Promise((resolve, reject) => {
     const fail = error => reject(new Error(`${url}: ${error.message}`, { cause: error }))
-    const sent = request(url, { agent: false, headers }, response => {
+    const sent = request(url, { agent, headers }, response => {
       const chunks = []
       response.on('data', chunk => chunks.push(chunk))
       response.on('error', fail)

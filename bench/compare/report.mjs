@@ -1,18 +1,9 @@
 // Tables of what was measured.
 
-const sorted = numbers => [...numbers].sort((a, b) => a - b)
-
-function median(numbers) {
-  const list = sorted(numbers)
-  const middle = list.length >> 1
-  return list.length % 2 ? list[middle] : (list[middle - 1] + list[middle]) / 2
-}
-
-const figure = number => number >= 100 ? Math.round(number).toLocaleString('en') : Number(number.toPrecision(3)).toString()
-const milliseconds = microseconds => figure(microseconds / 1000)
+import { figure, median, milliseconds, percentile, sorted } from './figures.mjs'
 
 /** One row a system; the ratio is the first system's rate to this one's, taken in each round. */
-export function printCase({ title, connections, rounds }, systems) {
+export function printCase({ title, connections, rounds, memory }, systems) {
   const first = systems[0]
   console.log(`\n## ${title}, ${connections} connection${connections > 1 ? 's' : ''}\n`)
   console.log(`| system | req/s (spread) | MB/s | p50 ms | p99 ms | CPU µs/req | ${first} ÷ this (spread) |\n|---|--:|--:|--:|--:|--:|--:|`)
@@ -28,6 +19,16 @@ export function printCase({ title, connections, rounds }, systems) {
       `${figure(median(of(figures => figures.megabytesPerSecond)))} | ${milliseconds(median(of(figures => figures.p50)))} | ` +
       `${milliseconds(median(of(figures => figures.p99)))} | ${figure(median(of(figures => figures.cpuPerRequest)))} | ` +
       (system === first || !ratios.length ? '' : `${figure(median(ratios))} (${figure(ratios[0])}–${figure(ratios.at(-1))})`) + ' |')
+  }
+  console.log(`\nVmHWM so far, MB: ${Object.entries(memory).map(([name, megabytes]) => `${name} ${figure(megabytes)}`).join(', ')}`)
+}
+
+/** How long answers took in one walk, short documents (under 1 MB) and long ones apart. */
+export function printLatency(title, results) {
+  console.log(`\n## ${title}: one walk over everything, 16 at once\n`)
+  console.log('| system | req/s | under 1 MB: p50 ms | p99 ms | the others: p50 ms | p99 ms |\n|---|--:|--:|--:|--:|--:|')
+  for (const [system, { short, long, perSecond }] of Object.entries(results)) {
+    console.log(`| ${system} | ${figure(perSecond)} | ${milliseconds(median(short))} | ${milliseconds(percentile(short, 0.99))} | ${milliseconds(median(long))} | ${milliseconds(percentile(long, 0.99))} |`)
   }
 }
 

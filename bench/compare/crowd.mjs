@@ -1,0 +1,218 @@
+// Two situations in which one client may suffer from others:
+//
+// stampede  200 clients ask at once for a packument of 20 MB, or a tarball of 20 MB, that nobody has asked for before. The upstream holds
+//           its answer until all are connected, waits 500 ms and sends at 20 MB/s. Meanwhile one client asks for a small hot packument,
+//           200 times a second.
+// feed      2,000 hot reads a second while 200 packages a second of 20–50 KB change upstream.
+//
+// Reads are open-loop: each has its moment, and its time counts from there, whatever became of the one before.
+import { createHash } from 'node:crypto'
+import { rmSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
+import { get } from './http.mjs'
+import { median, milliseconds, percentile } from './figures.mjs'
+import { answers, freePort, peakMegabytes, start, stopAll } from './systems.mjs'
+import { CrowdUpstream } from './crowd-upstream.mjs'
+
+if (!isMainThread) {
+  parentPort.postMessage(await readOpenLoop(workerData))
+} else {
+  await main()
+}
+
+async function main() {
+  const { values: options } = parseArgs({
+    options: {
+      root: { type: 'string' }, work: { type: 'string' }, clients: { type: 'string', default: '200' },
+      rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '8' }, cases: { type: 'string', default: 'stampede,feed' },
+    },
+  })
+  const deadline = setTimeout(() => { console.error('stopped: more than 20 minutes'); void finish(1) }, 20 * 60_000)
+  const finish = async code => { clearTimeout(deadline); await stopAll(); process.exit(code) }
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => finish(130))
+  try {
+    rmSync(options.work, { recursive: true, force: true })
+    const upstream = await CrowdUpstream.start(await freePort())
+    const base = `http://127.0.0.1:${await freePort()}`
+    const child = await start('mirror', options.work, 'dotnet', [join(options.root, 'artifacts/bin/NpmMirror.Cli/release/npm-mirror.dll'), 'serve',
+      '--upstream', upstream.url, '--metadata', 'all', '--listen', base, '--data', join(options.work, 'data')])
+    await answers(child, `${base}/npm/-/ping`)
+    await warm(base, upstream)
+    console.log(`# ${new Date().toISOString()}\n`)
+    const rounds = Number(options.rounds)
+    if (options.cases.includes('stampede')) {
+      for (const kind of ['packument', 'tarball']) await stampedes(kind, base, upstream, Number(options.clients), rounds)
+    }
+    if (options.cases.includes('feed')) await busyFeed(base, upstream, rounds, Number(options.seconds))
+    console.log(`\nVmHWM of the mirror over the whole run: ${peakMegabytes(child.pid).toFixed(0)} MB`)
+    await finish(0)
+  } catch (error) {
+    console.error(`THE RUN IS VOID: ${error.stack}`)
+    await finish(1)
+  }
+}
+
+/** Until the first walk is done and every small packument was served. */
+async function warm(base, upstream) {
+  const deadline = Date.now() + 120_000
+  for (;;) {
+    const { doc_count: held } = JSON.parse((await get(`${base}/npm/`)).text)
+    if (held >= upstream.small.length) break
+    if (Date.now() > deadline) throw new Error(`only ${held} of ${upstream.small.length} packages were held after two minutes`)
+    await new Promise(resolve => setTimeout(resolve, 200))
+  }
+  for (const name of upstream.small) if ((await get(`${base}/npm/${name}`)).status !== 200) throw new Error(`${name} is not served`)
+  for (let i = 0; i < 3; i++) await readHot({ base, names: upstream.small.slice(0, 1), perSecond: 200, seconds: 2 })
+}
+
+async function stampedes(kind, base, upstream, clients, rounds) {
+  console.log(`\n## ${clients} clients, one new ${kind} of 20 MB, ${rounds} rounds\n`)
+  console.log('| single, s | last of all, s | ÷ | upstream requests | last first byte ÷ half sent | hot p99 alone, ms | hot p99 meanwhile, ms |\n|--:|--:|--:|--:|--:|--:|--:|')
+  const probe = { base, names: upstream.small.slice(0, 1), perSecond: 200, seconds: 5 }
+  for (let round = 0; round < rounds; round++) {
+    const single = await crowd(kind, base, upstream, 1)
+    const alone = await readHot(probe)
+    const reading = readHot(probe)
+    await new Promise(resolve => setTimeout(resolve, 500))
+    const all = await crowd(kind, base, upstream, clients)
+    const meanwhile = await reading
+    console.log(`| ${single.last.toFixed(2)} | ${all.last.toFixed(2)} | ${(all.last / single.last).toFixed(2)} | ${all.upstreamRequests} | ` +
+      `${kind === 'tarball' ? (all.firstBytes / all.halfSent).toFixed(2) : '–'} | ${milliseconds(alone.p99)} | ${milliseconds(meanwhile.p99)} |`)
+  }
+}
+
+/** All ask for the same new thing; times in seconds from the moment the upstream was let go. */
+async function crowd(kind, base, upstream, clients) {
+  const large = upstream.publishLarge()
+  if (kind === 'tarball') {
+    const packument = await upstream.withoutGate(large.name, () => get(`${base}/npm/${large.name}`))
+    if (packument.status !== 200) throw new Error(`${large.name}: ${packument.status}`)
+  }
+  const path = kind === 'tarball' ? `/npm/${large.name}/-/${large.name}-1.0.0.tgz` : `/npm/${large.name}`
+  const gate = upstream.hold(large.name, kind)
+  const asking = Array.from({ length: clients }, () => ask(base, path))
+  await Promise.all(asking.map(client => client.sent))
+  await gate.reached
+  const begin = performance.now()
+  gate.open()
+  const done = await Promise.all(asking.map(client => client.done))
+  const expected = kind === 'tarball' ? large.tarball.length : done[0].length
+  for (const answer of done) if (answer.status !== 200 || answer.length !== expected) throw new Error(`${path}: status ${answer.status}, ${answer.length} of ${expected} bytes`)
+  if (kind === 'tarball' && done[0].sha1 !== createHash('sha1').update(large.tarball).digest('hex')) throw new Error(`${path}: other bytes`)
+  const since = moment => (moment - begin) / 1000
+  return {
+    last: since(Math.max(...done.map(answer => answer.end))),
+    firstBytes: since(Math.max(...done.map(answer => answer.first))),
+    halfSent: since(gate.halfSentAt),
+    upstreamRequests: gate.requests,
+  }
+}
+
+/** One raw request on its own connection; only the body's length is looked at, and the hash of the first client's. */
+let asked = 0
+function ask(base, path) {
+  const { port, host } = new URL(base)
+  const hash = asked++ % 200 === 0 ? createHash('sha1') : null
+  const socket = connect(Number(port), '127.0.0.1')
+  const result = { status: 0, length: 0, first: 0, end: 0, sha1: '' }
+  let isHead = true
+  const sent = new Promise((resolve, reject) => {
+    socket.on('error', reject)
+    socket.on('connect', () => socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n`, resolve))
+  })
+  const done = new Promise((resolve, reject) => {
+    socket.setTimeout(60_000, () => socket.destroy(new Error(`${path}: nothing came for a minute`)))
+    socket.on('error', reject)
+    socket.on('data', data => {
+      if (isHead) {
+        const end = data.indexOf('\r\n\r\n')
+        if (end < 0) return reject(new Error('the head came in pieces'))
+        const head = data.subarray(0, end).toString('latin1')
+        result.status = Number(head.slice(9, 12))
+        result.chunked = /transfer-encoding: chunked/i.test(head)
+        isHead = false
+        data = data.subarray(end + 4)
+      }
+      if (data.length && !result.first) result.first = performance.now()
+      if (result.chunked) return reject(new Error('the answer has no length'))
+      result.length += data.length
+      hash?.update(data)
+    })
+    socket.on('end', () => { result.end = performance.now(); result.sha1 = hash?.digest('hex'); socket.end(); resolve(result) })
+  })
+  return { sent, done }
+}
+
+async function busyFeed(base, upstream, rounds, seconds) {
+  console.log(`\n## 2,000 hot reads a second; with the feed busy: 200 changed packages of 20–50 KB a second; ${rounds} rounds of ${seconds} s\n`)
+  console.log('| p99 without, ms | p99 with, ms | ÷ | p50 without, ms | p50 with, ms | changes stored a second |\n|--:|--:|--:|--:|--:|--:|')
+  const load = { base, names: upstream.small.slice(0, 20), perSecond: 2000, seconds }
+  for (let round = 0; round < rounds; round++) {
+    const quiet = await readHot(load)
+    const before = JSON.parse((await get(`${base}/npm/`)).text).update_seq
+    const changing = upstream.changeEverySecond(200, seconds)
+    const busy = await readHot(load)
+    await changing
+    const stored = (JSON.parse((await get(`${base}/npm/`)).text).update_seq - before) / seconds
+    console.log(`| ${milliseconds(quiet.p99)} | ${milliseconds(busy.p99)} | ${(busy.p99 / quiet.p99).toFixed(2)} | ${milliseconds(quiet.p50)} | ${milliseconds(busy.p50)} | ${stored.toFixed(0)} |`)
+  }
+}
+
+/** Reads in a thread of its own, so that the crowd here does not disturb its clock. */
+function readHot(load) {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL(import.meta.url), { workerData: load })
+    worker.once('message', resolve)
+    worker.once('error', reject)
+  })
+}
+
+/** Sends each request at its moment over a few connections kept alive; microseconds from the moment to the whole answer. */
+async function readOpenLoop({ base, names, perSecond, seconds }) {
+  const connections = await Promise.all(Array.from({ length: perSecond > 500 ? 32 : 4 }, () => openConnection(base)))
+  const times = []
+  const total = perSecond * seconds
+  const begin = performance.now()
+  const pending = []
+  for (let n = 0; n < total;) {
+    const due = Math.min(total, Math.floor((performance.now() - begin) * perSecond / 1000) + 1)
+    for (; n < due; n++) {
+      const moment = begin + n * 1000 / perSecond
+      pending.push(connections[n % connections.length].get(names[n % names.length]).then(() => times.push((performance.now() - moment) * 1000)))
+    }
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  await Promise.all(pending)
+  for (const connection of connections) connection.close()
+  return { p50: median(times), p99: percentile(times, 0.99), count: times.length }
+}
+
+async function openConnection(base) {
+  const { port, host } = new URL(base)
+  const socket = connect(Number(port), '127.0.0.1')
+  socket.setNoDelay(true)
+  await new Promise((resolve, reject) => { socket.once('connect', resolve); socket.once('error', reject) })
+  const waiting = []
+  let received = Buffer.alloc(0)
+  socket.on('data', data => {
+    received = received.length ? Buffer.concat([received, data]) : data
+    for (;;) {
+      const head = received.indexOf('\r\n\r\n')
+      const length = head < 0 ? null : /content-length: (\d+)/i.exec(received.subarray(0, head).toString('latin1'))
+      if (!length || received.length < head + 4 + Number(length[1])) return
+      if (!received.subarray(9, 12).equals(Buffer.from('200'))) throw new Error(`status ${received.subarray(9, 12)}`)
+      received = received.subarray(head + 4 + Number(length[1]))
+      waiting.shift()()
+    }
+  })
+  return {
+    get: name => new Promise(resolve => {
+      waiting.push(resolve)
+      socket.write(`GET /npm/${name} HTTP/1.1\r\nHost: ${host}\r\nAccept: application/json\r\nAccept-Encoding: gzip\r\n\r\n`)
+    }),
+    close: () => socket.destroy(),
+  }
+}

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# What a crowd feels: 200 clients that want the same new things at once, and readers while the feed is busy; see bench/README.md.
+set -euo pipefail
+source "$(dirname "$0")/tools.sh"
+install_tools
+build_release
+exec "$node" "$bench/compare/crowd.mjs" --root "$root" --work "$work/crowd" "$@"
