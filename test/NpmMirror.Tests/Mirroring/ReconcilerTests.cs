@@ -181,5 +181,5 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
 
     private static async Task<List<QueueItem>> QueuedAsync(MirrorBench bench) => await bench.Store.ListQueuedAsync(Token).ToListAsync(Token);
 
-    private static string NameOf(Random random, int i) => $"{(random.Next(4) == 0 ? $"@{(char)('a' + random.Next(4))}/" : "")}{"aAbBzZ_-.~ä\uff5e"[random.Next(12)]}{(random.Next(3) == 0 ? "\U0001f600" : "")}{i}";
+    private static string NameOf(Random random, int i) => $"{(random.Next(4) == 0 ? $"@{(char)('a' + random.Next(4))}/" : "")}{"aAbBzZ_-.~ä\uff5e\U0001f600".EnumerateRunes().ElementAt(random.Next(13))}{(random.Next(3) == 0 ? "\U0001f600" : "")}{i}";
 }

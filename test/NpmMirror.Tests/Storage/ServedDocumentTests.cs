@@ -24,6 +24,8 @@ public sealed class ServedDocumentTests
     [InlineData("""{"name":"p","versions":{"1.0.0":{"dist":{"tarball":"https://registry.example.org/p/-/p-1.0.0.tgz"}}}}""")]
     [InlineData("""{"name":"p","versions":{"1.0.0":{"dist":{"tarball":"https:\/\/registry.example.org\/p\/-\/p-1.0.0.tgz"}}}}""")]
     [InlineData("""{"name":"p","versions":{"1.0.0":{"dist":{"tarball":"https://other.example.org/download?file=p"}},"2.0.0":{"dist":{"tarball":"https://registry.example.org/p/-/p-2.0.0.tgz"}}}}""")]
+    [InlineData("""{"name":"p","versions":{"1.0.0":{"dist":{"tarball":"https://registry.example.com/p/-/p-1.0.0.tgz"}},"2.0.0":{"dist":{"tarball":"https://registry.example.org/p/-/p-2.0.0.tgz"}}}}""")]
+    [InlineData("""{"name":"p","versions":{"1.0.0":{"dist":{"tarball":"https://registry.example.org/files/p/-/p-1.0.0.tgz"}},"2.0.0":{"dist":{"tarball":"https://registry.example.org/p/-/p-2.0.0.tgz"}}}}""")]
     [InlineData("""{"name":"p","versions":{"1.0.0":{"dist":{"tarball":""}},"2.0.0":{"dist":{}},"3.0.0":{}}}""")]
     [InlineData("""{"name":"p","versions":{"1.0.0":{"dist":{"tarball":"a"},"dist":{"tarball":"b","tarball":"c"}},"1.0.0":{"dist":{"tarball":"d"}}}}""")]
     [InlineData("""{"name":"p","readme":"http://127.0.0.1:4873/npm/p/-/p-1.0.0.tgz","versions":{"1.0.0":{"_resolved":"http://127.0.0.1:4873/npm/x","dist":{"tarball":"http://127.0.0.1:4873/npm/p/-/p-1.0.0.tgz"}}}}""")]

@@ -20,6 +20,17 @@ public sealed class FeedProbeTests
     }
 
     [Theory]
+    [InlineData("npm-replicate", 200)]
+    [InlineData("", 400)]
+    public async Task One_sign_of_the_paged_dialect_is_enough(string engine, int longpollStatus)
+    {
+        await using var peer = new LoopbackPeer(request => request.Target == "/" ? LoopbackPeer.Answer(200, $$"""{"db_name":"registry","engine":"{{engine}}","doc_count":0,"update_seq":0}""")
+            : LoopbackPeer.Answer(request.Target.Contains("longpoll", StringComparison.Ordinal) ? longpollStatus : 200, """{"results":[],"last_seq":0}"""));
+        using var client = New(peer.Url);
+        Assert.IsType<PagedChangeFeed>(await ProbeAsync(client, "auto"));
+    }
+
+    [Theory]
     [InlineData("registry/")]
     [InlineData("registry")]
     [InlineData("registry/_changes")]
