@@ -8,6 +8,9 @@ const BYTES_PER_SECOND = 20 * 1024 * 1024
 const PIECE_BYTES = 64 * 1024
 const PAUSE_MILLISECONDS = 500
 
+/** Milliseconds by a clock that all threads share. */
+export const now = () => performance.timeOrigin + performance.now()
+
 export class CrowdUpstream {
   small = Array.from({ length: SMALL }, (_, i) => `small-${i}`)
   #revisions = new Map()
@@ -105,7 +108,7 @@ export class CrowdUpstream {
     for (let at = 0; at < bytes.length;) {
       const due = Math.min(bytes.length, Math.ceil((performance.now() - begin) / 1000 * BYTES_PER_SECOND / PIECE_BYTES) * PIECE_BYTES)
       if (due > at) response.write(bytes.subarray(at, due))
-      if (at < bytes.length / 2 && due >= bytes.length / 2) gate.halfSentAt = performance.now()
+      if (at < bytes.length / 2 && due >= bytes.length / 2) gate.halfSentAt = now()
       at = Math.max(at, due)
       await new Promise(resolve => setTimeout(resolve, 2))
     }

@@ -8,6 +8,7 @@
 // Reads are open-loop: each has its moment, and its time counts from there, whatever became of the one before.
 import { createHash } from 'node:crypto'
 import { rmSync } from 'node:fs'
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -15,10 +16,10 @@ import { Worker, isMainThread, parentPort, workerData } from 'node:worker_thread
 import { get } from './http.mjs'
 import { median, milliseconds, percentile } from './figures.mjs'
 import { answers, freePort, peakMegabytes, start, stopAll } from './systems.mjs'
-import { CrowdUpstream } from './crowd-upstream.mjs'
+import { CrowdUpstream, now } from './crowd-upstream.mjs'
 
 if (!isMainThread) {
-  parentPort.postMessage(await readOpenLoop(workerData))
+  parentPort.postMessage(workerData.path ? await askAtOnce(workerData) : await readOpenLoop(workerData))
 } else {
   await main()
 }
@@ -93,29 +94,35 @@ async function crowd(kind, base, upstream, clients) {
   }
   const path = kind === 'tarball' ? `/npm/${large.name}/-/${large.name}-1.0.0.tgz` : `/npm/${large.name}`
   const gate = upstream.hold(large.name, kind)
-  const asking = Array.from({ length: clients }, () => ask(base, path))
-  await Promise.all(asking.map(client => client.sent))
-  await gate.reached
-  const begin = performance.now()
+  // In a thread of their own: the upstream must not wait for its clients' clients.
+  const crowding = new Worker(new URL(import.meta.url), { workerData: { base, path, clients } })
+  await Promise.all([once(crowding, 'message'), gate.reached])
+  const begin = now()
   gate.open()
-  const done = await Promise.all(asking.map(client => client.done))
-  const expected = kind === 'tarball' ? large.tarball.length : done[0].length
-  for (const answer of done) if (answer.status !== 200 || answer.length !== expected) throw new Error(`${path}: status ${answer.status}, ${answer.length} of ${expected} bytes`)
-  if (kind === 'tarball' && done[0].sha1 !== createHash('sha1').update(large.tarball).digest('hex')) throw new Error(`${path}: other bytes`)
+  const [all] = await once(crowding, 'message')
+  const expected = kind === 'tarball' ? large.tarball.length : all.length
+  if (all.statuses.some(status => status !== 200) || all.lengths.some(length => length !== expected)) throw new Error(`${path}: statuses ${new Set(all.statuses)}, lengths ${new Set(all.lengths)} instead of ${expected}`)
+  if (kind === 'tarball' && all.sha1 !== createHash('sha1').update(large.tarball).digest('hex')) throw new Error(`${path}: other bytes`)
   const since = moment => (moment - begin) / 1000
+  return { last: since(all.last), firstBytes: since(all.firstBytes), halfSent: since(gate.halfSentAt), upstreamRequests: gate.requests }
+}
+
+/** All clients of a crowd: tells when all have asked, then what became of them. */
+async function askAtOnce({ base, path, clients }) {
+  const asking = Array.from({ length: clients }, (_, i) => ask(base, path, i === 0))
+  await Promise.all(asking.map(client => client.sent))
+  parentPort.postMessage('all have asked')
+  const done = await Promise.all(asking.map(client => client.done))
   return {
-    last: since(Math.max(...done.map(answer => answer.end))),
-    firstBytes: since(Math.max(...done.map(answer => answer.first))),
-    halfSent: since(gate.halfSentAt),
-    upstreamRequests: gate.requests,
+    statuses: done.map(answer => answer.status), lengths: done.map(answer => answer.length), length: done[0].length, sha1: done[0].sha1,
+    last: Math.max(...done.map(answer => answer.end)), firstBytes: Math.max(...done.map(answer => answer.first)),
   }
 }
 
 /** One raw request on its own connection; only the body's length is looked at, and the hash of the first client's. */
-let asked = 0
-function ask(base, path) {
+function ask(base, path, isHashed) {
   const { port, host } = new URL(base)
-  const hash = asked++ % 200 === 0 ? createHash('sha1') : null
+  const hash = isHashed ? createHash('sha1') : null
   const socket = connect(Number(port), '127.0.0.1')
   const result = { status: 0, length: 0, first: 0, end: 0, sha1: '' }
   let isHead = true
@@ -136,12 +143,12 @@ function ask(base, path) {
         isHead = false
         data = data.subarray(end + 4)
       }
-      if (data.length && !result.first) result.first = performance.now()
+      if (data.length && !result.first) result.first = now()
       if (result.chunked) return reject(new Error('the answer has no length'))
       result.length += data.length
       hash?.update(data)
     })
-    socket.on('end', () => { result.end = performance.now(); result.sha1 = hash?.digest('hex'); socket.end(); resolve(result) })
+    socket.on('end', () => { result.end = now(); result.sha1 = hash?.digest('hex'); socket.end(); resolve(result) })
   })
   return { sent, done }
 }
