@@ -25,7 +25,8 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         var headers = request.Headers;
         var key = new RequestKey(request.RawTarget, addresses.OriginOf(context, request), Text(headers.Accept), Text(headers.AcceptEncoding));
         var isGet = HttpMethods.IsGet(request.Method);
-        if ((isGet || HttpMethods.IsHead(request.Method)) && hot.Find(key) is { } rendition && endpoints.Packages.IsCurrent(rendition.Package))
+        // What came through other mirrors may have come in a circle, which is looked at first.
+        if ((isGet || HttpMethods.IsHead(request.Method)) && !headers.ContainsKey(MirrorChain.Header) && hot.Find(key) is { } rendition && endpoints.Packages.IsCurrent(rendition.Package))
         {
             if (RenditionAnswer.IsNotModified(headers, rendition))
             {

@@ -26,12 +26,26 @@ internal sealed class OpenMirror : IAsyncDisposable
     /// <exception cref="MirrorException">The upstream is not known, or the store refuses.</exception>
     public static async Task<OpenMirror> OpenAsync(MirrorOptions options, bool isFollowing, ILoggerFactory logging, CancellationToken cancellationToken)
     {
-        var upstream = await UpstreamSetup.FindAsync(options, cancellationToken);
-        var followLock = isFollowing && Setup.EmbeddedFolder(options) is { } folder ? FollowLock.Take(folder) : null;
         var store = Setup.CreateStore(options, logging);
+        FileStream? followLock = null;
         try
         {
-            await store.OpenAsync(cancellationToken);
+            // Whose copy a folder is it knows itself; only for a new one npm is asked, and before anything is made.
+            var isThere = Setup.HasStore(options);
+            if (isThere)
+            {
+                followLock = TakeLock(options, isFollowing);
+                await store.OpenAsync(cancellationToken);
+                options.Upstream = UpstreamSetup.Choose(await store.GetCursorAsync(MirrorCursors.Upstream, cancellationToken), options, isFollowing, logging);
+            }
+
+            var upstream = await UpstreamSetup.FindAsync(options, cancellationToken);
+            if (!isThere)
+            {
+                followLock = TakeLock(options, isFollowing);
+                await store.OpenAsync(cancellationToken);
+            }
+
             var budget = new ByteBudget(options.BudgetBytes);
             var client = new RegistryClient(upstream with { InstanceId = await FindInstanceAsync(store, cancellationToken) }, budget, TimeProvider.System, logging.CreateLogger("NpmMirror.Upstream"));
             return new OpenMirror(new MirrorParts(store, Setup.CreateBlobs(options, logging), client, UpstreamSetup.CreateFindFeed(client, options, logging), budget), followLock);
@@ -53,6 +67,8 @@ internal sealed class OpenMirror : IAsyncDisposable
         Parts.Budget.Dispose();
         _followLock?.Dispose();
     }
+
+    private static FileStream? TakeLock(MirrorOptions options, bool isFollowing) => isFollowing && Setup.EmbeddedFolder(options) is { } folder ? FollowLock.Take(folder) : null;
 
     private static async Task<string> FindInstanceAsync(IMetadataStore store, CancellationToken cancellationToken)
     {

@@ -88,6 +88,9 @@ internal static class Setup
         }
     }
 
+    /// <summary>True when there is a store already, which tells whose copy it is.</summary>
+    public static bool HasStore(MirrorOptions options) => EmbeddedFolder(options) is { } folder && Directory.Exists(folder) && Directory.EnumerateFiles(folder, "*.sqlite").Any();
+
     private static LogLevel Max(LogLevel left, LogLevel right) => left > right ? left : right;
 
     /// <summary>The host's own lifetime would swallow a second signal, which must still end the process.</summary>

@@ -1,10 +1,11 @@
+using NpmMirror.Diagnostics;
 using NpmMirror.Mirroring;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Cli;
 
 /// <summary>From options and npm's own configuration to the upstream: its address, credentials and feed.</summary>
-internal static class UpstreamSetup
+internal static partial class UpstreamSetup
 {
     /// <summary>What to know of the upstream: the one that is named, else the one npm uses; credentials, authorities and proxy as npm has them.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: it is this mirror itself, or nobody says what it is.</exception>
@@ -26,6 +27,35 @@ internal static class UpstreamSetup
             TarballHosts = [.. options.TarballHosts],
             Concurrency = options.Concurrency,
         };
+    }
+
+    /// <summary>
+    /// The upstream of a store that noted one: that, when none is named; another one becomes its upstream when this process follows, and is
+    /// refused otherwise, because packages of two registries would be mixed.
+    /// </summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: another is named than the store was filled from.</exception>
+    public static string? Choose(string? identity, MirrorOptions options, bool isFollowing, ILoggerFactory logging)
+    {
+        var noted = identity?.Split('#')[0];
+        if (noted is null || options.Upstream is not { } named)
+        {
+            return options.Upstream ?? noted;
+        }
+
+        if (IsSame(noted, named))
+        {
+            return named;
+        }
+
+        if (!isFollowing)
+        {
+            throw new MirrorException(
+                MirrorFault.Configuration,
+                $"This is a mirror of {Masked.Address(noted)}, and nothing is taken into it from {Masked.Address(named)}: leave upstream out, name another folder with data, or give that upstream to serve or mirror, which change it for good.");
+        }
+
+        LogAnother(logging.CreateLogger("NpmMirror.Mirror"), Masked.Address(noted), Masked.Address(named));
+        return named;
     }
 
     /// <summary>The upstream's address for people, its credentials hidden; where nobody says what it is, the sentence that tells so.</summary>
@@ -55,4 +85,12 @@ internal static class UpstreamSetup
         PollDelay = options.Delay > 0 ? TimeSpan.FromMilliseconds(options.Delay) : options.PollDelay,
         Timeout = options.UpstreamTimeout,
     };
+
+    private static bool IsSame(string left, string right) =>
+        Uri.TryCreate(left, UriKind.Absolute, out var one) && Uri.TryCreate(right, UriKind.Absolute, out var other)
+        && Uri.Compare(one, other, UriComponents.SchemeAndServer, UriFormat.Unescaped, StringComparison.OrdinalIgnoreCase) == 0
+        && string.Equals(one.AbsolutePath.TrimEnd('/'), other.AbsolutePath.TrimEnd('/'), StringComparison.Ordinal);
+
+    [LoggerMessage(EventIds.Cli + 1, LogLevel.Warning, "This was a mirror of {Noted}; from now on it follows {Named}, and what it holds is compared with that")]
+    private static partial void LogAnother(ILogger logger, string noted, string named);
 }

@@ -2,12 +2,13 @@ using System.IO.Pipelines;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 
 namespace NpmMirror.AspNetCore.Connections;
 
 /// <summary>Stands between a listening socket and the server, and answers hot requests there: without a request object, and without copying a body.</summary>
-internal sealed class HotConnections(HotRequests hot, IOptions<KestrelServerOptions> server, TimeProvider time)
+internal sealed class HotConnections(HotRequests hot, IOptions<KestrelServerOptions> server, IHostApplicationLifetime lifetime, TimeProvider time)
 {
     /// <summary>What a client may take for the last bytes once the server is done with it.</summary>
     private static readonly TimeSpan LastBytesWait = TimeSpan.FromSeconds(30);
@@ -28,7 +29,7 @@ internal sealed class HotConnections(HotRequests hot, IOptions<KestrelServerOpti
         var handOverAfter = server.Value.Limits.KeepAliveTimeout / 4;
         var transport = connection.Transport;
         var output = new HotOutput(connection, socket, connection.Features.Get<IMemoryPoolFeature>()?.MemoryPool, time, _date);
-        connection.Transport = new Duplex(new HotInput(transport.Input, output, hot, connection.RemoteEndPoint, handOverAfter, time), output);
+        connection.Transport = new Duplex(new HotInput(transport.Input, output, hot, connection.RemoteEndPoint, handOverAfter, time, lifetime.ApplicationStopping), output);
         var sending = output.SendWrittenAsync();
         try
         {

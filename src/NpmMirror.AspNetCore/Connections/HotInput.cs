@@ -9,7 +9,7 @@ namespace NpmMirror.AspNetCore.Connections;
 /// What the server reads its requests from: between two of them, requests that can be answered from memory are, and the server never
 /// sees them. It gets the others one at a time, so that the place between two requests stays known.
 /// </summary>
-internal sealed class HotInput(PipeReader connection, HotOutput output, HotRequests hot, EndPoint? client, TimeSpan handOverAfter, TimeProvider time) : PipeReader
+internal sealed class HotInput(PipeReader connection, HotOutput output, HotRequests hot, EndPoint? client, TimeSpan handOverAfter, TimeProvider time, CancellationToken stopping) : PipeReader
 {
     private ReadOnlySequence<byte> _handed;
     private bool _isOpaque;
@@ -86,7 +86,8 @@ internal sealed class HotInput(PipeReader connection, HotOutput output, HotReque
 
         length = end + 4;
         var kind = RequestHead.Read(bytes[..length], out var head);
-        if (kind == RequestKind.Simple && output.IsDrained && time.GetElapsedTime(_handedAt) <= handOverAfter
+        // At the end the server answers, because it tells the client that the connection closes.
+        if (kind == RequestKind.Simple && !stopping.IsCancellationRequested && output.IsDrained && time.GetElapsedTime(_handedAt) <= handOverAfter
             && hot.Find(head) is { } found && found.TryBegin(head.IfNoneMatch, client, out body))
         {
             answer = found;

@@ -143,6 +143,7 @@ internal readonly ref struct RequestHead
         15 when Is(name, "accept-encoding"u8) => Seen.AcceptEncoding,
         17 when Is(name, "transfer-encoding"u8) => Seen.Framing,
         17 when Is(name, "if-modified-since"u8) => Seen.Other,
+        19 when Is(name, "npm-mirror-instance"u8) => Seen.Other,
         _ => Seen.Nothing,
     };
 

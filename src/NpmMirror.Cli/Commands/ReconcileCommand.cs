@@ -21,6 +21,7 @@ internal static class ReconcileCommand
     {
         var options = settings.Options;
         using var logging = Setup.CreateLogging(options.Log);
+        Setup.RequireExistingStore(options);
         await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: false, logging, cancellationToken);
         using var host = Setup.BuildHost(options, mirror);
         var registry = host.Services.GetRequiredService<RegistryMirror>();

@@ -9,4 +9,5 @@ internal static class EventIds
     internal const int Storage = 4000;
     internal const int Registry = 5000;
     internal const int AspNetCore = 6000;
+    internal const int Cli = 7000;
 }

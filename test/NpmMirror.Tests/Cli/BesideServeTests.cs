@@ -66,6 +66,31 @@ public sealed class BesideServeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_command_without_an_upstream_takes_that_of_the_mirror_and_never_another()
+    {
+        await using var other = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        other.Publish(new FakePackage("ms").Version("9.9.9"));
+        (string, string?)[] npm = [("npm_config_registry", other.Url.AbsoluteUri)];
+        var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["sync", "ms", "--feed=none"], npm);
+        Assert.True(code == 0, errors);
+        Assert.Contains("2.1.3", await _client.GetStringAsync(new Uri(_address + "ms"), TestContext.Current.CancellationToken), StringComparison.Ordinal);
+
+        (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["sync", "ms", "--feed=none", $"--upstream={other.Url}"]);
+        Assert.Equal(2, code);
+        Assert.Contains($"This is a mirror of {_upstream.Url.AbsoluteUri.TrimEnd('/')}", errors, StringComparison.Ordinal);
+        Assert.Equal(0, other.Requests.CountOf("/ms"));
+    }
+
+    [Fact]
+    public async Task Reconcile_makes_no_mirror_where_there_is_none()
+    {
+        var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["reconcile", "--data=elsewhere", $"--upstream={_upstream.Url}"]);
+        Assert.Equal(3, code);
+        Assert.Contains("There is no mirror in", errors, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(System.IO.Path.Combine(_folder.Path, "elsewhere")));
+    }
+
+    [Fact]
     public async Task Sync_brings_packages_that_the_running_one_serves_at_once()
     {
         var (code, text, errors) = await RunAsync("sync", $"--upstream={_upstream.Url}", "--feed=none", "ms", "@scope/one");
