@@ -17,8 +17,10 @@ internal sealed class HotRendition(Rendition rendition, Func<CachedPackage, bool
     /// <inheritdoc/>
     internal override bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, EndPoint? client, out HotBody body)
     {
-        body = IsKnown(ifNoneMatch) ? default : new HotBody(Rendition.Body, null);
-        if ((body.Bytes is null && !IsKnown(ifNoneMatch)) || !isCurrent(Rendition.Package))
+        var isKnown = IsKnown(ifNoneMatch);
+        body = isKnown ? default : new HotBody(Rendition.Body, null);
+        // A body that is not in memory is the server's to make.
+        if (body.IsNotModified != isKnown || !isCurrent(Rendition.Package))
         {
             return false;
         }

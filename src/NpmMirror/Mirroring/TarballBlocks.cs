@@ -21,7 +21,7 @@ public sealed class TarballBlocks(IMetadataStore store, MirrorOptions options, T
     /// <summary>Why the file is not to be served, or null.</summary>
     public async ValueTask<TarballResult.Absent?> FindAsync(PackageName package, string file, CancellationToken cancellationToken)
     {
-        if (!_entries.TryGet(package, out var entry) || time.GetElapsedTime(entry.ReadAt) > BelievedFor)
+        if (!TryRecall(package, out var entry))
         {
             var epoch = Interlocked.Read(ref _epoch);
             entry = Judge(await store.FindAsync(package, cancellationToken)) with { ReadAt = time.GetTimestamp() };
@@ -33,12 +33,11 @@ public sealed class TarballBlocks(IMetadataStore store, MirrorOptions options, T
             }
         }
 
-        return entry.Refusal is not null && entry.Spared?.Contains(file) != true ? entry.Refusal : null;
+        return entry.Refuses(file) ? entry.Refusal : null;
     }
 
     /// <summary>True when the file may be served, as far as that is known without asking the store.</summary>
-    public bool IsKnownToBeFree(PackageName package, string file) =>
-        _entries.TryGet(package, out var entry) && time.GetElapsedTime(entry.ReadAt) <= BelievedFor && (entry.Refusal is null || entry.Spared?.Contains(file) == true);
+    public bool IsKnownToBeFree(PackageName package, string file) => TryRecall(package, out var entry) && !entry.Refuses(file);
 
     /// <summary>Forgets what was known of a package, because it was written.</summary>
     public void Forget(PackageName package)
@@ -46,6 +45,8 @@ public sealed class TarballBlocks(IMetadataStore store, MirrorOptions options, T
         Interlocked.Increment(ref _epoch);
         _entries.Remove(package);
     }
+
+    private bool TryRecall(PackageName package, out Entry entry) => _entries.TryGet(package, out entry) && time.GetElapsedTime(entry.ReadAt) <= BelievedFor;
 
     private Entry Judge(PackageRow? row) => row?.Facts.Removal switch
     {
@@ -61,5 +62,8 @@ public sealed class TarballBlocks(IMetadataStore store, MirrorOptions options, T
     private static HashSet<string> FilesOf(PackageRow row) =>
         [.. PackumentIndex.FromBytes(row.Index.Span).Versions.Select(version => TarballUrls.FileName(row.Name, version.Version))];
 
-    private readonly record struct Entry(long ReadAt, TarballResult.Absent? Refusal, HashSet<string>? Spared);
+    private readonly record struct Entry(long ReadAt, TarballResult.Absent? Refusal, HashSet<string>? Spared)
+    {
+        internal bool Refuses(string file) => Refusal is not null && Spared?.Contains(file) != true;
+    }
 }

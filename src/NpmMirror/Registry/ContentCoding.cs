@@ -28,9 +28,6 @@ public static class ContentCodings
         _ => null,
     };
 
-    /// <summary>True where this machine can make the coding.</summary>
-    public static bool IsAvailable(ContentCoding coding) => coding != ContentCoding.Zstandard || ZstandardStream.IsAvailable;
-
     /// <summary>The best coding that the header allows: highest weight, and among equals Zstandard before Brotli before gzip before identity.</summary>
     /// <remarks>
     /// A client that refuses even identity gets identity all the same, as RFC 9110 §12.5.3 advises. <c>*</c> alone means gzip:
