@@ -70,6 +70,7 @@ internal static class StatusCommand
             upstream,
             feed,
             await Reconciliation.ReadAsync(store, cancellationToken),
+            await UnfinishedReconciliation.ReadAsync(store, cancellationToken),
             await store.NextDueAsync(cancellationToken),
             trouble is null,
             trouble,
@@ -103,6 +104,11 @@ internal static class StatusCommand
             Line("Compared", Describe(last));
         }
 
+        if (status.UnfinishedReconciliation is { } unfinished)
+        {
+            Line("Comparing", Describe(unfinished));
+        }
+
         Line("Queue", counts.Queued == 0 ? "empty" : $"{counts.Queued} waiting{(status.NextDue is { } due ? $", the next is due {due.ToString("u", CultureInfo.InvariantCulture)}" : "")}");
         Line("Writable", status.Writable ? "yes" : $"no: {status.WhyNotWritable}");
         foreach (var error in status.Errors)
@@ -111,10 +117,12 @@ internal static class StatusCommand
         }
     }
 
-    private static string Describe(Reconciliation last) => last.EndedAt is not { } ended
-        ? $"with the upstream's list since {last.StartedAt.ToString("u", CultureInfo.InvariantCulture)}: not done, or cut short"
-        : $"with the upstream's list {ended.ToString("u", CultureInfo.InvariantCulture)}: {last.Missing} missing, {last.Stale} stale, {last.Vanished} vanished of {last.Held} held"
-            + (last.HeldBack is { } reason ? $"; REMOVALS ARE HELD BACK: {reason} (npm-mirror reconcile --accept-removals goes on)" : "");
+    private static string Describe(UnfinishedReconciliation begun) =>
+        $"with the upstream's list since {begun.StartedAt.ToString("u", CultureInfo.InvariantCulture)}: {(begun.Failure is { } failure ? $"failed: {failure}" : "not done, or cut short")}";
+
+    private static string Describe(Reconciliation last) =>
+        $"with the upstream's list {last.EndedAt.ToString("u", CultureInfo.InvariantCulture)}: {last.Missing} missing, {last.Stale} stale, {last.Vanished} vanished of {last.Held} held"
+        + (last.HeldBack is { } reason ? $"; REMOVALS ARE HELD BACK: {reason} (npm-mirror reconcile --accept-removals goes on)" : "");
 
     private static void Line(string name, string text) => Console.WriteLine($"{name,-10}{text}");
 
@@ -126,6 +134,7 @@ internal static class StatusCommand
         UpstreamStatus Upstream,
         FeedStatus Feed,
         Reconciliation? Reconciliation,
+        UnfinishedReconciliation? UnfinishedReconciliation,
         DateTimeOffset? NextDue,
         bool Writable,
         string? WhyNotWritable,

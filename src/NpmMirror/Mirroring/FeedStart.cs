@@ -13,7 +13,7 @@ internal sealed class FeedStart(IMetadataStore store, RegistryClient upstream, M
     public async Task<Start> FindAsync(IChangeFeed feed, CancellationToken cancellationToken)
     {
         var info = await feed.GetInfoAsync(cancellationToken);
-        upstream.Identity = info.DatabaseId is null ? upstream.BaseUrl.ToString() : $"{upstream.BaseUrl}#{info.DatabaseId}";
+        upstream.Identity = UpstreamIdentity.Of(upstream.BaseUrl, info.DatabaseId);
         if (options.LastSeq is { } explicitly)
         {
             return new Start(info, explicitly == "now" ? info.Head : new Sequence(explicitly), false);

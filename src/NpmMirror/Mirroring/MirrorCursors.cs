@@ -18,8 +18,11 @@ public static class MirrorCursors
     /// <summary>There while a walk over everything goes on, for <c>status</c>: the head that was noted before it began.</summary>
     public const string WalkHead = "feed:walk-head";
 
-    /// <summary>The last reconciliation, as JSON (see <see cref="Mirroring.Reconciliation"/>).</summary>
+    /// <summary>The last whole reconciliation, as JSON (see <see cref="Mirroring.Reconciliation"/>).</summary>
     public const string Reconciliation = "reconcile:last";
+
+    /// <summary>The reconciliation that was begun behind it and did not end, as JSON (see <see cref="UnfinishedReconciliation"/>).</summary>
+    public const string ReconciliationUnfinished = "reconcile:unfinished";
 
     /// <summary>When the next reconciliation is due.</summary>
     public const string ReconciliationDue = "reconcile:due";

@@ -77,7 +77,7 @@ public sealed partial class PackageSync : IDisposable
 
     private async Task<SyncResult?> SyncOnceAsync(PackageName name, QueueItem? item, PackageRow? row, CancellationToken cancellationToken)
     {
-        var validators = row is { Facts: { Removal: null } facts } && facts.Upstream == _upstream.Identity ? new Validators(facts.ETag, facts.LastModified) : default;
+        var validators = row is { Facts: { Removal: null } facts } && UpstreamIdentity.CouldBeSame(facts.Upstream, _upstream.Identity) ? new Validators(facts.ETag, facts.LastModified) : default;
         switch (await FetchAsync(name, item, validators, cancellationToken))
         {
             case PackumentAnswer.NotModified when row is not null:
@@ -318,7 +318,7 @@ public sealed partial class PackageSync : IDisposable
     /// <summary>Why the answer must not replace the stored document, or null.</summary>
     private string? FindRegression(PackageRow row, PackumentIndex index, QueueItem? item)
     {
-        if (row.Facts.IsRemoved || row.Facts.Rev is not { } stored || index.Rev is not { } fetched || row.Facts.Upstream != _upstream.Identity)
+        if (row.Facts.IsRemoved || row.Facts.Rev is not { } stored || index.Rev is not { } fetched || !UpstreamIdentity.CouldBeSame(row.Facts.Upstream, _upstream.Identity))
         {
             return null;
         }

@@ -70,9 +70,14 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Rea
             return change.IsDeleted && row.Facts.IsRemoved;
         }
 
-        return row.Facts.Upstream == upstream.Identity
-            && change.Rev is { } rev
-            && row.Facts.Rev is { } stored
-            && (rev == stored || new Revision(stored).Number > new Revision(rev).Number);
+        if (change.Rev is not { } rev || row.Facts.Rev is not { } stored)
+        {
+            return false;
+        }
+
+        // A higher number means newer in one life of the database only; the very same rev is the same document in any.
+        return rev == stored
+            ? UpstreamIdentity.CouldBeSame(row.Facts.Upstream, upstream.Identity)
+            : UpstreamIdentity.IsSame(row.Facts.Upstream, upstream.Identity) && new Revision(stored).Number > new Revision(rev).Number;
     }
 }

@@ -21,16 +21,29 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
     /// <exception cref="MirrorException">The list, the store or the disk is in trouble.</exception>
     internal async Task<Reconciliation> RunAsync(IAsyncEnumerable<ListedPackage> list, long? upstreamCount, CancellationToken cancellationToken)
     {
-        var found = new Reconciliation(time.GetUtcNow(), null, 0, 0, 0, 0, 0, null);
-        await found.KeepAsync(store, cancellationToken);
+        var begun = new UnfinishedReconciliation(time.GetUtcNow(), null);
+        await begun.KeepAsync(store, cancellationToken);
+        try
+        {
+            var found = await RunAsync(begun.StartedAt, list, upstreamCount, cancellationToken);
+            await found.KeepAsync(store, cancellationToken);
+            LogReconciled(found.Listed, found.Held, found.Missing, found.Stale, found.Vanished);
+            return found;
+        }
+        catch (MirrorException e) when (e.Fault != MirrorFault.StoreUnavailable && e.Fault != MirrorFault.StoreReadOnly)
+        {
+            await (begun with { Failure = e.Message }).KeepAsync(store, cancellationToken);
+            throw;
+        }
+    }
+
+    private async Task<Reconciliation> RunAsync(DateTimeOffset startedAt, IAsyncEnumerable<ListedPackage> list, long? upstreamCount, CancellationToken cancellationToken)
+    {
         var folder = Path.Combine(_dataFolder, "tmp");
         using var files = new UnfinishedFiles(folder, new DurableFolders(_dataFolder), logger);
         using var spool = new ListSpool(folder, files);
-        found = found with { Listed = await SpoolAsync(list, spool, cancellationToken) };
-        found = await CompareAsync(spool, found, upstreamCount, cancellationToken) with { EndedAt = time.GetUtcNow() };
-        await found.KeepAsync(store, cancellationToken);
-        LogReconciled(found.Listed, found.Held, found.Missing, found.Stale, found.Vanished);
-        return found;
+        var listed = await SpoolAsync(list, spool, cancellationToken);
+        return await CompareAsync(spool, new Reconciliation(startedAt, startedAt, listed, 0, 0, 0, 0, null), upstreamCount, cancellationToken) with { EndedAt = time.GetUtcNow() };
     }
 
     private static async Task<long> SpoolAsync(IAsyncEnumerable<ListedPackage> list, ListSpool spool, CancellationToken cancellationToken)
@@ -96,7 +109,8 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
     }
 
     /// <summary>Whether what is held is what the upstream lists. What is in the graveyard and listed may be back in the same revision.</summary>
-    private bool IsCurrent(ListPair pair, PackageMark mark) => pair.IsHeld && mark.Upstream == upstream.Identity && pair.Rev is { } rev && mark.Rev == rev;
+    private bool IsCurrent(ListPair pair, PackageMark mark) =>
+        pair.IsHeld && UpstreamIdentity.CouldBeSame(mark.Upstream, upstream.Identity) && pair.Rev is { } rev && mark.Rev == rev;
 
     private string? FindDoubt(long vanished, long held, long listed, long? upstreamCount)
     {

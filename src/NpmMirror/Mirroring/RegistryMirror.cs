@@ -178,9 +178,9 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     private async Task RecallUpstreamAsync(CancellationToken cancellationToken)
     {
         var known = await _store.GetCursorAsync(MirrorCursors.Upstream, cancellationToken);
-        if (known is not null && (known.TrimEnd('/') == _upstream.Identity.TrimEnd('/') || known.StartsWith($"{_upstream.BaseUrl}#", StringComparison.Ordinal)))
+        if (UpstreamIdentity.CouldBeSame(known, _upstream.Identity))
         {
-            _upstream.Identity = known;
+            _upstream.Identity = known!;
             return;
         }
 

@@ -32,7 +32,7 @@ public sealed partial class RegistryClient : IDisposable
         _logger = logger;
         _packuments = new SemaphoreSlim(options.Concurrency);
         Transport = new UpstreamTransport(options, timeProvider);
-        Identity = BaseUrl.AbsoluteUri.TrimEnd('/');
+        Identity = UpstreamIdentity.Of(BaseUrl, null);
     }
 
     /// <summary>The upstream's address, without a trailing slash (but that of an empty path).</summary>

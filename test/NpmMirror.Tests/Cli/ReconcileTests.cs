@@ -77,7 +77,9 @@ public sealed class ReconcileTests : IAsyncLifetime
         var (code, _, errors) = await ReconcileAsync();
         Assert.Equal(1, code);
         Assert.Contains("500", errors, StringComparison.Ordinal);
-        Assert.Contains("not done, or cut short", (await RunAsync("status")).Output, StringComparison.Ordinal);
+        var status = (await RunAsync("status")).Output;
+        Assert.Contains("failed: ", status, StringComparison.Ordinal);
+        Assert.Contains("0 vanished of 0 held", status, StringComparison.Ordinal);
     }
 
     private Task<(int Code, string Output, string Errors)> ReconcileAsync(params string[] more) =>

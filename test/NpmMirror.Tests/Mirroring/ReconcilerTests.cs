@@ -113,10 +113,12 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         await HoldAsync(bench, "gone", "1-a");
         await Assert.ThrowsAsync<MirrorException>(() => Reconciler(bench).RunAsync(BreakingOff(), null, Token));
         Assert.Empty(await QueuedAsync(bench));
-        Assert.Null((await Reconciliation.ReadAsync(bench.Store, Token))!.EndedAt);
+        Assert.Null(await Reconciliation.ReadAsync(bench.Store, Token));
+        Assert.Equal("The connection broke.", (await UnfinishedReconciliation.ReadAsync(bench.Store, Token))!.Failure);
 
         await Reconciler(bench).RunAsync(List(("a", "1-a"), ("b", "1-a")), null, Token);
         Assert.Equal(["a", "b", "gone"], (await QueuedAsync(bench)).Select(item => item.Name.Value));
+        Assert.Null(await UnfinishedReconciliation.ReadAsync(bench.Store, Token));
     }
 
     [Fact]
@@ -140,6 +142,43 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         var item = Assert.Single(await QueuedAsync(bench));
         Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("deleted", item with { MissingSince = item.MissingSince - TimeSpan.FromMinutes(11) }));
         Assert.Null((await bench.RowAsync("unlisted"))!.Facts.Removal);
+    }
+
+    [Fact]
+    public async Task What_was_stored_without_knowing_the_database_is_not_stale_when_it_becomes_known()
+    {
+        await using var bench = await MirrorBench.StartAsync(isClockReal: true);
+        bench.Upstream.Publish(new FakePackage("a").Version("1.0.0"));
+        bench.Upstream.Publish(new FakePackage("changed").Version("1.0.0"));
+        await bench.SyncAsync("a");
+        await bench.SyncAsync("changed");
+        bench.Upstream.PublishVersion("changed", "2.0.0");
+        await using var mirror = bench.Mirror();
+        Assert.Equal(1, (await mirror.ReconcileOnceAsync(Token)).Found.Stale);
+        Assert.Contains('#', bench.Client.Identity);
+
+        // And the other way round: a process beside it that follows nothing asks conditionally, and regresses nothing.
+        bench.Client.Identity = bench.Client.Identity.Split('#')[0];
+        bench.Upstream.Requests.Clear();
+        await bench.SyncAsync("changed");
+        Assert.Equal(304, bench.Upstream.Requests.All[^1].Status);
+
+        bench.Client.Identity += "#another";
+        Assert.IsType<SyncResult.Unchanged>(await bench.SyncAsync("changed"));
+        Assert.Equal(200, bench.Upstream.Requests.All[^1].Status);
+    }
+
+    [Fact]
+    public async Task A_reconciliation_that_is_refused_leaves_the_record_of_the_last_good_one()
+    {
+        await using var bench = await MirrorBench.StartAsync(isClockReal: true);
+        await using var mirror = bench.Mirror();
+        var (found, _) = await mirror.ReconcileOnceAsync(Token);
+        bench.Upstream.Knobs.Feed = FakeFeedDialect.None;
+        await using var without = bench.Mirror(hasFeed: false);
+        Assert.Equal(MirrorFault.Configuration, (await Assert.ThrowsAsync<MirrorException>(() => without.ReconcileOnceAsync(Token))).Fault);
+        Assert.Equal(found, await Reconciliation.ReadAsync(bench.Store, Token));
+        Assert.NotNull((await UnfinishedReconciliation.ReadAsync(bench.Store, Token))!.Failure);
     }
 
     [Fact]
