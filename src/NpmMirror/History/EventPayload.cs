@@ -53,6 +53,9 @@ public static class EventPayload
         DistTagMoved => "DistTagMoved",
         MaintainersChanged => "MaintainersChanged",
         MetadataChanged => "MetadataChanged",
+        Deprecated => "Deprecated",
+        InstallScriptAppeared => "InstallScriptAppeared",
+        ProvenanceLost => "ProvenanceLost",
         PackageRemoved => "PackageRemoved",
         PackageRestored => "PackageRestored",
         _ => throw new System.Diagnostics.UnreachableException(),
@@ -70,6 +73,9 @@ public static class EventPayload
             DistTagMoved e => JsonSerializer.SerializeToUtf8Bytes(e, json.DistTagMoved),
             MaintainersChanged e => JsonSerializer.SerializeToUtf8Bytes(e, json.MaintainersChanged),
             MetadataChanged e => JsonSerializer.SerializeToUtf8Bytes(e, json.MetadataChanged),
+            Deprecated e => JsonSerializer.SerializeToUtf8Bytes(e, json.Deprecated),
+            InstallScriptAppeared e => JsonSerializer.SerializeToUtf8Bytes(e, json.InstallScriptAppeared),
+            ProvenanceLost e => JsonSerializer.SerializeToUtf8Bytes(e, json.ProvenanceLost),
             PackageRemoved e => JsonSerializer.SerializeToUtf8Bytes(e, json.PackageRemoved),
             PackageRestored e => JsonSerializer.SerializeToUtf8Bytes(e, json.PackageRestored),
             _ => throw new System.Diagnostics.UnreachableException(),
@@ -88,6 +94,9 @@ public static class EventPayload
             "DistTagMoved" => JsonSerializer.Deserialize(payload, json.DistTagMoved),
             "MaintainersChanged" => JsonSerializer.Deserialize(payload, json.MaintainersChanged),
             "MetadataChanged" => JsonSerializer.Deserialize(payload, json.MetadataChanged),
+            "Deprecated" => JsonSerializer.Deserialize(payload, json.Deprecated),
+            "InstallScriptAppeared" => JsonSerializer.Deserialize(payload, json.InstallScriptAppeared),
+            "ProvenanceLost" => JsonSerializer.Deserialize(payload, json.ProvenanceLost),
             "PackageRemoved" => JsonSerializer.Deserialize(payload, json.PackageRemoved),
             "PackageRestored" => JsonSerializer.Deserialize(payload, json.PackageRestored),
             _ => throw new MirrorException(MirrorFault.StoreSchema, $"The log holds an event of type {MirrorException.Quote(type)}, which this version does not know; run a newer npm-mirror."),
@@ -104,6 +113,9 @@ public static class EventPayload
 [JsonSerializable(typeof(DistTagMoved))]
 [JsonSerializable(typeof(MaintainersChanged))]
 [JsonSerializable(typeof(MetadataChanged))]
+[JsonSerializable(typeof(Deprecated))]
+[JsonSerializable(typeof(InstallScriptAppeared))]
+[JsonSerializable(typeof(ProvenanceLost))]
 [JsonSerializable(typeof(PackageRemoved))]
 [JsonSerializable(typeof(PackageRestored))]
 internal sealed partial class EventJson : JsonSerializerContext;

@@ -66,6 +66,18 @@ public sealed record MaintainersChanged(OldValue From, OldValue To) : RegistryEv
 /// </summary>
 public sealed record MetadataChanged(IReadOnlyList<ChangedMember> Members) : RegistryEvent;
 
+/// <summary>
+/// Versions are deprecated that were not, or with other words, or no longer. Like the two that follow it undoes nothing: it says what is remarkable
+/// in the <see cref="VersionPublished"/> and <see cref="VersionChanged"/> of the same commit.
+/// </summary>
+public sealed record Deprecated(IReadOnlyList<Deprecation> Deprecations) : RegistryEvent;
+
+/// <summary>Versions run a script when they are installed, and the version before them did not.</summary>
+public sealed record InstallScriptAppeared(IReadOnlyList<ComparedVersion> Versions) : RegistryEvent;
+
+/// <summary>Versions have no provenance (a statement of where and how they were built), and the version before them had one.</summary>
+public sealed record ProvenanceLost(IReadOnlyList<ComparedVersion> Versions) : RegistryEvent;
+
 /// <summary>The package is gone from the upstream; its last known document stays in the graveyard.</summary>
 /// <param name="Kind">How.</param>
 /// <param name="Reason">What the upstream said, where it did.</param>
@@ -93,6 +105,16 @@ public enum RemovalKind
 
 /// <summary>A version whose manifest changed, with the old values of the members that did.</summary>
 public sealed record ChangedVersion(string Version, IReadOnlyList<ChangedMember> Members);
+
+/// <summary>Versions that are deprecated with the same words.</summary>
+/// <param name="Message">The words; null: they are deprecated no longer.</param>
+/// <param name="Versions">The versions.</param>
+public sealed record Deprecation(string? Message, IReadOnlyList<string> Versions);
+
+/// <summary>A version and the one it was compared with.</summary>
+/// <param name="Version">The version.</param>
+/// <param name="Previous">The highest version below it (of stable versions the highest stable one); itself, when its manifest was changed in place.</param>
+public sealed record ComparedVersion(string Version, string Previous);
 
 /// <summary>A member and its old value.</summary>
 public sealed record ChangedMember(string Name, OldValue Old);

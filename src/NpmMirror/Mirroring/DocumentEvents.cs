@@ -21,7 +21,7 @@ internal sealed class DocumentEvents
     /// <summary>Whether an event points into the previous document.</summary>
     public bool ArchivesPrevious { get; private set; }
 
-    /// <summary>The events, in the order: versions published, changed, removed, tags, maintainers, the rest.</summary>
+    /// <summary>The events, in the order: versions published, changed, removed, tags, maintainers, the rest, and what is remarkable in them.</summary>
     public IReadOnlyList<RegistryEvent> Events { get; private set; } = [];
 
     /// <summary>The events for a package that was not there before.</summary>
@@ -88,6 +88,7 @@ internal sealed class DocumentEvents
             events.Add(new MetadataChanged(writer.Members(diff.Members, oldDocument)) { At = newIndex.ModifiedAt });
         }
 
+        events.AddRange(VersionNotices.Of(diff, oldIndex, oldDocument, newIndex, newDocument));
         writer.Events = events.ConvertAll(e => e with { SeenAt = seenAt, UpstreamRev = newIndex.Rev });
         return writer;
     }

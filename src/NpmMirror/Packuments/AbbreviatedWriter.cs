@@ -85,26 +85,14 @@ internal static class AbbreviatedWriter
             }
         }
 
-        WriteHasInstallScript(document, scripts, declared, isFirst, output);
-        output.Write("}"u8);
-    }
-
-    // What the scripts say counts more than what the publisher declares; without scripts (the upstream may itself be abbreviated) the declaration does.
-    private static void WriteHasInstallScript(ReadOnlySpan<byte> document, Slice scripts, Slice declared, bool isFirst, IBufferWriter<byte> output)
-    {
-        var hasInstallScript = scripts.IsEmpty
-            ? !declared.IsEmpty && document[declared.Offset] == 't'
-            : IsScript(document, JsonMembers.Find(document, scripts, "preinstall"u8))
-                || IsScript(document, JsonMembers.Find(document, scripts, "install"u8))
-                || IsScript(document, JsonMembers.Find(document, scripts, "postinstall"u8));
-        if (hasInstallScript)
+        if (Manifest.HasInstallScript(document, scripts, declared))
         {
             WriteSeparator(ref isFirst, output);
             output.Write("\"hasInstallScript\":true"u8);
         }
-    }
 
-    private static bool IsScript(ReadOnlySpan<byte> document, Slice value) => value.Length > 2 && document[value.Offset] == '"';
+        output.Write("}"u8);
+    }
 
     private static void WriteSeparator(ref bool isFirst, IBufferWriter<byte> output)
     {

@@ -33,6 +33,33 @@ public static class Manifest
     /// <summary>The text of <c>dist.attestations.url</c>, or null.</summary>
     public static string? AttestationsUrl(VersionEntry version, ReadOnlySpan<byte> document) => JsonText.ReadWord(version.AttestationsUrl.Of(document));
 
+    /// <summary>Whether installing it runs a script of its own.</summary>
+    public static bool HasInstallScript(VersionEntry version, ReadOnlySpan<byte> document) =>
+        HasInstallScript(document, JsonMembers.Find(document, version.Manifest, "scripts"u8), JsonMembers.Find(document, version.Manifest, "hasInstallScript"u8));
+
+    /// <summary>Whether the registry has a statement of where and how it was built.</summary>
+    public static bool HasProvenance(VersionEntry version, ReadOnlySpan<byte> document) =>
+        !version.AttestationsUrl.IsEmpty
+        && JsonMembers.Find(document, JsonMembers.Find(document, JsonMembers.Find(document, version.Manifest, "dist"u8), "attestations"u8), "provenance"u8) is { IsEmpty: false } provenance
+        && document[provenance.Offset] == '{';
+
+    /// <summary>Why it is deprecated; null when it is not. What is no text counts as it stands there, but for <c>false</c> and <c>null</c>.</summary>
+    public static string? Deprecation(VersionEntry version, ReadOnlySpan<byte> document) => Deprecation(JsonMembers.Find(document, version.Manifest, "deprecated"u8).Of(document));
+
+    /// <summary>The same of the member's value.</summary>
+    internal static string? Deprecation(ReadOnlySpan<byte> value) =>
+        value.IsEmpty || value.SequenceEqual("\"\""u8) || value.SequenceEqual("false"u8) || value.SequenceEqual("null"u8) ? null
+        : JsonText.ReadWord(value) ?? System.Text.Encoding.UTF8.GetString(value[..Math.Min(value.Length, JsonText.WordSizeMaxBytes)]);
+
+    // What the scripts say counts more than what the publisher declares; without scripts (the upstream may itself be abbreviated) the declaration does.
+    internal static bool HasInstallScript(ReadOnlySpan<byte> document, Slice scripts, Slice declared) => scripts.IsEmpty
+        ? !declared.IsEmpty && document[declared.Offset] == 't'
+        : IsScript(document, JsonMembers.Find(document, scripts, "preinstall"u8))
+            || IsScript(document, JsonMembers.Find(document, scripts, "install"u8))
+            || IsScript(document, JsonMembers.Find(document, scripts, "postinstall"u8));
+
+    private static bool IsScript(ReadOnlySpan<byte> document, Slice value) => value.Length > 2 && document[value.Offset] == '"';
+
     /// <summary>What <c>dist</c> promises of the tarball's bytes.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.UpstreamMalformed"/>: a promise is longer than any can be.</exception>
     public static TarballPromise Promise(VersionEntry version, ReadOnlySpan<byte> document)
