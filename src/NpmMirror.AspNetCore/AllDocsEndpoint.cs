@@ -6,7 +6,7 @@ using NpmMirror.Storage;
 namespace NpmMirror.AspNetCore;
 
 /// <summary>Answers <c>{m}/_all_docs</c>: the ids and revisions of what this mirror holds, in the order of their UTF-8 bytes.</summary>
-internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments documents)
+internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments documents, TimeProvider time)
 {
     internal async Task HandleAsync(HttpContext context, string baseUrl)
     {
@@ -18,7 +18,7 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments docu
 
         var cancellationToken = context.RequestAborted;
         var total = (await store.CountAsync(cancellationToken)).Packages;
-        using var body = new FeedBody(context);
+        using var body = FeedBody.Of(context, "application/json", time);
         body.Text("{\"total_rows\":"u8);
         body.Number(total);
         body.Text(",\"offset\":0,\"rows\":[\n"u8);

@@ -9,7 +9,7 @@ internal sealed class AllEndpoint(IMetadataStore store, TimeProvider time)
 {
     internal async Task HandleAsync(HttpContext context)
     {
-        using var body = new FeedBody(context);
+        using var body = FeedBody.Of(context, "application/json", time);
         body.Text("{\"_updated\":"u8);
         body.Number(time.GetUtcNow().ToUnixTimeMilliseconds());
         await foreach (var row in store.ListAsync(null, isRemoved: false, context.RequestAborted))

@@ -1,6 +1,5 @@
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Hosting;
-using NpmMirror.Registry;
+using Microsoft.AspNetCore.Http.Features;
 using NpmMirror.Storage;
 
 namespace NpmMirror.AspNetCore;
@@ -9,9 +8,10 @@ namespace NpmMirror.AspNetCore;
 /// Answers <c>{m}/_changes</c>: this mirror's own feed, one row a package at its newest position, so that mirrors follow mirrors and
 /// followers of CouchDB need not know the difference.
 /// </summary>
-internal sealed class ChangesEndpoint(IMetadataStore store, RegistryLog log, ServedDocuments documents, IHostApplicationLifetime lifetime, TimeProvider time)
+internal sealed class ChangesEndpoint(IMetadataStore store, LogWait wait, ServedDocuments documents, TimeProvider time)
 {
     private static readonly TimeSpan HoldMax = TimeSpan.FromHours(24);
+    private static readonly byte[] Heartbeat = "\n"u8.ToArray();
 
     internal async Task HandleAsync(HttpContext context, string baseUrl)
     {
@@ -21,6 +21,8 @@ internal sealed class ChangesEndpoint(IMetadataStore store, RegistryLog log, Ser
             return;
         }
 
+        // It may wait for hours.
+        context.Features.Set<IQueryFeature>(null);
         if (HttpMethods.IsHead(context.Request.Method))
         {
             context.Response.Headers.ContentType = "application/json";
@@ -28,7 +30,7 @@ internal sealed class ChangesEndpoint(IMetadataStore store, RegistryLog log, Ser
         }
 
         var since = query.Since is { } given ? new LogPosition(given) : (await store.ReadHeadAsync(context.RequestAborted)).Position;
-        using var body = new FeedBody(context);
+        using var body = FeedBody.Of(context, "application/json", time);
         var reading = new Reading(query, baseUrl, body, since);
         if (query.Feed == ChangesFeed.Continuous)
         {
@@ -61,7 +63,7 @@ internal sealed class ChangesEndpoint(IMetadataStore store, RegistryLog log, Ser
         {
             await ReadRowsAsync(reading, cancellationToken);
         }
-        while (!reading.IsFull && await reading.Body.FlushAsync(isUrgent: true) && await WaitAsync(reading, cancellationToken));
+        while (!reading.IsFull && await WaitAsync(reading, cancellationToken));
 
         reading.Body.Text("{\"last_seq\":"u8);
         reading.Body.Number(reading.Position.Value);
@@ -113,37 +115,8 @@ internal sealed class ChangesEndpoint(IMetadataStore store, RegistryLog log, Ser
         reading.Rows++;
     }
 
-    /// <summary>Waits for the log to grow, with an empty line now and then; false when the time is over or the server ends.</summary>
-    private async Task<bool> WaitAsync(Reading reading, CancellationToken cancellationToken)
-    {
-        // A server that shuts down ends its feeds whole, so that followers go on where they were.
-        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
-        var begun = time.GetTimestamp();
-        var patience = reading.Query.Timeout ?? HoldMax;
-        while (true)
-        {
-            var left = patience - time.GetElapsedTime(begun);
-            if (left <= TimeSpan.Zero || !await reading.Body.FlushAsync(isUrgent: true))
-            {
-                return false;
-            }
-
-            var beat = reading.Query.Heartbeat < left ? reading.Query.Heartbeat : left;
-            try
-            {
-                if (await log.WaitAsync(reading.Position, beat, ending.Token) > reading.Position)
-                {
-                    return true;
-                }
-            }
-            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-            {
-                return false;
-            }
-
-            reading.Body.Text("\n"u8);
-        }
-    }
+    private Task<bool> WaitAsync(Reading reading, CancellationToken cancellationToken) =>
+        wait.ForMoreAsync(reading.Body, reading.Position, reading.Query.Timeout ?? HoldMax, reading.Query.Heartbeat, Heartbeat, cancellationToken);
 
     private sealed class Reading(ChangesQuery query, string baseUrl, FeedBody body, LogPosition since)
     {

@@ -24,6 +24,8 @@ internal sealed record EndpointSet
 
     internal required ChangesEndpoint Changes { get; init; }
 
+    internal required EventsEndpoint Events { get; init; }
+
     internal required AllDocsEndpoint AllDocs { get; init; }
 
     internal required AllEndpoint All { get; init; }

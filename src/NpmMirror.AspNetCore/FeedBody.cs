@@ -1,86 +1,136 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using NpmMirror.History;
 using NpmMirror.Registry;
 using NpmMirror.Storage;
 
 namespace NpmMirror.AspNetCore;
 
 /// <summary>Writes rows of feeds and lists as they come: flushed when enough is gathered, never held whole.</summary>
-internal sealed class FeedBody : IDisposable
+internal sealed class FeedBody(PipeWriter output, CancellationToken cancellationToken) : IDisposable
 {
     private const int FlushAtBytes = 32 * 1024;
 
     private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 
-    private readonly PipeWriter _output;
-    private readonly Utf8JsonWriter _json;
-    private readonly CancellationToken _cancellationToken;
+    // Made for the first row: thousands only wait for one.
+    private Utf8JsonWriter? _json;
 
-    internal FeedBody(HttpContext context)
+    private Utf8JsonWriter Json
     {
-        var headers = context.Response.Headers;
-        headers.ContentType = "application/json";
-        headers.CacheControl = "no-cache";
-        headers.AccessControlAllowOrigin = "*";
-        _output = context.Response.BodyWriter;
-        _json = new Utf8JsonWriter(_output, Options);
-        _cancellationToken = context.RequestAborted;
+        get
+        {
+            _json ??= new Utf8JsonWriter(output, Options);
+            _json.Reset(output);
+            return _json;
+        }
     }
 
-    public void Dispose() => _json.Dispose();
+    /// <summary>The body of an answer, ended for a client that takes nothing for long.</summary>
+    internal static FeedBody Of(HttpContext context, string contentType, TimeProvider time)
+    {
+        var headers = context.Response.Headers;
+        headers.ContentType = contentType;
+        headers.CacheControl = "no-cache";
+        headers.AccessControlAllowOrigin = "*";
+        return new FeedBody(new PatientWriter(context.Response.BodyWriter, context.Abort, time), context.RequestAborted);
+    }
 
-    internal void Text(ReadOnlySpan<byte> text) => _output.Write(text);
+    public void Dispose() => _json?.Dispose();
+
+    internal void Text(ReadOnlySpan<byte> text) => output.Write(text);
 
     internal void Number(long number)
     {
-        _json.Reset(_output);
-        _json.WriteNumberValue(number);
-        _json.Flush();
+        var json = Json;
+        json.WriteNumberValue(number);
+        json.Flush();
     }
 
     /// <summary>A member's name and its colon.</summary>
     internal void Name(string name)
     {
-        _json.Reset(_output);
-        _json.WriteStringValue(name);
-        _json.Flush();
+        var json = Json;
+        json.WriteStringValue(name);
+        json.Flush();
         Text(":"u8);
     }
 
     /// <summary>One row of <c>_changes</c>, but for its closing brace: see <see cref="End"/>.</summary>
     internal void BeginChange(PackageRow row)
     {
-        _json.Reset(_output);
-        _json.WriteStartObject();
-        _json.WriteNumber("seq"u8, row.LastPosition.Value);
-        _json.WriteString("id"u8, row.Name.Value);
-        _json.WriteStartArray("changes"u8);
-        _json.WriteStartObject();
-        _json.WriteString("rev"u8, ServedRevision.Of(row));
-        _json.WriteEndObject();
-        _json.WriteEndArray();
+        var json = Json;
+        json.WriteStartObject();
+        json.WriteNumber("seq"u8, row.LastPosition.Value);
+        json.WriteString("id"u8, row.Name.Value);
+        json.WriteStartArray("changes"u8);
+        json.WriteStartObject();
+        json.WriteString("rev"u8, ServedRevision.Of(row));
+        json.WriteEndObject();
+        json.WriteEndArray();
         if (row.Facts.IsRemoved)
         {
-            _json.WriteBoolean("deleted"u8, true);
+            json.WriteBoolean("deleted"u8, true);
         }
 
-        _json.Flush();
+        json.Flush();
+    }
+
+    /// <summary>One server-sent event: a row of the log.</summary>
+    internal void Event(LogRow row)
+    {
+        Text("id: "u8);
+        Number(row.Position.Value);
+        Text("\nevent: "u8);
+        Text(Encoding.UTF8.GetBytes(row.Type));
+        Text("\ndata: "u8);
+        var json = Json;
+        json.WriteStartObject();
+        json.WriteNumber("position"u8, row.Position.Value);
+        json.WriteString("type"u8, row.Type);
+        json.WriteString("package"u8, row.Package.Value);
+        json.WriteNumber("generation"u8, row.Generation);
+        if (row.At is { } at)
+        {
+            json.WriteString("at"u8, at.UtcDateTime);
+        }
+
+        json.WriteString("seenAt"u8, row.SeenAt.UtcDateTime);
+        if (row.UpstreamRev is { } rev)
+        {
+            json.WriteString("rev"u8, rev);
+        }
+
+        json.WritePropertyName("payload"u8);
+        if (row.Payload is { } payload)
+        {
+            json.WriteRawValue(payload.Span, skipInputValidation: true);
+        }
+        else
+        {
+            json.WriteNullValue();
+        }
+
+        json.WriteEndObject();
+        json.Flush();
+        Text("\n\n"u8);
     }
 
     /// <summary>One row of <c>_all_docs</c>, but for its closing brace: see <see cref="End"/>.</summary>
     internal void BeginDocument(PackageName name, string rev)
     {
-        _json.Reset(_output);
-        _json.WriteStartObject();
-        _json.WriteString("id"u8, name.Value);
-        _json.WriteString("key"u8, name.Value);
-        _json.WriteStartObject("value"u8);
-        _json.WriteString("rev"u8, rev);
-        _json.WriteEndObject();
-        _json.Flush();
+        var json = Json;
+        json.WriteStartObject();
+        json.WriteString("id"u8, name.Value);
+        json.WriteString("key"u8, name.Value);
+        json.WriteStartObject("value"u8);
+        json.WriteString("rev"u8, rev);
+        json.WriteEndObject();
+        json.Flush();
     }
 
     /// <summary>Ends a row.</summary>
@@ -97,37 +147,37 @@ internal sealed class FeedBody : IDisposable
     internal Task DocumentAsync(SpilledRendition json)
     {
         Text(",\"doc\":"u8);
-        return RenditionAnswer.CopyAsync(json, _output, _cancellationToken);
+        return RenditionAnswer.CopyAsync(json, output, cancellationToken);
     }
 
     /// <summary>A key of <c>_all_docs</c> that names nothing.</summary>
     internal void Missing(string key)
     {
-        _json.Reset(_output);
-        _json.WriteStartObject();
-        _json.WriteString("key"u8, key);
-        _json.WriteString("error"u8, "not_found"u8);
-        _json.WriteEndObject();
-        _json.Flush();
+        var json = Json;
+        json.WriteStartObject();
+        json.WriteString("key"u8, key);
+        json.WriteString("error"u8, "not_found"u8);
+        json.WriteEndObject();
+        json.Flush();
     }
 
     /// <summary>Any object, by the writer's own means.</summary>
     internal void Object(Action<Utf8JsonWriter> write)
     {
-        _json.Reset(_output);
-        write(_json);
-        _json.Flush();
+        var json = Json;
+        write(json);
+        json.Flush();
     }
 
     /// <summary>Sends what was gathered, when it is enough or <paramref name="isUrgent"/>. False when the client has left.</summary>
     internal async ValueTask<bool> FlushAsync(bool isUrgent)
     {
-        if (!isUrgent && _output.UnflushedBytes < FlushAtBytes)
+        if (!isUrgent && output.UnflushedBytes < FlushAtBytes)
         {
             return true;
         }
 
-        var result = await _output.FlushAsync(_cancellationToken);
+        var result = await output.FlushAsync(cancellationToken);
         return !result.IsCompleted;
     }
 }

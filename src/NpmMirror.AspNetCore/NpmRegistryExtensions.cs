@@ -71,6 +71,8 @@ public static class NpmRegistryExtensions
         var hot = services.GetService<HotRequests>() ?? new HotRequests();
         var instance = new MirrorInstance(store);
         var packages = new PackageFinder(readThrough.FindAsync, readThrough.RevalidateIfStale, cache);
+        var log = services.GetRequiredService<RegistryLog>();
+        var wait = new LogWait(log, services.GetRequiredService<IHostApplicationLifetime>(), time);
         var documents = new ServedDocuments(cache);
         hot.IsOnConnections = options.TrustedProxies.Count == 0;
         var endpoints = new EndpointSet
@@ -83,8 +85,9 @@ public static class NpmRegistryExtensions
             Forwarding = new ForwardingEndpoint(client, time),
             Kept = new KeptDocuments(store, client, time),
             Info = new InfoEndpoint(store, instance),
-            Changes = new ChangesEndpoint(store, services.GetRequiredService<RegistryLog>(), documents, services.GetRequiredService<IHostApplicationLifetime>(), time),
-            AllDocs = new AllDocsEndpoint(store, documents),
+            Changes = new ChangesEndpoint(store, wait, documents, time),
+            Events = new EventsEndpoint(store, log, wait, time),
+            AllDocs = new AllDocsEndpoint(store, documents, time),
             All = new AllEndpoint(store, time),
             Health = new HealthEndpoint(store, services.GetService<IBlobStore>(), time),
             Metrics = new MetricsEndpoint(new MetricsListener()),

@@ -139,6 +139,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         RegistryRoute.Info => endpoints.Info.InfoAsync(context, mount),
         RegistryRoute.LogHead => endpoints.Info.LogHeadAsync(context),
         RegistryRoute.Changes => endpoints.Changes.HandleAsync(context, baseUrl),
+        RegistryRoute.Events => endpoints.Events.HandleAsync(context),
         RegistryRoute.AllDocs => endpoints.AllDocs.HandleAsync(context, baseUrl),
         RegistryRoute.All => endpoints.All.HandleAsync(context),
         RegistryRoute.Publishing => RegistryErrors.WriteAsync(context, StatusCodes.Status404NotFound, ReadOnly),

@@ -49,6 +49,9 @@ public abstract record RegistryRoute
     /// <summary><c>{m}/_changes</c>.</summary>
     public sealed record Changes : RegistryRoute;
 
+    /// <summary><c>{m}/-/events</c>.</summary>
+    public sealed record Events : RegistryRoute;
+
     /// <summary><c>{m}/_all_docs</c>.</summary>
     public sealed record AllDocs : RegistryRoute;
 

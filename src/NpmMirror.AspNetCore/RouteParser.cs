@@ -153,6 +153,7 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
         ["ping"] => new RegistryRoute.Ping(),
         ["all"] => new RegistryRoute.All(),
         ["whoami"] or ["npm", "v1", "user" or "tokens"] => new RegistryRoute.Account(),
+        ["events"] => new RegistryRoute.Events(),
         ["log", "head"] => new RegistryRoute.LogHead(),
         ["v1", "search"] => new RegistryRoute.Search(),
         ["package", .. var rest] => OfTags(rest),

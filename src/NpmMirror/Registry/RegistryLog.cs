@@ -1,6 +1,8 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
+using NpmMirror.History;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Registry;
@@ -16,9 +18,73 @@ public sealed partial class RegistryLog(IMetadataStore store, RenditionCache cac
     private static readonly TimeSpan AfterTrouble = TimeSpan.FromSeconds(1);
 
     private readonly LogSignal _signal = new();
+    private readonly LogTail _tail = new();
 
     /// <summary>Waits until the log's head is behind <paramref name="after"/>, at most <paramref name="timeout"/>; returns the head as far as it is known.</summary>
     public ValueTask<LogPosition> WaitAsync(LogPosition after, TimeSpan timeout, CancellationToken cancellationToken) => _signal.WaitAsync(after, timeout, time, cancellationToken);
+
+    /// <summary>The rows behind a position, to the head of this moment.</summary>
+    public async IAsyncEnumerable<LogRow> ReadAsync(LogPosition after, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        if (_tail.Behind(after) is { } tail)
+        {
+            foreach (var row in tail)
+            {
+                yield return row;
+            }
+
+            yield break;
+        }
+
+        await foreach (var row in store.ReadLogAsync(after, cancellationToken))
+        {
+            yield return row;
+        }
+    }
+
+    /// <summary>
+    /// Everything that happened behind a position, and then what happens, until it is cancelled or the mirror ends. To go on later, pass the
+    /// <see cref="RegistryEvent.Position"/> of the last event that was dealt with: none is left out, and none comes twice.
+    /// </summary>
+    /// <param name="after">Where to begin: <see cref="LogPosition.Zero"/> for all there is.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <exception cref="MirrorException">The store cannot be read, or a newer program has written to it.</exception>
+    /// <example>
+    /// <code>
+    /// await foreach (var told in log.FollowAsync(position, cancellationToken))
+    /// {
+    ///     if (told is InstallScriptAppeared appeared)
+    ///     {
+    ///         Alarm(appeared.Package, appeared.Versions);
+    ///     }
+    ///
+    ///     position = told.Position;
+    /// }
+    /// </code>
+    /// </example>
+    public async IAsyncEnumerable<RegistryEvent> FollowAsync(LogPosition after, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            await foreach (var row in ReadAsync(after, cancellationToken))
+            {
+                after = row.Position;
+                // Of a purged event nothing is left to tell.
+                if (EventPayload.FromRow(row) is { } told)
+                {
+                    yield return told;
+                }
+            }
+
+            if (await WaitAsync(after, WaitAtMost, cancellationToken) <= after && _signal.IsEnded)
+            {
+                yield break;
+            }
+        }
+    }
+
+    /// <summary>Lets all who wait go, from now on: for a server that ends.</summary>
+    public void EndWaiting() => _signal.End();
 
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -36,7 +102,7 @@ public sealed partial class RegistryLog(IMetadataStore store, RenditionCache cac
                     _signal.Advance(seen.Value);
                 }
 
-                seen = await FollowAsync(seen.Value, stoppingToken);
+                seen = await TakeInAsync(seen.Value, stoppingToken);
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
             {
@@ -50,7 +116,7 @@ public sealed partial class RegistryLog(IMetadataStore store, RenditionCache cac
         }
     }
 
-    private async Task<LogPosition> FollowAsync(LogPosition seen, CancellationToken cancellationToken)
+    private async Task<LogPosition> TakeInAsync(LogPosition seen, CancellationToken cancellationToken)
     {
         if (await store.WaitForLogAsync(seen, WaitAtMost, cancellationToken) <= seen)
         {
@@ -60,6 +126,7 @@ public sealed partial class RegistryLog(IMetadataStore store, RenditionCache cac
         await foreach (var row in store.ReadLogAsync(seen, cancellationToken))
         {
             cache.Drop(row.Package);
+            _tail.Add(row);
             seen = row.Position;
         }
 

@@ -6,6 +6,7 @@ public sealed class LogSignal
     private readonly Lock _lock = new();
     private TaskCompletionSource _moved = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private LogPosition _head;
+    private volatile bool _isEnded;
 
     /// <summary>The newest head it was told of.</summary>
     public LogPosition Head
@@ -18,6 +19,9 @@ public sealed class LogSignal
             }
         }
     }
+
+    /// <summary>Whether nobody waits any longer.</summary>
+    public bool IsEnded => _isEnded;
 
     /// <summary>The log's head is at least here.</summary>
     public void Advance(LogPosition head)
@@ -38,6 +42,17 @@ public sealed class LogSignal
         moved.TrySetResult();
     }
 
+    /// <summary>Nobody waits any longer, from now on: all return what the head is.</summary>
+    public void End()
+    {
+        lock (_lock)
+        {
+            _isEnded = true;
+        }
+
+        _moved.TrySetResult();
+    }
+
     /// <summary>Waits until the head is behind <paramref name="after"/>, at most <paramref name="timeout"/>; returns the head.</summary>
     public async ValueTask<LogPosition> WaitAsync(LogPosition after, TimeSpan timeout, TimeProvider timeProvider, CancellationToken cancellationToken)
     {
@@ -47,7 +62,7 @@ public sealed class LogSignal
             Task moved;
             lock (_lock)
             {
-                if (_head > after)
+                if (_head > after || _isEnded)
                 {
                     return _head;
                 }

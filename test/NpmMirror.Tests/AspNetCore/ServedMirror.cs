@@ -22,6 +22,8 @@ namespace NpmMirror.Tests.AspNetCore;
 /// <summary>A whole mirror on a free port of 127.0.0.1, over a store that the test may share between two.</summary>
 internal sealed class ServedMirror : IAsyncDisposable
 {
+    private const string NoMembers = "{\"members\":[]}";
+
     private readonly WebApplication _application;
     private readonly RegistryClient _upstream;
     private int _requestsSeen;
@@ -97,7 +99,7 @@ internal sealed class ServedMirror : IAsyncDisposable
     }
 
     /// <summary>Commits a document as another process would: nobody here is told but by the log.</summary>
-    internal Task PutAsync(string name, string json) => PutAsync(Store, name, json);
+    internal Task PutAsync(string name, string json, string payload = NoMembers) => PutAsync(Store, name, json, payload);
 
     /// <summary>The id that it goes by among mirrors.</summary>
     internal async Task<string?> InstanceAsync() => await Store.GetCursorAsync(MirrorCursors.Instance, TestContext.Current.CancellationToken);
@@ -110,13 +112,13 @@ internal sealed class ServedMirror : IAsyncDisposable
     }
 
     /// <summary>Commits a document straight into a store.</summary>
-    internal static async Task PutAsync(IMetadataStore store, string name, string json)
+    internal static async Task PutAsync(IMetadataStore store, string name, string json, string payload = NoMembers)
     {
         var package = PackageName.Parse(name);
         var raw = Encoding.UTF8.GetBytes(json);
         var parsed = PackumentReader.Read(raw, package);
         var row = await store.FindAsync(package, default);
-        var pending = new History.PendingEvent { Ordinal = 0, Type = "MetadataChanged", SeenAt = DateTimeOffset.UnixEpoch, Payload = "{\"members\":[]}"u8.ToArray() };
+        var pending = new History.PendingEvent { Ordinal = 0, Type = "MetadataChanged", SeenAt = DateTimeOffset.UnixEpoch, Payload = Encoding.UTF8.GetBytes(payload) };
         var committed = await store.CommitAsync(
             new PackageCommit
             {

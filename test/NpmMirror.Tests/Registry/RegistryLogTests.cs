@@ -37,4 +37,41 @@ public sealed class RegistryLogTests
         Assert.Equal(new LogPosition(1), await log.WaitAsync(LogPosition.Zero, TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
         await log.StopAsync(TestContext.Current.CancellationToken);
     }
+
+    [Fact]
+    public async Task Events_are_told_from_a_position_on_and_none_is_left_out_or_told_twice()
+    {
+        var store = new MemoryStore(TimeProvider.System);
+        using var budget = new ByteBudget(1_000_000);
+        using var cache = new RenditionCache(store, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
+        using var log = new RegistryLog(store, cache, TimeProvider.System, NullLogger<RegistryLog>.Instance);
+
+        // More than is kept of the end: some come from the store, the others from memory.
+        await PutAsync(0, 300);
+        await log.StartAsync(TestContext.Current.CancellationToken);
+        var told = new List<long>();
+        await using var events = log.FollowAsync(new LogPosition(10), TestContext.Current.CancellationToken).GetAsyncEnumerator(TestContext.Current.CancellationToken);
+        var writing = PutAsync(300, 600);
+        while (told.Count < 590 && await events.MoveNextAsync())
+        {
+            told.Add(events.Current.Position.Value);
+        }
+
+        await writing;
+        Assert.Equal(Enumerable.Range(11, 590).Select(position => (long)position), told);
+
+        var end = events.MoveNextAsync().AsTask();
+        log.EndWaiting();
+        Assert.False(await end.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+        await log.StopAsync(TestContext.Current.CancellationToken);
+
+        async Task PutAsync(int from, int to)
+        {
+            for (var i = from; i < to; i++)
+            {
+                await ServedMirror.PutAsync(store, $"p{i % 7}", Documents.Of($"p{i % 7}", $"{i}"));
+                await Task.Yield();
+            }
+        }
+    }
 }
