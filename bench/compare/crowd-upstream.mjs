@@ -12,15 +12,16 @@ const PAUSE_MILLISECONDS = 500
 export const now = () => performance.timeOrigin + performance.now()
 
 export class CrowdUpstream {
-  small = Array.from({ length: SMALL }, (_, i) => `small-${i}`)
+  small = []
   #revisions = new Map()
   #log = []
   #large = new Map()
   #gates = new Map()
   #followers = new Set()
 
-  static async start(port) {
+  static async start(port, packages = SMALL) {
     const upstream = new CrowdUpstream()
+    upstream.small = Array.from({ length: packages }, (_, i) => `small-${i}`)
     upstream.url = `http://127.0.0.1:${port}/`
     for (const name of upstream.small) upstream.#change(name)
     await new Promise(resolve => createServer((request, response) => upstream.#answer(request, response)).listen(port, '127.0.0.1', resolve))
@@ -65,6 +66,12 @@ export class CrowdUpstream {
     }
   }
 
+  /** One package changes, and whoever waits for it hears so. */
+  changeOne(name) {
+    this.#change(name)
+    for (const wake of this.#followers) wake()
+  }
+
   #change(name) {
     const number = (this.#revisions.get(name)?.number ?? 0) + 1
     const rev = `${number}-${createHash('md5').update(`${name} ${number}`).digest('hex')}`
@@ -86,7 +93,7 @@ export class CrowdUpstream {
     const url = new URL(request.url, this.url)
     const path = decodeURIComponent(url.pathname.slice(1))
     const json = value => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value))
-    if (path === '') return json({ db_name: 'registry', doc_count: SMALL, update_seq: this.#log.length, uuid: 'crowd' })
+    if (path === '') return json({ db_name: 'registry', doc_count: this.small.length, update_seq: this.#log.length, uuid: 'crowd' })
     if (path === '_changes') return this.#changes(url.searchParams, json, response)
     if (path === '_all_docs') return this.#allDocs(url.searchParams, json)
     if (this.#revisions.has(path)) return response.writeHead(200, { 'content-type': 'application/json' }).end(this.#packument(path))

@@ -66,6 +66,6 @@ internal sealed class AdminAccess(MirrorOptions options, PublicAddresses address
 
         // A foreign name that was made to resolve to this machine (DNS rebinding) comes with that name.
         var host = headers.Host.ToString();
-        return host.Length == 0 || addresses.IsAllowed(context, host);
+        return host.Length == 0 || addresses.IsAllowed(context.Connection.LocalIpAddress, host);
     }
 }

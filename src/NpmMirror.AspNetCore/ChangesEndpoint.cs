@@ -29,17 +29,19 @@ internal sealed class ChangesEndpoint(IMetadataStore store, LogWait wait, Served
             return;
         }
 
-        var since = query.Since is { } given ? new LogPosition(given) : (await store.ReadHeadAsync(context.RequestAborted)).Position;
         using var body = FeedBody.Of(context, "application/json", time);
-        var reading = new Reading(query, baseUrl, body, since);
-        if (query.Feed == ChangesFeed.Continuous)
-        {
-            await ContinuousAsync(reading, context.RequestAborted);
-        }
-        else
-        {
-            await PageAsync(reading, context.RequestAborted);
-        }
+        await AnswerAsync(await PlaceAsync(query, context.RequestAborted), baseUrl, body, context.RequestAborted);
+    }
+
+    /// <summary>The query with <c>now</c> put in numbers.</summary>
+    internal async ValueTask<ChangesQuery> PlaceAsync(ChangesQuery query, CancellationToken cancellationToken) =>
+        query.Since is null ? query with { Since = (await store.ReadHeadAsync(cancellationToken)).Position.Value } : query;
+
+    /// <summary>Writes the whole body. A <paramref name="baseUrl"/> is needed only with documents.</summary>
+    internal async Task AnswerAsync(ChangesQuery query, string baseUrl, FeedBody body, CancellationToken cancellationToken)
+    {
+        var reading = new Reading(query, baseUrl, body, new LogPosition(query.Since ?? 0));
+        await (query.Feed == ChangesFeed.Continuous ? ContinuousAsync(reading, cancellationToken) : PageAsync(reading, cancellationToken));
     }
 
     private async Task PageAsync(Reading reading, CancellationToken cancellationToken)

@@ -23,7 +23,7 @@ internal sealed record ChangesQuery
     private static readonly TimeSpan DefaultWait = TimeSpan.FromSeconds(60);
 
     /// <summary>Rows behind this position; null means the head.</summary>
-    internal long? Since { get; private init; } = 0;
+    internal long? Since { get; init; } = 0;
 
     /// <summary>How many rows at most.</summary>
     internal long Limit { get; private init; } = long.MaxValue;

@@ -74,7 +74,10 @@ public static class NpmRegistryExtensions
         var log = services.GetRequiredService<RegistryLog>();
         var wait = new LogWait(log, services.GetRequiredService<IHostApplicationLifetime>(), time);
         var documents = new ServedDocuments(cache);
+        var routes = new RouteParser(mounts);
+        var changes = new ChangesEndpoint(store, wait, documents, time);
         hot.IsOnConnections = options.TrustedProxies.Count == 0;
+        hot.Feeds = hot.IsOnConnections ? new HotFeeds(routes, addresses, changes, time) : null;
         var endpoints = new EndpointSet
         {
             Packages = packages,
@@ -85,7 +88,7 @@ public static class NpmRegistryExtensions
             Forwarding = new ForwardingEndpoint(client, time),
             Kept = new KeptDocuments(store, client, time),
             Info = new InfoEndpoint(store, instance),
-            Changes = new ChangesEndpoint(store, wait, documents, time),
+            Changes = changes,
             Events = new EventsEndpoint(store, log, wait, time),
             AllDocs = new AllDocsEndpoint(store, documents, time),
             All = new AllEndpoint(store, time),
@@ -93,6 +96,6 @@ public static class NpmRegistryExtensions
             Metrics = new MetricsEndpoint(new MetricsListener()),
             Home = new HomeEndpoint(addresses, mounts),
         };
-        return new RegistryEndpoints(endpoints, new RouteParser(mounts), addresses, hot, instance, services.GetRequiredService<ILogger<RegistryEndpoints>>());
+        return new RegistryEndpoints(endpoints, routes, addresses, hot, instance, services.GetRequiredService<ILogger<RegistryEndpoints>>());
     }
 }

@@ -73,7 +73,7 @@ internal sealed class PublicAddresses
             return connection.LocalIpAddress is { } local ? $"{origin.Scheme}://{new IPEndPoint(Unmapped(local), connection.LocalPort)}{mount}" : null;
         }
 
-        if (!IsAllowed(context, origin.Host))
+        if (!IsAllowed(context.Connection.LocalIpAddress, origin.Host))
         {
             return null;
         }
@@ -87,8 +87,11 @@ internal sealed class PublicAddresses
         return url;
     }
 
-    /// <summary>True when the host is one of this mirror's own names.</summary>
-    internal bool IsAllowed(HttpContext context, string host)
+    /// <summary>Whether a request that names this host gets an answer.</summary>
+    internal bool IsServed(string host, IPAddress? local) => _publicUrl is not null || (host.Length > 0 && IsAllowed(local, host));
+
+    /// <summary>True when the host is one of this mirror's own names, or the address <paramref name="local"/> that the client has reached.</summary>
+    internal bool IsAllowed(IPAddress? local, string host)
     {
         if (!TrySplit(host, out var name))
         {
@@ -101,7 +104,7 @@ internal sealed class PublicAddresses
         }
 
         return IPAddress.TryParse(name, out var address)
-            && (IPAddress.IsLoopback(address) || _addresses.Contains(address) || (context.Connection.LocalIpAddress is { } local && Unmapped(local).Equals(address)));
+            && (IPAddress.IsLoopback(address) || _addresses.Contains(address) || (local is not null && Unmapped(local).Equals(address)));
     }
 
     /// <summary>The sentence for a host that is none of ours.</summary>

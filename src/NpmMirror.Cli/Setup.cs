@@ -25,6 +25,8 @@ internal static class Setup
         // What the framework tells at Information is of no use to an operator.
         builder.AddFilter("Microsoft", Max(options.Level, LogLevel.Warning));
         builder.AddFilter("System", Max(options.Level, LogLevel.Warning));
+        // It never tells anything at Warning; while it may, each request costs an Activity.
+        builder.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         builder.AddFilter("NpmMirror.Monitor", options.Monitor ?? options.Level);
         builder.AddFilter("NpmMirror.Mirror", options.Mirror ?? options.Level);
         builder.AddSimpleConsole(console =>

@@ -25,6 +25,11 @@ internal sealed class HotConnections(HotRequests hot, IOptions<KestrelServerOpti
             return;
         }
 
+        if (hot.Feeds is { } feeds)
+        {
+            await feeds.ServeAsync(connection, socket, _date, lifetime.ApplicationStopping);
+        }
+
         // The server ends connections on which it sees no request for so long: well before that it must see one.
         var handOverAfter = server.Value.Limits.KeepAliveTimeout / 4;
         var transport = connection.Transport;

@@ -28,9 +28,10 @@ internal sealed class HotOutput : PipeWriter
     private readonly TimeProvider _time;
     private readonly DateLine _date;
     private readonly Pipe _pipe;
-    private readonly byte[] _head = new byte[HotAnswer.HeadMaxBytes];
-    private readonly ArraySegment<byte>[] _headAndBody = new ArraySegment<byte>[2];
-    private readonly List<ArraySegment<byte>> _pieces = [];
+    // Made when the first hot answer needs them: thousands of connections only wait.
+    private byte[]? _head;
+    private ArraySegment<byte>[]? _headAndBody;
+    private List<ArraySegment<byte>>? _pieces;
     private long _writtenBytes;
     private long _sentBytes;
 
@@ -100,6 +101,7 @@ internal sealed class HotOutput : PipeWriter
 
     private async ValueTask SendBytesAsync(HotAnswer answer, byte[]? body)
     {
+        _head ??= new byte[HotAnswer.HeadMaxBytes];
         var head = new ArraySegment<byte>(_head, 0, answer.WriteHead(_head, body is null, _date.Now()));
         if (body is null)
         {
@@ -108,6 +110,7 @@ internal sealed class HotOutput : PipeWriter
         }
 
         var first = new ArraySegment<byte>(body, 0, Math.Min(SliceBytes, body.Length));
+        _headAndBody ??= new ArraySegment<byte>[2];
         (_headAndBody[0], _headAndBody[1]) = (head, first);
         await WithinAsync(new ValueTask<int>(_socket.SendAsync(_headAndBody, SocketFlags.None)), SliceBytes);
         for (var at = first.Count; at < body.Length; at += SliceBytes)
@@ -180,6 +183,7 @@ internal sealed class HotOutput : PipeWriter
             return;
         }
 
+        _pieces ??= [];
         foreach (var memory in written)
         {
             if (!MemoryMarshal.TryGetArray(memory, out var piece))

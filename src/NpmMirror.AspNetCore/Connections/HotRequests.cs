@@ -17,6 +17,9 @@ internal sealed class HotRequests
     /// <summary>Whether connections may be answered before the server: not while a request's headers can change where it came from.</summary>
     internal bool IsOnConnections { get; set; }
 
+    /// <summary>Answers feeds on their connection; null where the server does.</summary>
+    internal HotFeeds? Feeds { get; set; }
+
     /// <summary>The rendition that answered this request before and still holds, or null.</summary>
     internal Rendition? Find(in RequestKey key)
     {

@@ -139,6 +139,7 @@ internal readonly ref struct RequestHead
         7 when Is(name, "upgrade"u8) => Seen.Framing,
         10 when Is(name, "connection"u8) => Seen.Connection,
         13 when Is(name, "if-none-match"u8) => Seen.IfNoneMatch,
+        13 when Is(name, "last-event-id"u8) => Seen.Other,
         14 when Is(name, "content-length"u8) => Seen.Framing,
         15 when Is(name, "accept-encoding"u8) => Seen.AcceptEncoding,
         17 when Is(name, "transfer-encoding"u8) => Seen.Framing,
