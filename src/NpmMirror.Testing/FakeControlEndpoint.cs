@@ -50,8 +50,17 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
                 _registry.Knobs.Add(body.Deserialize<FakeRule>(Options)!);
                 return new JsonObject();
             case "knobs":
-                Turn(body);
+                Turn(_registry.Knobs, body);
                 return new JsonObject();
+            case "mishaps":
+                Turn(_registry.Knobs.Mishaps, body);
+                return Counts(_registry.Knobs.Mishaps);
+            case "reset":
+                _registry.ResetFeed(body["databaseId"]?.GetValue<string>() ?? _registry.Knobs.DatabaseId, body["first"]?.GetValue<long>() ?? 1);
+                return State();
+            case "jump":
+                _registry.JumpFeed(body["by"]?.GetValue<long>() ?? 1_000_000);
+                return State();
         }
 
         var name = Text(body, "name");
@@ -67,6 +76,7 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
             "delete" => _registry.Delete(name),
             "take-down" => _registry.TakeDown(name),
             "touch" => _registry.Touch(name),
+            "republish" => _registry.Republish(name, Text(body, "version")),
             _ => throw new ArgumentException($"There is no control {what}."),
         });
     }
@@ -87,23 +97,31 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
             : _registry.Publish(new FakePackage(name).Version(version, Configure));
     }
 
-    private void Turn(JsonObject body)
+    private static JsonObject Counts(FakeMishaps mishaps) => new()
+    {
+        ["lateRows"] = mishaps.LateRowCount,
+        ["lostRows"] = mishaps.LostRowCount,
+        ["lostDeletions"] = mishaps.LostDeletionCount,
+        ["troubles"] = mishaps.TroubleCount,
+    };
+
+    private static void Turn(object knobs, JsonObject body)
     {
         foreach (var (name, value) in body)
         {
-            var knob = typeof(FakeKnobs).GetProperty(name, BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase);
+            var knob = knobs.GetType().GetProperty(name, BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase);
             if (knob?.SetMethod is null)
             {
                 throw new ArgumentException($"There is no knob {name}.");
             }
 
-            knob.SetValue(_registry.Knobs, value.Deserialize(knob.PropertyType, Options));
+            knob.SetValue(knobs, value.Deserialize(knob.PropertyType, Options));
         }
     }
 
     private JsonObject State()
     {
-        var (rows, _, head) = _registry.Database.RowsBehind(0, int.MaxValue);
+        var (rows, head) = (_registry.Database.Everything(), _registry.Database.Head);
         return new JsonObject
         {
             ["head"] = head,

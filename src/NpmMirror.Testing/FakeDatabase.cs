@@ -4,14 +4,28 @@ using System.Text;
 namespace NpmMirror.Testing;
 
 /// <summary>The documents and their feed: each id once, at its newest sequence, deleted ones for ever.</summary>
-internal sealed class FakeDatabase
+internal sealed class FakeDatabase(FakeMishaps mishaps, TimeProvider time)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<string, FakeDocument> _documents = new(StringComparer.Ordinal);
     private readonly SortedSet<FakeDocument> _feed = new(Comparer<FakeDocument>.Create((left, right) => left.Sequence.CompareTo(right.Sequence)));
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public long Head { get; private set; }
+    private readonly PriorityQueue<FakeDocument, DateTimeOffset> _late = new();
+    private long _assigned;
+    private long _shown;
+
+    /// <summary>The highest sequence that the feed has told.</summary>
+    public long Head
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return Show();
+            }
+        }
+    }
 
     public int LiveCount { get; private set; }
 
@@ -31,15 +45,19 @@ internal sealed class FakeDatabase
         FakeDocument document;
         lock (_lock)
         {
+            var now = time.GetUtcNow();
+            Show();
             var previous = _documents.GetValueOrDefault(name);
             var content = load(previous);
             var ownRevision = isLazy || isDeleted ? null : FakeDocument.OwnRevision(content());
-            document = new FakeDocument(name, sequence ?? Head + 1, ownRevision ?? NextRevision(name, previous), content)
+            document = new FakeDocument(name, sequence ?? _assigned + 1, ownRevision ?? NextRevision(name, previous), content)
             {
                 IsDeleted = isDeleted,
                 IsLazy = isLazy,
                 HasOwnRevision = ownRevision is not null,
                 Previous = previous,
+                AppearsAt = mishaps.RowAppearsAt(isDeleted, now) ?? DateTimeOffset.MinValue,
+                ServedFrom = mishaps.PackumentFollowsAt(now) ?? DateTimeOffset.MinValue,
             };
             if (_feed.Contains(document))
             {
@@ -55,7 +73,16 @@ internal sealed class FakeDatabase
             LiveCount += (isDeleted ? 0 : 1) - (previous is { IsDeleted: false } ? 1 : 0);
             _documents[name] = document;
             _feed.Add(document);
-            Head = Math.Max(Head, document.Sequence);
+            _assigned = Math.Max(_assigned, document.Sequence);
+            if (document.AppearsAt <= now)
+            {
+                _shown = Math.Max(_shown, document.Sequence);
+            }
+            else if (document.AppearsAt < DateTimeOffset.MaxValue)
+            {
+                _late.Enqueue(document, document.AppearsAt);
+            }
+
             changed = _changed;
             _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
@@ -69,19 +96,30 @@ internal sealed class FakeDatabase
     {
         lock (_lock)
         {
+            var now = time.GetUtcNow();
+            var head = Show();
             if (isDescending)
             {
-                return ([.. _feed.Reverse().Take(limit)], _feed.Count > limit, Head);
+                return ([.. _feed.Reverse().Where(row => row.AppearsAt <= now).Take(limit)], _feed.Count > limit, head);
             }
 
-            if (since >= Head)
+            if (since >= head)
             {
-                return ([], false, Head);
+                return ([], false, head);
             }
 
-            var rows = _feed.GetViewBetween(Probe(since + 1), Probe(long.MaxValue)).Take(limit + 1L > int.MaxValue ? limit : limit + 1).ToList();
+            var rows = _feed.GetViewBetween(Probe(since + 1), Probe(long.MaxValue)).Where(row => row.AppearsAt <= now).Take(limit + 1L > int.MaxValue ? limit : limit + 1).ToList();
             var hasMore = rows.Count > limit;
-            return (hasMore ? rows[..limit] : rows, hasMore, Head);
+            return (hasMore ? rows[..limit] : rows, hasMore, head);
+        }
+    }
+
+    /// <summary>All documents by their sequences, deleted ones and those without a row too.</summary>
+    public IReadOnlyList<FakeDocument> Everything()
+    {
+        lock (_lock)
+        {
+            return [.. _feed];
         }
     }
 
@@ -99,7 +137,7 @@ internal sealed class FakeDatabase
     {
         lock (_lock)
         {
-            return Head > since ? Task.CompletedTask : _changed.Task;
+            return Show() > since ? Task.CompletedTask : _changed.Task;
         }
     }
 
@@ -112,13 +150,43 @@ internal sealed class FakeDatabase
             _feed.Clear();
             foreach (var row in rows)
             {
-                var renumbered = new FakeDocument(row.Name, first++, row.Revision, () => row.Json) { IsDeleted = row.IsDeleted, IsLazy = row.IsLazy, HasOwnRevision = row.HasOwnRevision };
+                var renumbered = new FakeDocument(row.Name, first++, row.Revision, () => row.Json)
+                {
+                    IsDeleted = row.IsDeleted,
+                    IsLazy = row.IsLazy,
+                    HasOwnRevision = row.HasOwnRevision,
+                    Previous = row.Previous,
+                    ServedFrom = row.ServedFrom,
+                };
                 _documents[row.Name] = renumbered;
                 _feed.Add(renumbered);
             }
 
-            Head = first - 1;
+            // Whatever was late or lost is not any more: the new feed was made from the documents.
+            _late.Clear();
+            (_assigned, _shown) = (first - 1, first - 1);
         }
+    }
+
+    /// <summary>Leaves out numbers, as a service does that moves to another database.</summary>
+    public void Jump(long by)
+    {
+        lock (_lock)
+        {
+            _assigned += by;
+        }
+    }
+
+    /// <summary>The highest sequence told, with the rows whose time has come.</summary>
+    private long Show()
+    {
+        while (_late.TryPeek(out var document, out var at) && at <= time.GetUtcNow())
+        {
+            _shown = Math.Max(_shown, document.Sequence);
+            _late.Dequeue();
+        }
+
+        return _shown;
     }
 
     private static FakeDocument Probe(long sequence) => new("", sequence, "", () => []);

@@ -23,6 +23,12 @@ internal sealed class FakeDocument(string name, long sequence, string revision, 
     /// <summary>True when the bytes are not to be kept in memory.</summary>
     public bool IsLazy { get; init; }
 
+    /// <summary>When its row appears in the feed; <see cref="DateTimeOffset.MaxValue"/>: never.</summary>
+    public DateTimeOffset AppearsAt { get; init; } = DateTimeOffset.MinValue;
+
+    /// <summary>From when on its packument is served; before, the one before.</summary>
+    public DateTimeOffset ServedFrom { get; init; } = DateTimeOffset.MinValue;
+
     /// <summary>The revision before, for caches that lag.</summary>
     public FakeDocument? Previous { get; set; }
 

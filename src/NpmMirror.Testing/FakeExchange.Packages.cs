@@ -23,7 +23,7 @@ internal sealed partial class FakeExchange
     {
         var knobs = registry.Knobs;
         var document = registry.Database.Find(knobs.ServedInstead.GetValueOrDefault(name, name));
-        document = document is not null && knobs.Lagging.ContainsKey(name) ? document.Previous : document;
+        document = document is not null && (knobs.Lagging.ContainsKey(name) || document.ServedFrom > registry.Time.GetUtcNow()) ? document.Previous : document;
         return document is { IsDeleted: false } ? document : null;
     }
 

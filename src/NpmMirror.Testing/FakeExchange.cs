@@ -35,7 +35,12 @@ internal sealed partial class FakeExchange(FakeRegistry registry, HttpContext co
 
             registry.Requests.Add(_request);
             _disturbance = registry.Knobs.For(_request.Method, _request.Path);
-            var counts = _request.Path.EndsWith("/_changes", StringComparison.Ordinal) ? 0 : 1;
+            if (registry.Knobs.Mishaps.NextTrouble() is { } trouble)
+            {
+                _disturbance.Add(trouble);
+            }
+
+            var counts = _disturbance.Hangs || _request.Path.EndsWith("/_changes", StringComparison.Ordinal) ? 0 : 1;
             registry.Count(counts);
             try
             {
@@ -138,7 +143,9 @@ internal sealed partial class FakeExchange(FakeRegistry registry, HttpContext co
 
         if (registry.Tarballs.TryGetValue(path, out var tarball))
         {
-            return SendTarballAsync(tarball, cancellationToken);
+            return registry.TarballsFrom.TryGetValue(path, out var from) && registry.Time.GetUtcNow() < from
+                ? NotFoundAsync(cancellationToken)
+                : SendTarballAsync(tarball, cancellationToken);
         }
 
         if (FakeFeed.Serves(registry, path))

@@ -13,6 +13,9 @@ internal sealed class FakeFeed(FakeExchange exchange)
     private static readonly string[] NpmChangesParameters = ["since", "limit", "descending", "doc_ids", "last-event-id"];
     private static readonly string[] NpmListParameters = ["limit", "startkey", "startkey_docid", "endkey", "key", "keys", "descending", "inclusive_end"];
 
+    private static readonly string[] MalformedRows = ["null", "42", "\"text\"", "[]", "{}", "{\"seq\":7,\"id\":12,\"changes\":[]}", "{\"seq\":{},\"id\":null}", "{\"id\":\"no-changes\\u0000\"}", "{\"seq\":1,\"id\":\"\\ud800\"}"];
+    private static readonly string[] OddIds = ["_design/app", "_local/x", ".hidden", "../up", "a b", "", "@", "@/x", "@scope", "node_modules/../x", new string('x', 400), "\u0000", "%2e%2e"];
+
     private readonly FakeKnobs _knobs = exchange.Registry.Knobs;
     private readonly FakeDatabase _database = exchange.Registry.Database;
 
@@ -106,10 +109,7 @@ internal sealed class FakeFeed(FakeExchange exchange)
     {
         var (rows, hasMore, head) = _database.RowsBehind(since, limit, exchange.Query("descending") == "true");
         var text = new StringBuilder(isBegun ? "" : "{\"results\":[\n");
-        for (var i = 0; i < rows.Count; i++)
-        {
-            text.Append(FakeJson.Text(Row(rows[i]))).Append(i + 1 < rows.Count ? ",\n" : "\n");
-        }
+        text.AppendJoin(",\n", RowTexts(rows)).Append('\n');
 
         var last = hasMore ? rows[^1].Sequence : Math.Max(head, since);
         text.Append("],\n\"last_seq\":").Append(FakeJson.Text(SequenceNode(last)));
@@ -120,6 +120,33 @@ internal sealed class FakeFeed(FakeExchange exchange)
 
         text.Append("}\n");
         await WriteAsync(Encoding.UTF8.GetBytes(text.ToString()), cancellationToken);
+    }
+
+    /// <summary>The rows as they are written, with what goes wrong by chance among them.</summary>
+    private List<string> RowTexts(IReadOnlyList<FakeDocument> rows)
+    {
+        var texts = new List<string>(rows.Count);
+        foreach (var row in rows)
+        {
+            texts.Add(FakeJson.Text(Row(row)));
+            if (_knobs.Mishaps.Happens(_knobs.Mishaps.DuplicateRows))
+            {
+                texts.Add(texts[^1]);
+            }
+        }
+
+        if (_knobs.Mishaps.Happens(_knobs.Mishaps.MalformedRows))
+        {
+            texts.Insert(_knobs.Mishaps.Next(texts.Count + 1), MalformedRows[_knobs.Mishaps.Next(MalformedRows.Length)]);
+        }
+
+        if (rows.Count > 0 && _knobs.Mishaps.Happens(_knobs.Mishaps.OddRows))
+        {
+            var odd = new JsonObject { ["seq"] = SequenceNode(rows[0].Sequence), ["id"] = OddIds[_knobs.Mishaps.Next(OddIds.Length)], ["changes"] = new JsonArray(new JsonObject { ["rev"] = "1-0" }) };
+            texts.Insert(0, FakeJson.Text(odd));
+        }
+
+        return texts;
     }
 
     private async Task ContinuousAsync(long since, int limit, CancellationToken cancellationToken)

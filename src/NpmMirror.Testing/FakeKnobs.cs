@@ -85,6 +85,9 @@ public sealed class FakeKnobs
     /// <summary>Names that the list of everything leaves out.</summary>
     public ConcurrentDictionary<string, bool> Unlisted { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>What goes wrong by chance.</summary>
+    public FakeMishaps Mishaps { get; } = new();
+
     /// <summary>The rules in force.</summary>
     public IReadOnlyList<FakeRule> Rules => _rules;
 

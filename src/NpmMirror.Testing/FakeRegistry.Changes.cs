@@ -128,6 +128,17 @@ public sealed partial class FakeRegistry
         Knobs.DatabaseId = databaseId;
     }
 
+    /// <summary>Leaves out so many of the feed's numbers.</summary>
+    public void JumpFeed(long by) => Database.Jump(by);
+
+    /// <summary>Publishes other bytes under a version that is there already, with the hashes that go with them: what must never happen.</summary>
+    public FakeChange Republish(string name, string version)
+    {
+        var built = new FakePackage(name).Version(version, again => again.Files["again.js"] = $"// {Database.Head}").Build(PublicUrl ?? Url, SigningKey).Versions[0];
+        Keep(name, built);
+        return Edit(name, packument => packument["versions"]![version]!["dist"] = built.Manifest["dist"]!.DeepClone());
+    }
+
     /// <summary>Puts all packuments of a folder in: files named <c>encodeURIComponent(name).json</c>. Lazy ones are read when asked for.</summary>
     /// <returns>How many there were.</returns>
     public int AddFolder(string folder, bool isLazy)
@@ -179,6 +190,11 @@ public sealed partial class FakeRegistry
     private void Keep(string name, BuiltVersion version)
     {
         Tarballs[version.TarballPath] = version.Tarball;
+        if (Knobs.Mishaps.FreshTarballs > TimeSpan.Zero)
+        {
+            TarballsFrom[version.TarballPath] = _time.GetUtcNow() + Knobs.Mishaps.FreshTarballs;
+        }
+
         if (version.Attestations is { } attestations)
         {
             Attestations[$"{name}@{version.Version}"] = attestations;

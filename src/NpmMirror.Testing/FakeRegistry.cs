@@ -28,6 +28,7 @@ public sealed partial class FakeRegistry : IAsyncDisposable
     {
         _application = application;
         _time = time;
+        Database = new FakeDatabase(Knobs.Mishaps, time);
     }
 
     /// <summary>Its address, with a trailing slash.</summary>
@@ -54,6 +55,9 @@ public sealed partial class FakeRegistry : IAsyncDisposable
     /// <summary>Tarballs by decoded path (<c>/ms/-/ms-2.1.3.tgz</c>): change them as you like.</summary>
     public ConcurrentDictionary<string, byte[]> Tarballs { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>From when on a tarball is there for those who ask.</summary>
+    internal ConcurrentDictionary<string, DateTimeOffset> TarballsFrom { get; } = new(StringComparer.Ordinal);
+
     /// <summary>Attestation documents by <c>name@version</c>.</summary>
     public ConcurrentDictionary<string, JsonObject> Attestations { get; } = new(StringComparer.Ordinal);
 
@@ -69,7 +73,7 @@ public sealed partial class FakeRegistry : IAsyncDisposable
     /// <summary>Requests being answered now, other than those for changes.</summary>
     public int InFlight => Volatile.Read(ref _inFlight);
 
-    internal FakeDatabase Database { get; } = new();
+    internal FakeDatabase Database { get; }
 
     internal CancellationToken Stopping => _stopping.Token;
 

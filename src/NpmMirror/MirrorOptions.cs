@@ -117,6 +117,9 @@ public sealed class MirrorOptions
     [Description("How often everything held is compared with the upstream's list, where a feed is followed; 0s: only by npm-mirror reconcile")]
     public TimeSpan Reconcile { get; set; } = TimeSpan.FromDays(7);
 
+    /// <summary>Which stretches of a feed whose rows may come late are read again.</summary>
+    public RereadOptions Reread { get; } = new();
+
     /// <summary>The longest packument accepted, in bytes of raw JSON.</summary>
     [Range(1_000, 2_000_000_000)]
     [Description("The longest packument accepted, in bytes of raw JSON")]
@@ -153,6 +156,27 @@ public sealed class MirrorOptions
 
     /// <summary>How much is logged.</summary>
     public LogOptions Log { get; } = new();
+}
+
+/// <summary>Which stretches behind the cursor are read again, where rows of the feed may appear late (npm's paged feed). Zero: not.</summary>
+public sealed class RereadOptions
+{
+    /// <summary>At each idle poll.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00")]
+    [Description("How far back the paged feed is read again at each idle poll, for rows that came late; 0s: not")]
+    public TimeSpan Poll { get; set; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Every hour.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "30.00:00:00")]
+    [Description("How far back the paged feed is read again every hour; 0s: not")]
+    public TimeSpan Hourly { get; set; } = TimeSpan.FromHours(6);
+
+    /// <summary>Every day.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "365.00:00:00")]
+    [Description("How far back the paged feed is read again every day; 0s: not")]
+    public TimeSpan Daily { get; set; } = TimeSpan.FromHours(24);
+
+    internal TimeSpan Longest => new[] { Poll, Hourly, Daily }.Max();
 }
 
 /// <summary>What happens with what the upstream removed, by kind.</summary>

@@ -19,10 +19,11 @@ internal sealed class FeedStart(IMetadataStore store, RegistryClient upstream, M
             return new Start(info, explicitly == "now" ? info.Head : new Sequence(explicitly), false);
         }
 
-        // A walk that was cut short left no cursor, or one of another feed, and is repeated.
+        // A walk that was cut short is repeated, also where a cursor from before it looks good again because the feed has grown past it.
         var read = await store.GetCursorAsync(MirrorCursors.Read, cancellationToken);
         var isSameFeed = await store.GetCursorAsync(MirrorCursors.Feed, cancellationToken) == IdOf(feed, info);
-        return read is null || !isSameFeed || IsBehind(info.Head, read)
+        var isWalking = await store.GetCursorAsync(MirrorCursors.WalkHead, cancellationToken) is not null;
+        return read is null || isWalking || !isSameFeed || IsBehind(info.Head, read)
             ? new Start(info, info.Head, true)
             : new Start(info, new Sequence(read), false);
     }

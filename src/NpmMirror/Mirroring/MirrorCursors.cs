@@ -12,6 +12,9 @@ public static class MirrorCursors
     /// <summary>Which feed, and which life of its database, the two belong to.</summary>
     public const string Feed = "feed:location";
 
+    /// <summary>What the follower knows of its way (see <see cref="Monitoring.FollowingState"/>).</summary>
+    public const string Trail = "feed:trail";
+
     /// <summary>The upstream's identity as last known, so that rows compare before the feed has answered again.</summary>
     public const string Upstream = "upstream:identity";
 

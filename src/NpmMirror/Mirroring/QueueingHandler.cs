@@ -15,7 +15,7 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Rea
 
     public async Task HandleAsync(ChangesPage page, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken)
     {
-        var items = await SelectAsync(page, cancellationToken);
+        var items = await SelectAsync(page, null, cancellationToken);
         var tries = items.ConvertAll(item => queue.NextAttemptAsync(item.Name));
         await queue.EnqueueAsync(items, new QueueCursor(MirrorCursors.Read, page.LastSequence.Text), cancellationToken);
         if (tries.Count > 0)
@@ -27,7 +27,23 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Rea
         await store.SetCursorAsync(MirrorCursors.Handled, page.LastSequence.Text, cancellationToken);
     }
 
-    private async Task<List<QueueItem>> SelectAsync(ChangesPage page, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<ChangeRow>> HandleAgainAsync(ChangesPage page, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken)
+    {
+        // Queued durably, that is enough: no cursor waits for them.
+        var news = new List<ChangeRow>();
+        var items = await SelectAsync(page, news, cancellationToken);
+        await queue.EnqueueAsync(items, null, cancellationToken);
+        return news;
+    }
+
+    public ValueTask<string?> ReadTrailAsync(CancellationToken cancellationToken) => store.GetCursorAsync(MirrorCursors.Trail, cancellationToken);
+
+    public ValueTask KeepTrailAsync(string trail, CancellationToken cancellationToken) => store.SetCursorAsync(MirrorCursors.Trail, trail, cancellationToken);
+
+    /// <param name="page">The rows.</param>
+    /// <param name="news">Gets the rows that bring something, where they come late; null on the way forward.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    private async Task<List<QueueItem>> SelectAsync(ChangesPage page, List<ChangeRow>? news, CancellationToken cancellationToken)
     {
         var items = new Dictionary<PackageName, QueueItem>(page.Rows.Count);
         var now = time.GetUtcNow();
@@ -41,8 +57,9 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Rea
 
             readThrough.ForgetAbsence(name);
             var row = await store.FindAsync(name, cancellationToken);
-            if (row is null ? await IsWantedAsync(name, change, cancellationToken) : !IsKnown(row, change))
+            if ((row is null ? await IsWantedAsync(name, change, cancellationToken) : !IsKnown(row, change)) && (news is null || !await IsQueuedAsync(name, change, cancellationToken)))
             {
+                news?.Add(change);
                 items[name] = new QueueItem
                 {
                     Name = name,
@@ -61,6 +78,13 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Rea
     /// <summary>Whether a package that is not held is wanted: by the mode, or by a client whose fetch is under way.</summary>
     private async ValueTask<bool> IsWantedAsync(PackageName name, ChangeRow change, CancellationToken cancellationToken) =>
         (scope.IsWantedAhead(name) && !change.IsDeleted) || await store.FindQueuedAsync(name, cancellationToken) is not null;
+
+    /// <summary>Whether the queue already waits for this change or a newer one.</summary>
+    private async ValueTask<bool> IsQueuedAsync(PackageName name, ChangeRow change, CancellationToken cancellationToken) =>
+        await store.FindQueuedAsync(name, cancellationToken) is { WantedRev: { } wanted } item
+        && item.IsDeletedRow == change.IsDeleted
+        && change.Rev is { } rev
+        && new Revision(wanted).Number >= new Revision(rev).Number;
 
     /// <summary>Whether what is stored is already as new as the row says.</summary>
     private bool IsKnown(PackageRow row, ChangeRow change)

@@ -254,6 +254,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     private async Task SeedAsync(IChangeFeed feed, Sequence head, CancellationToken cancellationToken)
     {
         await _store.SetCursorAsync(MirrorCursors.WalkHead, head.Text, cancellationToken);
+        await _store.SetCursorAsync(MirrorCursors.Trail, FeedTrail.Seeded(head, feed.LateSequences, _options.Reread.Longest, _time.GetUtcNow()), cancellationToken);
         if (NeedsList)
         {
             await ReconcileAsync(feed, cancellationToken);

@@ -79,11 +79,12 @@ internal sealed partial class FeedFollower
         try
         {
             var place = new Place { Cursor = since };
+            var late = new LateRowSearch(_feed, _handler, _options.Windows, _tell, _time, _logger);
             while (!run.IsOver)
             {
                 try
                 {
-                    await ReadOnceAsync(run, place, trouble);
+                    await ReadOnceAsync(run, place, late, trouble);
                 }
                 catch (OperationCanceledException) when (run.IsOver)
                 {
@@ -107,7 +108,7 @@ internal sealed partial class FeedFollower
     }
 
     /// <summary>One request for changes: where to begin is made sure, the pages are handled, and at the head comes the wait.</summary>
-    private async Task ReadOnceAsync(MonitorRun run, Place place, Backoff trouble)
+    private async Task ReadOnceAsync(MonitorRun run, Place place, LateRowSearch late, Backoff trouble)
     {
         if (!place.IsChecked && !await CheckAsync(run, place))
         {
@@ -122,12 +123,14 @@ internal sealed partial class FeedFollower
             await run.Notices;
             isAtHead = page.IsAtHead;
             await HandleAsync(page, place, run);
+            await late.NoteAsync(page, run.Stopping);
             // Only now: a page that cannot be handled is tried again ever more slowly.
             trouble.Reset();
         }
 
         if (isAtHead)
         {
+            await late.LookAsync(place.Cursor.Value, run.Stopping);
             await _delay.WaitAsync(_feed.IdleDelay, run.Stopping);
         }
     }

@@ -26,6 +26,7 @@ public sealed class FetchingHandler(RegistryClient client, int concurrency, Time
     private readonly Lock _lock = new();
     private readonly Dictionary<PackageName, Parked> _parked = [];
     private readonly SemaphoreSlim _retries = new(concurrency);
+    private string? _trail;
 
     /// <inheritdoc/>
     public async Task HandleAsync(ChangesPage page, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken)
@@ -49,6 +50,23 @@ public sealed class FetchingHandler(RegistryClient client, int concurrency, Time
             // A page that is broken off leaves nothing running behind it.
             await Task.WhenAll(fetching).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
         }
+    }
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<ChangeRow>> HandleAgainAsync(ChangesPage page, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken)
+    {
+        await HandleAsync(page, tell, cancellationToken);
+        return page.Rows;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<string?> ReadTrailAsync(CancellationToken cancellationToken) => ValueTask.FromResult(_trail);
+
+    /// <inheritdoc/>
+    public ValueTask KeepTrailAsync(string trail, CancellationToken cancellationToken)
+    {
+        _trail = trail;
+        return ValueTask.CompletedTask;
     }
 
     /// <summary>Ends the tries that are still to come.</summary>

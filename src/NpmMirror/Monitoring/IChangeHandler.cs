@@ -10,4 +10,16 @@ public interface IChangeHandler
     /// by the same delegate. Then the monitor says <see cref="MonitorEvent.Revised"/>.
     /// </summary>
     Task HandleAsync(ChangesPage page, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Handles rows that lie behind the cursor and were not handled before as far as the monitor remembers; the cursor stays where it is.
+    /// Returns when each was told or parked, and which of them brought something that was not known.
+    /// </summary>
+    Task<IReadOnlyList<ChangeRow>> HandleAgainAsync(ChangesPage page, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken);
+
+    /// <summary>What was kept last by <see cref="KeepTrailAsync"/>; null when nothing was.</summary>
+    ValueTask<string?> ReadTrailAsync(CancellationToken cancellationToken);
+
+    /// <summary>Keeps what the monitor knows of its way for its next start, as far as this handler keeps anything.</summary>
+    ValueTask KeepTrailAsync(string trail, CancellationToken cancellationToken);
 }

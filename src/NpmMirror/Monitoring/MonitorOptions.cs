@@ -18,6 +18,9 @@ public sealed record MonitorOptions
     /// </summary>
     public bool EndsAtReset { get; init; }
 
+    /// <summary>Which stretches behind the cursor are read again, where rows may appear late.</summary>
+    public IReadOnlyList<TrailingWindow> Windows { get; init; } = TrailingWindow.Usual;
+
     /// <summary>The wait after the first failure; doubled by each one more.</summary>
     public TimeSpan FirstRetry { get; init; } = TimeSpan.FromSeconds(1);
 
@@ -30,5 +33,6 @@ public sealed record MonitorOptions
         LastSeq = options.LastSeq,
         Delay = TimeSpan.FromMilliseconds(options.Delay),
         IsPublishOnly = options.PublishOnly,
+        Windows = TrailingWindow.Of(options.Reread.Poll, options.Reread.Hourly, options.Reread.Daily),
     };
 }

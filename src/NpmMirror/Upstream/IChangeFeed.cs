@@ -42,6 +42,9 @@ public interface IChangeFeed
     /// <summary>How long to wait after a page that reached the head before asking again; zero where the feed itself waits.</summary>
     TimeSpan IdleDelay { get; }
 
+    /// <summary>How many sequences behind its head rows may still appear, roughly; zero where rows come in order.</summary>
+    long LateSequences => 0;
+
     /// <summary>What the feed says of itself.</summary>
     Task<FeedInfo> GetInfoAsync(CancellationToken cancellationToken);
 

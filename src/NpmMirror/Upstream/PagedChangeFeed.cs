@@ -11,6 +11,9 @@ public sealed class PagedChangeFeed : IChangeFeed
     /// <summary>The longest page the service gives.</summary>
     public const int LimitMax = 10_000;
 
+    // What the service numbers in a day and a bit (169,000 in August 2026): rows are known to come late by hours.
+    private const long SequencesPerDay = 200_000;
+
     private readonly FeedRequests _requests;
     private readonly FeedOptions _options;
 
@@ -27,6 +30,9 @@ public sealed class PagedChangeFeed : IChangeFeed
 
     /// <inheritdoc/>
     public TimeSpan IdleDelay => _options.PollDelay;
+
+    /// <inheritdoc/>
+    public long LateSequences => SequencesPerDay;
 
     /// <inheritdoc/>
     public Task<FeedInfo> GetInfoAsync(CancellationToken cancellationToken) => _requests.GetInfoAsync(cancellationToken);

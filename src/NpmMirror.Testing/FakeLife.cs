@@ -1,0 +1,99 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+
+namespace NpmMirror.Testing;
+
+/// <summary>
+/// What people do in a registry, by a seed: they publish, deprecate, tag, change owners, unpublish versions and packages, packages are taken
+/// down, deleted, republished and appear. One change at a time; the same seed makes the same changes.
+/// </summary>
+public sealed class FakeLife(FakeRegistry registry, int seed, int packagesMax = 200)
+{
+    private const int VersionsMax = 8;
+
+    // Reproducible on purpose: not for secrets.
+#pragma warning disable CA5394
+    private readonly Random _random = new(seed);
+    private readonly List<string> _names = [];
+    private int _numbers;
+
+    /// <summary>Changes made so far.</summary>
+    public int ChangeCount { get; private set; }
+
+    /// <summary>Packages that went away: deleted, unpublished or taken down.</summary>
+    public int RemovalCount { get; private set; }
+
+    /// <summary>Makes the first packages.</summary>
+    public void Begin(int packages)
+    {
+        for (var i = 0; i < packages; i++)
+        {
+            Appear();
+        }
+    }
+
+    /// <summary>Makes one change.</summary>
+    public FakeChange Change()
+    {
+        ChangeCount++;
+        if (_names.Count == 0 || (_names.Count < packagesMax && _random.Next(12) == 0))
+        {
+            return Appear();
+        }
+
+        var name = _names[_random.Next(_names.Count)];
+        if (registry.Database.Find(name) is not { IsDeleted: false } document || document.Parse() is not { } packument || packument["versions"] is not JsonObject { Count: > 0 } versions)
+        {
+            // It was gone: it comes back.
+            return registry.Publish(new FakePackage(name).Version(NextVersion()));
+        }
+
+        return Change(name, [.. versions.Select(version => version.Key)]);
+    }
+
+    private FakeChange Change(string name, IReadOnlyList<string> versions)
+    {
+        var version = versions[_random.Next(versions.Count)];
+        return _random.Next(40) switch
+        {
+            0 => Remove(registry.Delete, name),
+            1 => Remove(registry.Unpublish, name),
+            2 => Remove(registry.TakeDown, name),
+            3 or 4 when versions.Count > 1 => registry.UnpublishVersion(name, version),
+            5 => registry.Republish(name, version),
+            6 or 7 => registry.SetMaintainers(name, $"user{_random.Next(5)}"),
+            8 or 9 => registry.Touch(name),
+            10 => registry.RemoveTag(name, "old"),
+            < 16 => registry.Tag(name, "old", version),
+            < 22 => registry.Deprecate(name, version, _random.Next(3) == 0 ? "" : $"no {_random.Next(100)}"),
+            _ when versions.Count >= VersionsMax => registry.UnpublishVersion(name, versions[0]),
+            _ => registry.PublishVersion(name, NextVersion()),
+        };
+    }
+
+    private FakeChange Remove(Func<string, FakeChange> remove, string name)
+    {
+        RemovalCount++;
+        return remove(name);
+    }
+
+    private FakeChange Appear()
+    {
+        var number = (++_numbers).ToString(CultureInfo.InvariantCulture);
+        // Scopes, capitals and signs: the upstream's collation is another than that of bytes.
+        var name = (_numbers % 7) switch
+        {
+            0 => $"@scope{_numbers % 3}/p{number}",
+            1 => $"P{number}",
+            2 => $"p-{number}",
+            3 => $"p_{number}.js",
+            _ => $"p{number}",
+        };
+        _names.Add(name);
+        return registry.Publish(new FakePackage(name).Version(NextVersion()));
+    }
+
+    // No version is published twice, so that each has one event in a log that lost nothing.
+    private string NextVersion() => string.Create(CultureInfo.InvariantCulture, $"1.{_numbers}.{ChangeCount}{(_random.Next(10) == 0 ? "-beta" : "")}");
+#pragma warning restore CA5394
+}

@@ -1,0 +1,320 @@
+using System.Globalization;
+using NpmMirror.Mirroring;
+using NpmMirror.Storage;
+using NpmMirror.Testing;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Tests.Following;
+
+/// <summary>What happened in simulated worlds, added up.</summary>
+internal sealed class WorldCounts
+{
+    internal double Hours { get; set; }
+
+    internal long Crashes { get; set; }
+
+    internal long Changes { get; set; }
+
+    internal long Removals { get; set; }
+
+    internal long LateRows { get; set; }
+
+    internal long LostRows { get; set; }
+
+    internal long LostDeletions { get; set; }
+
+    internal long Troubles { get; set; }
+
+    internal long Resets { get; set; }
+
+    internal long BadNights { get; set; }
+
+    internal long ShortLists { get; set; }
+
+    internal long HandledChecks { get; set; }
+
+    internal long Events { get; set; }
+
+    public override string ToString() => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{Hours:N0} hours, {Crashes:N0} crashes, {Changes:N0} changes, {Removals:N0} removals, {LateRows:N0} late rows, {LostRows:N0} lost rows, {LostDeletions:N0} lost deletions, {Troubles:N0} requests that went wrong, {Resets:N0} resets and jumps, {BadNights:N0} bad nights, {ShortLists:N0} short lists; {HandledChecks:N0} times the cursor was compared, {Events:N0} events in order");
+}
+
+/// <summary>What kind of world it is.</summary>
+/// <param name="Dialect">How the feed speaks.</param>
+/// <param name="Sequences">How it writes its sequences.</param>
+/// <param name="HasList">Whether everything is compared with the upstream's list every day; if not, nothing is lost, only late.</param>
+internal sealed record WorldKind(FakeFeedDialect Dialect, FakeSequenceStyle Sequences, bool HasList);
+
+/// <summary>
+/// A hostile upstream, a mirror that dies again and again, and a clock that a simulation moves, hours in a moment. Real requests over loopback; what
+/// time does is decided here, what threads do is not: a seed repeats a world, not its every step.
+/// </summary>
+internal sealed partial class SimulatedWorld : IAsyncDisposable
+{
+    private static readonly TimeSpan BeforeQuiet = TimeSpan.FromHours(40);
+    private static readonly TimeSpan QuietMax = TimeSpan.FromHours(100);
+
+    // Reproducible on purpose: not for secrets.
+#pragma warning disable CA5394
+    private readonly Random _random;
+    private readonly WorldCounts _counts;
+    private readonly WorldKind _kind;
+    private readonly FakeClock _clock;
+    private readonly FakeRegistry _upstream;
+    private readonly FakeLife _life;
+    private readonly MemoryStore _store;
+    private readonly TempFolder _folder = new();
+    private readonly MirrorOptions _options;
+    private readonly FeedOptions _feed;
+    private readonly TailLog _log;
+    private readonly DateTimeOffset _begin;
+    private SimulatedMirror _mirror;
+    private string? _fault;
+    private bool _isQuiet;
+
+    private SimulatedWorld(int seed, FakeRegistry upstream, FakeClock clock, WorldKind kind, WorldCounts counts)
+    {
+        _kind = kind;
+        _random = new Random(seed);
+        _counts = counts;
+        _clock = clock;
+        _begin = clock.GetUtcNow();
+        _log = new TailLog(clock);
+        _upstream = upstream;
+        _upstream.Requests.RequestsMax = 10;
+        _upstream.Knobs.Feed = kind.Dialect;
+        _upstream.Knobs.Sequences = kind.Sequences;
+        _life = new FakeLife(upstream, seed, packagesMax: 150);
+        _store = new MemoryStore(clock);
+        _options = new MirrorOptions { Metadata = MetadataMode.All, Data = _folder.Path, Concurrency = 4, Reconcile = kind.HasList ? TimeSpan.FromDays(1) : TimeSpan.Zero };
+        _feed = new FeedOptions { Mode = FeedMode.Poll, PageRows = 20, ListRows = 50, PollDelay = TimeSpan.FromMinutes(5) };
+        _mirror = NewMirror();
+    }
+
+    internal static async Task<SimulatedWorld> StartAsync(int seed, WorldKind kind, WorldCounts counts)
+    {
+        var clock = new FakeClock();
+        var world = new SimulatedWorld(seed, await FakeRegistry.StartAsync(time: clock), clock, kind, counts);
+        world._upstream.Knobs.Mishaps.Seed = seed;
+        world._life.Begin(80);
+        await world._mirror.StartAsync();
+        return world;
+    }
+
+    /// <summary>Lives through a hostile time and a quiet one, and then compares everything.</summary>
+    internal async Task LiveAsync(CancellationToken cancellationToken)
+    {
+        TurnHostile();
+        var nights = new Queue<Func<CancellationToken, Task>>(_kind.HasList ? [BadNightAsync, ShortListAsync, ResetAsync] : [BadNightAsync]);
+        var next = 8.0;
+        while (_clock.GetUtcNow() - _begin < BeforeQuiet)
+        {
+            await StepAsync(cancellationToken);
+            if ((_clock.GetUtcNow() - _begin).TotalHours > next && nights.TryDequeue(out var night))
+            {
+                next += 9;
+                await night(cancellationToken);
+            }
+        }
+
+        TurnQuiet();
+        await BecomeEqualAsync(cancellationToken);
+        await CheckLogAsync(cancellationToken);
+        var mishaps = _upstream.Knobs.Mishaps;
+        _counts.Hours += (_clock.GetUtcNow() - _begin).TotalHours;
+        _counts.Changes += _life.ChangeCount;
+        _counts.Removals += _life.RemovalCount;
+        _counts.LateRows += mishaps.LateRowCount;
+        _counts.LostRows += mishaps.LostRowCount;
+        _counts.LostDeletions += mishaps.LostDeletionCount;
+        _counts.Troubles += mishaps.TroubleCount;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _mirror.DisposeAsync();
+        await _store.DisposeAsync();
+        await _upstream.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    private void TurnHostile()
+    {
+        var mishaps = _upstream.Knobs.Mishaps;
+        // Only the list tells of what the feed never does, and only npm's feed is known for rows that come late.
+        (mishaps.LostRows, mishaps.LostDeletions) = _kind.HasList ? (0.02, 0.6) : (0, 0);
+        (mishaps.LateRows, mishaps.DuplicateRows) = (_kind.Dialect == FakeFeedDialect.NpmPaged ? 0.1 : 0, 0.05);
+        (mishaps.MalformedRows, mishaps.OddRows, mishaps.LaggingPackuments, mishaps.Troubles, mishaps.Hangs) = (0.02, 0.05, 0.2, 0.02, 0.001);
+    }
+
+    private void TurnQuiet()
+    {
+        _isQuiet = true;
+        var mishaps = _upstream.Knobs.Mishaps;
+        (mishaps.LateRows, mishaps.LostRows, mishaps.LostDeletions, mishaps.DuplicateRows) = (0, 0, 0, 0);
+        (mishaps.MalformedRows, mishaps.OddRows, mishaps.LaggingPackuments, mishaps.Troubles, mishaps.Hangs) = (0, 0, 0, 0, 0);
+        _upstream.Knobs.Clear();
+        _upstream.Knobs.Unlisted.Clear();
+        _upstream.Knobs.DocumentCount = null;
+    }
+
+    /// <summary>A little time, perhaps some changes, perhaps a crash.</summary>
+    private async Task StepAsync(CancellationToken cancellationToken, bool isChanging = true)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        if (!_isQuiet && isChanging)
+        {
+            for (var changes = _random.Next(3); changes > 0; changes--)
+            {
+                _life.Change();
+            }
+        }
+
+        // Now and then the machine sleeps for an hour.
+        _clock.Advance(!_isQuiet && _random.Next(300) == 0 ? TimeSpan.FromHours(1) : TimeSpan.FromSeconds(_random.Next(1, 500)));
+        await SettleAsync(cancellationToken);
+        Assert.True(_fault is null, _fault);
+        if (_mirror.Process.IsDead)
+        {
+            _counts.Crashes++;
+            await RestartAsync(cancellationToken);
+        }
+    }
+
+    private async Task RestartAsync(CancellationToken cancellationToken)
+    {
+        await _mirror.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30), cancellationToken);
+        _clock.Advance(TimeSpan.FromSeconds(_random.Next(1, 120)));
+        _mirror = NewMirror();
+        await StartMirrorAsync();
+        await SettleAsync(cancellationToken);
+    }
+
+    private async Task StartMirrorAsync()
+    {
+        try
+        {
+            await _mirror.StartAsync();
+        }
+        catch (MirrorException) when (_mirror.Process.IsDead)
+        {
+            // Died at once: the next step begins another life.
+        }
+    }
+
+    private SimulatedMirror NewMirror()
+    {
+        var mirror = new SimulatedMirror(_upstream, _store, _options, _feed, _isQuiet ? long.MaxValue : (long)Math.Pow(4_000, _random.NextDouble()), _clock, _log);
+        mirror.Process.CursorIsSet = CheckCursor;
+        return mirror;
+    }
+
+    /// <summary>Until nothing moves any more: no request is being answered, and the store was not asked for a moment.</summary>
+    private async Task SettleAsync(CancellationToken cancellationToken)
+    {
+        var quiet = 0;
+        var before = (0L, 0L);
+        for (var waited = 0; waited < 500 && quiet < 2; waited++)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, cancellationToken);
+            var now = (_upstream.Requests.TotalCount, _mirror.Process.Calls);
+            quiet = now == before && _upstream.InFlight == 0 ? quiet + 1 : 0;
+            before = now;
+        }
+    }
+
+    /// <summary>Every package is a 404 for hours; nothing is removed by it.</summary>
+    private async Task BadNightAsync(CancellationToken cancellationToken)
+    {
+        _counts.BadNights++;
+        var before = await EqualAsync(cancellationToken);
+        var rules = new[] { "/p*", "/P*", "/@*" }.Select(path => _upstream.Knobs.Fail(path, 404)).ToList();
+        var until = _clock.GetUtcNow() + TimeSpan.FromHours(3 + _random.Next(4));
+        while (_clock.GetUtcNow() < until)
+        {
+            // Nobody changes anything: whatever goes goes by the night.
+            await StepAsync(cancellationToken, isChanging: false);
+        }
+
+        var after = await HeldAsync(cancellationToken);
+        rules.ForEach(_upstream.Knobs.Remove);
+        var gone = before.Except(after).ToList();
+        Assert.True(gone.Count == 0, $"A bad night removed {string.Join(", ", gone)}");
+    }
+
+    /// <summary>The list leaves most out, and says so or not; nothing is removed by it.</summary>
+    private async Task ShortListAsync(CancellationToken cancellationToken)
+    {
+        _counts.ShortLists++;
+        var before = await EqualAsync(cancellationToken);
+        _upstream.Knobs.DocumentCount = before.Count;
+        foreach (var name in before.Where(_ => _random.Next(10) > 0))
+        {
+            _upstream.Knobs.Unlisted[name] = true;
+        }
+
+        await _store.SetCursorAsync(MirrorCursors.ReconciliationDue, null, cancellationToken);
+        await _store.SetCursorAsync(MirrorCursors.ReconciliationDue, _clock.GetUtcNow().ToString("O", CultureInfo.InvariantCulture), cancellationToken);
+        var until = _clock.GetUtcNow() + TimeSpan.FromHours(2);
+        while (_clock.GetUtcNow() < until)
+        {
+            await StepAsync(cancellationToken, isChanging: false);
+        }
+
+        var after = await HeldAsync(cancellationToken);
+        _upstream.Knobs.Unlisted.Clear();
+        _upstream.Knobs.DocumentCount = null;
+        var gone = before.Except(after).ToList();
+        Assert.True(gone.Count == 0, $"A short list removed {string.Join(", ", gone)}");
+    }
+
+    /// <summary>The feed's numbers begin anew, or leap ahead, as in a move to another database.</summary>
+    private async Task ResetAsync(CancellationToken cancellationToken)
+    {
+        _counts.Resets++;
+        _isCheckingHandled = false;
+        switch (_random.Next(3))
+        {
+            case 0:
+                _upstream.ResetFeed(_upstream.Knobs.DatabaseId);
+                break;
+            case 1:
+                _upstream.ResetFeed(_upstream.Knobs.Feed == FakeFeedDialect.NpmPaged ? _upstream.Knobs.DatabaseId : "another", _upstream.HeadSequence + 100_000);
+                break;
+            default:
+                _upstream.JumpFeed(1_000_000);
+                _isCheckingHandled = true;
+                break;
+        }
+
+        await StepAsync(cancellationToken);
+    }
+
+    /// <summary>What is held as it is upstream at this moment: whatever happens to it later happens by what comes.</summary>
+    private async Task<HashSet<string>> EqualAsync(CancellationToken cancellationToken)
+    {
+        var held = new HashSet<string>();
+        await foreach (var row in _store.ListAsync(null, isRemoved: false, cancellationToken))
+        {
+            if (_upstream.Revision(row.Name.Value) == row.Facts.Rev)
+            {
+                held.Add(row.Name.Value);
+            }
+        }
+
+        return held;
+    }
+
+    private async Task<HashSet<string>> HeldAsync(CancellationToken cancellationToken)
+    {
+        var held = new HashSet<string>();
+        await foreach (var row in _store.ListAsync(null, isRemoved: false, cancellationToken))
+        {
+            held.Add(row.Name.Value);
+        }
+
+        return held;
+    }
+#pragma warning restore CA5394
+}

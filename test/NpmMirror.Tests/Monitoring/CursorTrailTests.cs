@@ -1,0 +1,73 @@
+using NpmMirror.Monitoring;
+using NpmMirror.Tests.Packuments;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Tests.Monitoring;
+
+public sealed class CursorTrailTests(ITestOutputHelper output)
+{
+    private static readonly DateTimeOffset Start = new(2026, 11, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly TimeSpan Day = TimeSpan.FromHours(24);
+
+    [Fact]
+    public void Names_a_stretch_that_is_never_shorter_and_hardly_longer_than_asked_for_and_stays_small()
+    {
+        var random = new Random(FuzzSeed.Next(output));
+        var trail = new CursorTrail([]);
+        var now = Start;
+        while (now - Start < TimeSpan.FromDays(4))
+        {
+            now += TimeSpan.FromSeconds(random.Next(1, 40));
+            trail.Note(now, At(now), now - Day);
+            var age = Day * random.NextDouble();
+            if (now - Start > age + TimeSpan.FromHours(2))
+            {
+                var from = Start + TimeSpan.FromSeconds(trail.StoodAt(now - age)!.Value.Number!.Value);
+                Assert.InRange(now - from, age, (age * 1.2) + TimeSpan.FromMinutes(2));
+            }
+        }
+
+        Assert.InRange(trail.Marks.Count, 20, 250);
+    }
+
+    [Fact]
+    public void Is_the_same_after_it_was_kept()
+    {
+        var trail = FeedTrail.Parse(null);
+        trail.Cursor.Note(Start, new Sequence("12-g1AAA\"ä"), Start - Day);
+        trail.NoteReadAgain(Day, Start);
+        trail.NoteLate(3, TimeSpan.FromHours(2), Start);
+        trail.NoteLate(1, TimeSpan.FromHours(1), Start + Day);
+        var again = FeedTrail.Parse(trail.ToText());
+        Assert.Equal(trail.Cursor.Marks, again.Cursor.Marks);
+        Assert.Equal(Start, again.ReadAgainAt(Day));
+        Assert.Equal(new FollowingState { LateRows = 4, LastLateAt = Start + Day, LongestLate = TimeSpan.FromHours(2) }, again.State);
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("")]
+    [InlineData("{")]
+    [InlineData("null")]
+    public void Begins_anew_where_nothing_readable_was_kept(string? text) => Assert.Null(FeedTrail.Parse(text).Cursor.StoodAt(Start));
+
+    [Fact]
+    public void Receipts_are_known_for_as_many_rows_as_promised_and_no_more_than_twice_as_many_are_kept()
+    {
+        var receipts = new RowReceipts(generationMax: 100);
+        for (var i = 0; i < 1_000; i++)
+        {
+            receipts.Add(Row(i));
+            Assert.All(Enumerable.Range(Math.Max(0, i - 99), Math.Min(i, 99) + 1), known => Assert.True(receipts.Has(Row(known))));
+        }
+
+        Assert.InRange(Enumerable.Range(0, 1_000).Count(i => receipts.Has(Row(i))), 100, 200);
+        Assert.False(receipts.Has(Row(999) with { IsDeleted = true }));
+        Assert.False(receipts.Has(Row(999) with { Rev = "2-a" }));
+        Assert.True(receipts.Has(Row(999) with { Sequence = new Sequence("7") }));
+    }
+
+    private static ChangeRow Row(int i) => new(new Sequence($"{i}"), $"p{i}", "1-a", false);
+
+    private static Sequence At(DateTimeOffset moment) => new($"{(long)(moment - Start).TotalSeconds}");
+}
