@@ -26,6 +26,8 @@ internal sealed record EndpointSet
 
     internal required EventsEndpoint Events { get; init; }
 
+    internal required ReplicationEndpoint Replication { get; init; }
+
     internal required AllDocsEndpoint AllDocs { get; init; }
 
     internal required AllEndpoint All { get; init; }

@@ -51,12 +51,17 @@ internal sealed class FeedBody(PipeWriter output, CancellationToken cancellation
         json.Flush();
     }
 
+    internal void String(string text)
+    {
+        var json = Json;
+        json.WriteStringValue(text);
+        json.Flush();
+    }
+
     /// <summary>A member's name and its colon.</summary>
     internal void Name(string name)
     {
-        var json = Json;
-        json.WriteStringValue(name);
-        json.Flush();
+        String(name);
         Text(":"u8);
     }
 
@@ -136,19 +141,8 @@ internal sealed class FeedBody(PipeWriter output, CancellationToken cancellation
     /// <summary>Ends a row.</summary>
     internal void End() => Text("}"u8);
 
-    /// <summary>The member <c>doc</c> of a row, from JSON that is passed on as it is.</summary>
-    internal void Document(ReadOnlySpan<byte> json)
-    {
-        Text(",\"doc\":"u8);
-        Text(json);
-    }
-
-    /// <summary>As <see cref="Document"/>, from a file that is passed on a piece at a time.</summary>
-    internal Task DocumentAsync(SpilledRendition json)
-    {
-        Text(",\"doc\":"u8);
-        return RenditionAnswer.CopyAsync(json, output, cancellationToken);
-    }
+    /// <summary>A file's bytes from an offset on, a piece at a time.</summary>
+    internal Task FileAsync(SpilledRendition file, long offset) => RenditionAnswer.CopyAsync(file, output, cancellationToken, offset);
 
     /// <summary>A key of <c>_all_docs</c> that names nothing.</summary>
     internal void Missing(string key)

@@ -90,6 +90,7 @@ public static class NpmRegistryExtensions
             Info = new InfoEndpoint(store, instance),
             Changes = changes,
             Events = new EventsEndpoint(store, log, wait, time),
+            Replication = new ReplicationEndpoint(store, documents, time),
             AllDocs = new AllDocsEndpoint(store, documents, time),
             All = new AllEndpoint(store, time),
             Health = new HealthEndpoint(store, services.GetService<IBlobStore>(), time),

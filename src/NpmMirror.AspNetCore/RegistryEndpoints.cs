@@ -95,7 +95,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
 
         if (!IsAllowed(method, route))
         {
-            context.Response.Headers.Allow = route is RegistryRoute.Advisories or RegistryRoute.RetiredAudit ? "POST" : "GET, HEAD";
+            context.Response.Headers.Allow = IsAsked(route) ? "POST" : "GET, HEAD";
             await RegistryErrors.WriteAsync(context, StatusCodes.Status405MethodNotAllowed, ReadOnly);
             return;
         }
@@ -105,9 +105,12 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
             : RegistryErrors.WriteAsync(context, StatusCodes.Status421MisdirectedRequest, PublicAddresses.Refusal(key.Origin)));
     }
 
-    private static bool IsAllowed(string method, RegistryRoute route) => route is RegistryRoute.Advisories or RegistryRoute.RetiredAudit
+    private static bool IsAllowed(string method, RegistryRoute route) => IsAsked(route)
         ? HttpMethods.IsPost(method)
         : HttpMethods.IsGet(method) || HttpMethods.IsHead(method);
+
+    /// <summary>What is asked for with a body.</summary>
+    private static bool IsAsked(RegistryRoute route) => route is RegistryRoute.Advisories or RegistryRoute.RetiredAudit or RegistryRoute.BulkGet;
 
     /// <summary>What operators ask for: under a root mount too, and by any name, since probes ask by address.</summary>
     private static bool IsOperations(RegistryRoute route) => route is RegistryRoute.Live or RegistryRoute.Ready or RegistryRoute.Metrics or RegistryRoute.ApiPing;
@@ -125,6 +128,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
     private Task InMountAsync(HttpContext context, RegistryRoute route, RequestKey key, string mount, string baseUrl) => route switch
     {
         RegistryRoute.Packument packument when RefreshEndpoint.IsAsked(context) => endpoints.Refresh.HandleAsync(context, packument.Package),
+        RegistryRoute.Packument packument when ReplicationEndpoint.IsAsked(context) => endpoints.Replication.OpenRevsAsync(context, packument.Package, baseUrl),
         RegistryRoute.Packument packument => endpoints.Packuments.HandleAsync(context, key, packument.Package, baseUrl),
         RegistryRoute.Manifest manifest => endpoints.Packuments.HandleManifestAsync(context, key, manifest.Package, manifest.VersionOrTag, baseUrl),
         RegistryRoute.Tarball tarball => endpoints.Tarballs(context, key, tarball.Package, tarball.File),
@@ -140,6 +144,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         RegistryRoute.LogHead => endpoints.Info.LogHeadAsync(context),
         RegistryRoute.Changes => endpoints.Changes.HandleAsync(context, baseUrl),
         RegistryRoute.Events => endpoints.Events.HandleAsync(context),
+        RegistryRoute.BulkGet => endpoints.Replication.BulkGetAsync(context, baseUrl),
         RegistryRoute.AllDocs => endpoints.AllDocs.HandleAsync(context, baseUrl),
         RegistryRoute.All => endpoints.All.HandleAsync(context),
         RegistryRoute.Publishing => RegistryErrors.WriteAsync(context, StatusCodes.Status404NotFound, ReadOnly),

@@ -52,6 +52,9 @@ public abstract record RegistryRoute
     /// <summary><c>{m}/-/events</c>.</summary>
     public sealed record Events : RegistryRoute;
 
+    /// <summary><c>{m}/_bulk_get</c>.</summary>
+    public sealed record BulkGet : RegistryRoute;
+
     /// <summary><c>{m}/_all_docs</c>.</summary>
     public sealed record AllDocs : RegistryRoute;
 

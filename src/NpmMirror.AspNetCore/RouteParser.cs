@@ -116,8 +116,9 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
     {
         [] => new RegistryRoute.Info(),
         ["_changes"] => new RegistryRoute.Changes(),
+        ["_bulk_get"] => new RegistryRoute.BulkGet(),
         ["_all_docs"] => new RegistryRoute.AllDocs(),
-        ["_changes" or "_all_docs" or "_local", ..] => new RegistryRoute.NotFound("This mirror has no such CouchDB document."),
+        ["_changes" or "_all_docs" or "_bulk_get" or "_local", ..] => new RegistryRoute.NotFound("This mirror has no such CouchDB document."),
         ["-", .. var rest] when rest.Count > 0 => OwnWord(rest, isRoot),
         _ => OfPackage(segments),
     };

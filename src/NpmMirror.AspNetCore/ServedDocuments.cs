@@ -10,40 +10,105 @@ namespace NpmMirror.AspNetCore;
 /// <summary>The documents that go with rows of feeds and lists: what a reader of the package would get, not kept.</summary>
 internal sealed class ServedDocuments(RenditionCache cache)
 {
+    private const int BeginMaxBytes = 256;
+
     /// <summary>Writes the document as the member <c>doc</c> of a row; nothing when it is not there any more.</summary>
-    internal async Task WriteAsync(FeedBody body, PackageRow row, string baseUrl, CancellationToken cancellationToken)
+    internal async Task WriteAsync(FeedBody body, PackageRow row, string baseUrl, CancellationToken cancellationToken) =>
+        await WriteAsync(body, ",\"doc\":"u8.ToArray(), row, baseUrl, isReplicated: false, cancellationToken);
+
+    /// <summary>Writes the document with what replication needs in front: id, revision and the revisions before it. False when it is not there any more.</summary>
+    internal Task<bool> WriteReplicatedAsync(FeedBody body, PackageRow row, string baseUrl, CancellationToken cancellationToken) =>
+        WriteAsync(body, "{\"ok\":"u8.ToArray(), row, baseUrl, isReplicated: true, cancellationToken);
+
+    private async Task<bool> WriteAsync(FeedBody body, byte[] before, PackageRow row, string baseUrl, bool isReplicated, CancellationToken cancellationToken)
     {
+        var members = isReplicated ? Members(row) : [];
         var key = new RenditionKey(View.Live, PackumentForm.Full, null, baseUrl, ContentCoding.Identity);
         if (row.Facts.IsRemoved)
         {
-            body.Document(Tombstone(row).Span);
+            body.Text(before);
+            body.Text(Object(json => Tombstone(json, row, isReplicated)));
+            return true;
         }
-        else if (!RenditionCache.IsSpilled(row, key))
+
+        if (!RenditionCache.IsSpilled(row, key))
         {
-            if (await cache.MakeOnceAsync(row, key, cancellationToken) is { } document)
+            if (await cache.MakeOnceAsync(row, key, cancellationToken) is not { } document)
             {
-                body.Document(document);
+                return false;
             }
+
+            body.Text(before);
+            body.Text(document.AsSpan(Begin(body, members, document)));
+            return true;
         }
-        else if (await cache.SpillAsync(row, key, cancellationToken) is { } spilled)
+
+        if (await cache.SpillAsync(row, key, cancellationToken) is not { } spilled)
         {
-            await using (spilled)
-            {
-                await body.DocumentAsync(spilled);
-            }
+            return false;
         }
+
+        await using (spilled)
+        {
+            var begin = new byte[BeginMaxBytes];
+            var read = await spilled.ReadAsync(0, begin, cancellationToken);
+            body.Text(before);
+            await body.FileAsync(spilled, Begin(body, members, begin.AsSpan(0, read)));
+        }
+
+        return true;
     }
 
-    private static ReadOnlyMemory<byte> Tombstone(PackageRow row)
+    /// <summary>Writes an object's beginning with members in front of its own; returns where its own begin. Of equal members the last counts, which are the document's.</summary>
+    private static int Begin(FeedBody body, byte[] members, ReadOnlySpan<byte> document)
     {
-        var body = new ArrayBufferWriter<byte>(128);
+        var brace = document.IndexOf((byte)'{');
+        if (members.Length == 0 || brace < 0)
+        {
+            return 0;
+        }
+
+        body.Text(members.AsSpan(0, members.Length - 1));
+        if (document[(brace + 1)..].TrimStart(" \t\r\n"u8) is not [(byte)'}', ..])
+        {
+            body.Text(","u8);
+        }
+
+        return brace + 1;
+    }
+
+    private static byte[] Members(PackageRow row) => Object(json => WriteMembers(json, row));
+
+    private static void WriteMembers(Utf8JsonWriter json, PackageRow row)
+    {
+        ServedRevision.WriteChain(json, row);
+        json.WriteString("_id"u8, row.Name.Value);
+        json.WriteString("_rev"u8, ServedRevision.Of(row));
+    }
+
+    private static void Tombstone(Utf8JsonWriter json, PackageRow row, bool isReplicated)
+    {
+        if (isReplicated)
+        {
+            WriteMembers(json, row);
+        }
+        else
+        {
+            json.WriteString("_id"u8, row.Name.Value);
+            json.WriteString("_rev"u8, ServedRevision.Of(row));
+        }
+
+        json.WriteBoolean("_deleted"u8, true);
+    }
+
+    private static byte[] Object(Action<Utf8JsonWriter> write)
+    {
+        var body = new ArrayBufferWriter<byte>(256);
         using var json = new Utf8JsonWriter(body);
         json.WriteStartObject();
-        json.WriteString("_id", row.Name.Value);
-        json.WriteString("_rev", ServedRevision.Of(row));
-        json.WriteBoolean("_deleted", true);
+        write(json);
         json.WriteEndObject();
         json.Flush();
-        return body.WrittenMemory;
+        return body.WrittenSpan.ToArray();
     }
 }

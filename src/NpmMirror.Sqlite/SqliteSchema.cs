@@ -115,6 +115,9 @@ internal static class SqliteSchema
         -- All that a list of everything tells, in its order.
         CREATE INDEX packages_listed ON packages (name, rev, upstream) WHERE is_removed = 0;
         """,
+        """
+        ALTER TABLE packages ADD COLUMN ancestors TEXT;
+        """,
     ];
 
     /// <summary>The version this program writes.</summary>

@@ -9,10 +9,10 @@ public sealed partial class SqliteStore
     private const string RowColumns =
         """
         p.name, p.generation, p.last_position, p.removal, p.removal_reason, p.rev, p.upstream, p.etag, p.last_modified,
-        p.modified_at, p.first_seen_at, p.stored_at, p.raw_size, p.document_sha256, p.package_index
+        p.modified_at, p.first_seen_at, p.stored_at, p.raw_size, p.document_sha256, p.package_index, p.ancestors
         """;
 
-    private const int RowColumnsCount = 15;
+    private const int RowColumnsCount = 16;
     private const int PageMarksMax = 2048;
     private const int MarkBytes = 100;
 
@@ -184,6 +184,7 @@ public sealed partial class SqliteStore
             ("@removal", facts.Removal?.ToString()),
             ("@removalReason", facts.RemovalReason),
             ("@rev", facts.Rev),
+            ("@ancestors", facts.Ancestors),
             ("@upstream", facts.Upstream),
             ("@etag", facts.ETag),
             ("@lastModified", facts.LastModified),
@@ -199,9 +200,9 @@ public sealed partial class SqliteStore
             return session.Scalar<long>(
                 """
                 INSERT INTO packages (name, generation, last_position, is_removed, removal, removal_reason, rev, upstream, etag, last_modified,
-                    modified_at, first_seen_at, stored_at, raw_size, document_sha256, package_index)
+                    modified_at, first_seen_at, stored_at, raw_size, document_sha256, package_index, ancestors)
                 VALUES (@key, 1, @lastPosition, @isRemoved, @removal, @removalReason, @rev, @upstream, @etag, @lastModified,
-                    @modifiedAt, @firstSeenAt, @storedAt, @rawSize, @sha256, @index)
+                    @modifiedAt, @firstSeenAt, @storedAt, @rawSize, @sha256, @index, @ancestors)
                 RETURNING id
                 """,
                 columns);
@@ -210,7 +211,7 @@ public sealed partial class SqliteStore
         session.Execute(
             """
             UPDATE packages SET generation = generation + 1, last_position = @lastPosition, is_removed = @isRemoved, removal = @removal,
-                removal_reason = @removalReason, rev = @rev, upstream = @upstream, etag = @etag, last_modified = @lastModified,
+                removal_reason = @removalReason, rev = @rev, ancestors = @ancestors, upstream = @upstream, etag = @etag, last_modified = @lastModified,
                 modified_at = @modifiedAt, first_seen_at = @firstSeenAt, stored_at = @storedAt, raw_size = coalesce(@rawSize, raw_size),
                 document_sha256 = coalesce(@sha256, document_sha256), package_index = coalesce(@index, package_index)
             WHERE id = @key
@@ -229,6 +230,7 @@ public sealed partial class SqliteStore
             Removal = reader.GetStringOrNull(3) is { } removal ? Enum.Parse<RemovalKind>(removal) : null,
             RemovalReason = reader.GetStringOrNull(4),
             Rev = reader.GetStringOrNull(5),
+            Ancestors = reader.GetStringOrNull(15),
             Upstream = reader.GetStringOrNull(6),
             ETag = reader.GetStringOrNull(7),
             LastModified = reader.GetStringOrNull(8),

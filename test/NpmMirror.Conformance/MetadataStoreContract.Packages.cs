@@ -30,6 +30,7 @@ public abstract partial class MetadataStoreContract
                 Removal = RemovalKind.SecurityHolder,
                 RemovalReason = "held \"for\" säfety",
                 Rev = "12-abc",
+                Ancestors = "11-def 9-abc",
                 Upstream = "https://registry.example.org/ 4711",
                 ETag = "W/\"x\"",
                 LastModified = "Sun, 01 Nov 2026 12:00:00 GMT",

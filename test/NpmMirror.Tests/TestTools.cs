@@ -27,6 +27,7 @@ public static class TestTools
             "yarn" => Script("yarn/bin/yarn.js"),
             "berry" => Script("@yarnpkg/cli-dist/bin/yarn.js"),
             "bun" => Binary($"@oven/bun-linux-{(architecture == "arm64" ? "aarch64" : "x64")}/bin/bun"),
+            "pouchdb" => Script("pouchdb/lib/index.js"),
             "pouchdb-server" => Script("pouchdb-server/bin/pouchdb-server"),
             _ => OnPath(name) is { } path ? [path] : null,
         };

@@ -161,6 +161,7 @@ public sealed partial class PackageSync : IDisposable
                 Removal = removal,
                 RemovalReason = removal is null ? null : "replaced by a security holding package",
                 Rev = index.Rev,
+                Ancestors = ServedRevision.AncestorsAfter(row, index.Rev),
                 Upstream = _upstream.Identity,
                 ETag = fetched.Validators.ETag,
                 LastModified = fetched.Validators.LastModified,
@@ -238,7 +239,7 @@ public sealed partial class PackageSync : IDisposable
             return new SyncResult.Unchanged(row) { RetryBecause = doubt, MissingSince = missingSince };
         }
 
-        return await BuryAsync(name, row, RemovalCheck.KindOf(absent), absent.Reason, null, null, cancellationToken);
+        return await BuryAsync(name, row, RemovalCheck.KindOf(absent), absent.Reason, null, item is { IsDeletedRow: true } ? item.WantedRev : null, cancellationToken);
     }
 
     /// <summary>Moves a package to the graveyard, its last known document with it. One that was never held leaves no trace.</summary>
@@ -255,13 +256,15 @@ public sealed partial class PackageSync : IDisposable
         }
 
         var now = _time.GetUtcNow();
+        // A follower that knows the last document must take the deletion for something newer.
+        var told = rev is null || rev == row.Facts.Rev ? ServedRevision.OfDeletion(row.Facts.Rev) : rev;
         var removed = new PackageRemoved(kind, reason, row.DocumentSha256.Hex) { At = at, SeenAt = now, UpstreamRev = rev };
         var written = await CommitAsync(
             new PackageCommit
             {
                 Name = name,
                 ExpectedGeneration = row.Generation,
-                Facts = row.Facts with { Removal = kind, RemovalReason = reason, Rev = rev ?? row.Facts.Rev, ETag = null, LastModified = null, StoredAt = now },
+                Facts = row.Facts with { Removal = kind, RemovalReason = reason, Rev = told, Ancestors = ServedRevision.AncestorsAfter(row, told), ETag = null, LastModified = null, StoredAt = now },
                 Events = Pending([removed]),
             },
             cancellationToken);

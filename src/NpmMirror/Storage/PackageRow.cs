@@ -39,6 +39,9 @@ public sealed record PackageFacts
     /// <summary>The document's <c>_rev</c>, where it has one.</summary>
     public string? Rev { get; init; }
 
+    /// <summary>The revisions under which it was served before, newest first, with blanks between; null where there are none. See <see cref="ServedRevision"/>.</summary>
+    public string? Ancestors { get; init; }
+
     /// <summary>Which upstream the document is from: its URL and, where known, its database identity. Revs compare only within one.</summary>
     public string? Upstream { get; init; }
 

@@ -139,9 +139,11 @@ public sealed class PackageSyncTests
     public async Task Revs_of_another_database_are_not_compared()
     {
         await using var bench = await MirrorBench.StartAsync();
+        var url = bench.Client.Identity;
+        bench.Client.Identity = url + "#first";
         bench.Upstream.PutDocument("a", """{"_rev":"7-a","name":"a","versions":{}}"""u8.ToArray());
         await bench.SyncAsync("a");
-        bench.Client.Identity += "#restored";
+        bench.Client.Identity = url + "#restored";
         bench.Upstream.PutDocument("a", """{"_rev":"1-b","name":"a","versions":{}}"""u8.ToArray());
         await bench.SyncAsync("a");
         Assert.Equal("1-b", (await bench.RowAsync("a"))!.Facts.Rev);

@@ -1,0 +1,97 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using NpmMirror.Storage;
+
+namespace NpmMirror.AspNetCore;
+
+/// <summary>
+/// Answers replicators (PouchDB, CouchDB) that fetch documents by their revisions: <c>POST {m}/_bulk_get</c>, and <c>{m}/{pkg}?open_revs=…</c> of older
+/// ones. What is held now is what they get, whichever revision they heard of: it is the newest, or its row is on its way to them.
+/// </summary>
+internal sealed class ReplicationEndpoint(IMetadataStore store, ServedDocuments documents, TimeProvider time)
+{
+    private const int AskedMaxBytes = 4 * 1024 * 1024;
+
+    /// <summary>Whether a packument is asked for as replicators do.</summary>
+    internal static bool IsAsked(HttpContext context) => context.Request.QueryString.HasValue && context.Request.Query.ContainsKey("open_revs");
+
+    /// <summary>Answers <c>{m}/{pkg}?open_revs=…</c>.</summary>
+    internal async Task OpenRevsAsync(HttpContext context, PackageName package, string baseUrl)
+    {
+        if (await store.FindAsync(package, context.RequestAborted) is not { } row)
+        {
+            await RegistryErrors.WriteAsync(context, StatusCodes.Status404NotFound, $"{package} is not held by this mirror.");
+            return;
+        }
+
+        using var body = FeedBody.Of(context, "application/json", time);
+        body.Text("["u8);
+        await WriteAsync(body, row, baseUrl, context.RequestAborted);
+        body.Text("]\n"u8);
+        await body.FlushAsync(isUrgent: true);
+    }
+
+    /// <summary>Answers <c>POST {m}/_bulk_get</c>.</summary>
+    internal async Task BulkGetAsync(HttpContext context, string baseUrl)
+    {
+        if (await BoundedBody.ReadAsync(context.Request.Body, AskedMaxBytes, context.RequestAborted) is not { } asked)
+        {
+            await RegistryErrors.WriteAsync(context, StatusCodes.Status413PayloadTooLarge, $"The body is longer than {AskedMaxBytes} bytes; ask for fewer documents at once.");
+            return;
+        }
+
+        if (IdsOf(asked) is not { } ids)
+        {
+            await RegistryErrors.WriteAsync(context, StatusCodes.Status400BadRequest, "The body must be {\"docs\": [{\"id\": …, \"rev\": …}, …]}.");
+            return;
+        }
+
+        using var body = FeedBody.Of(context, "application/json", time);
+        body.Text("{\"results\":[\n"u8);
+        for (var i = 0; i < ids.Count; i++)
+        {
+            body.Text(i == 0 ? "{\"id\":"u8 : ",\n{\"id\":"u8);
+            body.String(ids[i]);
+            body.Text(",\"docs\":["u8);
+            if (!PackageName.TryParse(ids[i], out var name) || await store.FindAsync(name, context.RequestAborted) is not { } row || !await WriteAsync(body, row, baseUrl, context.RequestAborted))
+            {
+                body.Text("{\"error\":{\"id\":"u8);
+                body.String(ids[i]);
+                body.Text(",\"rev\":\"undefined\",\"error\":\"not_found\",\"reason\":\"missing\"}}"u8);
+            }
+
+            body.Text("]}"u8);
+            if (!await body.FlushAsync(isUrgent: false))
+            {
+                return;
+            }
+        }
+
+        body.Text("\n]}\n"u8);
+        await body.FlushAsync(isUrgent: true);
+    }
+
+    private async Task<bool> WriteAsync(FeedBody body, PackageRow row, string baseUrl, CancellationToken cancellationToken)
+    {
+        if (!await documents.WriteReplicatedAsync(body, row, baseUrl, cancellationToken))
+        {
+            return false;
+        }
+
+        body.Text("}"u8);
+        return true;
+    }
+
+    private static List<string>? IdsOf(byte[] asked)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(asked);
+            return [.. json.RootElement.GetProperty("docs").EnumerateArray().Select(document => document.GetProperty("id").GetString() ?? "")];
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
+}
