@@ -81,7 +81,7 @@ public static class NpmRegistryExtensions
         var endpoints = new EndpointSet
         {
             Packages = packages,
-            Packuments = new PackumentEndpoint(packages, cache, hot),
+            Packuments = new PackumentEndpoint(packages, cache, hot, services.GetRequiredService<TarballBlocks>()),
             Tarballs = ActivatorUtilities.CreateInstance<TarballEndpoint>(services, (PackageLookup)readThrough.FindAsync, hot).HandleAsync,
             DistTags = new DistTagsEndpoint(packages),
             Refresh = new RefreshEndpoint(readThrough.RefreshAsync, new AdminAccess(options, addresses)),

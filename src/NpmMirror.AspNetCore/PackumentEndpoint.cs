@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using NpmMirror.AspNetCore.Connections;
+using NpmMirror.Mirroring;
 using NpmMirror.Packuments;
 using NpmMirror.Registry;
 using NpmMirror.Views;
@@ -8,7 +9,7 @@ using NpmMirror.Views;
 namespace NpmMirror.AspNetCore;
 
 /// <summary>Answers for packuments and for single manifests: find the row, compare validators, write prepared bytes.</summary>
-internal sealed class PackumentEndpoint(PackageFinder packages, RenditionCache cache, HotRequests hot)
+internal sealed class PackumentEndpoint(PackageFinder packages, RenditionCache cache, HotRequests hot, TarballBlocks blocks)
 {
     private const string AbbreviatedType = "application/vnd.npm.install-v1+json";
 
@@ -41,7 +42,7 @@ internal sealed class PackumentEndpoint(PackageFinder packages, RenditionCache c
             {
                 if (VersionOf(package, versionOrTag) is not { } version)
                 {
-                    await RegistryErrors.WriteJsonAsync(context, StatusCodes.Status404NotFound, JsonSerializer.SerializeToUtf8Bytes($"version not found: {versionOrTag}", WireJson.Default.String));
+                    await RefuseVersionAsync(context, package, versionOrTag);
                     return;
                 }
 
@@ -76,6 +77,10 @@ internal sealed class PackumentEndpoint(PackageFinder packages, RenditionCache c
 
         await RegistryErrors.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, $"{name} changes faster than it can be served; ask again.", TimeSpan.FromSeconds(1));
     }
+
+    private Task RefuseVersionAsync(HttpContext context, CachedPackage package, string versionOrTag) => blocks.FindRefusal(package.Row) is { } refusal
+        ? RegistryErrors.WriteAsync(context, refusal.Status, refusal.Reason)
+        : RegistryErrors.WriteJsonAsync(context, StatusCodes.Status404NotFound, JsonSerializer.SerializeToUtf8Bytes($"version not found: {versionOrTag}", WireJson.Default.String));
 
     private void Remember(in RequestKey request, Rendition rendition)
     {

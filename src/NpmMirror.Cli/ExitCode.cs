@@ -18,6 +18,9 @@ internal static class ExitCode
     /// <summary>A reconciliation found more to remove than one night should bring, and removed nothing.</summary>
     public const int HeldBack = 4;
 
+    /// <summary>A verification found something that was not mended.</summary>
+    public const int Found = 5;
+
     /// <summary>The exit code that fits a failure.</summary>
     public static int For(MirrorException failure) => failure.Fault switch
     {

@@ -118,6 +118,11 @@ internal static class SqliteSchema
         """
         ALTER TABLE packages ADD COLUMN ancestors TEXT;
         """,
+        """
+        -- Whether anybody still needs a file's bytes, and what happened to one package.
+        CREATE INDEX tarballs_by_sha512 ON tarballs (sha512) WHERE sha512 IS NOT NULL;
+        CREATE INDEX log_by_package ON log (package, position);
+        """,
     ];
 
     /// <summary>The version this program writes.</summary>

@@ -7,6 +7,12 @@ namespace NpmMirror.Sqlite;
 
 public sealed partial class SqliteStore
 {
+    private const string SelectLog =
+        """
+        SELECT l.position, p.name, l.generation, l.ordinal, l.type, l.at, l.seen_at, l.upstream_rev, l.payload_sha256, l.hash, l.payload
+        FROM log l JOIN packages p ON p.id = l.package
+        """;
+
     /// <inheritdoc/>
     public ValueTask<LogHead> ReadHeadAsync(CancellationToken cancellationToken) => ReadAsync(ReadHead, cancellationToken);
 
@@ -14,24 +20,19 @@ public sealed partial class SqliteStore
     public async IAsyncEnumerable<LogRow> ReadLogAsync(LogPosition after, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var head = (await ReadHeadAsync(cancellationToken)).Position.Value;
-        var sql =
-            $"""
-            SELECT l.position, p.name, l.generation, l.ordinal, l.type, l.at, l.seen_at, l.upstream_rev, l.payload_sha256, l.hash, l.payload
-            FROM log l JOIN packages p ON p.id = l.package
-            WHERE l.position > @after AND l.position <= @head ORDER BY l.position LIMIT {PageRowsMax}
-            """;
-        var rows = PagesAsync(
-            after.Value,
-            PageRowsMax,
-            (session, last) => session.Query(sql, ("@after", last), ("@head", head)),
-            ReadLogRow,
-            row => row.Position.Value,
-            row => row.Payload?.Length ?? 0,
-            cancellationToken);
-        await foreach (var row in rows)
+        var sql = $"{SelectLog} WHERE l.position > @after AND l.position <= @head ORDER BY l.position LIMIT {PageRowsMax}";
+        await foreach (var row in ReadLogPages(after.Value, (session, last) => session.Query(sql, ("@after", last), ("@head", head)), cancellationToken))
         {
             yield return row;
         }
+    }
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<LogRow> ReadHistoryAsync(PackageName package, CancellationToken cancellationToken)
+    {
+        // A sub-query, not the join's name: only then are the rows found, and in order, by their own index.
+        var sql = $"{SelectLog} WHERE l.package = (SELECT id FROM packages WHERE name = @name) AND l.position > @after ORDER BY l.position LIMIT {PageRowsMax}";
+        return ReadLogPages(0, (session, last) => session.Query(sql, ("@name", package.Value), ("@after", last)), cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -53,6 +54,9 @@ public sealed partial class SqliteStore
         using var reader = session.Query("SELECT position, hash FROM log ORDER BY position DESC LIMIT 1");
         return reader.Read() ? new LogHead(new LogPosition(reader.GetInt64(0)), reader.GetDigest(1)) : new LogHead(LogPosition.Zero, ChainHash.Genesis);
     }
+
+    private IAsyncEnumerable<LogRow> ReadLogPages(long after, Func<SqliteSession, long, SqliteDataReader> query, CancellationToken cancellationToken) =>
+        PagesAsync(after, PageRowsMax, query, ReadLogRow, row => row.Position.Value, row => row.Payload?.Length ?? 0, cancellationToken);
 
     private static List<LogRow> Number(WriteTransaction transaction, PackageCommit commit)
     {
@@ -108,6 +112,6 @@ public sealed partial class SqliteStore
         UpstreamRev = reader.GetStringOrNull(7),
         PayloadSha256 = reader.GetDigest(8),
         Hash = reader.GetDigest(9),
-        Payload = reader.IsDBNull(10) ? null : (ReadOnlyMemory<byte>)reader.GetBytes(10),
+        Payload = reader.IsDBNull(10) ? (ReadOnlyMemory<byte>?)null : reader.GetBytes(10),
     };
 }

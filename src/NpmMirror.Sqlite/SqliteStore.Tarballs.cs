@@ -65,6 +65,47 @@ public sealed partial class SqliteStore
         cancellationToken);
 
     /// <inheritdoc/>
+    public async ValueTask StampVerifiedAsync(IReadOnlyList<TarballVerified> verified, CancellationToken cancellationToken) => await WriteAsync(
+        transaction =>
+        {
+            foreach (var (package, file, sha512, at) in verified)
+            {
+                transaction.Session.Execute(
+                    $"UPDATE tarballs SET verified_at = max(coalesce(verified_at, @at), @at) WHERE package = @package AND file = @file AND state = {(int)TarballState.Held} AND sha512 = @sha512",
+                    ("@at", at.ToMs()),
+                    ("@package", package.Value),
+                    ("@file", file),
+                    ("@sha512", sha512.Bytes.ToArray()));
+            }
+
+            return true;
+        },
+        WriteUrgency.Unsynced,
+        (long)verified.Count * TarballBytes,
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<bool> ForgetTarballAsync(TarballRow row, CancellationToken cancellationToken) => WriteAsync(
+        transaction =>
+        {
+            if (row.State != TarballState.Held || FindTarball(transaction.Session, row.Package, row.File) != row)
+            {
+                return false;
+            }
+
+            transaction.Session.Execute("DELETE FROM tarballs WHERE package = @package AND file = @file", ("@package", row.Package.Value), ("@file", row.File));
+            transaction.Counted = transaction.Counted with { Tarballs = transaction.Counted.Tarballs - 1, TarballBytes = transaction.Counted.TarballBytes - row.SizeBytes };
+            return true;
+        },
+        TarballBytes,
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<bool> IsReferencedAsync(Digest sha512, CancellationToken cancellationToken) => ReadAsync(
+        session => session.Scalar<long>("SELECT EXISTS (SELECT 1 FROM tarballs WHERE sha512 = @sha512)", ("@sha512", sha512.Bytes.ToArray())) != 0,
+        cancellationToken);
+
+    /// <inheritdoc/>
     public IAsyncEnumerable<TarballRow> ListTarballsAsync(PackageName? package, CancellationToken cancellationToken)
     {
         var range = package is null ? "(package, file) > (@package, @file)" : "package = @package AND file > @file";

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using NpmMirror.Maintenance;
 using NpmMirror.Mirroring;
 using NpmMirror.Registry;
 using NpmMirror.Storage;
@@ -62,6 +63,8 @@ public static class NpmMirrorServices
         services.AddSingleton<RegistryLog>();
         services.AddHostedService(provider => provider.GetRequiredService<RegistryLog>());
         services.AddHostedService<WritableWatch>();
+        services.AddSingleton<GarbageCollector>();
+        services.AddHostedService<GarbageSchedule>();
         return services;
     }
 }

@@ -69,7 +69,8 @@ internal static partial class OptionValue
 
     private static string Bare(string word) => word.Replace("-", "", StringComparison.Ordinal).Replace("+", "", StringComparison.Ordinal).Replace("_", "", StringComparison.Ordinal);
 
-    private static TimeSpan? ParseDuration(string text)
+    /// <summary>A duration as users write it, or null.</summary>
+    public static TimeSpan? ParseDuration(string text)
     {
         if (text == "0")
         {

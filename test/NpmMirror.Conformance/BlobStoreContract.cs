@@ -50,7 +50,7 @@ public abstract class BlobStoreContract : IAsyncLifetime
     {
         Assert.Null(await Store.OpenAsync(HashOf("unknown"), Cancelled));
         Assert.False(await Store.ExistsAsync(HashOf("unknown"), Cancelled));
-        Assert.False(await Store.DeleteAsync(HashOf("unknown"), Cancelled));
+        Assert.Null(await Store.CondemnAsync(HashOf("unknown"), Cancelled));
     }
 
     [Fact]
@@ -157,13 +157,60 @@ public abstract class BlobStoreContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Deletes_once_and_says_whether_it_was_there()
+    public async Task Takes_a_condemned_blob_out_of_sight_and_deletes_it()
     {
         var sha512 = await PutAsync("gone");
-        Assert.True(await Store.DeleteAsync(sha512, Cancelled));
-        Assert.False(await Store.DeleteAsync(sha512, Cancelled));
+        await using var open = await Store.OpenAsync(sha512, Cancelled);
+        var condemned = await Store.CondemnAsync(sha512, Cancelled);
+        Assert.Equal((sha512, 4L), (condemned!.Info.Sha512, condemned.Info.SizeBytes));
         Assert.False(await Store.ExistsAsync(sha512, Cancelled));
+        Assert.Null(await Store.OpenAsync(sha512, Cancelled));
+        Assert.Null(await Store.CondemnAsync(sha512, Cancelled));
+        Assert.Empty(await ListAsync());
+        Assert.Equal(sha512, (await Store.ListCondemnedAsync(Cancelled).SingleAsync(Cancelled)).Info.Sha512);
+        Assert.Equal(4, await open!.ReadAsync(0, new byte[10], Cancelled));
+
+        await condemned.DeleteAsync(Cancelled);
+        Assert.False(await Store.ExistsAsync(sha512, Cancelled));
+        Assert.Empty(await Store.ListCondemnedAsync(Cancelled).ToListAsync(Cancelled));
         Assert.Equal(sha512, await PutAsync("gone"));
+    }
+
+    [Fact]
+    public async Task Restores_a_condemned_blob()
+    {
+        var sha512 = await PutAsync("needed");
+        var before = (await ListAsync()).Single();
+        await (await Store.CondemnAsync(sha512, Cancelled))!.RestoreAsync(Cancelled);
+        Assert.Equal("needed", await ReadAllAsync(sha512));
+        Assert.Equal(before, (await ListAsync()).Single());
+        Assert.Empty(await Store.ListCondemnedAsync(Cancelled).ToListAsync(Cancelled));
+    }
+
+    [Fact]
+    public async Task Keeps_what_was_stored_anew_when_a_condemned_blob_goes_or_comes_back()
+    {
+        var sha512 = await PutAsync("twice");
+        var first = await Store.CondemnAsync(sha512, Cancelled);
+        await PutAsync("twice");
+        await first!.RestoreAsync(Cancelled);
+        Assert.Equal("twice", await ReadAllAsync(sha512));
+        Assert.Empty(await Store.ListCondemnedAsync(Cancelled).ToListAsync(Cancelled));
+
+        var second = await Store.CondemnAsync(sha512, Cancelled);
+        await PutAsync("twice");
+        await second!.DeleteAsync(Cancelled);
+        Assert.Equal("twice", await ReadAllAsync(sha512));
+    }
+
+    [Fact]
+    public async Task Counts_nothing_of_a_living_process_as_unfinished()
+    {
+        await using var writer = await Store.CreateAsync(Cancelled);
+        await writer.AppendAsync("half"u8.ToArray(), Cancelled);
+        Assert.Equal(default, await Store.RemoveUnfinishedAsync(isDryRun: true, Cancelled));
+        Assert.Equal(default, await Store.RemoveUnfinishedAsync(isDryRun: false, Cancelled));
+        Assert.Equal(HashOf("half"), await writer.CommitAsync(Cancelled));
     }
 
     [Fact]

@@ -89,6 +89,53 @@ public abstract partial class MetadataStoreContract
     }
 
     [Fact]
+    public async Task Stamps_what_was_verified_with_these_bytes()
+    {
+        var row = Tarball("a", "a-1.0.0.tgz");
+        await Store.PutTarballAsync(row, Cancellation);
+        var now = Clock.GetUtcNow();
+        await Store.StampVerifiedAsync([new TarballVerified(row.Package, row.File, row.Sha512, now), new TarballVerified(Name("b"), "b.tgz", row.Sha512, now)], Cancellation);
+        await Store.StampVerifiedAsync([new TarballVerified(row.Package, row.File, Sha512("other"), now.AddDays(1)), new TarballVerified(row.Package, row.File, row.Sha512, now.AddDays(-1))], Cancellation);
+        Assert.Equal(row with { VerifiedAt = now }, await Store.FindTarballAsync(row.Package, row.File, Cancellation));
+        Assert.Null(await Store.FindTarballAsync(Name("b"), "b.tgz", Cancellation));
+    }
+
+    [Fact]
+    public async Task Forgets_a_tarball_only_as_it_was_read()
+    {
+        await Store.PutTarballAsync(Tarball("a", "a-1.0.0.tgz"), Cancellation);
+        await Store.PutTarballAsync(Tarball("a", "a-2.0.0.tgz", sizeBytes: 7), Cancellation);
+        var read = (await Store.FindTarballAsync(Name("a"), "a-1.0.0.tgz", Cancellation))!;
+        await Store.StampServedAsync([new TarballServed(read.Package, read.File, Clock.GetUtcNow())], Cancellation);
+        Assert.False(await Store.ForgetTarballAsync(read, Cancellation));
+
+        var served = (await Store.FindTarballAsync(read.Package, read.File, Cancellation))!;
+        Assert.True(await Store.ForgetTarballAsync(served, Cancellation));
+        Assert.False(await Store.ForgetTarballAsync(served, Cancellation));
+        Assert.Null(await Store.FindTarballAsync(read.Package, read.File, Cancellation));
+        var counts = await Store.CountAsync(Cancellation);
+        Assert.Equal((1, 7), (counts.Tarballs, counts.TarballBytes));
+        Assert.True(await Store.PutTarballAsync(read with { Sha512 = Sha512("other") }, Cancellation));
+    }
+
+    [Fact]
+    public async Task Knows_which_bytes_are_referenced()
+    {
+        var row = Tarball("a", "a.tgz");
+        var other = Tarball("b", "b.tgz") with { Sha512 = row.Sha512 };
+        Assert.False(await Store.IsReferencedAsync(row.Sha512, Cancellation));
+        await Store.PutTarballAsync(row, Cancellation);
+        await Store.PutTarballAsync(other, Cancellation);
+        Assert.True(await Store.IsReferencedAsync(row.Sha512, Cancellation));
+        Assert.False(await Store.IsReferencedAsync(Sha512("never"), Cancellation));
+
+        await Store.ForgetTarballAsync(row, Cancellation);
+        Assert.True(await Store.IsReferencedAsync(row.Sha512, Cancellation));
+        await Store.ForgetTarballAsync(other, Cancellation);
+        Assert.False(await Store.IsReferencedAsync(row.Sha512, Cancellation));
+    }
+
+    [Fact]
     public async Task Lists_tarballs_by_package_and_file()
     {
         (string, string)[] ordered = [("A", "z.tgz"), ("a", "B.tgz"), ("a", "a.tgz"), ("a", "\uff5e.tgz"), ("a", "\U0001f600.tgz"), ("b", "a.tgz")];

@@ -18,6 +18,7 @@ public sealed partial class TidyTests
         ["Registry"] = ["Views", "Storage", "History", "Packuments"],
         ["Monitoring"] = ["Upstream", "Packuments"],
         ["Mirroring"] = ["Upstream", "Packuments", "History", "Storage", "Views", "Monitoring"],
+        ["Maintenance"] = ["Mirroring", "Upstream", "Packuments", "History", "Storage"],
         ["Diagnostics"] = [],
     };
 

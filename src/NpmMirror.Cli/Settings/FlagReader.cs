@@ -3,8 +3,8 @@ namespace NpmMirror.Cli.Settings;
 /// <summary>Dotted flags: <c>--a.b=value</c> and <c>--a.b value</c>.</summary>
 internal static class FlagReader
 {
-    /// <summary>Flags that are no options of the tree and take no value.</summary>
-    private static readonly string[] Switches = ["--json", "--help", "--version"];
+    /// <summary>Flags that are no options of the tree but some command's own; a value may follow them.</summary>
+    private static readonly string[] Own = ["--json", "--help", "--version", "--older-than", "--head", "--restart", "--repair", "--against-upstream", "--delete", "--since", "--package"];
 
     /// <summary>Takes the options of the tree, each with its value, out of the arguments; the rest is for the command.</summary>
     public static (IReadOnlyList<string> Flags, IReadOnlyList<string> Others) Split(IReadOnlyList<string> arguments)
@@ -19,7 +19,7 @@ internal static class FlagReader
                 break;
             }
 
-            if (!IsFlag(argument) || Switches.Contains(argument))
+            if (!IsFlag(argument) || Own.Contains(argument.Split('=')[0]))
             {
                 rest.Add(argument);
             }

@@ -24,6 +24,12 @@ public static class CrashPoint
     /// <summary>Between two rows of one commit's events.</summary>
     public const string WhileNumberingEvents = "while-numbering-events";
 
+    /// <summary>A blob that nobody needs is out of sight, and neither deleted nor restored.</summary>
+    public const string AfterCondemning = "after-condemning";
+
+    /// <summary>A tarball's row is gone, its bytes are not.</summary>
+    public const string AfterForgetting = "after-forgetting";
+
     private static readonly string? Armed = Environment.GetEnvironmentVariable("NPM_MIRROR_CRASH_AT");
 
     /// <summary>Dies here when this place is armed: no handler runs, no buffer is flushed.</summary>

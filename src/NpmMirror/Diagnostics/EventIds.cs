@@ -10,4 +10,5 @@ internal static class EventIds
     internal const int Registry = 5000;
     internal const int AspNetCore = 6000;
     internal const int Cli = 7000;
+    internal const int Maintenance = 8000;
 }

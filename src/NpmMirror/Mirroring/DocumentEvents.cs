@@ -37,6 +37,7 @@ internal sealed class DocumentEvents
     /// <param name="newIndex">The new document's index.</param>
     /// <param name="newDocument">The new document.</param>
     /// <param name="seenAt">Now.</param>
+    /// <param name="neverInlines">Whether old values are slices whatever they cost: an archived document can be purged and leave the event readable.</param>
     public static DocumentEvents Of(
         PackumentDiff diff,
         PackumentIndex oldIndex,
@@ -45,10 +46,11 @@ internal sealed class DocumentEvents
         int oldStoredBytes,
         PackumentIndex newIndex,
         ReadOnlySpan<byte> newDocument,
-        DateTimeOffset seenAt)
+        DateTimeOffset seenAt,
+        bool neverInlines = false)
     {
         var writer = new DocumentEvents(oldSha256.Hex);
-        writer._usesSlices = OldBytes(diff, oldIndex) > Math.Max(InlineAlwaysBytes, oldStoredBytes);
+        writer._usesSlices = neverInlines || OldBytes(diff, oldIndex) > Math.Max(InlineAlwaysBytes, oldStoredBytes);
         var events = new List<RegistryEvent>();
         foreach (var version in diff.Added)
         {
@@ -90,6 +92,21 @@ internal sealed class DocumentEvents
 
         events.AddRange(VersionNotices.Of(diff, oldIndex, oldDocument, newIndex, newDocument));
         writer.Events = events.ConvertAll(e => e with { SeenAt = seenAt, UpstreamRev = newIndex.Rev });
+        return writer;
+    }
+
+    /// <summary>The events of a change from a document that cannot be read any more: what the indexes tell, without old values.</summary>
+    public static DocumentEvents OfLost(PackumentIndex oldIndex, PackumentIndex newIndex, ReadOnlySpan<byte> newDocument, DateTimeOffset seenAt)
+    {
+        var told = PackumentDiff.CompareIndexes(oldIndex, newIndex);
+        var diff = told with { Removed = [.. told.Removed.Select(version => version with { Manifest = default })] };
+        var writer = Of(diff, oldIndex, default, default, 0, newIndex, newDocument, seenAt);
+        if (writer.Events.Count == 0)
+        {
+            // Something differs, or there would be no change to tell.
+            writer.Events = [new MetadataChanged([]) { At = newIndex.ModifiedAt, SeenAt = seenAt, UpstreamRev = newIndex.Rev }];
+        }
+
         return writer;
     }
 

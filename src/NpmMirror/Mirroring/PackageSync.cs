@@ -53,7 +53,16 @@ public sealed partial class PackageSync : IDisposable
     /// <param name="item">What the queue knows of it; null for a fetch that nobody queued.</param>
     /// <param name="cancellationToken">Ends the fetch; what has begun to be written is finished.</param>
     /// <exception cref="MirrorException">Upstream or store trouble; nothing was written.</exception>
-    public async Task<SyncResult> SyncAsync(PackageName name, QueueItem? item, CancellationToken cancellationToken)
+    public Task<SyncResult> SyncAsync(PackageName name, QueueItem? item, CancellationToken cancellationToken) => SyncInTurnAsync(name, item, isRepair: false, cancellationToken);
+
+    /// <summary>Fetches a package whose stored document was found damaged and writes it anew, also where the upstream has just what was stored.</summary>
+    /// <exception cref="MirrorException">Upstream or store trouble; nothing was written.</exception>
+    public Task<SyncResult> RepairAsync(PackageName name, CancellationToken cancellationToken) => SyncInTurnAsync(name, null, isRepair: true, cancellationToken);
+
+    /// <inheritdoc/>
+    public void Dispose() => _fetches.Dispose();
+
+    private async Task<SyncResult> SyncInTurnAsync(PackageName name, QueueItem? item, bool isRepair, CancellationToken cancellationToken)
     {
         using var turn = await _locks.EnterAsync(name, cancellationToken);
         for (var tries = 0; tries < TriesMax; tries++)
@@ -61,7 +70,7 @@ public sealed partial class PackageSync : IDisposable
             // 1. What is held. 2. What the upstream says. 3. Decide and write; null when another process wrote in between,
             // and then the fetch is repeated too: without a rev only the later fetch is known to be newer.
             var row = await _store.FindAsync(name, cancellationToken);
-            var result = await SyncOnceAsync(name, item, row, cancellationToken);
+            var result = await SyncOnceAsync(name, item, row, isRepair, cancellationToken);
             if (result is not null)
             {
                 Compared?.Invoke(name);
@@ -72,12 +81,11 @@ public sealed partial class PackageSync : IDisposable
         throw new MirrorException(MirrorFault.StoreUnavailable, $"{name} was written by other processes {TriesMax} times in a row; trying again later.", isTransient: true);
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => _fetches.Dispose();
-
-    private async Task<SyncResult?> SyncOnceAsync(PackageName name, QueueItem? item, PackageRow? row, CancellationToken cancellationToken)
+    private async Task<SyncResult?> SyncOnceAsync(PackageName name, QueueItem? item, PackageRow? row, bool isRepair, CancellationToken cancellationToken)
     {
-        var validators = row is { Facts: { Removal: null } facts } && UpstreamIdentity.CouldBeSame(facts.Upstream, _upstream.Identity) ? new Validators(facts.ETag, facts.LastModified) : default;
+        var validators = !isRepair && row is { Facts: { Removal: null } facts } && UpstreamIdentity.CouldBeSame(facts.Upstream, _upstream.Identity)
+            ? new Validators(facts.ETag, facts.LastModified)
+            : default;
         switch (await FetchAsync(name, item, validators, cancellationToken))
         {
             case PackumentAnswer.NotModified when row is not null:
@@ -88,7 +96,7 @@ public sealed partial class PackageSync : IDisposable
             case PackumentAnswer.Fetched fetched:
                 using (fetched.Document)
                 {
-                    return await StoreAsync(name, row, item, fetched, cancellationToken);
+                    return await StoreAsync(name, row, item, fetched, isRepair, cancellationToken);
                 }
 
             default:
@@ -118,7 +126,7 @@ public sealed partial class PackageSync : IDisposable
         }
     }
 
-    private async Task<SyncResult?> StoreAsync(PackageName name, PackageRow? row, QueueItem? item, PackumentAnswer.Fetched fetched, CancellationToken cancellationToken)
+    private async Task<SyncResult?> StoreAsync(PackageName name, PackageRow? row, QueueItem? item, PackumentAnswer.Fetched fetched, bool isRepair, CancellationToken cancellationToken)
     {
         var document = fetched.Document;
         var parsed = PackumentReader.Read(document.Bytes, name);
@@ -138,13 +146,14 @@ public sealed partial class PackageSync : IDisposable
         }
 
         var removal = index.IsSecurityHolder ? RemovalKind.SecurityHolder : (RemovalKind?)null;
-        if (row is not null && !isDifferent && row.Facts.Removal == removal)
+        var isTheSame = row is not null && !isDifferent && row.Facts.Removal == removal;
+        if (row is not null && isTheSame && !isRepair)
         {
             return new SyncResult.Unchanged(row) { RetryBecause = lag };
         }
 
         var now = _time.GetUtcNow();
-        var change = row is null ? Change.FirstSight(index, now) : await FindChangeAsync(row, removal, index, document, now, cancellationToken);
+        var change = row is null ? Change.FirstSight(index, now) : isTheSame ? Change.None : await FindChangeAsync(row, removal, index, document, now, cancellationToken);
         await _promises.CheckAsync(name, change.Events, index, document, cancellationToken);
         if (_options.Tarballs == TarballMode.Eager)
         {
@@ -188,14 +197,14 @@ public sealed partial class PackageSync : IDisposable
         var oldIndex = PackumentIndex.FromBytes(row.Index.Span);
         if (row.Facts.Removal is null && removal is null && PackumentDiff.IsSame(oldIndex, index))
         {
-            return new Change([], false);
+            return Change.None;
         }
 
         var stored = await _store.ReadAsync(row.Name, cancellationToken);
         if (stored is null || stored.Row.Generation != row.Generation)
         {
             // The commit will find the other generation and everything is decided again.
-            return new Change([], false);
+            return Change.None;
         }
 
         var oldDocument = stored.Document;
@@ -207,9 +216,9 @@ public sealed partial class PackageSync : IDisposable
         }
 
         using var raw = await document.CreateBesideAsync(oldDocument.RawSizeBytes, cancellationToken);
-        DocumentCodecs.DecodeInto(row.Name, oldDocument, raw, isHashChecked: false);
-        var diff = PackumentDiff.Compare(oldIndex, raw.Bytes, index, document.Bytes);
-        var changes = DocumentEvents.Of(diff, oldIndex, raw.Bytes, oldDocument.Sha256, oldDocument.Bytes.Length, index, document.Bytes, now);
+        var changes = TryDecode(row.Name, oldDocument, raw)
+            ? EventsOf(PackumentDiff.Compare(oldIndex, raw.Bytes, index, document.Bytes), oldIndex, oldDocument, raw, index, document, now)
+            : DocumentEvents.OfLost(oldIndex, index, document.Bytes, now);
         if (row.Facts.Removal is null || removal is not null)
         {
             return new Change(changes.Events, changes.ArchivesPrevious);
@@ -217,6 +226,27 @@ public sealed partial class PackageSync : IDisposable
 
         var restored = new PackageRestored { At = index.ModifiedAt, SeenAt = now, UpstreamRev = index.Rev };
         return new Change([restored, .. changes.Events], changes.ArchivesPrevious);
+    }
+
+    private DocumentEvents EventsOf(PackumentDiff diff, PackumentIndex oldIndex, StoredDocument stored, RawDocument oldDocument, PackumentIndex index, RawDocument document, DateTimeOffset now)
+    {
+        var neverInlines = diff.Removed.Count > 0 && _options.Removed.Unpublished == RemovedMode.Purge;
+        return DocumentEvents.Of(diff, oldIndex, oldDocument.Bytes, stored.Sha256, stored.Bytes.Length, index, document.Bytes, now, neverInlines);
+    }
+
+    private bool TryDecode(PackageName name, StoredDocument stored, RawDocument target)
+    {
+        try
+        {
+            DocumentCodecs.DecodeInto(name, stored, target, isHashChecked: false);
+            return true;
+        }
+        catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreUnavailable)
+        {
+            // Purged, or damaged: what it said in detail is lost, and must not keep the package from going on.
+            LogUnreadable(name, trouble.Message);
+            return false;
+        }
     }
 
     private async Task<SyncResult?> RemoveAsync(PackageName name, PackageRow? row, QueueItem? item, PackumentAnswer.Absent absent, CancellationToken cancellationToken)
@@ -266,6 +296,8 @@ public sealed partial class PackageSync : IDisposable
                 ExpectedGeneration = row.Generation,
                 Facts = row.Facts with { Removal = kind, RemovalReason = reason, Rev = told, Ancestors = ServedRevision.AncestorsAfter(row, told), ETag = null, LastModified = null, StoredAt = now },
                 Events = Pending([removed]),
+                // The event points into it: it must not go when the package comes back.
+                ArchivesPrevious = true,
             },
             cancellationToken);
         if (written is not null)
@@ -345,8 +377,13 @@ public sealed partial class PackageSync : IDisposable
 
     private sealed record Change(IReadOnlyList<RegistryEvent> Events, bool ArchivesPrevious)
     {
+        public static Change None { get; } = new([], false);
+
         public static Change FirstSight(PackumentIndex index, DateTimeOffset now) => new([DocumentEvents.OfFirstSight(index, now)], false);
     }
+
+    [LoggerMessage(EventIds.Mirroring + 9, LogLevel.Warning, "What {Package} said before cannot be read, so its change is told only as far as the index knows: {Reason}")]
+    private partial void LogUnreadable(PackageName package, string reason);
 
     [LoggerMessage(EventIds.Mirroring + 1, LogLevel.Information, "Package {Package} is gone ({Kind}): {Reason}; its last known metadata stays in the graveyard")]
     private partial void LogRemoved(PackageName package, RemovalKind kind, string? reason);

@@ -124,7 +124,7 @@ public sealed partial class ReadThrough : IAsyncDisposable
     private ReadAnswer AnswerOf(PackageRow row)
     {
         var facts = row.Facts;
-        if (!facts.IsRemoved || ModeOf(facts.Removal!.Value) == RemovedMode.Keep)
+        if (!facts.IsRemoved || _options.Removed.ModeOf(facts.Removal!.Value) == RemovedMode.Keep)
         {
             return new ReadAnswer.Found(row);
         }
@@ -133,14 +133,6 @@ public sealed partial class ReadThrough : IAsyncDisposable
             ? new ReadAnswer.Absent(451, $"{row.Name} is blocked upstream for legal reasons{Because(facts.RemovalReason)}; it was held until {facts.StoredAt:yyyy-MM-dd}.")
             : new ReadAnswer.Absent(404, $"{row.Name} was removed upstream{Because(facts.RemovalReason)}; this mirror hides it since {facts.StoredAt:yyyy-MM-dd}.");
     }
-
-    private RemovedMode ModeOf(RemovalKind kind) => kind switch
-    {
-        RemovalKind.Unpublished => _options.Removed.Unpublished,
-        RemovalKind.Gone => _options.Removed.Gone,
-        RemovalKind.SecurityHolder => _options.Removed.SecurityHolder,
-        _ => _options.Removed.Blocked,
-    };
 
     private static string Because(string? reason) => reason is null ? "" : $" ({reason})";
 

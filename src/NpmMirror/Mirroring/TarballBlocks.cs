@@ -36,6 +36,9 @@ public sealed class TarballBlocks(IMetadataStore store, MirrorOptions options, T
         return entry.Refuses(file) ? entry.Refusal : null;
     }
 
+    /// <summary>Why earlier versions of the package are not served, or null.</summary>
+    public TarballResult.Absent? FindRefusal(PackageRow row) => Judge(row).Refusal;
+
     /// <summary>True when the file may be served, as far as that is known without asking the store.</summary>
     public bool IsKnownToBeFree(PackageName package, string file) => TryRecall(package, out var entry) && !entry.Refuses(file);
 

@@ -149,7 +149,7 @@ public sealed partial class TarballDownloads
         try
         {
             // An earlier download may have ended between the caller's look-up and now.
-            if (await OpenPromisedAsync(arrival.Request, cancellationToken) is { } stored)
+            if (!arrival.Request.IsRepair && await OpenPromisedAsync(arrival.Request, cancellationToken) is { } stored)
             {
                 await stored.DisposeAsync();
                 arrival.FindStored();

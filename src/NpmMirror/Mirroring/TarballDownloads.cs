@@ -60,23 +60,21 @@ public sealed partial class TarballDownloads : IAsyncDisposable
     /// <summary>Opens a tarball by its file name only, also when the packument does not list it any more: only what is stored.</summary>
     public async Task<TarballReading?> OpenStoredAsync(PackageName package, string file, CancellationToken cancellationToken)
     {
-        if (!_held.TryGet((package, file), out var row))
+        var stored = _held.TryGet((package, file), out var remembered) ? await TryOpenAsync(remembered, cancellationToken) : null;
+        if (stored is null)
         {
-            row = await _store.FindTarballAsync(package, file, cancellationToken);
-            if (row is not { State: TarballState.Held })
+            // Not remembered, or collected by another process meanwhile: the table knows.
+            var row = await _store.FindTarballAsync(package, file, cancellationToken);
+            if (row is not { State: TarballState.Held } || await OpenHeldAsync(row, cancellationToken) is not { } held)
             {
                 return null;
             }
 
             _held.Set((package, file), row);
+            stored = held;
         }
 
-        var stored = await OpenHeldAsync(row, cancellationToken);
-        if (stored is not null)
-        {
-            TarballMetrics.CountOpened("stored");
-        }
-
+        TarballMetrics.CountOpened("stored");
         return stored;
     }
 
@@ -102,11 +100,32 @@ public sealed partial class TarballDownloads : IAsyncDisposable
             return absent;
         }
 
+        return await StoreAsync(request, cancellationToken);
+    }
+
+    /// <summary>Fetches the bytes of a held row, whatever lies under their hash now, and puts them there. Null when they are stored, else the upstream's refusal.</summary>
+    /// <exception cref="MirrorException">Upstream or store trouble, or the upstream sends other bytes by now: nothing was mended.</exception>
+    public async Task<TarballResult.Absent?> RepairAsync(TarballRow row, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(row);
+        var version = new VersionEntry(row.Version, default, default, default, 0, null);
+        var promise = new TarballPromise("sha512-" + Convert.ToBase64String(row.Sha512.Bytes), null);
+        return await StoreAsync(new TarballRequest(row.Package, version, row.UpstreamUrl ?? "", promise) { IsRepair = true }, cancellationToken);
+    }
+
+    private async Task<TarballResult.Absent?> StoreAsync(TarballRequest request, CancellationToken cancellationToken)
+    {
         var arrival = Join(request);
         try
         {
             await arrival.Ended.WaitAsync(cancellationToken);
-            return arrival.StoringFailure is { } failure ? throw failure : arrival.Now == TarballArrival.Outcome.Absent ? arrival.Absence : null;
+            return arrival switch
+            {
+                { StoringFailure: { } failure } => throw failure,
+                { Now: TarballArrival.Outcome.Absent } => arrival.Absence,
+                { Now: TarballArrival.Outcome.Stored } when request.IsRepair => throw new MirrorException(MirrorFault.StoreUnavailable, $"Tarball {request.Name} was being looked for by a client; try again.", isTransient: true),
+                _ => null,
+            };
         }
         finally
         {
@@ -183,10 +202,29 @@ public sealed partial class TarballDownloads : IAsyncDisposable
             throw;
         }
 
-        return new TarballStored(row, blob);
+        // Until the row was written gc saw no need for these bytes. It takes them out of sight before it looks for rows a last time, so one of the two
+        // sees the other: what is still in sight now stays, anything else is fetched.
+        if (await _blobs.ExistsAsync(row.Sha512, cancellationToken))
+        {
+            return new TarballStored(row, blob);
+        }
+
+        await blob.DisposeAsync();
+        return null;
     }
 
     private async Task<TarballReading?> OpenHeldAsync(TarballRow row, CancellationToken cancellationToken)
+    {
+        var stored = await TryOpenAsync(row, cancellationToken);
+        if (stored is null)
+        {
+            LogBlobLost($"{row.Package}/{row.File}", row.Sha512, _blobs.Location);
+        }
+
+        return stored;
+    }
+
+    private async Task<TarballReading?> TryOpenAsync(TarballRow row, CancellationToken cancellationToken)
     {
         var blob = await _blobs.OpenAsync(row.Sha512, cancellationToken);
         if (blob?.LengthBytes == row.SizeBytes)
@@ -195,7 +233,6 @@ public sealed partial class TarballDownloads : IAsyncDisposable
         }
 
         _held.Remove((row.Package, row.File));
-        LogBlobLost($"{row.Package}/{row.File}", row.Sha512, _blobs.Location);
         if (blob is not null)
         {
             await blob.DisposeAsync();

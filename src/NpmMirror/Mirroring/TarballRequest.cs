@@ -8,6 +8,9 @@ internal sealed record TarballRequest(PackageName Package, VersionEntry Version,
     /// <summary>The file name, as this mirror spells it: with the package the tarball's key everywhere.</summary>
     internal string File { get; } = TarballUrls.FileName(Package, Version.Version);
 
+    /// <summary>Whether it is fetched although it is in the books: its bytes were found damaged or gone.</summary>
+    internal bool IsRepair { get; init; }
+
     /// <summary>For messages.</summary>
     internal string Name => $"{Package}/{File}";
 

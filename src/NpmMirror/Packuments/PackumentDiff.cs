@@ -83,4 +83,12 @@ public sealed record PackumentDiff
             Members = comparison.Members(),
         };
     }
+
+    /// <summary>What the indexes alone tell, for an old document that is lost: versions that came or went, and tags.</summary>
+    public static PackumentDiff CompareIndexes(PackumentIndex oldIndex, PackumentIndex newIndex) => new()
+    {
+        Added = PackumentComparison.Without(newIndex, oldIndex),
+        Removed = PackumentComparison.Without(oldIndex, newIndex),
+        Tags = new PackumentComparison(oldIndex, default, newIndex, default).Tags(),
+    };
 }

@@ -82,6 +82,7 @@ public static class DocumentCodecs
             DocumentCodec.Gzip => new GZipStream(Open(document.Bytes), CompressionMode.Decompress),
             DocumentCodec.Brotli => new BrotliStream(Open(document.Bytes), CompressionMode.Decompress),
             DocumentCodec.Served => ServedDocument.Open(package, document, Open),
+            DocumentCodec.Purged => throw new MirrorException(MirrorFault.StoreUnavailable, $"The document of {package} was purged (removed.*=purge); what it said is gone for good."),
             _ => throw new MirrorException(MirrorFault.StoreSchema, $"The document of {package} is stored with codec {(int)document.Codec}, which this version does not know; run a newer npm-mirror."),
         };
         return new DecodedDocumentStream(decoded, package, document.RawSizeBytes);
@@ -89,7 +90,7 @@ public static class DocumentCodecs
 
     internal static MirrorException Damaged(PackageName package, Exception? inner) => new(
         MirrorFault.StoreUnavailable,
-        $"The stored document of {package} is damaged; fetch it again (?refresh=1) or restore the store from a backup.",
+        $"The stored document of {package} is damaged; npm-mirror verify --repair fetches it again, or restore the store from a backup.",
         inner: inner);
 
     private static Stream Open(ReadOnlyMemory<byte> bytes) => MemoryMarshal.TryGetArray(bytes, out var array)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Win32.SafeHandles;
 
@@ -12,6 +13,7 @@ public sealed class FileBlobStore : IBlobStore, IDisposable
     private readonly string _blobs;
     private readonly DurableFolders _folders;
     private readonly UnfinishedFiles _unfinished;
+    private readonly CondemnedFiles _condemned;
 
     /// <summary>Uses the folder; nothing is created before the first write.</summary>
     /// <param name="root">The mirror's data folder.</param>
@@ -22,6 +24,7 @@ public sealed class FileBlobStore : IBlobStore, IDisposable
         _folders = new DurableFolders(_blobs);
         // Inside the blobs' folder, because that may be a mount of its own and a rename cannot leave its file system.
         _unfinished = new UnfinishedFiles(Path.Combine(_blobs, "unfinished"), _folders, logger);
+        _condemned = new CondemnedFiles(Path.Combine(_blobs, "condemned"), _folders, _blobs);
     }
 
     /// <inheritdoc/>
@@ -62,19 +65,33 @@ public sealed class FileBlobStore : IBlobStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public ValueTask<bool> DeleteAsync(Digest sha512, CancellationToken cancellationToken)
+    public ValueTask<CondemnedBlob?> CondemnAsync(Digest sha512, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var path = PathOf(sha512);
+        return ValueTask.FromResult<CondemnedBlob?>(_condemned.Take(sha512, PathOf(sha512)));
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<CondemnedBlob> ListCondemnedAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await Task.Yield();
+        foreach (var sha512 in _condemned.List())
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            if (_condemned.Find(sha512, PathOf(sha512)) is { } blob)
+            {
+                yield return blob;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<UnfinishedBlobs> RemoveUnfinishedAsync(bool isDryRun, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
         try
         {
-            var exists = File.Exists(path);
-            if (exists)
-            {
-                File.Delete(path);
-            }
-
-            return ValueTask.FromResult(exists);
+            return ValueTask.FromResult(_unfinished.RemoveLeftovers(isDryRun));
         }
         catch (Exception trouble) when (FileTrouble.IsOne(trouble))
         {
@@ -83,7 +100,7 @@ public sealed class FileBlobStore : IBlobStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async IAsyncEnumerable<BlobInfo> ListAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<BlobInfo> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await Task.Yield();
         // gc may run meanwhile: a folder or file that is gone when its turn comes is not listed.

@@ -16,8 +16,17 @@ public interface IBlobStore
     /// <summary>Whether the blob is there.</summary>
     ValueTask<bool> ExistsAsync(Digest sha512, CancellationToken cancellationToken);
 
-    /// <summary>Deletes the blob; true when it was there. Only <c>gc</c> calls it.</summary>
-    ValueTask<bool> DeleteAsync(Digest sha512, CancellationToken cancellationToken);
+    /// <summary>
+    /// Takes a blob out of sight in one step, or null where there is none: it is not opened, does not exist and is not listed any more; whoever has it open
+    /// reads on, and the same bytes may be stored anew. Only <c>gc</c> calls it, to look once more whether anybody needs it before it goes.
+    /// </summary>
+    ValueTask<CondemnedBlob?> CondemnAsync(Digest sha512, CancellationToken cancellationToken);
+
+    /// <summary>What was condemned and neither deleted nor restored, because its process died. Not while another process collects.</summary>
+    IAsyncEnumerable<CondemnedBlob> ListCondemnedAsync(CancellationToken cancellationToken);
+
+    /// <summary>Removes, or for <paramref name="isDryRun"/> only counts, what processes that died had begun to write; nothing of a live one.</summary>
+    ValueTask<UnfinishedBlobs> RemoveUnfinishedAsync(bool isDryRun, CancellationToken cancellationToken);
 
     /// <summary>All blobs, in no order.</summary>
     IAsyncEnumerable<BlobInfo> ListAsync(CancellationToken cancellationToken);
@@ -28,6 +37,22 @@ public interface IBlobStore
 
 /// <summary>A stored blob.</summary>
 public readonly record struct BlobInfo(Digest Sha512, long SizeBytes, DateTimeOffset StoredAt);
+
+/// <summary>What dead processes left half-written.</summary>
+public readonly record struct UnfinishedBlobs(int Count, long SizeBytes);
+
+/// <summary>A blob out of sight, to be deleted or restored.</summary>
+public abstract class CondemnedBlob
+{
+    /// <summary>What it is: looked at after it was taken out of sight, so one that was stored anew a moment before is seen to be young.</summary>
+    public abstract BlobInfo Info { get; }
+
+    /// <summary>Deletes it.</summary>
+    public abstract ValueTask DeleteAsync(CancellationToken cancellationToken);
+
+    /// <summary>Puts it back; where the same bytes were stored anew meanwhile, those stay.</summary>
+    public abstract ValueTask RestoreAsync(CancellationToken cancellationToken);
+}
 
 /// <summary>An open blob. Safe for concurrent reads.</summary>
 public abstract class BlobReader : IAsyncDisposable

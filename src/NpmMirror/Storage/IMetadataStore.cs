@@ -56,6 +56,13 @@ public interface IPackageTable
     /// </summary>
     ValueTask<CommitResult> CommitAsync(PackageCommit commit, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Drops for good what a package's past says: the payloads of log rows and the bytes of documents, archived or current (see <see cref="DocumentCodec.Purged"/>).
+    /// Digests, sizes and the rest stay, so that the chain still verifies. The row counts as written. Returns how many stored bytes went; null, and
+    /// nothing changes, when its generation is another. What is not there, or went before, is skipped.
+    /// </summary>
+    ValueTask<long?> PurgeAsync(PackagePurge purge, CancellationToken cancellationToken);
+
     /// <summary>Rows by ascending name (UTF-8 bytes), streamed: those held, or with <paramref name="isRemoved"/> the graveyard.</summary>
     IAsyncEnumerable<PackageRow> ListAsync(PackageName? after, bool isRemoved, CancellationToken cancellationToken);
 
@@ -80,6 +87,9 @@ public interface ILogTable
 
     /// <summary>Rows behind <paramref name="after"/>, ascending, to the head of this moment.</summary>
     IAsyncEnumerable<LogRow> ReadLogAsync(LogPosition after, CancellationToken cancellationToken);
+
+    /// <summary>The rows of one package, ascending, to the head of this moment.</summary>
+    IAsyncEnumerable<LogRow> ReadHistoryAsync(PackageName package, CancellationToken cancellationToken);
 
     /// <summary>
     /// Gives pending events their positions; idempotent by (package, generation, ordinal), one numberer at a time (the engine sees

@@ -15,6 +15,18 @@ public interface ITarballTable
     /// <summary>Notes when files were last served (the latest stays); unknown ones are skipped. Sent in batches.</summary>
     ValueTask StampServedAsync(IReadOnlyList<TarballServed> served, CancellationToken cancellationToken);
 
+    /// <summary>Notes when bytes were last checked against their hash; rows that are gone by now, or held with other bytes, are skipped. Sent in batches.</summary>
+    ValueTask StampVerifiedAsync(IReadOnlyList<TarballVerified> verified, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Removes a held row, if it is still as it was read: false when it was served, verified or written since, or is gone, and nothing changes.
+    /// Its bytes stay in the <see cref="IBlobStore"/>. Durable when it returns. Only <c>gc</c> calls it.
+    /// </summary>
+    ValueTask<bool> ForgetTarballAsync(TarballRow row, CancellationToken cancellationToken);
+
+    /// <summary>Whether a held row names these bytes. May say so a little longer than it is true; never denies a row that was written before the call.</summary>
+    ValueTask<bool> IsReferencedAsync(Digest sha512, CancellationToken cancellationToken);
+
     /// <summary>All rows, by package and file, streamed; with a package only its own.</summary>
     IAsyncEnumerable<TarballRow> ListTarballsAsync(PackageName? package, CancellationToken cancellationToken);
 
@@ -77,6 +89,9 @@ public enum TarballState
 
 /// <summary>A file was served.</summary>
 public readonly record struct TarballServed(PackageName Package, string File, DateTimeOffset At);
+
+/// <summary>A file's bytes were found to have this hash.</summary>
+public readonly record struct TarballVerified(PackageName Package, string File, Digest Sha512, DateTimeOffset At);
 
 /// <summary>How often a client fetched a tarball on one day (UTC).</summary>
 public readonly record struct TarballAccess(PackageName Package, string File, string Client, DateOnly Day, long Count);

@@ -9,6 +9,7 @@ public sealed class MemoryBlobStore(TimeProvider time) : IBlobStore
 {
     private readonly TimeProvider _time = time;
     private readonly ConcurrentDictionary<Digest, (byte[] Bytes, DateTimeOffset StoredAt)> _blobs = new();
+    private readonly ConcurrentDictionary<Digest, (byte[] Bytes, DateTimeOffset StoredAt)> _condemned = new();
 
     /// <inheritdoc/>
     public string Location => "memory";
@@ -24,7 +25,30 @@ public sealed class MemoryBlobStore(TimeProvider time) : IBlobStore
     public ValueTask<bool> ExistsAsync(Digest sha512, CancellationToken cancellationToken) => ValueTask.FromResult(_blobs.ContainsKey(Checked(sha512)));
 
     /// <inheritdoc/>
-    public ValueTask<bool> DeleteAsync(Digest sha512, CancellationToken cancellationToken) => ValueTask.FromResult(_blobs.TryRemove(Checked(sha512), out _));
+    public ValueTask<CondemnedBlob?> CondemnAsync(Digest sha512, CancellationToken cancellationToken)
+    {
+        if (!_blobs.TryRemove(Checked(sha512), out var blob))
+        {
+            return ValueTask.FromResult<CondemnedBlob?>(null);
+        }
+
+        _condemned[sha512] = blob;
+        return ValueTask.FromResult<CondemnedBlob?>(new Condemned(this, sha512, blob));
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<CondemnedBlob> ListCondemnedAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await Task.Yield();
+        foreach (var (sha512, blob) in _condemned)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            yield return new Condemned(this, sha512, blob);
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<UnfinishedBlobs> RemoveUnfinishedAsync(bool isDryRun, CancellationToken cancellationToken) => ValueTask.FromResult(default(UnfinishedBlobs));
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<BlobInfo> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
@@ -53,6 +77,23 @@ public sealed class MemoryBlobStore(TimeProvider time) : IBlobStore
         var length = Math.Min(source.Length - (int)offset, buffer.Length);
         source.Slice((int)offset, length).CopyTo(buffer.Span);
         return length;
+    }
+
+    private sealed class Condemned(MemoryBlobStore store, Digest sha512, (byte[] Bytes, DateTimeOffset StoredAt) blob) : CondemnedBlob
+    {
+        public override BlobInfo Info => new(sha512, blob.Bytes.Length, blob.StoredAt);
+
+        public override ValueTask DeleteAsync(CancellationToken cancellationToken)
+        {
+            store._condemned.TryRemove(sha512, out _);
+            return ValueTask.CompletedTask;
+        }
+
+        public override ValueTask RestoreAsync(CancellationToken cancellationToken)
+        {
+            store._blobs.TryAdd(sha512, blob);
+            return DeleteAsync(cancellationToken);
+        }
     }
 
     private sealed class Reader(byte[] bytes) : BlobReader

@@ -31,6 +31,10 @@ public sealed partial class MemoryStore
     }
 
     /// <inheritdoc/>
+    public IAsyncEnumerable<LogRow> ReadHistoryAsync(PackageName package, CancellationToken cancellationToken) =>
+        ReadLogAsync(LogPosition.Zero, cancellationToken).Where(row => row.Package == package);
+
+    /// <inheritdoc/>
     public async IAsyncEnumerable<PackageRow> ListChangesAsync(LogPosition from, bool isDescending, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         // A package is listed where its newest event lies.
@@ -67,6 +71,21 @@ public sealed partial class MemoryStore
         {
             return _log[(int)(position - 1)];
         }
+    }
+
+    private long PurgeLog(PackagePurge purge)
+    {
+        var bytes = 0L;
+        foreach (var position in purge.Payloads)
+        {
+            if (position.Value > 0 && position <= Head.Position && _log[(int)(position.Value - 1)] is { } row && row.Package == purge.Package)
+            {
+                bytes += row.Payload?.Length ?? 0;
+                _log[(int)(position.Value - 1)] = row with { Payload = null };
+            }
+        }
+
+        return bytes;
     }
 
     private LogPosition? AppendToLog(PackageCommit commit, long generation)

@@ -53,6 +53,44 @@ public sealed partial class MemoryStore
     }
 
     /// <inheritdoc/>
+    public ValueTask StampVerifiedAsync(IReadOnlyList<TarballVerified> verified, CancellationToken cancellationToken)
+    {
+        ThrowIfEnded(cancellationToken);
+        lock (_lock)
+        {
+            foreach (var (package, file, sha512, at) in verified)
+            {
+                if (_tarballs.TryGetValue((package, file), out var row) && row.State == TarballState.Held && row.Sha512 == sha512)
+                {
+                    _tarballs[(package, file)] = row with { VerifiedAt = Later(row.VerifiedAt, Truncate(at)) };
+                }
+            }
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<bool> ForgetTarballAsync(TarballRow row, CancellationToken cancellationToken)
+    {
+        ThrowIfEnded(cancellationToken);
+        lock (_lock)
+        {
+            return ValueTask.FromResult(row.State == TarballState.Held && _tarballs.GetValueOrDefault((row.Package, row.File)) == row && _tarballs.Remove((row.Package, row.File)));
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<bool> IsReferencedAsync(Digest sha512, CancellationToken cancellationToken)
+    {
+        ThrowIfEnded(cancellationToken);
+        lock (_lock)
+        {
+            return ValueTask.FromResult(_tarballs.Values.Any(row => row.State == TarballState.Held && row.Sha512 == sha512));
+        }
+    }
+
+    /// <inheritdoc/>
     public IAsyncEnumerable<TarballRow> ListTarballsAsync(PackageName? package, CancellationToken cancellationToken) => SnapshotAsync(
         () => _tarballs.Values
             .Where(row => package is null || row.Package == package)

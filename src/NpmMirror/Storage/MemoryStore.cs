@@ -128,6 +128,33 @@ public sealed partial class MemoryStore(TimeProvider timeProvider) : IMetadataSt
     }
 
     /// <inheritdoc/>
+    public ValueTask<long?> PurgeAsync(PackagePurge purge, CancellationToken cancellationToken)
+    {
+        ThrowIfEnded(cancellationToken);
+        lock (_lock)
+        {
+            if (_packages.GetValueOrDefault(purge.Package) is not { } package || package.Row.Generation != purge.ExpectedGeneration)
+            {
+                return ValueTask.FromResult<long?>(null);
+            }
+
+            var document = purge.Documents.Contains(package.Document.Sha256) ? Purged(package.Document) : package.Document;
+            var bytes = PurgeLog(purge) + package.Document.Bytes.Length - document.Bytes.Length;
+            foreach (var sha256 in purge.Documents)
+            {
+                if (_archive.TryGetValue((purge.Package, sha256), out var archived))
+                {
+                    bytes += archived.Bytes.Length;
+                    _archive[(purge.Package, sha256)] = Purged(archived);
+                }
+            }
+
+            _packages[purge.Package] = package with { Row = package.Row with { Generation = package.Row.Generation + 1 }, Document = document };
+            return ValueTask.FromResult<long?>(bytes);
+        }
+    }
+
+    /// <inheritdoc/>
     public async IAsyncEnumerable<PackageRow> ListAsync(PackageName? after, bool isRemoved, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var last = after;
@@ -168,6 +195,8 @@ public sealed partial class MemoryStore(TimeProvider timeProvider) : IMetadataSt
     }
 
     private const int ListPage = 256;
+
+    private static StoredDocument Purged(StoredDocument document) => document with { Codec = DocumentCodec.Purged, Bytes = ReadOnlyMemory<byte>.Empty };
 
     private int IndexBehind(PackageName? name)
     {

@@ -122,3 +122,10 @@ public sealed record PackageCommit
 /// <param name="Generation">The row's generation now; 0 when there is no row.</param>
 /// <param name="LastPosition">The package's newest log position, where the engine numbers in the same transaction; else zero.</param>
 public readonly record struct CommitResult(bool IsCommitted, long Generation, LogPosition LastPosition);
+
+/// <summary>What of a package's past is to be dropped.</summary>
+/// <param name="Package">The package.</param>
+/// <param name="ExpectedGeneration">The generation that this was decided from.</param>
+/// <param name="Payloads">The log rows whose payloads go; rows of other packages are skipped.</param>
+/// <param name="Documents">SHA-256 of the documents whose bytes go, archived or current.</param>
+public sealed record PackagePurge(PackageName Package, long ExpectedGeneration, IReadOnlyList<LogPosition> Payloads, IReadOnlyList<Digest> Documents);

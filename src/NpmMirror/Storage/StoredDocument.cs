@@ -14,6 +14,9 @@ public enum DocumentCodec
 
     /// <summary>As it is served: the full form under one base URL as one gzip member, with what leads back to upstream's bytes.</summary>
     Served = 3,
+
+    /// <summary>Dropped on purpose (<see cref="IPackageTable.PurgeAsync"/>): no bytes, but still its digest and length.</summary>
+    Purged = 4,
 }
 
 /// <summary>A packument as stored: upstream's bytes, verbatim, compressed. Engines see bytes and columns.</summary>

@@ -28,7 +28,7 @@ internal sealed partial class UnfinishedFiles(string folder, DurableFolders fold
             if (_mark is null)
             {
                 folders.Create(folder);
-                RemoveLeftovers();
+                RemoveLeftovers(isDryRun: false);
                 Claim();
             }
 
@@ -77,42 +77,54 @@ internal sealed partial class UnfinishedFiles(string folder, DurableFolders fold
         }
     }
 
-    private void RemoveLeftovers()
+    /// <summary>Removes, or only counts, what dead processes left.</summary>
+    internal UnfinishedBlobs RemoveLeftovers(bool isDryRun)
     {
+        if (!Directory.Exists(folder))
+        {
+            return default;
+        }
+
+        var living = new HashSet<string>(StringComparer.Ordinal);
         foreach (var mark in Directory.EnumerateFiles(folder, "*" + MarkSuffix))
         {
             try
             {
                 // Locked by this call, so its process is dead; deleted when closed.
-                OpenLocked(mark, FileMode.Open).Dispose();
+                OpenLocked(mark, FileMode.Open, isKept: isDryRun).Dispose();
             }
             catch (Exception trouble) when (FileTrouble.IsOne(trouble))
             {
                 // Its process lives, or somebody else is removing it.
+                living.Add(Path.GetFileNameWithoutExtension(mark));
             }
         }
 
-        var removed = 0;
-        foreach (var file in Directory.EnumerateFiles(folder, "*" + FileSuffix))
+        var left = default(UnfinishedBlobs);
+        foreach (var file in new DirectoryInfo(folder).EnumerateFiles("*" + FileSuffix))
         {
-            var name = Path.GetFileName(file);
-            var owner = name[..Math.Max(name.IndexOf('-', StringComparison.Ordinal), 0)];
-            if (!File.Exists(Path.Combine(folder, owner + MarkSuffix)))
+            var owner = file.Name[..Math.Max(file.Name.IndexOf('-', StringComparison.Ordinal), 0)];
+            if (!living.Contains(owner) && (isDryRun || !File.Exists(Path.Combine(folder, owner + MarkSuffix))))
             {
-                File.Delete(file);
-                removed++;
+                left = new UnfinishedBlobs(left.Count + 1, left.SizeBytes + (file.Exists ? file.Length : 0));
+                if (!isDryRun)
+                {
+                    file.Delete();
+                }
             }
         }
 
-        if (removed > 0)
+        if (left.Count > 0 && !isDryRun)
         {
-            LogLeftovers(removed, folder);
+            LogLeftovers(left.Count, folder);
         }
+
+        return left;
     }
 
     // FileShare.None is a lock that the kernel drops when its process ends, however it ends.
-    private static FileStream OpenLocked(string path, FileMode mode) =>
-        new(path, new FileStreamOptions { Mode = mode, Access = FileAccess.ReadWrite, Share = FileShare.None, Options = FileOptions.DeleteOnClose, BufferSize = 0 });
+    private static FileStream OpenLocked(string path, FileMode mode, bool isKept = false) =>
+        new(path, new FileStreamOptions { Mode = mode, Access = FileAccess.ReadWrite, Share = FileShare.None, Options = isKept ? FileOptions.None : FileOptions.DeleteOnClose, BufferSize = 0 });
 
     [LoggerMessage(EventIds.Storage + 50, LogLevel.Information, "Removed {Count} unfinished files of processes that died from {Folder}")]
     private partial void LogLeftovers(int count, string folder);

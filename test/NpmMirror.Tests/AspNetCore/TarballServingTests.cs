@@ -269,12 +269,17 @@ public sealed class TarballServingTests : IAsyncLifetime
     {
         await using var mirror = await StartAsync();
         await FetchUntilStoredAsync(mirror);
+        Assert.Equal(HttpStatusCode.OK, (await mirror.GetAsync("/npm" + Path)).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await mirror.GetAsync("/npm/left-pad/1.0.0")).StatusCode);
         _registry.Publish(FakePackage.SecurityHolder("left-pad"));
         Assert.Equal(HttpStatusCode.OK, (await mirror.GetAsync("/npm/left-pad?refresh=1")).StatusCode);
         // At once: the commit in this process told the endpoint.
         using var answer = await mirror.GetAsync("/npm" + Path);
         Assert.Equal(HttpStatusCode.UnavailableForLegalReasons, answer.StatusCode);
         Assert.Contains("security", await answer.Content.ReadAsStringAsync(Cancelled), StringComparison.Ordinal);
+        using var manifest = await mirror.GetAsync("/npm/left-pad/1.0.0");
+        Assert.Equal(HttpStatusCode.UnavailableForLegalReasons, manifest.StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await mirror.GetAsync("/npm/left-pad/0.0.1-security")).StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await mirror.GetAsync("/npm/left-pad/-/left-pad-0.0.1-security.tgz")).StatusCode);
     }
 

@@ -40,7 +40,7 @@ public sealed class TarballDownloadsTests
         await using var scene = new TarballScene(TarballScene.Whole(Bytes));
         await scene.FetchAsync(TarballScene.PromiseOf(Bytes));
         await scene.SettleAsync();
-        await scene.Blobs.DeleteAsync((await scene.RowAsync())!.Sha512, Cancelled);
+        await (await scene.Blobs.CondemnAsync((await scene.RowAsync())!.Sha512, Cancelled))!.DeleteAsync(Cancelled);
         Assert.Null(await scene.Downloads.OpenStoredAsync(TarballScene.Package, "left-pad-1.0.0.tgz", Cancelled));
         Assert.Equal(Bytes, await scene.FetchAsync(TarballScene.PromiseOf(Bytes)));
         await scene.SettleAsync();
@@ -259,7 +259,11 @@ public sealed class TarballDownloadsTests
 
         public ValueTask<bool> ExistsAsync(Digest sha512, CancellationToken cancellationToken) => files.ExistsAsync(sha512, cancellationToken);
 
-        public ValueTask<bool> DeleteAsync(Digest sha512, CancellationToken cancellationToken) => files.DeleteAsync(sha512, cancellationToken);
+        public ValueTask<CondemnedBlob?> CondemnAsync(Digest sha512, CancellationToken cancellationToken) => files.CondemnAsync(sha512, cancellationToken);
+
+        public IAsyncEnumerable<CondemnedBlob> ListCondemnedAsync(CancellationToken cancellationToken) => files.ListCondemnedAsync(cancellationToken);
+
+        public ValueTask<UnfinishedBlobs> RemoveUnfinishedAsync(bool isDryRun, CancellationToken cancellationToken) => files.RemoveUnfinishedAsync(isDryRun, cancellationToken);
 
         public async IAsyncEnumerable<BlobInfo> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
         {

@@ -124,7 +124,7 @@ public sealed class SqliteTroubleTests : IDisposable
             await before.SetCursorAsync("key", "value", Cancellation);
         }
 
-        Execute("DROP INDEX packages_listed; ALTER TABLE packages DROP COLUMN ancestors; PRAGMA user_version = 1");
+        Execute("DROP INDEX packages_listed; ALTER TABLE packages DROP COLUMN ancestors; DROP INDEX tarballs_by_sha512; DROP INDEX log_by_package; PRAGMA user_version = 1");
         await using (var migrated = await OpenAsync(_folder.File("mirror.sqlite")))
         {
             Assert.Equal("kept", (await migrated.ListMarksAsync("", false, Cancellation).SingleAsync(Cancellation)).Name.Value);

@@ -1,0 +1,20 @@
+using System.CommandLine.Parsing;
+
+namespace NpmMirror.Cli.Commands;
+
+/// <summary>Durations on the command line, written as in settings: <c>7d</c>.</summary>
+internal static class DurationArgument
+{
+    /// <summary>Reads the one value given.</summary>
+    internal static TimeSpan Parse(ArgumentResult result)
+    {
+        var text = result.Tokens.Single().Value;
+        if (OptionValue.ParseDuration(text) is { } duration)
+        {
+            return duration;
+        }
+
+        result.AddError($"{MirrorException.Quote(text)} is no duration; write 30m, 12h or 7d.");
+        return default;
+    }
+}

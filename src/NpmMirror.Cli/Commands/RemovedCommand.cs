@@ -1,0 +1,97 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using NpmMirror.Cli.Settings;
+using NpmMirror.Maintenance;
+
+namespace NpmMirror.Cli.Commands;
+
+/// <summary><c>npm-mirror removed</c>: what the upstream took down, when, which kind, and which clients had fetched it before.</summary>
+internal static class RemovedCommand
+{
+    private const int ClientsShownMax = 10;
+
+    /// <summary>The command.</summary>
+    public static Command Create(IReadOnlyList<string> flags)
+    {
+        var json = CommandRun.JsonOption();
+        var since = new Option<TimeSpan?>("--since") { Description = "Only what was seen within this time (30d); default: all", CustomParser = result => DurationArgument.Parse(result) };
+        var package = new Option<string?>("--package") { Description = "Only this package and its versions" };
+        var command = new Command("removed", "List packages and versions that the upstream took down, and which clients had fetched them before; works beside a running serve") { json, since, package };
+        command.SetAction((parsed, cancellationToken) => CommandRun.RunAsync(flags, settings =>
+            RunAsync(settings, parsed.GetValue(since), parsed.GetValue(package) is { } name ? PackageName.Parse(name) : null, parsed.GetValue(json), cancellationToken)));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(EffectiveSettings settings, TimeSpan? since, PackageName? package, bool asJson, CancellationToken cancellationToken)
+    {
+        var options = settings.Options;
+        using var logging = Setup.CreateLogging(options.Log);
+        Setup.RequireExistingStore(options);
+        await using var store = Setup.CreateStore(options, logging);
+        await store.OpenAsync(cancellationToken);
+        var report = new JsonReport(Console.Out, "removed");
+        var count = 0L;
+        await foreach (var takedown in new Takedowns(store).ListAsync(TimeProvider.System.GetUtcNow() - since, package, cancellationToken))
+        {
+            count++;
+            if (asJson)
+            {
+                report.Add(ToJson(takedown));
+            }
+            else
+            {
+                Print(takedown);
+            }
+        }
+
+        if (asJson)
+        {
+            report.End(new { count });
+        }
+        else
+        {
+            Console.WriteLine($"{count} removed.");
+        }
+
+        return ExitCode.Ok;
+    }
+
+    private static object ToJson(Takedown takedown) => new
+    {
+        package = takedown.Package.Value,
+        takedown.Version,
+        takedown.Kind,
+        takedown.At,
+        takedown.SeenAt,
+        takedown.Reason,
+        position = takedown.Position.Value,
+        takedown.IsBack,
+        takedown.IsPurged,
+        takedown.ClientCount,
+        takedown.Clients,
+    };
+
+    private static void Print(Takedown takedown)
+    {
+        var subject = takedown switch
+        {
+            { Version: { } version } => $"{takedown.Package}@{version}",
+            { IsPurged: true } => $"{takedown.Package} (a version, purged)",
+            _ => takedown.Package.Value,
+        };
+        var at = takedown.At is { } told ? $", {Time(told)} as the upstream says" : "";
+        Console.WriteLine($"{Time(takedown.SeenAt)}  {JsonNamingPolicy.KebabCaseLower.ConvertName(takedown.Kind.ToString()),-15}  {subject}{(takedown.IsBack ? " (back since)" : "")}{(takedown.Reason is { } reason ? $": {reason}" : "")}{at}");
+        foreach (var client in takedown.Clients.Take(ClientsShownMax))
+        {
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"    {client.Client} fetched it {client.Before} times before and {client.After} after, first {client.FirstDay:yyyy-MM-dd}, last {client.LastDay:yyyy-MM-dd}"));
+        }
+
+        if (takedown.ClientCount > ClientsShownMax)
+        {
+            Console.WriteLine($"    … and {takedown.ClientCount - ClientsShownMax} more clients: --json lists them.");
+        }
+    }
+
+    private static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm'Z'", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,118 @@
+using System.CommandLine;
+using System.Globalization;
+using NpmMirror.Cli.Settings;
+using NpmMirror.Maintenance;
+using NpmMirror.Mirroring;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Cli.Commands;
+
+/// <summary><c>npm-mirror verify</c>: look at everything that is held, beside a running <c>serve</c>; mend it where asked to.</summary>
+internal static class VerifyCommand
+{
+    /// <summary>The command.</summary>
+    public static Command Create(IReadOnlyList<string> flags)
+    {
+        var json = CommandRun.JsonOption();
+        var olderThan = new Option<TimeSpan>("--older-than") { Description = "Believe what was verified within this time (7d); default: look at everything", CustomParser = DurationArgument.Parse };
+        var head = new Option<LogHead?>("--head") { Description = "A head of the log that you noted, as POSITION:HASH: the log must still lead through it", CustomParser = HeadArgument.Parse };
+        var restart = new Option<bool>("--restart") { Description = "Begin anew although an earlier run was cut short" };
+        var repair = new Option<bool>("--repair") { Description = "Fetch from the upstream what is damaged or missing" };
+        var command = new Command("verify", "Check the log's hash chain, every stored document and every tarball's bytes; works beside a running serve") { json, olderThan, head, restart, repair };
+        command.SetAction((parsed, cancellationToken) => CommandRun.RunAsync(flags, settings =>
+        {
+            var request = new VerifyRequest { OlderThan = parsed.GetValue(olderThan), NotedHead = parsed.GetValue(head), StartsAnew = parsed.GetValue(restart) };
+            return parsed.GetValue(repair) ? RepairAsync(settings, request, parsed.GetValue(json), cancellationToken) : LookAsync(settings, request, parsed.GetValue(json), cancellationToken);
+        }));
+        return command;
+    }
+
+    // Looking needs no upstream: an air-gapped copy is verified too.
+    private static async Task<int> LookAsync(EffectiveSettings settings, VerifyRequest request, bool asJson, CancellationToken cancellationToken)
+    {
+        var options = settings.Options;
+        using var logging = Setup.CreateLogging(options.Log);
+        Setup.RequireExistingStore(options);
+        await using var store = Setup.CreateStore(options, logging);
+        await store.OpenAsync(cancellationToken);
+        using var budget = new ByteBudget(options.BudgetBytes);
+        return await RunAsync(new Verifier(store, Setup.CreateBlobs(options, logging), budget, options, TimeProvider.System), request, asJson, cancellationToken);
+    }
+
+    private static async Task<int> RepairAsync(EffectiveSettings settings, VerifyRequest request, bool asJson, CancellationToken cancellationToken)
+    {
+        var options = settings.Options;
+        using var logging = Setup.CreateLogging(options.Log);
+        Setup.RequireExistingStore(options);
+        await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: false, logging, cancellationToken);
+        using var host = Setup.BuildHost(options, mirror);
+        var parts = mirror.Parts;
+        var repairs = new Repairs(parts.Store, host.Services.GetRequiredService<PackageSync>(), host.Services.GetRequiredService<TarballDownloads>(), parts.Budget);
+        return await RunAsync(new Verifier(parts.Store, parts.Blobs, parts.Budget, options, TimeProvider.System), request with { Repairs = repairs }, asJson, cancellationToken);
+    }
+
+    private static async Task<int> RunAsync(Verifier verifier, VerifyRequest request, bool asJson, CancellationToken cancellationToken)
+    {
+        var progress = new ProgressLine(asJson, TimeProvider.System);
+        var report = new JsonReport(Console.Out, "findings");
+        request = request with
+        {
+            Progress = at => progress.Show(() => string.Create(CultureInfo.InvariantCulture, $"{at.Done} of {at.Total} {at.Part}, {at.Found} findings")),
+            Found = finding =>
+            {
+                progress.Clear();
+                if (asJson)
+                {
+                    report.Add(finding);
+                }
+                else
+                {
+                    Console.WriteLine($"{(finding.IsRepaired ? "mended " : "")}{finding.Fault} {finding.Subject}: {finding.Problem}");
+                }
+            },
+        };
+        try
+        {
+            var summary = await verifier.RunAsync(request, cancellationToken);
+            progress.Clear();
+            Print(summary, asJson ? report : null);
+            return summary.Left == 0 ? ExitCode.Ok : ExitCode.Found;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            await Console.Error.WriteLineAsync("Interrupted; run verify again to go on where it was.");
+            return ExitCode.Failed;
+        }
+    }
+
+    private static void Print(VerifySummary summary, JsonReport? report)
+    {
+        if (report is not null)
+        {
+            report.End(new
+            {
+                summary.BegunAt,
+                summary.IsContinued,
+                summary.LogRows,
+                summary.Documents,
+                summary.DocumentBytes,
+                summary.Tarballs,
+                summary.TarballBytes,
+                summary.Skipped,
+                summary.Found,
+                summary.Repaired,
+                log = new { position = summary.Head.Position.Value, hash = summary.Head.Hash.Hex },
+            });
+            return;
+        }
+
+        if (summary.IsContinued)
+        {
+            Console.WriteLine($"Went on with the verification begun {summary.BegunAt.ToString("u", CultureInfo.InvariantCulture)}.");
+        }
+
+        Console.WriteLine(
+            $"{summary.LogRows} log rows, {summary.Documents} documents ({Amounts.Bytes(summary.DocumentBytes)} raw) and {summary.Tarballs} tarballs ({Amounts.Bytes(summary.TarballBytes)}) verified, {summary.Skipped} tarballs verified before; {summary.Found} findings, {summary.Repaired} mended.");
+        Console.WriteLine($"The log's head is {summary.Head.Position.Value}:{summary.Head.Hash.Hex}; note it elsewhere, and verify --head finds out whether the past was changed.");
+    }
+}

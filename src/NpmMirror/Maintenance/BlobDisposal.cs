@@ -1,0 +1,53 @@
+using NpmMirror.Diagnostics;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Maintenance;
+
+/// <summary>
+/// The only way a blob goes, safe against whoever stores or takes over the same bytes at the same moment, and against dying anywhere.
+/// </summary>
+/// <remarks>
+/// 1 no row names it · 2 out of sight, in one step · 3 look again: is it old, does still no row name it · 4 delete, else restore.
+/// Whoever stores bytes first has them under their hash, then writes the row; whoever takes over bytes that were there writes the row and then looks
+/// whether they still are in sight (<see cref="Mirroring.TarballDownloads"/>). So either 3 sees the row or the youth of what was taken, or the other side sees that the bytes are
+/// gone and fetches them. What a crash leaves out of sight is settled by the next run.
+/// </remarks>
+internal sealed class BlobDisposal(IMetadataStore store, IBlobStore blobs)
+{
+    /// <summary>Deletes the blob, unless a row names it or it is younger than <paramref name="youngest"/>. Returns the bytes freed, or null when it stays.</summary>
+    internal async Task<long?> TryDeleteAsync(Digest sha512, DateTimeOffset youngest, CancellationToken cancellationToken)
+    {
+        if (await store.IsReferencedAsync(sha512, cancellationToken) || await blobs.CondemnAsync(sha512, cancellationToken) is not { } condemned)
+        {
+            return null;
+        }
+
+        CrashPoint.Hit(CrashPoint.AfterCondemning);
+        return await SettleAsync(condemned, youngest);
+    }
+
+    /// <summary>Settles what processes that died had condemned.</summary>
+    internal async Task SettleLeftoversAsync(DateTimeOffset youngest, CancellationToken cancellationToken)
+    {
+        await foreach (var condemned in blobs.ListCondemnedAsync(cancellationToken))
+        {
+            await SettleAsync(condemned, youngest);
+        }
+    }
+
+    // Not cancelled half-way: out of sight is no state to leave a blob in.
+    private async Task<long?> SettleAsync(CondemnedBlob condemned, DateTimeOffset youngest)
+    {
+        var isNeeded = true;
+        try
+        {
+            isNeeded = condemned.Info.StoredAt > youngest || await store.IsReferencedAsync(condemned.Info.Sha512, CancellationToken.None);
+        }
+        finally
+        {
+            await (isNeeded ? condemned.RestoreAsync(CancellationToken.None) : condemned.DeleteAsync(CancellationToken.None));
+        }
+
+        return isNeeded ? null : condemned.Info.SizeBytes;
+    }
+}

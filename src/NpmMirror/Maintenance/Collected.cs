@@ -1,0 +1,48 @@
+namespace NpmMirror.Maintenance;
+
+/// <summary>Why something was collected, or would be.</summary>
+public enum GarbageKind
+{
+    /// <summary>Begun by a process that died.</summary>
+    Unfinished,
+
+    /// <summary>Nobody needs its bytes, and nobody has for the grace period.</summary>
+    Unreferenced,
+
+    /// <summary>The tarballs are over their budget, and this one was served longest ago.</summary>
+    Evicted,
+
+    /// <summary>Its package or version was removed upstream, and <c>removed</c> says purge.</summary>
+    Purged,
+}
+
+/// <summary>Something that was collected, or for a dry run would be.</summary>
+/// <param name="Kind">Why.</param>
+/// <param name="Subject">What: a tarball, a blob's hash, a package whose past was dropped.</param>
+/// <param name="SizeBytes">How much it took.</param>
+public readonly record struct CollectedItem(GarbageKind Kind, string Subject, long SizeBytes);
+
+/// <summary>What a collection came to.</summary>
+public sealed record Collected
+{
+    /// <summary>True when nothing was changed: all of this would go.</summary>
+    public bool IsDryRun { get; init; }
+
+    /// <summary>How many items of each kind, and how many bytes.</summary>
+    public IReadOnlyDictionary<GarbageKind, (long Count, long SizeBytes)> Kinds { get; init; } = new Dictionary<GarbageKind, (long, long)>();
+
+    /// <summary>Bytes of tarballs held afterwards, each counted as often as it is in the table.</summary>
+    public long HeldBytes { get; init; }
+
+    /// <summary>Of those, bytes of tarballs that the upstream could not give again: they are never evicted.</summary>
+    public long IrreplaceableBytes { get; init; }
+
+    /// <summary>By how much the tarballs are over their budget all the same; 0 when they are not, or have none.</summary>
+    public long OverBudgetBytes { get; init; }
+
+    /// <summary>Records of who fetched what that were older than their retention.</summary>
+    public long ForgottenAccesses { get; init; }
+
+    /// <summary>All bytes freed.</summary>
+    public long FreedBytes => Kinds.Values.Sum(kind => kind.SizeBytes);
+}

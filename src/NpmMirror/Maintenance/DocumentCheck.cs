@@ -1,0 +1,72 @@
+using NpmMirror.Packuments;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Maintenance;
+
+/// <summary>Whether a stored document still is what was stored: decoded and compared with its digest.</summary>
+internal sealed class DocumentCheck(IMetadataStore store, ByteBudget budget, VerifyTally tally)
+{
+    // A document of the past is pointed into by several events of one commit.
+    private (PackageName Package, Digest Sha256, string? Problem)? _lastArchived;
+
+    /// <summary>What is wrong with a package's own document or index, or null.</summary>
+    internal async Task<string?> FindProblemAsync(PackageName name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (await store.ReadAsync(name, cancellationToken) is not { } stored)
+            {
+                return await store.FindAsync(name, cancellationToken) is null ? null : "The package has a row and no document.";
+            }
+
+            PackumentIndex.FromBytes(stored.Row.Index.Span);
+            return await FindProblemAsync(name, stored.Document, cancellationToken);
+        }
+        catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreUnavailable)
+        {
+            return trouble.Message;
+        }
+    }
+
+    /// <summary>What is wrong with a document of the past, or null.</summary>
+    internal async Task<string?> FindArchiveProblemAsync(PackageName name, Digest sha256, CancellationToken cancellationToken)
+    {
+        if (_lastArchived is not { } last || last.Package != name || last.Sha256 != sha256)
+        {
+            last = (name, sha256, await LookAtArchiveAsync(name, sha256, cancellationToken));
+            _lastArchived = last;
+        }
+
+        return last.Problem;
+    }
+
+    private async Task<string?> LookAtArchiveAsync(PackageName name, Digest sha256, CancellationToken cancellationToken)
+    {
+        if (await store.ReadArchivedAsync(name, sha256, cancellationToken) is { } archived)
+        {
+            return await FindProblemAsync(name, archived, cancellationToken);
+        }
+
+        // The last known document of a removed package may be its document still.
+        return (await store.FindAsync(name, cancellationToken))?.DocumentSha256 == sha256 ? null : "The document of the past is not there.";
+    }
+
+    private async Task<string?> FindProblemAsync(PackageName name, StoredDocument document, CancellationToken cancellationToken)
+    {
+        if (document.Codec == DocumentCodec.Purged)
+        {
+            return null;
+        }
+
+        try
+        {
+            using var raw = await DocumentCodecs.DecodeAsync(name, document, budget, isHashChecked: true, cancellationToken);
+            tally.CountDocument(raw.LengthBytes, (await store.CountAsync(cancellationToken)).Packages);
+            return null;
+        }
+        catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreUnavailable)
+        {
+            return "The document does not decode to what was stored.";
+        }
+    }
+}

@@ -1,0 +1,68 @@
+using NpmMirror.Packuments;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Maintenance;
+
+/// <summary>
+/// Every package's document, those held and then the graveyard, by name; with <c>tarballs=eager</c> also whether each version's tarball is held. One page
+/// of names is in memory at a time.
+/// </summary>
+internal sealed class DocumentVerification(IMetadataStore store, DocumentCheck check, MirrorOptions options, VerifyRequest request, VerifyTally tally)
+{
+    private const int MarkEvery = 1_000;
+
+    /// <summary>Checks the packages behind the mark; returns the marks moved as far as all was right.</summary>
+    internal async Task<VerifyMarks> RunAsync(VerifyMarks marks, CancellationToken cancellationToken)
+    {
+        var isRight = true;
+        var looked = 0;
+        foreach (var isInGraveyard in marks.IsInGraveyard ? (bool[])[true] : [false, true])
+        {
+            // The first name behind another is that with the smallest character appended.
+            var from = isInGraveyard == marks.IsInGraveyard && marks.LastPackage is { } last ? last + '\0' : "";
+            await foreach (var mark in store.ListMarksAsync(from, isInGraveyard, cancellationToken))
+            {
+                isRight &= await IsRightAsync(mark.Name, isInGraveyard, cancellationToken);
+                if (isRight && ++looked % MarkEvery == 0)
+                {
+                    marks = await (marks with { LastPackage = mark.Name.Value, IsInGraveyard = isInGraveyard }).KeepAsync(store, cancellationToken);
+                }
+            }
+        }
+
+        return marks with { DocumentsRightAt = isRight ? marks.BegunAt : null, AreDocumentsDone = isRight };
+    }
+
+    private async Task<bool> IsRightAsync(PackageName name, bool isInGraveyard, CancellationToken cancellationToken)
+    {
+        if (await check.FindProblemAsync(name, cancellationToken) is { } problem)
+        {
+            var failure = isInGraveyard ? "The upstream has no such package any more." : request.Repairs is { } repairs ? await repairs.TryMendDocumentAsync(name, cancellationToken) : "";
+            tally.Report(new VerifyFinding(VerifyFault.DocumentDamaged, name.Value, Finding.With(problem, failure), failure is null));
+            return failure is null;
+        }
+
+        return options.Tarballs != TarballMode.Eager || isInGraveyard || await AreTarballsHeldAsync(name, cancellationToken);
+    }
+
+    private async Task<bool> AreTarballsHeldAsync(PackageName name, CancellationToken cancellationToken)
+    {
+        if (await store.FindAsync(name, cancellationToken) is not { } row)
+        {
+            return true;
+        }
+
+        // What the upstream does not have, or sends wrong, is in the table too.
+        var known = await store.ListTarballsAsync(name, cancellationToken).Select(tarball => tarball.File).ToHashSetAsync(StringComparer.Ordinal, cancellationToken);
+        var isRight = true;
+        foreach (var version in PackumentIndex.FromBytes(row.Index.Span).Versions.Where(version => !known.Contains(TarballUrls.FileName(name, version.Version))))
+        {
+            var failure = request.Repairs is { } repairs ? await repairs.TryFetchTarballAsync(name, version.Version, cancellationToken) : "";
+            var subject = $"{name}/{TarballUrls.FileName(name, version.Version)}";
+            tally.Report(new VerifyFinding(VerifyFault.TarballNotHeld, subject, Finding.With("The tarball is wanted (tarballs=eager) and not held.", failure), failure is null));
+            isRight &= failure is null;
+        }
+
+        return isRight;
+    }
+}

@@ -1,0 +1,68 @@
+using NpmMirror.Storage;
+
+namespace NpmMirror.Maintenance;
+
+/// <summary>
+/// The only one who deletes: what dead processes left, what <c>removed</c> purges, tarballs over their budget, bytes that nobody needs, records past their
+/// retention. Beside a running mirror, one collection at a time, in bounded memory.
+/// </summary>
+public sealed class GarbageCollector(IMetadataStore store, IBlobStore blobs, MirrorOptions options, TimeProvider time)
+{
+    /// <summary>Collects, or for a dry run only tells what would go.</summary>
+    /// <param name="isDryRun">Whether nothing is changed.</param>
+    /// <param name="told">Told of each item.</param>
+    /// <param name="cancellationToken">Ends it; what it has done stays done.</param>
+    /// <exception cref="MirrorException">The store is in trouble, or another collection runs.</exception>
+    public async Task<Collected> RunAsync(bool isDryRun, Action<CollectedItem> told, CancellationToken cancellationToken)
+    {
+        await using var lease = isDryRun ? null : await MaintenanceLease.TakeAsync(store, "gc", time, cancellationToken);
+        var token = lease?.Token ?? cancellationToken;
+        var now = time.GetUtcNow();
+        var tally = new CollectionTally(told);
+        var disposal = new BlobDisposal(store, blobs);
+        if (!isDryRun)
+        {
+            await disposal.SettleLeftoversAsync(now - options.Gc.Grace, token);
+        }
+
+        if (await blobs.RemoveUnfinishedAsync(isDryRun, token) is { Count: > 0 } unfinished)
+        {
+            tally.Add(GarbageKind.Unfinished, $"{unfinished.Count} files", unfinished.SizeBytes);
+        }
+
+        await new PastPurge(store, disposal, options, tally, time).RunAsync(isDryRun, token);
+        var eviction = new TarballEviction(store, disposal, options, tally, time);
+        var evicted = await eviction.RunAsync(isDryRun, token);
+        await CollectUnreferencedAsync(isDryRun, disposal, now - options.Gc.Grace, tally, token);
+        var forgotten = isDryRun ? 0 : await store.ForgetAccessAsync(DateOnly.FromDateTime((now - options.Gc.AccessRetention).UtcDateTime), token);
+        var held = (await store.CountAsync(token)).TarballBytes - (isDryRun ? evicted : 0);
+        return new Collected
+        {
+            IsDryRun = isDryRun,
+            Kinds = tally.Kinds,
+            HeldBytes = held,
+            IrreplaceableBytes = eviction.IrreplaceableBytes,
+            OverBudgetBytes = options.Gc.MaxBytes == 0 ? 0 : Math.Max(0, held - options.Gc.MaxBytes),
+            ForgottenAccesses = forgotten,
+        };
+    }
+
+    private async Task CollectUnreferencedAsync(bool isDryRun, BlobDisposal disposal, DateTimeOffset youngest, CollectionTally tally, CancellationToken cancellationToken)
+    {
+        await foreach (var blob in blobs.ListAsync(cancellationToken))
+        {
+            if (blob.StoredAt > youngest)
+            {
+                continue;
+            }
+
+            var freed = !isDryRun
+                ? await disposal.TryDeleteAsync(blob.Sha512, youngest, cancellationToken)
+                : await store.IsReferencedAsync(blob.Sha512, cancellationToken) ? null : blob.SizeBytes;
+            if (freed is { } sizeBytes)
+            {
+                tally.Add(GarbageKind.Unreferenced, blob.Sha512.Hex, sizeBytes);
+            }
+        }
+    }
+}

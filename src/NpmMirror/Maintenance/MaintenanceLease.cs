@@ -1,0 +1,85 @@
+using NpmMirror.Storage;
+
+namespace NpmMirror.Maintenance;
+
+/// <summary>Held while one process maintains a store, renewed meanwhile; a dead process's lease ends by itself within a minute.</summary>
+internal sealed class MaintenanceLease : IAsyncDisposable
+{
+    private static readonly TimeSpan Duration = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan RenewEvery = TimeSpan.FromSeconds(15);
+
+    private readonly IMetadataStore _store;
+    private readonly string _name;
+    private readonly TimeProvider _time;
+    private readonly string _owner = Guid.NewGuid().ToString("N");
+    private readonly CancellationTokenSource _ending = new();
+    private readonly CancellationTokenSource _lost;
+    private Task _renewing = Task.CompletedTask;
+
+    private MaintenanceLease(IMetadataStore store, string name, TimeProvider time, CancellationToken cancellationToken)
+    {
+        (_store, _name, _time) = (store, name, time);
+        _lost = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+    }
+
+    /// <summary>Cancelled with the caller's token, and when the lease was lost.</summary>
+    internal CancellationToken Token => _lost.Token;
+
+    /// <summary>Takes the lease.</summary>
+    /// <exception cref="MirrorException">Another process holds it.</exception>
+    internal static async Task<MaintenanceLease> TakeAsync(IMetadataStore store, string name, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var lease = new MaintenanceLease(store, name, time, cancellationToken);
+        if (await store.TryHoldLeaseAsync(name, lease._owner, Duration, cancellationToken))
+        {
+            lease._renewing = lease.RenewAsync();
+            return lease;
+        }
+
+        await lease.DisposeAsync();
+        throw new MirrorException(MirrorFault.StoreUnavailable, $"Another npm-mirror {name} works on {store.Location}, or one died less than a minute ago; wait for it.", isTransient: true);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _ending.CancelAsync();
+        await _renewing;
+        try
+        {
+            await _store.ReleaseLeaseAsync(_name, _owner, CancellationToken.None);
+        }
+        catch (MirrorException)
+        {
+            // It ends by itself.
+        }
+
+        _lost.Dispose();
+        _ending.Dispose();
+    }
+
+    private async Task RenewAsync()
+    {
+        while (!_ending.IsCancellationRequested)
+        {
+            await Task.Delay(RenewEvery, _time, _ending.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (_ending.IsCancellationRequested)
+            {
+                return;
+            }
+
+            try
+            {
+                if (!await _store.TryHoldLeaseAsync(_name, _owner, Duration, CancellationToken.None))
+                {
+                    await _lost.CancelAsync();
+                    return;
+                }
+            }
+            catch (MirrorException)
+            {
+                // The store is in trouble; so is whoever works under this lease, and tells it.
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+using System.Globalization;
+using NpmMirror.History;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Maintenance;
+
+/// <summary>
+/// Drops what <c>removed</c> says purge of: the tarballs of what was taken down, the documents of the past that hold its manifests, and the payloads that
+/// quote them. The events stay, with their digests: what, when and which kind. What has come back since is left alone.
+/// </summary>
+internal sealed class PastPurge(IMetadataStore store, BlobDisposal disposal, MirrorOptions options, CollectionTally tally, TimeProvider time)
+{
+    private const string Cursor = "gc:purged";
+    private const int MarkEvery = 10_000;
+    private const int TriesMax = 5;
+
+    private RemovedOptions Removed => options.Removed;
+
+    /// <summary>Purges what was taken down since the last time, all of it where the options have changed.</summary>
+    internal async Task RunAsync(bool isDryRun, CancellationToken cancellationToken)
+    {
+        RemovedMode[] modes = [Removed.Unpublished, Removed.Gone, Removed.SecurityHolder, Removed.Blocked];
+        if (!modes.Contains(RemovedMode.Purge))
+        {
+            return;
+        }
+
+        var settings = string.Join(',', modes);
+        var known = (await store.GetCursorAsync(Cursor, cancellationToken))?.Split('@');
+        var position = known is [var then, var text] && then == settings ? new LogPosition(long.Parse(text, CultureInfo.InvariantCulture)) : LogPosition.Zero;
+        PackageName? last = null;
+        await foreach (var row in store.ReadLogAsync(position, cancellationToken))
+        {
+            if (row.Package != last && IsOne(row))
+            {
+                await PurgeAsync(row.Package, isDryRun, cancellationToken);
+                last = row.Package;
+            }
+
+            position = row.Position;
+            if (position.Value % MarkEvery == 0)
+            {
+                await MarkAsync(settings, position, isDryRun, cancellationToken);
+            }
+        }
+
+        await MarkAsync(settings, position, isDryRun, cancellationToken);
+    }
+
+    private async ValueTask MarkAsync(string settings, LogPosition position, bool isDryRun, CancellationToken cancellationToken)
+    {
+        if (!isDryRun)
+        {
+            await store.SetCursorAsync(Cursor, string.Create(CultureInfo.InvariantCulture, $"{settings}@{position.Value}"), cancellationToken);
+        }
+    }
+
+    private bool IsOne(LogRow row) => row.Type switch
+    {
+        nameof(PackageRemoved) => EventPayload.FromRow(row) is PackageRemoved removed && Removed.ModeOf(removed.Kind) == RemovedMode.Purge,
+        nameof(VersionRemoved) => Removed.Unpublished == RemovedMode.Purge,
+        _ => false,
+    };
+
+    private async Task PurgeAsync(PackageName name, bool isDryRun, CancellationToken cancellationToken)
+    {
+        for (var tries = 0; tries < TriesMax; tries++)
+        {
+            if (await store.FindAsync(name, cancellationToken) is not { } row)
+            {
+                return;
+            }
+
+            var plan = await PurgePlan.MakeAsync(store, row, Removed, cancellationToken);
+            await PurgeTarballsAsync(name, plan, isDryRun, cancellationToken);
+            var bytes = plan.SizeBytes;
+            if (bytes == 0 || isDryRun || await store.PurgeAsync(new PackagePurge(name, row.Generation, plan.Payloads, plan.Documents), cancellationToken) is not null)
+            {
+                if (bytes > 0)
+                {
+                    tally.Add(GarbageKind.Purged, name.Value, bytes);
+                }
+
+                return;
+            }
+
+            // Written meanwhile: it may be back.
+        }
+
+        throw new MirrorException(MirrorFault.StoreUnavailable, $"{name} was written by other processes {TriesMax} times in a row; run gc again.", isTransient: true);
+    }
+
+    private async Task PurgeTarballsAsync(PackageName name, PurgePlan plan, bool isDryRun, CancellationToken cancellationToken)
+    {
+        var settled = time.GetUtcNow() - TarballEviction.SettledAfter;
+        await foreach (var listed in store.ListTarballsAsync(name, cancellationToken).Where(row => row.State == TarballState.Held && plan.Takes(row.Version)))
+        {
+            var row = listed;
+            for (var tries = 0; !isDryRun && row is not null && tries < TriesMax && !await store.ForgetTarballAsync(row, cancellationToken); tries++)
+            {
+                // Served or verified since it was read.
+                row = await store.FindTarballAsync(name, listed.File, cancellationToken);
+            }
+
+            tally.Add(GarbageKind.Purged, $"{name}/{listed.File}", listed.SizeBytes);
+            if (!isDryRun)
+            {
+                await disposal.TryDeleteAsync(listed.Sha512, settled, cancellationToken);
+            }
+        }
+    }
+}

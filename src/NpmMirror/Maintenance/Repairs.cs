@@ -1,0 +1,46 @@
+using NpmMirror.Mirroring;
+using NpmMirror.Packuments;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Maintenance;
+
+/// <summary>Mends what a verification found, by the ways that everything comes in: documents by <see cref="PackageSync"/>, tarballs by a verified download.</summary>
+public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownloads tarballs, ByteBudget budget)
+{
+    /// <summary>Fetches a package's document anew. Null when it is stored, else why not.</summary>
+    internal Task<string?> TryMendDocumentAsync(PackageName name, CancellationToken cancellationToken) => TryAsync(async () => await sync.RepairAsync(name, cancellationToken) switch
+    {
+        SyncResult.Stored => null,
+        SyncResult.Absent absent => $"the upstream answers {absent.Status}.",
+        var other => other.RetryBecause ?? "the upstream has it no more.",
+    });
+
+    /// <summary>Fetches the bytes that a row names. Null when they are stored, else why not.</summary>
+    internal Task<string?> TryMendTarballAsync(TarballRow row, CancellationToken cancellationToken) => TryAsync(async () => (await tarballs.RepairAsync(row, cancellationToken))?.Reason);
+
+    /// <summary>Fetches a tarball that was never held. Null when it is stored, else why not.</summary>
+    internal Task<string?> TryFetchTarballAsync(PackageName name, string version, CancellationToken cancellationToken) => TryAsync(async () =>
+    {
+        if (await store.ReadAsync(name, cancellationToken) is not { } stored)
+        {
+            return "the package is not held any more.";
+        }
+
+        using var document = await DocumentCodecs.DecodeAsync(name, stored.Document, budget, isHashChecked: false, cancellationToken);
+        return PackumentIndex.FromBytes(stored.Row.Index.Span).Find(version) is { } entry && Manifest.TarballUrl(entry, document.Bytes) is { } url
+            ? (await tarballs.StoreAsync(name, entry, url, Manifest.Promise(entry, document.Bytes), cancellationToken))?.Reason
+            : "its packument gives no address for it.";
+    });
+
+    private static async Task<string?> TryAsync(Func<Task<string?>> mend)
+    {
+        try
+        {
+            return await mend();
+        }
+        catch (MirrorException trouble)
+        {
+            return trouble.Message;
+        }
+    }
+}

@@ -1,0 +1,110 @@
+using NpmMirror.Diagnostics;
+using NpmMirror.Packuments;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Maintenance;
+
+/// <summary>
+/// Keeps tarballs within a budget of bytes: those served longest ago go, never-served ones first. What the upstream could not give again stays, whatever the
+/// budget. Two passes over the table, in bounded memory: the first finds the hour before which all go.
+/// </summary>
+internal sealed class TarballEviction(IMetadataStore store, BlobDisposal disposal, MirrorOptions options, CollectionTally tally, TimeProvider time)
+{
+    /// <summary>Younger ones are just being stored, or served.</summary>
+    internal static readonly TimeSpan SettledAfter = TimeSpan.FromMinutes(10);
+
+    private (PackageName Name, PackumentIndex? Index)? _package;
+
+    /// <summary>Bytes that could not be had again.</summary>
+    internal long IrreplaceableBytes { get; private set; }
+
+    /// <summary>Evicts, or for a dry run only tells. Returns how many bytes of the table it freed.</summary>
+    internal async Task<long> RunAsync(bool isDryRun, CancellationToken cancellationToken)
+    {
+        var wanted = options.Gc.MaxBytes == 0 ? 0 : (await store.CountAsync(cancellationToken)).TarballBytes - options.Gc.MaxBytes;
+        if (wanted <= 0)
+        {
+            return 0;
+        }
+
+        var settled = time.GetUtcNow() - SettledAfter;
+        var hours = await MeasureAsync(settled, cancellationToken);
+        var (last, ofLast) = FindCut(hours, wanted);
+        var freed = 0L;
+        await foreach (var row in store.ListTarballsAsync(null, cancellationToken))
+        {
+            var hour = HourOf(row);
+            if (hour > last || (hour == last && ofLast <= 0) || !IsSettled(row, settled) || !await IsReplaceableAsync(row, cancellationToken))
+            {
+                continue;
+            }
+
+            // False when it was served or verified since: then it is not the one to go.
+            if (isDryRun || await store.ForgetTarballAsync(row, cancellationToken))
+            {
+                CrashPoint.Hit(CrashPoint.AfterForgetting);
+                freed += row.SizeBytes;
+                ofLast -= hour == last ? row.SizeBytes : 0;
+                tally.Add(GarbageKind.Evicted, $"{row.Package}/{row.File}", row.SizeBytes);
+                if (!isDryRun)
+                {
+                    await disposal.TryDeleteAsync(row.Sha512, settled, cancellationToken);
+                }
+            }
+        }
+
+        return freed;
+    }
+
+    /// <summary>Bytes by the hour of their last use. A dozen years are 100,000 entries.</summary>
+    private async Task<SortedDictionary<long, long>> MeasureAsync(DateTimeOffset settled, CancellationToken cancellationToken)
+    {
+        var hours = new SortedDictionary<long, long>();
+        await foreach (var row in store.ListTarballsAsync(null, cancellationToken).Where(row => row.State == TarballState.Held))
+        {
+            if (!await IsReplaceableAsync(row, cancellationToken))
+            {
+                IrreplaceableBytes += row.SizeBytes;
+            }
+            else if (IsSettled(row, settled))
+            {
+                hours[HourOf(row)] = hours.GetValueOrDefault(HourOf(row)) + row.SizeBytes;
+            }
+        }
+
+        return hours;
+    }
+
+    /// <summary>The last hour that is needed, and how many bytes of it.</summary>
+    private static (long Hour, long Bytes) FindCut(SortedDictionary<long, long> hours, long wanted)
+    {
+        foreach (var (hour, bytes) in hours)
+        {
+            if (bytes >= wanted)
+            {
+                return (hour, wanted);
+            }
+
+            wanted -= bytes;
+        }
+
+        return (long.MaxValue, 0);
+    }
+
+    private static long HourOf(TarballRow row) => row.LastServedAt is { } at ? at.ToUnixTimeSeconds() / 3600 : 0;
+
+    private static bool IsSettled(TarballRow row, DateTimeOffset settled) => row.State == TarballState.Held && !(row.LastServedAt > settled) && !(row.VerifiedAt > settled);
+
+    /// <summary>Whether a later request would bring it back: the packument lists it, and promises what is stored.</summary>
+    private async ValueTask<bool> IsReplaceableAsync(TarballRow row, CancellationToken cancellationToken)
+    {
+        if (_package is not { } known || known.Name != row.Package)
+        {
+            var package = await store.FindAsync(row.Package, cancellationToken);
+            known = (row.Package, package is { Facts.IsRemoved: false } ? PackumentIndex.FromBytes(package.Index.Span) : null);
+            _package = known;
+        }
+
+        return row.Problem is null && options.Tarballs != TarballMode.Never && known.Index?.Find(row.Version) is not null;
+    }
+}

@@ -1,0 +1,120 @@
+using System.Buffers;
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Maintenance;
+
+/// <summary>Every held tarball whose stamp is old enough: its bytes are there, and their SHA-512 is the one they are stored under. The right ones get a new stamp.</summary>
+internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs, VerifyRequest request, VerifyTally tally, TimeProvider time)
+{
+    private const int BufferBytes = 256 * 1024;
+    private const int StampsMax = 256;
+
+    private readonly ConcurrentQueue<TarballVerified> _stamps = new();
+
+    /// <summary>Checks those last verified before <paramref name="due"/>.</summary>
+    internal async Task RunAsync(DateTimeOffset due, CancellationToken cancellationToken)
+    {
+        var total = (await store.CountAsync(cancellationToken)).Tarballs;
+        var rows = store.ListTarballsAsync(null, cancellationToken).Where(row => row.State == TarballState.Held).Where(row => IsDue(row, due));
+        var parallel = new ParallelOptions { MaxDegreeOfParallelism = Math.Max(2, Environment.ProcessorCount), CancellationToken = cancellationToken };
+        await Parallel.ForEachAsync(rows, parallel, async (row, token) =>
+        {
+            await CheckAsync(row, token);
+            tally.CountTarball(row.SizeBytes, total);
+            if (_stamps.Count >= StampsMax)
+            {
+                await StampAsync(token);
+            }
+        });
+        await StampAsync(cancellationToken);
+    }
+
+    private bool IsDue(TarballRow row, DateTimeOffset due)
+    {
+        if (row.VerifiedAt is not { } at || at < due)
+        {
+            return true;
+        }
+
+        tally.CountSkipped();
+        return false;
+    }
+
+    private async Task CheckAsync(TarballRow row, CancellationToken cancellationToken)
+    {
+        var (fault, problem) = await FindProblemAsync(row, cancellationToken);
+        if (problem is null)
+        {
+            _stamps.Enqueue(new TarballVerified(row.Package, row.File, row.Sha512, time.GetUtcNow()));
+            return;
+        }
+
+        // gc may have taken both since the row was read.
+        if ((await store.FindTarballAsync(row.Package, row.File, cancellationToken))?.Sha512 != row.Sha512)
+        {
+            return;
+        }
+
+        var failure = request.Repairs is { } repairs ? await repairs.TryMendTarballAsync(row, cancellationToken) : "";
+        tally.Report(new VerifyFinding(fault, $"{row.Package}/{row.File}", Finding.With(problem, failure), failure is null));
+    }
+
+    private async Task<(VerifyFault Fault, string? Problem)> FindProblemAsync(TarballRow row, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var blob = await blobs.OpenAsync(row.Sha512, cancellationToken);
+            if (blob is null)
+            {
+                return (VerifyFault.TarballMissing, $"Its bytes ({row.Sha512.Hex}) are not in {blobs.Location}.");
+            }
+
+            var found = await HashAsync(blob, cancellationToken);
+            return (VerifyFault.TarballDamaged, found == row.Sha512 ? null : $"Its {blob.LengthBytes} bytes have the SHA-512 {found.Hex} instead of {row.Sha512.Hex}.");
+        }
+        catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreUnavailable)
+        {
+            return (VerifyFault.TarballDamaged, trouble.Message);
+        }
+    }
+
+    private static async Task<Digest> HashAsync(BlobReader blob, CancellationToken cancellationToken)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA512);
+        var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
+        try
+        {
+            int read;
+            for (var offset = 0L; (read = await blob.ReadAsync(offset, buffer, cancellationToken)) > 0; offset += read)
+            {
+                hash.AppendData(buffer, 0, read);
+            }
+
+            return new Digest(hash.GetHashAndReset());
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private async Task StampAsync(CancellationToken cancellationToken)
+    {
+        var stamps = new List<TarballVerified>();
+        while (stamps.Count < StampsMax * 2 && _stamps.TryDequeue(out var stamp))
+        {
+            stamps.Add(stamp);
+        }
+
+        try
+        {
+            await store.StampVerifiedAsync(stamps, cancellationToken);
+        }
+        catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreReadOnly)
+        {
+            // Verified all the same; the next run looks again.
+        }
+    }
+}

@@ -1,0 +1,71 @@
+using NpmMirror.Storage;
+
+namespace NpmMirror.Maintenance;
+
+/// <summary>
+/// Looks at everything a mirror holds: the log's chain, every document, every tarball's bytes. Beside a running mirror, in bounded memory, and resumable:
+/// a run that was cut short is gone on with.
+/// </summary>
+public sealed class Verifier(IMetadataStore store, IBlobStore blobs, ByteBudget budget, MirrorOptions options, TimeProvider time)
+{
+    /// <summary>The half that an older run has done says too little about today.</summary>
+    private static readonly TimeSpan ContinuedMax = TimeSpan.FromDays(7);
+
+    /// <summary>Runs.</summary>
+    /// <exception cref="MirrorException">The store cannot be used, or another verification runs.</exception>
+    public async Task<VerifySummary> RunAsync(VerifyRequest request, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        await using var lease = await TakeLeaseAsync(cancellationToken);
+        var token = lease?.Token ?? cancellationToken;
+        var now = time.GetUtcNow();
+        var known = await VerifyMarks.ReadAsync(store, token);
+        var isContinued = !request.StartsAnew && known.BegunAt is { } earlier && now - earlier < ContinuedMax;
+        var begunAt = isContinued ? known.BegunAt!.Value : now;
+        var due = begunAt - request.OlderThan;
+        var marks = await (isContinued ? known : Begin(known, begunAt, due, request)).KeepAsync(store, token);
+
+        var tally = new VerifyTally(request);
+        var documents = new DocumentCheck(store, budget, tally);
+        (marks, var head) = await new LogVerification(store, documents, tally).RunAsync(marks, request.NotedHead, token);
+        if (!marks.AreDocumentsDone)
+        {
+            marks = await new DocumentVerification(store, documents, options, request, tally).RunAsync(await marks.KeepAsync(store, token), token);
+        }
+
+        await marks.KeepAsync(store, token);
+        await new TarballVerification(store, blobs, request, tally, time).RunAsync(due, token);
+        await (marks with { BegunAt = null, LastPackage = null, IsInGraveyard = false, AreDocumentsDone = false }).KeepAsync(store, token);
+        return tally.Sum(begunAt, isContinued, head);
+    }
+
+    /// <summary>The marks of a new run: behind what was found right recently enough, else at the beginning.</summary>
+    private static VerifyMarks Begin(VerifyMarks known, DateTimeOffset begunAt, DateTimeOffset due, VerifyRequest request)
+    {
+        var believes = request.OlderThan > TimeSpan.Zero;
+        var isLogBelieved = believes && request.NotedHead is null && known.LogRightAt >= due;
+        return known with
+        {
+            BegunAt = begunAt,
+            IsLogBelieved = isLogBelieved,
+            LogPosition = isLogBelieved ? known.LogPosition : 0,
+            LogHash = isLogBelieved ? known.LogHash : null,
+            AreDocumentsDone = believes && known.DocumentsRightAt >= due,
+            LastPackage = null,
+            IsInGraveyard = false,
+        };
+    }
+
+    /// <summary>Null where the store cannot be written: then nobody else's marks are in danger either.</summary>
+    private async Task<MaintenanceLease?> TakeLeaseAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await MaintenanceLease.TakeAsync(store, "verify", time, cancellationToken);
+        }
+        catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreReadOnly)
+        {
+            return null;
+        }
+    }
+}

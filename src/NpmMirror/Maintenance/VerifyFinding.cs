@@ -1,0 +1,39 @@
+namespace NpmMirror.Maintenance;
+
+/// <summary>Something that a verification found wrong.</summary>
+/// <param name="Fault">What kind of thing.</param>
+/// <param name="Subject">What it is about: <c>left-pad/left-pad-1.0.0.tgz</c>, <c>left-pad</c>, <c>log 17</c>.</param>
+/// <param name="Problem">What is wrong, in one sentence; where a repair was tried and failed, that too.</param>
+/// <param name="IsRepaired">Whether it has been mended.</param>
+public sealed record VerifyFinding(VerifyFault Fault, string Subject, string Problem, bool IsRepaired);
+
+/// <summary>The kinds of things that a verification finds.</summary>
+public enum VerifyFault
+{
+    /// <summary>A tarball is in the books, its bytes are not there.</summary>
+    TarballMissing,
+
+    /// <summary>A tarball's bytes are not those that were stored.</summary>
+    TarballDamaged,
+
+    /// <summary>With <c>tarballs=eager</c>: a version's tarball is not held, and nothing says why.</summary>
+    TarballNotHeld,
+
+    /// <summary>A package's document or its index cannot be read, or is not what was stored.</summary>
+    DocumentDamaged,
+
+    /// <summary>A document of the past, which an event points into, is not there or not what was stored.</summary>
+    ArchiveDamaged,
+
+    /// <summary>The log's hash chain is broken, or a payload is not what was chained.</summary>
+    LogBroken,
+
+    /// <summary>The upstream lists a package that this mirror should hold and does not.</summary>
+    NotHeld,
+
+    /// <summary>A package is held in another revision than the upstream lists.</summary>
+    Stale,
+
+    /// <summary>A package is held that the upstream does not list.</summary>
+    Vanished,
+}

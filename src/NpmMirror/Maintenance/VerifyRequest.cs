@@ -1,0 +1,51 @@
+using NpmMirror.Storage;
+
+namespace NpmMirror.Maintenance;
+
+/// <summary>What a verification is to do.</summary>
+public sealed record VerifyRequest
+{
+    /// <summary>What was verified within this time is believed and not looked at again; zero: everything is.</summary>
+    public TimeSpan OlderThan { get; init; }
+
+    /// <summary>Begin anew although an earlier run was cut short.</summary>
+    public bool StartsAnew { get; init; }
+
+    /// <summary>A head of the log that somebody noted; the log must still lead through it.</summary>
+    public LogHead? NotedHead { get; init; }
+
+    /// <summary>What mends; null: nothing is mended.</summary>
+    public Repairs? Repairs { get; init; }
+
+    /// <summary>Told of each finding as it is made, one at a time.</summary>
+    public Action<VerifyFinding> Found { get; init; } = _ => { };
+
+    /// <summary>Told now and then how far it is.</summary>
+    public Action<VerifyProgress> Progress { get; init; } = _ => { };
+}
+
+/// <summary>How far a verification is.</summary>
+/// <param name="Part">What it looks at: <c>log rows</c>, <c>documents</c>, <c>tarballs</c>.</param>
+/// <param name="Done">How many of them it has looked at.</param>
+/// <param name="Total">How many there are, roughly.</param>
+/// <param name="Found">Findings so far.</param>
+public readonly record struct VerifyProgress(string Part, long Done, long Total, long Found);
+
+/// <summary>How a verification ended.</summary>
+/// <param name="BegunAt">When it began; of one that continues another, when that began.</param>
+/// <param name="IsContinued">Whether it went on where an earlier one was cut short.</param>
+/// <param name="LogRows">Rows of the log that were checked.</param>
+/// <param name="Documents">Documents, current and of the past, that were checked.</param>
+/// <param name="DocumentBytes">Their raw bytes.</param>
+/// <param name="Tarballs">Tarballs that were checked.</param>
+/// <param name="TarballBytes">Their bytes.</param>
+/// <param name="Skipped">Tarballs that were verified recently enough.</param>
+/// <param name="Found">Findings.</param>
+/// <param name="Repaired">Findings that were mended.</param>
+/// <param name="Head">The end of the log as checked: worth noting somewhere else.</param>
+public sealed record VerifySummary(
+    DateTimeOffset BegunAt, bool IsContinued, long LogRows, long Documents, long DocumentBytes, long Tarballs, long TarballBytes, long Skipped, long Found, long Repaired, LogHead Head)
+{
+    /// <summary>Findings that are still so.</summary>
+    public long Left => Found - Repaired;
+}

@@ -1,0 +1,128 @@
+using NpmMirror.Mirroring;
+using NpmMirror.Packuments;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Tests.Maintenance;
+
+/// <summary>gc and somebody who needs the same bytes at the same moment: whichever way their steps fall, a row has its bytes.</summary>
+public sealed class BlobDisposalTests
+{
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(1, true)]
+    [InlineData(1, false)]
+    [InlineData(2, true)]
+    public async Task A_row_written_while_gc_looks_keeps_its_bytes(int look, bool isBefore)
+    {
+        // The first look is before the blob is taken out of sight, the second after.
+        MaintenanceBench? bench = null;
+        TarballRow? row = null;
+        var looks = 0;
+        await using var owned = bench = await MaintenanceBench.StartAsync(wrapStore: store => HookedStore.Over(store, async (method, before) =>
+        {
+            looks += method == nameof(IMetadataStore.IsReferencedAsync) && before ? 1 : 0;
+            if (method == nameof(IMetadataStore.IsReferencedAsync) && before == isBefore && looks == look && row is not null)
+            {
+                await store.PutTarballAsync(row, Cancelled);
+            }
+        }));
+        var sha512 = await bench.PutBlobAsync("needed again"u8.ToArray());
+        row = new TarballRow { Package = PackageName.Parse("a"), File = "a-1.0.0.tgz", Version = "1.0.0", State = TarballState.Held, Sha512 = sha512, SizeBytes = 12 };
+
+        Assert.Empty((await bench.CollectAsync()).Items);
+        Assert.True(looks >= look);
+        Assert.True(await bench.IsStoredAsync(row));
+        Assert.Empty(await bench.Blobs.ListCondemnedAsync(Cancelled).ToListAsync(Cancelled));
+    }
+
+    [Fact]
+    public async Task Bytes_stored_anew_while_gc_looks_stay_for_the_row_that_is_about_to_come()
+    {
+        MaintenanceBench? bench = null;
+        var isStoredAnew = false;
+        await using var owned = bench = await MaintenanceBench.StartAsync(wrapStore: store => HookedStore.Over(store, async (method, before) =>
+        {
+            if (method == nameof(IMetadataStore.IsReferencedAsync) && !before && !isStoredAnew)
+            {
+                isStoredAnew = true;
+                bench!.Rejuvenate(await bench.PutBlobAsync("fetched again"u8.ToArray()));
+            }
+        }));
+        var sha512 = await bench.PutBlobAsync("fetched again"u8.ToArray());
+        Assert.Empty((await bench.CollectAsync()).Items);
+        Assert.True(isStoredAnew);
+        Assert.True(await bench.Blobs.ExistsAsync(sha512, Cancelled));
+    }
+
+    [Fact]
+    public async Task Whoever_takes_over_bytes_that_gc_has_just_taken_fetches_them()
+    {
+        MaintenanceBench? bench = null;
+        TarballRow? before = null;
+        await using var owned = bench = await MaintenanceBench.StartAsync(wrapStore: store => HookedStore.Over(store, async (method, isBefore) =>
+        {
+            // gc has looked for rows the last time, and now deletes; the row comes a moment too late.
+            if (method == nameof(IMetadataStore.PutTarballAsync) && isBefore && before is not null)
+            {
+                await (await bench!.Blobs.CondemnAsync(before.Sha512, Cancelled) is { } condemned ? condemned.DeleteAsync(Cancelled) : ValueTask.CompletedTask);
+                before = null;
+            }
+        }));
+        await bench.HoldAsync("left-pad", "1.0.0");
+        var row = (await bench.RowAsync("left-pad"))!;
+        Assert.True(await bench.Store.ForgetTarballAsync(row, Cancelled));
+        before = row;
+
+        await OpenAsync(bench, row);
+        await Eventually.Async(() => bench.Tarballs.Underway == 0);
+        Assert.Null(before);
+        Assert.True(await bench.IsStoredAsync((await bench.RowAsync("left-pad"))!));
+    }
+
+    [Fact]
+    public async Task In_a_crowd_of_both_no_row_is_ever_without_its_bytes()
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        await bench.HoldAsync("left-pad", "1.0.0");
+        var row = (await bench.RowAsync("left-pad"))!;
+        var collected = 0;
+        for (var round = 0; round < 40; round++)
+        {
+            // Nobody's, and old: the next to ask takes it over, or gc takes it away.
+            File.SetLastWriteTimeUtc(bench.FileOf(row.Sha512), DateTime.UnixEpoch);
+            Assert.True(await bench.Store.ForgetTarballAsync((await bench.RowAsync("left-pad"))!, Cancelled));
+            await using var another = new TarballDownloads(bench.Store, bench.Blobs, bench.Client, bench.Options, bench.Clock, Microsoft.Extensions.Logging.Abstractions.NullLogger<TarballDownloads>.Instance);
+            var gc = Task.Run(() => bench.CollectAsync(), Cancelled);
+            await Task.WhenAll(gc, Task.Run(() => OpenAsync(bench, row, another), Cancelled));
+            await Eventually.Async(() => another.Underway == 0);
+            collected += (await gc).Items.Count;
+            Assert.True(await bench.IsStoredAsync((await bench.RowAsync("left-pad"))!), $"round {round}");
+        }
+
+        TestContext.Current.TestOutputHelper?.WriteLine($"gc was faster {collected} times of 40");
+    }
+
+    [Fact]
+    public async Task What_a_crash_left_out_of_sight_comes_back_where_it_is_needed_and_goes_where_not()
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        await bench.HoldAsync("left-pad", "1.0.0");
+        var row = (await bench.RowAsync("left-pad"))!;
+        var garbage = await bench.PutBlobAsync("nobody's"u8.ToArray());
+        await bench.Blobs.CondemnAsync(row.Sha512, Cancelled);
+        await bench.Blobs.CondemnAsync(garbage, Cancelled);
+
+        await bench.CollectAsync();
+        Assert.True(await bench.IsStoredAsync(row));
+        Assert.False(await bench.Blobs.ExistsAsync(garbage, Cancelled));
+        Assert.Empty(await bench.Blobs.ListCondemnedAsync(Cancelled).ToListAsync(Cancelled));
+    }
+
+    private static async Task OpenAsync(MaintenanceBench bench, TarballRow row, TarballDownloads? downloads = null)
+    {
+        var promise = new TarballPromise("sha512-" + Convert.ToBase64String(row.Sha512.Bytes), null);
+        var opened = await (downloads ?? bench.Tarballs).OpenAsync(row.Package, new VersionEntry(row.Version, default, default, default, 0, null), row.UpstreamUrl!, promise, Cancelled);
+        await Assert.IsType<TarballResult.Opened>(opened).Reading.DisposeAsync();
+    }
+}

@@ -1,0 +1,140 @@
+using NpmMirror.Maintenance;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Tests.Maintenance;
+
+public sealed class GarbageCollectorTests
+{
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Takes_what_nobody_needs_and_nothing_else_and_tells_before_it_does()
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        await bench.HoldAsync("left-pad", "1.0.0");
+        var garbage = await bench.PutBlobAsync("nobody's"u8.ToArray());
+        var young = await bench.PutBlobAsync("about to be somebody's"u8.ToArray());
+        bench.Rejuvenate(young);
+
+        var (items, dry) = await bench.CollectAsync(isDryRun: true);
+        Assert.Equal([new CollectedItem(GarbageKind.Unreferenced, garbage.Hex, 8)], items);
+        Assert.True(await bench.Blobs.ExistsAsync(garbage, Cancelled));
+
+        var (taken, collected) = await bench.CollectAsync();
+        Assert.Equal(items, taken);
+        Assert.Equal(dry.FreedBytes, collected.FreedBytes);
+        Assert.False(await bench.Blobs.ExistsAsync(garbage, Cancelled));
+        Assert.True(await bench.Blobs.ExistsAsync(young, Cancelled));
+        Assert.True(await bench.IsStoredAsync((await bench.RowAsync("left-pad"))!));
+        Assert.Empty((await bench.CollectAsync()).Items);
+
+        bench.Clock.Advance(TimeSpan.FromHours(25));
+        Assert.Equal(young.Hex, Assert.Single((await bench.CollectAsync()).Items).Subject);
+    }
+
+    [Fact]
+    public async Task Bytes_that_two_packages_share_stay_until_both_are_gone()
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        await bench.HoldAsync("left-pad", "1.0.0");
+        var row = (await bench.RowAsync("left-pad"))!;
+        await bench.Store.PutTarballAsync(row with { Package = PackageName.Parse("twin") }, Cancelled);
+        Assert.True(await bench.Store.ForgetTarballAsync(row, Cancelled));
+        Assert.Empty((await bench.CollectAsync()).Items);
+        Assert.True(await bench.IsStoredAsync(row));
+    }
+
+    [Fact]
+    public async Task Over_the_budget_those_served_longest_ago_go_first()
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        foreach (var name in (string[])["never", "long-ago", "lately", "now"])
+        {
+            await bench.HoldAsync(name, "1.0.0");
+        }
+
+        bench.Clock.Advance(TimeSpan.FromDays(9));
+        await ServeAsync(bench, "long-ago", TimeSpan.FromDays(8));
+        await ServeAsync(bench, "lately", TimeSpan.FromHours(3));
+        await ServeAsync(bench, "now", TimeSpan.FromMinutes(1));
+        var size = (await bench.RowAsync("never"))!.SizeBytes;
+        bench.Options.Gc.MaxBytes = (await bench.Store.CountAsync(Cancelled)).TarballBytes - size - 1;
+
+        var (told, _) = await bench.CollectAsync(isDryRun: true);
+        var (items, collected) = await bench.CollectAsync();
+        Assert.Equal(told, items);
+        Assert.Equal([(GarbageKind.Evicted, "long-ago/long-ago-1.0.0.tgz"), (GarbageKind.Evicted, "never/never-1.0.0.tgz")], items.Select(item => (item.Kind, item.Subject)).Order());
+        Assert.Null(await bench.RowAsync("never"));
+        Assert.Equal(0, collected.OverBudgetBytes);
+        Assert.Equal(collected.HeldBytes, (await bench.Blobs.ListAsync(Cancelled).ToListAsync(Cancelled)).Sum(blob => blob.SizeBytes));
+
+        // Even far over it, what is in use stays.
+        bench.Options.Gc.MaxBytes = 1;
+        await bench.CollectAsync();
+        Assert.NotNull(await bench.RowAsync("now"));
+        Assert.Null(await bench.RowAsync("lately"));
+    }
+
+    [Fact]
+    public async Task What_the_upstream_could_not_give_again_is_never_evicted()
+    {
+        await using var bench = await MaintenanceBench.StartAsync(options => options.Gc.MaxBytes = 1);
+        await bench.HoldAsync("whole", "1.0.0");
+        await bench.HoldAsync("part", "1.0.0", "2.0.0");
+        bench.Upstream.Unpublish("whole");
+        bench.Upstream.UnpublishVersion("part", "1.0.0");
+        await bench.SyncAsync("whole");
+        await bench.SyncAsync("part");
+        bench.Clock.Advance(TimeSpan.FromDays(1));
+
+        var (items, collected) = await bench.CollectAsync();
+        Assert.Equal("part/part-2.0.0.tgz", Assert.Single(items).Subject);
+        Assert.Equal(collected.IrreplaceableBytes, collected.HeldBytes);
+        Assert.Equal(collected.HeldBytes - 1, collected.OverBudgetBytes);
+        Assert.True(await bench.IsStoredAsync((await bench.RowAsync("whole"))!));
+    }
+
+    [Fact]
+    public async Task A_tarball_that_is_served_while_it_is_chosen_stays()
+    {
+        MaintenanceBench? bench = null;
+        var chosen = false;
+        await using var owned = bench = await MaintenanceBench.StartAsync(options => options.Gc.MaxBytes = 1, store => HookedStore.Over(store, async (method, before) =>
+        {
+            if (method == nameof(IMetadataStore.ForgetTarballAsync) && before && !chosen)
+            {
+                chosen = true;
+                await ServeAsync(bench!, "left-pad", TimeSpan.Zero);
+            }
+        }));
+        await bench.HoldAsync("left-pad", "1.0.0");
+        bench.Clock.Advance(TimeSpan.FromDays(1));
+        Assert.Empty((await bench.CollectAsync()).Items);
+        Assert.True(chosen);
+        Assert.True(await bench.IsStoredAsync((await bench.RowAsync("left-pad"))!));
+    }
+
+    [Fact]
+    public async Task Forgets_who_fetched_what_after_its_retention()
+    {
+        await using var bench = await MaintenanceBench.StartAsync(options => options.Gc.AccessRetention = TimeSpan.FromDays(30));
+        var today = DateOnly.FromDateTime(bench.Clock.GetUtcNow().UtcDateTime);
+        var name = PackageName.Parse("a");
+        await bench.Store.RecordAccessAsync([new TarballAccess(name, "a.tgz", "old", today.AddDays(-31), 1), new TarballAccess(name, "a.tgz", "new", today.AddDays(-30), 1)], Cancelled);
+        Assert.Equal(1, (await bench.CollectAsync()).Collected.ForgottenAccesses);
+        Assert.Equal("new", (await bench.Store.ListAccessAsync(name, null, Cancelled).SingleAsync(Cancelled)).Client);
+    }
+
+    [Fact]
+    public async Task One_at_a_time_but_anyone_may_look()
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        Assert.True(await bench.Store.TryHoldLeaseAsync("gc", "another", TimeSpan.FromMinutes(1), Cancelled));
+        var refused = await Assert.ThrowsAsync<MirrorException>(() => bench.CollectAsync());
+        Assert.Contains("Another npm-mirror gc works on", refused.Message, StringComparison.Ordinal);
+        await bench.CollectAsync(isDryRun: true);
+    }
+
+    private static ValueTask ServeAsync(MaintenanceBench bench, string name, TimeSpan ago) =>
+        bench.Store.StampServedAsync([new TarballServed(PackageName.Parse(name), $"{name}-1.0.0.tgz", bench.Clock.GetUtcNow() - ago)], Cancelled);
+}

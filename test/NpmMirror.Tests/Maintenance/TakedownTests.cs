@@ -1,0 +1,158 @@
+using System.Text;
+using NpmMirror.History;
+using NpmMirror.Maintenance;
+using NpmMirror.Mirroring;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Tests.Maintenance;
+
+public sealed class TakedownTests
+{
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Lists_each_kind_told_apart_with_what_was_taken_down_and_when()
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        foreach (var name in (string[])["unpublished", "held", "gone", "blocked", "part"])
+        {
+            await bench.HoldAsync(name, "1.0.0", "2.0.0");
+        }
+
+        bench.Upstream.Unpublish("unpublished");
+        bench.Upstream.TakeDown("held");
+        bench.Upstream.Delete("gone");
+        bench.Upstream.UnpublishVersion("part", "1.0.0");
+        bench.Upstream.Knobs.Fail("/blocked", 451);
+        foreach (var name in (string[])["unpublished", "held", "gone", "blocked", "part"])
+        {
+            bench.Clock.Advance(TimeSpan.FromHours(1));
+            var item = new QueueItem { Name = PackageName.Parse(name), Priority = QueuePriority.Change, DueAt = bench.Clock.GetUtcNow(), QueuedAt = bench.Clock.GetUtcNow(), IsDeletedRow = name is "gone" or "blocked" };
+            await bench.SyncAsync(name, item);
+        }
+
+        var now = bench.Clock.GetUtcNow();
+        Assert.Equal(
+            [
+                ("unpublished", null, RemovalKind.Unpublished, now.AddHours(-4)),
+                ("held", null, RemovalKind.SecurityHolder, now.AddHours(-3)),
+                ("gone", null, RemovalKind.Gone, now.AddHours(-2)),
+                ("blocked", null, RemovalKind.Blocked, now.AddHours(-1)),
+                ("part", "1.0.0", RemovalKind.Unpublished, now),
+            ],
+            (await ListAsync(bench)).Select(takedown => (takedown.Package.Value, takedown.Version, takedown.Kind, takedown.SeenAt)));
+        Assert.Equal(["blocked", "part"], (await ListAsync(bench, since: now.AddMinutes(-90))).Select(takedown => takedown.Package.Value));
+        Assert.Equal("part", Assert.Single(await ListAsync(bench, package: "part")).Package.Value);
+        Assert.Empty((await bench.VerifyAsync()).Findings);
+
+        bench.Upstream.PublishVersion("part", "1.0.0");
+        await bench.SyncAsync("part");
+        Assert.True(Assert.Single(await ListAsync(bench, package: "part")).IsBack);
+    }
+
+    [Fact]
+    public async Task Names_the_clients_that_had_fetched_it_before_and_those_that_still_do()
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        await bench.HoldAsync("part", "1.0.0", "2.0.0");
+        bench.Upstream.UnpublishVersion("part", "1.0.0");
+        await bench.SyncAsync("part");
+        var day = DateOnly.FromDateTime(bench.Clock.GetUtcNow().UtcDateTime);
+        TarballAccess Fetched(string file, string client, int days, long count) => new(PackageName.Parse("part"), file, client, day.AddDays(days), count);
+        await bench.Store.RecordAccessAsync(
+            [Fetched("part-1.0.0.tgz", "10.0.0.1", -9, 2), Fetched("part-1.0.0.tgz", "10.0.0.1", 0, 1), Fetched("part-1.0.0.tgz", "10.0.0.2", 1, 4), Fetched("part-2.0.0.tgz", "10.0.0.3", -1, 1)], Cancelled);
+        Assert.Equal(
+            [new TakedownClient("10.0.0.1", 3, 0, day.AddDays(-9), day), new TakedownClient("10.0.0.2", 0, 4, day.AddDays(1), day.AddDays(1))],
+            Assert.Single(await ListAsync(bench)).Clients);
+    }
+
+    [Fact]
+    public async Task A_removed_package_that_comes_back_changed_leaves_its_last_document_in_the_archive()
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        await bench.HoldAsync("left-pad", "1.0.0");
+        var before = (await bench.Store.FindAsync(PackageName.Parse("left-pad"), Cancelled))!.DocumentSha256;
+        bench.Upstream.Unpublish("left-pad");
+        await bench.SyncAsync("left-pad");
+        await bench.HoldAsync("left-pad", "2.0.0");
+        Assert.NotNull(await bench.Store.ReadArchivedAsync(PackageName.Parse("left-pad"), before, Cancelled));
+        Assert.Empty((await bench.VerifyAsync()).Findings);
+    }
+
+    [Theory]
+    [InlineData(RemovedMode.Hide)]
+    [InlineData(RemovedMode.Keep)]
+    [InlineData(RemovedMode.Purge)]
+    public async Task A_whole_package_is_purged_only_where_the_option_says_so(RemovedMode mode)
+    {
+        await using var bench = await MaintenanceBench.StartAsync(options => options.Removed.Unpublished = mode);
+        await bench.HoldAsync("left-pad", "1.0.0");
+        bench.Upstream.Deprecate("left-pad", "1.0.0", "a secret word");
+        await bench.SyncAsync("left-pad");
+        bench.Upstream.Deprecate("left-pad", "1.0.0", "no word");
+        await bench.SyncAsync("left-pad");
+        bench.Upstream.Unpublish("left-pad");
+        await bench.SyncAsync("left-pad");
+        bench.Clock.Advance(TimeSpan.FromDays(2));
+        var (row, head) = ((await bench.RowAsync("left-pad"))!, await bench.Store.ReadHeadAsync(Cancelled));
+
+        var dry = (await bench.CollectAsync(isDryRun: true)).Collected;
+        Assert.Equal(dry.FreedBytes, (await bench.CollectAsync()).Collected.FreedBytes);
+        var isPurged = mode == RemovedMode.Purge;
+        Assert.Equal(isPurged, !await bench.IsStoredAsync(row));
+        Assert.Equal(isPurged, await bench.RowAsync("left-pad") is null);
+        Assert.Equal(isPurged ? DocumentCodec.Purged : DocumentCodec.Brotli, (await bench.Store.ReadAsync(row.Package, Cancelled))!.Document.Codec);
+        Assert.Equal(!isPurged, await bench.Store.ReadLogAsync(LogPosition.Zero, Cancelled).AnyAsync(past => past.Payload is { } payload && Encoding.UTF8.GetString(payload.Span).Contains("a secret word", StringComparison.Ordinal), Cancelled));
+
+        // What, when and which kind stay, and the chain still leads to the same head.
+        Assert.Equal((RemovalKind.Unpublished, false), Assert.Single(await ListAsync(bench)) is var told ? (told.Kind, told.IsPurged) : default);
+        var (findings, summary) = await bench.VerifyAsync();
+        Assert.Empty(findings);
+        Assert.Equal(head, summary.Head);
+        Assert.Empty((await bench.CollectAsync()).Items);
+    }
+
+    [Fact]
+    public async Task A_purged_package_can_come_back()
+    {
+        await using var bench = await MaintenanceBench.StartAsync(options => options.Removed.Gone = RemovedMode.Purge);
+        await bench.HoldAsync("left-pad", "1.0.0");
+        bench.Upstream.Delete("left-pad");
+        var item = new QueueItem { Name = PackageName.Parse("left-pad"), Priority = QueuePriority.Change, DueAt = bench.Clock.GetUtcNow(), QueuedAt = bench.Clock.GetUtcNow(), IsDeletedRow = true };
+        await bench.SyncAsync("left-pad", item);
+        bench.Clock.Advance(TimeSpan.FromDays(2));
+        await bench.CollectAsync();
+        await bench.HoldAsync("left-pad", "1.0.0", "2.0.0");
+        Assert.Null((await bench.Store.FindAsync(PackageName.Parse("left-pad"), Cancelled))!.Facts.Removal);
+        Assert.NotNull(await bench.RowAsync("left-pad", "2.0.0"));
+        Assert.Empty((await bench.VerifyAsync()).Findings);
+        Assert.Empty((await bench.CollectAsync()).Items);
+    }
+
+    [Theory]
+    [InlineData(RemovedMode.Purge)]
+    [InlineData(RemovedMode.Hide)]
+    public async Task A_version_is_purged_with_its_tarball_and_manifest_and_the_others_stay(RemovedMode modeWhenItWent)
+    {
+        await using var bench = await MaintenanceBench.StartAsync(options => options.Removed.Unpublished = modeWhenItWent);
+        await bench.HoldAsync("part", "1.0.0", "2.0.0");
+        bench.Upstream.UnpublishVersion("part", "1.0.0");
+        await bench.SyncAsync("part");
+        bench.Clock.Advance(TimeSpan.FromDays(2));
+        Assert.Equal(modeWhenItWent == RemovedMode.Purge, (await bench.CollectAsync()).Items.Count > 0);
+
+        bench.Options.Removed.Unpublished = RemovedMode.Purge;
+        await bench.CollectAsync();
+        Assert.Null(await bench.RowAsync("part", "1.0.0"));
+        Assert.True(await bench.IsStoredAsync((await bench.RowAsync("part", "2.0.0"))!));
+        var told = Assert.Single(await ListAsync(bench));
+
+        // Its name stays where the manifest was kept beside the event from the start; where the payload quoted it, both went.
+        Assert.Equal(modeWhenItWent == RemovedMode.Purge ? ("1.0.0", false) : (null, true), (told.Version, told.IsPurged));
+        Assert.Empty((await bench.VerifyAsync()).Findings);
+        Assert.IsType<SyncResult.Unchanged>(await bench.SyncAsync("part"));
+    }
+
+    private static async Task<List<Takedown>> ListAsync(MaintenanceBench bench, DateTimeOffset? since = null, string? package = null) =>
+        await new Takedowns(bench.Store).ListAsync(since, package is null ? null : PackageName.Parse(package), Cancelled).ToListAsync(Cancelled);
+}

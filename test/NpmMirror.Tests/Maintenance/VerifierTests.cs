@@ -1,0 +1,176 @@
+using NpmMirror.Maintenance;
+
+namespace NpmMirror.Tests.Maintenance;
+
+public sealed class VerifierTests : IAsyncLifetime
+{
+    private MaintenanceBench _bench = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _bench = await MaintenanceBench.StartAsync();
+        await _bench.HoldAsync("left-pad", "1.0.0", "1.1.0");
+        await _bench.HoldAsync("ms", "1.0.0");
+        _bench.Clock.Advance(TimeSpan.FromHours(1));
+    }
+
+    public ValueTask DisposeAsync() => _bench.DisposeAsync();
+
+    [Fact]
+    public async Task Finds_nothing_wrong_with_what_was_stored()
+    {
+        // A change, a removal and a holder: documents of the past are looked at too.
+        _bench.Upstream.PublishVersion("ms", "2.0.0");
+        await _bench.SyncAsync("ms");
+        _bench.Upstream.Unpublish("ms");
+        await _bench.SyncAsync("ms");
+        _bench.Upstream.TakeDown("left-pad");
+        await _bench.SyncAsync("left-pad");
+        _bench.Clock.Advance(TimeSpan.FromHours(1));
+
+        var (findings, summary) = await _bench.VerifyAsync();
+        Assert.Empty(findings);
+        var head = await _bench.Store.ReadHeadAsync(TestContext.Current.CancellationToken);
+        Assert.Equal((head, head.Position.Value, 5, 0), (summary.Head, summary.LogRows, summary.Tarballs, summary.Skipped));
+        Assert.Equal(4, summary.Documents);
+    }
+
+    [Fact]
+    public async Task Finds_bytes_that_changed_and_bytes_that_are_gone_and_mends_both()
+    {
+        var (changed, gone) = (await _bench.RowAsync("left-pad"), await _bench.RowAsync("ms"));
+        var bytes = await File.ReadAllBytesAsync(_bench.FileOf(changed!.Sha512), TestContext.Current.CancellationToken);
+        bytes[^1] ^= 1;
+        await File.WriteAllBytesAsync(_bench.FileOf(changed.Sha512), bytes, TestContext.Current.CancellationToken);
+        File.Delete(_bench.FileOf(gone!.Sha512));
+
+        var (findings, _) = await _bench.VerifyAsync();
+        Assert.Equal(
+            [(VerifyFault.TarballDamaged, "left-pad/left-pad-1.0.0.tgz", false), (VerifyFault.TarballMissing, "ms/ms-1.0.0.tgz", false)],
+            findings.OrderBy(finding => finding.Subject).Select(finding => (finding.Fault, finding.Subject, finding.IsRepaired)));
+
+        var (mended, summary) = await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs });
+        Assert.Equal((2, true, 0), (mended.Count, mended.All(finding => finding.IsRepaired), summary.Left));
+        Assert.Empty((await _bench.VerifyAsync()).Findings);
+    }
+
+    [Fact]
+    public async Task Says_why_a_tarball_cannot_be_mended()
+    {
+        File.Delete(_bench.FileOf((await _bench.RowAsync("ms"))!.Sha512));
+        _bench.Upstream.Delete("ms");
+        var (findings, summary) = await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs });
+        Assert.Contains("could not be mended: The upstream has no tarball", Assert.Single(findings).Problem, StringComparison.Ordinal);
+        Assert.Equal(1, summary.Left);
+    }
+
+    [Fact]
+    public async Task Finds_a_damaged_document_wherever_it_is_damaged_and_mends_it()
+    {
+        foreach (var at in (int[])[5, 20, 60, 100])
+        {
+            _bench.Tamper($"UPDATE documents SET bytes = CAST(substr(bytes, 1, {at} - 1) || x'a5a5a5' || substr(bytes, {at} + 3) AS BLOB) WHERE package = (SELECT id FROM packages WHERE name = 'left-pad')");
+            var finding = Assert.Single((await _bench.VerifyAsync()).Findings);
+            Assert.Equal((VerifyFault.DocumentDamaged, "left-pad"), (finding.Fault, finding.Subject));
+
+            // The upstream still has the very document that is held, and would say that nothing changed.
+            var (mended, _) = await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs });
+            Assert.True(Assert.Single(mended).IsRepaired, mended[0].Problem);
+            Assert.Empty((await _bench.VerifyAsync()).Findings);
+        }
+
+        Assert.Equal(2, (await _bench.Store.ReadHeadAsync(TestContext.Current.CancellationToken)).Position.Value);
+    }
+
+    [Fact]
+    public async Task Mends_a_damaged_document_that_has_changed_upstream()
+    {
+        _bench.Tamper("UPDATE documents SET bytes = x'00'");
+        _bench.Upstream.PublishVersion("ms", "2.0.0");
+        var (mended, _) = await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs });
+        Assert.Equal([true, true], mended.Select(finding => finding.IsRepaired));
+        Assert.Empty((await _bench.VerifyAsync()).Findings);
+        var log = await _bench.Store.ReadLogAsync(new LogPosition(2), TestContext.Current.CancellationToken).Select(row => row.Type).ToListAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(["VersionPublished", "DistTagMoved"], log);
+    }
+
+    [Theory]
+    [InlineData("UPDATE packages SET package_index = x'0011' WHERE name = 'ms'", VerifyFault.DocumentDamaged, "ms")]
+    [InlineData("DELETE FROM documents WHERE package = (SELECT id FROM packages WHERE name = 'ms')", VerifyFault.DocumentDamaged, "ms")]
+    [InlineData("UPDATE packages SET document_sha256 = (SELECT document_sha256 FROM packages WHERE name = 'left-pad')", VerifyFault.DocumentDamaged, "ms")]
+    [InlineData("UPDATE log SET payload = x'7b7d' WHERE position = 2", VerifyFault.LogBroken, "log 2")]
+    [InlineData("UPDATE log SET seen_at = seen_at + 1 WHERE position = 1", VerifyFault.LogBroken, "log 1")]
+    [InlineData("UPDATE log SET hash = zeroblob(32) WHERE position = 2", VerifyFault.LogBroken, "log 2")]
+    [InlineData("DELETE FROM log WHERE position = 1", VerifyFault.LogBroken, "log 1")]
+    [InlineData("DELETE FROM tarballs WHERE package = 'ms'", VerifyFault.TarballNotHeld, "ms/ms-1.0.0.tgz")]
+    public async Task Finds_what_was_changed_behind_its_back(string sql, VerifyFault fault, string subject)
+    {
+        _bench.Tamper(sql);
+        Assert.Contains((fault, subject), (await _bench.VerifyAsync()).Findings.Select(finding => (finding.Fault, finding.Subject)));
+    }
+
+    [Fact]
+    public async Task Finds_a_document_of_the_past_that_is_damaged_or_gone()
+    {
+        _bench.Upstream.TakeDown("left-pad");
+        await _bench.SyncAsync("left-pad");
+        _bench.Tamper("UPDATE archive SET bytes = x'00'");
+        Assert.Equal(VerifyFault.ArchiveDamaged, Assert.Single((await _bench.VerifyAsync()).Findings).Fault);
+        _bench.Tamper("DELETE FROM archive");
+        Assert.Contains("is not there", Assert.Single((await _bench.VerifyAsync()).Findings).Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Notices_a_past_that_was_rewritten_from_a_head_that_was_noted()
+    {
+        var noted = await _bench.Store.ReadHeadAsync(TestContext.Current.CancellationToken);
+        Assert.Empty((await _bench.VerifyAsync(new VerifyRequest { NotedHead = noted })).Findings);
+
+        // Another past, with right links: nothing in the store itself tells.
+        await using var other = await MaintenanceBench.StartAsync();
+        await other.HoldAsync("left-pad", "9.0.0");
+        await other.HoldAsync("ms", "1.0.0");
+        Assert.Empty((await other.VerifyAsync()).Findings);
+        Assert.Equal("log 2", Assert.Single((await other.VerifyAsync(new VerifyRequest { NotedHead = noted })).Findings).Subject);
+    }
+
+    [Fact]
+    public async Task Believes_what_was_verified_lately_and_looks_at_the_rest()
+    {
+        await _bench.VerifyAsync();
+        _bench.Clock.Advance(TimeSpan.FromDays(3));
+        await _bench.HoldAsync("new", "1.0.0");
+        var (_, summary) = await _bench.VerifyAsync(new VerifyRequest { OlderThan = TimeSpan.FromDays(7) });
+        Assert.Equal((1, 0, 0, 4), (summary.LogRows, summary.Documents, summary.Tarballs, summary.Skipped));
+
+        _bench.Clock.Advance(TimeSpan.FromDays(5));
+        (_, summary) = await _bench.VerifyAsync(new VerifyRequest { OlderThan = TimeSpan.FromDays(7) });
+        Assert.Equal((3, 3, 3, 1), (summary.LogRows, summary.Documents, summary.Tarballs, summary.Skipped));
+    }
+
+    [Fact]
+    public async Task Goes_on_where_it_was_cut_short_and_finds_again_what_it_had_found()
+    {
+        File.Delete(_bench.FileOf((await _bench.RowAsync("ms"))!.Sha512));
+        _bench.Tamper("UPDATE documents SET bytes = x'00' WHERE package = (SELECT id FROM packages WHERE name = 'ms')");
+        using var cut = new CancellationTokenSource();
+        var begunAt = _bench.Clock.GetUtcNow();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _bench.Verifier.RunAsync(new VerifyRequest { Found = _ => cut.Cancel() }, cut.Token));
+
+        _bench.Clock.Advance(TimeSpan.FromMinutes(5));
+        var (findings, summary) = await _bench.VerifyAsync();
+        Assert.Equal((true, begunAt, 0), (summary.IsContinued, summary.BegunAt, summary.LogRows));
+        Assert.Equal([VerifyFault.DocumentDamaged, VerifyFault.TarballMissing], findings.Select(finding => finding.Fault));
+        Assert.False((await _bench.VerifyAsync()).Summary.IsContinued);
+    }
+
+    [Fact]
+    public async Task One_at_a_time()
+    {
+        Assert.True(await _bench.Store.TryHoldLeaseAsync("verify", "another", TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken));
+        var refused = await Assert.ThrowsAsync<MirrorException>(() => _bench.VerifyAsync());
+        Assert.Contains("Another npm-mirror verify works on", refused.Message, StringComparison.Ordinal);
+        _bench.Clock.Advance(TimeSpan.FromMinutes(2));
+        await _bench.VerifyAsync();
+    }
+}
