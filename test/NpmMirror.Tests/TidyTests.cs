@@ -63,7 +63,7 @@ public sealed partial class TidyTests
     public void Nothing_unfinished_remains()
     {
         var own = Path.Combine(Root, "test/NpmMirror.Tests/TidyTests.cs");
-        var left = Sources("src").Concat(Sources("test")).Concat(Sources("bench")).Where(file => file != own).SelectMany(file => File.ReadLines(file)
+        var left = Sources("src").Concat(Sources("samples")).Concat(Sources("test")).Concat(Sources("bench")).Where(file => file != own).SelectMany(file => File.ReadLines(file)
             .Select((line, at) => (Line: line, At: $"{Path.GetRelativePath(Root, file)}:{at + 1}"))
             .Where(l => Leftover().IsMatch(l.Line))
             .Select(l => $"{l.At} {l.Line.Trim()}"));

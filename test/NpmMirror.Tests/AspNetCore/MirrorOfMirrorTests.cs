@@ -1,0 +1,136 @@
+using System.Text.Json;
+using NpmMirror.Sqlite;
+using NpmMirror.Storage;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.AspNetCore;
+
+/// <summary>Registry ─► near ─► far: what far has in the end is what near has.</summary>
+public sealed class MirrorOfMirrorTests : IAsyncLifetime
+{
+    private readonly TestFolder _folder = new();
+    private FakeRegistry _registry = null!;
+    private ServedMirror _near = null!;
+    private ServedMirror _far = null!;
+    private FeedMode _mode;
+    private int _nearPort;
+
+    public async ValueTask InitializeAsync() => _registry = await FakeRegistry.StartAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopFarAsync();
+        await StopNearAsync();
+        await _registry.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    [Theory]
+    [InlineData(FeedMode.Longpoll)]
+    [InlineData(FeedMode.Continuous)]
+    public async Task A_mirror_of_a_mirror_ends_equal_also_when_either_was_restarted(FeedMode mode)
+    {
+        _mode = mode;
+        for (var i = 0; i < 12; i++)
+        {
+            _registry.Publish(new FakePackage(i % 3 == 0 ? $"@scope/p{i}" : $"p{i}").Version("1.0.0"));
+        }
+
+        await StartNearAsync();
+        await StartFarAsync();
+        await EqualAsync(living: 12, removed: 0);
+
+        // While nobody is away.
+        _registry.PublishVersion("@scope/p0", "1.1.0");
+        _registry.Delete("p1");
+        await EqualAsync(living: 11, removed: 1);
+
+        // While far is away.
+        await StopFarAsync();
+        _registry.PublishVersion("p2", "2.0.0");
+        _registry.Unpublish("@scope/p3");
+        _registry.TakeDown("p4");
+        _registry.Publish(new FakePackage("new").Version("0.1.0"));
+        await Eventually.Async(() => IsAtHeadAsync(_near));
+        await StartFarAsync();
+        await EqualAsync(living: 11, removed: 2);
+
+        // While near is away, and in the moment it comes back.
+        await StopNearAsync();
+        _registry.Deprecate("p5", "1.0.0", "no more");
+        _registry.Delete("@scope/p6");
+        _registry.Publish(new FakePackage("p1").Version("3.0.0"));
+        await StartNearAsync();
+        _registry.Tag("p7", "beta", "1.0.0");
+        await EqualAsync(living: 11, removed: 2);
+    }
+
+    private async Task StartNearAsync()
+    {
+        _near = await ServedMirror.StartAsync(await OpenAsync("near"), _registry.Url, options => Configure(options, _registry.FeedUrl.AbsoluteUri), port: _nearPort);
+        _nearPort = _near.Address.Port;
+    }
+
+    private async Task StartFarAsync() => _far = await ServedMirror.StartAsync(await OpenAsync("far"), new Uri(_near.Address, "/npm/"), options => Configure(options, "auto"));
+
+    private void Configure(MirrorOptions options, string feed) => (options.Feed, options.Mode, options.Metadata) = (feed, _mode, MetadataMode.All);
+
+    private Task StopNearAsync() => StopAsync(_near);
+
+    private Task StopFarAsync() => StopAsync(_far);
+
+    private static async Task StopAsync(ServedMirror mirror)
+    {
+        await mirror.DisposeAsync();
+        await mirror.Store.DisposeAsync();
+    }
+
+    private Task<IMetadataStore> OpenAsync(string name) => Task.FromResult<IMetadataStore>(new SqliteStore(_folder.File($"{name}/npm-mirror.sqlite"), TimeProvider.System));
+
+    /// <summary>Names, revisions, tombstones, and each document byte for byte but for the base address.</summary>
+    private async Task EqualAsync(int living, int removed)
+    {
+        await Eventually.Async(async () => await IsAtHeadAsync(_near) && await RowsAsync(_near) is var rows && rows.Count == living + removed && rows.SequenceEqual(await RowsAsync(_far)));
+        var held = await RowsAsync(_far);
+        Assert.Equal(removed, held.Count(row => row.EndsWith("deleted", StringComparison.Ordinal)));
+        foreach (var name in held.Where(row => !row.EndsWith("deleted", StringComparison.Ordinal)).Select(row => row.Split(' ')[0]))
+        {
+            var path = name.Replace("/", "%2f", StringComparison.Ordinal);
+            Assert.Equal((await _near.TextAsync(path)).Replace(_near.Address.AbsoluteUri, _far.Address.AbsoluteUri, StringComparison.Ordinal), await _far.TextAsync(path));
+        }
+    }
+
+    /// <summary>Whether near has what the registry has.</summary>
+    private async Task<bool> IsAtHeadAsync(ServedMirror mirror)
+    {
+        foreach (var row in await RowsAsync(mirror))
+        {
+            var parts = row.Split(' ');
+            if (parts[2].Length == 0 && Rev(_registry.Packument(parts[0])) != parts[1])
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private static string? Rev(byte[]? packument)
+    {
+        if (packument is null)
+        {
+            return null;
+        }
+
+        using var document = JsonDocument.Parse(packument);
+        return document.RootElement.GetProperty("_rev").GetString();
+    }
+
+    private static async Task<List<string>> RowsAsync(ServedMirror mirror)
+    {
+        using var page = JsonDocument.Parse(await mirror.TextAsync("_changes"));
+        return [.. page.RootElement.GetProperty("results").EnumerateArray()
+            .Select(row => $"{row.GetProperty("id").GetString()} {row.GetProperty("changes")[0].GetProperty("rev").GetString()} {(row.TryGetProperty("deleted", out _) ? "deleted" : "")}")
+            .Order(StringComparer.Ordinal)];
+    }
+}
