@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Globalization;
 using NpmMirror.Cli.Settings;
 using NpmMirror.Maintenance;
-using NpmMirror.Mirroring;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Cli.Commands;
@@ -18,11 +17,15 @@ internal static class VerifyCommand
         var head = new Option<LogHead?>("--head") { Description = "A head of the log that you noted, as POSITION:HASH: the log must still lead through it", CustomParser = HeadArgument.Parse };
         var restart = new Option<bool>("--restart") { Description = "Begin anew although an earlier run was cut short" };
         var repair = new Option<bool>("--repair") { Description = "Fetch from the upstream what is damaged or missing" };
-        var command = new Command("verify", "Check the log's hash chain, every stored document and every tarball's bytes; works beside a running serve") { json, olderThan, head, restart, repair };
+        var against = new Option<bool>("--against-upstream") { Description = "Compare with everything the upstream lists, too" };
+        var command = new Command("verify", "Check the log's hash chain, every stored document and every tarball's bytes; works beside a running serve") { json, olderThan, head, restart, repair, against };
         command.SetAction((parsed, cancellationToken) => CommandRun.RunAsync(flags, settings =>
         {
             var request = new VerifyRequest { OlderThan = parsed.GetValue(olderThan), NotedHead = parsed.GetValue(head), StartsAnew = parsed.GetValue(restart) };
-            return parsed.GetValue(repair) ? RepairAsync(settings, request, parsed.GetValue(json), cancellationToken) : LookAsync(settings, request, parsed.GetValue(json), cancellationToken);
+            var (isRepairing, isComparing) = (parsed.GetValue(repair), parsed.GetValue(against));
+            return isRepairing || isComparing
+                ? AskAsync(settings, request, isRepairing, isComparing, parsed.GetValue(json), cancellationToken)
+                : LookAsync(settings, request, parsed.GetValue(json), cancellationToken);
         }));
         return command;
     }
@@ -39,7 +42,7 @@ internal static class VerifyCommand
         return await RunAsync(new Verifier(store, Setup.CreateBlobs(options, logging), budget, options, TimeProvider.System), request, asJson, cancellationToken);
     }
 
-    private static async Task<int> RepairAsync(EffectiveSettings settings, VerifyRequest request, bool asJson, CancellationToken cancellationToken)
+    private static async Task<int> AskAsync(EffectiveSettings settings, VerifyRequest request, bool isRepairing, bool isComparing, bool asJson, CancellationToken cancellationToken)
     {
         var options = settings.Options;
         using var logging = Setup.CreateLogging(options.Log);
@@ -47,8 +50,12 @@ internal static class VerifyCommand
         await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: false, logging, cancellationToken);
         using var host = Setup.BuildHost(options, mirror);
         var parts = mirror.Parts;
-        var repairs = new Repairs(parts.Store, host.Services.GetRequiredService<PackageSync>(), host.Services.GetRequiredService<TarballDownloads>(), parts.Budget);
-        return await RunAsync(new Verifier(parts.Store, parts.Blobs, parts.Budget, options, TimeProvider.System), request with { Repairs = repairs }, asJson, cancellationToken);
+        request = request with
+        {
+            Repairs = isRepairing ? ActivatorUtilities.CreateInstance<Repairs>(host.Services) : null,
+            Completeness = isComparing ? ActivatorUtilities.CreateInstance<Completeness>(host.Services) : null,
+        };
+        return await RunAsync(new Verifier(parts.Store, parts.Blobs, parts.Budget, options, TimeProvider.System), request, asJson, cancellationToken);
     }
 
     private static async Task<int> RunAsync(Verifier verifier, VerifyRequest request, bool asJson, CancellationToken cancellationToken)

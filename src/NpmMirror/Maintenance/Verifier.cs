@@ -34,6 +34,11 @@ public sealed class Verifier(IMetadataStore store, IBlobStore blobs, ByteBudget 
         }
 
         await marks.KeepAsync(store, token);
+        if (request.Completeness is { } completeness)
+        {
+            await completeness.RunAsync(request, tally, token);
+        }
+
         await new TarballVerification(store, blobs, request, tally, time).RunAsync(due, token);
         await (marks with { BegunAt = null, LastPackage = null, IsInGraveyard = false, AreDocumentsDone = false }).KeepAsync(store, token);
         return tally.Sum(begunAt, isContinued, head);

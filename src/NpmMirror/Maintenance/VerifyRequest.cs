@@ -14,6 +14,9 @@ public sealed record VerifyRequest
     /// <summary>A head of the log that somebody noted; the log must still lead through it.</summary>
     public LogHead? NotedHead { get; init; }
 
+    /// <summary>What compares with the upstream's list; null: nothing is compared.</summary>
+    public Completeness? Completeness { get; init; }
+
     /// <summary>What mends; null: nothing is mended.</summary>
     public Repairs? Repairs { get; init; }
 

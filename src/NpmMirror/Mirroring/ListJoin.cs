@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using NpmMirror.Storage;
+using NpmMirror.Upstream;
 
 namespace NpmMirror.Mirroring;
 
@@ -13,6 +14,9 @@ internal readonly record struct ListPair(PackageName Name, bool IsListed, string
 {
     /// <summary>Whether the store holds it, not counting the graveyard.</summary>
     internal bool IsHeld => Mark is not null && !IsRemoved;
+
+    /// <summary>Whether what is held is what an upstream of this identity lists. What is in the graveyard and listed may be back in the same revision.</summary>
+    internal bool IsCurrent(string identity) => IsHeld && Mark is { } mark && UpstreamIdentity.CouldBeSame(mark.Upstream, identity) && Rev is { } rev && mark.Rev == rev;
 }
 
 /// <summary>Joins the upstream's list and the store's by name, both in the order of UTF-8 bytes: each name once, nothing held in memory.</summary>

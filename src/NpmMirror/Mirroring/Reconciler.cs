@@ -90,7 +90,7 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
                 missing++;
                 await bulk.AddAsync(pair.Name, pair.Rev, cancellationToken);
             }
-            else if (pair.IsListed && pair.Mark is { } mark && !IsCurrent(pair, mark))
+            else if (pair.IsListed && pair.Mark is not null && !pair.IsCurrent(upstream.Identity))
             {
                 stale++;
                 await bulk.AddAsync(pair.Name, pair.Rev, cancellationToken);
@@ -107,10 +107,6 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
 
         return found;
     }
-
-    /// <summary>Whether what is held is what the upstream lists. What is in the graveyard and listed may be back in the same revision.</summary>
-    private bool IsCurrent(ListPair pair, PackageMark mark) =>
-        pair.IsHeld && UpstreamIdentity.CouldBeSame(mark.Upstream, upstream.Identity) && pair.Rev is { } rev && mark.Rev == rev;
 
     private string? FindDoubt(long vanished, long held, long listed, long? upstreamCount)
     {

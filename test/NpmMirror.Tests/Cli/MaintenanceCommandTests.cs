@@ -64,6 +64,22 @@ public sealed class MaintenanceCommandTests : IAsyncLifetime
         Assert.Single(Blobs);
     }
 
+    [Fact]
+    public async Task Verify_compares_with_the_upstreams_list_and_fetches_what_is_missing()
+    {
+        _upstream.PublishVersion("ms", "3.0.0");
+        _upstream.Publish(new FakePackage("new").Version("1.0.0"));
+        string[] arguments = ["verify", "--against-upstream", $"--feed={_upstream.FeedUrl}", "--metadata=all"];
+        var (code, output, errors) = await RunAsync(arguments);
+        Assert.True(code == 5, errors);
+        Assert.Contains("Stale ms: The upstream lists revision", output, StringComparison.Ordinal);
+        Assert.Contains("NotHeld new: The upstream lists it, and it is not held.", output, StringComparison.Ordinal);
+
+        Assert.Equal(0, (await RunAsync([.. arguments, "--repair"])).Code);
+        (code, output, errors) = await RunAsync(arguments);
+        Assert.True(code == 0, output + errors);
+    }
+
     [Theory]
     [InlineData("verify", "--older-than=7", "write 30m, 12h or 7d")]
     [InlineData("verify", "--head=7", "is no head of a log")]
