@@ -26,6 +26,7 @@ internal static partial class UpstreamSetup
             TarballMaxBytes = options.TarballMaxBytes,
             TarballHosts = [.. options.TarballHosts],
             Concurrency = options.Concurrency,
+            RequestsPerSecond = options.RequestsPerSecond,
         };
     }
 

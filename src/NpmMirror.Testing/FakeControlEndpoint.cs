@@ -55,6 +55,13 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
             case "mishaps":
                 Turn(_registry.Knobs.Mishaps, body);
                 return Counts(_registry.Knobs.Mishaps);
+            case "life":
+                for (var changes = body["changes"]?.GetValue<int>() ?? 1; changes > 0; changes--)
+                {
+                    _registry.Life.Change();
+                }
+
+                return new JsonObject { ["changes"] = _registry.Life.ChangeCount, ["removals"] = _registry.Life.RemovalCount };
             case "reset":
                 _registry.ResetFeed(body["databaseId"]?.GetValue<string>() ?? _registry.Knobs.DatabaseId, body["first"]?.GetValue<long>() ?? 1);
                 return State();

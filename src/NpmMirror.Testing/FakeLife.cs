@@ -13,8 +13,9 @@ public sealed class FakeLife(FakeRegistry registry, int seed, int packagesMax = 
 
     // Reproducible on purpose: not for secrets.
 #pragma warning disable CA5394
+    private readonly Lock _lock = new();
     private readonly Random _random = new(seed);
-    private readonly List<string> _names = [];
+    private readonly List<string> _names = [.. registry.Names];
     private int _numbers;
 
     /// <summary>Changes made so far.</summary>
@@ -34,6 +35,14 @@ public sealed class FakeLife(FakeRegistry registry, int seed, int packagesMax = 
 
     /// <summary>Makes one change.</summary>
     public FakeChange Change()
+    {
+        lock (_lock)
+        {
+            return ChangeOne();
+        }
+    }
+
+    private FakeChange ChangeOne()
     {
         ChangeCount++;
         if (_names.Count == 0 || (_names.Count < packagesMax && _random.Next(12) == 0))

@@ -17,7 +17,7 @@ public sealed class FakeMishaps
     private int _lostDeletions;
     private int _troubles;
 
-    /// <summary>Where the chances begin; setting it begins anew.</summary>
+    /// <summary>Where the chances begin, and the registry's <see cref="FakeRegistry.Life"/>; setting it begins anew.</summary>
     public int Seed
     {
         get;
@@ -100,7 +100,8 @@ public sealed class FakeMishaps
         }
 
         Interlocked.Increment(ref _lateRows);
-        return now + ShortestLate * Math.Pow(Math.Max(1, LateRowsMax / ShortestLate), NextDouble());
+        var shortest = ShortestLate < LateRowsMax / 10 ? ShortestLate : LateRowsMax / 10;
+        return now + (shortest * Math.Pow(LateRowsMax / shortest, NextDouble()));
     }
 
     /// <summary>When a change reaches its packument: null at once.</summary>

@@ -22,6 +22,7 @@ public sealed partial class FakeRegistry : IAsyncDisposable
     private readonly WebApplication _application;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stopping = new();
+    private readonly Lazy<FakeLife> _life;
     private int _inFlight;
 
     private FakeRegistry(WebApplication application, TimeProvider time)
@@ -29,6 +30,7 @@ public sealed partial class FakeRegistry : IAsyncDisposable
         _application = application;
         _time = time;
         Database = new FakeDatabase(Knobs.Mishaps, time);
+        _life = new Lazy<FakeLife>(() => new FakeLife(this, Knobs.Mishaps.Seed));
     }
 
     /// <summary>Its address, with a trailing slash.</summary>
@@ -72,6 +74,9 @@ public sealed partial class FakeRegistry : IAsyncDisposable
 
     /// <summary>Requests being answered now, other than those for changes.</summary>
     public int InFlight => Volatile.Read(ref _inFlight);
+
+    /// <summary>What people do in it, when it is told that they do: see <see cref="FakeLife"/>.</summary>
+    public FakeLife Life => _life.Value;
 
     internal FakeDatabase Database { get; }
 

@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using System.Globalization;
+using System.Reflection;
 using System.Runtime.InteropServices;
 
 namespace NpmMirror.Testing;
@@ -10,12 +12,23 @@ public static class FakeUpstreamProgram
     public const string Usage =
         """
         npm-mirror fake-upstream [--dir FOLDER] [--lazy] [--prepare] [--packages N] [--port P] [--feed couchdb|npm|none]
+                                     [--changes N] [--seed N] [--late-rows P] [--lost-rows P] ...
           --dir FOLDER   serve the packuments of a folder, files named encodeURIComponent(name).json
           --lazy         read them when asked for, and keep only their compressed form
           --prepare      compress all of them before listening is announced
           --packages N   make N small packages, package-1 … package-N
           --port P       listen on this port of 127.0.0.1 (0: a free one)
           --feed F       the dialect of the change feed (couchdb)
+          --sequences S  how the feed writes sequences: number, text or array
+          --changes N    so many changes a second: publishes, deprecations, tags, owners, unpublishes, takedowns, deletions
+        What goes wrong by chance (P of 1), repeatable by --seed N:
+          --late-rows P [--late-rows-max T]     rows that appear behind cursors that have passed (at most 1.00:00:00 late)
+          --lost-rows P, --lost-deletions P     rows that never come
+          --duplicate-rows P, --malformed-rows P, --odd-rows P
+          --lagging-packuments P [--lagging-max T]
+          --fresh-tarballs T                    new tarballs are a 404 for so long
+          --troubles P, --hangs P               429 with HTML, 5xx, cut and reset answers, half a gzip; no answer
+        docs/following.md tells how to change all this while it runs.
         """;
 
     /// <summary>Runs until SIGINT or SIGTERM, or until cancelled. The first line on the output is the address.</summary>
@@ -39,6 +52,12 @@ public static class FakeUpstreamProgram
         using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
         await using var registry = await FakeRegistry.StartAsync(arguments.Port, cancellationToken: ending.Token);
         registry.Knobs.Feed = arguments.Feed;
+        registry.Knobs.Sequences = arguments.Sequences;
+        foreach (var (mishap, value) in arguments.Mishaps)
+        {
+            mishap.SetValue(registry.Knobs.Mishaps, value);
+        }
+
         // A benchmark sends millions of requests: a few are enough to look at.
         registry.Requests.RequestsMax = 1_000;
         for (var i = 1; i <= arguments.PackageCount; i++)
@@ -55,12 +74,28 @@ public static class FakeUpstreamProgram
         await Console.Out.WriteLineAsync(registry.Url.AbsoluteUri);
         await Console.Out.WriteLineAsync($"{count + arguments.PackageCount} packages; end with Ctrl+C.");
         await Console.Out.FlushAsync(cancellationToken);
-        await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, ending.Token).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        var changing = arguments.ChangesPerSecond > 0 ? ChangeAsync(registry.Life, TimeSpan.FromSeconds(1 / arguments.ChangesPerSecond), ending.Token) : Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, ending.Token);
+        await changing.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         return 0;
+    }
+
+    private static async Task ChangeAsync(FakeLife life, TimeSpan every, CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(every);
+        while (await timer.WaitForNextTickAsync(cancellationToken))
+        {
+            life.Change();
+        }
     }
 
     private sealed record Arguments(string? Folder, bool IsLazy, bool IsPrepared, int PackageCount, int Port, FakeFeedDialect Feed)
     {
+        public FakeSequenceStyle Sequences { get; init; }
+
+        public double ChangesPerSecond { get; init; }
+
+        public ImmutableArray<(PropertyInfo Mishap, object Value)> Mishaps { get; init; } = [];
+
         public static Arguments? Parse(IReadOnlyList<string> args)
         {
             var arguments = new Arguments(null, IsLazy: false, IsPrepared: false, 0, 0, FakeFeedDialect.CouchDb);
@@ -84,7 +119,9 @@ public static class FakeUpstreamProgram
                         "none" => arguments with { Feed = FakeFeedDialect.None },
                         _ => null,
                     },
-                    _ => null,
+                    "--changes" => double.TryParse(Value(), NumberStyles.Float, CultureInfo.InvariantCulture, out var rate) && rate is > 0 and < 1_000 ? arguments with { ChangesPerSecond = rate } : null,
+                    "--sequences" => Enum.TryParse<FakeSequenceStyle>(Value(), ignoreCase: true, out var style) ? arguments with { Sequences = style } : null,
+                    var flag => MishapOf(flag) is { } mishap && Read(mishap.PropertyType, Value()) is { } value ? arguments with { Mishaps = arguments.Mishaps.Add((mishap, value)) } : null,
                 };
                 if (next is null)
                 {
@@ -96,5 +133,18 @@ public static class FakeUpstreamProgram
 
             return arguments;
         }
+
+        /// <summary>What can go wrong by chance has its flag by its name: <c>--late-rows</c>.</summary>
+        private static PropertyInfo? MishapOf(string flag)
+        {
+            var name = flag.StartsWith("--", StringComparison.Ordinal) ? flag.Replace("-", "", StringComparison.Ordinal) : "";
+            return typeof(FakeMishaps).GetProperties().FirstOrDefault(one => one.CanWrite && one.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
+        }
+
+        private static object? Read(Type type, string? text) =>
+            type == typeof(double) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var chance) && chance is >= 0 and <= 1 ? chance
+            : type == typeof(TimeSpan) && TimeSpan.TryParse(text, CultureInfo.InvariantCulture, out var time) && time >= TimeSpan.Zero ? time
+            : type == typeof(int) && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var seed) ? seed
+            : null;
     }
 }

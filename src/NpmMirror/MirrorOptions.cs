@@ -38,6 +38,11 @@ public sealed class MirrorOptions
     [Description("Requests to the upstream at once")]
     public int Concurrency { get; set; } = 10;
 
+    /// <summary>Requests a second to one host. Clients' wishes go ahead of everything else. Null: 100, and any number to this machine.</summary>
+    [Range(0, 100_000)]
+    [Description("Requests a second to one host of the upstream's, clients' wishes first; 0: any number; default: 100, and any number to this machine")]
+    public int? RequestsPerSecond { get; set; }
+
     /// <summary>Whether changes without a new version (tags, owners, deprecations) are left out of what the monitor tells.</summary>
     [Description("Tell only of new versions, not of tags, owners and deprecations")]
     public bool PublishOnly { get; set; }

@@ -29,7 +29,13 @@ internal static class ReconcileCommand
         {
             var (found, mended) = await registry.ReconcileOnceAsync(cancellationToken);
             Print(found, mended, asJson);
-            return found.HeldBack is not null ? ExitCode.HeldBack : mended.Failures.Count == mended.InDoubt ? ExitCode.Ok : ExitCode.Failed;
+            var isHeld = (await RemovalState.ReadAsync(mirror.Parts.Store, cancellationToken)).IsHeld(TimeProvider.System.GetUtcNow());
+            if (isHeld)
+            {
+                Console.WriteLine("Removals of the last hour are held back too; npm-mirror status says why, --accept-removals goes on.");
+            }
+
+            return found.HeldBack is not null || isHeld ? ExitCode.HeldBack : mended.Failures.Count == mended.InDoubt ? ExitCode.Ok : ExitCode.Failed;
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

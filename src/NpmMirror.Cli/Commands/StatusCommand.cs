@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using NpmMirror.Cli.Settings;
 using NpmMirror.Mirroring;
+using NpmMirror.Monitoring;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Cli.Commands;
@@ -60,7 +61,8 @@ internal static class StatusCommand
             await store.GetCursorAsync(MirrorCursors.Feed, cancellationToken),
             await store.GetCursorAsync(MirrorCursors.Read, cancellationToken),
             await store.GetCursorAsync(MirrorCursors.Handled, cancellationToken),
-            await store.GetCursorAsync(MirrorCursors.WalkHead, cancellationToken) is not null);
+            await store.GetCursorAsync(MirrorCursors.WalkHead, cancellationToken) is not null,
+            FollowingState.Parse(await store.GetCursorAsync(MirrorCursors.Trail, cancellationToken)));
         var trouble = await store.CheckWritableAsync(cancellationToken) ?? await blobs.CheckWritableAsync(cancellationToken);
         return new Status(
             store.Location,
@@ -74,7 +76,9 @@ internal static class StatusCommand
             await store.NextDueAsync(cancellationToken),
             trouble is null,
             trouble,
-            await ReadErrorsAsync(store, cancellationToken));
+            await ReadErrorsAsync(store, cancellationToken),
+            await GivenUpPackages.ReadAsync(store, cancellationToken),
+            await RemovalState.ReadAsync(store, cancellationToken));
     }
 
     private static async Task<IReadOnlyList<ErrorStatus>> ReadErrorsAsync(IMetadataStore store, CancellationToken cancellationToken)
@@ -99,6 +103,7 @@ internal static class StatusCommand
         var feed = status.Feed;
         Line("Upstream", $"{status.Upstream.Address} ({status.Upstream.From})");
         Line("Feed", feed.Location is null ? "none followed yet" : $"{feed.Location}, read to {feed.Read}, handled to {feed.Handled}{(feed.IsFirstWalk ? ", the first walk is not done" : "")}");
+        PrintFollowing(feed);
         if (status.Reconciliation is { } last)
         {
             Line("Compared", Describe(last));
@@ -110,10 +115,34 @@ internal static class StatusCommand
         }
 
         Line("Queue", counts.Queued == 0 ? "empty" : $"{counts.Queued} waiting{(status.NextDue is { } due ? $", the next is due {due.ToString("u", CultureInfo.InvariantCulture)}" : "")}");
+        if (status.Removals.IsHeld(TimeProvider.System.GetUtcNow()))
+        {
+            Line("Removals", $"HELD BACK since {status.Removals.HeldSince!.Value.ToString("u", CultureInfo.InvariantCulture)}: {status.Removals.Reason} (npm-mirror reconcile --accept-removals goes on)");
+        }
+
         Line("Writable", status.Writable ? "yes" : $"no: {status.WhyNotWritable}");
         foreach (var error in status.Errors)
         {
             Line("Failing", $"{error.Package} ({error.Attempts} tries, again {error.NextTry.ToString("u", CultureInfo.InvariantCulture)}): {error.Error}");
+        }
+
+        foreach (var given in status.GivenUp)
+        {
+            Line("Given up", $"{given.Package} {given.At.ToString("u", CultureInfo.InvariantCulture)} after {given.Attempts} tries, until the upstream names it again: {given.Reason}");
+        }
+    }
+
+    private static void PrintFollowing(FeedStatus feed)
+    {
+        if (feed.Following.AtHeadAt is { } at)
+        {
+            var lag = feed.Following.Head is { } head && new Sequence(head).Number - new Sequence(feed.Handled ?? "").Number is { } sequences ? $", {Math.Max(0, sequences)} sequences behind" : "";
+            Line("Following", $"at the head {feed.Following.Head} until {at.ToString("u", CultureInfo.InvariantCulture)}{lag}");
+        }
+
+        if (feed.Following.LateRows > 0)
+        {
+            Line("Late rows", $"{feed.Following.LateRows}, the last found {feed.Following.LastLateAt?.ToString("u", CultureInfo.InvariantCulture)}{(feed.Following.LongestLate is { } late ? $", at most {late:d\\.hh\\:mm} late" : "")}");
         }
     }
 
@@ -138,11 +167,13 @@ internal static class StatusCommand
         DateTimeOffset? NextDue,
         bool Writable,
         string? WhyNotWritable,
-        IReadOnlyList<ErrorStatus> Errors);
+        IReadOnlyList<ErrorStatus> Errors,
+        IReadOnlyList<GivenUp> GivenUp,
+        RemovalState Removals);
 
     private sealed record UpstreamStatus(string Address, string From);
 
-    private sealed record FeedStatus(string? Upstream, string? Location, string? Read, string? Handled, bool IsFirstWalk);
+    private sealed record FeedStatus(string? Upstream, string? Location, string? Read, string? Handled, bool IsFirstWalk, FollowingState Following);
 
     private sealed record LogStatus(long Position, string Hash);
 

@@ -2,11 +2,12 @@ using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
+using NpmMirror.Upstream;
 
 namespace NpmMirror.Mirroring;
 
 /// <summary>Fetches the tarballs of a document that are not held yet. One that cannot be had stops neither the others nor the document.</summary>
-internal sealed partial class EagerTarballs(IMetadataStore store, TarballDownloads tarballs, int concurrency, ILogger logger)
+internal sealed partial class EagerTarballs(IMetadataStore store, RegistryClient upstream, TarballDownloads tarballs, int concurrency, ILogger logger)
 {
     public async Task HoldAsync(PackageName name, PackumentIndex index, RawDocument document, CancellationToken cancellationToken)
     {
@@ -25,6 +26,8 @@ internal sealed partial class EagerTarballs(IMetadataStore store, TarballDownloa
         {
             try
             {
+                // Nobody waits for it; the download itself, which a client may come to wait for, is not held back.
+                await upstream.WaitForTurnAsync(token);
                 if (await tarballs.StoreAsync(name, tarball.Version, tarball.Url, tarball.Promise, token) is { } absent)
                 {
                     LogSkipped(name, tarball.Version.Version, absent.Reason);

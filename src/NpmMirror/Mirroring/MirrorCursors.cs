@@ -30,6 +30,12 @@ public static class MirrorCursors
     /// <summary>When the next reconciliation is due.</summary>
     public const string ReconciliationDue = "reconcile:due";
 
+    /// <summary>What was removed within the hour, and whether more is held back, as JSON (see <see cref="RemovalState"/>).</summary>
+    public const string Removals = "removals:hour";
+
+    /// <summary>What was given up, as JSON (see <see cref="GivenUpPackages"/>).</summary>
+    public const string GivenUp = "queue:given-up";
+
     /// <summary>This mirror's instance id.</summary>
     public const string Instance = "instance";
 }

@@ -25,6 +25,8 @@ public sealed partial class PackageSync : IDisposable
     private readonly ILogger<PackageSync> _logger;
     private readonly NameLocks _locks = new();
     private readonly RemovalCheck _removals;
+    private readonly HourlyBreaker _breaker;
+    private readonly RevisionCheck _revisions;
     private readonly SemaphoreSlim _fetches;
 
     /// <summary>Creates the sync; one per store and process.</summary>
@@ -33,12 +35,14 @@ public sealed partial class PackageSync : IDisposable
         _store = store;
         _upstream = upstream;
         _promises = new TarballPromises(tarballs);
-        _eager = new EagerTarballs(store, tarballs, options.Concurrency, logger);
+        _eager = new EagerTarballs(store, upstream, tarballs, options.Concurrency, logger);
         _defaultBase = defaultBase;
         _options = options;
         _time = time;
         _logger = logger;
         _removals = new RemovalCheck(store, upstream, time);
+        _revisions = new RevisionCheck(upstream, time);
+        _breaker = new HourlyBreaker(store, options, time, logger);
         _fetches = new SemaphoreSlim(options.Concurrency);
     }
 
@@ -60,7 +64,11 @@ public sealed partial class PackageSync : IDisposable
     public Task<SyncResult> RepairAsync(PackageName name, CancellationToken cancellationToken) => SyncInTurnAsync(name, null, isRepair: true, cancellationToken);
 
     /// <inheritdoc/>
-    public void Dispose() => _fetches.Dispose();
+    public void Dispose()
+    {
+        _fetches.Dispose();
+        _breaker.Dispose();
+    }
 
     private async Task<SyncResult> SyncInTurnAsync(PackageName name, QueueItem? item, bool isRepair, CancellationToken cancellationToken)
     {
@@ -90,7 +98,7 @@ public sealed partial class PackageSync : IDisposable
         {
             case PackumentAnswer.NotModified when row is not null:
                 _removals.NoteAlive(name);
-                return new SyncResult.Unchanged(row) { RetryBecause = FindLag(item, row.Facts.Rev, isDifferent: false) };
+                return new SyncResult.Unchanged(row) { RetryBecause = _revisions.FindLag(item, row.Facts.Rev, isDifferent: false) };
             case PackumentAnswer.Absent absent:
                 return await RemoveAsync(name, row, item, absent, cancellationToken);
             case PackumentAnswer.Fetched fetched:
@@ -115,7 +123,7 @@ public sealed partial class PackageSync : IDisposable
 
         try
         {
-            return await _upstream.GetPackumentAsync(name, validators, isCacheBusted: item is { Attempts: > 0 }, cancellationToken);
+            return await _upstream.GetPackumentAsync(name, validators, isCacheBusted: item is { Attempts: > 0 }, isPatient, cancellationToken);
         }
         finally
         {
@@ -139,8 +147,8 @@ public sealed partial class PackageSync : IDisposable
         _removals.NoteAlive(name);
         var sha256 = Digest.OfSha256(document.Bytes);
         var isDifferent = row is null || row.DocumentSha256 != sha256;
-        var lag = FindLag(item, index.Rev, isDifferent);
-        if (row is not null && FindRegression(row, index, item) is { } regression)
+        var lag = _revisions.FindLag(item, index.Rev, isDifferent);
+        if (row is not null && _revisions.FindRegression(row, index, item) is { } regression)
         {
             return new SyncResult.Unchanged(row) { RetryBecause = regression };
         }
@@ -150,6 +158,11 @@ public sealed partial class PackageSync : IDisposable
         if (row is not null && isTheSame && !isRepair)
         {
             return new SyncResult.Unchanged(row) { RetryBecause = lag };
+        }
+
+        if (removal is not null && row is { Facts.Removal: null } && await _breaker.FindReasonAsync(name, cancellationToken) is { } heldBack)
+        {
+            return new SyncResult.Unchanged(row) { RetryBecause = heldBack };
         }
 
         var now = _time.GetUtcNow();
@@ -269,7 +282,8 @@ public sealed partial class PackageSync : IDisposable
             return new SyncResult.Unchanged(row) { RetryBecause = doubt, MissingSince = missingSince };
         }
 
-        return await BuryAsync(name, row, RemovalCheck.KindOf(absent), absent.Reason, null, item is { IsDeletedRow: true } ? item.WantedRev : null, cancellationToken);
+        var result = await BuryAsync(name, row, RemovalCheck.KindOf(absent), absent.Reason, null, item is { IsDeletedRow: true } ? item.WantedRev : null, cancellationToken);
+        return result is SyncResult.Unchanged { RetryBecause: not null } ? result with { MissingSince = missingSince } : result;
     }
 
     /// <summary>Moves a package to the graveyard, its last known document with it. One that was never held leaves no trace.</summary>
@@ -283,6 +297,11 @@ public sealed partial class PackageSync : IDisposable
         if (row.Facts.IsRemoved)
         {
             return new SyncResult.Unchanged(row);
+        }
+
+        if (await _breaker.FindReasonAsync(name, cancellationToken) is { } heldBack)
+        {
+            return new SyncResult.Unchanged(row) { RetryBecause = heldBack };
         }
 
         var now = _time.GetUtcNow();
@@ -320,48 +339,6 @@ public sealed partial class PackageSync : IDisposable
         CrashPoint.Hit(CrashPoint.AfterCommit);
         Committed?.Invoke(commit.Name);
         return await _store.FindAsync(commit.Name, CancellationToken.None);
-    }
-
-    /// <summary>Why the answer is older than what the feed spoke of, or null.</summary>
-    private string? FindLag(QueueItem? item, string? rev, bool isDifferent)
-    {
-        if (item is null || (item.WantedRev is null && !item.IsDeletedRow))
-        {
-            return null;
-        }
-
-        var age = _time.GetUtcNow() - item.QueuedAt;
-        if (age >= DoubtMax)
-        {
-            return null;
-        }
-
-        var areComparable = rev is not null && item.WantedRev is not null;
-        if (item.IsDeletedRow)
-        {
-            // Published again since, or a cache that has not heard of the deletion.
-            var isAfterDeletion = areComparable ? new Revision(rev!).Number > new Revision(item.WantedRev!).Number : isDifferent;
-            return isAfterDeletion ? null : "the feed says it was deleted, the upstream still sends it";
-        }
-
-        var isReached = areComparable
-            ? new Revision(rev!).Number >= new Revision(item.WantedRev!).Number
-            : isDifferent || (item.Attempts + 1 >= 3 && age >= TimeSpan.FromMinutes(1));
-        return isReached ? null : $"the feed speaks of rev {item.WantedRev}, the upstream still sends {rev ?? "the same document"}";
-    }
-
-    /// <summary>Why the answer must not replace the stored document, or null.</summary>
-    private string? FindRegression(PackageRow row, PackumentIndex index, QueueItem? item)
-    {
-        if (row.Facts.IsRemoved || row.Facts.Rev is not { } stored || index.Rev is not { } fetched || !UpstreamIdentity.CouldBeSame(row.Facts.Upstream, _upstream.Identity))
-        {
-            return null;
-        }
-
-        var isLower = new Revision(fetched).Number < new Revision(stored).Number;
-        return isLower && (item is null || _time.GetUtcNow() - item.QueuedAt < DoubtMax)
-            ? $"the upstream sends rev {fetched}, older than the stored {stored}"
-            : null;
     }
 
     private static PendingEvent[] Pending(IReadOnlyList<RegistryEvent> events)

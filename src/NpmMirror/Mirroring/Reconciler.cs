@@ -26,6 +26,12 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
         try
         {
             var found = await RunAsync(begun.StartedAt, list, upstreamCount, cancellationToken);
+            if (options.AcceptRemovals)
+            {
+                // What was asked for now is confirmed later, also by another process.
+                await RemovalState.AcceptAsync(store, time.GetUtcNow(), cancellationToken);
+            }
+
             await found.KeepAsync(store, cancellationToken);
             LogReconciled(found.Listed, found.Held, found.Missing, found.Stale, found.Vanished);
             return found;

@@ -18,7 +18,7 @@ public sealed record SyncAttempt(QueueItem Item, SyncResult? Result, Exception? 
 /// Empties the durable queue through <see cref="PackageSync"/>: some workers, a lease for each item, back-off per package, and a
 /// way to wait until a package was tried. Whatever fails is one package's failure.
 /// </summary>
-public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, MirrorOptions options, TimeProvider time, ILogger<SyncQueue> logger)
+public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, MirrorOptions options, TimeProvider time, ILogger<SyncQueue> logger) : IDisposable
 {
     /// <summary>What a dead process had taken comes back after it; a living one renews it while it works.</summary>
     private static readonly TimeSpan LeaseDuration = TimeSpan.FromSeconds(10);
@@ -42,7 +42,9 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
 
     private readonly ConcurrentDictionary<PackageName, Awaited> _awaited = new();
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly GivenUpPackages _givenUp = new(store, time, logger);
     private int _inFlight;
+    private DateTimeOffset _measuredAt;
 
     /// <summary>Told of every try. Handlers are awaited: a slow one slows the queue, and nothing is told twice.</summary>
     public Func<SyncAttempt, CancellationToken, ValueTask>? Attempted { get; set; }
@@ -113,6 +115,9 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
         return lease is null ? null : await TryAsync(lease, cancellationToken);
     }
 
+    /// <inheritdoc/>
+    public void Dispose() => _givenUp.Dispose();
+
     private async Task FillAsync(SemaphoreSlim places, CancellationToken cancellationToken)
     {
         var trouble = new Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30), Random.Shared);
@@ -122,6 +127,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
             {
                 var taken = await TakeAsync(places, cancellationToken);
                 trouble.Reset();
+                await MeasureAsync(cancellationToken);
                 if (taken == 0)
                 {
                     await SleepAsync(cancellationToken);
@@ -249,6 +255,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
             awaited.TrySetResult(attempt);
         }
 
+        QueueMetrics.Count(attempt);
         if (Attempted is { } attempted)
         {
             await attempted(attempt, cancellationToken);
@@ -283,12 +290,34 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
                 SyncResult.Unchanged unchanged => unchanged.Row.Facts.Rev,
                 _ => null,
             };
+            await NoteAnswerAsync(lease.Item, result, rev, cancellationToken);
             await store.CompleteAsync(lease, rev, cancellationToken);
             return;
         }
 
         var due = time.GetUtcNow() + PauseAfter(lease.Item.Attempts, null);
         await store.PostponeAsync(lease, new QueuePostponement(due, result.RetryBecause, result.MissingSince), cancellationToken);
+    }
+
+    /// <summary>A rev that never came is given up too: what the upstream sends is taken for what there is.</summary>
+    private async ValueTask NoteAnswerAsync(QueueItem item, SyncResult result, string? rev, CancellationToken cancellationToken)
+    {
+        if (item.WantedRev is { } wanted && rev is not null && result is not SyncResult.Unchanged { Row.Facts.IsRemoved: true } && new Revision(rev).Number < new Revision(wanted).Number)
+        {
+            await _givenUp.AddAsync(item.Name, item.Attempts + 1, $"the feed spoke of rev {wanted}, and a day later the upstream still sends {rev}", cancellationToken);
+            return;
+        }
+
+        await _givenUp.ForgetAsync(item.Name, cancellationToken);
+    }
+
+    private async ValueTask MeasureAsync(CancellationToken cancellationToken)
+    {
+        if (time.GetUtcNow() is var now && now - _measuredAt >= LongestSleep)
+        {
+            _measuredAt = now;
+            QueueMetrics.Depth.Record((await store.CountAsync(cancellationToken)).Queued);
+        }
     }
 
     private async Task<SyncAttempt> PostponeAsync(QueueLease lease, MirrorException error, CancellationToken cancellationToken)
@@ -306,7 +335,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
             }
             else
             {
-                LogGivenUp(item.Name, item.Attempts + 1, error.Message);
+                await _givenUp.AddAsync(item.Name, item.Attempts + 1, error.Message, cancellationToken);
             }
 
             await store.CompleteAsync(lease, item.WantedRev, cancellationToken);
@@ -355,9 +384,6 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
 
     [LoggerMessage(EventIds.Mirroring + 3, LogLevel.Debug, "Package {Package} failed {Attempt} times; next try in {Pause}: {Reason}")]
     private partial void LogFailed(PackageName package, int attempt, TimeSpan pause, string reason);
-
-    [LoggerMessage(EventIds.Mirroring + 4, LogLevel.Warning, "Package {Package} is given up after {Attempt} tries in a day, until the upstream names it again: {Reason}")]
-    private partial void LogGivenUp(PackageName package, int attempt, string reason);
 
     [LoggerMessage(EventIds.Mirroring + 8, LogLevel.Information, "Package {Package} could not be fetched in {Attempt} tries; the next client that asks starts anew: {Reason}")]
     private partial void LogWishDropped(PackageName package, int attempt, string reason);

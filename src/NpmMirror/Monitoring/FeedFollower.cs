@@ -96,6 +96,8 @@ internal sealed partial class FeedFollower
                     place.IsChecked = false;
                     var pause = trouble.Next((exception as MirrorException)?.RetryAfter);
                     LogFailed(pause, exception.Message);
+                    FollowingMetrics.Failures.Add(1);
+                    late.MeasureLag();
                     await _tell(new MonitorEvent.Failed(exception, null), CancellationToken.None);
                     await PauseAsync(run, pause);
                 }
@@ -110,7 +112,7 @@ internal sealed partial class FeedFollower
     /// <summary>One request for changes: where to begin is made sure, the pages are handled, and at the head comes the wait.</summary>
     private async Task ReadOnceAsync(MonitorRun run, Place place, LateRowSearch late, Backoff trouble)
     {
-        if (!place.IsChecked && !await CheckAsync(run, place))
+        if (!place.IsChecked && !await CheckAsync(run, place, late))
         {
             return;
         }
@@ -174,7 +176,7 @@ internal sealed partial class FeedFollower
     }
 
     /// <summary>Finds the head where nothing says where to begin, and a feed that is not what it was. False: ended.</summary>
-    private async Task<bool> CheckAsync(MonitorRun run, Place place)
+    private async Task<bool> CheckAsync(MonitorRun run, Place place, LateRowSearch late)
     {
         var info = await ReadInfoAsync(run, place);
         place.IsChecked = true;
@@ -200,6 +202,7 @@ internal sealed partial class FeedFollower
 
         place.Cursor ??= info.Head;
         LastSequence = place.Cursor;
+        await late.NoteHeadAsync(info.Head, place.Cursor.Value, run.Stopping);
         return true;
     }
 

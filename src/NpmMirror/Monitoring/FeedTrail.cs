@@ -51,7 +51,9 @@ internal sealed class FeedTrail
         LongestLate = by > (State.LongestLate ?? TimeSpan.Zero) ? by : State.LongestLate,
     };
 
-    internal void NoteAtHead(DateTimeOffset now) => State = State with { AtHeadAt = now };
+    internal void NoteAtHead(DateTimeOffset now, Sequence head) => State = State with { AtHeadAt = now, Head = head.Text };
+
+    internal void NoteHead(Sequence head) => State = State with { Head = head.Text };
 
     internal string ToText()
     {
@@ -72,6 +74,9 @@ public sealed record FollowingState
 {
     /// <summary>When the follower last stood at the feed's head with everything before it handled.</summary>
     public DateTimeOffset? AtHeadAt { get; init; }
+
+    /// <summary>The feed's head as last known.</summary>
+    public string? Head { get; init; }
 
     /// <summary>Rows that appeared behind the cursor and brought something that was not known.</summary>
     public long LateRows { get; init; }

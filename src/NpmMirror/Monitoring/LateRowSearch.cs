@@ -61,12 +61,35 @@ internal sealed partial class LateRowSearch
 
         if (page.IsAtHead)
         {
-            _trail.NoteAtHead(now);
+            _trail.NoteAtHead(now, page.LastSequence);
+            FollowingMetrics.LagSequences.Record(0);
         }
+
+        MeasureLag();
 
         if (now - _keptAt >= KeepEvery || now < _keptAt)
         {
             await KeepAsync(now, cancellationToken);
+        }
+    }
+
+    /// <summary>Says how long the follower has not stood at the feed's head.</summary>
+    internal void MeasureLag()
+    {
+        if (_trail?.State.AtHeadAt is { } at)
+        {
+            FollowingMetrics.LagSeconds.Record(Math.Max(0, (_time.GetUtcNow() - at).TotalSeconds));
+        }
+    }
+
+    /// <summary>Notes where the feed's head is, for the lag in sequences.</summary>
+    internal async ValueTask NoteHeadAsync(Sequence head, Sequence cursor, CancellationToken cancellationToken)
+    {
+        _trail ??= FeedTrail.Parse(await _handler.ReadTrailAsync(cancellationToken));
+        _trail.NoteHead(head);
+        if (head.Number - cursor.Number is { } lag)
+        {
+            FollowingMetrics.LagSequences.Record(Math.Max(0, lag));
         }
     }
 

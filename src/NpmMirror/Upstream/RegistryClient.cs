@@ -52,10 +52,20 @@ public sealed partial class RegistryClient : IDisposable
     /// <param name="isCacheBusted">Adds a query that passes caches, when a cache between answered an older rev than wanted.</param>
     /// <param name="cancellationToken">Ends the request.</param>
     /// <exception cref="MirrorException">Upstream trouble; answers whether to retry and when. One request: retries are the caller's.</exception>
-    public async Task<PackumentAnswer> GetPackumentAsync(PackageName name, Validators validators, bool isCacheBusted, CancellationToken cancellationToken)
+    public Task<PackumentAnswer> GetPackumentAsync(PackageName name, Validators validators, bool isCacheBusted, CancellationToken cancellationToken) =>
+        GetPackumentAsync(name, validators, isCacheBusted, isPatient: false, cancellationToken);
+
+    /// <summary>As the other one; <paramref name="isPatient"/>: nobody waits for it, so those that somebody waits for go ahead.</summary>
+    internal async Task<PackumentAnswer> GetPackumentAsync(PackageName name, Validators validators, bool isCacheBusted, bool isPatient, CancellationToken cancellationToken)
     {
         var query = isCacheBusted ? $"?t={_timeProvider.GetUtcNow().ToUnixTimeMilliseconds()}&cache=0" : "";
-        var request = new UpstreamRequest(HttpMethod.Get, Transport.At($"/{name.UrlSegment}{query}")) { Accept = "application/json", Validators = validators };
+        var request = new UpstreamRequest(HttpMethod.Get, Transport.At($"/{name.UrlSegment}{query}")) { Accept = "application/json", Validators = validators, IsPatient = isPatient };
+        if (isPatient)
+        {
+            // Before the place is taken: who waits for the bucket must not keep a client from asking.
+            await Transport.Pace.EnterAsync(request.Url, isPatient: true, cancellationToken);
+        }
+
         await _packuments.WaitAsync(cancellationToken);
         try
         {
@@ -74,6 +84,9 @@ public sealed partial class RegistryClient : IDisposable
             _packuments.Release();
         }
     }
+
+    /// <summary>Waits until the upstream may be asked for something that nobody waits for.</summary>
+    internal ValueTask WaitForTurnAsync(CancellationToken cancellationToken) => Transport.Pace.EnterAsync(BaseUrl, isPatient: true, cancellationToken, isTaking: false);
 
     /// <summary>Opens a tarball from an allowed source: the upstream's host or one of <c>tarballHosts</c>, also after redirects; credentials go to the upstream's host only.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.ForbiddenSource"/>, or upstream trouble.</exception>

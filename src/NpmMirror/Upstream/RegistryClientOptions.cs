@@ -45,6 +45,9 @@ public sealed record RegistryClientOptions
     /// <summary>Names this mirror to upstreams that are mirrors too, so that a loop is found; null sends nothing.</summary>
     public string? InstanceId { get; init; }
 
+    /// <summary>Requests a second to one host; 0: any number; null: a hundred, and any number to this machine.</summary>
+    public double? RequestsPerSecond { get; init; }
+
     /// <summary>Packuments fetched at once.</summary>
     public int Concurrency { get; init; } = 10;
 }

@@ -15,6 +15,9 @@ internal sealed record UpstreamRequest(HttpMethod Method, Uri Url)
     /// <summary>Null: the client's own time-out.</summary>
     internal TimeSpan? HeadersTimeout { get; init; }
 
+    /// <summary>Nobody waits for it, and it has waited for its turn.</summary>
+    internal bool IsPatient { get; init; }
+
     /// <summary>The address came out of a packument: fenced in.</summary>
     internal bool IsTarball { get; init; }
 }

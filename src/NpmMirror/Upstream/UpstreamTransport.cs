@@ -29,10 +29,14 @@ internal sealed class UpstreamTransport : IDisposable
         _credentials = WithUserOf(options);
         _fence = new SourceFence(BaseUrl, options.TarballHosts, UpstreamConnections.ResolveAsync);
         _connections = new UpstreamConnections(options, _fence, timeProvider);
+        Pace = new RequestPace(options.RequestsPerSecond, timeProvider);
     }
 
     /// <summary>The upstream's address, without user, query and trailing slash.</summary>
     internal Uri BaseUrl { get; }
+
+    /// <summary>How fast hosts are asked.</summary>
+    internal RequestPace Pace { get; }
 
     internal RegistryClientOptions Options => _options;
 
@@ -94,6 +98,11 @@ internal sealed class UpstreamTransport : IDisposable
 
     private async Task<HttpResponseMessage> SendOnceAsync(UpstreamRequest request, Uri url, bool isChosen, string? authorization, CancellationToken cancellationToken)
     {
+        if (!request.IsPatient)
+        {
+            await Pace.EnterAsync(url, isPatient: false, cancellationToken);
+        }
+
         var timeout = request.HeadersTimeout ?? _options.Timeout;
         using var deadline = new CancellationTokenSource(timeout, _timeProvider);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
@@ -102,6 +111,7 @@ internal sealed class UpstreamTransport : IDisposable
         {
             var response = await (isChosen ? _connections.Chosen : _connections.Named).SendAsync(message, linked.Token);
             NoteHealth(url, isAway: (int)response.StatusCode >= 500);
+            NotePace(url, response);
             return response;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
@@ -169,6 +179,19 @@ internal sealed class UpstreamTransport : IDisposable
         if (SourceFence.SameOrigin(url, BaseUrl))
         {
             Interlocked.Exchange(ref _awaySince, isAway ? _timeProvider.GetTimestamp() : long.MinValue);
+        }
+    }
+
+    private void NotePace(Uri url, HttpResponseMessage response)
+    {
+        var retryAfter = UpstreamFailures.RetryAfter(response, _timeProvider);
+        if ((int)response.StatusCode == 429 || ((int)response.StatusCode == 503 && retryAfter is not null))
+        {
+            Pace.NoteBusy(url, retryAfter);
+        }
+        else
+        {
+            Pace.NoteAnswered(url);
         }
     }
 

@@ -24,7 +24,7 @@ public sealed class KillTests(ITestOutputHelper output)
         await upstream.ControlAsync("rules", new JsonObject { ["path"] = "/package-*", ["headerDelay"] = "00:00:00.150" }, Token);
         await using (var first = await StartAsync(upstream, folder, null))
         {
-            await WaitUntilEqualAsync(upstream, first);
+            await OutsideChecks.WaitUntilEqualAsync(upstream, first, Token);
         }
 
         var changes = new Changes(upstream, seed: 20261121);
@@ -54,7 +54,7 @@ public sealed class KillTests(ITestOutputHelper output)
         await using var upstream = await FakeUpstreamProcess.StartAsync(5, folder.Path, Token);
         await using (var first = await StartAsync(upstream, folder, null))
         {
-            await WaitUntilEqualAsync(upstream, first);
+            await OutsideChecks.WaitUntilEqualAsync(upstream, first, Token);
             await first.StopAsync();
         }
 
@@ -105,38 +105,11 @@ public sealed class KillTests(ITestOutputHelper output)
         // Before the feed is followed a question would make the mirror look again, and the checker would mend what it is to find.
         await Eventually.Async(() => mirror.Output.Contains("[2001] Following", StringComparison.Ordinal));
         await Task.Delay(TimeSpan.FromSeconds(3), TimeProvider.System, Token);
-        output.WriteLine(await WaitUntilEqualAsync(upstream, mirror));
+        output.WriteLine(await OutsideChecks.WaitUntilEqualAsync(upstream, mirror, Token));
         await mirror.StopAsync();
 
-        var file = Directory.EnumerateFiles(folder.Folder("data"), "*.sqlite", SearchOption.AllDirectories).Concat(Directory.EnumerateFiles(folder.Folder("data"), "*.db", SearchOption.AllDirectories)).Single();
-        const string Log = "SELECT l.position, p.name AS package, l.generation, l.ordinal, l.type, l.at, l.seen_at, l.upstream_rev AS rev, hex(l.payload) AS payload, lower(hex(l.hash)) AS hash FROM log l JOIN packages p ON p.id = l.package ORDER BY l.position";
-        var script = Path.Combine(AppContext.BaseDirectory, "Crash", "checklog.mjs");
-        var check = await RunAsync(["bash", "-c", "set -o pipefail; sqlite3 -json \"$1\" \"$2\" | node \"$3\"", "check", file, Log, script], folder);
-        output.WriteLine(check.Output);
-        Assert.Equal(0, check.ExitCode);
+        await OutsideChecks.CheckLogAsync(folder, output, Token);
     }
-
-    /// <summary>Asks the script until it finds no difference: the mirror catches up by itself.</summary>
-    private static async Task<string> WaitUntilEqualAsync(FakeUpstreamProcess upstream, MirrorProcess mirror)
-    {
-        var script = Path.Combine(AppContext.BaseDirectory, "Crash", "compare.mjs");
-        var deadline = TimeProvider.System.GetTimestamp();
-        while (true)
-        {
-            using var folder = new TestFolder();
-            var run = await RunAsync(["node", script, upstream.Url.AbsoluteUri, mirror.Registry.AbsoluteUri], folder);
-            if (run.ExitCode == 0)
-            {
-                return run.Output;
-            }
-
-            Assert.True(TimeProvider.System.GetElapsedTime(deadline) < TimeSpan.FromSeconds(60), $"{run.Output}\n{mirror.Output}");
-            await Task.Delay(TimeSpan.FromMilliseconds(500), TimeProvider.System, Token);
-        }
-    }
-
-    private static Task<TestRun> RunAsync(IReadOnlyList<string> command, TestFolder folder) =>
-        TestProcess.RunAsync(command, folder.Path, MirrorProcess.BaseEnvironment(folder.Path), TimeSpan.FromSeconds(60), Token);
 
     /// <summary>Seeded changes of every kind. A removed package never comes back, so that each version is published once.</summary>
     private sealed class Changes(FakeUpstreamProcess upstream, int seed)

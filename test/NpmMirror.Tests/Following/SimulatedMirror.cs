@@ -19,7 +19,8 @@ internal sealed class SimulatedMirror : IAsyncDisposable
     internal SimulatedMirror(FakeRegistry upstream, MemoryStore store, MirrorOptions options, FeedOptions feed, long writesToLive, FakeClock clock, ILoggerFactory loggers)
     {
         (var own, Process) = CrashingStore.Over(store, writesToLive);
-        var clientOptions = new RegistryClientOptions { BaseUrl = upstream.Url, Concurrency = options.Concurrency };
+        // Longer than the clock leaps: what takes a real millisecond must not look like a request that hangs.
+        var clientOptions = new RegistryClientOptions { BaseUrl = upstream.Url, Concurrency = options.Concurrency, Timeout = feed.Timeout, ConnectTimeout = feed.Timeout };
         _client = new RegistryClient(clientOptions, _budget, clock, loggers.CreateLogger("NpmMirror.Upstream"));
         _tarballs = new TarballDownloads(own, new MemoryBlobStore(clock), _client, options, clock, loggers.CreateLogger<TarballDownloads>());
         _sync = new PackageSync(own, _client, _tarballs, new DefaultBase(options), options, clock, loggers.CreateLogger<PackageSync>());

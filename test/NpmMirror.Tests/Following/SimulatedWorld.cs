@@ -88,7 +88,7 @@ internal sealed partial class SimulatedWorld : IAsyncDisposable
         _life = new FakeLife(upstream, seed, packagesMax: 150);
         _store = new MemoryStore(clock);
         _options = new MirrorOptions { Metadata = MetadataMode.All, Data = _folder.Path, Concurrency = 4, Reconcile = kind.HasList ? TimeSpan.FromDays(1) : TimeSpan.Zero };
-        _feed = new FeedOptions { Mode = FeedMode.Poll, PageRows = 20, ListRows = 50, PollDelay = TimeSpan.FromMinutes(5) };
+        _feed = new FeedOptions { Mode = FeedMode.Poll, PageRows = 20, ListRows = 50, PollDelay = TimeSpan.FromMinutes(5), Timeout = TimeSpan.FromMinutes(20) };
         _mirror = NewMirror();
     }
 

@@ -1,0 +1,51 @@
+using NpmMirror.Packuments;
+using NpmMirror.Storage;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Mirroring;
+
+/// <summary>Whether an answer is as new as it should be: caches lag behind the feed, and send what is older than what is stored.</summary>
+internal sealed class RevisionCheck(RegistryClient upstream, TimeProvider time)
+{
+    /// <summary>Why the answer is older than what the feed spoke of, or null.</summary>
+    internal string? FindLag(QueueItem? item, string? rev, bool isDifferent)
+    {
+        if (item is null || (item.WantedRev is null && !item.IsDeletedRow))
+        {
+            return null;
+        }
+
+        var age = time.GetUtcNow() - item.QueuedAt;
+        if (age >= PackageSync.DoubtMax)
+        {
+            return null;
+        }
+
+        var areComparable = rev is not null && item.WantedRev is not null;
+        if (item.IsDeletedRow)
+        {
+            // Published again since, or a cache that has not heard of the deletion.
+            var isAfterDeletion = areComparable ? new Revision(rev!).Number > new Revision(item.WantedRev!).Number : isDifferent;
+            return isAfterDeletion ? null : "the feed says it was deleted, the upstream still sends it";
+        }
+
+        var isReached = areComparable
+            ? new Revision(rev!).Number >= new Revision(item.WantedRev!).Number
+            : isDifferent || (item.Attempts + 1 >= 3 && age >= TimeSpan.FromMinutes(1));
+        return isReached ? null : $"the feed speaks of rev {item.WantedRev}, the upstream still sends {rev ?? "the same document"}";
+    }
+
+    /// <summary>Why the answer must not replace the stored document, or null.</summary>
+    internal string? FindRegression(PackageRow row, PackumentIndex index, QueueItem? item)
+    {
+        if (row.Facts.IsRemoved || row.Facts.Rev is not { } stored || index.Rev is not { } fetched || !UpstreamIdentity.CouldBeSame(row.Facts.Upstream, upstream.Identity))
+        {
+            return null;
+        }
+
+        var isLower = new Revision(fetched).Number < new Revision(stored).Number;
+        return isLower && (item is null || time.GetUtcNow() - item.QueuedAt < PackageSync.DoubtMax)
+            ? $"the upstream sends rev {fetched}, older than the stored {stored}"
+            : null;
+    }
+}

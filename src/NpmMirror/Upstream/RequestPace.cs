@@ -1,0 +1,125 @@
+using System.Collections.Concurrent;
+
+namespace NpmMirror.Upstream;
+
+/// <summary>
+/// How fast hosts are asked: a bucket of tokens for each. Work that nobody waits for takes only what is there, and pauses while a host says it is
+/// busy; what a client waits for goes ahead of it, into debt if need be, and that debt is the bulk's to wait for.
+/// </summary>
+internal sealed class RequestPace(double? perSecond, TimeProvider time)
+{
+    /// <summary>Where nothing else is said: a third of what npm's public registry is known to bear.</summary>
+    internal const double UsualPerSecond = 100;
+
+    // Hosts come from packuments too, fenced; a bound all the same.
+    private const int HostsMax = 1_000;
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(1);
+
+    private readonly ConcurrentDictionary<string, Bucket> _buckets = new(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>Waits for this request's turn.</summary>
+    /// <param name="url">What is asked.</param>
+    /// <param name="isPatient">Whether nobody waits for it.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <param name="isTaking">False only waits, and leaves the token for the request itself.</param>
+    internal async ValueTask EnterAsync(Uri url, bool isPatient, CancellationToken cancellationToken, bool isTaking = true)
+    {
+        if (BucketOf(url) is not { } bucket)
+        {
+            return;
+        }
+
+        while (bucket.Wait(time.GetUtcNow(), isPatient, isTaking) is { } wait)
+        {
+            await Task.Delay(wait > ShortestWait ? wait : ShortestWait, time, cancellationToken);
+        }
+    }
+
+    /// <summary>Notes that a host said it is busy, and for how long.</summary>
+    internal void NoteBusy(Uri url, TimeSpan? retryAfter) => BucketOf(url)?.Pause(time.GetUtcNow(), retryAfter);
+
+    /// <summary>Notes that a host answered.</summary>
+    internal void NoteAnswered(Uri url) => BucketOf(url)?.Recover();
+
+    private Bucket? BucketOf(Uri url)
+    {
+        if (_buckets.Count >= HostsMax && !_buckets.ContainsKey(url.Authority))
+        {
+            return null;
+        }
+
+        return _buckets.GetOrAdd(url.Authority, static (_, made) => new Bucket(made.Rate, made.Now), (Rate: RateOf(url), Now: time.GetUtcNow()));
+    }
+
+    /// <summary>A registry on this machine is nobody's neighbour.</summary>
+    private double RateOf(Uri url) => perSecond is { } given ? given > 0 ? given : double.PositiveInfinity : url.IsLoopback ? double.PositiveInfinity : UsualPerSecond;
+
+    private sealed class Bucket(double rate, DateTimeOffset now)
+    {
+        private readonly Lock _lock = new();
+        private readonly Backoff _busy = new(FirstPause, LongestPause, Random.Shared);
+        private readonly double _size = Math.Max(1, rate);
+        private double _tokens = Math.Max(1, rate);
+        private DateTimeOffset _filledAt = now;
+        private DateTimeOffset _pausedUntil;
+
+        /// <summary>Null when it may go now, else how long to wait before asking again.</summary>
+        internal TimeSpan? Wait(DateTimeOffset now, bool isPatient, bool isTaking)
+        {
+            lock (_lock)
+            {
+                if (isPatient && _pausedUntil > now)
+                {
+                    return _pausedUntil - now;
+                }
+
+                if (double.IsInfinity(rate))
+                {
+                    return null;
+                }
+
+                if (now > _filledAt)
+                {
+                    _tokens = Math.Min(_size, _tokens + ((now - _filledAt).TotalSeconds * rate));
+                    _filledAt = now;
+                }
+
+                var least = isPatient ? 1 : 1 - _size;
+                if (_tokens < least)
+                {
+                    return TimeSpan.FromSeconds((least - _tokens) / rate);
+                }
+
+                _tokens -= isTaking ? 1 : 0;
+                return null;
+            }
+        }
+
+        internal void Pause(DateTimeOffset now, TimeSpan? retryAfter)
+        {
+            lock (_lock)
+            {
+                // A crowd that is turned away at once counts as one refusal.
+                if (_pausedUntil <= now)
+                {
+                    _pausedUntil = now + _busy.Next(retryAfter);
+                }
+                else if (retryAfter is { } asked && now + asked > _pausedUntil)
+                {
+                    _pausedUntil = now + (asked < LongestPause ? asked : LongestPause);
+                }
+            }
+        }
+
+        internal void Recover()
+        {
+            lock (_lock)
+            {
+                _busy.Reset();
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+using NpmMirror.History;
+using NpmMirror.Mirroring;
+using NpmMirror.Storage;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.Mirroring;
+
+/// <summary>More removals within an hour than one should bring: the rest stays, and the operator hears of it.</summary>
+public sealed class HourlyBreakerTests : IAsyncLifetime
+{
+    private const int Packages = 120;
+
+    private readonly MirrorOptions _options = new();
+    private MirrorBench _bench = null!;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _bench = await MirrorBench.StartAsync(_options);
+        foreach (var i in Enumerable.Range(0, Packages))
+        {
+            _bench.Upstream.Publish(new FakePackage($"p{i}").Version("1.0.0"));
+            await _bench.SyncAsync($"p{i}");
+        }
+    }
+
+    public ValueTask DisposeAsync() => _bench.DisposeAsync();
+
+    [Fact]
+    public async Task Beyond_fifty_in_an_hour_nothing_more_is_removed_and_it_is_told()
+    {
+        Assert.Equal(50, await DeleteAsync(0, 60));
+        var state = await RemovalState.ReadAsync(_bench.Store, Token);
+        Assert.True(state.IsHeld(_bench.Clock.GetUtcNow()));
+        Assert.Contains("50 packages went within an hour", state.Reason, StringComparison.Ordinal);
+        var held = await _bench.SyncAsync("p59", Deletion("p59"));
+        Assert.Equal(state.Reason, Assert.IsType<SyncResult.Unchanged>(held).RetryBecause);
+    }
+
+    [Fact]
+    public async Task Unpublished_packages_and_those_taken_down_count_too()
+    {
+        Assert.Equal(50, await DeleteAsync(0, 50));
+        _bench.Upstream.Unpublish("p60");
+        _bench.Upstream.TakeDown("p61");
+        Assert.NotNull(Assert.IsType<SyncResult.Unchanged>(await _bench.SyncAsync("p60")).RetryBecause);
+        Assert.NotNull(Assert.IsType<SyncResult.Unchanged>(await _bench.SyncAsync("p61")).RetryBecause);
+        Assert.Null((await _bench.RowAsync("p61"))!.Facts.Removal);
+    }
+
+    [Fact]
+    public async Task Fewer_than_that_every_hour_go_on_for_ever()
+    {
+        for (var hour = 0; hour < 3; hour++)
+        {
+            Assert.Equal(40, await DeleteAsync(hour * 40, 40));
+            _bench.Clock.Advance(TimeSpan.FromMinutes(66));
+        }
+    }
+
+    [Fact]
+    public async Task It_holds_while_many_are_asked_for_also_in_the_next_process_and_ends_by_itself_when_few_are()
+    {
+        Assert.Equal(50, await DeleteAsync(0, 50));
+        for (var quarter = 0; quarter < 12; quarter++)
+        {
+            _bench.Clock.Advance(TimeSpan.FromMinutes(15));
+            Assert.Equal(0, await DeleteAsync(50, 60));
+        }
+
+        // The rest turned out to live: what is still asked for is what one hour may bring.
+        for (var quarter = 0; quarter < 5; quarter++)
+        {
+            _bench.Clock.Advance(TimeSpan.FromMinutes(15));
+            await DeleteAsync(50, 5);
+        }
+
+        Assert.Equal(RemovalKind.Gone, (await _bench.RowAsync("p50"))!.Facts.Removal);
+        Assert.False((await RemovalState.ReadAsync(_bench.Store, Token)).IsHeld(_bench.Clock.GetUtcNow()));
+    }
+
+    [Fact]
+    public async Task Accepted_by_the_operator_they_go_on_at_once_also_from_another_process()
+    {
+        Assert.Equal(50, await DeleteAsync(0, 60));
+        await RemovalState.AcceptAsync(_bench.Store, _bench.Clock.GetUtcNow(), Token);
+        Assert.Equal(70, await DeleteAsync(50, 70));
+        Assert.False((await RemovalState.ReadAsync(_bench.Store, Token)).IsHeld(_bench.Clock.GetUtcNow()));
+    }
+
+    [Fact]
+    public async Task The_option_lets_them_pass()
+    {
+        _options.AcceptRemovals = true;
+        Assert.Equal(100, await DeleteAsync(0, 100));
+    }
+
+    private QueueItem Deletion(string name) => _bench.Item(name) with { IsDeletedRow = true };
+
+    /// <summary>The feed flags deletions, the upstream answers 404; how many went.</summary>
+    private async Task<int> DeleteAsync(int from, int count)
+    {
+        var removed = 0;
+        foreach (var i in Enumerable.Range(from, count))
+        {
+            if (_bench.Upstream.Revision($"p{i}") is not null && _bench.Upstream.Packument($"p{i}") is not null)
+            {
+                _bench.Upstream.Delete($"p{i}");
+            }
+
+            removed += await _bench.SyncAsync($"p{i}", Deletion($"p{i}")) is SyncResult.Removed ? 1 : 0;
+        }
+
+        return removed;
+    }
+}

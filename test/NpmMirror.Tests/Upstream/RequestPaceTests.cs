@@ -1,0 +1,122 @@
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Tests.Upstream;
+
+public sealed class RequestPaceTests
+{
+    private static readonly Uri Host = new("https://registry.example.org/ms");
+    private static readonly Uri Other = new("https://files.example.org/ms");
+
+    private readonly FakeClock _clock = new();
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_host_is_asked_no_faster_than_told_and_each_host_by_itself()
+    {
+        var pace = new RequestPace(10, _clock);
+        Assert.Equal(10, Granted(pace, Host, 50));
+        Assert.Equal(10, Granted(pace, Other, 50));
+        for (var second = 0; second < 20; second++)
+        {
+            _clock.Advance(TimeSpan.FromSeconds(0.5));
+            Assert.Equal(5, Granted(pace, Host, 50));
+        }
+
+        var waiting = pace.EnterAsync(Host, isPatient: true, Token).AsTask();
+        Assert.False(waiting.IsCompleted);
+        _clock.Advance(TimeSpan.FromSeconds(0.2));
+        await waiting.WaitAsync(TimeSpan.FromSeconds(10), Token);
+    }
+
+    [Fact]
+    public async Task What_a_client_waits_for_goes_ahead_of_the_bulk_which_waits_for_it()
+    {
+        var pace = new RequestPace(10, _clock);
+        Assert.Equal(10, Granted(pace, Host, 50));
+        for (var wish = 0; wish < 5; wish++)
+        {
+            await Immediately(pace.EnterAsync(Host, isPatient: false, Token));
+        }
+
+        // Half a second of debt, then one token.
+        _clock.Advance(TimeSpan.FromSeconds(0.5));
+        Assert.Equal(0, Granted(pace, Host, 50));
+        _clock.Advance(TimeSpan.FromSeconds(0.1));
+        Assert.Equal(1, Granted(pace, Host, 50));
+    }
+
+    [Fact]
+    public async Task A_host_that_is_busy_is_left_alone_as_long_as_it_says_but_for_clients()
+    {
+        var pace = new RequestPace(null, _clock);
+        pace.NoteBusy(Host, TimeSpan.FromSeconds(37));
+        pace.NoteBusy(Host, TimeSpan.Zero);
+        _clock.Advance(TimeSpan.FromSeconds(36));
+        Assert.Equal(0, Granted(pace, Host, 1));
+        Assert.Equal(1, Granted(pace, Other, 1));
+        await Immediately(pace.EnterAsync(Host, isPatient: false, Token));
+        _clock.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal(1, Granted(pace, Host, 1));
+    }
+
+    [Fact]
+    public void A_host_that_says_to_come_back_at_once_is_left_alone_ever_longer_until_it_answers()
+    {
+        var pace = new RequestPace(null, _clock);
+        var waits = new List<TimeSpan>();
+        for (var refusal = 0; refusal < 5; refusal++)
+        {
+            pace.NoteBusy(Host, TimeSpan.Zero);
+            var begun = _clock.GetUtcNow();
+            while (Granted(pace, Host, 1) == 0)
+            {
+                _clock.Advance(TimeSpan.FromSeconds(0.1));
+            }
+
+            waits.Add(_clock.GetUtcNow() - begun);
+        }
+
+        Assert.True(waits[0] >= TimeSpan.FromSeconds(1));
+        Assert.True(waits[4] >= TimeSpan.FromSeconds(16));
+        pace.NoteAnswered(Host);
+        pace.NoteBusy(Host, null);
+        _clock.Advance(TimeSpan.FromSeconds(1.6));
+        Assert.Equal(1, Granted(pace, Host, 1));
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:4873/ms", null, 500)]
+    [InlineData("http://localhost:4873/ms", null, 500)]
+    [InlineData("https://registry.example.org/ms", null, 100)]
+    [InlineData("https://registry.example.org/ms", 0.0, 500)]
+    [InlineData("http://127.0.0.1:4873/ms", 20.0, 20)]
+    public void Without_a_word_a_hundred_a_second_and_any_number_to_this_machine(string url, double? told, int granted) =>
+        Assert.Equal(granted, Granted(new RequestPace(told, _clock), new Uri(url), 500));
+
+    /// <summary>How many of so many bulk requests may go at this moment.</summary>
+    private static int Granted(RequestPace pace, Uri url, int asked)
+    {
+        var granted = 0;
+        using var leaving = new CancellationTokenSource();
+        for (var i = 0; i < asked; i++)
+        {
+            var entering = pace.EnterAsync(url, isPatient: true, leaving.Token);
+            if (!entering.IsCompleted)
+            {
+                break;
+            }
+
+            granted++;
+        }
+
+        leaving.Cancel();
+        return granted;
+    }
+
+    private static ValueTask Immediately(ValueTask entering)
+    {
+        Assert.True(entering.IsCompleted);
+        return entering;
+    }
+}
