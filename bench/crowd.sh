@@ -3,5 +3,6 @@
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"
 install_tools
+need_command python3 python3-minimal
 build_release
 exec "$node" "$bench/compare/crowd.mjs" --root "$root" --work "$work/crowd" "$@"

@@ -30,7 +30,12 @@ Measure("is same (by hashes)", (at, _) => PackumentDiff.IsSame(indexes[at], inde
 Measure("diff, one manifest and _rev", Benchmark.PrepareDiff(corpus, indexes));
 Measure("full rendition", (at, document) => Write(PackumentForm.Full, at, document));
 Measure("abbreviated rendition", (at, document) => Write(PackumentForm.Abbreviated, at, document));
-Measure("gzip, fastest", (_, document) => Benchmark.Compress(new GZipStream(Stream.Null, CompressionLevel.Fastest), document));
+for (var level = 1; level <= 4; level++)
+{
+    var options = new ZLibCompressionOptions { CompressionLevel = level };
+    Measure($"gzip, level {level}", (_, document) => Benchmark.Compress(new GZipStream(Stream.Null, options), document));
+}
+
 Measure("brotli, quality 1", (_, document) => Benchmark.Compress(new BrotliStream(Stream.Null, new BrotliCompressionOptions { Quality = 1 }), document));
 Measure("brotli, quality 2", (_, document) => Benchmark.Compress(new BrotliStream(Stream.Null, new BrotliCompressionOptions { Quality = 2 }), document));
 return 0;

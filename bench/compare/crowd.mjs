@@ -8,9 +8,10 @@
 // Reads are open-loop: each has its moment, and its time counts from there, whatever became of the one before.
 import { createHash } from 'node:crypto'
 import { rmSync } from 'node:fs'
-import { once } from 'node:events'
+import { spawn } from 'node:child_process'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { get } from './http.mjs'
@@ -19,7 +20,7 @@ import { answers, freePort, peakMegabytes, start, stopAll } from './systems.mjs'
 import { CrowdUpstream, now } from './crowd-upstream.mjs'
 
 if (!isMainThread) {
-  parentPort.postMessage(workerData.path ? await askAtOnce(workerData) : await readOpenLoop(workerData))
+  parentPort.postMessage(await readOpenLoop(workerData))
 } else {
   await main()
 }
@@ -28,7 +29,7 @@ async function main() {
   const { values: options } = parseArgs({
     options: {
       root: { type: 'string' }, work: { type: 'string' }, clients: { type: 'string', default: '200' },
-      rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '8' }, cases: { type: 'string', default: 'stampede,feed' },
+      rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '8' }, cases: { type: 'string', default: 'stampede,feed' }, kinds: { type: 'string', default: 'packument,tarball' },
     },
   })
   const deadline = setTimeout(() => { console.error('stopped: more than 20 minutes'); void finish(1) }, 20 * 60_000)
@@ -45,7 +46,7 @@ async function main() {
     console.log(`# ${new Date().toISOString()}\n`)
     const rounds = Number(options.rounds)
     if (options.cases.includes('stampede')) {
-      for (const kind of ['packument', 'tarball']) await stampedes(kind, base, upstream, Number(options.clients), rounds)
+      for (const kind of options.kinds.split(',')) await stampedes(kind, base, upstream, Number(options.clients), rounds)
     }
     if (options.cases.includes('feed')) await busyFeed(base, upstream, rounds, Number(options.seconds))
     console.log(`\nVmHWM of the mirror over the whole run: ${peakMegabytes(child.pid).toFixed(0)} MB`)
@@ -94,63 +95,29 @@ async function crowd(kind, base, upstream, clients) {
   }
   const path = kind === 'tarball' ? `/npm/${large.name}/-/${large.name}-1.0.0.tgz` : `/npm/${large.name}`
   const gate = upstream.hold(large.name, kind)
-  // In a thread of their own: the upstream must not wait for its clients' clients.
-  const crowding = new Worker(new URL(import.meta.url), { workerData: { base, path, clients } })
-  await Promise.all([once(crowding, 'message'), gate.reached])
+  const crowding = askAtOnce(base, path, clients)
+  await Promise.all([crowding.asked, gate.reached])
   const begin = now()
   gate.open()
-  const [all] = await once(crowding, 'message')
-  const expected = kind === 'tarball' ? large.tarball.length : all.length
+  const all = await crowding.done
+  const expected = kind === 'tarball' ? large.tarball.length : all.lengths[0]
   if (all.statuses.some(status => status !== 200) || all.lengths.some(length => length !== expected)) throw new Error(`${path}: statuses ${new Set(all.statuses)}, lengths ${new Set(all.lengths)} instead of ${expected}`)
   if (kind === 'tarball' && all.sha1 !== createHash('sha1').update(large.tarball).digest('hex')) throw new Error(`${path}: other bytes`)
   const since = moment => (moment - begin) / 1000
-  return { last: since(all.last), firstBytes: since(all.firstBytes), halfSent: since(gate.halfSentAt), upstreamRequests: gate.requests }
+  return { last: since(all.last), firstBytes: since(all.first), halfSent: since(gate.halfSentAt), upstreamRequests: gate.requests }
 }
 
-/** All clients of a crowd: tells when all have asked, then what became of them. */
-async function askAtOnce({ base, path, clients }) {
-  const asking = Array.from({ length: clients }, (_, i) => ask(base, path, i === 0))
-  await Promise.all(asking.map(client => client.sent))
-  parentPort.postMessage('all have asked')
-  const done = await Promise.all(asking.map(client => client.done))
-  return {
-    statuses: done.map(answer => answer.status), lengths: done.map(answer => answer.length), length: done[0].length, sha1: done[0].sha1,
-    last: Math.max(...done.map(answer => answer.end)), firstBytes: Math.max(...done.map(answer => answer.first)),
+/** All clients of a crowd: a program of its own, as nothing may wait for its clients' clients here. */
+function askAtOnce(base, path, clients) {
+  const child = spawn('python3', [new URL('crowd-clients.py', import.meta.url).pathname, new URL(base).port, path, String(clients)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const next = async () => {
+    const { value, done } = await lines.next()
+    if (done) throw new Error(`${path}: the clients gave up`)
+    return value
   }
-}
-
-/** One raw request on its own connection; only the body's length is looked at, and the hash of the first client's. */
-function ask(base, path, isHashed) {
-  const { port, host } = new URL(base)
-  const hash = isHashed ? createHash('sha1') : null
-  const socket = connect(Number(port), '127.0.0.1')
-  const result = { status: 0, length: 0, first: 0, end: 0, sha1: '' }
-  let isHead = true
-  const sent = new Promise((resolve, reject) => {
-    socket.on('error', reject)
-    socket.on('connect', () => socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n`, resolve))
-  })
-  const done = new Promise((resolve, reject) => {
-    socket.setTimeout(60_000, () => socket.destroy(new Error(`${path}: nothing came for a minute`)))
-    socket.on('error', reject)
-    socket.on('data', data => {
-      if (isHead) {
-        const end = data.indexOf('\r\n\r\n')
-        if (end < 0) return reject(new Error('the head came in pieces'))
-        const head = data.subarray(0, end).toString('latin1')
-        result.status = Number(head.slice(9, 12))
-        result.chunked = /transfer-encoding: chunked/i.test(head)
-        isHead = false
-        data = data.subarray(end + 4)
-      }
-      if (data.length && !result.first) result.first = now()
-      if (result.chunked) return reject(new Error('the answer has no length'))
-      result.length += data.length
-      hash?.update(data)
-    })
-    socket.on('end', () => { result.end = now(); result.sha1 = hash?.digest('hex'); socket.end(); resolve(result) })
-  })
-  return { sent, done }
+  const asked = next()
+  return { asked, done: asked.then(next).then(JSON.parse) }
 }
 
 async function busyFeed(base, upstream, rounds, seconds) {
@@ -190,7 +157,8 @@ async function readOpenLoop({ base, names, perSecond, seconds }) {
       const moment = begin + n * 1000 / perSecond
       pending.push(connections[n % connections.length].get(names[n % names.length]).then(() => times.push((performance.now() - moment) * 1000)))
     }
-    await new Promise(resolve => setImmediate(resolve))
+    // Asleep until the next moment, give or take a millisecond: a reader that spins would take a core from those it measures.
+    await new Promise(resolve => setTimeout(resolve, 1))
   }
   await Promise.all(pending)
   for (const connection of connections) connection.close()

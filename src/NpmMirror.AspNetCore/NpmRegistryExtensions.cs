@@ -82,7 +82,7 @@ public static class NpmRegistryExtensions
         {
             Packages = packages,
             Packuments = new PackumentEndpoint(packages, cache, hot, services.GetRequiredService<TarballBlocks>()),
-            Tarballs = ActivatorUtilities.CreateInstance<TarballEndpoint>(services, (PackageLookup)readThrough.FindAsync, hot).HandleAsync,
+            Tarballs = ActivatorUtilities.CreateInstance<TarballEndpoint>(services, (PackageLookup)readThrough.FindAsync, hot, ActivatorUtilities.CreateInstance<TarballDescriptions>(services)).HandleAsync,
             DistTags = new DistTagsEndpoint(packages),
             Refresh = new RefreshEndpoint(readThrough.RefreshAsync, new AdminAccess(options, addresses)),
             Forwarding = new ForwardingEndpoint(client, time),

@@ -1,4 +1,4 @@
-using System.Buffers;
+using System.IO.Pipelines;
 using System.Net;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -6,7 +6,6 @@ using NpmMirror.AspNetCore.Connections;
 using NpmMirror.Diagnostics;
 using NpmMirror.Mirroring;
 using NpmMirror.Packuments;
-using NpmMirror.Storage;
 
 namespace NpmMirror.AspNetCore;
 
@@ -20,13 +19,15 @@ internal sealed partial class TarballEndpoint(
     TarballDownloads downloads,
     TarballBlocks blocks,
     TarballUsage usage,
-    IMetadataStore store,
-    ByteBudget budget,
+    TarballDescriptions descriptions,
     MirrorOptions options,
     ILogger<TarballEndpoint> logger)
 {
     // Large enough that a file costs few reads, small enough that 256 clients cost 16 MB.
-    private const int ChunkBytes = 64 * 1024;
+    private const int PieceBytes = 128 * 1024;
+
+    // Of the process, as its processors are.
+    private static readonly SemaphoreSlim Turns = new(Environment.ProcessorCount);
 
     /// <summary>Answers <c>{m}/{pkg}/-/{file}</c>.</summary>
     internal async Task HandleAsync(HttpContext context, RequestKey request, PackageName package, string file)
@@ -55,7 +56,7 @@ internal sealed partial class TarballEndpoint(
             return;
         }
 
-        if (await DescribeAsync(package, file, cancellationToken) is not { } tarball)
+        if (await descriptions.FindAsync(package, file, cancellationToken) is not { } tarball)
         {
             await RegistryErrors.WriteAsync(context, StatusCodes.Status404NotFound, $"No version of {package} has a tarball named {MirrorException.Quote(file)}.");
             return;
@@ -77,21 +78,6 @@ internal sealed partial class TarballEndpoint(
                 await RegistryErrors.WriteAsync(context, missing.Status, missing.Reason);
                 break;
         }
-    }
-
-    /// <summary>The version that has this file, and what the packument says of it; null when none has.</summary>
-    private async Task<Described?> DescribeAsync(PackageName package, string file, CancellationToken cancellationToken)
-    {
-        if (await store.ReadAsync(package, cancellationToken) is not { } stored)
-        {
-            return null;
-        }
-
-        var index = PackumentIndex.FromBytes(stored.Row.Index.Span);
-        using var document = await DocumentCodecs.DecodeAsync(package, stored.Document, budget, isHashChecked: false, cancellationToken);
-        return TarballUrls.FindVersion(index, document.Bytes, package, file) is { } version && Manifest.TarballUrl(version, document.Bytes) is { } url
-            ? new Described(version, url, Manifest.Promise(version, document.Bytes))
-            : null;
     }
 
     private async Task SendAsync(HttpContext context, PackageName package, string file, TarballReading reading)
@@ -124,21 +110,26 @@ internal sealed partial class TarballEndpoint(
 
     private async Task CopyAsync(HttpContext context, string name, TarballReading reading, TarballRange part)
     {
-        var buffer = ArrayPool<byte>.Shared.Rent(ChunkBytes);
+        // Read into the memory that is sent: copied once less, and a crowd that follows a download costs little more than its bytes.
+        var body = context.Response.BodyWriter;
         try
         {
             var offset = part.From;
             while (part.End is null || offset < part.End)
             {
-                var room = (int)Math.Min(ChunkBytes, (part.End ?? long.MaxValue) - offset);
-                var read = await reading.ReadAsync(offset, buffer.AsMemory(0, room), context.RequestAborted);
+                var room = (int)Math.Min(PieceBytes, (part.End ?? long.MaxValue) - offset);
+                var read = await reading.ReadAsync(offset, body.GetMemory(PieceBytes)[..room], context.RequestAborted);
                 if (read == 0)
                 {
                     break;
                 }
 
-                await context.Response.Body.WriteAsync(buffer.AsMemory(0, read), context.RequestAborted);
+                body.Advance(read);
                 offset += read;
+                if ((await FlushInTurnAsync(body, context.RequestAborted)).IsCompleted)
+                {
+                    return;
+                }
             }
 
             if (part.End is { } end && offset < end)
@@ -152,10 +143,26 @@ internal sealed partial class TarballEndpoint(
             LogBrokenOff(name, failure.Message);
             context.Abort();
         }
+    }
+
+    // A crowd whose pieces all lie ready stands in line here, not before the threads: whatever else is asked meanwhile waits for one piece, not for hundreds.
+    private static async ValueTask<FlushResult> FlushInTurnAsync(PipeWriter body, CancellationToken cancellationToken)
+    {
+        await Turns.WaitAsync(cancellationToken);
+        ValueTask<FlushResult> flush;
+        try
+        {
+            // To the end of the line for a thread: whoever was let in by the one before would otherwise go on at once, before all others.
+            await Task.Yield();
+            flush = body.FlushAsync(cancellationToken);
+        }
         finally
         {
-            ArrayPool<byte>.Shared.Return(buffer);
+            Turns.Release();
         }
+
+        // What the client does not take yet is waited for without holding up the next.
+        return await flush;
     }
 
     private void Remember(in RequestKey request, PackageName package, string file, TarballReading stored, string path, long length)
@@ -180,8 +187,6 @@ internal sealed partial class TarballEndpoint(
         { IsIPv4MappedToIPv6: true } => address.MapToIPv4().ToString(),
         _ => address.ToString(),
     };
-
-    private readonly record struct Described(VersionEntry Version, string Url, TarballPromise Promise);
 
     [LoggerMessage(EventIds.AspNetCore + 50, LogLevel.Warning, "The answer with tarball {Tarball} was broken off: {Problem}")]
     private partial void LogBrokenOff(string tarball, string problem);

@@ -27,6 +27,18 @@ public sealed class ByteBudget(long limitBytes) : IDisposable
         }
     }
 
+    /// <summary>How many wait for room.</summary>
+    public int WaitingCount
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _waiters.Count;
+            }
+        }
+    }
+
     /// <summary>Waits, first come first served, until <paramref name="bytes"/> fit; a document larger than the budget waits until it is alone.</summary>
     public async ValueTask<Lease> ReserveAsync(long bytes, CancellationToken cancellationToken)
     {

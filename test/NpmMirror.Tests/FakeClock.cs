@@ -36,6 +36,18 @@ internal sealed class FakeClock(DateTimeOffset start) : TimeProvider
         }
     }
 
+    /// <summary>
+    /// True when timers wait, and the next one for exactly so long from now: tells a test that this wait was come to. The time-out of a request
+    /// that has just ended may wait for a moment longer.
+    /// </summary>
+    public bool IsNextIn(TimeSpan wait)
+    {
+        lock (_lock)
+        {
+            return _timers.Count > 0 && _timers.Min(timer => timer.DueAt) - _now == wait;
+        }
+    }
+
     /// <summary>True when a timer waits for a moment between these two from now.</summary>
     public bool HasTimerBetween(TimeSpan from, TimeSpan to)
     {

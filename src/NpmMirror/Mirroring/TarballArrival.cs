@@ -6,9 +6,19 @@ namespace NpmMirror.Mirroring;
 /// A tarball on its way in, shared by all who asked for it: one writes, the others read behind it from the same file at their own
 /// pace, so that nobody who leaves or stalls disturbs the rest.
 /// </summary>
-internal sealed class TarballArrival(TarballRequest request)
+internal sealed class TarballArrival
 {
+    // Two hundred readers woken for each piece that the upstream sends leave no time to take the next one: they go on when so much has
+    // come, or so long after the first byte that they do not know of.
+    private const int StepBytes = 256 * 1024;
+    private static readonly TimeSpan StepWait = TimeSpan.FromMilliseconds(10);
+
     private readonly Lock _lock = new();
+
+    // Of the real clock, whatever clock the mirror has: it paces what is real, and no promise hangs on it.
+    private readonly ITimer _step;
+    private long _announcedBytes;
+    private bool _isStepDue;
     private TaskCompletionSource _change = NewChange();
     private BlobWriter? _writer;
     private Outcome _outcome = Outcome.Pending;
@@ -18,6 +28,13 @@ internal sealed class TarballArrival(TarballRequest request)
 
     // The fetch itself, and each reader: the last one closes the file.
     private int _users = 1;
+
+    /// <param name="request">What is fetched.</param>
+    internal TarballArrival(TarballRequest request)
+    {
+        Request = request;
+        _step = TimeProvider.System.CreateTimer(static arrival => ((TarballArrival)arrival!).AnnounceStep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
 
     /// <summary>How an arrival stands.</summary>
     internal enum Outcome
@@ -42,7 +59,7 @@ internal sealed class TarballArrival(TarballRequest request)
     }
 
     /// <summary>What is fetched.</summary>
-    internal TarballRequest Request => request;
+    internal TarballRequest Request { get; }
 
     /// <summary>Ends when the tarball is stored or will not be; never fails.</summary>
     internal Task Ended { get; set; } = Task.CompletedTask;
@@ -80,13 +97,32 @@ internal sealed class TarballArrival(TarballRequest request)
         }
     }
 
-    /// <summary>More bytes are in the writer.</summary>
+    /// <summary>More bytes are in the writer: readers are told at once of the first, and of the rest in steps.</summary>
     internal void Grew()
     {
-        if (_writer!.LengthBytes > TarballReading.WithheldBytes)
+        var lengthBytes = _writer!.LengthBytes;
+        if (lengthBytes <= TarballReading.WithheldBytes)
         {
-            Change(Outcome.Arriving);
+            return;
         }
+
+        lock (_lock)
+        {
+            if (_announcedBytes > 0 && lengthBytes - _announcedBytes < StepBytes)
+            {
+                if (!_isStepDue)
+                {
+                    _isStepDue = true;
+                    _step.Change(StepWait, Timeout.InfiniteTimeSpan);
+                }
+
+                return;
+            }
+
+            _announcedBytes = lengthBytes;
+        }
+
+        Change(Outcome.Arriving);
     }
 
     /// <summary>All bytes are in the writer, and they are right.</summary>
@@ -143,6 +179,7 @@ internal sealed class TarballArrival(TarballRequest request)
 
         if (unused is not null)
         {
+            await _step.DisposeAsync();
             await unused.DisposeAsync();
         }
     }
@@ -168,6 +205,24 @@ internal sealed class TarballArrival(TarballRequest request)
 
     private static TaskCompletionSource NewChange() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    private void AnnounceStep()
+    {
+        lock (_lock)
+        {
+            _isStepDue = false;
+            if (_outcome != Outcome.Arriving)
+            {
+                return;
+            }
+
+            _announcedBytes = _writer!.LengthBytes;
+        }
+
+        Wake();
+    }
+
+    private void Wake() => Interlocked.Exchange(ref _change, NewChange()).TrySetResult();
+
     private void Change(Outcome outcome)
     {
         lock (_lock)
@@ -179,7 +234,7 @@ internal sealed class TarballArrival(TarballRequest request)
             }
         }
 
-        Interlocked.Exchange(ref _change, NewChange()).TrySetResult();
+        Wake();
     }
 
     private sealed class Reading(TarballArrival arrival) : TarballReading

@@ -14,7 +14,8 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
     /// <summary>How young a version must be for a 404 to mean "not everywhere yet": the registry's edges learn of a publish within minutes.</summary>
     internal static readonly TimeSpan FreshFor = TimeSpan.FromMinutes(10);
 
-    private const int ChunkBytes = 64 * 1024;
+    // What has come since the last read, in one piece: a download that shares the machine with hundreds of readers has its turn seldom.
+    private const int ChunkBytes = 512 * 1024;
     private static readonly TimeSpan[] FreshRetries = [.. new[] { 1, 2, 4, 8 }.Select(seconds => TimeSpan.FromSeconds(seconds))];
 
     /// <summary>Fetches; how it ends is told to the arrival.</summary>

@@ -190,8 +190,7 @@ public sealed class RegistryMonitorTests
         await using var scene = await MonitorScene.StartAsync(time: clock);
         scene.Registry.Knobs.Fail("/", 429, retryAfter: "37");
         scene.Monitor.Start();
-        await Eventually.Async(() => scene.Told.OfType<MonitorEvent.Failed>().Any() && clock.Waiting == 1);
-        Assert.Equal(TimeSpan.FromSeconds(37), clock.NextDueAt - clock.GetUtcNow());
+        await Eventually.Async(() => scene.Told.OfType<MonitorEvent.Failed>().Any() && clock.IsNextIn(TimeSpan.FromSeconds(37)));
     }
 
     [Fact]
@@ -220,8 +219,7 @@ public sealed class RegistryMonitorTests
         }
 
         scene.Monitor.Start(Sequence.Zero);
-        await Eventually.Async(() => scene.Registry.Requests.CountOf("/_changes") == 3 && clock.Waiting == 1);
-        Assert.Equal(TimeSpan.FromSeconds(15), clock.NextDueAt - clock.GetUtcNow());
+        await Eventually.Async(() => scene.Registry.Requests.CountOf("/_changes") == 3 && clock.IsNextIn(TimeSpan.FromSeconds(15)));
         clock.Advance(TimeSpan.FromSeconds(15));
         await Eventually.Async(() => scene.Registry.Requests.CountOf("/_changes") == 4);
         Assert.Equal(3, scene.Told.OfType<MonitorEvent.Revised>().Count());
@@ -234,10 +232,9 @@ public sealed class RegistryMonitorTests
         await using var scene = await MonitorScene.StartAsync(new MonitorOptions { Delay = TimeSpan.FromHours(1) }, time: clock, dialect: FakeFeedDialect.NpmPaged);
         scene.Publish("a");
         scene.Monitor.Start(Sequence.Zero);
-        await Eventually.Async(() => scene.Told.OfType<MonitorEvent.Revised>().Any() && clock.Waiting == 1);
-        Assert.Equal(TimeSpan.FromHours(1), clock.NextDueAt - clock.GetUtcNow());
+        await Eventually.Async(() => scene.Told.OfType<MonitorEvent.Revised>().Any() && clock.IsNextIn(TimeSpan.FromHours(1)));
         scene.Monitor.Delay = TimeSpan.FromSeconds(2);
-        await Eventually.Async(() => clock.NextDueAt - clock.GetUtcNow() == TimeSpan.FromSeconds(2));
+        await Eventually.Async(() => clock.IsNextIn(TimeSpan.FromSeconds(2)));
         clock.Advance(TimeSpan.FromSeconds(2));
         await Eventually.Async(() => scene.Registry.Requests.CountOf("/_changes") == 2);
     }

@@ -29,7 +29,7 @@ public sealed class LargeBodyTests(ITestOutputHelper output)
     [InlineData("an integrity", "{\"versions\":{\"1\":{\"dist\":{\"integrity\":\"", "\u00ff\u00c3", "\"}}}}", true)]
     [InlineData("a tarball's URL", "{\"versions\":{\"1\":{\"dist\":{\"tarball\":\"", "\u00ff\\\\", "\"}}}}", true)]
     [InlineData("tags", "{\"dist-tags\":{\"a\":\"\"", ",\"a\":\"\"", "}}", false)]
-    public void Two_hundred_megabytes_take_less_than_two_seconds(string of, string start, string filling, string end, bool isAccepted)
+    public void Two_hundred_megabytes_cost_time_and_memory_in_proportion(string of, string start, string filling, string end, bool isAccepted)
     {
         var document = Document(Encoding.Latin1.GetBytes(start), Encoding.Latin1.GetBytes(filling), Encoding.Latin1.GetBytes(end));
         var control = Scan(document);
@@ -40,8 +40,8 @@ public sealed class LargeBodyTests(ITestOutputHelper output)
         allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
         output.WriteLine($"{of}: {took.TotalSeconds:F2} s, a bare reader {control.TotalSeconds:F2} s; {allocated / 1e6:N0} MB allocated");
 
-        // Two seconds, or where the bare reader itself is near that on a busy machine, not much more than it.
-        Assert.InRange(took.TotalSeconds, 0, Math.Max(2, control.TotalSeconds * 2));
+        // No measure of speed: whatever looks back at what it has read, at each member, takes hundreds of times as long here.
+        Assert.InRange(took.TotalSeconds, 0, control.TotalSeconds * 20);
         Assert.InRange(allocated, 0, 2L * SizeBytes);
     }
 
