@@ -7,7 +7,8 @@ namespace NpmMirror.AspNetCore.Connections;
 /// <summary>What goes behind a head: bytes from memory, or a file's, or nothing where the client has them already.</summary>
 /// <param name="Bytes">All of the body.</param>
 /// <param name="File">The body's file, which its sender closes.</param>
-internal readonly record struct HotBody(byte[]? Bytes, SafeFileHandle? File)
+/// <param name="LengthBytes">How long it is: of these bytes, whatever the answer has by the time they are sent.</param>
+internal readonly record struct HotBody(byte[]? Bytes, SafeFileHandle? File, long LengthBytes)
 {
     /// <summary>True for a 304.</summary>
     internal bool IsNotModified => Bytes is null && File is null;
@@ -23,9 +24,6 @@ internal abstract class HotAnswer(string validators, string representation, stri
     private readonly byte[] _found = Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\n{representation}{validators}");
     private readonly byte[] _notModified = Encoding.ASCII.GetBytes($"HTTP/1.1 304 Not Modified\r\n{validators}");
 
-    /// <summary>How long the body is.</summary>
-    internal abstract long LengthBytes { get; }
-
     /// <summary>False once it is worth nothing to anybody.</summary>
     internal virtual bool IsWorthKeeping => true;
 
@@ -36,16 +34,16 @@ internal abstract class HotAnswer(string validators, string representation, stri
     internal abstract bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, System.Net.EndPoint? client, out HotBody body);
 
     /// <summary>Writes the head of a 304, or of a 200 with the whole body; returns its length.</summary>
-    internal int WriteHead(Span<byte> target, bool isNotModified, ReadOnlySpan<byte> date)
+    internal int WriteHead(Span<byte> target, in HotBody body, ReadOnlySpan<byte> date)
     {
-        var head = isNotModified ? _notModified : _found;
+        var head = body.IsNotModified ? _notModified : _found;
         head.CopyTo(target);
         var at = head.Length;
-        if (!isNotModified)
+        if (!body.IsNotModified)
         {
             "Content-Length: "u8.CopyTo(target[at..]);
             at += 16;
-            Utf8Formatter.TryFormat(LengthBytes, target[at..], out var digits);
+            Utf8Formatter.TryFormat(body.LengthBytes, target[at..], out var digits);
             at += digits;
             "\r\n"u8.CopyTo(target[at..]);
             at += 2;

@@ -89,7 +89,7 @@ internal sealed class HotOutput : PipeWriter
         {
             using (body.File)
             {
-                await (body.File is { } file ? SendFileAsync(answer, file) : SendBytesAsync(answer, body.Bytes));
+                await (body.File is { } file ? SendFileAsync(answer, body, file) : SendBytesAsync(answer, body));
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException or IOException)
@@ -99,11 +99,11 @@ internal sealed class HotOutput : PipeWriter
         }
     }
 
-    private async ValueTask SendBytesAsync(HotAnswer answer, byte[]? body)
+    private async ValueTask SendBytesAsync(HotAnswer answer, HotBody answered)
     {
         _head ??= new byte[HotAnswer.HeadMaxBytes];
-        var head = new ArraySegment<byte>(_head, 0, answer.WriteHead(_head, body is null, _date.Now()));
-        if (body is null)
+        var head = new ArraySegment<byte>(_head, 0, answer.WriteHead(_head, answered, _date.Now()));
+        if (answered.Bytes is not { } body)
         {
             await WithinAsync(_socket.SendAsync(head.AsMemory(), SocketFlags.None), head.Count);
             return;
@@ -121,15 +121,15 @@ internal sealed class HotOutput : PipeWriter
         _headAndBody[1] = default;
     }
 
-    private async ValueTask SendFileAsync(HotAnswer answer, SafeFileHandle file)
+    private async ValueTask SendFileAsync(HotAnswer answer, HotBody body, SafeFileHandle file)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(PieceBytes);
         try
         {
-            var filled = answer.WriteHead(buffer, isNotModified: false, _date.Now());
-            for (long at = 0; at < answer.LengthBytes;)
+            var filled = answer.WriteHead(buffer, body, _date.Now());
+            for (long at = 0; at < body.LengthBytes;)
             {
-                var read = RandomAccess.Read(file, buffer.AsSpan(filled, (int)Math.Min(PieceBytes - filled, answer.LengthBytes - at)), at);
+                var read = RandomAccess.Read(file, buffer.AsSpan(filled, (int)Math.Min(PieceBytes - filled, body.LengthBytes - at)), at);
                 if (read == 0)
                 {
                     throw new IOException("The file became shorter while it was sent.");

@@ -9,16 +9,14 @@ internal sealed class HotRendition(Rendition rendition, Func<CachedPackage, bool
     internal Rendition Rendition { get; } = rendition;
 
     /// <inheritdoc/>
-    internal override long LengthBytes => Rendition.Body?.Length ?? 0;
-
-    /// <inheritdoc/>
     internal override bool IsWorthKeeping => !Rendition.Package.IsDropped;
 
     /// <inheritdoc/>
     internal override bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, EndPoint? client, out HotBody body)
     {
         var isKnown = IsKnown(ifNoneMatch);
-        body = isKnown ? default : new HotBody(Rendition.Body, null);
+        var bytes = isKnown ? null : Rendition.Body;
+        body = new HotBody(bytes, null, bytes?.Length ?? 0);
         // A body that is not in memory is the server's to make.
         if (body.IsNotModified != isKnown || !isCurrent(Rendition.Package))
         {

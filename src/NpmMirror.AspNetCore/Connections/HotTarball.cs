@@ -13,9 +13,6 @@ namespace NpmMirror.AspNetCore.Connections;
 internal sealed class HotTarball(string headers, string? etag, string path, long lengthBytes, Func<bool> isServable, Action<EndPoint?> record) : HotAnswer(headers, "", etag)
 {
     /// <inheritdoc/>
-    internal override long LengthBytes => lengthBytes;
-
-    /// <inheritdoc/>
     internal override bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, EndPoint? client, out HotBody body)
     {
         body = default;
@@ -35,7 +32,7 @@ internal sealed class HotTarball(string headers, string? etag, string path, long
         }
 
         record(client);
-        body = new HotBody(null, file);
+        body = new HotBody(null, file, lengthBytes);
         return true;
     }
 

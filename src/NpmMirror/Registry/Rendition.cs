@@ -10,6 +10,7 @@ namespace NpmMirror.Registry;
 public sealed class Rendition
 {
     private byte[]? _body;
+    private Action<Rendition>? _atNextUse;
 
     internal Rendition(CachedPackage package, RenditionKey key, bool isKept)
     {
@@ -59,7 +60,18 @@ public sealed class Rendition
         {
             WasUsed = true;
         }
+
+        if (Volatile.Read(ref _atNextUse) is not null)
+        {
+            Interlocked.Exchange(ref _atNextUse, null)?.Invoke(this);
+        }
     }
+
+    /// <summary>What to do when it is used again, once; it must not take long.</summary>
+    internal void AtNextUse(Action<Rendition> action) => Volatile.Write(ref _atNextUse, action);
+
+    /// <summary>Puts other bytes in the place of these, unless they are gone already; returns how many bytes more are held now.</summary>
+    internal long Replace(byte[] body, byte[] by) => Interlocked.CompareExchange(ref _body, by, body) == body ? by.LongLength - body.LongLength : 0;
 
     /// <summary>Sets or clears the bytes; returns how many bytes more are held now.</summary>
     internal long Swap(byte[]? body) => (body?.LongLength ?? 0) - (Interlocked.Exchange(ref _body, body)?.LongLength ?? 0);

@@ -26,6 +26,7 @@ public sealed class RenditionCache : IDisposable
     private static readonly TimeSpan FindAgainAfter = TimeSpan.FromMinutes(1);
 
     private readonly Renditions _renditions;
+    private readonly RenditionImprover _improver;
     private readonly TimeProvider _time;
     private readonly DefaultBase _defaultBase;
     private readonly long _limitBytes;
@@ -46,6 +47,7 @@ public sealed class RenditionCache : IDisposable
     public RenditionCache(IMetadataStore store, ByteBudget budget, DefaultBase defaultBase, MirrorOptions options, TimeProvider time)
     {
         _renditions = new Renditions(store, budget);
+        _improver = new RenditionImprover(_renditions, more => Interlocked.Add(ref _usedBytes, more));
         _time = time;
         _defaultBase = defaultBase;
         _limitBytes = options.CacheBytes;
@@ -61,8 +63,15 @@ public sealed class RenditionCache : IDisposable
     /// <summary>How many renditions were made since the start: hits do not move it.</summary>
     public long MadeCount => _renditions.MadeCount;
 
+    /// <summary>How many renditions were compressed once more since the start, and harder.</summary>
+    public long ImprovedCount => _improver.ImprovedCount;
+
     /// <inheritdoc/>
-    public void Dispose() => _spills.Dispose();
+    public void Dispose()
+    {
+        _spills.Dispose();
+        _improver.Dispose();
+    }
 
     /// <summary>What to hold while a row is looked for; see <see cref="Keep"/>.</summary>
     public long Ticket(PackageName name) => Interlocked.Read(ref EpochOf(name));
@@ -201,13 +210,13 @@ public sealed class RenditionCache : IDisposable
     }
 
     /// <summary>The final bytes of a representation that is not worth keeping: a row of a feed with its document. Null as in <see cref="BodyAsync"/>.</summary>
-    public Task<byte[]?> MakeOnceAsync(PackageRow row, RenditionKey key, CancellationToken cancellationToken) => _renditions.MakeAsync(row, key, cancellationToken);
+    public Task<byte[]?> MakeOnceAsync(PackageRow row, RenditionKey key, CancellationToken cancellationToken) => _renditions.MakeAsync(row, key, RenditionEffort.Quick, cancellationToken);
 
     private async Task<byte[]?> MakeAsync(Rendition rendition)
     {
         try
         {
-            var body = await _renditions.MakeAsync(rendition.Package.Row, rendition.Key, CancellationToken.None);
+            var body = await _renditions.MakeAsync(rendition.Package.Row, rendition.Key, RenditionEffort.Quick, CancellationToken.None);
             if (body is null)
             {
                 Drop(rendition.Package.Name);
@@ -236,7 +245,10 @@ public sealed class RenditionCache : IDisposable
         if (rendition.Package.IsDropped)
         {
             Interlocked.Add(ref _usedBytes, rendition.Swap(null));
+            return;
         }
+
+        _improver.Watch(rendition);
     }
 
     private void Remove(CachedPackage package)

@@ -9,14 +9,14 @@ internal sealed class Renditions(IMetadataStore store, ByteBudget budget)
 {
     private long _madeCount;
 
-    /// <summary>How many were made.</summary>
+    /// <summary>How many were made for somebody who waited.</summary>
     internal long MadeCount => Interlocked.Read(ref _madeCount);
 
     /// <summary>The final bytes, or null when the store holds another document by now (or the version is not in it).</summary>
-    internal async Task<byte[]?> MakeAsync(PackageRow row, RenditionKey key, CancellationToken cancellationToken)
+    internal async Task<byte[]?> MakeAsync(PackageRow row, RenditionKey key, RenditionEffort effort, CancellationToken cancellationToken)
     {
         using var output = new ChunkStream();
-        return await RenderAsync(row, key, output, cancellationToken) ? output.ToArray() : null;
+        return await RenderAsync(row, key, effort, output, cancellationToken) ? output.ToArray() : null;
     }
 
     /// <summary>As <see cref="MakeAsync"/>, into a temporary file.</summary>
@@ -25,7 +25,7 @@ internal sealed class Renditions(IMetadataStore store, ByteBudget budget)
         var spilled = SpilledRendition.Create(folder, out var file);
         try
         {
-            if (await RenderAsync(row, key, file, cancellationToken))
+            if (await RenderAsync(row, key, RenditionEffort.Quick, file, cancellationToken))
             {
                 return spilled;
             }
@@ -45,7 +45,7 @@ internal sealed class Renditions(IMetadataStore store, ByteBudget budget)
         return null;
     }
 
-    private async Task<bool> RenderAsync(PackageRow row, RenditionKey key, Stream output, CancellationToken cancellationToken)
+    private async Task<bool> RenderAsync(PackageRow row, RenditionKey key, RenditionEffort effort, Stream output, CancellationToken cancellationToken)
     {
         var package = await store.ReadAsync(row.Name, cancellationToken);
         if (package is null || package.Row.Facts.IsRemoved != row.Facts.IsRemoved || package.Row.DocumentSha256 != row.DocumentSha256)
@@ -61,13 +61,13 @@ internal sealed class Renditions(IMetadataStore store, ByteBudget budget)
         }
 
         using var document = await DocumentCodecs.DecodeAsync(row.Name, package.Document, budget, isHashChecked: false, cancellationToken);
-        return Render(package.Row, document.Bytes, key, output);
+        return Render(package.Row, document.Bytes, key, effort, output);
     }
 
-    private bool Render(PackageRow row, ReadOnlySpan<byte> document, RenditionKey key, Stream output)
+    private bool Render(PackageRow row, ReadOnlySpan<byte> document, RenditionKey key, RenditionEffort effort, Stream output)
     {
         var index = PackumentIndex.FromBytes(row.Index.Span);
-        using var writer = new RenditionWriter(output, key.Coding);
+        using var writer = new RenditionWriter(output, key.Coding, effort);
         if (key.Version is null)
         {
             PackumentWriter.Write(key.Form, index, document, row.Name, key.BaseUrl, writer);
@@ -82,7 +82,11 @@ internal sealed class Renditions(IMetadataStore store, ByteBudget budget)
         }
 
         writer.Complete();
-        Interlocked.Increment(ref _madeCount);
+        if (effort == RenditionEffort.Quick)
+        {
+            Interlocked.Increment(ref _madeCount);
+        }
+
         return true;
     }
 }

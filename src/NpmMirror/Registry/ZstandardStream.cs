@@ -24,6 +24,12 @@ internal sealed unsafe partial class ZstandardStream : Stream
     internal ZstandardStream(Stream output)
     {
         _output = output;
+        // Asked here too: it is what makes the library known to the runtime.
+        if (!IsAvailable)
+        {
+            throw new InvalidOperationException("This system has no libzstd.");
+        }
+
         _context = CreateContext();
         if (_context == 0)
         {

@@ -73,6 +73,46 @@ public sealed class RenditionCacheTests
         Assert.Equal(3, cache.MadeCount);
     }
 
+    [Theory]
+    [InlineData(ContentCoding.Gzip)]
+    [InlineData(ContentCoding.Brotli)]
+    public async Task What_is_asked_for_again_is_compressed_harder_under_the_same_etag(ContentCoding coding)
+    {
+        await using var store = new MemoryStore(TimeProvider.System);
+        using var budget = new ByteBudget(100_000_000);
+        using var cache = new RenditionCache(store, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
+        var rendition = await LongRenditionAsync(store, cache, coding);
+        var (quick, etag) = ((await cache.BodyAsync(rendition, Cancellation))!, rendition.ETag);
+        Assert.Equal(0, cache.ImprovedCount);
+        Assert.Same(quick, await cache.BodyAsync(rendition, Cancellation));
+        await Eventually.Async(() => cache.ImprovedCount == 1);
+        var thorough = (await cache.BodyAsync(rendition, Cancellation))!;
+        Assert.True(thorough.Length < quick.Length, $"{thorough.Length} bytes after {quick.Length}");
+        Assert.Equal(await DecodedAsync(quick, coding), await DecodedAsync(thorough, coding));
+        Assert.Equal((etag, 1), (rendition.ETag, cache.MadeCount));
+        cache.DropAll();
+        Assert.Equal(0, cache.UsedBytes);
+    }
+
+    [Fact]
+    public async Task What_was_dropped_meanwhile_is_not_put_back_by_being_compressed_harder()
+    {
+        await using var store = new MemoryStore(TimeProvider.System);
+        using var budget = new ByteBudget(1_000_000);
+        using var cache = new RenditionCache(store, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
+        var rendition = await LongRenditionAsync(store, cache, ContentCoding.Gzip);
+        await cache.BodyAsync(rendition, Cancellation);
+        using (await budget.ReserveAsync(1_000_000, Cancellation))
+        {
+            await cache.BodyAsync(rendition, Cancellation);
+            await Eventually.Async(() => budget.WaitingCount == 1);
+            cache.DropAll();
+        }
+
+        await Eventually.Async(() => cache.ImprovedCount == 1);
+        Assert.Equal((null, 0L), (rendition.Body, cache.UsedBytes));
+    }
+
     [Fact]
     public async Task An_endless_number_of_manifests_of_one_package_is_not_kept()
     {
@@ -105,9 +145,19 @@ public sealed class RenditionCacheTests
         Assert.All(tags, tag => Assert.Matches("^\"[0-9a-f]{32}\"$", tag));
     }
 
-    private static async Task<byte[]> DecodedAsync(byte[] gzip)
+    /// <summary>A package whose document compresses better where more is tried.</summary>
+    private static async Task<Rendition> LongRenditionAsync(MemoryStore store, RenditionCache cache, ContentCoding coding)
     {
-        await using var stream = new GZipStream(new MemoryStream(gzip), CompressionMode.Decompress);
+        var name = PackageName.Parse("long");
+        var readme = string.Concat(Enumerable.Range(0, 5_000).Select(i => $"{i % 97} packages of {i * 7919 % 1009} that {i % 13} others need "));
+        await ServedMirror.PutAsync(store, "long", $"{{\"name\":\"long\",\"versions\":{{}},\"readme\":\"{readme}\"}}");
+        return cache.Rendition(cache.Keep((await store.FindAsync(name, Cancellation))!, cache.Ticket(name)), Key with { Coding = coding });
+    }
+
+    private static async Task<byte[]> DecodedAsync(byte[] coded, ContentCoding coding = ContentCoding.Gzip)
+    {
+        var from = new MemoryStream(coded);
+        await using Stream stream = coding == ContentCoding.Brotli ? new BrotliStream(from, CompressionMode.Decompress) : new GZipStream(from, CompressionMode.Decompress);
         using var decoded = new MemoryStream();
         await stream.CopyToAsync(decoded);
         return decoded.ToArray();

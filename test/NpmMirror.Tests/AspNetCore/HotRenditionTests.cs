@@ -1,0 +1,32 @@
+using System.Text;
+using NpmMirror.AspNetCore.Connections;
+using NpmMirror.Packuments;
+using NpmMirror.Registry;
+using NpmMirror.Storage;
+using NpmMirror.Views;
+
+namespace NpmMirror.Tests.AspNetCore;
+
+public sealed class HotRenditionTests
+{
+    [Fact]
+    public async Task The_head_tells_the_length_of_the_bytes_that_follow_whatever_became_of_them_since()
+    {
+        await using var store = new MemoryStore(TimeProvider.System);
+        using var budget = new ByteBudget(1_000_000);
+        using var cache = new RenditionCache(store, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
+        await ServedMirror.PutAsync(store, "ms", Documents.Of("ms"));
+        var name = PackageName.Parse("ms");
+        var package = cache.Keep((await store.FindAsync(name, TestContext.Current.CancellationToken))!, cache.Ticket(name));
+        var rendition = cache.Rendition(package, new RenditionKey(View.Live, PackumentForm.Full, null, "http://127.0.0.1/npm", ContentCoding.Gzip));
+        var bytes = await cache.BodyAsync(rendition, TestContext.Current.CancellationToken);
+        var answer = new HotRendition(rendition, _ => true);
+        Assert.True(answer.TryBegin(default, null, out var body));
+
+        cache.DropAll();
+        var head = new byte[HotAnswer.HeadMaxBytes];
+        var length = answer.WriteHead(head, body, "\r\n"u8);
+        Assert.Same(bytes, body.Bytes);
+        Assert.Contains($"\r\nContent-Length: {bytes!.Length}\r\n", Encoding.ASCII.GetString(head, 0, length), StringComparison.Ordinal);
+    }
+}
