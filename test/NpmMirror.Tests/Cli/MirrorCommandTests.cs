@@ -35,6 +35,19 @@ public sealed class MirrorCommandTests : IAsyncLifetime
         Assert.Equal(0, await mirror.WaitForExitAsync(20));
     }
 
+    [Theory]
+    [InlineData("--log.monitor=information", "NpmMirror.Monitor[", "NpmMirror.Mirror[")]
+    [InlineData("--log.mirror=information", "NpmMirror.Mirror[", "NpmMirror.Monitor[")]
+    public async Task Monitor_and_mirror_log_under_names_of_their_own_each_with_its_own_level(string level, string logged, string silent)
+    {
+        await using var mirror = CliProcess.Start(_folder.Path, ["mirror", $"--upstream={_upstream.Url}", $"--feed={_upstream.FeedUrl}", "--metadata=all", "--log.level=error", level]);
+        await mirror.WaitForErrorAsync(logged);
+        await WaitForAsync(status => Packages(status) == 1);
+        await mirror.SignalAsync("TERM");
+        Assert.Equal(0, await mirror.WaitForExitAsync(20));
+        Assert.DoesNotContain(silent, mirror.Errors, StringComparison.Ordinal);
+    }
+
     private static long Packages(JsonElement status) => status.GetProperty("counts").GetProperty("packages").GetInt64();
 
     private async Task WaitForAsync(Func<JsonElement, bool> isReached)
