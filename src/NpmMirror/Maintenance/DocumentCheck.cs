@@ -9,6 +9,8 @@ internal sealed class DocumentCheck(IMetadataStore store, ByteBudget budget, Ver
     // A document of the past is pointed into by several events of one commit.
     private (PackageName Package, Digest Sha256, string? Problem)? _lastArchived;
 
+    private long? _total;
+
     /// <summary>What is wrong with a package's own document or index, or null.</summary>
     internal async Task<string?> FindProblemAsync(PackageName name, CancellationToken cancellationToken)
     {
@@ -61,12 +63,18 @@ internal sealed class DocumentCheck(IMetadataStore store, ByteBudget budget, Ver
         try
         {
             using var raw = await DocumentCodecs.DecodeAsync(name, document, budget, isHashChecked: true, cancellationToken);
-            tally.CountDocument(raw.LengthBytes, (await store.CountAsync(cancellationToken)).Packages);
+            tally.CountDocument(raw.LengthBytes, _total ??= await CountAsync(cancellationToken));
             return null;
         }
         catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreUnavailable)
         {
             return "The document does not decode to what was stored.";
         }
+    }
+
+    private async ValueTask<long> CountAsync(CancellationToken cancellationToken)
+    {
+        var counts = await store.CountAsync(cancellationToken);
+        return counts.Packages + counts.Removed;
     }
 }

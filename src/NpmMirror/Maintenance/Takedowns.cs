@@ -10,6 +10,8 @@ public sealed class Takedowns(IMetadataStore store)
 {
     private const int ClientsMax = 10_000;
 
+    private static readonly TimeSpan ClockSetBackMax = TimeSpan.FromHours(1);
+
     /// <summary>All takedowns seen since a moment, oldest first, streamed.</summary>
     /// <param name="since">Not those seen before.</param>
     /// <param name="package">Only those of this package; null: of all.</param>
@@ -17,7 +19,7 @@ public sealed class Takedowns(IMetadataStore store)
     /// <exception cref="MirrorException">The store cannot be read.</exception>
     public async IAsyncEnumerable<Takedown> ListAsync(DateTimeOffset? since, PackageName? package, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var rows = package is { } name ? store.ReadHistoryAsync(name, cancellationToken) : store.ReadLogAsync(LogPosition.Zero, cancellationToken);
+        var rows = package is { } name ? store.ReadHistoryAsync(name, cancellationToken) : store.ReadLogAsync(await FindStartAsync(since, cancellationToken), cancellationToken);
         await foreach (var row in rows)
         {
             if (row.Type is nameof(PackageRemoved) or nameof(VersionRemoved) && !(row.SeenAt < since))
@@ -25,6 +27,27 @@ public sealed class Takedowns(IMetadataStore store)
                 yield return await DescribeAsync(row, cancellationToken);
             }
         }
+    }
+
+    /// <summary>A position before all rows seen since then, found by halving: rows are in the order of their times, but for clocks that were set back.</summary>
+    private async ValueTask<LogPosition> FindStartAsync(DateTimeOffset? since, CancellationToken cancellationToken)
+    {
+        var (low, high) = (0L, since is null ? 0 : (await store.ReadHeadAsync(cancellationToken)).Position.Value);
+        while (low < high)
+        {
+            var middle = (low + high) / 2;
+            var row = await store.ReadLogAsync(new LogPosition(middle), cancellationToken).FirstOrDefaultAsync(cancellationToken);
+            if (row is not null && row.SeenAt < since - ClockSetBackMax)
+            {
+                low = middle + 1;
+            }
+            else
+            {
+                high = middle;
+            }
+        }
+
+        return new LogPosition(low);
     }
 
     private async Task<Takedown> DescribeAsync(LogRow row, CancellationToken cancellationToken)
