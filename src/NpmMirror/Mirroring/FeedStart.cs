@@ -43,6 +43,11 @@ internal sealed class FeedStart(IMetadataStore store, RegistryClient upstream, M
         {
             await store.SetCursorAsync(MirrorCursors.Feed, IdOf(feed, Info), cancellationToken);
             await store.SetCursorAsync(MirrorCursors.Upstream, upstreamIdentity, cancellationToken);
+            if (!NeedsWalk && await store.GetCursorAsync(MirrorCursors.Read, cancellationToken) == Since.Text && await store.GetCursorAsync(MirrorCursors.Handled, cancellationToken) != Since.Text)
+            {
+                // A process died between the two: the names up to here are in the queue, and with no further change nothing would tell.
+                await store.SetCursorAsync(MirrorCursors.Handled, Since.Text, cancellationToken);
+            }
         }
     }
 }

@@ -98,7 +98,7 @@ internal sealed partial class SimulatedWorld : IAsyncDisposable
         var world = new SimulatedWorld(seed, await FakeRegistry.StartAsync(time: clock), clock, kind, counts);
         world._upstream.Knobs.Mishaps.Seed = seed;
         world._life.Begin(80);
-        await world._mirror.StartAsync();
+        await world.StartMirrorAsync();
         return world;
     }
 

@@ -47,6 +47,43 @@ public sealed class RegistryMirrorTests
     }
 
     [Fact]
+    public async Task What_a_process_had_queued_when_it_died_is_handled_also_when_nothing_changes_any_more()
+    {
+        await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a");
+        await using (var first = bench.Mirror())
+        {
+            await first.StartAsync(Token);
+            await Eventually.Async(async () => (await first.GetLastSequenceAsync(Token)).Number == bench.Upstream.HeadSequence);
+            await first.StopAsync(Token);
+        }
+
+        await bench.Store.SetCursorAsync(MirrorCursors.Handled, "0", Token);
+        await using var second = bench.Mirror();
+        await second.StartAsync(Token);
+        await Eventually.Async(async () => (await second.GetLastSequenceAsync(Token)).Number == bench.Upstream.HeadSequence);
+    }
+
+    [Fact]
+    public async Task A_walk_is_repeated_also_when_the_feed_has_grown_past_the_old_cursor()
+    {
+        await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a", "b");
+        await using (var first = bench.Mirror())
+        {
+            await first.StartAsync(Token);
+            await Eventually.Async(async () => (await first.GetLastSequenceAsync(Token)).Number == bench.Upstream.HeadSequence && await bench.RowAsync("b") is not null);
+            await first.StopAsync(Token);
+        }
+
+        // A row behind the cursor, and the mark of a walk that did not end.
+        bench.Upstream.TouchAt("a", -5);
+        await bench.Store.SetCursorAsync(MirrorCursors.WalkHead, "1", Token);
+        await using var second = bench.Mirror();
+        await second.StartAsync(Token);
+        await Eventually.Async(async () => (await bench.RowAsync("a"))!.Facts.Rev == bench.Upstream.Revision("a"));
+        await Eventually.Async(async () => await bench.Store.GetCursorAsync(MirrorCursors.WalkHead, Token) is null);
+    }
+
+    [Fact]
     public async Task A_walk_that_was_cut_short_is_repeated()
     {
         await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a", "b");
