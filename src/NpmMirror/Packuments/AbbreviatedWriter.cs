@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text;
-using System.Text.Json;
 
 namespace NpmMirror.Packuments;
 
@@ -66,21 +65,16 @@ internal static class AbbreviatedWriter
         output.Write("{"u8);
         var isFirst = true;
         Slice scripts = default, declared = default;
-        var origin = version.Manifest.Offset;
-        var reader = new Utf8JsonReader(version.Manifest.Of(document), JsonText.ReaderOptions);
-        reader.Read();
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        var members = new JsonMemberScanner(document, version.Manifest);
+        while (members.MoveNext())
         {
-            var keyStart = origin + (int)reader.TokenStartIndex;
-            var field = FieldOf(ref reader);
-            var value = JsonMembers.ReadValue(ref reader, origin);
-            switch (field)
+            switch (FieldOf(members.Name))
             {
-                case Field.Scripts: scripts = value; break;
-                case Field.HasInstallScript: declared = value; break;
+                case Field.Scripts: scripts = members.Value; break;
+                case Field.HasInstallScript: declared = members.Value; break;
                 case Field.Kept:
                     WriteSeparator(ref isFirst, output);
-                    PackumentWriter.Copy(document, new Slice(keyStart, value.Offset + value.Length - keyStart), version, urls, output);
+                    PackumentWriter.Copy(document, new Slice(members.Start, members.Value.Offset + members.Value.Length - members.Start), version, urls, output);
                     break;
             }
         }
@@ -112,17 +106,9 @@ internal static class AbbreviatedWriter
         HasInstallScript,
     }
 
-    private static Field FieldOf(ref Utf8JsonReader reader)
-    {
-        if (reader.ValueIsEscaped)
-        {
-            return FieldOf(Encoding.UTF8.GetBytes(JsonText.Read(ref reader)));
-        }
+    private static Field FieldOf(ReadOnlySpan<byte> name) => KnownField(name.Contains((byte)'\\') ? Encoding.UTF8.GetBytes(JsonText.Unescape(name)) : name);
 
-        return FieldOf(reader.ValueSpan);
-    }
-
-    private static Field FieldOf(ReadOnlySpan<byte> name) => name.Length switch
+    private static Field KnownField(ReadOnlySpan<byte> name) => name.Length switch
     {
         2 when name.SequenceEqual("os"u8) => Field.Kept,
         3 when name.SequenceEqual("bin"u8) || name.SequenceEqual("cpu"u8) => Field.Kept,

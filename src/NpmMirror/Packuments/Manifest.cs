@@ -54,9 +54,25 @@ public static class Manifest
     // What the scripts say counts more than what the publisher declares; without scripts (the upstream may itself be abbreviated) the declaration does.
     internal static bool HasInstallScript(ReadOnlySpan<byte> document, Slice scripts, Slice declared) => scripts.IsEmpty
         ? !declared.IsEmpty && document[declared.Offset] == 't'
-        : IsScript(document, JsonMembers.Find(document, scripts, "preinstall"u8))
-            || IsScript(document, JsonMembers.Find(document, scripts, "install"u8))
-            || IsScript(document, JsonMembers.Find(document, scripts, "postinstall"u8));
+        : HasInstallScript(document, scripts);
+
+    private static bool HasInstallScript(ReadOnlySpan<byte> document, Slice scripts)
+    {
+        bool before = false, install = false, after = false;
+        var members = new JsonMemberScanner(document, scripts);
+        while (members.MoveNext())
+        {
+            // However the name is escaped; of equal names the last one counts.
+            switch (JsonText.Decode(members.Name))
+            {
+                case "preinstall": before = IsScript(document, members.Value); break;
+                case "install": install = IsScript(document, members.Value); break;
+                case "postinstall": after = IsScript(document, members.Value); break;
+            }
+        }
+
+        return before || install || after;
+    }
 
     private static bool IsScript(ReadOnlySpan<byte> document, Slice value) => value.Length > 2 && document[value.Offset] == '"';
 
