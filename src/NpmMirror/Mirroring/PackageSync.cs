@@ -141,7 +141,7 @@ public sealed partial class PackageSync : IDisposable
         var index = parsed.Index;
         if (index.IsUnpublished)
         {
-            return await BuryAsync(name, row, RemovalKind.Unpublished, "unpublished upstream", index.ModifiedAt, index.Rev, cancellationToken);
+            return await BuryUnpublishedAsync(name, row, item, index, cancellationToken);
         }
 
         _removals.NoteAlive(name);
@@ -287,6 +287,19 @@ public sealed partial class PackageSync : IDisposable
     }
 
     /// <summary>Moves a package to the graveyard, its last known document with it. One that was never held leaves no trace.</summary>
+    /// <summary>A cache may also send the notice of before a republication: it must not take away what is newer, nor end the wait for it.</summary>
+    private async Task<SyncResult?> BuryUnpublishedAsync(PackageName name, PackageRow? row, QueueItem? item, PackumentIndex index, CancellationToken cancellationToken)
+    {
+        if (row is not null && _revisions.FindRegression(row, index, item) is { } regression)
+        {
+            return new SyncResult.Unchanged(row) { RetryBecause = regression };
+        }
+
+        var lag = item is { IsDeletedRow: true } ? null : _revisions.FindLag(item, index.Rev, isDifferent: row is not { Facts.IsRemoved: true });
+        var result = await BuryAsync(name, row, RemovalKind.Unpublished, "unpublished upstream", index.ModifiedAt, index.Rev, cancellationToken);
+        return result is null ? null : result with { RetryBecause = result.RetryBecause ?? lag };
+    }
+
     private async Task<SyncResult?> BuryAsync(PackageName name, PackageRow? row, RemovalKind kind, string? reason, DateTimeOffset? at, string? rev, CancellationToken cancellationToken)
     {
         if (row is null)

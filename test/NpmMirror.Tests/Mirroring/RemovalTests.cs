@@ -67,6 +67,35 @@ public sealed class RemovalTests
     }
 
     [Fact]
+    public async Task A_notice_from_before_a_republication_does_not_end_the_wait_for_it()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        await bench.SyncAsync("left-pad");
+        bench.Upstream.Unpublish("left-pad");
+        bench.Upstream.Publish(Pad.Version("1.1.0"));
+        bench.Upstream.Knobs.Lagging["left-pad"] = true;
+        var item = bench.Item("left-pad", bench.Upstream.Revision("left-pad"));
+        Assert.NotNull(Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", item)).RetryBecause);
+        Assert.NotNull(Assert.IsType<SyncResult.Unchanged>(await bench.SyncAsync("left-pad", item)).RetryBecause);
+        bench.Upstream.Knobs.Lagging.Clear();
+        Assert.Null(Assert.IsType<SyncResult.Stored>(await bench.SyncAsync("left-pad", item)).RetryBecause);
+    }
+
+    [Fact]
+    public async Task A_notice_from_before_a_republication_does_not_take_it_away()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        bench.Upstream.Unpublish("left-pad");
+        bench.Upstream.Publish(Pad.Version("1.1.0"));
+        await bench.SyncAsync("left-pad");
+        bench.Upstream.Knobs.Lagging["left-pad"] = true;
+        Assert.NotNull(Assert.IsType<SyncResult.Unchanged>(await bench.SyncAsync("left-pad", bench.Item("left-pad"))).RetryBecause);
+        Assert.False((await bench.RowAsync("left-pad"))!.Facts.IsRemoved);
+    }
+
+    [Fact]
     public async Task A_security_holder_is_served_and_what_it_replaced_is_archived()
     {
         await using var bench = await MirrorBench.StartAsync();
