@@ -41,7 +41,15 @@ internal static class ServeCommand
         var address = application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
         Console.WriteLine($"Serving {address}{options.Mount.TrimEnd('/')}/ from {Masked.Address(mirror.Parts.Upstream.BaseUrl.AbsoluteUri)}, kept in {mirror.Parts.Store.Location}");
         // Only now could it hear from itself, under whatever name the upstream was given.
-        await UpstreamSelfCheck.CheckAsync(mirror.Parts.Upstream, cancellationToken);
+        try
+        {
+            await UpstreamSelfCheck.CheckAsync(mirror.Parts.Upstream, cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // Asked to end this early: it ends as it would later.
+        }
+
         await application.WaitForShutdownAsync(cancellationToken);
 
         // Ended without being asked: one of its services met what nobody expected, and has logged it.

@@ -197,7 +197,7 @@ public sealed class ServeTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, waiting.StatusCode);
 
         await mirror.SignalAsync("TERM");
-        Assert.Equal(0, await mirror.WaitForExitAsync(10));
+        Assert.True(await mirror.WaitForExitAsync(10) == 0, mirror.Errors);
     }
 
     /// <summary>A machine without npm, and a user without settings.</summary>

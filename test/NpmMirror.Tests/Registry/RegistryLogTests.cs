@@ -16,6 +16,7 @@ public sealed class RegistryLogTests
         using var log = new RegistryLog(store, cache, TimeProvider.System, NullLogger<RegistryLog>.Instance);
         await log.StartAsync(TestContext.Current.CancellationToken);
         var waiting = Enumerable.Range(0, 1_000).Select(_ => log.WaitAsync(LogPosition.Zero, TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken).AsTask()).ToList();
+        await Eventually.Async(() => counts.CountOf("WaitForLogAsync") == 1);
         await ServedMirror.PutAsync(store, "ms", Documents.Of("ms"));
         Assert.All(await Task.WhenAll(waiting), head => Assert.Equal(new LogPosition(1), head));
         Assert.InRange(counts.CountOf("WaitForLogAsync"), 1, 3);
