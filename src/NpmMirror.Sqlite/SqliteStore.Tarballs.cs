@@ -71,8 +71,8 @@ public sealed partial class SqliteStore
             foreach (var (package, file, sha512, at) in verified)
             {
                 transaction.Session.Execute(
-                    $"UPDATE tarballs SET verified_at = max(coalesce(verified_at, @at), @at) WHERE package = @package AND file = @file AND state = {(int)TarballState.Held} AND sha512 = @sha512",
-                    ("@at", at.ToMs()),
+                    $"UPDATE tarballs SET verified_at = CASE WHEN @at IS NULL THEN NULL ELSE max(coalesce(verified_at, @at), @at) END WHERE package = @package AND file = @file AND state = {(int)TarballState.Held} AND sha512 = @sha512",
+                    ("@at", at?.ToMs()),
                     ("@package", package.Value),
                     ("@file", file),
                     ("@sha512", sha512.Bytes.ToArray()));

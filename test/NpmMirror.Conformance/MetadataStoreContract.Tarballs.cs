@@ -98,6 +98,11 @@ public abstract partial class MetadataStoreContract
         await Store.StampVerifiedAsync([new TarballVerified(row.Package, row.File, Sha512("other"), now.AddDays(1)), new TarballVerified(row.Package, row.File, row.Sha512, now.AddDays(-1))], Cancellation);
         Assert.Equal(row with { VerifiedAt = now }, await Store.FindTarballAsync(row.Package, row.File, Cancellation));
         Assert.Null(await Store.FindTarballAsync(Name("b"), "b.tgz", Cancellation));
+
+        await Store.StampVerifiedAsync([new TarballVerified(row.Package, row.File, Sha512("other"), null)], Cancellation);
+        Assert.NotNull((await Store.FindTarballAsync(row.Package, row.File, Cancellation))!.VerifiedAt);
+        await Store.StampVerifiedAsync([new TarballVerified(row.Package, row.File, row.Sha512, null)], Cancellation);
+        Assert.Null((await Store.FindTarballAsync(row.Package, row.File, Cancellation))!.VerifiedAt);
     }
 
     [Fact]

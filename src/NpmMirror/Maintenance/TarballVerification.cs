@@ -59,6 +59,11 @@ internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs
 
         var failure = request.Repairs is { } repairs ? await repairs.TryMendTarballAsync(row, cancellationToken) : "";
         tally.Report(new VerifyFinding(fault, $"{row.Package}/{row.File}", Finding.With(problem, failure), failure is null));
+        if (failure is not null)
+        {
+            // Or a run that believes what was verified lately would find nothing wrong with it.
+            _stamps.Enqueue(new TarballVerified(row.Package, row.File, row.Sha512, null));
+        }
     }
 
     private async Task<(VerifyFault Fault, string? Problem)> FindProblemAsync(TarballRow row, CancellationToken cancellationToken)

@@ -90,8 +90,8 @@ public enum TarballState
 /// <summary>A file was served.</summary>
 public readonly record struct TarballServed(PackageName Package, string File, DateTimeOffset At);
 
-/// <summary>A file's bytes were found to have this hash.</summary>
-public readonly record struct TarballVerified(PackageName Package, string File, Digest Sha512, DateTimeOffset At);
+/// <summary>A file's bytes were found to have this hash, or, without a moment, not to have it: then no earlier moment counts any more.</summary>
+public readonly record struct TarballVerified(PackageName Package, string File, Digest Sha512, DateTimeOffset? At);
 
 /// <summary>How often a client fetched a tarball on one day (UTC).</summary>
 public readonly record struct TarballAccess(PackageName Package, string File, string Client, DateOnly Day, long Count);

@@ -62,7 +62,7 @@ public sealed partial class MemoryStore
             {
                 if (_tarballs.TryGetValue((package, file), out var row) && row.State == TarballState.Held && row.Sha512 == sha512)
                 {
-                    _tarballs[(package, file)] = row with { VerifiedAt = Later(row.VerifiedAt, Truncate(at)) };
+                    _tarballs[(package, file)] = row with { VerifiedAt = at is { } moment ? Later(row.VerifiedAt, Truncate(moment)) : null };
                 }
             }
         }

@@ -149,6 +149,18 @@ public sealed class VerifierTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_was_found_missing_is_found_again_however_lately_it_was_verified_before()
+    {
+        await _bench.VerifyAsync();
+        _bench.Clock.Advance(TimeSpan.FromMinutes(1));
+        File.Delete(_bench.FileOf((await _bench.RowAsync("ms"))!.Sha512));
+        Assert.Single((await _bench.VerifyAsync()).Findings);
+        _bench.Clock.Advance(TimeSpan.FromMinutes(1));
+        Assert.Single((await _bench.VerifyAsync(new VerifyRequest { OlderThan = TimeSpan.FromDays(7) })).Findings);
+        Assert.Single((await _bench.VerifyAsync(new VerifyRequest { OlderThan = TimeSpan.FromDays(7) })).Findings);
+    }
+
+    [Fact]
     public async Task Goes_on_where_it_was_cut_short_and_finds_again_what_it_had_found()
     {
         File.Delete(_bench.FileOf((await _bench.RowAsync("ms"))!.Sha512));
