@@ -270,90 +270,6 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         await _store.SetCursorAsync(MirrorCursors.WalkHead, null, cancellationToken);
     }
 
-    /// <summary>Finds the feed and follows it; while it cannot be found, asks again. What is held is served all along.</summary>
-    private async Task FollowAsync(CancellationToken cancellationToken)
-    {
-        var trouble = new Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(1), Random.Shared);
-        while (!cancellationToken.IsCancellationRequested)
-        {
-            try
-            {
-                if (await _findFeed(cancellationToken) is not { } feed)
-                {
-                    FeedLocation = "none";
-                    await SweepAsync(cancellationToken);
-                    return;
-                }
-
-                // Comes back when the feed was reset: then everything is compared before following goes on.
-                await FollowFeedAsync(feed, cancellationToken);
-            }
-            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (MirrorException e)
-            {
-                var pause = trouble.Next(e.RetryAfter);
-                LogNotFollowing(pause, e.Message);
-                await PauseAsync(pause, cancellationToken);
-            }
-        }
-    }
-
-    private async Task FollowFeedAsync(IChangeFeed feed, CancellationToken cancellationToken)
-    {
-        FeedLocation = feed.Location;
-        var start = await new FeedStart(_store, _upstream, _options).FindAsync(feed, cancellationToken);
-        if (start.NeedsWalk)
-        {
-            await SeedAsync(feed, start.Info.Head, cancellationToken);
-        }
-
-        await start.NoteAsync(_store, feed, _upstream.Identity, cancellationToken);
-        var handler = new QueueingHandler(_store, _queue, _readThrough, _scope, _upstream, _time);
-        await using var monitor = new RegistryMonitor(feed, handler, _options, _time, _loggers.CreateLogger("NpmMirror.Monitor"));
-        Monitor = monitor;
-        using var following = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var reconciling = _schedule.RunAsync(token => ReconcileAsync(feed, token), following.Token);
-        try
-        {
-            monitor.Start(start.NeedsWalk ? start.Info.Head : start.Since);
-            while (!cancellationToken.IsCancellationRequested && !monitor.IsFeedReset)
-            {
-                // While the connection is down nothing tells of changes: then age counts.
-                _readThrough.IsFollowed = monitor.IsConnected;
-                await PauseAsync(TimeSpan.FromSeconds(1), cancellationToken);
-            }
-        }
-        finally
-        {
-            _readThrough.IsFollowed = false;
-            await following.CancelAsync();
-            await monitor.StopAsync(CancellationToken.None);
-            await reconciling;
-        }
-    }
-
-    /// <summary>
-    /// Without a feed: at start only what is wanted ahead and not held yet. What is held is compared when it is asked for and, where wanted,
-    /// at an interval: a restart must not ask the upstream for everything.
-    /// </summary>
-    private async Task SweepAsync(CancellationToken cancellationToken)
-    {
-        if (NeedsList)
-        {
-            await ReconcileAsync(null, cancellationToken);
-        }
-
-        await _named.QueueMissingAsync(_scope.Names, cancellationToken);
-        while (_options.Revalidate is { } interval)
-        {
-            await Task.Delay(interval, _time, cancellationToken);
-            await QueueWithoutFeedAsync(cancellationToken);
-        }
-    }
-
     /// <summary>Numbers events on engines that do not do it inside the commit.</summary>
     private async Task NumberAsync(CancellationToken cancellationToken)
     {
@@ -387,9 +303,6 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
             // The loop's own condition ends it.
         }
     }
-
-    [LoggerMessage(EventIds.Mirroring + 11, LogLevel.Warning, "Not following yet, next try in {Pause}; what is held is served: {Reason}")]
-    private partial void LogNotFollowing(TimeSpan pause, string reason);
 
     [LoggerMessage(EventIds.Mirroring + 12, LogLevel.Warning, "Events wait for their numbers: {Reason}")]
     private partial void LogNotNumbered(string reason);
