@@ -226,7 +226,9 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
             var result = await sync.SyncAsync(item.Name, item, cancellationToken);
             attempt = new SyncAttempt(item, result, null, result.RetryBecause is null);
             CrashPoint.Hit(CrashPoint.AfterCommitBeforeComplete);
-            await GiveBackAsync(lease, result, cancellationToken);
+
+            // Also when it is to end now: what is stored and left in the queue would be fetched again by the next process.
+            await GiveBackAsync(lease, result);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -280,7 +282,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
         }
     }
 
-    private async Task GiveBackAsync(QueueLease lease, SyncResult result, CancellationToken cancellationToken)
+    private async Task GiveBackAsync(QueueLease lease, SyncResult result)
     {
         if (result.RetryBecause is null)
         {
@@ -290,13 +292,13 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
                 SyncResult.Unchanged unchanged => unchanged.Row.Facts.Rev,
                 _ => null,
             };
-            await NoteAnswerAsync(lease.Item, result, rev, cancellationToken);
-            await store.CompleteAsync(lease, rev, cancellationToken);
+            await NoteAnswerAsync(lease.Item, result, rev, CancellationToken.None);
+            await store.CompleteAsync(lease, rev, CancellationToken.None);
             return;
         }
 
         var due = time.GetUtcNow() + PauseAfter(lease.Item.Attempts, null);
-        await store.PostponeAsync(lease, new QueuePostponement(due, result.RetryBecause, result.MissingSince), cancellationToken);
+        await store.PostponeAsync(lease, new QueuePostponement(due, result.RetryBecause, result.MissingSince), CancellationToken.None);
     }
 
     /// <summary>A rev that never came is given up too: what the upstream sends is taken for what there is.</summary>

@@ -47,6 +47,18 @@ public sealed class RegistryMirrorTests
     }
 
     [Fact]
+    public async Task What_is_stored_when_a_stop_comes_is_not_asked_for_again()
+    {
+        await using var bench = await StartAsync(new MirrorOptions(), "a");
+        await bench.Queue.EnqueueAsync([bench.Item("a")], null, Token);
+        using var stopping = new CancellationTokenSource();
+        bench.Sync.Committed += _ => stopping.Cancel();
+        await bench.Queue.RunAsync(stopping.Token);
+        Assert.NotNull(await bench.RowAsync("a"));
+        Assert.Equal(0, (await bench.Store.CountAsync(Token)).Queued);
+    }
+
+    [Fact]
     public async Task What_a_process_had_queued_when_it_died_is_handled_also_when_nothing_changes_any_more()
     {
         await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a");
