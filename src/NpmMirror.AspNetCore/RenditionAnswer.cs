@@ -23,8 +23,7 @@ internal static class RenditionAnswer
         {
             for (var i = 0; i < tags.Count; i++)
             {
-                // A tag's quotes cannot stand inside another tag: finding it quoted is finding it in the list, weak or strong.
-                if (tags[i] is { } list && (list.Contains(rendition.ETag, StringComparison.Ordinal) || list.AsSpan().Trim() is "*"))
+                if (tags[i] is { } list && EntityTags.Names(list, rendition.ETag))
                 {
                     return true;
                 }

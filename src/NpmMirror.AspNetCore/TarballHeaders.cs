@@ -45,9 +45,7 @@ internal static class TarballHeaders
         var tags = request.Headers.IfNoneMatch;
         if (tags.Count > 0)
         {
-            return EntityTagHeaderValue.TryParse(response.Headers.ETag.ToString(), out var own)
-                && EntityTagHeaderValue.TryParseList(tags, out var known)
-                && known.Any(tag => tag.Equals(EntityTagHeaderValue.Any) || tag.Compare(own, useStrongComparison: false));
+            return response.Headers.ETag is [{ } own] && tags.Any(list => list is not null && EntityTags.Names(list, own));
         }
 
         return request.Headers.IfModifiedSince.Count > 0

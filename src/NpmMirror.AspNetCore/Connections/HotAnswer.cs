@@ -54,5 +54,5 @@ internal abstract class HotAnswer(string validators, string representation, stri
     }
 
     /// <summary>True when the client's validators name this very representation.</summary>
-    private protected bool IsKnown(ReadOnlySpan<byte> ifNoneMatch) => ifNoneMatch is [(byte)'*'] || (_etag.Length > 0 && ifNoneMatch.IndexOf(_etag) >= 0);
+    private protected bool IsKnown(ReadOnlySpan<byte> ifNoneMatch) => !ifNoneMatch.IsEmpty && EntityTags.Names(ifNoneMatch, _etag);
 }

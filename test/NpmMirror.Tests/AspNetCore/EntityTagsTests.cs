@@ -1,0 +1,49 @@
+using System.Text;
+using NpmMirror.AspNetCore;
+
+namespace NpmMirror.Tests.AspNetCore;
+
+public sealed class EntityTagsTests
+{
+    [Theory]
+    [InlineData("\"a\"", true)]
+    [InlineData("W/\"a\"", true)]
+    [InlineData(" \"b\" , W/\"a\"\t", true)]
+    [InlineData("\"b\",, \"a\"", true)]
+    [InlineData("*", true)]
+    [InlineData(" * ", true)]
+    [InlineData("", false)]
+    [InlineData("\"b\"", false)]
+    [InlineData("a", false)]
+    [InlineData("\"a", false)]
+    [InlineData("w/\"a\"", false)]
+    [InlineData("\"x\"a\"y\"", false)]
+    [InlineData("\"x\"\"a\"", false)]
+    [InlineData("\"b, \"a\", c\"", false)]
+    [InlineData("note=\"a\"", false)]
+    [InlineData("\"a\", nonsense", false)]
+    [InlineData("\"ä\", \"a\"", true)]
+    public void A_tag_is_found_in_a_list_of_tags_and_in_no_other_text(string list, bool isFound)
+    {
+        Assert.Equal(isFound, EntityTags.Names(list, "\"a\""));
+        Assert.Equal(isFound, EntityTags.Names(Encoding.Latin1.GetBytes(list), "\"a\""u8));
+    }
+
+    [Fact]
+    public async Task A_client_whose_list_has_the_tag_inside_another_text_gets_the_document()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("ms", Documents.Of("ms"));
+        await mirror.SettleAsync();
+        using var first = await mirror.GetAsync("ms");
+        var tag = first.Headers.ETag!.Tag;
+
+        // Twice, since what was answered before is answered on the connection.
+        for (var i = 0; i < 2; i++)
+        {
+            using var inside = await mirror.GetAsync("ms", ("If-None-Match", $"\"x\"{tag[1..^1]}\"y\""));
+            using var listed = await mirror.GetAsync("ms", ("If-None-Match", $"\"x\", W/{tag}"));
+            Assert.Equal((200, 304), ((int)inside.StatusCode, (int)listed.StatusCode));
+        }
+    }
+}
