@@ -10,6 +10,7 @@ namespace NpmMirror.AspNetCore;
 /// <summary>The documents that go with rows of feeds and lists: what a reader of the package would get, not kept.</summary>
 internal sealed class ServedDocuments(RenditionCache cache)
 {
+    private const int PieceBytes = 256 * 1024;
     private const int BeginMaxBytes = 256;
 
     /// <summary>Writes the document as the member <c>doc</c> of a row; nothing when it is not there any more.</summary>
@@ -22,7 +23,6 @@ internal sealed class ServedDocuments(RenditionCache cache)
 
     private async Task<bool> WriteAsync(FeedBody body, byte[] before, PackageRow row, string baseUrl, bool isReplicated, CancellationToken cancellationToken)
     {
-        var members = isReplicated ? Members(row) : [];
         var key = new RenditionKey(View.Live, PackumentForm.Full, null, baseUrl, ContentCoding.Identity);
         if (row.Facts.IsRemoved)
         {
@@ -39,7 +39,7 @@ internal sealed class ServedDocuments(RenditionCache cache)
             }
 
             body.Text(before);
-            body.Text(document.AsSpan(Begin(body, members, document)));
+            body.Text(document.AsSpan(Begin(body, isReplicated ? Members(row, MembersOf(document)) : [], document)));
             return true;
         }
 
@@ -50,6 +50,7 @@ internal sealed class ServedDocuments(RenditionCache cache)
 
         await using (spilled)
         {
+            var members = isReplicated ? Members(row, await MembersOfAsync(spilled, cancellationToken)) : [];
             var begin = new byte[BeginMaxBytes];
             var read = await spilled.ReadAsync(0, begin, cancellationToken);
             body.Text(before);
@@ -59,11 +60,39 @@ internal sealed class ServedDocuments(RenditionCache cache)
         return true;
     }
 
-    /// <summary>Writes an object's beginning with members in front of its own; returns where its own begin. Of equal members the last counts, which are the document's.</summary>
+    private static TopMembers MembersOf(ReadOnlySpan<byte> document)
+    {
+        var own = new TopMembers();
+        own.Read(document);
+        return own;
+    }
+
+    private static async Task<TopMembers> MembersOfAsync(SpilledRendition document, CancellationToken cancellationToken)
+    {
+        var own = new TopMembers();
+        var piece = ArrayPool<byte>.Shared.Rent(PieceBytes);
+        try
+        {
+            int read;
+            for (var at = 0L; (read = await document.ReadAsync(at, piece, cancellationToken)) > 0; at += read)
+            {
+                own.Read(piece.AsSpan(0, read));
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(piece);
+        }
+
+        return own;
+    }
+
+    /// <summary>Writes an object's beginning with members in front of its own; returns where its own begin.</summary>
     private static int Begin(FeedBody body, byte[] members, ReadOnlySpan<byte> document)
     {
         var brace = document.IndexOf((byte)'{');
-        if (members.Length == 0 || brace < 0)
+        // "{}" adds nothing.
+        if (members.Length <= 2 || brace < 0)
         {
             return 0;
         }
@@ -77,27 +106,34 @@ internal sealed class ServedDocuments(RenditionCache cache)
         return brace + 1;
     }
 
-    private static byte[] Members(PackageRow row) => Object(json => WriteMembers(json, row));
-
-    private static void WriteMembers(Utf8JsonWriter json, PackageRow row)
+    /// <summary>What replication needs and the document does not say itself: each member once, for who takes the first of two, or refuses them.</summary>
+    private static byte[] Members(PackageRow row, TopMembers own) => Object(json =>
     {
-        ServedRevision.WriteChain(json, row);
-        json.WriteString("_id"u8, row.Name.Value);
-        json.WriteString("_rev"u8, ServedRevision.Of(row));
-    }
+        if (!own.HasRevisions)
+        {
+            ServedRevision.WriteChain(json, row);
+        }
+
+        if (!own.HasId)
+        {
+            json.WriteString("_id"u8, row.Name.Value);
+        }
+
+        if (!own.HasRev)
+        {
+            json.WriteString("_rev"u8, ServedRevision.Of(row));
+        }
+    });
 
     private static void Tombstone(Utf8JsonWriter json, PackageRow row, bool isReplicated)
     {
         if (isReplicated)
         {
-            WriteMembers(json, row);
-        }
-        else
-        {
-            json.WriteString("_id"u8, row.Name.Value);
-            json.WriteString("_rev"u8, ServedRevision.Of(row));
+            ServedRevision.WriteChain(json, row);
         }
 
+        json.WriteString("_id"u8, row.Name.Value);
+        json.WriteString("_rev"u8, ServedRevision.Of(row));
         json.WriteBoolean("_deleted"u8, true);
     }
 

@@ -38,6 +38,9 @@ internal static class JsonText
     public static bool Is(ref Utf8JsonReader reader, ReadOnlySpan<byte> name) =>
         reader.ValueIsEscaped ? IsEscaped(reader.ValueSpan, name) : reader.ValueSpan.SequenceEqual(name);
 
+    /// <summary>The same of a name without its quotes.</summary>
+    public static bool Is(ReadOnlySpan<byte> inner, ReadOnlySpan<byte> name) => IsEscaped(inner, name);
+
     /// <summary>Undoes the escapes of a string that a reader has already found well formed.</summary>
     public static string Unescape(ReadOnlySpan<byte> escaped)
     {
