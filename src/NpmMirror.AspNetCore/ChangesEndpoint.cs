@@ -48,7 +48,7 @@ internal sealed class ChangesEndpoint(IMetadataStore store, LogWait wait, Served
     {
         reading.Body.Text("{\"results\":[\n"u8);
         await ReadRowsAsync(reading, cancellationToken);
-        if (reading.Query.Feed == ChangesFeed.Longpoll && reading.Rows == 0 && !reading.Query.IsDescending && await WaitAsync(reading, cancellationToken))
+        if (reading.Query.Feed == ChangesFeed.Longpoll && reading.Rows == 0 && !reading.Query.IsDescending && !reading.IsAnothers && await WaitAsync(reading, cancellationToken))
         {
             await ReadRowsAsync(reading, cancellationToken);
         }
@@ -65,7 +65,7 @@ internal sealed class ChangesEndpoint(IMetadataStore store, LogWait wait, Served
         {
             await ReadRowsAsync(reading, cancellationToken);
         }
-        while (!reading.IsFull && await WaitAsync(reading, cancellationToken));
+        while (!reading.IsFull && !reading.IsAnothers && await WaitAsync(reading, cancellationToken));
 
         reading.Body.Text("{\"last_seq\":"u8);
         reading.Body.Number(reading.Position.Value);
@@ -77,6 +77,14 @@ internal sealed class ChangesEndpoint(IMetadataStore store, LogWait wait, Served
     {
         // Read before the rows: whatever is up to here is among them, or was superseded by one that is.
         var head = reading.Query.IsDescending ? reading.Position : (await store.ReadHeadAsync(cancellationToken)).Position;
+        if (head < reading.Position)
+        {
+            // Another mirror's position, or this one was restored from a backup. Whoever waited would wait until the log has grown past it and never
+            // know what is missing; an end that lies before where it stands is what followers take for a reset.
+            (reading.IsAnothers, reading.Position) = (true, head);
+            return;
+        }
+
         var from = reading.Query.IsDescending && reading.Query.Since is 0 ? new LogPosition(long.MaxValue) : reading.Position;
         await foreach (var row in store.ListChangesAsync(from, reading.Query.IsDescending, cancellationToken))
         {
@@ -133,5 +141,8 @@ internal sealed class ChangesEndpoint(IMetadataStore store, LogWait wait, Served
         internal long Rows { get; set; }
 
         internal bool IsFull => Rows >= Query.Limit;
+
+        /// <summary>Whether the position that was asked for lies behind the log's end, and so is none of this log's.</summary>
+        internal bool IsAnothers { get; set; }
     }
 }

@@ -52,6 +52,22 @@ public sealed class FeedTests
     }
 
     [Theory]
+    [InlineData("since=9")]
+    [InlineData("since=9&limit=1&include_docs=true")]
+    [InlineData("feed=longpoll&since=9")]
+    [InlineData("feed=longpoll&since=9&heartbeat=1000")]
+    [InlineData("feed=continuous&since=9&heartbeat=1000")]
+    public async Task Behind_the_end_nobody_waits_and_the_end_is_told(string query)
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("a", Documents.Of("a"));
+        await mirror.PutAsync("b", Documents.Of("b"));
+        using var page = await JsonAsync(mirror, "_changes?" + query);
+        Assert.Equal(2, page.RootElement.GetProperty("last_seq").GetInt64());
+        Assert.False(page.RootElement.TryGetProperty("results", out var rows) && rows.GetArrayLength() > 0);
+    }
+
+    [Theory]
     [InlineData("since=12-g1AAAA")]
     [InlineData("since=-1")]
     [InlineData("limit=many")]

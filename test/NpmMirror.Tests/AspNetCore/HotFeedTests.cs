@@ -16,6 +16,8 @@ public sealed class HotFeedTests
     [InlineData("feed=longpoll", "", true)]
     [InlineData("feed=longpoll&since=1", "", true)]
     [InlineData("feed=longpoll&since=now&timeout=50", "", true)]
+    [InlineData("feed=longpoll&since=9", "", true)]
+    [InlineData("feed=continuous&since=9", "", true)]
     [InlineData("feed=longpoll&since=3&timeout=350&heartbeat=100", "", true)]
     [InlineData("feed=longpoll&descending=true&limit=1", "User-Agent: follower\r\n", true)]
     [InlineData("feed=continuous&timeout=50", "Accept: */*\r\nAccept-Encoding: gzip\r\n", true)]

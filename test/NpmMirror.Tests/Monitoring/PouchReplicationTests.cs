@@ -70,6 +70,29 @@ public sealed class PouchReplicationTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Goes_on_after_the_mirror_was_reset_behind_where_it_had_come_to()
+    {
+        var first = await ServedMirror.StartAsync();
+        foreach (var name in new[] { "a", "b", "c" })
+        {
+            await first.PutAsync(name, Documents.Of(name));
+        }
+
+        Start(new Uri(first.Address, "/npm/"));
+        await HearAsync("@");
+        await HearAsync("c 3-");
+        await first.DisposeAsync();
+        var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
+        await using var second = await ServedMirror.StartAsync(store, port: first.Address.Port);
+        await second.PutAsync("late", Documents.Of("late"));
+
+        // Rows are read once it asks for what is behind a place of this log; and it is told what comes from then on.
+        await Eventually.Async(() => counts.CountOf("ListChangesAsync") > 0);
+        await second.PutAsync("later", Documents.Of("later"));
+        await HearAsync("later 3-");
+    }
+
+    [Fact]
     public async Task Older_replicators_get_documents_by_open_revs_and_nobody_writes_here()
     {
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
