@@ -4,7 +4,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.AspNetCore;
 
-/// <summary>Answers <c>{m}/_all_docs</c>: the ids and revisions of what this mirror holds, in the order of their UTF-8 bytes.</summary>
+/// <summary>Answers <c>{m}/_all_docs</c>: the ids and revisions of what this mirror holds, or has in its graveyard, in the order of their UTF-8 bytes.</summary>
 internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments documents, TimeProvider time)
 {
     internal async Task HandleAsync(HttpContext context, string baseUrl)
@@ -16,10 +16,10 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments docu
         }
 
         var cancellationToken = context.RequestAborted;
-        var total = (await store.CountAsync(cancellationToken)).Packages;
+        var counts = await store.CountAsync(cancellationToken);
         using var body = FeedBody.Of(context, "application/json", time);
         body.Text("{\"total_rows\":"u8);
-        body.Number(total);
+        body.Number(query.IsRemoved ? counts.Removed : counts.Packages);
         body.Text(",\"offset\":0,\"rows\":[\n"u8);
         var isFirst = true;
         await foreach (var (key, mark) in SelectAsync(query, cancellationToken))
@@ -30,7 +30,7 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments docu
             }
 
             isFirst = false;
-            await WriteAsync(body, key, mark, query.IncludesDocs ? baseUrl : null, cancellationToken);
+            await WriteAsync(body, key, mark, query, baseUrl, cancellationToken);
             if (!await body.FlushAsync(isUrgent: false))
             {
                 return;
@@ -41,8 +41,7 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments docu
         await body.FlushAsync(isUrgent: true);
     }
 
-    /// <summary>One row; with its document where there is a base address to write into it.</summary>
-    private async ValueTask WriteAsync(FeedBody body, string key, PackageMark? mark, string? baseUrl, CancellationToken cancellationToken)
+    private async ValueTask WriteAsync(FeedBody body, string key, PackageMark? mark, AllDocsQuery query, string baseUrl, CancellationToken cancellationToken)
     {
         if (mark is not { } held)
         {
@@ -50,22 +49,22 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments docu
             return;
         }
 
-        if (held.Rev is { } rev && baseUrl is null)
+        if (held.Rev is { } rev && !query.IncludesDocs)
         {
-            body.BeginDocument(held.Name, rev);
+            body.BeginDocument(held.Name, rev, query.IsRemoved);
             body.End();
             return;
         }
 
         // Ours is made of the whole row; a package that went since it was listed is told as it was.
-        if (await store.FindAsync(held.Name, cancellationToken) is not { } row)
+        if (await store.FindAsync(held.Name, cancellationToken) is not { } row || (query.IsRemoved && !row.Facts.IsRemoved))
         {
             body.Missing(key);
             return;
         }
 
-        body.BeginDocument(held.Name, ServedRevision.Of(row));
-        if (baseUrl is not null)
+        body.BeginDocument(held.Name, ServedRevision.Of(row), query.IsRemoved);
+        if (query.IncludesDocs)
         {
             await documents.WriteAsync(body, row, baseUrl, cancellationToken);
         }
@@ -134,7 +133,7 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments docu
 
     private async IAsyncEnumerable<PackageMark> RangeAsync(AllDocsQuery query, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await foreach (var mark in store.ListMarksAsync(query.Low ?? "", isRemoved: false, cancellationToken))
+        await foreach (var mark in store.ListMarksAsync(query.Low ?? "", query.IsRemoved, cancellationToken))
         {
             if (!query.IsLowIncluded && mark.Name.Value == query.Low)
             {

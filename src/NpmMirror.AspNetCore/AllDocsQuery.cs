@@ -33,6 +33,9 @@ internal sealed record AllDocsQuery
 
     internal bool IncludesDocs { get; private init; }
 
+    /// <summary>Whether the graveyard is asked for instead of what is there (<c>removed=true</c>): a question of ours, which CouchDB does not know.</summary>
+    internal bool IsRemoved { get; private init; }
+
     /// <summary>Reads the query; null with the fault when it cannot be served.</summary>
     internal static AllDocsQuery? Parse(IQueryCollection query, out string fault)
     {
@@ -70,6 +73,7 @@ internal sealed record AllDocsQuery
             Skip = skip,
             IsDescending = isDescending,
             IncludesDocs = query["include_docs"].ToString() is "true",
+            IsRemoved = query["removed"].ToString() is "true",
         };
     }
 

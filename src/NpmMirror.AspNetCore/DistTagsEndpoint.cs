@@ -13,7 +13,7 @@ internal sealed class DistTagsEndpoint(PackageFinder packages)
         var (package, absent) = await packages.FindAsync(name, context.RequestAborted);
         if (package is null)
         {
-            await RegistryErrors.WriteAsync(context, absent!.Status, absent.Reason);
+            await RegistryErrors.WriteAsync(context, absent!);
             return;
         }
 

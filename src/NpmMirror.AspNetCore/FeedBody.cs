@@ -126,7 +126,7 @@ internal sealed class FeedBody(PipeWriter output, CancellationToken cancellation
     }
 
     /// <summary>One row of <c>_all_docs</c>, but for its closing brace: see <see cref="End"/>.</summary>
-    internal void BeginDocument(PackageName name, string rev)
+    internal void BeginDocument(PackageName name, string rev, bool isRemoved)
     {
         var json = Json;
         json.WriteStartObject();
@@ -134,6 +134,12 @@ internal sealed class FeedBody(PipeWriter output, CancellationToken cancellation
         json.WriteString("key"u8, name.Value);
         json.WriteStartObject("value"u8);
         json.WriteString("rev"u8, rev);
+        if (isRemoved)
+        {
+            // As CouchDB says it of a deleted document that is asked for by its key.
+            json.WriteBoolean("deleted"u8, true);
+        }
+
         json.WriteEndObject();
         json.Flush();
     }

@@ -34,7 +34,7 @@ internal sealed class PackumentEndpoint(PackageFinder packages, RenditionCache c
             var (package, absent) = await packages.FindAsync(name, context.RequestAborted);
             if (package is null)
             {
-                await RegistryErrors.WriteAsync(context, absent!.Status, absent.Reason);
+                await RegistryErrors.WriteAsync(context, absent!);
                 return;
             }
 

@@ -1,7 +1,11 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using NpmMirror.Mirroring;
+using NpmMirror.Storage;
+using NpmMirror.Upstream;
 
 namespace NpmMirror.AspNetCore;
 
@@ -22,6 +26,26 @@ internal static class RegistryErrors
 
         var body = $"{{\"error\":\"{JsonEncodedText.Encode(message)}\"}}";
         return WriteJsonAsync(context, status, Encoding.UTF8.GetBytes(body));
+    }
+
+    /// <summary>Answers that a package is not there. Of one that was removed it says how and when in a member of its own, for mirrors that follow this one.</summary>
+    internal static Task WriteAsync(HttpContext context, ReadAnswer.Absent absent)
+    {
+        if (absent.Removed is not { Facts: { Removal: { } kind } facts } row)
+        {
+            return WriteAsync(context, absent.Status, absent.Reason);
+        }
+
+        var body = new ArrayBufferWriter<byte>(512);
+        using (var json = new Utf8JsonWriter(body))
+        {
+            json.WriteStartObject();
+            json.WriteString("error"u8, absent.Reason);
+            new RemovalNotice(kind.ToString(), facts.RemovalReason, facts.ModifiedAt, ServedRevision.Of(row)).WriteTo(json);
+            json.WriteEndObject();
+        }
+
+        return WriteJsonAsync(context, absent.Status, body.WrittenMemory);
     }
 
     /// <summary>

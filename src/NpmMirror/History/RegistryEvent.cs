@@ -81,8 +81,8 @@ public sealed record ProvenanceLost(IReadOnlyList<ComparedVersion> Versions) : R
 /// <summary>The package is gone from the upstream; its last known document stays in the graveyard.</summary>
 /// <param name="Kind">How.</param>
 /// <param name="Reason">What the upstream said, where it did.</param>
-/// <param name="Archived">SHA-256 of the last known document.</param>
-public sealed record PackageRemoved(RemovalKind Kind, string? Reason, string Archived) : RegistryEvent;
+/// <param name="Archived">SHA-256 of the last known document; null where the package was never held here.</param>
+public sealed record PackageRemoved(RemovalKind Kind, string? Reason, string? Archived) : RegistryEvent;
 
 /// <summary>A removed package is back.</summary>
 public sealed record PackageRestored : RegistryEvent;

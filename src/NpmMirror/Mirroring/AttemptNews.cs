@@ -19,7 +19,8 @@ internal sealed class AttemptNews(IMetadataStore store, RegistryMonitor monitor)
                 var isPublish = events.Any(told => told is VersionPublished);
                 await monitor.TellAsync(new MonitorEvent.Updated(name, await ReadMetadataAsync(name, cancellationToken)) { IsPublish = isPublish }, cancellationToken);
                 break;
-            case SyncResult.Removed:
+            // What was never held is no loss to anybody who listens.
+            case SyncResult.Removed { Row.Generation: > 1 }:
                 await monitor.TellAsync(new MonitorEvent.Deleted(name), cancellationToken);
                 break;
         }

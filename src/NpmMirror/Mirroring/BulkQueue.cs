@@ -13,10 +13,11 @@ internal sealed class BulkQueue(SyncQueue queue, TimeProvider time)
     /// <param name="name">The package.</param>
     /// <param name="rev">The rev that the upstream lists, where it does.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    internal async ValueTask AddAsync(PackageName name, string? rev, CancellationToken cancellationToken)
+    /// <param name="isRemoved">Whether the upstream lists it as removed.</param>
+    internal async ValueTask AddAsync(PackageName name, string? rev, CancellationToken cancellationToken, bool isRemoved = false)
     {
         var now = time.GetUtcNow();
-        _batch.Add(new QueueItem { Name = name, Priority = QueuePriority.Bulk, DueAt = now, QueuedAt = now, WantedRev = rev });
+        _batch.Add(new QueueItem { Name = name, Priority = QueuePriority.Bulk, DueAt = now, QueuedAt = now, WantedRev = rev, IsDeletedRow = isRemoved });
         if (_batch.Count == BatchItems)
         {
             await FlushAsync(cancellationToken);

@@ -262,84 +262,6 @@ public sealed partial class PackageSync : IDisposable
         }
     }
 
-    private async Task<SyncResult?> RemoveAsync(PackageName name, PackageRow? row, QueueItem? item, PackumentAnswer.Absent absent, CancellationToken cancellationToken)
-    {
-        if (row is null)
-        {
-            // A row of the feed may be ahead of the document it speaks of, also for a package's first. Lists of everything have names that never resolve.
-            var isFeedAhead = item is { Priority: QueuePriority.Change, WantedRev: not null, IsDeletedRow: false } && _time.GetUtcNow() - item.QueuedAt < DoubtMax;
-            return new SyncResult.Absent(absent.Status, absent.Reason) { RetryBecause = isFeedAhead ? $"the feed names {name}, the upstream answers {absent.Status}" : null };
-        }
-
-        if (row.Facts.IsRemoved)
-        {
-            return new SyncResult.Unchanged(row);
-        }
-
-        var missingSince = item?.MissingSince ?? _time.GetUtcNow();
-        if (await _removals.FindDoubtAsync(name, absent, item, missingSince, cancellationToken) is { } doubt)
-        {
-            return new SyncResult.Unchanged(row) { RetryBecause = doubt, MissingSince = missingSince };
-        }
-
-        var result = await BuryAsync(name, row, RemovalCheck.KindOf(absent), absent.Reason, null, item is { IsDeletedRow: true } ? item.WantedRev : null, cancellationToken);
-        return result is SyncResult.Unchanged { RetryBecause: not null } ? result with { MissingSince = missingSince } : result;
-    }
-
-    /// <summary>Moves a package to the graveyard, its last known document with it. One that was never held leaves no trace.</summary>
-    /// <summary>A cache may also send the notice of before a republication: it must not take away what is newer, nor end the wait for it.</summary>
-    private async Task<SyncResult?> BuryUnpublishedAsync(PackageName name, PackageRow? row, QueueItem? item, PackumentIndex index, CancellationToken cancellationToken)
-    {
-        if (row is not null && _revisions.FindRegression(row, index, item) is { } regression)
-        {
-            return new SyncResult.Unchanged(row) { RetryBecause = regression };
-        }
-
-        var lag = item is { IsDeletedRow: true } ? null : _revisions.FindLag(item, index.Rev, isDifferent: row is not { Facts.IsRemoved: true });
-        var result = await BuryAsync(name, row, RemovalKind.Unpublished, "unpublished upstream", index.ModifiedAt, index.Rev, cancellationToken);
-        return result is null ? null : result with { RetryBecause = result.RetryBecause ?? lag };
-    }
-
-    private async Task<SyncResult?> BuryAsync(PackageName name, PackageRow? row, RemovalKind kind, string? reason, DateTimeOffset? at, string? rev, CancellationToken cancellationToken)
-    {
-        if (row is null)
-        {
-            return new SyncResult.Absent(kind == RemovalKind.Blocked ? 451 : 404, reason);
-        }
-
-        if (row.Facts.IsRemoved)
-        {
-            return new SyncResult.Unchanged(row);
-        }
-
-        if (await _breaker.FindReasonAsync(name, cancellationToken) is { } heldBack)
-        {
-            return new SyncResult.Unchanged(row) { RetryBecause = heldBack };
-        }
-
-        var now = _time.GetUtcNow();
-        // A follower that knows the last document must take the deletion for something newer.
-        var told = rev is null || rev == row.Facts.Rev ? ServedRevision.OfDeletion(row.Facts.Rev) : rev;
-        var removed = new PackageRemoved(kind, reason, row.DocumentSha256.Hex) { At = at, SeenAt = now, UpstreamRev = rev };
-        var written = await CommitAsync(
-            new PackageCommit
-            {
-                Name = name,
-                ExpectedGeneration = row.Generation,
-                Facts = row.Facts with { Removal = kind, RemovalReason = reason, Rev = told, Ancestors = ServedRevision.AncestorsAfter(row, told), ETag = null, LastModified = null, StoredAt = now },
-                Events = Pending([removed]),
-                // The event points into it: it must not go when the package comes back.
-                ArchivesPrevious = true,
-            },
-            cancellationToken);
-        if (written is not null)
-        {
-            LogRemoved(name, kind, reason);
-        }
-
-        return written is null ? null : new SyncResult.Removed(written, [removed]);
-    }
-
     private async Task<PackageRow?> CommitAsync(PackageCommit commit, CancellationToken cancellationToken)
     {
         CrashPoint.Hit(CrashPoint.BeforeCommit);
@@ -374,7 +296,4 @@ public sealed partial class PackageSync : IDisposable
 
     [LoggerMessage(EventIds.Mirroring + 9, LogLevel.Warning, "What {Package} said before cannot be read, so its change is told only as far as the index knows: {Reason}")]
     private partial void LogUnreadable(PackageName package, string reason);
-
-    [LoggerMessage(EventIds.Mirroring + 1, LogLevel.Information, "Package {Package} is gone ({Kind}): {Reason}; its last known metadata stays in the graveyard")]
-    private partial void LogRemoved(PackageName package, RemovalKind kind, string? reason);
 }

@@ -6,9 +6,10 @@ namespace NpmMirror.Mirroring;
 
 /// <summary>
 /// What a mirror does with a page of changes: queues the names it holds or wants, durably and together with the <c>read</c> cursor,
-/// waits until each was tried once, then moves <c>handled</c>. Rows of packages not held cost no request.
+/// waits until each was tried once, then moves <c>handled</c>. Rows of packages not held cost no request. From another npm-mirror
+/// (<c>isMirrors</c>) deletions of what was never held are wanted too: it tells what was removed, how and when.
 /// </summary>
-internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, ReadThrough readThrough, PackageScope scope, RegistryClient upstream, TimeProvider time) : IChangeHandler
+internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, ReadThrough readThrough, PackageScope scope, RegistryClient upstream, bool isMirrors, TimeProvider time) : IChangeHandler
 {
     /// <summary>Another process may work on a name; it is parked in the queue all the same.</summary>
     private static readonly TimeSpan FirstTryMax = TimeSpan.FromMinutes(2);
@@ -77,7 +78,7 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Rea
 
     /// <summary>Whether a package that is not held is wanted: by the mode, or by a client whose fetch is under way.</summary>
     private async ValueTask<bool> IsWantedAsync(PackageName name, ChangeRow change, CancellationToken cancellationToken) =>
-        (scope.IsWantedAhead(name) && !change.IsDeleted) || await store.FindQueuedAsync(name, cancellationToken) is not null;
+        (scope.IsWantedAhead(name) && (isMirrors || !change.IsDeleted)) || await store.FindQueuedAsync(name, cancellationToken) is not null;
 
     /// <summary>Whether the queue already waits for this change or a newer one.</summary>
     private async ValueTask<bool> IsQueuedAsync(PackageName name, ChangeRow change, CancellationToken cancellationToken) =>
@@ -91,7 +92,8 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Rea
     {
         if (change.IsDeleted || row.Facts.IsRemoved)
         {
-            return change.IsDeleted && row.Facts.IsRemoved;
+            // At any other feed's the revision of a deletion says nothing that another request could find out.
+            return change.IsDeleted && row.Facts.IsRemoved && !(isMirrors && Tombstones.IsNews(row, change.Rev));
         }
 
         if (change.Rev is not { } rev || row.Facts.Rev is not { } stored)

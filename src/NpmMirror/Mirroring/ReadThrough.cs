@@ -17,7 +17,10 @@ public abstract record ReadAnswer
     public sealed record Found(PackageRow Row) : ReadAnswer;
 
     /// <summary>There is none: 404, or 451 for a blocked one; the reason is for the client's user.</summary>
-    public sealed record Absent(int Status, string Reason) : ReadAnswer;
+    /// <param name="Status">404 or 451.</param>
+    /// <param name="Reason">A sentence.</param>
+    /// <param name="Removed">The row of a package that was removed, where this is why.</param>
+    public sealed record Absent(int Status, string Reason, PackageRow? Removed = null) : ReadAnswer;
 }
 
 /// <summary>
@@ -130,8 +133,8 @@ public sealed partial class ReadThrough : IAsyncDisposable
         }
 
         return facts.Removal == RemovalKind.Blocked
-            ? new ReadAnswer.Absent(451, $"{row.Name} is blocked upstream for legal reasons{Because(facts.RemovalReason)}; it was held until {facts.StoredAt:yyyy-MM-dd}.")
-            : new ReadAnswer.Absent(404, $"{row.Name} was removed upstream{Because(facts.RemovalReason)}; this mirror hides it since {facts.StoredAt:yyyy-MM-dd}.");
+            ? new ReadAnswer.Absent(451, $"{row.Name} is blocked upstream for legal reasons{Because(facts.RemovalReason)}; it was held until {facts.StoredAt:yyyy-MM-dd}.", row)
+            : new ReadAnswer.Absent(404, $"{row.Name} was removed upstream{Because(facts.RemovalReason)}; this mirror hides it since {facts.StoredAt:yyyy-MM-dd}.", row);
     }
 
     private static string Because(string? reason) => reason is null ? "" : $" ({reason})";

@@ -14,6 +14,19 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
 {
     private readonly string _dataFolder = Path.GetFullPath(options.Data);
 
+    /// <summary>Compares with a feed's list; where it is another npm-mirror's, also with what that has removed.</summary>
+    /// <exception cref="MirrorException">The lists, the store or the disk are in trouble.</exception>
+    internal async Task<Reconciliation> RunAsync(IChangeFeed feed, FeedInfo info, CancellationToken cancellationToken)
+    {
+        var found = await RunAsync(feed.ListAllAsync(cancellationToken), info.DocumentCount, cancellationToken);
+        if (info.IsMirror)
+        {
+            await new Tombstones(store, queue, scope, time).QueueAsync(feed.ListRemovedAsync(cancellationToken), cancellationToken);
+        }
+
+        return found;
+    }
+
     /// <summary>Reads the whole list, then compares and queues. From a list that breaks off nothing is queued.</summary>
     /// <param name="list">The upstream's list, in any order.</param>
     /// <param name="upstreamCount">How many documents the upstream says it has, where it tells.</param>

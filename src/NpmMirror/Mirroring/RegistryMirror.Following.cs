@@ -49,7 +49,7 @@ public sealed partial class RegistryMirror
         }
 
         await start.NoteAsync(_store, feed, _upstream.Identity, cancellationToken);
-        var handler = new QueueingHandler(_store, _queue, _readThrough, _scope, _upstream, _time);
+        var handler = new QueueingHandler(_store, _queue, _readThrough, _scope, _upstream, start.Info.IsMirror, _time);
         await using var monitor = new RegistryMonitor(feed, handler, _options, _time, _loggers.CreateLogger("NpmMirror.Monitor"));
         Monitor = monitor;
         using var following = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

@@ -231,7 +231,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     private async Task<Reconciliation> ReconcileWithAsync(IChangeFeed feed, CancellationToken cancellationToken)
     {
         var start = await new FeedStart(_store, _upstream, _options).FindAsync(feed, cancellationToken);
-        return await _reconciler.RunAsync(feed.ListAllAsync(cancellationToken), start.Info.DocumentCount, cancellationToken);
+        return await _reconciler.RunAsync(feed, start.Info, cancellationToken);
     }
 
     private async Task<Reconciliation> ReconcileWithoutFeedAsync(CancellationToken cancellationToken)

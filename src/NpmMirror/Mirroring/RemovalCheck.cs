@@ -39,8 +39,11 @@ internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream
             : $"the upstream answers {answer.Status}, but for other packages too";
     }
 
-    /// <summary>The kind of removal an answer speaks of.</summary>
-    public static RemovalKind KindOf(PackumentAnswer.Absent answer) => answer.Status == 451 ? RemovalKind.Blocked : RemovalKind.Gone;
+    /// <summary>The kind of removal an answer speaks of. What is blocked is so by the status alone; of another mirror's word only the other kinds that end in a 404 count.</summary>
+    public static RemovalKind KindOf(PackumentAnswer.Absent answer) =>
+        answer.Status == 451 ? RemovalKind.Blocked
+        : answer.Notice is { Kind: nameof(RemovalKind.Unpublished) } ? RemovalKind.Unpublished
+        : RemovalKind.Gone;
 
     private async Task<bool> IsAnotherAliveAsync(PackageName missing, CancellationToken cancellationToken)
     {

@@ -102,6 +102,7 @@ internal static class ChangeRowParser
     private static ListedPackage? ReadListed(ReadOnlySpan<byte> json)
     {
         string? id = null, rev = null;
+        var isRemoved = false;
         var reader = new Utf8JsonReader(json, Lenient);
         if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
         {
@@ -118,7 +119,7 @@ internal static class ChangeRowParser
             else if (reader.ValueTextEquals("value"u8))
             {
                 reader.Read();
-                rev = ReadRev(ref reader);
+                (rev, isRemoved) = ReadValue(ref reader);
             }
             else
             {
@@ -126,7 +127,30 @@ internal static class ChangeRowParser
             }
         }
 
-        return string.IsNullOrEmpty(id) ? null : new ListedPackage(id, rev);
+        return string.IsNullOrEmpty(id) ? null : new ListedPackage(id, rev) { IsRemoved = isRemoved };
+    }
+
+    /// <summary>The revision in a row's <c>value</c>, and whether it is that of a deletion.</summary>
+    private static (string? Rev, bool IsRemoved) ReadValue(ref Utf8JsonReader reader)
+    {
+        string? rev = null;
+        var isRemoved = false;
+        if (reader.TokenType != JsonTokenType.StartObject)
+        {
+            reader.Skip();
+            return (null, false);
+        }
+
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var (isRev, isDeleted) = (reader.ValueTextEquals("rev"u8), reader.ValueTextEquals("deleted"u8));
+            reader.Read();
+            rev = isRev && reader.TokenType == JsonTokenType.String ? reader.GetString() : rev;
+            isRemoved |= isDeleted && reader.TokenType == JsonTokenType.True;
+            reader.Skip();
+        }
+
+        return (rev, isRemoved);
     }
 
     private static string? ReadText(ref Utf8JsonReader reader)

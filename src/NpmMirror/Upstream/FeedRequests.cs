@@ -89,7 +89,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         var sequence = new Sequence(head.ValueKind == JsonValueKind.String ? head.GetString()! : head.GetRawText());
         var count = root.TryGetProperty("doc_count", out var documents) && documents.ValueKind == JsonValueKind.Number && documents.TryGetInt64(out var number) ? number : (long?)null;
         // Not instance_start_time: CouchDB 1 tells there when the database was opened, another time after each restart.
-        return new FeedInfo(sequence, count, Text(root, "uuid") ?? Text(root, "db_name"));
+        return new FeedInfo(sequence, count, Text(root, "uuid") ?? Text(root, "db_name")) { IsMirror = Text(root, "engine") == "npm-mirror" };
     }
 
     /// <summary>
@@ -98,17 +98,37 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
     /// </summary>
     internal async IAsyncEnumerable<ListedPackage> ListAllAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var page = await TryListAsync(null, cancellationToken);
-        if (page is null)
+        var page = await TryListAsync(cancellationToken);
+        var packages = page is null ? new AllPackagesList(client).ReadAsync(cancellationToken) : ListPagesAsync(page, "", cancellationToken);
+        await foreach (var package in packages)
         {
-            await foreach (var package in new AllPackagesList(client).ReadAsync(cancellationToken))
+            yield return package;
+        }
+    }
+
+    /// <summary>What another npm-mirror has in its graveyard; one that does not know the question answers with what it holds, and nothing of that counts.</summary>
+    internal async IAsyncEnumerable<ListedPackage> ListRemovedAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        const string Removed = "&removed=true";
+        var first = await ListAsync(Removed, cancellationToken);
+        await foreach (var package in ListPagesAsync(first, Removed, cancellationToken))
+        {
+            if (package.IsRemoved)
             {
                 yield return package;
             }
-
-            yield break;
         }
+    }
 
+    /// <summary>Runs a pipe over an answer's body.</summary>
+    internal static PipeReader Pipe(FeedAnswer answer) =>
+        PipeReader.Create(answer.Body, new StreamPipeReaderOptions(bufferSize: 64 * 1024, minimumReadSize: 4096, leaveOpen: true));
+
+    private static string? Text(JsonElement root, string member) =>
+        root.TryGetProperty(member, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    private async IAsyncEnumerable<ListedPackage> ListPagesAsync(List<ListedPackage> page, string which, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+    {
         string? last = null;
         while (true)
         {
@@ -127,22 +147,15 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
             }
 
             last = page[^1].Id;
-            page = await ListAsync(last, cancellationToken);
+            page = await ListAsync($"{which}&startkey={Uri.EscapeDataString(JsonSerializer.Serialize(last))}", cancellationToken);
         }
     }
 
-    /// <summary>Runs a pipe over an answer's body.</summary>
-    internal static PipeReader Pipe(FeedAnswer answer) =>
-        PipeReader.Create(answer.Body, new StreamPipeReaderOptions(bufferSize: 64 * 1024, minimumReadSize: 4096, leaveOpen: true));
-
-    private static string? Text(JsonElement root, string member) =>
-        root.TryGetProperty(member, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
-
-    private async Task<List<ListedPackage>?> TryListAsync(string? startKey, CancellationToken cancellationToken)
+    private async Task<List<ListedPackage>?> TryListAsync(CancellationToken cancellationToken)
     {
         try
         {
-            return await ListAsync(startKey, cancellationToken);
+            return await ListAsync("", cancellationToken);
         }
         catch (MirrorException exception) when (exception.Fault == MirrorFault.UpstreamMalformed)
         {
@@ -151,10 +164,9 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         }
     }
 
-    private async Task<List<ListedPackage>> ListAsync(string? startKey, CancellationToken cancellationToken)
+    private async Task<List<ListedPackage>> ListAsync(string which, CancellationToken cancellationToken)
     {
-        var start = startKey is null ? "" : $"&startkey={Uri.EscapeDataString(JsonSerializer.Serialize(startKey))}";
-        await using var answer = await OpenAsync($"/_all_docs?limit={_options.ListRows}{start}", client.Transport.Options.Timeout, isEndless: false, cancellationToken);
+        await using var answer = await OpenAsync($"/_all_docs?limit={_options.ListRows}{which}", client.Transport.Options.Timeout, isEndless: false, cancellationToken);
         var pipe = Pipe(answer);
         try
         {

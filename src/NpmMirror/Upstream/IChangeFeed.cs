@@ -23,6 +23,9 @@ public sealed record ChangesPage(IReadOnlyList<ChangeRow> Rows, Sequence LastSeq
 /// <param name="DatabaseId">A name for this database's life (uuid, instance_start_time or db_name), where it tells; another one means another sequence space.</param>
 public sealed record FeedInfo(Sequence Head, long? DocumentCount, string? DatabaseId)
 {
+    /// <summary>Whether it is another npm-mirror: one that knows what was removed, and says so when it is asked.</summary>
+    public bool IsMirror { get; init; }
+
     /// <summary>
     /// True when the head lies before a cursor taken from the same feed: its database was reset or restored. Known only where sequences
     /// are numbers; elsewhere another <see cref="DatabaseId"/> tells.
@@ -31,7 +34,11 @@ public sealed record FeedInfo(Sequence Head, long? DocumentCount, string? Databa
 }
 
 /// <summary>One id of an upstream's list of everything.</summary>
-public sealed record ListedPackage(string Id, string? Rev);
+public sealed record ListedPackage(string Id, string? Rev)
+{
+    /// <summary>Whether it is listed as removed.</summary>
+    public bool IsRemoved { get; init; }
+}
 
 /// <summary>An upstream's change feed, in one dialect. It knows how to ask and how to read; when to ask and what to do is the monitor's.</summary>
 public interface IChangeFeed
@@ -57,4 +64,7 @@ public interface IChangeFeed
 
     /// <summary>Everything the upstream lists, in its own order, streamed.</summary>
     IAsyncEnumerable<ListedPackage> ListAllAsync(CancellationToken cancellationToken);
+
+    /// <summary>Everything that another npm-mirror knows to be removed; nothing at any other feed.</summary>
+    IAsyncEnumerable<ListedPackage> ListRemovedAsync(CancellationToken cancellationToken) => AsyncEnumerable.Empty<ListedPackage>();
 }

@@ -45,6 +45,9 @@ public sealed class LiveChangeFeed : IChangeFeed
     /// <inheritdoc/>
     public IAsyncEnumerable<ListedPackage> ListAllAsync(CancellationToken cancellationToken) => _requests.ListAllAsync(cancellationToken);
 
+    /// <inheritdoc/>
+    public IAsyncEnumerable<ListedPackage> ListRemovedAsync(CancellationToken cancellationToken) => _requests.ListRemovedAsync(cancellationToken);
+
     private async IAsyncEnumerable<ChangesPage> ReadPagesAsync(Sequence since, bool isWaiting, Action? onAccepted, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var startedAt = _requests.TimeProvider.GetTimestamp();

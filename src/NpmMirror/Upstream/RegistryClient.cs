@@ -75,7 +75,7 @@ public sealed partial class RegistryClient : IDisposable
             {
                 { Message.StatusCode: HttpStatusCode.OK } => await ReadPackumentAsync(response, cancellationToken),
                 { Message.StatusCode: HttpStatusCode.NotModified } when !validators.IsEmpty => new PackumentAnswer.NotModified(),
-                { IsAbsent: true } => new PackumentAnswer.Absent((int)response.Message.StatusCode, await ReasonAsync(response, cancellationToken)),
+                { IsAbsent: true } => await ReadAbsenceAsync(response, cancellationToken),
                 _ => throw UpstreamFailures.OfStatus(response, await ReasonAsync(response, cancellationToken), _timeProvider),
             };
         }
@@ -225,6 +225,12 @@ public sealed partial class RegistryClient : IDisposable
 
     /// <summary>The body's owner must not be the message that is to hold the body: disposing either disposes both.</summary>
     private static HttpResponseMessage Detached(HttpResponseMessage message) => new(message.StatusCode) { Content = message.Content };
+
+    private async Task<PackumentAnswer> ReadAbsenceAsync(UpstreamResponse response, CancellationToken cancellationToken)
+    {
+        var (reason, notice) = await UpstreamFailures.ReadExplanationAsync(response, ReasonTimeout, _timeProvider, cancellationToken);
+        return new PackumentAnswer.Absent((int)response.Message.StatusCode, reason, notice);
+    }
 
     private Task<string?> ReasonAsync(UpstreamResponse response, CancellationToken cancellationToken) =>
         UpstreamFailures.ReadReasonAsync(response, ReasonTimeout, _timeProvider, cancellationToken);

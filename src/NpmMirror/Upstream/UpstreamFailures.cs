@@ -61,11 +61,15 @@ internal static class UpstreamFailures
     }
 
     /// <summary>What the body says went wrong, shortened; null for HTML, nothing, or anything else that is not for reading.</summary>
-    internal static async Task<string?> ReadReasonAsync(UpstreamResponse response, TimeSpan timeout, TimeProvider timeProvider, CancellationToken cancellationToken)
+    internal static async Task<string?> ReadReasonAsync(UpstreamResponse response, TimeSpan timeout, TimeProvider timeProvider, CancellationToken cancellationToken) =>
+        (await ReadExplanationAsync(response, timeout, timeProvider, cancellationToken)).Reason;
+
+    /// <summary>The reason, and what another npm-mirror says of a removal.</summary>
+    internal static async Task<(string? Reason, RemovalNotice? Notice)> ReadExplanationAsync(UpstreamResponse response, TimeSpan timeout, TimeProvider timeProvider, CancellationToken cancellationToken)
     {
         if (IsHtml(response.Message))
         {
-            return null;
+            return default;
         }
 
         var buffer = new byte[ReasonMaxBytes];
@@ -78,22 +82,23 @@ internal static class UpstreamFailures
                 length += read;
             }
 
-            return Reason(buffer.AsMemory(0, length));
+            using var document = JsonDocument.Parse(buffer.AsMemory(0, length));
+            var root = document.RootElement;
+            return (Reason(root), root.ValueKind == JsonValueKind.Object ? RemovalNotice.Of(root) : null);
         }
-        catch (Exception exception) when (exception is MirrorException or JsonException)
+        // Half a surrogate pair is an InvalidOperationException to the reader.
+        catch (Exception exception) when (exception is MirrorException or JsonException or InvalidOperationException)
         {
             // The status was the message; an unreadable explanation does not change it.
-            return null;
+            return default;
         }
     }
 
     internal static bool IsHtml(HttpResponseMessage response) =>
         response.Content.Headers.TryGetValues("Content-Type", out var types) && types.Any(type => type.Contains("html", StringComparison.OrdinalIgnoreCase));
 
-    private static string? Reason(ReadOnlyMemory<byte> body)
+    private static string? Reason(JsonElement root)
     {
-        using var document = JsonDocument.Parse(body);
-        var root = document.RootElement;
         if (root.ValueKind == JsonValueKind.String)
         {
             return MirrorException.Quote(root.GetString());

@@ -23,7 +23,8 @@ public abstract record PackumentAnswer
     /// <summary>404, 410 or 451: the upstream says there is none.</summary>
     /// <param name="Status">The status code.</param>
     /// <param name="Reason">The text of the body's <c>error</c>, shortened; or null.</param>
-    public sealed record Absent(int Status, string? Reason) : PackumentAnswer;
+    /// <param name="Notice">What another npm-mirror says of a removal; null at any other upstream.</param>
+    public sealed record Absent(int Status, string? Reason, RemovalNotice? Notice = null) : PackumentAnswer;
 }
 
 /// <summary>How the upstream answered a request for a tarball.</summary>

@@ -1,4 +1,6 @@
+using System.Net;
 using System.Text.Json;
+using NpmMirror.History;
 using NpmMirror.Sqlite;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
@@ -13,6 +15,7 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
     private ServedMirror _near = null!;
     private ServedMirror _far = null!;
     private FeedMode _mode;
+    private RemovedMode _nearRemoved;
     private int _nearPort;
 
     public async ValueTask InitializeAsync() => _registry = await FakeRegistry.StartAsync();
@@ -65,9 +68,88 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
         await EqualAsync(living: 11, removed: 2);
     }
 
+    [Fact]
+    public async Task A_mirror_that_begins_after_removals_has_the_same_ones()
+    {
+        for (var i = 0; i < 6; i++)
+        {
+            _registry.Publish(new FakePackage($"p{i}").Version("1.0.0"));
+        }
+
+        await StartNearAsync();
+        await Eventually.Async(async () => (await RowsAsync(_near)).Count == 6);
+        _registry.Knobs.Add(new FakeRule { Path = "/p1", Status = 451 });
+        _registry.Delete("p1");
+        _registry.Unpublish("p2");
+        _registry.Delete("p3");
+        _registry.TakeDown("p4");
+        await Eventually.Async(async () => await RemovedAsync(_near) == 3 && await IsAtHeadAsync(_near));
+
+        await StartFarAsync();
+        await EqualAsync(living: 3, removed: 3);
+        Assert.Equal([RemovalKind.Blocked, RemovalKind.Unpublished, RemovalKind.Gone], [await KindAsync("p1"), await KindAsync("p2"), await KindAsync("p3")]);
+        Assert.Equal(HttpStatusCode.UnavailableForLegalReasons, (await _far.GetAsync("p1")).StatusCode);
+
+        // It came and went, and another was back and went once more, while nobody looked.
+        await StopFarAsync();
+        _registry.Publish(new FakePackage("brief").Version("1.0.0"));
+        _registry.Publish(new FakePackage("p3").Version("2.0.0"));
+        await Eventually.Async(async () => await RemovedAsync(_near) == 2 && await _near.Store.FindAsync(PackageName.Parse("brief"), default) is not null);
+        _registry.Delete("brief");
+        _registry.Delete("p3");
+        await Eventually.Async(async () => await RemovedAsync(_near) == 4);
+        await StartFarAsync();
+        await EqualAsync(living: 3, removed: 4);
+
+        // And what is told once is told on.
+        await using var farther = await ServedMirror.StartAsync(null, new Uri(_far.Address, "/npm/"), options => Configure(options, "auto"));
+        await Eventually.Async(async () => (await RowsAsync(farther)).SequenceEqual(await RowsAsync(_near)));
+        Assert.Equal(await RemovalsAsync(_near), await RemovalsAsync(farther));
+    }
+
+    [Fact]
+    public async Task What_is_listed_as_removed_and_still_served_stays()
+    {
+        _registry.Publish(new FakePackage("early").Version("1.0.0"));
+        _registry.Publish(new FakePackage("late").Version("1.0.0"));
+        _nearRemoved = RemovedMode.Keep;
+        await StartNearAsync();
+        await Eventually.Async(async () => (await RowsAsync(_near)).Count == 2);
+        _registry.Delete("late");
+        await Eventually.Async(async () => await RemovedAsync(_near) == 1);
+
+        await StartFarAsync();
+        await Eventually.Async(async () => (await RowsAsync(_far)).Count == 2);
+        _registry.Delete("early");
+        await Eventually.Async(async () => await RemovedAsync(_near) == 2 && await _far.Store.FindQueuedAsync(PackageName.Parse("early"), default) is { IsDeletedRow: true, Attempts: > 0 });
+        Assert.Equal(0, await RemovedAsync(_far));
+    }
+
+    private async Task<RemovalKind?> KindAsync(string name) => (await _far.Store.FindAsync(PackageName.Parse(name), TestContext.Current.CancellationToken))?.Facts.Removal;
+
+    private static async Task<long> RemovedAsync(ServedMirror mirror) => (await mirror.Store.CountAsync(TestContext.Current.CancellationToken)).Removed;
+
+    /// <summary>What each mirror says of what was removed: kind, reason, time and revision.</summary>
+    private static async Task<List<string>> RemovalsAsync(ServedMirror mirror)
+    {
+        var told = new List<string>();
+        await foreach (var row in mirror.Store.ListAsync(null, isRemoved: true, TestContext.Current.CancellationToken))
+        {
+            using var answer = await mirror.GetAsync(row.Name.UrlSegment);
+            using var body = JsonDocument.Parse(await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+            told.Add($"{row.Name} {(int)answer.StatusCode} {body.RootElement.GetProperty("removed").GetRawText()}");
+        }
+
+        return told;
+    }
+
     private async Task StartNearAsync()
     {
-        _near = await ServedMirror.StartAsync(await OpenAsync("near"), _registry.Url, options => Configure(options, _registry.FeedUrl.AbsoluteUri), port: _nearPort);
+        _near = await ServedMirror.StartAsync(await OpenAsync("near"), _registry.Url, options =>
+        {
+            Configure(options, _registry.FeedUrl.AbsoluteUri);
+            options.Removed.Gone = _nearRemoved;
+        }, port: _nearPort);
         _nearPort = _near.Address.Port;
     }
 
@@ -91,6 +173,7 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
     private async Task EqualAsync(int living, int removed)
     {
         await Eventually.Async(async () => await IsAtHeadAsync(_near) && await RowsAsync(_near) is var rows && rows.Count == living + removed && rows.SequenceEqual(await RowsAsync(_far)));
+        Assert.Equal(await RemovalsAsync(_near), await RemovalsAsync(_far));
         var held = await RowsAsync(_far);
         Assert.Equal(removed, held.Count(row => row.EndsWith("deleted", StringComparison.Ordinal)));
         foreach (var name in held.Where(row => !row.EndsWith("deleted", StringComparison.Ordinal)).Select(row => row.Split(' ')[0]))
