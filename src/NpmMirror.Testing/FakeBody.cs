@@ -64,10 +64,10 @@ internal sealed class FakeBody
         return new FakeBody(() => WithRevision(document, form, FakeJson.Bytes(packument)), isLazy: false, FullType, modified);
     }
 
-    public static byte[] Compress(byte[] bytes)
+    public static byte[] Compress(byte[] bytes, CompressionLevel level = CompressionLevel.Optimal)
     {
         using var output = new MemoryStream();
-        using (var gzip = new GZipStream(output, CompressionLevel.Optimal))
+        using (var gzip = new GZipStream(output, level))
         {
             gzip.Write(bytes);
         }

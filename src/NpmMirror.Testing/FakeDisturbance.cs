@@ -25,7 +25,7 @@ internal sealed class FakeDisturbance
 
     public bool CorruptsBody { get; private set; }
 
-    public FakeFraming Framing { get; private set; }
+    public FakeFraming? Framing { get; private set; }
 
     public void Add(FakeRule rule)
     {

@@ -56,10 +56,10 @@ internal sealed partial class FakeExchange
             return SendAsync(304, contentType: null, default, cancellationToken);
         }
 
-        if (knobs.HasGzip && _request.Header("Accept-Encoding")?.Contains("gzip", StringComparison.OrdinalIgnoreCase) == true)
+        if (knobs.HasGzip && AcceptsGzip)
         {
             headers.ContentEncoding = "gzip";
-            return SendAsync(200, body.ContentType, _disturbance.TruncatesGzip ? body.Gzip.AsMemory(0, body.Gzip.Length / 2) : body.Gzip, cancellationToken);
+            return SendAsync(200, body.ContentType, Truncated(body.Gzip), cancellationToken);
         }
 
         return SendAsync(200, body.ContentType, body.Raw, cancellationToken);
@@ -95,13 +95,6 @@ internal sealed partial class FakeExchange
         var headers = context.Response.Headers;
         headers.CacheControl = "public, immutable, max-age=31557600";
         ReadOnlyMemory<byte> body = tarball;
-        if (_disturbance.CorruptsBody)
-        {
-            var corrupt = (byte[])tarball.Clone();
-            corrupt[corrupt.Length / 2] ^= 0x55;
-            body = corrupt;
-        }
-
         if (!registry.Knobs.HasRanges)
         {
             return SendAsync(200, "application/octet-stream", body, cancellationToken);

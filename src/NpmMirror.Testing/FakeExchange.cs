@@ -161,16 +161,7 @@ internal sealed partial class FakeExchange(FakeRegistry registry, HttpContext co
 
     public Task NotFoundAsync(CancellationToken cancellationToken) => SendJsonAsync(404, new JsonObject { ["error"] = "Not found" }, cancellationToken);
 
-    public Task SendJsonAsync(int status, JsonNode body, CancellationToken cancellationToken) => SendAsync(status, "application/json", FakeJson.Bytes(body), cancellationToken);
-
-    /// <summary>Begins a body of unknown length, for feeds.</summary>
-    public void Begin(int status, string contentType)
-    {
-        _request.Status = status;
-        context.Response.StatusCode = status;
-        context.Response.ContentType = contentType;
-        AddHeaders();
-    }
+    public Task SendJsonAsync(int status, JsonNode body, CancellationToken cancellationToken) => SendJsonAsync(status, FakeJson.Bytes(body), FakeFraming.ContentLength, cancellationToken);
 
     private void AddHeaders()
     {

@@ -9,6 +9,7 @@ internal sealed class FakeFeed(FakeExchange exchange)
 {
     private const int NpmLimitMax = 10_000;
     private const int NpmLimitDefault = 1_000;
+    private const string PageBegin = "{\"results\":[\n";
 
     private static readonly string[] NpmChangesParameters = ["since", "limit", "descending", "doc_ids", "last-event-id"];
     private static readonly string[] NpmListParameters = ["limit", "startkey", "startkey_docid", "endkey", "key", "keys", "descending", "inclusive_end"];
@@ -94,21 +95,31 @@ internal sealed class FakeFeed(FakeExchange exchange)
 
         if (exchange.Query("feed") == "longpoll")
         {
-            exchange.Begin(200, "application/json");
-            await WriteAsync("{\"results\":[\n"u8.ToArray(), cancellationToken);
-            await WaitForRowsAsync(since, cancellationToken);
-            await WritePageAsync(since, limit, isBegun: true, cancellationToken);
+            var body = exchange.Begin(200, FakeBody.FullType);
+            await WriteAsync(body, Encoding.UTF8.GetBytes(PageBegin), cancellationToken);
+            await WaitForRowsAsync(body, since, cancellationToken);
+            await WriteAsync(body, Encoding.UTF8.GetBytes(PageEnd(since, limit)), cancellationToken);
+            await body.EndAsync(cancellationToken);
             return;
         }
 
-        exchange.Begin(200, "application/json");
-        await WritePageAsync(since, limit, isBegun: false, cancellationToken);
+        var page = Encoding.UTF8.GetBytes(PageBegin + PageEnd(since, limit));
+        if (_knobs.FeedPieceBytes == 0)
+        {
+            await exchange.SendJsonAsync(200, page, FakeFraming.Chunked, cancellationToken);
+            return;
+        }
+
+        var pieces = exchange.Begin(200, FakeBody.FullType, page.Length);
+        await WriteAsync(pieces, page, cancellationToken);
+        await pieces.EndAsync(cancellationToken);
     }
 
-    private async Task WritePageAsync(long since, int limit, bool isBegun, CancellationToken cancellationToken)
+    /// <summary>A page behind its opening bracket.</summary>
+    private string PageEnd(long since, int limit)
     {
         var (rows, hasMore, head) = _database.RowsBehind(since, limit, exchange.Query("descending") == "true");
-        var text = new StringBuilder(isBegun ? "" : "{\"results\":[\n");
+        var text = new StringBuilder();
         text.AppendJoin(",\n", RowTexts(rows)).Append('\n');
 
         var last = hasMore ? rows[^1].Sequence : Math.Max(head, since);
@@ -118,8 +129,7 @@ internal sealed class FakeFeed(FakeExchange exchange)
             text.Append(",\"pending\":").Append(hasMore ? _database.RowsBehind(last, int.MaxValue).Rows.Count : 0);
         }
 
-        text.Append("}\n");
-        await WriteAsync(Encoding.UTF8.GetBytes(text.ToString()), cancellationToken);
+        return text.Append("}\n").ToString();
     }
 
     /// <summary>The rows as they are written, with what goes wrong by chance among them.</summary>
@@ -151,29 +161,30 @@ internal sealed class FakeFeed(FakeExchange exchange)
 
     private async Task ContinuousAsync(long since, int limit, CancellationToken cancellationToken)
     {
-        exchange.Begin(200, "application/json");
-        await exchange.Context.Response.BodyWriter.FlushAsync(cancellationToken);
-        while (limit > 0)
+        var body = exchange.Begin(200, FakeBody.FullType);
+        await body.BeginAsync(cancellationToken);
+        while (limit > 0 && !body.IsCut)
         {
             var (rows, _, _) = _database.RowsBehind(since, Math.Min(limit, 1_000));
             foreach (var row in rows)
             {
-                await WriteAsync(Encoding.UTF8.GetBytes(FakeJson.Text(Row(row)) + "\n"), cancellationToken);
+                await WriteAsync(body, Encoding.UTF8.GetBytes(FakeJson.Text(Row(row)) + "\n"), cancellationToken);
                 since = row.Sequence;
                 limit--;
             }
 
-            if (rows.Count == 0 && !await WaitForRowsAsync(since, cancellationToken))
+            if (rows.Count == 0 && !await WaitForRowsAsync(body, since, cancellationToken))
             {
                 break;
             }
         }
 
-        await WriteAsync(Encoding.UTF8.GetBytes($"{{\"last_seq\":{FakeJson.Text(SequenceNode(since))}}}\n"), cancellationToken);
+        await WriteAsync(body, Encoding.UTF8.GetBytes($"{{\"last_seq\":{FakeJson.Text(SequenceNode(since))}}}\n"), cancellationToken);
+        await body.EndAsync(cancellationToken);
     }
 
-    /// <summary>Waits, with heartbeats when they are wanted; false when the time asked for is over.</summary>
-    private async Task<bool> WaitForRowsAsync(long since, CancellationToken cancellationToken)
+    /// <summary>Waits, with heartbeats when they are wanted; false when the time asked for is over, or a rule has ended the answer.</summary>
+    private async Task<bool> WaitForRowsAsync(FakeBodyWriter body, long since, CancellationToken cancellationToken)
     {
         var timeout = int.TryParse(exchange.Query("timeout"), out var milliseconds) ? TimeSpan.FromMilliseconds(milliseconds) : TimeSpan.FromSeconds(60);
         var heartbeat = exchange.Query("heartbeat") switch
@@ -182,7 +193,7 @@ internal sealed class FakeFeed(FakeExchange exchange)
             "true" => TimeSpan.FromSeconds(60),
             var text => TimeSpan.FromMilliseconds(int.TryParse(text, out var beat) ? beat : 60_000),
         };
-        while (true)
+        while (!body.IsCut)
         {
             try
             {
@@ -199,18 +210,19 @@ internal sealed class FakeFeed(FakeExchange exchange)
                     return false;
                 }
 
-                await WriteAsync("\n"u8.ToArray(), cancellationToken);
+                await WriteAsync(body, "\n"u8.ToArray(), cancellationToken);
             }
         }
+
+        return false;
     }
 
-    private async Task WriteAsync(byte[] bytes, CancellationToken cancellationToken)
+    private async Task WriteAsync(FakeBodyWriter body, byte[] bytes, CancellationToken cancellationToken)
     {
-        var output = exchange.Context.Response.BodyWriter;
         var pieceBytes = _knobs.FeedPieceBytes > 0 ? _knobs.FeedPieceBytes : Math.Max(bytes.Length, 1);
         for (var at = 0; at < bytes.Length; at += pieceBytes)
         {
-            await output.WriteAsync(bytes.AsMemory(at, Math.Min(pieceBytes, bytes.Length - at)), cancellationToken);
+            await body.WriteAsync(bytes.AsMemory(at, Math.Min(pieceBytes, bytes.Length - at)), cancellationToken);
         }
     }
 

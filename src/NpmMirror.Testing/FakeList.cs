@@ -46,7 +46,6 @@ internal sealed class FakeList(FakeExchange exchange)
         var skip = int.TryParse(exchange.Query("skip"), out var skipped) ? skipped : 0;
         var limit = int.TryParse(exchange.Query("limit"), out var asked) ? asked : int.MaxValue;
         var hasDocuments = exchange.Query("include_docs") == "true";
-        exchange.Begin(200, "application/json");
         var text = new StringBuilder($"{{\"total_rows\":{registry.Knobs.DocumentCount ?? all.Count},\"offset\":{skip},\"rows\":[\n");
         var isFirst = true;
         foreach (var document in rows.Skip(skip).Take(limit))
@@ -56,7 +55,7 @@ internal sealed class FakeList(FakeExchange exchange)
         }
 
         text.Append("\n]}\n");
-        await exchange.Context.Response.BodyWriter.WriteAsync(Encoding.UTF8.GetBytes(text.ToString()), cancellationToken);
+        await exchange.SendJsonAsync(200, Encoding.UTF8.GetBytes(text.ToString()), FakeFraming.Chunked, cancellationToken);
     }
 
     public static JsonNode? DocumentNode(FakeDocument document)

@@ -68,10 +68,10 @@ public sealed class FakeRule
     /// <summary>With <see cref="CutAfterBytes"/>: the end is a reset rather than a FIN.</summary>
     public bool ResetsAtCut { get; init; }
 
-    /// <summary>The gzip body is cut in half, with a Content-Length that fits the half.</summary>
+    /// <summary>The gzip body is cut in half, with a Content-Length that fits the half. Of bodies that are not compressed (who asks did not accept it, a live feed) nothing is cut.</summary>
     public bool TruncatesGzip { get; init; }
 
-    /// <summary>One byte in the middle of the body is another one; the length is right.</summary>
+    /// <summary>One byte in the middle of the body is another one; the length is right. Of a live feed it is one in the first rows.</summary>
     public bool CorruptsBody { get; init; }
 
     /// <summary>How the end of the body is told.</summary>

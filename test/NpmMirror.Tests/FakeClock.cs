@@ -98,6 +98,26 @@ internal sealed class FakeClock(DateTimeOffset start) : TimeProvider
         }
     }
 
+    /// <summary>Lets waits up to so long be over at once, until the task has ended; counts them. Longer ones, as the time-outs of requests are, stand still.</summary>
+    public async Task<int> SkipWaitsAsync(Task running, TimeSpan longest) => await SkipWaitsAsync(() => running.IsCompleted, longest);
+
+    /// <summary>As the other one, until something is so.</summary>
+    public async Task<int> SkipWaitsAsync(Func<bool> isDone, TimeSpan longest)
+    {
+        var skipped = 0;
+        await Eventually.Async(() =>
+        {
+            if (NextDueAt - GetUtcNow() is { } wait && wait <= longest)
+            {
+                skipped++;
+                Advance(wait);
+            }
+
+            return isDone();
+        });
+        return skipped;
+    }
+
     private sealed class FakeTimer(FakeClock clock, TimerCallback callback, object? state) : ITimer
     {
         private TimeSpan _period = Timeout.InfiniteTimeSpan;
