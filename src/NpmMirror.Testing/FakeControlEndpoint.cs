@@ -1,7 +1,5 @@
-using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.Json.Serialization;
 
 namespace NpmMirror.Testing;
 
@@ -12,7 +10,11 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
 {
     public const string Prefix = "/-/fake/";
 
-    private static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web) { Converters = { new JsonStringEnumConverter() } };
+    private static readonly string[] Routes =
+    [
+        "state", "requests", "document", "rules", "knobs", "mishaps", "life", "reset", "jump", "publish", "deprecate", "tag", "remove-tag", "maintainers",
+        "unpublish-version", "unpublish", "delete", "take-down", "touch", "republish",
+    ];
 
     private readonly FakeRegistry _registry = exchange.Registry;
 
@@ -22,7 +24,7 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
         {
             await exchange.SendJsonAsync(200, Answer(exchange.Request.Path[Prefix.Length..]), cancellationToken);
         }
-        catch (Exception exception) when (exception is InvalidOperationException or JsonException or ArgumentException or NullReferenceException)
+        catch (Exception exception) when (exception is InvalidOperationException or ArgumentException)
         {
             await exchange.SendJsonAsync(400, new JsonObject { ["error"] = exception.Message }, cancellationToken);
         }
@@ -30,6 +32,11 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
 
     private JsonNode Answer(string what)
     {
+        if (!Routes.Contains(what))
+        {
+            throw new ArgumentException($"There is no control “{what}”; {Prefix} is followed by {string.Join(", ", Routes)}.");
+        }
+
         switch (what)
         {
             case "state":
@@ -43,30 +50,27 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
                 return new JsonObject();
         }
 
-        var body = JsonNode.Parse(exchange.Request.Body.Span) as JsonObject ?? throw new ArgumentException("The body is no JSON object.");
+        var body = ReadBody();
         switch (what)
         {
             case "rules":
-                _registry.Knobs.Add(body.Deserialize<FakeRule>(Options)!);
+                var rule = new FakeRule();
+                FakeSetting.SetAll(rule, body);
+                _registry.Knobs.Add(rule);
                 return new JsonObject();
             case "knobs":
-                Turn(_registry.Knobs, body);
+                FakeSetting.SetAll(_registry.Knobs, body);
                 return new JsonObject();
             case "mishaps":
-                Turn(_registry.Knobs.Mishaps, body);
+                FakeSetting.SetAll(_registry.Knobs.Mishaps, body);
                 return Counts(_registry.Knobs.Mishaps);
             case "life":
-                for (var changes = body["changes"]?.GetValue<int>() ?? 1; changes > 0; changes--)
-                {
-                    _registry.Life.Change();
-                }
-
-                return new JsonObject { ["changes"] = _registry.Life.ChangeCount, ["removals"] = _registry.Life.RemovalCount };
+                return Live(body);
             case "reset":
-                _registry.ResetFeed(body["databaseId"]?.GetValue<string>() ?? _registry.Knobs.DatabaseId, body["first"]?.GetValue<long>() ?? 1);
+                _registry.ResetFeed(body["databaseId"] is null ? _registry.Knobs.DatabaseId : Text(body, "databaseId"), Whole(body, "first") ?? 1);
                 return State();
             case "jump":
-                _registry.JumpFeed(body["by"]?.GetValue<long>() ?? 1_000_000);
+                _registry.JumpFeed(Whole(body, "by") ?? 1_000_000);
                 return State();
         }
 
@@ -77,14 +81,13 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
             "deprecate" => _registry.Deprecate(name, Text(body, "version"), Text(body, "message")),
             "tag" => _registry.Tag(name, Text(body, "tag"), Text(body, "version")),
             "remove-tag" => _registry.RemoveTag(name, Text(body, "tag")),
-            "maintainers" => _registry.SetMaintainers(name, body["maintainers"].Deserialize<string[]>() ?? []),
+            "maintainers" => _registry.SetMaintainers(name, [.. Texts(body, "maintainers")]),
             "unpublish-version" => _registry.UnpublishVersion(name, Text(body, "version")),
             "unpublish" => _registry.Unpublish(name),
             "delete" => _registry.Delete(name),
             "take-down" => _registry.TakeDown(name),
             "touch" => _registry.Touch(name),
-            "republish" => _registry.Republish(name, Text(body, "version")),
-            _ => throw new ArgumentException($"There is no control {what}."),
+            _ => _registry.Republish(name, Text(body, "version")),
         });
     }
 
@@ -92,10 +95,10 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
     {
         void Configure(FakeVersion added)
         {
-            added.PaddingBytes = body["paddingBytes"]?.GetValue<int>() ?? 0;
-            foreach (var (dependency, range) in body["dependencies"] as JsonObject ?? [])
+            added.PaddingBytes = (int)(Whole(body, "paddingBytes") ?? 0);
+            foreach (var (dependency, _) in body["dependencies"] as JsonObject ?? [])
             {
-                added.Dependencies[dependency] = range!.GetValue<string>();
+                added.Dependencies[dependency] = Text((JsonObject)body["dependencies"]!, dependency);
             }
         }
 
@@ -112,20 +115,6 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
         ["troubles"] = mishaps.TroubleCount,
     };
 
-    private static void Turn(object knobs, JsonObject body)
-    {
-        foreach (var (name, value) in body)
-        {
-            var knob = knobs.GetType().GetProperty(name, BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase);
-            if (knob?.SetMethod is null)
-            {
-                throw new ArgumentException($"There is no knob {name}.");
-            }
-
-            knob.SetValue(knobs, value.Deserialize(knob.PropertyType, Options));
-        }
-    }
-
     private JsonObject State()
     {
         var (rows, head) = (_registry.Database.Everything(), _registry.Database.Head);
@@ -140,5 +129,57 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
 
     private static JsonObject Told(FakeChange change) => new() { ["name"] = change.Name, ["sequence"] = change.Sequence, ["rev"] = change.Revision };
 
-    private static string Text(JsonObject body, string member) => body[member]?.GetValue<string>() ?? throw new ArgumentException($"Say {member}.");
+    private JsonObject Live(JsonObject body)
+    {
+        if (body["perSecond"] is { } perSecond)
+        {
+            _registry.Life.ChangesPerSecond = perSecond is JsonValue value && value.TryGetValue<double>(out var rate) && rate is >= 0 and < FakeLife.ChangesPerSecondMax
+                ? rate
+                : throw Wrong("perSecond", perSecond, $"a number from 0 to {FakeLife.ChangesPerSecondMax}");
+        }
+
+        for (var changes = Whole(body, "changes") ?? (body.ContainsKey("perSecond") ? 0 : 1); changes > 0; changes--)
+        {
+            _registry.Life.Change();
+        }
+
+        return new JsonObject { ["changes"] = _registry.Life.ChangeCount, ["removals"] = _registry.Life.RemovalCount };
+    }
+
+    private JsonObject ReadBody()
+    {
+        try
+        {
+            if (JsonNode.Parse(exchange.Request.Body.Span) is JsonObject body)
+            {
+                return body;
+            }
+        }
+        catch (JsonException)
+        {
+            // Told below.
+        }
+
+        throw new ArgumentException("The body is no JSON object; give {} at least.");
+    }
+
+    private static string Text(JsonObject body, string member) => body[member] switch
+    {
+        JsonValue value when value.TryGetValue<string>(out var text) => text,
+        var other => throw Wrong(member, other, "a text"),
+    };
+
+    private static IEnumerable<string> Texts(JsonObject body, string member) => body[member] is JsonArray array && array.All(item => item?.GetValueKind() == JsonValueKind.String)
+        ? array.Select(item => item!.GetValue<string>())
+        : throw Wrong(member, body[member], "an array of texts");
+
+    private static long? Whole(JsonObject body, string member) => body[member] switch
+    {
+        null => null,
+        JsonValue value when value.TryGetValue<long>(out var number) => number,
+        var other => throw Wrong(member, other, "a whole number"),
+    };
+
+    private static ArgumentException Wrong(string member, JsonNode? value, string wanted) =>
+        new(value is null ? $"{member} is not there; give {wanted}." : $"{member} is {value.ToJsonString()}; give {wanted}.");
 }

@@ -7,8 +7,11 @@ namespace NpmMirror.Testing;
 /// What people do in a registry, by a seed: they publish, deprecate, tag, change owners, unpublish versions and packages, packages are taken
 /// down, deleted, republished and appear. One change at a time; the same seed makes the same changes.
 /// </summary>
-public sealed class FakeLife(FakeRegistry registry, int seed, int packagesMax = 200)
+public sealed class FakeLife(FakeRegistry registry, int seed, int packagesMax = 200) : IDisposable
 {
+    /// <summary>Below this lies <see cref="ChangesPerSecond"/>.</summary>
+    public const int ChangesPerSecondMax = 1_000;
+
     private const int VersionsMax = 8;
 
     // Reproducible on purpose: not for secrets.
@@ -17,6 +20,25 @@ public sealed class FakeLife(FakeRegistry registry, int seed, int packagesMax = 
     private readonly Random _random = new(seed);
     private readonly List<string> _names = [.. registry.Names];
     private int _numbers;
+    private ITimer? _timer;
+
+    /// <summary>How many changes happen by themselves, on the registry's clock; 0, the beginning, is none.</summary>
+    public double ChangesPerSecond
+    {
+        get;
+        set
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(value, ChangesPerSecondMax);
+            lock (_lock)
+            {
+                field = value;
+                _timer ??= registry.Time.CreateTimer(_ => ChangeIfWanted(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+                var every = value == 0 ? Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(1 / value);
+                _timer.Change(every, every);
+            }
+        }
+    }
 
     /// <summary>Changes made so far.</summary>
     public int ChangeCount { get; private set; }
@@ -39,6 +61,30 @@ public sealed class FakeLife(FakeRegistry registry, int seed, int packagesMax = 
         lock (_lock)
         {
             return ChangeOne();
+        }
+    }
+
+    /// <summary>Ends the changes that happen by themselves.</summary>
+    public void Dispose() => _timer?.Dispose();
+
+    private void ChangeIfWanted()
+    {
+        lock (_lock)
+        {
+            if (ChangesPerSecond == 0)
+            {
+                // A tick that was under way when it was stopped.
+                return;
+            }
+
+            try
+            {
+                ChangeOne();
+            }
+            catch (InvalidOperationException)
+            {
+                // Somebody else took the package away at the same moment.
+            }
         }
     }
 

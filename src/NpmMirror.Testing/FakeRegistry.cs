@@ -126,6 +126,11 @@ public sealed partial class FakeRegistry : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
+        if (_life.IsValueCreated)
+        {
+            _life.Value.Dispose();
+        }
+
         await _application.DisposeAsync();
         SigningKey.Dispose();
         ExpiredKey.Dispose();

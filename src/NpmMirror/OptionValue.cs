@@ -15,7 +15,7 @@ internal static partial class OptionValue
         {
             _ when type == typeof(string) => text,
             _ when type == typeof(bool) => ParseBool(text),
-            _ when type == typeof(TimeSpan) => ParseDuration(text),
+            _ when type == typeof(TimeSpan) => DurationText.Parse(text),
             _ when type.IsEnum => ParseWord(type, text),
             _ when option.IsSize && type == typeof(int) => ParseSize(text) is { } size and <= int.MaxValue ? (int)size : null,
             _ when option.IsSize => ParseSize(text),
@@ -43,7 +43,7 @@ internal static partial class OptionValue
         var kind = option.Type switch
         {
             var type when type == typeof(bool) => "true or false",
-            var type when type == typeof(TimeSpan) => "a duration such as 30s, 5m, 1.5h or 00:05:00",
+            var type when type == typeof(TimeSpan) => DurationText.Wanted,
             { IsEnum: true } type => Join([.. Enum.GetValues(type).Cast<Enum>().Select(FormatWord).Distinct()]),
             _ when option.IsSize => "a number of bytes such as 1000000 or 256MB",
             var type when type == typeof(int) => "a whole number",
@@ -68,40 +68,6 @@ internal static partial class OptionValue
         Enum.GetValues(type).Cast<Enum>().FirstOrDefault(word => Bare(word.ToString()).Equals(Bare(text), StringComparison.OrdinalIgnoreCase));
 
     private static string Bare(string word) => word.Replace("-", "", StringComparison.Ordinal).Replace("+", "", StringComparison.Ordinal).Replace("_", "", StringComparison.Ordinal);
-
-    /// <summary>A duration as users write it, or null.</summary>
-    public static TimeSpan? ParseDuration(string text)
-    {
-        if (text == "0")
-        {
-            return TimeSpan.Zero;
-        }
-
-        if (text.Contains(':', StringComparison.Ordinal))
-        {
-            return TimeSpan.TryParse(text, CultureInfo.InvariantCulture, out var clock) && clock >= TimeSpan.Zero ? clock : null;
-        }
-
-        // A bare number is refused: .NET would read 300 as days, npm's users as seconds or milliseconds.
-        var match = DurationPattern().Match(text);
-        if (!match.Success)
-        {
-            return null;
-        }
-
-        var ticks = match.Groups["number"].Captures.Zip(match.Groups["unit"].Captures, (number, unit) =>
-            double.Parse(number.Value, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture) * UnitTicks(unit.Value.ToLowerInvariant())).Sum();
-        return ticks < long.MaxValue / 2 ? TimeSpan.FromTicks((long)ticks) : null;
-    }
-
-    private static double UnitTicks(string unit) => unit switch
-    {
-        "ms" => TimeSpan.TicksPerMillisecond,
-        "s" => TimeSpan.TicksPerSecond,
-        "m" => TimeSpan.TicksPerMinute,
-        "h" => TimeSpan.TicksPerHour,
-        _ => TimeSpan.TicksPerDay,
-    };
 
     private static long? ParseSize(string text)
     {
@@ -143,9 +109,6 @@ internal static partial class OptionValue
     };
 
     private static string Join(string[] words) => $"{string.Join(", ", words[..^1])} or {words[^1]}";
-
-    [GeneratedRegex("^(?:(?<number>[0-9]{1,9}(?:\\.[0-9]{1,9})?)\\s?(?<unit>ms|s|m|h|d))+$", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
-    private static partial Regex DurationPattern();
 
     [GeneratedRegex("^(?<number>[0-9]{1,18}(?:\\.[0-9]{1,9})?)\\s?(?<unit>[KMGT]i?B?|B)?$", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex SizePattern();

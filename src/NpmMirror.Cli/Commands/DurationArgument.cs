@@ -9,7 +9,7 @@ internal static class DurationArgument
     internal static TimeSpan Parse(ArgumentResult result)
     {
         var text = result.Tokens.Single().Value;
-        if (OptionValue.ParseDuration(text) is { } duration)
+        if (DurationText.Parse(text) is { } duration)
         {
             return duration;
         }

@@ -1,0 +1,104 @@
+using System.Reflection;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+
+namespace NpmMirror.Testing;
+
+/// <summary>One thing about a fake registry that can be set from outside, on the command line or by a control route; what does not fit is told with what would.</summary>
+internal sealed class FakeSetting
+{
+    private static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
+    {
+        Converters = { new JsonStringEnumConverter(allowIntegerValues: false), new DurationConverter() },
+        NumberHandling = JsonNumberHandling.Strict,
+    };
+
+    private readonly PropertyInfo _property;
+
+    private FakeSetting(PropertyInfo property) => _property = property;
+
+    /// <summary>Its name in JSON: <c>lateRowsMax</c>.</summary>
+    public string Name => JsonNamingPolicy.CamelCase.ConvertName(_property.Name);
+
+    /// <summary>Its flag: <c>--late-rows-max</c>.</summary>
+    public string Flag => "--" + JsonNamingPolicy.KebabCaseLower.ConvertName(_property.Name);
+
+    /// <summary>What it takes, as the end of a sentence.</summary>
+    public string Wanted => Type switch
+    {
+        var type when type == typeof(bool) => "true or false",
+        var type when type == typeof(int) || type == typeof(long) => "a whole number",
+        var type when type == typeof(double) => "a number from 0 to 1",
+        var type when type == typeof(TimeSpan) => DurationText.Wanted,
+        { IsEnum: true } type => string.Join(" or ", Enum.GetNames(type)),
+        var type when type == typeof(string) => "a text",
+        _ => "an object of texts",
+    };
+
+    private Type Type => Nullable.GetUnderlyingType(_property.PropertyType) ?? _property.PropertyType;
+
+    /// <summary>All that can be set of a type.</summary>
+    public static IReadOnlyList<FakeSetting> Of(Type type) =>
+        [.. type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(property => property.SetMethod is not null && property.PropertyType != typeof(FakeGate)).Select(property => new FakeSetting(property))];
+
+    /// <summary>Sets all members of an object.</summary>
+    /// <exception cref="ArgumentException">There is no such thing, or it takes something else.</exception>
+    public static void SetAll(object target, JsonObject members)
+    {
+        var settings = Of(target.GetType());
+        foreach (var (name, value) in members)
+        {
+            var setting = settings.FirstOrDefault(one => one.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+                ?? throw new ArgumentException($"There is no “{name}”; there are {string.Join(", ", settings.Select(one => one.Name))}.");
+            setting.Set(target, value);
+        }
+    }
+
+    /// <summary>Sets it from a command line.</summary>
+    public bool TrySet(object target, string text)
+    {
+        JsonNode? value = text;
+        if (Type == typeof(double) || Type == typeof(int) || Type == typeof(long))
+        {
+            value = double.TryParse(text, System.Globalization.CultureInfo.InvariantCulture, out var number) ? JsonNode.Parse(JsonSerializer.Serialize(number)) : text;
+        }
+
+        try
+        {
+            Set(target, value);
+            return true;
+        }
+        catch (ArgumentException)
+        {
+            return false;
+        }
+    }
+
+    private void Set(object target, JsonNode? value)
+    {
+        try
+        {
+            var read = value.Deserialize(_property.PropertyType, Options);
+            if (read is not double chance || chance is >= 0 and <= 1)
+            {
+                _property.SetValue(target, read);
+                return;
+            }
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException)
+        {
+            // Told below, in words of the user.
+        }
+
+        throw new ArgumentException($"{Name} is {value?.ToJsonString() ?? "null"}; give {Wanted}.");
+    }
+
+    private sealed class DurationConverter : JsonConverter<TimeSpan>
+    {
+        public override TimeSpan Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            reader.TokenType == JsonTokenType.String && DurationText.Parse(reader.GetString()!) is { } duration ? duration : throw new JsonException("No duration.");
+
+        public override void Write(Utf8JsonWriter writer, TimeSpan value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
+    }
+}
