@@ -18,6 +18,19 @@ internal static class CommandLine
             return await FakeUpstreamCommand.RunAsync(arguments[1..]);
         }
 
+        StandardOutput.EndWhenClosed();
+        try
+        {
+            return await ParseAndRunAsync(arguments);
+        }
+        catch (ClosedOutputException)
+        {
+            return ExitCode.OutputClosed;
+        }
+    }
+
+    private static async Task<int> ParseAndRunAsync(string[] arguments)
+    {
         var (flags, rest) = FlagReader.Split(arguments);
         var root = CreateRoot(flags);
         // Without a replacer @types/node is a package, not a file of arguments.

@@ -21,6 +21,9 @@ internal static class ExitCode
     /// <summary>A verification found something that was not mended.</summary>
     public const int Found = 5;
 
+    /// <summary>Nobody reads standard output any more: what shells report of every program that a closed pipe ends.</summary>
+    public const int OutputClosed = 141;
+
     /// <summary>The exit code that fits a failure.</summary>
     public static int For(MirrorException failure) => failure.Fault switch
     {

@@ -29,14 +29,14 @@ internal static class CommandRun
         }
         catch (MirrorException failure)
         {
-            await Console.Error.WriteLineAsync(failure.Message);
+            await Console.Error.WriteLineAsync(failure.IsTransient ? $"{failure.Message} Run it again later." : failure.Message);
             return ExitCode.For(failure);
         }
         catch (OperationCanceledException)
         {
             return ExitCode.Failed;
         }
-        catch (Exception unexpected)
+        catch (Exception unexpected) when (unexpected is not ClosedOutputException)
         {
             await Console.Error.WriteLineAsync($"npm-mirror met what nobody expected, please report it: {unexpected}");
             return ExitCode.Failed;

@@ -21,7 +21,7 @@ internal static class MirrorCommand
         await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: true, logging, cancellationToken);
         using var host = Setup.BuildHost(options, mirror);
         await host.StartAsync(cancellationToken);
-        Console.WriteLine($"Mirroring {Masked.Address(mirror.Parts.Upstream.BaseUrl.AbsoluteUri)} into {mirror.Parts.Store.Location}");
+        StandardOutput.Announce($"Mirroring {Masked.Address(mirror.Parts.Upstream.BaseUrl.AbsoluteUri)} into {mirror.Parts.Store.Location}");
         await host.WaitForShutdownAsync(cancellationToken);
 
         // Ended without being asked: one of its services met what nobody expected, and has logged it.

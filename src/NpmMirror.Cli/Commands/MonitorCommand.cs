@@ -32,6 +32,21 @@ internal static class MonitorCommand
         using var client = new RegistryClient(await UpstreamSetup.FindAsync(options, cancellationToken), budget, TimeProvider.System, logging.CreateLogger("NpmMirror.Upstream"));
         var lines = new MonitorLines(asJson, Console.Out, Console.Error);
         var findFeed = UpstreamSetup.CreateFindFeed(client, options, logging);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var watching = StandardOutput.CancelWhenClosedAsync(ending, TimeProvider.System);
+        try
+        {
+            return await RunAsync(options, client, findFeed, lines, logging, ending.Token);
+        }
+        finally
+        {
+            await ending.CancelAsync();
+            await watching;
+        }
+    }
+
+    private static async Task<int> RunAsync(MirrorOptions options, RegistryClient client, FindFeed findFeed, MonitorLines lines, ILoggerFactory logging, CancellationToken cancellationToken)
+    {
         IChangeFeed? feed;
         try
         {
@@ -52,8 +67,16 @@ internal static class MonitorCommand
 
         // Stopped rather than cancelled, so that the last event is told too.
         await using var stopping = cancellationToken.Register(monitor.Stop);
+        var isStarted = false;
         await foreach (var told in monitor.FollowAsync(since: null, CancellationToken.None))
         {
+            isStarted |= told is MonitorEvent.Started;
+            if (!isStarted && told is MonitorEvent.Failed { Error: MirrorException { Fault: MirrorFault.BadInput } refused })
+            {
+                // A sequence that the feed does not know, and nobody but the user named it: asked again it says the same.
+                throw refused;
+            }
+
             lines.Print(told);
         }
 
