@@ -23,7 +23,7 @@ internal static class FollowLock
         {
             throw new MirrorException(
                 MirrorFault.StoreUnavailable,
-                string.Create(CultureInfo.InvariantCulture, $"Another npm-mirror serves or follows with the folder {Path.GetFullPath(dataFolder)}; stop it, or give this one its own with data. status, sync, reconcile and backup work beside it."));
+                string.Create(CultureInfo.InvariantCulture, $"Another npm-mirror serves or follows with the folder {Path.GetFullPath(dataFolder)}; stop it, or give this one its own with data. status, sync, reconcile, verify, gc, removed and backup work beside it."));
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

@@ -90,6 +90,24 @@ internal static class Setup
         }
     }
 
+    /// <summary>Opens the store of a mirror that is there.</summary>
+    /// <exception cref="MirrorException">There is none, or it refuses.</exception>
+    public static async Task<IMetadataStore> OpenExistingStoreAsync(MirrorOptions options, ILoggerFactory logging, CancellationToken cancellationToken)
+    {
+        RequireExistingStore(options);
+        var store = CreateStore(options, logging);
+        try
+        {
+            await store.OpenAsync(cancellationToken);
+            return store;
+        }
+        catch
+        {
+            await store.DisposeAsync();
+            throw;
+        }
+    }
+
     /// <summary>True when there is a store already, which tells whose copy it is.</summary>
     public static bool HasStore(MirrorOptions options) => EmbeddedFolder(options) is { } folder && Directory.Exists(folder) && Directory.EnumerateFiles(folder, "*.sqlite").Any();
 

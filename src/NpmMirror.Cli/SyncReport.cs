@@ -16,12 +16,12 @@ internal static class SyncReport
 
     /// <summary>How a sync ended, for JSON.</summary>
     public static object ToJson(SyncSummary summary) =>
-        new { summary.Changed, summary.Unchanged, summary.Removed, summary.RawBytes, failures = summary.Failures.ToDictionary(failure => failure.Key.Value, failure => failure.Value) };
+        new { summary.Changed, summary.Unchanged, summary.Removed, summary.RawBytes, summary.InDoubt, failures = summary.Failures.ToDictionary(failure => failure.Key.Value, failure => failure.Value) };
 
     /// <summary>Prints how a sync ended: a line on standard output, what failed on standard error.</summary>
     public static void Print(SyncSummary summary)
     {
-        Console.WriteLine($"{summary.Changed} changed, {summary.Unchanged} unchanged, {summary.Removed} removed, {summary.Failures.Count} failed; {Amounts.Bytes(summary.RawBytes)} of metadata written.");
+        Console.WriteLine($"{summary.Changed} changed, {summary.Unchanged} unchanged, {summary.Removed} removed, {summary.Failures.Count} failed{(summary.InDoubt > 0 ? $" ({summary.InDoubt} of them in doubt)" : "")}; {Amounts.Bytes(summary.RawBytes)} of metadata written.");
         foreach (var (name, reason) in summary.Failures.OrderBy(failure => failure.Key).Take(FailuresShownMax))
         {
             Console.Error.WriteLine($"{name}: {reason}");

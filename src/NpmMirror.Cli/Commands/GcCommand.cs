@@ -23,9 +23,7 @@ internal static class GcCommand
     {
         var options = settings.Options;
         using var logging = Setup.CreateLogging(options.Log);
-        Setup.RequireExistingStore(options);
-        await using var store = Setup.CreateStore(options, logging);
-        await store.OpenAsync(cancellationToken);
+        await using var store = await Setup.OpenExistingStoreAsync(options, logging, cancellationToken);
         var report = new JsonReport(Console.Out, "items");
         var shown = 0L;
         var collected = await new GarbageCollector(store, Setup.CreateBlobs(options, logging), options, TimeProvider.System).RunAsync(

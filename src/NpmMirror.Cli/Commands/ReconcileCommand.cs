@@ -35,7 +35,7 @@ internal static class ReconcileCommand
                 Console.WriteLine("Removals of the last hour are held back too; npm-mirror status says why, --accept-removals goes on.");
             }
 
-            return found.HeldBack is not null || isHeld ? ExitCode.HeldBack : mended.Failures.Count == mended.InDoubt ? ExitCode.Ok : ExitCode.Failed;
+            return found.HeldBack is not null || isHeld ? ExitCode.HeldBack : mended.Failures.Count == 0 ? ExitCode.Ok : ExitCode.Failed;
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

@@ -27,9 +27,7 @@ internal static class RemovedCommand
     {
         var options = settings.Options;
         using var logging = Setup.CreateLogging(options.Log);
-        Setup.RequireExistingStore(options);
-        await using var store = Setup.CreateStore(options, logging);
-        await store.OpenAsync(cancellationToken);
+        await using var store = await Setup.OpenExistingStoreAsync(options, logging, cancellationToken);
         var report = new JsonReport(Console.Out, "removed");
         var count = 0L;
         await foreach (var takedown in new Takedowns(store).ListAsync(TimeProvider.System.GetUtcNow() - since, package, cancellationToken))

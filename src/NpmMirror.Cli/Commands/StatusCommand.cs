@@ -30,9 +30,7 @@ internal static class StatusCommand
     private static async Task<int> RunAsync(EffectiveSettings settings, bool asJson, CancellationToken cancellationToken)
     {
         using var logging = Setup.CreateLogging(settings.Options.Log);
-        Setup.RequireExistingStore(settings.Options);
-        await using var store = Setup.CreateStore(settings.Options, logging);
-        await store.OpenAsync(cancellationToken);
+        await using var store = await Setup.OpenExistingStoreAsync(settings.Options, logging, cancellationToken);
         var upstream = await FindUpstreamAsync(store, settings, cancellationToken);
         var status = await ReadAsync(store, Setup.CreateBlobs(settings.Options, logging), upstream, cancellationToken);
         if (asJson)

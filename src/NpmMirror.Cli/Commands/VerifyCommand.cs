@@ -35,9 +35,7 @@ internal static class VerifyCommand
     {
         var options = settings.Options;
         using var logging = Setup.CreateLogging(options.Log);
-        Setup.RequireExistingStore(options);
-        await using var store = Setup.CreateStore(options, logging);
-        await store.OpenAsync(cancellationToken);
+        await using var store = await Setup.OpenExistingStoreAsync(options, logging, cancellationToken);
         using var budget = new ByteBudget(options.BudgetBytes);
         return await RunAsync(new Verifier(store, Setup.CreateBlobs(options, logging), budget, options, TimeProvider.System), request, asJson, cancellationToken);
     }

@@ -39,13 +39,13 @@ public sealed class Completeness(IMetadataStore store, RegistryClient upstream, 
 
     private async Task<IAsyncEnumerable<ListedPackage>> FindListAsync(CancellationToken cancellationToken)
     {
-        if (await findFeed(cancellationToken) is not { } feed)
+        if (await upstream.NewRetry().RunAsync(() => findFeed(cancellationToken), cancellationToken) is not { } feed)
         {
             return new PackageList(upstream).ReadAsync(cancellationToken);
         }
 
         // Asking the feed for its name is what makes revs comparable.
-        await new FeedStart(store, upstream, options).FindAsync(feed, cancellationToken);
+        await upstream.NewRetry().RunAsync(() => new FeedStart(store, upstream, options).FindAsync(feed, cancellationToken), cancellationToken);
         return feed.ListAllAsync(cancellationToken);
     }
 

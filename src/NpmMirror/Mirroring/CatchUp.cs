@@ -76,17 +76,8 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
     {
         while (true)
         {
-            var draining = queue.DrainAsync(cancellationToken);
-            while (await Task.WhenAny(draining, Task.Delay(ReportEvery, time, CancellationToken.None)) != draining)
-            {
-                if (!cancellationToken.IsCancellationRequested)
-                {
-                    progress?.Report(await ProgressAsync(CancellationToken.None));
-                }
-            }
-
             // Also when cancelled: what was taken is given back by then.
-            await draining;
+            await ReportUntilAsync(queue.DrainAsync(cancellationToken), progress, cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
             progress?.Report(await ProgressAsync(cancellationToken));
             if (await NextRetryAsync(cancellationToken) is not { } due)
@@ -96,8 +87,21 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
             }
 
             var pause = due - time.GetUtcNow();
-            await Task.Delay(pause > ReportEvery ? pause : ReportEvery, time, cancellationToken);
+            await ReportUntilAsync(Task.Delay(pause > ReportEvery ? pause : ReportEvery, time, cancellationToken), progress, cancellationToken);
         }
+    }
+
+    private async Task ReportUntilAsync(Task done, IProgress<SyncProgress>? progress, CancellationToken cancellationToken)
+    {
+        while (await Task.WhenAny(done, Task.Delay(ReportEvery, time, CancellationToken.None)) != done)
+        {
+            if (!cancellationToken.IsCancellationRequested)
+            {
+                progress?.Report(await ProgressAsync(CancellationToken.None));
+            }
+        }
+
+        await done;
     }
 
     private void NoteDoubt(PackageName name, DateTimeOffset? missingSince)

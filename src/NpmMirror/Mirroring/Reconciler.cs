@@ -61,29 +61,33 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
         var folder = Path.Combine(_dataFolder, "tmp");
         using var files = new UnfinishedFiles(folder, new DurableFolders(_dataFolder), logger);
         using var spool = new ListSpool(folder, files);
-        var listed = await SpoolAsync(list, spool, cancellationToken);
-        return await CompareAsync(spool, new Reconciliation(startedAt, startedAt, listed, 0, 0, 0, 0, null), upstreamCount, cancellationToken) with { EndedAt = time.GetUtcNow() };
+        var others = await SpoolAsync(list, spool, cancellationToken);
+        return await CompareAsync(spool, new Reconciliation(startedAt, startedAt, others, 0, 0, 0, 0, null), upstreamCount, cancellationToken) with { EndedAt = time.GetUtcNow() };
     }
 
+    /// <returns>How many ids are no names. Design documents and other ids are on the list too, and in the upstream's count.</returns>
     private static async Task<long> SpoolAsync(IAsyncEnumerable<ListedPackage> list, ListSpool spool, CancellationToken cancellationToken)
     {
-        var listed = 0L;
+        var others = 0L;
         await foreach (var (id, rev) in list.WithCancellation(cancellationToken))
         {
-            // Design documents and ids that are no names are on the list, and in the upstream's count.
-            listed++;
             if (PackageName.TryParse(id, out var name))
             {
                 spool.Add(name, rev);
             }
+            else
+            {
+                others++;
+            }
         }
 
-        return listed;
+        return others;
     }
 
     private async Task<Reconciliation> CompareAsync(ListSpool spool, Reconciliation found, long? upstreamCount, CancellationToken cancellationToken)
     {
-        var (held, missing, stale, vanished) = (0L, 0L, 0L, 0L);
+        // Listed are counted here, where each is there once: a name that came twice must not make up for one that did not come.
+        var (listed, held, missing, stale, vanished) = (found.Listed, 0L, 0L, 0L, 0L);
         var bulk = new BulkQueue(queue, time);
 
         // How much vanished decides whether any of it is believed, so it waits; more names than are ever believed are only counted.
@@ -91,6 +95,7 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
         var doubtedMax = RemovalBreaker.RemovalsMax((await store.CountAsync(cancellationToken)).Packages);
         await foreach (var pair in ListJoin.JoinAsync(spool.ReadSorted(), store, cancellationToken))
         {
+            listed += pair.IsListed ? 1 : 0;
             held += pair.IsHeld ? 1 : 0;
             if (!pair.IsListed && pair.IsHeld)
             {
@@ -117,7 +122,7 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
         }
 
         await bulk.FlushAsync(cancellationToken);
-        found = found with { Held = held, Missing = missing, Stale = stale, Vanished = vanished, HeldBack = FindDoubt(vanished, held, found.Listed, upstreamCount) };
+        found = found with { Listed = listed, Held = held, Missing = missing, Stale = stale, Vanished = vanished, HeldBack = FindDoubt(vanished, held, listed, upstreamCount) };
         if (found.HeldBack is null)
         {
             // Only asked for: a package goes when the upstream has denied it twice, as any other.

@@ -1,3 +1,5 @@
+using NpmMirror.Upstream;
+
 namespace NpmMirror.Mirroring;
 
 /// <content>What a command does once and ends: no loop outside tries again.</content>
@@ -37,7 +39,7 @@ public sealed partial class RegistryMirror
     public async Task<(Reconciliation Found, SyncSummary Mended)> ReconcileOnceAsync(CancellationToken cancellationToken)
     {
         var found = default(Reconciliation);
-        var mended = await CatchUpAsync(async _ => found = await ReconcileAsync(await _findFeed(cancellationToken), cancellationToken), null, cancellationToken);
+        var mended = await CatchUpAsync(async _ => found = await ReconcileAsync(await FindFeedOnceAsync(cancellationToken), cancellationToken), null, cancellationToken);
         return (found!, mended);
     }
 
@@ -59,14 +61,20 @@ public sealed partial class RegistryMirror
     /// <summary>Queues all that the mode wants; with a feed its head is noted first, so that a follower goes on from there.</summary>
     private async Task QueueEverythingAsync(CancellationToken cancellationToken)
     {
-        var feed = await _findFeed(cancellationToken);
+        var feed = await FindFeedOnceAsync(cancellationToken);
         if (feed is null)
         {
             await QueueWithoutFeedAsync(cancellationToken);
             return;
         }
 
-        var start = await new FeedStart(_store, _upstream, _options).FindAsync(feed, cancellationToken);
+        var start = await FindStartAsync(feed, cancellationToken);
         await SeedAsync(feed, start.Info.Head, cancellationToken);
     }
+
+    private Task<IChangeFeed?> FindFeedOnceAsync(CancellationToken cancellationToken) =>
+        _upstream.NewRetry().RunAsync(() => _findFeed(cancellationToken), cancellationToken);
+
+    private Task<FeedStart.Start> FindStartAsync(IChangeFeed feed, CancellationToken cancellationToken) =>
+        _upstream.NewRetry().RunAsync(() => new FeedStart(_store, _upstream, _options).FindAsync(feed, cancellationToken), cancellationToken);
 }

@@ -163,7 +163,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
 
     private async Task<Reconciliation> ReconcileWithAsync(IChangeFeed feed, CancellationToken cancellationToken)
     {
-        var start = await new FeedStart(_store, _upstream, _options).FindAsync(feed, cancellationToken);
+        var start = await FindStartAsync(feed, cancellationToken);
         return await _reconciler.RunAsync(feed, start.Info, cancellationToken);
     }
 

@@ -10,7 +10,35 @@ namespace NpmMirror.Upstream;
 /// </summary>
 internal sealed class AllPackagesList(RegistryClient client)
 {
+    /// <summary>All names; where the answer breaks off, once more from its beginning, so that a name may come twice.</summary>
     internal async IAsyncEnumerable<ListedPackage> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var retry = client.NewRetry();
+        for (var isWhole = false; !isWhole;)
+        {
+            await using var packages = ReadOnceAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
+            while (true)
+            {
+                try
+                {
+                    isWhole = !await packages.MoveNextAsync();
+                    if (isWhole)
+                    {
+                        break;
+                    }
+                }
+                catch (MirrorException failure) when (failure.Fault is MirrorFault.UpstreamUnavailable or MirrorFault.UpstreamBusy)
+                {
+                    await retry.WaitAsync(failure, cancellationToken);
+                    break;
+                }
+
+                yield return packages.Current;
+            }
+        }
+    }
+
+    private async IAsyncEnumerable<ListedPackage> ReadOnceAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var registry = new FeedRequests(client, client.BaseUrl);
         await using var answer = await registry.OpenAsync("/-/all", client.Transport.Options.Timeout, isEndless: true, cancellationToken);
@@ -45,7 +73,7 @@ internal sealed class AllPackagesList(RegistryClient client)
     {
         try
         {
-            var reader = new Utf8JsonReader(result.Buffer, result.IsCompleted, state);
+            var reader = new Utf8JsonReader(result.Buffer, isFinalBlock: false, state);
             while (reader.Read())
             {
                 // Depth 1: the member's name is the package's; "_updated" stands beside them.
@@ -55,12 +83,17 @@ internal sealed class AllPackagesList(RegistryClient client)
                 }
             }
 
+            if (result.IsCompleted && CutJson.IsOpen(reader))
+            {
+                throw UpstreamFailures.BrokenOff(url);
+            }
+
             state = reader.CurrentState;
             return reader.Position;
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
-            throw UpstreamFailures.Malformed(url, "is no list of packages, or was cut");
+            throw UpstreamFailures.Malformed(url, "is no list of packages");
         }
     }
 }

@@ -40,7 +40,7 @@ internal static class ChangesReader
         total += page.Rows;
         if (!scanner.HasRows || LastSequence(scanner, url) is not { } envelope)
         {
-            throw UpstreamFailures.Malformed(url, $"is no list of changes ({Beginning(scanner)})");
+            throw NoList(scanner, url, "changes");
         }
 
         yield return page.Take(isAtHead: envelope.Pending == 0 || total < limit, envelope.LastSequence);
@@ -96,7 +96,7 @@ internal static class ChangesReader
             Check(scanner, url);
         }
 
-        return scanner.HasRows && IsWhole(scanner) ? packages : throw UpstreamFailures.Malformed(url, $"is no list of documents ({Beginning(scanner)})");
+        return scanner.HasRows && IsWhole(scanner) ? packages : throw NoList(scanner, url, "documents");
     }
 
     private static async ValueTask<bool> PushAsync(PipeReader pipe, RowScanner scanner, CancellationToken cancellationToken)
@@ -118,6 +118,10 @@ internal static class ChangesReader
             throw UpstreamFailures.Malformed(url, $"is no list of rows ({Beginning(scanner)})");
         }
     }
+
+    private static MirrorException NoList(RowScanner scanner, Uri url, string ofWhat) => CutJson.Is(scanner.Envelope)
+        ? UpstreamFailures.BrokenOff(url)
+        : UpstreamFailures.Malformed(url, $"is no list of {ofWhat} ({Beginning(scanner)})");
 
     private static string Beginning(RowScanner scanner) => scanner.Envelope.IsEmpty
         ? "it is empty"

@@ -23,22 +23,29 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         return new Uri(path.EndsWith("/_changes", StringComparison.Ordinal) ? path[..^"/_changes".Length] : path);
     }
 
+    /// <summary>Opens the rows behind a sequence.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.BadInput"/>: the feed does not know the sequence.</exception>
+    internal Task<FeedAnswer> OpenChangesAsync(Sequence since, string more, TimeSpan idleTimeout, bool isEndless, CancellationToken cancellationToken) =>
+        OpenAsync($"/_changes?since={Uri.EscapeDataString(since.Text)}{more}", idleTimeout, isEndless, cancellationToken, since);
+
     /// <summary>Opens an answer of the feed.</summary>
     /// <param name="pathAndQuery">Below the feed's address.</param>
     /// <param name="idleTimeout">How long to wait for headers and for each piece.</param>
     /// <param name="isEndless">True for answers that wait for changes: no limit, no lowest rate.</param>
     /// <param name="cancellationToken">Ends the request.</param>
+    /// <param name="since">The sequence that a 400 is about.</param>
     /// <exception cref="MirrorException">Anything but 200.</exception>
-    internal async Task<FeedAnswer> OpenAsync(string pathAndQuery, TimeSpan idleTimeout, bool isEndless, CancellationToken cancellationToken)
+    internal async Task<FeedAnswer> OpenAsync(string pathAndQuery, TimeSpan idleTimeout, bool isEndless, CancellationToken cancellationToken, Sequence? since = null)
     {
         // A coding would hold rows back in the decoder's window until it is flushed.
         var request = new UpstreamRequest(HttpMethod.Get, new Uri(Location + pathAndQuery)) { Accept = "application/json", IsCompressed = !isEndless, HeadersTimeout = idleTimeout };
         var response = await client.Transport.SendAsync(request, cancellationToken);
         try
         {
-            if ((int)response.Message.StatusCode != 200)
+            if ((int)response.Message.StatusCode is var status and not 200)
             {
-                throw UpstreamFailures.OfStatus(response, await UpstreamFailures.ReadReasonAsync(response, client.Transport.Options.Timeout, TimeProvider, cancellationToken), TimeProvider);
+                var reason = await UpstreamFailures.ReadReasonAsync(response, client.Transport.Options.Timeout, TimeProvider, cancellationToken);
+                throw status == 400 && since is { } refused ? RefusedSequence(refused, reason) : UpstreamFailures.OfStatus(response, reason, TimeProvider);
             }
 
             if (UpstreamFailures.IsHtml(response.Message))
@@ -68,7 +75,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         }
         catch (JsonException)
         {
-            throw UpstreamFailures.Malformed(answer.Url, "is no JSON");
+            throw CutJson.Is(text.Bytes) ? UpstreamFailures.BrokenOff(answer.Url) : UpstreamFailures.Malformed(answer.Url, "is no JSON");
         }
     }
 
@@ -94,11 +101,12 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
 
     /// <summary>
     /// Everything, by pages of <c>_all_docs</c>; where there is none, by the classic <c>/-/all</c> of the registry. A page begins with
-    /// the last id of the one before: the order is the upstream's own, so no next key can be computed.
+    /// the last id of the one before: the order is the upstream's own, so no next key can be computed. Where trouble passes, a page is asked for
+    /// again, and the classic list, which has no pages, from its beginning: an id may come twice.
     /// </summary>
     internal async IAsyncEnumerable<ListedPackage> ListAllAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var page = await TryListAsync(cancellationToken);
+        var page = await client.NewRetry().RunAsync(() => TryListAsync(cancellationToken), cancellationToken);
         var packages = page is null ? new AllPackagesList(client).ReadAsync(cancellationToken) : ListPagesAsync(page, "", cancellationToken);
         await foreach (var package in packages)
         {
@@ -110,7 +118,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
     internal async IAsyncEnumerable<ListedPackage> ListRemovedAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
         const string Removed = "&removed=true";
-        var first = await ListAsync(Removed, cancellationToken);
+        var first = await client.NewRetry().RunAsync(() => ListAsync(Removed, cancellationToken), cancellationToken);
         await foreach (var package in ListPagesAsync(first, Removed, cancellationToken))
         {
             if (package.IsRemoved)
@@ -147,9 +155,15 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
             }
 
             last = page[^1].Id;
-            page = await ListAsync($"{which}&startkey={Uri.EscapeDataString(JsonSerializer.Serialize(last))}", cancellationToken);
+            // One page of hundreds that fails must not have all of them read again.
+            var start = $"{which}&startkey={Uri.EscapeDataString(JsonSerializer.Serialize(last))}";
+            page = await client.NewRetry().RunAsync(() => ListAsync(start, cancellationToken), cancellationToken);
         }
     }
+
+    private MirrorException RefusedSequence(Sequence since, string? reason) => new(
+        MirrorFault.BadInput,
+        $"The feed at {Location} refuses the sequence {MirrorException.Quote(since.Text)} (400{(reason is null ? "" : $", {reason}")}); give last_seq one that this feed has told, 0 for everything or now for its head.");
 
     private async Task<List<ListedPackage>?> TryListAsync(CancellationToken cancellationToken)
     {

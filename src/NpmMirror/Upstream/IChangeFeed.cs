@@ -62,7 +62,7 @@ public interface IChangeFeed
     /// <exception cref="MirrorException">Trouble, with whether and when to retry.</exception>
     IAsyncEnumerable<ChangesPage> ReadAsync(Sequence since, Action? onAccepted, CancellationToken cancellationToken);
 
-    /// <summary>Everything the upstream lists, in its own order, streamed.</summary>
+    /// <summary>Everything the upstream lists, in its own order, streamed; after trouble that passed an id may come twice.</summary>
     IAsyncEnumerable<ListedPackage> ListAllAsync(CancellationToken cancellationToken);
 
     /// <summary>Everything that another npm-mirror knows to be removed; nothing at any other feed.</summary>

@@ -52,8 +52,7 @@ public sealed class LiveChangeFeed : IChangeFeed
     {
         var startedAt = _requests.TimeProvider.GetTimestamp();
         var wait = isWaiting ? $"&feed=longpoll&heartbeat={HeartbeatMilliseconds}" : "";
-        var query = $"/_changes?since={Uri.EscapeDataString(since.Text)}&limit={_options.PageRows}{wait}";
-        await using var answer = await _requests.OpenAsync(query, isWaiting ? _options.Heartbeat * 4 : _options.Timeout, isEndless: isWaiting, cancellationToken);
+        await using var answer = await _requests.OpenChangesAsync(since, $"&limit={_options.PageRows}{wait}", isWaiting ? _options.Heartbeat * 4 : _options.Timeout, isEndless: isWaiting, cancellationToken);
         onAccepted?.Invoke();
         var pipe = FeedRequests.Pipe(answer);
         try
@@ -78,8 +77,7 @@ public sealed class LiveChangeFeed : IChangeFeed
     private async IAsyncEnumerable<ChangesPage> ReadContinuousAsync(Sequence since, Action? onAccepted, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var startedAt = _requests.TimeProvider.GetTimestamp();
-        var query = $"/_changes?since={Uri.EscapeDataString(since.Text)}&feed=continuous&heartbeat={HeartbeatMilliseconds}";
-        await using var answer = await _requests.OpenAsync(query, _options.Heartbeat * 4, isEndless: true, cancellationToken);
+        await using var answer = await _requests.OpenChangesAsync(since, $"&feed=continuous&heartbeat={HeartbeatMilliseconds}", _options.Heartbeat * 4, isEndless: true, cancellationToken);
         onAccepted?.Invoke();
         var pipe = FeedRequests.Pipe(answer);
         try

@@ -40,8 +40,7 @@ public sealed class PagedChangeFeed : IChangeFeed
     /// <inheritdoc/>
     public async IAsyncEnumerable<ChangesPage> ReadAsync(Sequence since, Action? onAccepted, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var query = $"/_changes?since={Uri.EscapeDataString(since.Text)}&limit={_options.PageRows}";
-        await using var answer = await _requests.OpenAsync(query, _options.Timeout, isEndless: false, cancellationToken);
+        await using var answer = await _requests.OpenChangesAsync(since, $"&limit={_options.PageRows}", _options.Timeout, isEndless: false, cancellationToken);
         onAccepted?.Invoke();
         var pipe = FeedRequests.Pipe(answer);
         try

@@ -46,6 +46,9 @@ public sealed partial class RegistryClient : IDisposable
 
     internal UpstreamTransport Transport { get; }
 
+    /// <summary>The tries of one request.</summary>
+    internal BoundedRetry NewRetry() => new(_timeProvider, _logger);
+
     /// <summary>Asks for the full packument.</summary>
     /// <param name="name">The package.</param>
     /// <param name="validators">Of the stored document, for a conditional request.</param>

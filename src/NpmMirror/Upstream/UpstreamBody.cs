@@ -125,7 +125,7 @@ internal sealed class UpstreamBody : ForwardStream
         {
             OperationCanceledException => UpstreamFailures.TimedOut(_url, $"sent nothing for {_limits.IdleTimeout.TotalSeconds:0} s in the middle of its answer"),
             // Cut bodies: by length, by a chunk that is missing, or inside the compressed data.
-            IOException or InvalidDataException or HttpRequestException => UpstreamFailures.Unavailable(_url, "broke off its answer", exception),
+            IOException or InvalidDataException or HttpRequestException => UpstreamFailures.BrokenOff(_url, exception),
             _ => ExceptionDispatchInfo.SetCurrentStackTrace(new UnreachableException("A response body failed in an unknown way.", exception)),
         };
     }

@@ -12,9 +12,11 @@ internal static class UpstreamFailures
     internal static string Where(Uri url) => url.GetComponents(UriComponents.SchemeAndServer | UriComponents.Path, UriFormat.UriEscaped);
 
     internal static MirrorException Unavailable(Uri url, string what, Exception? inner = null, TimeSpan? retryAfter = null) =>
-        new(MirrorFault.UpstreamUnavailable, $"The upstream at {Where(url)} {what}; will try again.", isTransient: true, retryAfter, inner);
+        new(MirrorFault.UpstreamUnavailable, $"The upstream at {Where(url)} {what}.", isTransient: true, retryAfter, inner);
 
     internal static MirrorException TimedOut(Uri url, string what) => Unavailable(url, what, new TimeoutException());
+
+    internal static MirrorException BrokenOff(Uri url, Exception? inner = null) => Unavailable(url, "broke off its answer", inner);
 
     internal static MirrorException Malformed(Uri url, string what, bool isTransient = true) =>
         new(MirrorFault.UpstreamMalformed, $"The upstream's answer from {Where(url)} {what}.", isTransient);
@@ -31,7 +33,7 @@ internal static class UpstreamFailures
         return status switch
         {
             401 or 403 or 407 => new MirrorException(MirrorFault.UpstreamRefused, $"The upstream at {Where(response.Url)} {said}: check the credentials that npm is configured with for this address."),
-            429 => new MirrorException(MirrorFault.UpstreamBusy, $"The upstream at {Where(response.Url)} {said}: too many requests; will try again later.", isTransient: true, retryAfter),
+            429 => new MirrorException(MirrorFault.UpstreamBusy, $"The upstream at {Where(response.Url)} {said}: too many requests.", isTransient: true, retryAfter),
             508 => new MirrorException(MirrorFault.Configuration, $"The upstream at {Where(response.Url)} {said}: its own upstream leads back here; point one of the mirrors elsewhere."),
             408 or 425 or >= 500 => Unavailable(response.Url, said, retryAfter: retryAfter),
             _ => Malformed(response.Url, $"has the unexpected status {status}{(reason is null ? "" : $" ({reason})")}", isTransient: false),

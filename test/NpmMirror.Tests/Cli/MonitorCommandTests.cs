@@ -70,5 +70,15 @@ public sealed class MonitorCommandTests : IAsyncLifetime
         Assert.Contains("has no feed of changes; name one with feed", monitor.Errors, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_sequence_that_the_feed_refuses_is_told_with_the_option_that_named_it()
+    {
+        await using var monitor = Start("--last_seq=zzz");
+        Assert.Equal(2, await monitor.WaitForExitAsync());
+        Assert.Equal(
+            $"The feed at {_upstream.Url.AbsoluteUri.TrimEnd('/')} refuses the sequence “zzz” (400, “Bad Request”); give last_seq one that this feed has told, 0 for everything or now for its head.\n",
+            monitor.Errors);
+    }
+
     private CliProcess Start(params string[] options) => CliProcess.Start(_folder.Path, ["monitor", $"--upstream={_upstream.Url}", .. options]);
 }

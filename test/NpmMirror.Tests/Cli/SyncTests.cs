@@ -65,6 +65,16 @@ public sealed class SyncTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_upstream_that_is_busy_for_a_moment_ends_no_run_and_each_wait_is_told()
+    {
+        _upstream.Knobs.Fail("*_all_docs", 429, timesMax: 1, retryAfter: "0");
+        await using var sync = Start();
+        Assert.Equal(0, await sync.WaitForExitAsync(90));
+        Assert.Contains("30 changed, 0 unchanged, 0 removed, 0 failed", sync.Output, StringComparison.Ordinal);
+        Assert.Matches(@"Asking again in 1\.\d s, try 2 of 5: The upstream at .*_all_docs answered 429: too many requests\.", sync.Errors);
+    }
+
+    [Fact]
     public async Task Draws_a_bar_on_a_terminal()
     {
         // script gives the program a terminal.

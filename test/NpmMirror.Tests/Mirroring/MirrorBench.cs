@@ -12,13 +12,13 @@ internal sealed class MirrorBench : IAsyncDisposable
 {
     private readonly ByteBudget _budget = new(256 * 1024 * 1024);
 
-    private MirrorBench(FakeRegistry upstream, MirrorOptions options, bool isClockReal)
+    private MirrorBench(FakeRegistry upstream, MirrorOptions options, bool isClockReal, TimeProvider clientTime)
     {
         Upstream = upstream;
         Options = options;
         var time = isClockReal ? TimeProvider.System : (TimeProvider)Clock;
         Store = new MemoryStore(time);
-        Client = new RegistryClient(new RegistryClientOptions { BaseUrl = upstream.Url }, _budget, TimeProvider.System, NullLogger.Instance);
+        Client = new RegistryClient(new RegistryClientOptions { BaseUrl = upstream.Url, ConnectTimeout = TimeSpan.FromSeconds(30) }, _budget, clientTime, NullLogger.Instance);
         Tarballs = new TarballDownloads(Store, new MemoryBlobStore(time), Client, options, time, NullLogger<TarballDownloads>.Instance);
         Sync = new PackageSync(Store, Client, Tarballs, new DefaultBase(options), options, time, NullLogger<PackageSync>.Instance);
         Queue = new SyncQueue(Store, Sync, options, time, NullLogger<SyncQueue>.Instance);
@@ -45,8 +45,8 @@ internal sealed class MirrorBench : IAsyncDisposable
 
     private static CancellationToken None => TestContext.Current.CancellationToken;
 
-    public static async Task<MirrorBench> StartAsync(MirrorOptions? options = null, bool isClockReal = false) =>
-        new(await FakeRegistry.StartAsync(cancellationToken: None), options ?? new MirrorOptions(), isClockReal);
+    public static async Task<MirrorBench> StartAsync(MirrorOptions? options = null, bool isClockReal = false, TimeProvider? clientTime = null) =>
+        new(await FakeRegistry.StartAsync(cancellationToken: None), options ?? new MirrorOptions(), isClockReal, clientTime ?? TimeProvider.System);
 
     /// <summary>A mirror over these parts that follows the fake upstream's feed, or none.</summary>
     public RegistryMirror Mirror(bool hasFeed = true)

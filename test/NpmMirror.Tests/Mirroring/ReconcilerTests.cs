@@ -97,6 +97,18 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task A_name_that_came_twice_does_not_make_up_for_one_that_did_not_come()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        await HoldAsync(bench, "vanished", "1-a");
+        var list = Enumerable.Range(0, 97).Select(i => ($"p{i}", (string?)"1-a"));
+        var found = await Reconciler(bench).RunAsync(List([.. list, .. list, ("_design/x", "1-a")]), 100, Token);
+        Assert.Equal(98, found.Listed);
+        found = await Reconciler(bench).RunAsync(List([.. list, .. list]), 100, Token);
+        Assert.NotNull(found.HeldBack);
+    }
+
+    [Fact]
     public void The_breaker_lets_half_a_per_cent_of_many_pass_and_fifty_of_few()
     {
         Assert.Null(RemovalBreaker.FindReason(22_000, 4_400_000, 4_378_000, 4_400_000));

@@ -199,6 +199,39 @@ public sealed class ChangeFeedTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_page_of_the_list_that_fails_is_asked_for_again_and_no_other()
+    {
+        for (var i = 0; i < 30; i++)
+        {
+            _registry.Publish(new FakePackage($"p{i}").Version("1.0.0"));
+        }
+
+        var clock = new FakeClock();
+        using var client = New(_registry.Url, clock);
+        var listing = ListAsync(new LiveChangeFeed(client, _registry.Url, new FeedOptions { ListRows = 7 }).ListAllAsync(TestContext.Current.CancellationToken), at: 8, () => _registry.Knobs.Fail("/_all_docs", 503, timesMax: 1));
+        Assert.Equal(1, await clock.SkipWaitsAsync(listing, TimeSpan.FromSeconds(2)));
+        var listed = await listing;
+        Assert.Equal(36, listed.Count);
+        Assert.Equal(36, listed.DistinctBy(package => package.Id).Count());
+        Assert.Single(_registry.Requests.All, request => !request.Target.Contains("startkey", StringComparison.Ordinal));
+        Assert.Single(_registry.Requests.All, request => request.Status == 503);
+    }
+
+    [Fact]
+    public async Task The_classic_list_that_breaks_off_is_read_once_more()
+    {
+        _registry.Knobs.Feed = FakeFeedDialect.None;
+        _registry.Knobs.Add(new FakeRule { Path = "/-/all", Status = 200, ContentType = "application/json", Body = """{"_updated":1,"a":{"name":"a"},"@s/b":{"name":"@s/b"}}""" });
+        _registry.Knobs.Add(new FakeRule { Path = "/-/all", TimesMax = 1, CutAfterBytes = 40 });
+        var clock = new FakeClock();
+        using var client = New(_registry.Url, clock);
+        var listing = ListAsync(new PackageList(client).ReadAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(1, await clock.SkipWaitsAsync(listing, TimeSpan.FromSeconds(2)));
+        Assert.Equal(["a", "@s/b"], (await listing).Select(package => package.Id).Distinct());
+        Assert.Equal(2, _registry.Requests.CountOf("/-/all"));
+    }
+
+    [Fact]
     public async Task Lists_by_the_classic_route_where_only_that_answers()
     {
         await using var old = new LoopbackPeer(async (request, stream, cancellationToken) =>
@@ -232,7 +265,22 @@ public sealed class ChangeFeedTests : IAsyncLifetime
         Assert.Equal(isBehind, new FeedInfo(new Sequence(head), null, null).IsBehind(new Sequence(cursor)));
 
     private static RegistryClient New(Uri url, TimeProvider? time = null) =>
-        new(new RegistryClientOptions { BaseUrl = url }, new ByteBudget(10_000_000), time ?? TimeProvider.System, NullLogger.Instance);
+        new(new RegistryClientOptions { BaseUrl = url, ConnectTimeout = TimeSpan.FromSeconds(30) }, new ByteBudget(10_000_000), time ?? TimeProvider.System, NullLogger.Instance);
+
+    private static async Task<List<ListedPackage>> ListAsync(IAsyncEnumerable<ListedPackage> list, int at = -1, Action? then = null)
+    {
+        var listed = new List<ListedPackage>();
+        await foreach (var package in list)
+        {
+            listed.Add(package);
+            if (listed.Count == at)
+            {
+                then?.Invoke();
+            }
+        }
+
+        return listed;
+    }
 
     private static async Task<List<ChangesPage>> ReadOnceAsync(IChangeFeed feed, Sequence since)
     {

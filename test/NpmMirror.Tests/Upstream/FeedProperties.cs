@@ -59,7 +59,7 @@ internal static class FeedProperties
         {
             return await read(PipeReader.Create(stream), CancellationToken.None);
         }
-        catch (MirrorException e) when (e.Fault == MirrorFault.UpstreamMalformed)
+        catch (MirrorException e) when (e.Fault is MirrorFault.UpstreamMalformed or MirrorFault.UpstreamUnavailable)
         {
             return "refused";
         }

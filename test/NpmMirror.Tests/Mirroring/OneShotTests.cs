@@ -1,0 +1,76 @@
+using System.Globalization;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.Mirroring;
+
+/// <summary>What a command asks once, beside its packages: where the feed is, what it is, and the list. Trouble there passes as it does for packages.</summary>
+public sealed class OneShotTests
+{
+    private const int PackageCount = 12;
+
+    private readonly FakeClock _clock = new();
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public static TheoryData<string, FakeRule> Troubles()
+    {
+        var troubles = new TheoryData<string, FakeRule>();
+        foreach (var path in new[] { "/registry/", "/registry/_changes", "/registry/_all_docs" })
+        {
+            troubles.Add("429 with Retry-After: 0", new FakeRule { Path = path, TimesMax = 2, Status = 429, RetryAfter = "0" });
+            troubles.Add("503 with Retry-After: 9", new FakeRule { Path = path, TimesMax = 2, Status = 503, RetryAfter = "9" });
+            troubles.Add("a cut answer", new FakeRule { Path = path, TimesMax = 2, CutAfterBytes = 20 });
+        }
+
+        return troubles;
+    }
+
+    [Theory]
+    [MemberData(nameof(Troubles), DisableDiscoveryEnumeration = true)]
+    public async Task Trouble_that_passes_ends_neither_sync_nor_reconcile(string trouble, FakeRule rule)
+    {
+        Assert.NotEmpty(trouble);
+        await using var bench = await StartAsync();
+        await using var mirror = bench.Mirror();
+        bench.Upstream.Knobs.Add(rule);
+        var summary = await DriveAsync(mirror.SyncOnceAsync([], null, Token));
+        Assert.Equal((PackageCount, 0, 2), (summary.Changed, summary.Failures.Count, rule.HitCount));
+
+        bench.Upstream.PublishVersion("package-1", "2.0.0");
+        var again = bench.Upstream.Knobs.Add(new FakeRule { Path = rule.Path, TimesMax = 2, Status = rule.Status, RetryAfter = rule.RetryAfter, CutAfterBytes = rule.CutAfterBytes });
+        var (found, mended) = await DriveAsync(mirror.ReconcileOnceAsync(Token));
+        Assert.Equal((1, 1, 2), (found.Stale, mended.Changed, again.HitCount));
+    }
+
+    [Theory]
+    [InlineData("/registry/", 5)]
+    [InlineData("/registry/_all_docs", 5)]
+    public async Task Trouble_that_stays_is_told_with_how_often_was_asked(string path, int asked)
+    {
+        await using var bench = await StartAsync();
+        await using var mirror = bench.Mirror();
+        bench.Upstream.Knobs.Fail(path, 503);
+        var failure = await Assert.ThrowsAsync<MirrorException>(() => DriveAsync(mirror.ReconcileOnceAsync(Token)));
+        Assert.Contains("answered 503", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("It was asked 5 times", failure.Message, StringComparison.Ordinal);
+        Assert.True(failure.IsTransient);
+        Assert.Equal(asked, bench.Upstream.Requests.CountOf(path));
+    }
+
+    private async Task<MirrorBench> StartAsync()
+    {
+        var bench = await MirrorBench.StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, isClockReal: true, _clock);
+        for (var i = 0; i < PackageCount; i++)
+        {
+            bench.Upstream.Publish(new FakePackage(string.Create(CultureInfo.InvariantCulture, $"package-{i}")).Version("1.0.0"));
+        }
+
+        return bench;
+    }
+
+    private async Task<T> DriveAsync<T>(Task<T> running)
+    {
+        await _clock.SkipWaitsAsync(running, TimeSpan.FromSeconds(20));
+        return await running;
+    }
+}

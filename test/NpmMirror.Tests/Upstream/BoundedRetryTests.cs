@@ -1,0 +1,68 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Tests.Upstream;
+
+public sealed class BoundedRetryTests
+{
+    private readonly FakeClock _clock = new();
+    private int _asked;
+
+    [Fact]
+    public async Task Asks_again_until_there_is_an_answer_and_never_before_the_upstream_wants_to_be_asked()
+    {
+        var answering = RunAsync(Busy(TimeSpan.FromSeconds(37)), failures: 1);
+        Assert.True(_clock.IsNextIn(TimeSpan.FromSeconds(37)));
+        Assert.Equal(1, _asked);
+        _clock.Advance(TimeSpan.FromSeconds(37));
+        Assert.Equal(2, await answering);
+    }
+
+    [Fact]
+    public async Task Waits_a_second_at_least_and_ever_longer_where_the_upstream_asks_for_nothing()
+    {
+        var answering = RunAsync(Busy(TimeSpan.Zero), failures: 4);
+        foreach (var wait in new[] { 1, 2, 4, 8 })
+        {
+            await Eventually.Async(() => _clock.HasTimerBetween(TimeSpan.FromSeconds(wait), TimeSpan.FromSeconds(wait * 1.5)));
+            _clock.Advance(_clock.NextDueAt!.Value - _clock.GetUtcNow());
+        }
+
+        Assert.Equal(5, await answering);
+    }
+
+    [Fact]
+    public async Task Gives_up_after_five_tries_and_says_how_often_it_asked()
+    {
+        var answering = RunAsync(Busy(null), failures: 100);
+        await Eventually.Async(() =>
+        {
+            _clock.Advance(TimeSpan.FromSeconds(1));
+            return answering.IsCompleted;
+        });
+        var failure = await Assert.ThrowsAsync<MirrorException>(() => answering);
+        Assert.Equal((MirrorFault.UpstreamBusy, 5), (failure.Fault, _asked));
+        Assert.Matches("^Too many requests. It was asked 5 times within [0-9]+ s.$", failure.Message);
+    }
+
+    [Fact]
+    public async Task Who_wants_to_be_left_alone_for_an_hour_is_not_waited_for()
+    {
+        var failure = await Assert.ThrowsAsync<MirrorException>(() => RunAsync(Busy(TimeSpan.FromHours(1)), failures: 1));
+        Assert.Equal("Too many requests. It asks to be left alone for 60 minutes.", failure.Message);
+        Assert.Equal(1, _asked);
+    }
+
+    [Fact]
+    public async Task What_does_not_pass_is_asked_once()
+    {
+        await Assert.ThrowsAsync<MirrorException>(() => RunAsync(new MirrorException(MirrorFault.UpstreamRefused, "No."), failures: 1));
+        Assert.Equal(1, _asked);
+    }
+
+    private static MirrorException Busy(TimeSpan? retryAfter) => new(MirrorFault.UpstreamBusy, "Too many requests.", isTransient: true, retryAfter);
+
+    private Task<int> RunAsync(MirrorException failure, int failures) => new BoundedRetry(_clock, NullLogger.Instance).RunAsync(
+        () => ++_asked <= failures ? Task.FromException<int>(failure) : Task.FromResult(_asked),
+        TestContext.Current.CancellationToken);
+}
