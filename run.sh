@@ -10,13 +10,8 @@ if ! command -v dotnet >/dev/null || ! dotnet --list-sdks 2>/dev/null | grep -q 
   exit 1
 fi
 
-program=artifacts/bin/NpmMirror.Cli/release/npm-mirror.dll
-# A build that has nothing to do takes seconds; looking for newer files does not. A folder is newer when a file in it is gone.
-if [[ ! -f $program ]] || [[ -n $(find src Directory.*.props global.json .editorconfig -newer "$program" -print -quit) ]]; then
-  dotnet build src/NpmMirror.Cli/NpmMirror.Cli.csproj -c Release -v quiet --nologo -clp:NoSummary >&2
-  touch "$program"
-fi
+./build.sh
+program="$PWD/artifacts/npm-mirror/npm-mirror.dll"
 # Relative paths in the arguments are the caller's.
-program="$PWD/$program"
 cd "$OLDPWD"
 exec dotnet "$program" serve "$@"

@@ -44,8 +44,6 @@ install_tools() {
 }
 
 build_release() {
-  local project
-  for project in src/NpmMirror.Cli bench/BareKestrel; do
-    timeout 600 dotnet build "$root/$project" -c Release -v quiet --nologo >&2
-  done
+  "$root/build.sh"
+  timeout 600 dotnet build "$root/bench/BareKestrel" -c Release -v quiet --nologo >&2
 }

@@ -39,7 +39,7 @@ async function main() {
     rmSync(options.work, { recursive: true, force: true })
     const upstream = await CrowdUpstream.start(await freePort())
     const base = `http://127.0.0.1:${await freePort()}`
-    const child = await start('mirror', options.work, 'dotnet', [join(options.root, 'artifacts/bin/NpmMirror.Cli/release/npm-mirror.dll'), 'serve',
+    const child = await start('mirror', options.work, 'dotnet', [join(options.root, 'artifacts/npm-mirror/npm-mirror.dll'), 'serve',
       '--upstream', upstream.url, '--metadata', 'all', '--listen', base, '--data', join(options.work, 'data')])
     await answers(child, `${base}/npm/-/ping`)
     await warm(base, upstream)

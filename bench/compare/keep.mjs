@@ -28,7 +28,7 @@ const { values: options, positionals: mirrorOptions } = parseArgs({
     minutes: { type: 'string', default: '20' },
   },
 })
-const program = join(options.root, 'artifacts/bin/NpmMirror.Cli/release/npm-mirror.dll')
+const program = join(options.root, 'artifacts/npm-mirror/npm-mirror.dll')
 const benchmarks = join(options.root, 'artifacts/bin/NpmMirror.StoreBenchmarks/release/NpmMirror.StoreBenchmarks.dll')
 const deadline = setTimeout(() => { console.error(`stopped: more than ${options.minutes} minutes`); finish(1) }, Number(options.minutes) * 60_000)
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => finish(130))

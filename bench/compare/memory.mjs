@@ -73,7 +73,7 @@ async function main() {
 }
 
 function mirror(name, args, upstream) {
-  const program = join(options.root, 'artifacts/bin/NpmMirror.Cli/release/npm-mirror.dll')
+  const program = join(options.root, 'artifacts/npm-mirror/npm-mirror.dll')
   return start(name, options.work, 'dotnet', [program, ...args, '--upstream', upstream, '--metadata', 'all', ...mirrorOptions])
 }
 

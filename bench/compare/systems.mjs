@@ -91,7 +91,7 @@ const pathOf = (name, form) => form === 'tarball' ? `${name}/-/${fileOf(name)}` 
 export const systems = {
   async mirror({ root, work, upstream, options }) {
     const base = `http://127.0.0.1:${await freePort()}`
-    const args = [join(root, 'artifacts/bin/NpmMirror.Cli/release/npm-mirror.dll'), 'serve',
+    const args = [join(root, 'artifacts/npm-mirror/npm-mirror.dll'), 'serve',
       '--upstream', upstream, '--listen', base, '--data', join(work, 'mirror/data'), ...options]
     const child = await start('mirror', join(work, 'mirror'), 'dotnet', args)
     await answers(child, `${base}/npm/-/ping`)

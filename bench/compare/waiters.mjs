@@ -56,7 +56,7 @@ async function measure(kind, count) {
   rmSync(folder, { recursive: true, force: true })
   const upstream = await CrowdUpstream.start(await freePort(), 20)
   const base = `http://127.0.0.1:${await freePort()}`
-  const child = await start('mirror', folder, 'dotnet', [join(options.root, 'artifacts/bin/NpmMirror.Cli/release/npm-mirror.dll'), 'serve',
+  const child = await start('mirror', folder, 'dotnet', [join(options.root, 'artifacts/npm-mirror/npm-mirror.dll'), 'serve',
     '--upstream', upstream.url, '--metadata', 'all', '--listen', base, '--data', join(folder, 'data'), ...mirrorOptions])
   await answers(child, `${base}/npm/-/ping`)
   while (JSON.parse((await get(`${base}/npm/`)).text).doc_count < upstream.small.length) await pause(100)

@@ -43,6 +43,9 @@ internal sealed class CliProcess : IAsyncDisposable
     public static CliProcess StartBelow(string[] wrapper, string folder, string[] arguments, params (string Name, string? Value)[] environment) =>
         Start(wrapper[0], folder, [.. wrapper[1..], Dotnet, Program, .. arguments], environment);
 
+    /// <summary>Runs a script of this tree that ends up as the program.</summary>
+    public static CliProcess StartScript(string script, string folder, string[] arguments) => Start("/bin/bash", folder, [Path.Combine(TestTools.Root, script), .. arguments], []);
+
     /// <summary>Runs the program to its end.</summary>
     public static async Task<(int Code, string Output, string Errors)> RunAsync(string folder, string[] arguments, params (string Name, string? Value)[] environment)
     {

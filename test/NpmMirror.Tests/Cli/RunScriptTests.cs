@@ -1,8 +1,11 @@
 using System.Diagnostics;
+using System.Reflection.PortableExecutable;
+using System.Runtime.InteropServices;
+using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Cli;
 
-/// <summary><c>run.sh</c> on a machine that lacks what it needs.</summary>
+/// <summary><c>run.sh</c>, on a machine that has what it needs and on ones that do not.</summary>
 [System.Runtime.Versioning.UnsupportedOSPlatform("windows")]
 public sealed class RunScriptTests : IDisposable
 {
@@ -22,6 +25,28 @@ public sealed class RunScriptTests : IDisposable
         File.SetUnixFileMode(_folder.File("dotnet"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
         File.CreateSymbolicLink(_folder.File("grep"), "/bin/grep");
         Assert.Equal((1, Sentence), await RunAsync());
+    }
+
+    [Fact]
+    public async Task Builds_the_program_compiled_ahead_and_serves()
+    {
+        await using var upstream = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        upstream.Publish(new FakePackage("ms").Version("2.1.3"));
+        await using var mirror = CliProcess.StartScript("run.sh", _folder.Path, [$"--upstream={upstream.Url}", "--listen=http://127.0.0.1:0"]);
+        var line = await mirror.WaitForOutputAsync("Serving ", seconds: 600);
+        Assert.Contains($" from {upstream.Url}", line, StringComparison.Ordinal);
+
+        // Relative to the caller's folder, not to the script's.
+        Assert.True(Directory.Exists(_folder.File("npm-mirror-data")));
+        Assert.Equal(OperatingSystem.IsLinux() && RuntimeInformation.OSArchitecture == Architecture.X64, IsCompiledAhead("NpmMirror.dll"));
+        await mirror.SignalAsync("TERM");
+        Assert.Equal(0, await mirror.WaitForExitAsync());
+    }
+
+    private static bool IsCompiledAhead(string assembly)
+    {
+        using var file = new PEReader(File.OpenRead(Path.Combine(TestTools.Root, "artifacts", "npm-mirror", assembly)));
+        return file.PEHeaders.CorHeader!.ManagedNativeHeaderDirectory.Size > 0;
     }
 
     private async Task<(int Code, string Errors)> RunAsync()

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Builds the program into artifacts/npm-mirror, when something has changed: compiled ahead where it can be.
+set -euo pipefail
+cd "$(dirname "$0")"
+program=artifacts/npm-mirror/npm-mirror.dll
+# A build that has nothing to do takes seconds; looking for newer files does not. A folder is newer when a file in it is gone.
+if [[ -f $program ]] && [[ -z $(find src Directory.*.props global.json .editorconfig build.sh -newer "$program" -print -quit) ]]; then
+  exit 0
+fi
+
+ahead=()
+[[ "$(uname -sm)" != "Linux x86_64" ]] || ahead=(-p:CompiledAhead=true)
+timeout 900 dotnet publish src/NpmMirror.Cli/NpmMirror.Cli.csproj -c Release -o artifacts/npm-mirror -v quiet --nologo -nodeReuse:false -p:UseSharedCompilation=false ${ahead[@]+"${ahead[@]}"} >&2
+touch "$program"
