@@ -14,6 +14,23 @@ public readonly record struct Sequence(string Text)
     /// <summary>The sequence as a number, where the dialect promises one; null otherwise.</summary>
     public long? Number => long.TryParse(Text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
 
+    /// <summary>
+    /// The number that it begins with, in any dialect: before the <c>-</c> of a text, the first of an array; null where it begins with
+    /// none. Only for telling which of two comes first: what stands behind it belongs to it.
+    /// </summary>
+    public long? Order
+    {
+        get
+        {
+            var text = Text.AsSpan().TrimStart("[ \"");
+            var end = text.IndexOfAnyExceptInRange('0', '9');
+            return long.TryParse(end < 0 ? text : text[..end], NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+        }
+    }
+
+    /// <summary>True when it comes before another one of the same feed, as far as both tell.</summary>
+    public bool IsBefore(Sequence other) => Order < other.Order;
+
     /// <inheritdoc/>
     public override string ToString() => Text;
 }

@@ -45,7 +45,7 @@ public sealed class Completeness(IMetadataStore store, RegistryClient upstream, 
         }
 
         // Asking the feed for its name is what makes revs comparable.
-        await upstream.NewRetry().RunAsync(() => new FeedStart(store, upstream, options).FindAsync(feed, cancellationToken), cancellationToken);
+        await upstream.NewRetry().RunAsync(() => new FeedStart(store, upstream, options).AskAsync(feed, cancellationToken), cancellationToken);
         return feed.ListAllAsync(cancellationToken);
     }
 

@@ -5,15 +5,27 @@ namespace NpmMirror.Mirroring;
 
 /// <summary>
 /// Where following begins: an explicit <c>last_seq</c> beats the stored cursor; a stored one counts only for the same feed in the same
-/// life of its database and while the feed has not jumped behind it; else the head is noted and a walk comes first.
+/// life of its database; else the head is noted and a walk comes first. That the feed jumped behind a cursor the monitor finds that begins there.
 /// </summary>
 internal sealed class FeedStart(IMetadataStore store, RegistryClient upstream, MirrorOptions options)
 {
-    /// <summary>Asks the feed and the store.</summary>
-    public async Task<Start> FindAsync(IChangeFeed feed, CancellationToken cancellationToken)
+    /// <summary>What the feed says of itself; from now on revs are of that life of its database.</summary>
+    public async Task<FeedInfo> AskAsync(IChangeFeed feed, CancellationToken cancellationToken)
     {
         var info = await feed.GetInfoAsync(cancellationToken);
         upstream.Identity = UpstreamIdentity.Of(upstream.BaseUrl, info.DatabaseId);
+        return info;
+    }
+
+    /// <summary>Asks the feed and the store. A feed that was found reset while it was followed needs the walk, whatever stands in the store.</summary>
+    public async Task<Start> FindAsync(IChangeFeed feed, bool isReset, CancellationToken cancellationToken)
+    {
+        var info = await AskAsync(feed, cancellationToken);
+        if (isReset)
+        {
+            return new Start(info, info.Head, true);
+        }
+
         if (options.LastSeq is { } explicitly)
         {
             return new Start(info, explicitly == "now" ? info.Head : new Sequence(explicitly), false);
@@ -23,12 +35,10 @@ internal sealed class FeedStart(IMetadataStore store, RegistryClient upstream, M
         var read = await store.GetCursorAsync(MirrorCursors.Read, cancellationToken);
         var isSameFeed = await store.GetCursorAsync(MirrorCursors.Feed, cancellationToken) == IdOf(feed, info);
         var isWalking = await store.GetCursorAsync(MirrorCursors.WalkHead, cancellationToken) is not null;
-        return read is null || isWalking || !isSameFeed || IsBehind(info.Head, read)
+        return read is null || isWalking || !isSameFeed
             ? new Start(info, info.Head, true)
             : new Start(info, new Sequence(read), false);
     }
-
-    private static bool IsBehind(Sequence head, string read) => head.Number is { } newest && new Sequence(read).Number is { } known && newest < known;
 
     private static string IdOf(IChangeFeed feed, FeedInfo info) => $"{feed.Location}#{info.DatabaseId}";
 

@@ -8,6 +8,9 @@ namespace NpmMirror.Mirroring;
 /// <content>Following the feed as long as the mirror runs, and what is done where there is none.</content>
 public sealed partial class RegistryMirror
 {
+    /// <summary>The monitor found that the feed was reset, and everything was not compared since.</summary>
+    private bool _isFeedReset;
+
     /// <summary>Finds the feed and follows it; while it cannot be found, asks again. What is held is served all along.</summary>
     private async Task FollowAsync(CancellationToken cancellationToken)
     {
@@ -42,15 +45,16 @@ public sealed partial class RegistryMirror
     private async Task FollowFeedAsync(IChangeFeed feed, CancellationToken cancellationToken)
     {
         FeedLocation = feed.Location;
-        var start = await new FeedStart(_store, _upstream, _options).FindAsync(feed, cancellationToken);
+        var start = await new FeedStart(_store, _upstream, _options).FindAsync(feed, _isFeedReset, cancellationToken);
         if (start.NeedsWalk)
         {
             await SeedAsync(feed, start.Info.Head, cancellationToken);
+            _isFeedReset = false;
         }
 
         await start.NoteAsync(_store, feed, _upstream.Identity, cancellationToken);
         var handler = new QueueingHandler(_store, _queue, _readThrough, _scope, _upstream, start.Info.IsMirror, _time);
-        await using var monitor = new RegistryMonitor(feed, handler, _options, _time, _loggers.CreateLogger("NpmMirror.Monitor"));
+        await using var monitor = new RegistryMonitor(feed, handler, _options, start.Info.DatabaseId, _time, _loggers.CreateLogger("NpmMirror.Monitor"));
         Monitor = monitor;
         using var following = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var reconciling = _schedule.RunAsync(token => ReconcileAsync(feed, token), following.Token);
@@ -67,6 +71,7 @@ public sealed partial class RegistryMirror
         finally
         {
             _readThrough.IsFollowed = false;
+            _isFeedReset = monitor.IsFeedReset;
             await following.CancelAsync();
             await monitor.StopAsync(CancellationToken.None);
             await reconciling;

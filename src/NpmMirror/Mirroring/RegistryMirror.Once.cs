@@ -68,13 +68,13 @@ public sealed partial class RegistryMirror
             return;
         }
 
-        var start = await FindStartAsync(feed, cancellationToken);
-        await SeedAsync(feed, start.Info.Head, cancellationToken);
+        var info = await AskAsync(feed, cancellationToken);
+        await SeedAsync(feed, info.Head, cancellationToken);
     }
 
     private Task<IChangeFeed?> FindFeedOnceAsync(CancellationToken cancellationToken) =>
         _upstream.NewRetry().RunAsync(() => _findFeed(cancellationToken), cancellationToken);
 
-    private Task<FeedStart.Start> FindStartAsync(IChangeFeed feed, CancellationToken cancellationToken) =>
-        _upstream.NewRetry().RunAsync(() => new FeedStart(_store, _upstream, _options).FindAsync(feed, cancellationToken), cancellationToken);
+    private Task<FeedInfo> AskAsync(IChangeFeed feed, CancellationToken cancellationToken) =>
+        _upstream.NewRetry().RunAsync(() => new FeedStart(_store, _upstream, _options).AskAsync(feed, cancellationToken), cancellationToken);
 }

@@ -163,8 +163,8 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
 
     private async Task<Reconciliation> ReconcileWithAsync(IChangeFeed feed, CancellationToken cancellationToken)
     {
-        var start = await FindStartAsync(feed, cancellationToken);
-        return await _reconciler.RunAsync(feed, start.Info, cancellationToken);
+        var info = await AskAsync(feed, cancellationToken);
+        return await _reconciler.RunAsync(feed, info, cancellationToken);
     }
 
     private async Task<Reconciliation> ReconcileWithoutFeedAsync(CancellationToken cancellationToken)

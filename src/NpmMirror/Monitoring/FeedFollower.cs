@@ -7,8 +7,8 @@ namespace NpmMirror.Monitoring;
 /// <summary>The loop of a monitor: asks the feed, has each page handled, moves on, and after any failure tries again.</summary>
 internal sealed partial class FeedFollower
 {
-    // How often an idle feed is asked whether it still is the one it was.
-    private const int IdlePagesPerCheck = 20;
+    /// <summary>How many of the newest rows of a feed that was reset are looked at by who compares nothing else.</summary>
+    private const int RowsAfterReset = 1_000;
 
     private readonly IChangeFeed _feed;
     private readonly IChangeHandler _handler;
@@ -17,6 +17,7 @@ internal sealed partial class FeedFollower
     private readonly Func<MonitorEvent, CancellationToken, ValueTask> _tell;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly ResetWatch _watch;
     private readonly Lock _lock = new();
     private Sequence? _lastSequence;
     private volatile bool _isConnected;
@@ -38,6 +39,7 @@ internal sealed partial class FeedFollower
         _tell = tell;
         _time = time;
         _logger = logger;
+        _watch = new ResetWatch(feed, time, logger);
     }
 
     internal bool IsConnected
@@ -78,8 +80,8 @@ internal sealed partial class FeedFollower
         var trouble = new Backoff(_options.FirstRetry, _options.LongestRetry, Random.Shared);
         try
         {
-            var place = new Place { Cursor = since };
-            var late = new LateRowSearch(_feed, _handler, _options.Windows, _tell, _time, _logger);
+            var place = new FeedPlace { Cursor = since, DatabaseId = _options.DatabaseId };
+            var late = new LateRowSearch(_feed, _handler, _options.Windows, _tell, _time, _logger) { KeepsReceipts = !_options.EndsAtReset };
             while (!run.IsOver)
             {
                 try
@@ -93,7 +95,7 @@ internal sealed partial class FeedFollower
                 {
                     // The loop's edge: whatever a feed, a handler or an upstream does, following goes on.
                     IsConnected = false;
-                    place.IsChecked = false;
+                    place.CheckedAt = null;
                     var pause = trouble.Next((exception as MirrorException)?.RetryAfter);
                     LogFailed(pause, exception.Message);
                     FollowingMetrics.Failures.Add(1);
@@ -110,30 +112,64 @@ internal sealed partial class FeedFollower
     }
 
     /// <summary>One request for changes: where to begin is made sure, the pages are handled, and at the head comes the wait.</summary>
-    private async Task ReadOnceAsync(MonitorRun run, Place place, LateRowSearch late, Backoff trouble)
+    private async Task ReadOnceAsync(MonitorRun run, FeedPlace place, LateRowSearch late, Backoff trouble)
     {
-        if (!place.IsChecked && !await CheckAsync(run, place, late))
+        if (place.MustCheck(_time) && !await CheckAsync(run, place, late))
         {
             return;
         }
 
+        if (place.IsAfterReset)
+        {
+            await TellNewestAsync(run, place, late);
+        }
+
         var cursor = place.Cursor!.Value;
         await _tell(new MonitorEvent.Polled(cursor), run.Stopping);
+        using var reading = CancellationTokenSource.CreateLinkedTokenSource(run.Stopping);
+        var watching = WatchAsync(place, reading);
         var isAtHead = true;
-        await foreach (var page in _feed.ReadAsync(cursor, () => Accept(run), run.Stopping))
+        try
         {
-            await run.Notices;
-            isAtHead = page.IsAtHead;
-            await HandleAsync(page, place, run);
-            await late.NoteAsync(page, run.Stopping);
-            // Only now: a page that cannot be handled is tried again ever more slowly.
-            trouble.Reset();
+            await foreach (var page in _feed.ReadAsync(cursor, () => Accept(run), reading.Token))
+            {
+                await run.Notices;
+                isAtHead = page.IsAtHead;
+                await HandleAsync(page, place, run);
+                await late.NoteAsync(page, run.Stopping);
+                // Only now: a page that cannot be handled is tried again ever more slowly.
+                trouble.Reset();
+            }
+        }
+        catch (OperationCanceledException) when (place.Found is not null && !run.IsOver)
+        {
+            // What was waited for will never come: the next look begins anew.
+            return;
+        }
+        finally
+        {
+            await reading.CancelAsync();
+            await watching;
         }
 
         if (isAtHead)
         {
             await late.LookAsync(place.Cursor.Value, run.Stopping);
             await _delay.WaitAsync(_feed.IdleDelay, run.Stopping);
+        }
+    }
+
+    /// <summary>Ends the read when the feed it comes from turns out to have been reset.</summary>
+    private async Task WatchAsync(FeedPlace place, CancellationTokenSource reading)
+    {
+        try
+        {
+            place.Found = await _watch.FindResetAsync(() => LastSequence, place.DatabaseId, reading.Token);
+            await reading.CancelAsync();
+        }
+        catch (OperationCanceledException)
+        {
+            // The read has ended.
         }
     }
 
@@ -147,7 +183,7 @@ internal sealed partial class FeedFollower
         }
     }
 
-    private async Task HandleAsync(ChangesPage page, Place place, MonitorRun run)
+    private async Task HandleAsync(ChangesPage page, FeedPlace place, MonitorRun run)
     {
         foreach (var skipped in page.Skipped)
         {
@@ -157,12 +193,12 @@ internal sealed partial class FeedFollower
 
         if (page.Rows.Count == 0 && page.LastSequence == place.Cursor)
         {
-            place.IsChecked = ++place.IdlePages % IdlePagesPerCheck != 0;
             return;
         }
 
-        if (place.Cursor is { Number: { } before } && page.LastSequence.Number < before)
+        if (place.Cursor is { } before && page.LastSequence.IsBefore(before) && !place.IsBelieved)
         {
+            place.IsDoubted = true;
             throw new MirrorException(
                 MirrorFault.UpstreamMalformed,
                 $"Asked for what comes behind {MirrorException.Quote(place.Cursor.Value.Text)}, the feed at {_feed.Location} ends at {MirrorException.Quote(page.LastSequence.Text)}.",
@@ -171,25 +207,23 @@ internal sealed partial class FeedFollower
 
         await _handler.HandleAsync(page, _tell, run.Stopping);
         place.Cursor = page.LastSequence;
+        place.IsBelieved = false;
         LastSequence = page.LastSequence;
         await _tell(new MonitorEvent.Revised(page.LastSequence, page.Rows.Count), run.Stopping);
     }
 
     /// <summary>Finds the head where nothing says where to begin, and a feed that is not what it was. False: ended.</summary>
-    private async Task<bool> CheckAsync(MonitorRun run, Place place, LateRowSearch late)
+    private async Task<bool> CheckAsync(MonitorRun run, FeedPlace place, LateRowSearch late)
     {
-        var info = await ReadInfoAsync(run, place);
-        place.IsChecked = true;
-        var isReset = place.Cursor is { } cursor && (info.IsBehind(cursor) || (place.DatabaseId ?? info.DatabaseId) != info.DatabaseId);
+        var look = place.Found ?? await LookAsync(run, place);
+        place.Found = null;
+        var info = look.Info;
+        place.CheckedAt = _time.GetTimestamp();
         place.DatabaseId = info.DatabaseId;
-        if (isReset)
+        if (look.IsReset)
         {
             LogReset(_feed.Location, place.Cursor!.Value, info.Head);
-            await _tell(
-                new MonitorEvent.Failed(
-                    new MirrorException(MirrorFault.UpstreamMalformed, $"The feed at {_feed.Location} was reset: it stands at {MirrorException.Quote(info.Head.Text)}, and had come to {MirrorException.Quote(place.Cursor.Value.Text)} before."),
-                    null),
-                run.Stopping);
+            await _tell(new MonitorEvent.Failed(new MirrorException(MirrorFault.UpstreamMalformed, Reset(info.Head, place.Cursor.Value)), null), run.Stopping);
             if (_options.EndsAtReset)
             {
                 IsFeedReset = true;
@@ -197,26 +231,57 @@ internal sealed partial class FeedFollower
                 return false;
             }
 
-            place.Cursor = null;
+            place.Cursor = info.Head;
+            place.IsAfterReset = true;
         }
 
+        // Where numbers are exact such a page is wrong; a cluster's node that lags may send one: its rows are told twice at worst.
+        place.IsBelieved = place.IsDoubted && place.Cursor is { } cursor && !info.IsExact(cursor);
+        place.IsDoubted = false;
         place.Cursor ??= info.Head;
         LastSequence = place.Cursor;
         await late.NoteHeadAsync(info.Head, place.Cursor.Value, run.Stopping);
         return true;
     }
 
-    private async Task<FeedInfo> ReadInfoAsync(MonitorRun run, Place place)
+    private string Reset(Sequence head, Sequence cursor)
+    {
+        var what = $"The feed at {_feed.Location} was reset: it stands at {MirrorException.Quote(head.Text)}, and had come to {MirrorException.Quote(cursor.Text)} before.";
+        return _options.EndsAtReset
+            ? what
+            : $"{what} Of its newest {RowsAfterReset} rows, those that were not told in this run are told now; what changed meanwhile and is not among them, is not told.";
+    }
+
+    private async Task<FeedLook> LookAsync(MonitorRun run, FeedPlace place)
     {
         try
         {
-            return await _feed.GetInfoAsync(run.Stopping);
+            return await _watch.LookAsync(place.Cursor, place.DatabaseId, run.Stopping);
         }
         catch (MirrorException exception) when (exception.Fault == MirrorFault.UpstreamMalformed && place.Cursor is not null)
         {
             // A feed that tells nothing of itself is followed nevertheless, from where we know.
-            return new FeedInfo(place.Cursor.Value, null, place.DatabaseId);
+            return new FeedLook(new FeedInfo(place.Cursor.Value, null, place.DatabaseId), IsReset: false);
         }
+    }
+
+    /// <summary>What changed between the last look at the old feed and the head of the new one is among its newest rows, if anywhere.</summary>
+    private async Task TellNewestAsync(MonitorRun run, FeedPlace place, LateRowSearch late)
+    {
+        try
+        {
+            var newest = await _feed.ReadNewestAsync(RowsAfterReset, run.Stopping);
+            // What lies before the cursor comes on the way forward.
+            var missed = newest.Where(row => !place.Cursor!.Value.IsBefore(row.Sequence)).ToList();
+            await late.BeginAnewAsync(new ChangesPage(missed, place.Cursor!.Value, IsAtHead: false), run.Stopping);
+        }
+        catch (MirrorException exception) when (!exception.IsTransient)
+        {
+            // An upstream that does not give them would not do so next time either.
+            await _tell(new MonitorEvent.Failed(exception, null), run.Stopping);
+        }
+
+        place.IsAfterReset = false;
     }
 
     private async Task PauseAsync(MonitorRun run, TimeSpan pause)
@@ -229,18 +294,6 @@ internal sealed partial class FeedFollower
         {
             // The loop's own condition ends it.
         }
-    }
-
-    /// <summary>Where one run stands in the feed.</summary>
-    private sealed class Place
-    {
-        internal Sequence? Cursor { get; set; }
-
-        internal string? DatabaseId { get; set; }
-
-        internal bool IsChecked { get; set; }
-
-        internal int IdlePages { get; set; }
     }
 
     [LoggerMessage(EventIds.Monitoring + 1, LogLevel.Information, "Following {Feed}")]

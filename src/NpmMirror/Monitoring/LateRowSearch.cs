@@ -37,6 +37,9 @@ internal sealed partial class LateRowSearch
         _logger = logger;
     }
 
+    /// <summary>Remembers which rows were handled also where none come late.</summary>
+    internal bool KeepsReceipts { get; init; }
+
     private bool IsOn => _feed.LateSequences > 0 && _windows.Count > 0;
 
     /// <summary>Notes that a page was handled and the cursor stands behind it.</summary>
@@ -53,6 +56,10 @@ internal sealed partial class LateRowSearch
             }
 
             _trail.Cursor.Note(now, page.LastSequence, _windows.Min(window => BeginOf(_trail, window, now)));
+        }
+
+        if (IsOn || KeepsReceipts)
+        {
             foreach (var row in page.Rows)
             {
                 _receipts.Add(row);
@@ -118,6 +125,20 @@ internal sealed partial class LateRowSearch
             _notBefore = _time.GetUtcNow() + pause;
             LogFailed(pause, failure.Message);
             await _tell(new MonitorEvent.Failed(failure, null), cancellationToken);
+        }
+    }
+
+    /// <summary>After a reset: what was noted of the way does not fit the new numbers. Handles the rows that have no receipt.</summary>
+    internal async Task BeginAnewAsync(ChangesPage newest, CancellationToken cancellationToken)
+    {
+        _stretch = null;
+        _trail = FeedTrail.Parse(null);
+        await KeepAsync(_time.GetUtcNow(), cancellationToken);
+        var unknown = newest.Rows.Where(row => !_receipts.Has(row)).ToList();
+        if (unknown.Count > 0)
+        {
+            await _handler.HandleAgainAsync(newest with { Rows = unknown }, _tell, cancellationToken);
+            unknown.ForEach(_receipts.Add);
         }
     }
 

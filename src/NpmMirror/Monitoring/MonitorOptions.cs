@@ -13,10 +13,13 @@ public sealed record MonitorOptions
     public bool IsPublishOnly { get; init; }
 
     /// <summary>
-    /// Ends when the feed turns out to have been reset, so that whoever keeps what it follows can compare everything first. False: goes
-    /// on from the new head.
+    /// Ends when the feed turns out to have been reset, so that whoever keeps what it follows can compare everything first. False: tells
+    /// what is new among the newest rows, as far as it remembers, and goes on behind them.
     /// </summary>
     public bool EndsAtReset { get; init; }
+
+    /// <summary>Which life of the feed's database <see cref="RegistryMonitor.Start"/>'s sequence belongs to, where that is known.</summary>
+    internal string? DatabaseId { get; init; }
 
     /// <summary>Which stretches behind the cursor are read again, where rows may appear late.</summary>
     public IReadOnlyList<TrailingWindow> Windows { get; init; } = TrailingWindow.Usual;

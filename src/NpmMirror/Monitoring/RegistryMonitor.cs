@@ -48,8 +48,14 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     }
 
     /// <summary>Creates a monitor inside a mirror: it ends when the feed was reset, for the mirror to compare everything first.</summary>
-    public RegistryMonitor(IChangeFeed feed, IChangeHandler handler, MirrorOptions options, TimeProvider time, ILogger logger)
-        : this(feed, handler, MonitorOptions.From(options) with { EndsAtReset = true }, time, logger)
+    /// <param name="feed">What to follow.</param>
+    /// <param name="handler">What happens with each page.</param>
+    /// <param name="options">The mirror's.</param>
+    /// <param name="databaseId">Which life of the feed's database it is to go on in; null when that is not known.</param>
+    /// <param name="time">The clock of all waits.</param>
+    /// <param name="logger">Of the category <c>NpmMirror.Monitor</c>.</param>
+    internal RegistryMonitor(IChangeFeed feed, IChangeHandler handler, MirrorOptions options, string? databaseId, TimeProvider time, ILogger logger)
+        : this(feed, handler, MonitorOptions.From(options) with { EndsAtReset = true, DatabaseId = databaseId }, time, logger)
     {
     }
 

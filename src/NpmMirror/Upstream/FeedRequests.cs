@@ -99,6 +99,28 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         return new FeedInfo(sequence, count, Text(root, "uuid") ?? Text(root, "db_name")) { IsMirror = Text(root, "engine") == "npm-mirror" };
     }
 
+    /// <summary>The newest rows, the oldest of them first; nothing from a server that does not know <c>descending</c> and begins at its first row.</summary>
+    internal async Task<IReadOnlyList<ChangeRow>> ReadNewestAsync(int rowsMax, CancellationToken cancellationToken)
+    {
+        await using var answer = await OpenAsync($"/_changes?descending=true&limit={rowsMax}", _options.Timeout, isEndless: false, cancellationToken);
+        var pipe = Pipe(answer);
+        try
+        {
+            var rows = new List<ChangeRow>();
+            await foreach (var page in ChangesReader.ReadPagesAsync(pipe, Sequence.Zero, rowsMax, answer.Url, cancellationToken))
+            {
+                rows.AddRange(page.Rows.Take(rowsMax - rows.Count));
+            }
+
+            rows.Reverse();
+            return rows.Count > 1 && rows[^1].Sequence.IsBefore(rows[0].Sequence) ? [] : rows;
+        }
+        finally
+        {
+            await pipe.CompleteAsync();
+        }
+    }
+
     /// <summary>
     /// Everything, by pages of <c>_all_docs</c>; where there is none, by the classic <c>/-/all</c> of the registry. A page begins with
     /// the last id of the one before: the order is the upstream's own, so no next key can be computed. Where trouble passes, a page is asked for

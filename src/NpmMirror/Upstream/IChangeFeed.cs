@@ -26,11 +26,14 @@ public sealed record FeedInfo(Sequence Head, long? DocumentCount, string? Databa
     /// <summary>Whether it is another npm-mirror: one that knows what was removed, and says so when it is asked.</summary>
     public bool IsMirror { get; init; }
 
+    /// <summary>True when the head lies before a cursor taken from the same feed: its database was reset or restored, if <see cref="IsExact"/>.</summary>
+    public bool IsBehind(Sequence cursor) => Head.IsBefore(cursor);
+
     /// <summary>
-    /// True when the head lies before a cursor taken from the same feed: its database was reset or restored. Known only where sequences
-    /// are numbers; elsewhere another <see cref="DatabaseId"/> tells.
+    /// Whether one answer is proof: plain numbers come from one counter. What a cluster puts before its opaque sequences is a sum over
+    /// shards, and a node that lags the others answers a smaller one.
     /// </summary>
-    public bool IsBehind(Sequence cursor) => Head.Number is { } head && cursor.Number is { } since && head < since;
+    public bool IsExact(Sequence cursor) => Head.Number is not null && cursor.Number is not null;
 }
 
 /// <summary>One id of an upstream's list of everything.</summary>
@@ -61,6 +64,9 @@ public interface IChangeFeed
     /// </summary>
     /// <exception cref="MirrorException">Trouble, with whether and when to retry.</exception>
     IAsyncEnumerable<ChangesPage> ReadAsync(Sequence since, Action? onAccepted, CancellationToken cancellationToken);
+
+    /// <summary>The newest rows, the oldest of them first; nothing where the feed cannot be read from its end.</summary>
+    Task<IReadOnlyList<ChangeRow>> ReadNewestAsync(int rowsMax, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ChangeRow>>([]);
 
     /// <summary>Everything the upstream lists, in its own order, streamed; after trouble that passed an id may come twice.</summary>
     IAsyncEnumerable<ListedPackage> ListAllAsync(CancellationToken cancellationToken);

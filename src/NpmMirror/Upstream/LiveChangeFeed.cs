@@ -43,6 +43,9 @@ public sealed class LiveChangeFeed : IChangeFeed
     }
 
     /// <inheritdoc/>
+    public Task<IReadOnlyList<ChangeRow>> ReadNewestAsync(int rowsMax, CancellationToken cancellationToken) => _requests.ReadNewestAsync(rowsMax, cancellationToken);
+
+    /// <inheritdoc/>
     public IAsyncEnumerable<ListedPackage> ListAllAsync(CancellationToken cancellationToken) => _requests.ListAllAsync(cancellationToken);
 
     /// <inheritdoc/>

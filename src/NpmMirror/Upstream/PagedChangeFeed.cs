@@ -57,5 +57,8 @@ public sealed class PagedChangeFeed : IChangeFeed
     }
 
     /// <inheritdoc/>
+    public Task<IReadOnlyList<ChangeRow>> ReadNewestAsync(int rowsMax, CancellationToken cancellationToken) => _requests.ReadNewestAsync(rowsMax, cancellationToken);
+
+    /// <inheritdoc/>
     public IAsyncEnumerable<ListedPackage> ListAllAsync(CancellationToken cancellationToken) => _requests.ListAllAsync(cancellationToken);
 }

@@ -148,6 +148,18 @@ public sealed class RegistryMirrorTests
     }
 
     [Fact]
+    public async Task An_explicit_sequence_that_the_feed_has_not_come_to_leads_to_one_walk()
+    {
+        await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All, LastSeq = "1000" }, "a");
+        await using var mirror = bench.Mirror();
+        await mirror.StartAsync(Token);
+        await Eventually.Async(async () => await bench.RowAsync("a") is not null && mirror.Monitor is { IsConnected: true });
+        bench.Upstream.Publish(new FakePackage("after").Version("1.0.0"));
+        await Eventually.Async(async () => await bench.RowAsync("after") is not null);
+        await Eventually.Async(async () => (await mirror.GetLastSequenceAsync(Token)).Number == bench.Upstream.HeadSequence);
+    }
+
+    [Fact]
     public async Task Used_asks_for_nothing_that_nobody_asked_for()
     {
         await using var bench = await StartAsync(new MirrorOptions(), "used", "unused");

@@ -22,12 +22,12 @@ internal sealed class MonitorScene : IAsyncDisposable
     /// <summary>What was told by .NET events, in order.</summary>
     internal ConcurrentQueue<MonitorEvent> Told { get; } = new();
 
-    internal static async Task<MonitorScene> StartAsync(MonitorOptions? options = null, FeedOptions? feed = null, TimeProvider? time = null, FakeFeedDialect dialect = FakeFeedDialect.CouchDb, IChangeHandler? handler = null)
+    internal static async Task<MonitorScene> StartAsync(MonitorOptions? options = null, FeedOptions? feed = null, TimeProvider? time = null, FakeFeedDialect dialect = FakeFeedDialect.CouchDb, IChangeHandler? handler = null, TimeSpan? requestTimeout = null)
     {
         var scene = new MonitorScene(await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken));
         scene.Registry.Knobs.Feed = dialect;
         time ??= TimeProvider.System;
-        scene.Client = new RegistryClient(new RegistryClientOptions { BaseUrl = scene.Registry.Url }, scene._budget, time, NullLogger.Instance);
+        scene.Client = new RegistryClient(new RegistryClientOptions { BaseUrl = scene.Registry.Url, Timeout = requestTimeout ?? TimeSpan.FromSeconds(30) }, scene._budget, time, NullLogger.Instance);
         feed ??= new FeedOptions();
         IChangeFeed followed = dialect == FakeFeedDialect.CouchDb
             ? new LiveChangeFeed(scene.Client, scene.Registry.Url, feed)

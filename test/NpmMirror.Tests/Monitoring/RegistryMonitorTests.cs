@@ -354,7 +354,7 @@ public sealed class RegistryMonitorTests
         await scene.WaitForAsync(told => told is MonitorEvent.Started);
         scene.Publish("b");
         await scene.WaitForAsync(told => told is MonitorEvent.Appeared { Package.Value: "b" });
-        Assert.Single(scene.Told.OfType<MonitorEvent.Appeared>());
+        Assert.Equal(["+ a", "+ b"], scene.Lines().Where(line => line[0] == '+'));
     }
 
     [Fact]

@@ -259,9 +259,16 @@ public sealed class ChangeFeedTests : IAsyncLifetime
     [InlineData("8", "8", false)]
     [InlineData("9", "8", true)]
     [InlineData("10", "9", true)]
-    [InlineData("9-g1AAA", "8-g1AAA", false)]
-    [InlineData("9", "8-g1AAA", false)]
-    public void A_head_before_the_cursor_is_a_reset_where_sequences_are_numbers(string cursor, string head, bool isBehind) =>
+    [InlineData("9-g1AAA", "8-g1AAA", true)]
+    [InlineData("9-g1AAA", "10-g1AAA", false)]
+    [InlineData("9-g1AAA", "9-g1BBB", false)]
+    [InlineData("[10,\"g1AAA\"]", "[9,\"g1BBB\"]", true)]
+    [InlineData("[9,\"g1AAA\"]", "[ 10 , \"g1BBB\"]", false)]
+    [InlineData("9", "8-g1AAA", true)]
+    [InlineData("g1AAA", "8", false)]
+    [InlineData("9", "[]", false)]
+    [InlineData("99999999999999999999-g", "8-g", false)]
+    public void A_head_before_the_cursor_is_a_reset_by_the_number_that_sequences_begin_with(string cursor, string head, bool isBehind) =>
         Assert.Equal(isBehind, new FeedInfo(new Sequence(head), null, null).IsBehind(new Sequence(cursor)));
 
     private static RegistryClient New(Uri url, TimeProvider? time = null) =>

@@ -1,0 +1,125 @@
+using System.Text.Json;
+using NpmMirror.Monitoring;
+using NpmMirror.Testing;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Tests.Monitoring;
+
+public sealed class FeedResetTests
+{
+    private readonly FakeClock _clock = new();
+
+    [Theory]
+    [InlineData(FeedMode.Longpoll, FakeSequenceStyle.Number)]
+    [InlineData(FeedMode.Longpoll, FakeSequenceStyle.Text)]
+    [InlineData(FeedMode.Continuous, FakeSequenceStyle.Number)]
+    [InlineData(FeedMode.Continuous, FakeSequenceStyle.Array)]
+    [InlineData(FeedMode.Poll, FakeSequenceStyle.Text)]
+    public async Task A_reset_is_noticed_while_a_read_is_open_whatever_sequences_look_like(FeedMode mode, FakeSequenceStyle style)
+    {
+        await using var scene = await SceneAsync(mode, style, new MonitorOptions { EndsAtReset = true });
+        scene.Registry.ResetFeed(scene.Registry.Knobs.DatabaseId);
+        await PassUntilAsync(() => scene.Told.OfType<MonitorEvent.Ended>().Any());
+        Assert.True(scene.Monitor.IsFeedReset);
+        Assert.Single(scene.Told.OfType<MonitorEvent.Failed>());
+    }
+
+    [Fact]
+    public async Task Another_database_is_noticed_while_a_read_is_open_also_where_its_numbers_go_on()
+    {
+        await using var scene = await SceneAsync(FeedMode.Continuous, FakeSequenceStyle.Number, new MonitorOptions { EndsAtReset = true });
+        scene.Registry.Knobs.DatabaseId = "restored";
+        await PassUntilAsync(() => scene.Told.OfType<MonitorEvent.Ended>().Any());
+        Assert.True(scene.Monitor.IsFeedReset);
+    }
+
+    [Fact]
+    public async Task Trouble_of_the_look_is_none_of_the_open_read()
+    {
+        await using var scene = await SceneAsync(FeedMode.Continuous, FakeSequenceStyle.Number);
+        var asked = scene.Registry.Requests.CountOf("/");
+        var trouble = scene.Registry.Knobs.Fail("/", 503);
+        await PassUntilAsync(() => scene.Registry.Requests.CountOf("/") >= asked + 3);
+        scene.Publish("after");
+        await scene.WaitForAsync(told => told is MonitorEvent.Appeared { Package.Value: "after" });
+        Assert.Empty(scene.Told.OfType<MonitorEvent.Failed>());
+        Assert.Single(scene.Told.OfType<MonitorEvent.Started>());
+        Assert.Single(scene.Registry.Requests.All, request => request.Target.Contains("feed=continuous", StringComparison.Ordinal));
+        Assert.True(scene.Monitor.IsConnected);
+        scene.Registry.Knobs.Remove(trouble);
+    }
+
+    [Fact]
+    public async Task A_clusters_node_that_lags_is_no_reset()
+    {
+        await using var scene = await SceneAsync(FeedMode.Longpoll, FakeSequenceStyle.Text, new MonitorOptions { EndsAtReset = true });
+        var asked = scene.Registry.Requests.CountOf("/");
+        var behind = JsonSerializer.Serialize(new { update_seq = "1-g1AAAA", uuid = scene.Registry.Knobs.DatabaseId });
+        scene.Registry.Knobs.Add(new FakeRule { Path = "/", Status = 200, ContentType = "application/json", Body = behind, TimesMax = 3 });
+        await PassUntilAsync(() => scene.Registry.Requests.CountOf("/") >= asked + 5);
+        scene.Publish("after");
+        await scene.WaitForAsync(told => told is MonitorEvent.Appeared { Package.Value: "after" });
+        Assert.False(scene.Monitor.IsFeedReset);
+        Assert.Empty(scene.Told.OfType<MonitorEvent.Failed>());
+    }
+
+    [Fact]
+    public async Task A_page_of_a_clusters_node_that_lags_is_read_after_a_look()
+    {
+        await using var scene = await SceneAsync(FeedMode.Poll, FakeSequenceStyle.Text);
+        var early = scene.Told.OfType<MonitorEvent.Revised>().First().LastSequence;
+        scene.Publish("more");
+        await PassUntilAsync(() => scene.Told.OfType<MonitorEvent.Appeared>().Any(appeared => appeared.Package.Value == "more"));
+        var page = JsonSerializer.Serialize(new { results = Array.Empty<object>(), last_seq = early.Text });
+        scene.Registry.Knobs.Add(new FakeRule { Path = "/_changes", Status = 200, ContentType = "application/json", Body = page, TimesMax = 2 });
+        // Told once as odd, then believed: the cursor stands where the page says, and what lies behind it is read again.
+        await PassUntilAsync(() => scene.Told.OfType<MonitorEvent.Polled>().Count(polled => polled.Since == early) >= 2);
+        Assert.Single(scene.Told.OfType<MonitorEvent.Failed>());
+    }
+
+    [Theory]
+    [InlineData(FeedMode.Continuous, FakeSequenceStyle.Array)]
+    [InlineData(FeedMode.Poll, FakeSequenceStyle.Number)]
+    public async Task A_bare_monitor_says_so_and_tells_what_is_new_among_the_newest_rows(FeedMode mode, FakeSequenceStyle style)
+    {
+        await using var scene = await SceneAsync(mode, style);
+        // One life of the database ends, another begins with less, and all of it is before the cursor.
+        scene.Registry.ResetFeed(scene.Registry.Knobs.DatabaseId);
+        scene.Publish("meanwhile");
+        scene.Registry.Delete("p1");
+        var before = scene.Told.Count;
+        await PassUntilAsync(() => scene.Told.OfType<MonitorEvent.Deleted>().Any());
+        Assert.Contains("was reset", scene.Told.OfType<MonitorEvent.Failed>().Single().Error.Message, StringComparison.Ordinal);
+        Assert.Equal(["! ", "+ meanwhile", "- p1"], scene.Lines().Skip(scene.Lines().Count() - 3));
+        scene.Publish("after");
+        await PassUntilAsync(() => scene.Told.OfType<MonitorEvent.Appeared>().Any(appeared => appeared.Package.Value == "after"));
+        Assert.True(before < scene.Told.Count);
+    }
+
+    /// <summary>A monitor that has told of a few packages with many changes, and waits at the feed's head.</summary>
+    private async Task<MonitorScene> SceneAsync(FeedMode mode, FakeSequenceStyle style, MonitorOptions? options = null)
+    {
+        var hours = TimeSpan.FromHours(100);
+        var scene = await MonitorScene.StartAsync(options, new FeedOptions { Mode = mode, Timeout = hours, Heartbeat = hours }, _clock, requestTimeout: hours);
+        scene.Registry.Knobs.Sequences = style;
+        for (var i = 0; i < 12; i++)
+        {
+            scene.Publish($"p{i % 3}");
+        }
+
+        scene.Monitor.Start(Sequence.Zero);
+        await scene.WaitForAsync(told => told is MonitorEvent.Revised { LastSequence.Order: 12 });
+        if (mode != FeedMode.Poll)
+        {
+            await scene.Registry.Requests.WaitForAsync(request => request.Target.Contains("feed=", StringComparison.Ordinal), TestContext.Current.CancellationToken);
+        }
+
+        return scene;
+    }
+
+    private async Task PassUntilAsync(Func<bool> condition) => await Eventually.Async(() =>
+    {
+        _clock.Advance(TimeSpan.FromSeconds(5));
+        return condition();
+    });
+}
