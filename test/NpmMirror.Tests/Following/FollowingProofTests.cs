@@ -1,5 +1,4 @@
 using System.Globalization;
-using NpmMirror.Testing;
 using NpmMirror.Tests.Packuments;
 
 namespace NpmMirror.Tests.Following;
@@ -20,12 +19,7 @@ public sealed class FollowingProofTests(ITestOutputHelper output)
         var counts = new WorldCounts();
         for (var round = 0; counts.Hours < hours; round++)
         {
-            // Mostly the feed that lies, with the list that puts it right, and without it; every fourth world a CouchDB, whose sequences are numbers, texts or lists.
-            var kind = (round % 4) switch
-            {
-                3 => new WorldKind(FakeFeedDialect.CouchDb, (FakeSequenceStyle)((round / 4) % 3), HasList: true),
-                var other => new WorldKind(FakeFeedDialect.NpmPaged, FakeSequenceStyle.Number, HasList: other != 1),
-            };
+            var kind = WorldKind.Draw(round, seed + round);
             try
             {
                 await using var world = await SimulatedWorld.StartAsync(seed + round, kind, counts);
@@ -40,7 +34,8 @@ public sealed class FollowingProofTests(ITestOutputHelper output)
 
         output.WriteLine(counts.ToString());
         Assert.True(counts.Hours >= hours, $"{counts}");
-        Assert.True(counts.Crashes > hours / 20 && counts.LateRows > hours / 4 && counts.LostRows > hours / 20 && counts.LostDeletions > hours / 40, $"Too little happened: {counts}");
-        Assert.True(counts.BadNights > 0 && counts.ShortLists > 0 && counts.Resets > 0 && counts.HandledChecks > hours, $"Too little happened: {counts}");
+        Assert.True(counts.Crashes > hours / 20 && counts.LateRows > hours / 8 && counts.LostRows > hours / 200 && counts.LostDeletions > hours / 1000, $"Too little happened: {counts}");
+        Assert.True(counts.BadNights > 0 && counts.HalfNights > 0 && counts.ShortLists > 0 && counts.Resets > counts.ResetsWithoutList && counts.ResetsWithoutList > hours / 100, $"Too little happened: {counts}");
+        Assert.True(counts.HandledChecks > hours && counts.OpaqueHours > hours / 8 && counts.HoursOf.Values.All(of => of > hours / 8), $"Too little happened: {counts}");
     }
 }

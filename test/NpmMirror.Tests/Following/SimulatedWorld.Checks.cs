@@ -21,13 +21,13 @@ internal sealed partial class SimulatedWorld
             _isCheckingHandled = true;
         }
 
-        if (key != MirrorCursors.Handled || !_isCheckingHandled || value is null || _upstream.Knobs.Sequences != FakeSequenceStyle.Number)
+        if (key != MirrorCursors.Handled || !_isCheckingHandled || value is null)
         {
             return;
         }
 
         _counts.HandledChecks++;
-        var handled = new Sequence(value).Number;
+        var handled = new Sequence(value).Order;
         foreach (var document in _upstream.Database.Everything())
         {
             // What came late, and what never came, the feed had not shown.
@@ -43,7 +43,7 @@ internal sealed partial class SimulatedWorld
         var name = PackageName.Parse(document.Name);
         var row = _store.FindAsync(name, CancellationToken.None).AsTask().Result;
         return _store.FindQueuedAsync(name, CancellationToken.None).AsTask().Result is not null
-            || (row is null or { Facts.IsRemoved: true } && IsGone(document))
+            || (row is null or { Facts.IsRemoved: true } && (IsGone(document) || _denied.Contains(document.Name)))
             || (row is not null && new Revision(row.Facts.Rev!).Number >= document.RevisionNumber);
     }
 
@@ -78,7 +78,7 @@ internal sealed partial class SimulatedWorld
 
         differences.AddRange((await HeldAsync(cancellationToken)).Except(names).Select(name => $"{name}: held, never was upstream"));
         var handled = await _store.GetCursorAsync(MirrorCursors.Handled, cancellationToken);
-        if (_upstream.Knobs.Sequences == FakeSequenceStyle.Number && new Sequence(handled ?? "0").Number != _upstream.HeadSequence)
+        if (new Sequence(handled ?? "0").Order != _upstream.HeadSequence)
         {
             differences.Add($"handled is {handled}, the feed's head {_upstream.HeadSequence}");
         }
@@ -129,6 +129,12 @@ internal sealed partial class SimulatedWorld
                 var number = new Revision(rev).Number;
                 Assert.True(number >= newest.GetValueOrDefault(name), $"{name}: {told.GetType().Name} of {rev} behind one of {newest.GetValueOrDefault(name)}\n{_log.Text}");
                 newest[name] = number;
+            }
+
+            if (told is PackageRemoved)
+            {
+                // Whatever comes back is there for the first time again.
+                published.RemoveWhere(version => version.Item1 == name);
             }
 
             Assert.True(told is not VersionPublished version || published.Add((name, version.Version)), $"{name}: a version was told twice\n{_log.Text}");

@@ -1,50 +1,8 @@
-using System.Globalization;
-using NpmMirror.Mirroring;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Following;
-
-/// <summary>What happened in simulated worlds, added up.</summary>
-internal sealed class WorldCounts
-{
-    internal double Hours { get; set; }
-
-    internal long Crashes { get; set; }
-
-    internal long Changes { get; set; }
-
-    internal long Removals { get; set; }
-
-    internal long LateRows { get; set; }
-
-    internal long LostRows { get; set; }
-
-    internal long LostDeletions { get; set; }
-
-    internal long Troubles { get; set; }
-
-    internal long Resets { get; set; }
-
-    internal long BadNights { get; set; }
-
-    internal long ShortLists { get; set; }
-
-    internal long HandledChecks { get; set; }
-
-    internal long Events { get; set; }
-
-    public override string ToString() => string.Create(
-        CultureInfo.InvariantCulture,
-        $"{Hours:N0} hours, {Crashes:N0} crashes, {Changes:N0} changes, {Removals:N0} removals, {LateRows:N0} late rows, {LostRows:N0} lost rows, {LostDeletions:N0} lost deletions, {Troubles:N0} requests that went wrong, {Resets:N0} resets and jumps, {BadNights:N0} bad nights, {ShortLists:N0} short lists; {HandledChecks:N0} times the cursor was compared, {Events:N0} events in order");
-}
-
-/// <summary>What kind of world it is.</summary>
-/// <param name="Dialect">How the feed speaks.</param>
-/// <param name="Sequences">How it writes its sequences.</param>
-/// <param name="HasList">Whether everything is compared with the upstream's list every day; if not, nothing is lost, only late.</param>
-internal sealed record WorldKind(FakeFeedDialect Dialect, FakeSequenceStyle Sequences, bool HasList);
 
 /// <summary>
 /// A hostile upstream, a mirror that dies again and again, and a clock that a simulation moves, hours in a moment. Real requests over loopback; what
@@ -88,7 +46,8 @@ internal sealed partial class SimulatedWorld : IAsyncDisposable
         _life = new FakeLife(upstream, seed, packagesMax: 150);
         _store = new MemoryStore(clock);
         _options = new MirrorOptions { Metadata = MetadataMode.All, Data = _folder.Path, Concurrency = 4, Reconcile = kind.HasList ? TimeSpan.FromDays(1) : TimeSpan.Zero };
-        _feed = new FeedOptions { Mode = FeedMode.Poll, PageRows = 20, ListRows = 50, PollDelay = TimeSpan.FromMinutes(5), Timeout = TimeSpan.FromMinutes(20) };
+        // A heartbeat at which no step of the clock breaks a connection that waits, and a night's sleep of the machine does.
+        _feed = new FeedOptions { Mode = kind.Mode, PageRows = 20, ListRows = 50, PollDelay = TimeSpan.FromMinutes(5), Timeout = TimeSpan.FromMinutes(20), Heartbeat = TimeSpan.FromMinutes(10) };
         _mirror = NewMirror();
     }
 
@@ -106,7 +65,7 @@ internal sealed partial class SimulatedWorld : IAsyncDisposable
     internal async Task LiveAsync(CancellationToken cancellationToken)
     {
         TurnHostile();
-        var nights = new Queue<Func<CancellationToken, Task>>(_kind.HasList ? [BadNightAsync, ShortListAsync, ResetAsync] : [BadNightAsync]);
+        var nights = Nights();
         var next = 8.0;
         while (_clock.GetUtcNow() - _begin < BeforeQuiet)
         {
@@ -122,7 +81,7 @@ internal sealed partial class SimulatedWorld : IAsyncDisposable
         await BecomeEqualAsync(cancellationToken);
         await CheckLogAsync(cancellationToken);
         var mishaps = _upstream.Knobs.Mishaps;
-        _counts.Hours += (_clock.GetUtcNow() - _begin).TotalHours;
+        _counts.Add(_kind, (_clock.GetUtcNow() - _begin).TotalHours);
         _counts.Changes += _life.ChangeCount;
         _counts.Removals += _life.RemovalCount;
         _counts.LateRows += mishaps.LateRowCount;
@@ -222,73 +181,6 @@ internal sealed partial class SimulatedWorld : IAsyncDisposable
             quiet = now == before && _upstream.InFlight == 0 ? quiet + 1 : 0;
             before = now;
         }
-    }
-
-    /// <summary>Every package is a 404 for hours; nothing is removed by it.</summary>
-    private async Task BadNightAsync(CancellationToken cancellationToken)
-    {
-        _counts.BadNights++;
-        var before = await EqualAsync(cancellationToken);
-        var rules = new[] { "/p*", "/P*", "/@*" }.Select(path => _upstream.Knobs.Fail(path, 404)).ToList();
-        var until = _clock.GetUtcNow() + TimeSpan.FromHours(3 + _random.Next(4));
-        while (_clock.GetUtcNow() < until)
-        {
-            // Nobody changes anything: whatever goes goes by the night.
-            await StepAsync(cancellationToken, isChanging: false);
-        }
-
-        var after = await HeldAsync(cancellationToken);
-        rules.ForEach(_upstream.Knobs.Remove);
-        var gone = before.Except(after).ToList();
-        Assert.True(gone.Count == 0, $"A bad night removed {string.Join(", ", gone)}");
-    }
-
-    /// <summary>The list leaves most out, and says so or not; nothing is removed by it.</summary>
-    private async Task ShortListAsync(CancellationToken cancellationToken)
-    {
-        _counts.ShortLists++;
-        var before = await EqualAsync(cancellationToken);
-        _upstream.Knobs.DocumentCount = before.Count;
-        foreach (var name in before.Where(_ => _random.Next(10) > 0))
-        {
-            _upstream.Knobs.Unlisted[name] = true;
-        }
-
-        await _store.SetCursorAsync(MirrorCursors.ReconciliationDue, null, cancellationToken);
-        await _store.SetCursorAsync(MirrorCursors.ReconciliationDue, _clock.GetUtcNow().ToString("O", CultureInfo.InvariantCulture), cancellationToken);
-        var until = _clock.GetUtcNow() + TimeSpan.FromHours(2);
-        while (_clock.GetUtcNow() < until)
-        {
-            await StepAsync(cancellationToken, isChanging: false);
-        }
-
-        var after = await HeldAsync(cancellationToken);
-        _upstream.Knobs.Unlisted.Clear();
-        _upstream.Knobs.DocumentCount = null;
-        var gone = before.Except(after).ToList();
-        Assert.True(gone.Count == 0, $"A short list removed {string.Join(", ", gone)}");
-    }
-
-    /// <summary>The feed's numbers begin anew, or leap ahead, as in a move to another database.</summary>
-    private async Task ResetAsync(CancellationToken cancellationToken)
-    {
-        _counts.Resets++;
-        _isCheckingHandled = false;
-        switch (_random.Next(3))
-        {
-            case 0:
-                _upstream.ResetFeed(_upstream.Knobs.DatabaseId);
-                break;
-            case 1:
-                _upstream.ResetFeed(_upstream.Knobs.Feed == FakeFeedDialect.NpmPaged ? _upstream.Knobs.DatabaseId : "another", _upstream.HeadSequence + 100_000);
-                break;
-            default:
-                _upstream.JumpFeed(1_000_000);
-                _isCheckingHandled = true;
-                break;
-        }
-
-        await StepAsync(cancellationToken);
     }
 
     /// <summary>What is held as it is upstream at this moment: whatever happens to it later happens by what comes.</summary>
