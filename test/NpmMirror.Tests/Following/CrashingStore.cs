@@ -58,8 +58,8 @@ public class CrashingStore : DispatchProxy
         var left = Interlocked.Decrement(ref _writesLeft);
         if (left < 0)
         {
-            // Even numbers of writes end before the write, odd ones behind it; of names and their cursor only the names may be there.
-            if (targetMethod.Name == nameof(IMetadataStore.EnqueueAsync))
+            // Of names and their cursor only the names may be there, or nothing.
+            if (targetMethod.Name == nameof(IMetadataStore.EnqueueAsync) && Interlocked.Read(ref _calls) % 2 == 0)
             {
                 args![1] = null;
                 targetMethod.Invoke(_inner, BindingFlags.DoNotWrapExceptions, null, args, null);
@@ -74,19 +74,19 @@ public class CrashingStore : DispatchProxy
         }
 
         var result = targetMethod.Invoke(_inner, BindingFlags.DoNotWrapExceptions, null, args, null);
-        return left == 0 && IsBehind() ? throw Dead() : result;
+        // As often the last write is there, and nobody hears of it.
+        return left == 0 && IsUnheard() ? throw Dead() : result;
     }
 
-    /// <summary>Written, but nobody hears of it.</summary>
-    private bool IsBehind()
+    private bool IsUnheard()
     {
-        var isBehind = Interlocked.Read(ref _calls) % 2 == 0;
-        if (isBehind)
+        var isUnheard = Interlocked.Read(ref _calls) % 2 == 0;
+        if (isUnheard)
         {
             Kill();
         }
 
-        return isBehind;
+        return isUnheard;
     }
 
     private static MirrorException Dead() => new(MirrorFault.StoreUnavailable, "The process is dead.", isTransient: true);

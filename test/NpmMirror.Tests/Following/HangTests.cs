@@ -1,0 +1,40 @@
+using NpmMirror.Storage;
+using NpmMirror.Testing;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Tests.Following;
+
+public sealed class HangTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("/registry/")]
+    [InlineData("/registry/_all_docs")]
+    [InlineData("/registry/_changes")]
+    [InlineData("/p1")]
+    public async Task Whatever_hangs_holds_a_mirror_up_no_longer_than_its_time_out(string path)
+    {
+        var clock = new FakeClock();
+        using var folder = new TempFolder();
+        await using var upstream = await FakeRegistry.StartAsync(time: clock, cancellationToken: Token);
+        await using var store = new MemoryStore(clock);
+        upstream.Publish(new FakePackage("p1").Version("1.0.0"));
+        upstream.Publish(new FakePackage("p2").Version("1.0.0"));
+        var hanging = upstream.Knobs.Add(new FakeRule { Path = path, Hangs = true, TimesMax = 2 });
+        var options = new MirrorOptions { Metadata = MetadataMode.All, Data = folder.Path };
+        var feed = new FeedOptions { Mode = FeedMode.Poll, Timeout = TimeSpan.FromMinutes(20) };
+        await using var mirror = new SimulatedMirror(upstream, store, options, feed, long.MaxValue, clock, new TailLog(clock));
+        await mirror.StartAsync();
+        await PassUntilAsync(clock, async () => (await store.CountAsync(Token)).Packages == 2);
+        upstream.Publish(new FakePackage("p3").Version("1.0.0"));
+        await PassUntilAsync(clock, async () => (await store.CountAsync(Token)).Packages == 3);
+        Assert.Equal(2, hanging.HitCount);
+    }
+
+    private static Task PassUntilAsync(FakeClock clock, Func<Task<bool>> condition) => Eventually.Async(async () =>
+    {
+        clock.Advance(TimeSpan.FromSeconds(20));
+        return await condition();
+    });
+}
