@@ -77,26 +77,16 @@ internal static class JsonMembers
         return members;
     }
 
-    /// <summary>The value of one member; empty where there is none or the slice holds no object.</summary>
+    /// <summary>The value of one member, of equal ones the last one's; empty where there is none or the slice holds no object.</summary>
     public static Slice Find(ReadOnlySpan<byte> document, Slice slice, ReadOnlySpan<byte> name)
     {
         Slice found = default;
-        if (slice.IsEmpty || document[slice.Offset] != '{')
+        var members = new JsonMemberScanner(document, slice);
+        while (members.MoveNext())
         {
-            return found;
-        }
-
-        var reader = new Utf8JsonReader(slice.Of(document), JsonText.ReaderOptions);
-        reader.Read();
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
-        {
-            if (JsonText.Is(ref reader, name))
+            if (JsonText.Is(members.Name, name))
             {
-                found = ReadValue(ref reader, slice.Offset);
-            }
-            else
-            {
-                reader.Skip();
+                found = members.Value;
             }
         }
 
