@@ -132,15 +132,15 @@ internal static class StatusCommand
 
     private static void PrintFollowing(FeedStatus feed)
     {
-        if (feed.Following.AtHeadAt is { } at)
+        var now = TimeProvider.System.GetUtcNow();
+        if (FollowingLines.Following(feed.Following, feed.Handled, now) is { } following)
         {
-            var lag = feed.Following.Head is { } head && new Sequence(head).Number - new Sequence(feed.Handled ?? "").Number is { } sequences ? $", {Math.Max(0, sequences)} sequences behind" : "";
-            Line("Following", $"at the head {feed.Following.Head} until {at.ToString("u", CultureInfo.InvariantCulture)}{lag}");
+            Line("Following", following);
         }
 
-        if (feed.Following.LateRows > 0)
+        if (FollowingLines.LateRows(feed.Following, now) is { } late)
         {
-            Line("Late rows", $"{feed.Following.LateRows}, the last found {feed.Following.LastLateAt?.ToString("u", CultureInfo.InvariantCulture)}{(feed.Following.LongestLate is { } late ? $", at most {late:d\\.hh\\:mm} late" : "")}");
+            Line("Late rows", late);
         }
     }
 

@@ -1,0 +1,32 @@
+using System.Globalization;
+using NpmMirror.Monitoring;
+
+namespace NpmMirror.Cli;
+
+/// <summary>How following goes, as <c>status</c> says it.</summary>
+internal static class FollowingLines
+{
+    /// <summary>Longer than any feed is silent that is asked again and again.</summary>
+    private static readonly TimeSpan Quiet = TimeSpan.FromMinutes(2);
+
+    /// <summary>How far it is; null before the head was reached for the first time.</summary>
+    public static string? Following(FollowingState state, string? handled, DateTimeOffset now)
+    {
+        if (state.AtHeadAt is not { } at)
+        {
+            return null;
+        }
+
+        var age = now > at ? now - at : TimeSpan.Zero;
+        var when = $"{Amounts.Duration(age)} ago ({at.ToString("u", CultureInfo.InvariantCulture)})";
+        var behind = state.Head is { } head ? new Sequence(head).Number - new Sequence(handled ?? "").Number : null;
+        return behind > 0 ? string.Create(CultureInfo.InvariantCulture, $"{behind} sequences behind the head {state.Head}; last at a head {when}")
+            : age < Quiet ? $"at the head {state.Head}, last told {when}"
+            : $"at the head {state.Head}, last told {when}: a live feed says nothing while nothing changes, and a mirror that does not run hears nothing";
+    }
+
+    /// <summary>What came late; null when nothing did.</summary>
+    public static string? LateRows(FollowingState state, DateTimeOffset now) => state.LateRows == 0 ? null : string.Create(
+        CultureInfo.InvariantCulture,
+        $"{state.LateRows}{(state.LastLateAt is { } last ? $", the last found {Amounts.Duration(now > last ? now - last : TimeSpan.Zero)} ago ({last.ToString("u", CultureInfo.InvariantCulture)})" : "")}{(state.LongestLate is { } late ? $", at most {Amounts.Duration(late)} late" : "")}");
+}
