@@ -11,11 +11,14 @@ internal static class RemovedCommand
 {
     private const int ClientsShownMax = 10;
 
+    /// <summary>The log is never trimmed, and has all changes of all packages: who wants more of it than this says so.</summary>
+    private static readonly TimeSpan Lately = TimeSpan.FromDays(30);
+
     /// <summary>The command.</summary>
     public static Command Create(IReadOnlyList<string> flags)
     {
         var json = CommandRun.JsonOption();
-        var since = new Option<TimeSpan?>("--since") { Description = "Only what was seen within this time (30d); default: all", CustomParser = result => DurationArgument.Parse(result) };
+        var since = new Option<TimeSpan?>("--since") { Description = "Only what was seen within this time (365d); default: 30d, and with --package all", CustomParser = result => DurationArgument.Parse(result) };
         var package = new Option<string?>("--package") { Description = "Only this package and its versions" };
         var command = new Command("removed", "List packages and versions that the upstream took down, and which clients had fetched them before; works beside a running serve") { json, since, package };
         command.SetAction((parsed, cancellationToken) => CommandRun.RunAsync(flags, settings =>
@@ -29,6 +32,7 @@ internal static class RemovedCommand
         using var logging = Setup.CreateLogging(options.Log);
         await using var store = await Setup.OpenExistingStoreAsync(options, logging, cancellationToken);
         var report = new JsonReport(Console.Out, "removed");
+        since ??= package is null ? Lately : null;
         var count = 0L;
         await foreach (var takedown in new Takedowns(store).ListAsync(TimeProvider.System.GetUtcNow() - since, package, cancellationToken))
         {
@@ -49,7 +53,7 @@ internal static class RemovedCommand
         }
         else
         {
-            Console.WriteLine($"{count} removed.");
+            Console.WriteLine(since is { } time ? $"{count} removed within {Amounts.Duration(time)} (--since says how far back)." : $"{count} removed.");
         }
 
         return ExitCode.Ok;
