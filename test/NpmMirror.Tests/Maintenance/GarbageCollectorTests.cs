@@ -135,6 +135,23 @@ public sealed class GarbageCollectorTests
         await bench.CollectAsync(isDryRun: true);
     }
 
+    [Fact]
+    public async Task One_that_fails_locks_nothing()
+    {
+        var isFailing = false;
+        await using var bench = await MaintenanceBench.StartAsync(wrapStore: store => HookedStore.Over(store, (_, isBefore) =>
+            isBefore && isFailing ? throw new MirrorException(MirrorFault.StoreUnavailable, "The disk is full.", isTransient: true) : ValueTask.CompletedTask));
+        await bench.HoldAsync("a", "1.0.0");
+        await bench.PutBlobAsync("nobody's"u8.ToArray());
+        isFailing = true;
+        await Assert.ThrowsAsync<MirrorException>(() => bench.CollectAsync());
+        isFailing = false;
+
+        // What comes in and what is collected next waits for nothing.
+        await bench.HoldAsync("b", "1.0.0");
+        Assert.Single((await bench.CollectAsync()).Items);
+    }
+
     private static ValueTask ServeAsync(MaintenanceBench bench, string name, TimeSpan ago) =>
         bench.Store.StampServedAsync([new TarballServed(PackageName.Parse(name), $"{name}-1.0.0.tgz", bench.Clock.GetUtcNow() - ago)], Cancelled);
 }
