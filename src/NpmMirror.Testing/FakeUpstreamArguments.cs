@@ -56,12 +56,13 @@ internal sealed class FakeUpstreamArguments
             if (arguments._options.FirstOrDefault(option => option.Flag == parts[0]) is not { } option)
             {
                 arguments.Faults.Add($"“{parts[0]}” is not an option; there are {string.Join(", ", arguments._options.Select(known => known.Flag))}.");
+                i += parts.Length == 1 && HasValue(args, i) ? 1 : 0;
             }
             else if (option.Wanted is null)
             {
                 arguments.Check(parts.Length == 1 && option.Take(""), $"{option.Flag} takes no value.");
             }
-            else if (parts.Length == 2 || (i + 1 < args.Count && !args[i + 1].StartsWith("--", StringComparison.Ordinal)))
+            else if (parts.Length == 2 || HasValue(args, i))
             {
                 var value = parts.Length == 2 ? parts[1] : args[++i];
                 arguments.Check(option.Take(value), $"{option.Flag} is “{value}”; give {option.Wanted}.");
@@ -74,6 +75,8 @@ internal sealed class FakeUpstreamArguments
 
         return arguments;
     }
+
+    private static bool HasValue(IReadOnlyList<string> args, int flagAt) => flagAt + 1 < args.Count && !args[flagAt + 1].StartsWith("--", StringComparison.Ordinal);
 
     private void Check(bool isRight, string fault)
     {

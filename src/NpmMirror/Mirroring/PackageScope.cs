@@ -1,4 +1,6 @@
 using System.IO.Enumeration;
+using System.Security.Cryptography;
+using System.Text;
 
 namespace NpmMirror.Mirroring;
 
@@ -34,6 +36,16 @@ public sealed class PackageScope
 
     /// <summary>Whether the list has globs, which only a walk over the upstream's list can resolve.</summary>
     public bool HasGlobs => _globs.Count > 0;
+
+    /// <summary>Names what is wanted ahead: another one where the mode or the list is another.</summary>
+    public string Fingerprint
+    {
+        get
+        {
+            var entries = _names.Concat(_globs).Order(StringComparer.Ordinal);
+            return $"{Mode}:{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', entries))))}";
+        }
+    }
 
     /// <summary>Whether a package is held before anybody asked for it.</summary>
     public bool IsWantedAhead(PackageName name) => Mode switch

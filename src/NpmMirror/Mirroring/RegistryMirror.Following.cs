@@ -51,6 +51,10 @@ public sealed partial class RegistryMirror
             await SeedAsync(feed, start.Info.Head, cancellationToken);
             _isFeedReset = false;
         }
+        else if (_options.LastSeq is null && await _store.GetCursorAsync(MirrorCursors.Scope, cancellationToken) != _scope.Fingerprint)
+        {
+            await QueueNewlyWantedAsync(feed, cancellationToken);
+        }
 
         await start.NoteAsync(_store, feed, _upstream.Identity, cancellationToken);
         var handler = new QueueingHandler(_store, _queue, _readThrough, _scope, _upstream, start.Info.IsMirror, _time);

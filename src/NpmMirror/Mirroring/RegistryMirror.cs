@@ -141,6 +141,18 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         }
     }
 
+    /// <summary>What is listed since the last start: nothing in the feed would ever tell of it, as long as it does not change.</summary>
+    private async Task QueueNewlyWantedAsync(IChangeFeed feed, CancellationToken cancellationToken)
+    {
+        if (NeedsList)
+        {
+            await ReconcileAsync(feed, cancellationToken);
+        }
+
+        await _named.QueueMissingAsync(_scope.Names, cancellationToken);
+        await _store.SetCursorAsync(MirrorCursors.Scope, _scope.Fingerprint, cancellationToken);
+    }
+
     private async Task QueueWithoutFeedAsync(CancellationToken cancellationToken)
     {
         if (NeedsList)
@@ -198,6 +210,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         }
 
         await _named.QueueAsync(_scope.Names, cancellationToken);
+        await _store.SetCursorAsync(MirrorCursors.Scope, _scope.Fingerprint, cancellationToken);
         await _store.SetCursorAsync(MirrorCursors.Read, head.Text, cancellationToken);
         await _store.SetCursorAsync(MirrorCursors.Handled, head.Text, cancellationToken);
         await _store.SetCursorAsync(MirrorCursors.WalkHead, null, cancellationToken);

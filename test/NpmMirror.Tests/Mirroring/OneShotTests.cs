@@ -40,6 +40,7 @@ public sealed class OneShotTests
         var again = bench.Upstream.Knobs.Add(new FakeRule { Path = rule.Path, TimesMax = 2, Status = rule.Status, RetryAfter = rule.RetryAfter, CutAfterBytes = rule.CutAfterBytes });
         var (found, mended) = await DriveAsync(mirror.ReconcileOnceAsync(Token));
         Assert.Equal((1, 1, 2), (found.Stale, mended.Changed, again.HitCount));
+        Assert.DoesNotContain(bench.Upstream.Requests.All, request => request.Path.EndsWith("/latest", StringComparison.Ordinal));
     }
 
     [Theory]

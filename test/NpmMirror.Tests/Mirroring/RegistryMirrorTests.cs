@@ -189,6 +189,29 @@ public sealed class RegistryMirrorTests
     }
 
     [Fact]
+    public async Task What_is_listed_later_is_fetched_at_the_next_start_and_what_is_not_listed_any_more_stays_and_is_followed()
+    {
+        var options = new MirrorOptions { Metadata = MetadataMode.Listed };
+        options.List.Add("first");
+        await using var bench = await StartAsync(options, "first", "added", "@s/one", "other");
+        await RunUntilHeldAsync(bench, "first");
+
+        options.List.Clear();
+        options.List.Add("added");
+        options.List.Add("@s/*");
+        await RunUntilHeldAsync(bench, "added", "@s/one");
+        Assert.Null(await bench.RowAsync("other"));
+        bench.Upstream.Requests.Clear();
+        await using var mirror = bench.Mirror();
+        await mirror.StartAsync(Token);
+        bench.Upstream.PublishVersion("first", "2.0.0");
+        await Eventually.Async(async () => (await bench.RowAsync("first"))!.Facts.Rev == bench.Upstream.Revision("first"));
+
+        // Nothing else is wanted than at the start before: no list is read for it.
+        Assert.Equal(0, bench.Upstream.Requests.CountOf("*_all_docs"));
+    }
+
+    [Fact]
     public async Task Tells_new_update_and_delete_once_each_with_the_metadata()
     {
         await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a");
@@ -279,6 +302,18 @@ public sealed class RegistryMirrorTests
         await using var mirror = bench.Mirror(hasFeed: false);
         var refused = await Assert.ThrowsAsync<MirrorException>(() => mirror.SyncOnceAsync([], null, Token));
         Assert.Contains("--feed", refused.Message, StringComparison.Ordinal);
+    }
+
+    private static async Task RunUntilHeldAsync(MirrorBench bench, params string[] names)
+    {
+        await using var mirror = bench.Mirror();
+        await mirror.StartAsync(Token);
+        foreach (var name in names)
+        {
+            await Eventually.Async(async () => await bench.RowAsync(name) is not null);
+        }
+
+        await Eventually.Async(async () => (await mirror.GetLastSequenceAsync(Token)).Number == bench.Upstream.HeadSequence);
     }
 
     private static async Task<MirrorBench> StartAsync(MirrorOptions options, params string[] packages)
