@@ -22,9 +22,7 @@ public sealed partial class PackageSync
                 return await CommitAsync(Tombstones.CommitOf(name, removed, _upstream.Identity), cancellationToken) is { } written ? new SyncResult.Removed(written, [removed]) : null;
             }
 
-            // A row of the feed may be ahead of the document it speaks of, also for a package's first. Lists of everything have names that never resolve.
-            var isFeedAhead = item is { Priority: QueuePriority.Change, WantedRev: not null, IsDeletedRow: false } && _time.GetUtcNow() - item.QueuedAt < DoubtMax;
-            return new SyncResult.Absent(absent.Status, absent.Reason) { RetryBecause = isFeedAhead ? $"the feed names {name}, the upstream answers {absent.Status}" : null };
+            return new SyncResult.Absent(absent.Status, absent.Reason) { RetryBecause = FindFeedAhead(name, null, item, absent) };
         }
 
         var reason = absent.Notice is { } told ? told.Reason : absent.Reason;
@@ -33,7 +31,7 @@ public sealed partial class PackageSync
             // Under another revision it was back, and removed once more, while nobody looked.
             return absent.Notice is { Rev: var again } && Tombstones.IsNews(row, again)
                 ? await BuryAsync(row, kind, reason, absent.Notice.At, again, cancellationToken)
-                : new SyncResult.Unchanged(row);
+                : new SyncResult.Unchanged(row) { RetryBecause = FindFeedAhead(name, row.Facts.Rev, item, absent) };
         }
 
         var missingSince = item?.MissingSince ?? _time.GetUtcNow();
@@ -47,9 +45,23 @@ public sealed partial class PackageSync
             return new SyncResult.Unchanged(row) { RetryBecause = heldBack, MissingSince = missingSince };
         }
 
-        var rev = absent.Notice?.Rev ?? (item is { IsDeletedRow: true } ? item.WantedRev : null);
+        // Deletions are hardly ever flagged: behind the stored revision, the row that names no document is theirs.
+        var rev = absent.Notice?.Rev ?? (item is { WantedRev: { } wanted } && (item.IsDeletedRow || IsBehind(row.Facts.Rev, wanted)) ? wanted : null);
         return await BuryAsync(row, kind, reason, absent.Notice?.At, rev, cancellationToken);
     }
+
+    /// <summary>
+    /// Why a package that is not there is asked for again, or null: a row of the feed may be ahead of the document it speaks of, also of a package's first,
+    /// and of one that comes back. Lists of everything have names that never resolve.
+    /// </summary>
+    private string? FindFeedAhead(PackageName name, string? removedAs, QueueItem? item, PackumentAnswer.Absent absent) =>
+        item is { Priority: QueuePriority.Change, WantedRev: { } wanted, IsDeletedRow: false }
+        && _time.GetUtcNow() - item.QueuedAt < DoubtMax
+        && (removedAs is null || (wanted != removedAs && !IsBehind(wanted, removedAs)))
+            ? $"the feed names {name}, the upstream answers {absent.Status}"
+            : null;
+
+    private static bool IsBehind(string? rev, string other) => rev is not null && new Revision(rev).Number < new Revision(other).Number;
 
     /// <summary>A cache may also send the notice of before a republication: it must not take away what is newer, nor end the wait for it.</summary>
     private async Task<SyncResult?> BuryUnpublishedAsync(PackageName name, PackageRow? row, QueueItem? item, PackumentIndex index, CancellationToken cancellationToken)

@@ -219,6 +219,27 @@ public sealed class PackageSyncTests
     }
 
     [Fact]
+    public async Task A_404_for_a_package_that_the_feed_says_is_back_is_asked_again()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        await bench.SyncAsync("left-pad");
+        var held = (await bench.RowAsync("left-pad"))!.Facts.Rev!;
+        bench.Upstream.Delete("left-pad");
+
+        // A deletion that is not flagged: its row names a revision that never comes, and is known afterwards by that.
+        var unflagged = bench.Item("left-pad", Next(held, 1)) with { MissingSince = bench.Clock.GetUtcNow() - TimeSpan.FromDays(1) };
+        Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", unflagged));
+        Assert.Null((await bench.SyncAsync("left-pad", unflagged)).RetryBecause);
+
+        var back = bench.Item("left-pad", Next(held, 2));
+        Assert.NotNull((await bench.SyncAsync("left-pad", back)).RetryBecause);
+        Assert.Null((await bench.SyncAsync("left-pad", back with { QueuedAt = back.QueuedAt - PackageSync.DoubtMax })).RetryBecause);
+
+        static string Next(string rev, int by) => $"{new Revision(rev).Number + by}-a";
+    }
+
+    [Fact]
     public async Task Drops_what_was_served_before_the_commit_returns()
     {
         await using var bench = await MirrorBench.StartAsync();
