@@ -55,7 +55,7 @@ internal static class ReconcileCommand
         Console.WriteLine($"{found.Listed} listed, {found.Held} held: {found.Missing} missing, {found.Stale} stale, {found.Vanished} vanished.");
         if (found.HeldBack is { } reason)
         {
-            Console.WriteLine($"Nothing of what vanished is removed: {reason}. If that is right, run it again with --accept-removals.");
+            Console.WriteLine($"{(found.Vanished > 0 ? "Nothing of what vanished is removed" : "The comparison is not whole")}: {reason}. If that is right, run it again with --accept-removals.");
         }
         else if (found.Vanished > 0)
         {

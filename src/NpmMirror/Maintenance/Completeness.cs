@@ -29,7 +29,7 @@ public sealed class Completeness(IMetadataStore store, RegistryClient upstream, 
 
         await foreach (var pair in ListJoin.JoinAsync(spool.ReadSorted(), store, cancellationToken))
         {
-            if (Judge(pair) is var (fault, problem) && await store.FindQueuedAsync(pair.Name, cancellationToken) is null)
+            if (Judge(pair) is var (fault, problem) && !await pair.IsUnpublishedAsync(store, upstream.Identity, cancellationToken) && await store.FindQueuedAsync(pair.Name, cancellationToken) is null)
             {
                 var failure = request.Repairs is { } repairs && fault != VerifyFault.Vanished ? await repairs.TryMendDocumentAsync(pair.Name, cancellationToken) : "";
                 tally.Report(new VerifyFinding(fault, pair.Name.Value, Finding.With(problem, failure), failure is null));

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using NpmMirror.History;
 using NpmMirror.Storage;
 using NpmMirror.Upstream;
 
@@ -17,6 +18,11 @@ internal readonly record struct ListPair(PackageName Name, bool IsListed, string
 
     /// <summary>Whether what is held is what an upstream of this identity lists. What is in the graveyard and listed may be back in the same revision.</summary>
     internal bool IsCurrent(string identity) => IsHeld && Mark is { } mark && UpstreamIdentity.CouldBeSame(mark.Upstream, identity) && Rev is { } rev && mark.Rev == rev;
+
+    /// <summary>Whether the upstream lists what it sends of a package that was unpublished, and the store has that in the graveyard: npm's list has those names for ever.</summary>
+    internal async ValueTask<bool> IsUnpublishedAsync(IMetadataStore store, string identity, CancellationToken cancellationToken) =>
+        IsRemoved && Mark is { } mark && Rev is { } rev && mark.Rev == rev && UpstreamIdentity.CouldBeSame(mark.Upstream, identity)
+        && await store.FindAsync(Name, cancellationToken) is { Facts.Removal: RemovalKind.Unpublished };
 }
 
 /// <summary>Joins the upstream's list and the store's by name, both in the order of UTF-8 bytes: each name once, nothing held in memory.</summary>

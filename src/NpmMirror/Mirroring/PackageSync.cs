@@ -157,7 +157,7 @@ public sealed partial class PackageSync : IDisposable
         var isTheSame = row is not null && !isDifferent && row.Facts.Removal == removal;
         if (row is not null && isTheSame && !isRepair)
         {
-            return new SyncResult.Unchanged(row) { RetryBecause = lag };
+            return await AdoptAsync(row, fetched.Validators, cancellationToken) is { } adopted ? new SyncResult.Unchanged(adopted) { RetryBecause = lag } : null;
         }
 
         if (removal is not null && row is { Facts.Removal: null } && await _breaker.FindReasonAsync(name, cancellationToken) is { } heldBack)
@@ -260,6 +260,25 @@ public sealed partial class PackageSync : IDisposable
             LogUnreadable(name, trouble.Message);
             return false;
         }
+    }
+
+    /// <summary>Notes that the upstream's present database has the same bytes: otherwise each comparison with its list would ask for them again. Null when the row has changed meanwhile.</summary>
+    private async Task<PackageRow?> AdoptAsync(PackageRow row, Validators validators, CancellationToken cancellationToken)
+    {
+        if (UpstreamIdentity.CouldBeSame(row.Facts.Upstream, _upstream.Identity))
+        {
+            return row;
+        }
+
+        var commit = new PackageCommit
+        {
+            Name = row.Name,
+            ExpectedGeneration = row.Generation,
+            Facts = row.Facts with { Upstream = _upstream.Identity, ETag = validators.ETag, LastModified = validators.LastModified },
+            Events = [],
+            IsPatient = true,
+        };
+        return await CommitAsync(commit, cancellationToken);
     }
 
     private async Task<PackageRow?> CommitAsync(PackageCommit commit, CancellationToken cancellationToken)

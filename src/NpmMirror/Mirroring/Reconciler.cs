@@ -114,7 +114,7 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
                 missing++;
                 await bulk.AddAsync(pair.Name, pair.Rev, cancellationToken);
             }
-            else if (pair.IsListed && pair.Mark is not null && !pair.IsCurrent(upstream.Identity))
+            else if (pair.IsListed && pair.Mark is not null && !pair.IsCurrent(upstream.Identity) && !await pair.IsUnpublishedAsync(store, upstream.Identity, cancellationToken))
             {
                 stale++;
                 await bulk.AddAsync(pair.Name, pair.Rev, cancellationToken);

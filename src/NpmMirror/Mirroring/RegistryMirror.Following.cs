@@ -19,7 +19,7 @@ public sealed partial class RegistryMirror
         {
             try
             {
-                if (await _findFeed(cancellationToken) is not { } feed)
+                if (await FindFeedAsync(cancellationToken) is not { } feed)
                 {
                     FeedLocation = "none";
                     await SweepAsync(cancellationToken);

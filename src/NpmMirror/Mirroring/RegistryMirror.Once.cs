@@ -73,7 +73,7 @@ public sealed partial class RegistryMirror
     }
 
     private Task<IChangeFeed?> FindFeedOnceAsync(CancellationToken cancellationToken) =>
-        _upstream.NewRetry().RunAsync(() => _findFeed(cancellationToken), cancellationToken);
+        _upstream.NewRetry().RunAsync(() => FindFeedAsync(cancellationToken), cancellationToken);
 
     private Task<FeedInfo> AskAsync(IChangeFeed feed, CancellationToken cancellationToken) =>
         _upstream.NewRetry().RunAsync(() => new FeedStart(_store, _upstream, _options).AskAsync(feed, cancellationToken), cancellationToken);

@@ -141,6 +141,21 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         }
     }
 
+    /// <summary>Finds the feed. One that was followed before at this very upstream does not cease to be because of one answer: a gateway's 404 would end following for good.</summary>
+    private async Task<IChangeFeed?> FindFeedAsync(CancellationToken cancellationToken)
+    {
+        if (await _findFeed(cancellationToken) is { } feed)
+        {
+            return feed;
+        }
+
+        var isSought = _options.Feed.Equals("auto", StringComparison.OrdinalIgnoreCase);
+        var location = UpstreamFailures.Where(_upstream.BaseUrl).TrimEnd('/');
+        return isSought && await _store.GetCursorAsync(MirrorCursors.Feed, cancellationToken) is { } known && known.StartsWith($"{location}#", StringComparison.Ordinal)
+            ? throw new MirrorException(MirrorFault.UpstreamUnavailable, $"{location} had a change feed, and answers now as if it had none; with feed=none it is not looked for any more.", isTransient: true)
+            : null;
+    }
+
     /// <summary>What is listed since the last start: nothing in the feed would ever tell of it, as long as it does not change.</summary>
     private async Task QueueNewlyWantedAsync(IChangeFeed feed, CancellationToken cancellationToken)
     {

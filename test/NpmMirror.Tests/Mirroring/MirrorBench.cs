@@ -49,10 +49,13 @@ internal sealed class MirrorBench : IAsyncDisposable
         new(await FakeRegistry.StartAsync(cancellationToken: None), options ?? new MirrorOptions(), isClockReal, clientTime ?? TimeProvider.System);
 
     /// <summary>A mirror over these parts that follows the fake upstream's feed, or none.</summary>
-    public RegistryMirror Mirror(bool hasFeed = true)
+    public RegistryMirror Mirror(bool hasFeed = true) => Mirror(hasFeed ? Upstream.FeedUrl.AbsoluteUri : "none");
+
+    /// <summary>The same with the option <c>feed</c>.</summary>
+    public RegistryMirror Mirror(string feed)
     {
         var probe = new FeedProbe(Client, new FeedOptions { Mode = Options.Mode, PollDelay = TimeSpan.FromMilliseconds(50) }, NullLogger.Instance);
-        return new RegistryMirror(Store, Client, Queue, ReadThrough, new PackageScope(Options), token => probe.FindAsync(hasFeed ? Upstream.FeedUrl.AbsoluteUri : "none", token), Options, TimeProvider.System, NullLoggerFactory.Instance);
+        return new RegistryMirror(Store, Client, Queue, ReadThrough, new PackageScope(Options), token => probe.FindAsync(feed, token), Options, TimeProvider.System, NullLoggerFactory.Instance);
     }
 
     public Task<SyncResult> SyncAsync(string name, QueueItem? item = null) => Sync.SyncAsync(PackageName.Parse(name), item, None);

@@ -150,6 +150,23 @@ public sealed class PackageSyncTests
     }
 
     [Fact]
+    public async Task The_same_bytes_of_another_database_are_known_as_its_own_from_then_on()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        bench.Client.Identity += "#first";
+        await bench.SyncAsync("left-pad");
+        var before = (await bench.RowAsync("left-pad"))!;
+        var events = (await bench.EventsAsync()).Count;
+        bench.Client.Identity = bench.Client.Identity.Replace("#first", "#second", StringComparison.Ordinal);
+        Assert.IsType<SyncResult.Unchanged>(await bench.SyncAsync("left-pad"));
+
+        var after = (await bench.RowAsync("left-pad"))!;
+        Assert.Equal(before.Facts with { Upstream = bench.Client.Identity }, after.Facts);
+        Assert.Equal((before.DocumentSha256, events), (after.DocumentSha256, (await bench.EventsAsync()).Count));
+    }
+
+    [Fact]
     public async Task Asks_again_while_the_document_is_older_than_the_feed_said_and_gives_up_after_a_day()
     {
         await using var bench = await MirrorBench.StartAsync();

@@ -53,6 +53,32 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task What_is_left_of_an_unpublished_package_is_listed_and_not_asked_for_again_and_what_came_back_is()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        foreach (var name in new[] { "unpublished", "back" })
+        {
+            bench.Upstream.Publish(new FakePackage(name).Version("1.0.0"));
+            await bench.SyncAsync(name);
+            bench.Upstream.Unpublish(name);
+            Assert.IsType<SyncResult.Removed>(await bench.SyncAsync(name));
+        }
+
+        bench.Upstream.Publish(new FakePackage("back").Version("2.0.0"));
+        var list = List(("back", bench.Upstream.Revision("back")!), ("unpublished", bench.Upstream.Revision("unpublished")!));
+        Assert.Equal(1, (await Reconciler(bench).RunAsync(list, null, Token)).Stale);
+        Assert.Equal("back", Assert.Single(await QueuedAsync(bench)).Name.Value);
+    }
+
+    [Fact]
+    public async Task A_list_that_is_too_short_is_doubted_also_where_nothing_held_is_missing_on_it()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        await HoldAsync(bench, "a", "1-a");
+        Assert.NotNull((await Reconciler(bench).RunAsync(List(("a", "1-a")), 100, Token)).HeldBack);
+    }
+
+    [Fact]
     public async Task What_is_listed_is_queued_for_the_rev_that_is_listed()
     {
         await using var bench = await MirrorBench.StartAsync();
@@ -115,7 +141,8 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         Assert.NotNull(RemovalBreaker.FindReason(22_001, 4_400_000, 4_378_000, 4_400_000));
         Assert.Null(RemovalBreaker.FindReason(50, 60, 10, null));
         Assert.NotNull(RemovalBreaker.FindReason(51, 60, 10, null));
-        Assert.Null(RemovalBreaker.FindReason(0, 60, 10, 1000));
+        Assert.NotNull(RemovalBreaker.FindReason(0, 60, 10, 1000));
+        Assert.Null(RemovalBreaker.FindReason(0, 60, 10, 10));
     }
 
     [Fact]

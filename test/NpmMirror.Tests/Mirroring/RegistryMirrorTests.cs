@@ -47,6 +47,36 @@ public sealed class RegistryMirrorTests
     }
 
     [Fact]
+    public async Task A_feed_that_was_followed_is_looked_for_until_it_answers_again()
+    {
+        await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a");
+        await using (var first = bench.Mirror("auto"))
+        {
+            await first.StartAsync(Token);
+            await Eventually.Async(async () => await bench.RowAsync("a") is not null && (await first.GetLastSequenceAsync(Token)).Number == bench.Upstream.HeadSequence);
+            await first.StopAsync(Token);
+        }
+
+        bench.Upstream.PublishVersion("a", "2.0.0");
+        var denied = bench.Upstream.Knobs.Add(new FakeRule { Status = 404 });
+        await using var second = bench.Mirror("auto");
+        await second.StartAsync(Token);
+        await Eventually.Async(() => denied.HitCount >= 4);
+        bench.Upstream.Knobs.Clear();
+        await Eventually.Async(async () => (await bench.RowAsync("a"))!.Facts.Rev == bench.Upstream.Revision("a"));
+    }
+
+    [Fact]
+    public async Task A_command_does_not_take_a_feed_for_one_that_never_was()
+    {
+        await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a");
+        await using var mirror = bench.Mirror("auto");
+        await bench.Store.SetCursorAsync(MirrorCursors.Feed, $"{bench.Upstream.Url.AbsoluteUri.TrimEnd('/')}#life", Token);
+        bench.Upstream.Knobs.Add(new FakeRule { Status = 404, TimesMax = 2 });
+        Assert.Equal(1, (await mirror.SyncOnceAsync([], null, Token)).Changed);
+    }
+
+    [Fact]
     public async Task What_is_stored_when_a_stop_comes_is_not_asked_for_again()
     {
         await using var bench = await StartAsync(new MirrorOptions(), "a");
