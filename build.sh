@@ -8,7 +8,15 @@ if [[ -f $program ]] && [[ -z $(find src Directory.*.props global.json .editorco
   exit 0
 fi
 
+project=src/NpmMirror.Cli/NpmMirror.Cli.csproj
 ahead=()
-[[ "$(uname -sm)" != "Linux x86_64" ]] || ahead=(-p:CompiledAhead=true)
-timeout 900 dotnet publish src/NpmMirror.Cli/NpmMirror.Cli.csproj -c Release -o artifacts/npm-mirror -v quiet --nologo -nodeReuse:false -p:UseSharedCompilation=false ${ahead[@]+"${ahead[@]}"} >&2
+if [[ "$(uname -sm)" == "Linux x86_64" ]]; then
+  if timeout 300 dotnet restore "$project" -p:CompiledAhead=true -v quiet --nologo -nodeReuse:false >&2; then
+    ahead=(-p:CompiledAhead=true)
+  else
+    echo "The compiler that works ahead could not be had; the program is built without, and starts more slowly." >&2
+  fi
+fi
+
+timeout 900 dotnet publish "$project" -c Release -o artifacts/npm-mirror -v quiet --nologo -nodeReuse:false -p:UseSharedCompilation=false ${ahead[@]+"${ahead[@]}"} >&2
 touch "$program"
