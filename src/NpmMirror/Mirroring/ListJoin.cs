@@ -17,12 +17,13 @@ internal readonly record struct ListPair(PackageName Name, bool IsListed, string
     internal bool IsHeld => Mark is not null && !IsRemoved;
 
     /// <summary>Whether what is held is what an upstream of this identity lists. What is in the graveyard and listed may be back in the same revision.</summary>
-    internal bool IsCurrent(string identity) => IsHeld && Mark is { } mark && UpstreamIdentity.CouldBeSame(mark.Upstream, identity) && Rev is { } rev && mark.Rev == rev;
+    internal bool IsCurrent(string identity) => IsHeld && IsSameRevision(identity);
 
     /// <summary>Whether the upstream lists what it sends of a package that was unpublished, and the store has that in the graveyard: npm's list has those names for ever.</summary>
     internal async ValueTask<bool> IsUnpublishedAsync(IMetadataStore store, string identity, CancellationToken cancellationToken) =>
-        IsRemoved && Mark is { } mark && Rev is { } rev && mark.Rev == rev && UpstreamIdentity.CouldBeSame(mark.Upstream, identity)
-        && await store.FindAsync(Name, cancellationToken) is { Facts.Removal: RemovalKind.Unpublished };
+        IsRemoved && IsSameRevision(identity) && await store.FindAsync(Name, cancellationToken) is { Facts.Removal: RemovalKind.Unpublished };
+
+    private bool IsSameRevision(string identity) => Mark is { } mark && UpstreamIdentity.CouldBeSame(mark.Upstream, identity) && Rev is { } rev && mark.Rev == rev;
 }
 
 /// <summary>Joins the upstream's list and the store's by name, both in the order of UTF-8 bytes: each name once, nothing held in memory.</summary>
