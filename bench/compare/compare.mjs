@@ -130,6 +130,7 @@ function prepareTarballs() {
   return tarballs.map(name => {
     const file = join(options.work, 'prepared', name)
     const raw = bytesOf(name)
+    mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, raw)
     return { name, form: 'tarball', file, raw, type: 'application/octet-stream' }
   })

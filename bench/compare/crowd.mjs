@@ -122,7 +122,7 @@ function askAtOnce(base, path, clients) {
 
 async function busyFeed(base, upstream, rounds, seconds) {
   console.log(`\n## 2,000 hot reads a second; with the feed busy: 200 changed packages of 20–50 KB a second; ${rounds} rounds of ${seconds} s\n`)
-  console.log('| p99 without, ms | p99 with, ms | ÷ | p50 without, ms | p50 with, ms | changes stored a second |\n|--:|--:|--:|--:|--:|--:|')
+  console.log('| p99 without, ms | p99 with, ms | ÷ | p50 without, ms | p50 with, ms | log entries a second |\n|--:|--:|--:|--:|--:|--:|')
   const load = { base, names: upstream.small.slice(0, 20), perSecond: 2000, seconds }
   for (let round = 0; round < rounds; round++) {
     const quiet = await readHot(load)

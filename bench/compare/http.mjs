@@ -10,11 +10,13 @@ export function get(url, headers = {}, { timeoutMilliseconds = 120_000, isDecode
   return new Promise((resolve, reject) => {
     const fail = error => reject(new Error(`${url}: ${error.message}`, { cause: error }))
     const sent = request(url, { agent, headers }, response => {
+      // A connection that goes back to its pool is no longer the answer's when that ends.
+      const { socket } = response
       const chunks = []
       response.on('data', chunk => chunks.push(chunk))
       response.on('error', fail)
       response.on('end', async () => {
-        const wireBytes = response.socket.bytesRead
+        const wireBytes = socket.bytesRead
         const raw = Buffer.concat(chunks)
         const encoding = response.headers['content-encoding'] ?? 'identity'
         try {

@@ -88,9 +88,11 @@ async function install(client, address, place) {
   return { seconds, packages }
 }
 
-const countPackages = (folder, client) => client === 'pnpm'
-  ? readdirSync(join(folder, '.pnpm')).filter(name => name.includes('@')).length
-  : readdirSync(folder).flatMap(name => name.startsWith('@') ? readdirSync(join(folder, name)) : name.startsWith('.') ? [] : [name]).length
+function countPackages(folder, client) {
+  return client === 'pnpm'
+    ? readdirSync(join(folder, '.pnpm')).filter(name => name.includes('@')).length
+    : readdirSync(folder).flatMap(name => name.startsWith('@') ? readdirSync(join(folder, name)) : name.startsWith('.') ? [] : [name]).length
+}
 
 function run(command, args, folder, address) {
   return new Promise((resolve, reject) => {
