@@ -19,7 +19,7 @@ internal sealed class SqliteWriter : IDisposable
     // A company that large is worth its sync. Smaller groups would cost syncs, larger ones only memory and time.
     private const int CompanyMax = 128;
     private const long CompanyMaxBytes = 8 * 1024 * 1024;
-    private static readonly TimeSpan CompanyWait = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan CompanyWait = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan QuietWait = TimeSpan.FromMilliseconds(25);
     private readonly string _path;
     private readonly Action<WriteTransaction> _committed;

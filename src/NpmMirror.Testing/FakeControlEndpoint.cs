@@ -10,11 +10,30 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
 {
     public const string Prefix = "/-/fake/";
 
-    private static readonly string[] Routes =
-    [
-        "state", "requests", "document", "rules", "knobs", "mishaps", "life", "reset", "jump", "publish", "deprecate", "tag", "remove-tag", "maintainers",
-        "unpublish-version", "unpublish", "delete", "take-down", "touch", "republish",
-    ];
+    /// <summary>The routes, each with the members that its body may have; null where it has none, or is read elsewhere.</summary>
+    private static readonly OrderedDictionary<string, string[]?> Routes = new()
+    {
+        ["state"] = null,
+        ["requests"] = null,
+        ["document"] = null,
+        ["rules"] = null,
+        ["knobs"] = null,
+        ["mishaps"] = null,
+        ["life"] = ["changes", "perSecond"],
+        ["reset"] = ["first", "databaseId"],
+        ["jump"] = ["by"],
+        ["publish"] = ["name", "version", "paddingBytes", "dependencies"],
+        ["deprecate"] = ["name", "version", "message"],
+        ["tag"] = ["name", "tag", "version"],
+        ["remove-tag"] = ["name", "tag"],
+        ["maintainers"] = ["name", "maintainers"],
+        ["unpublish-version"] = ["name", "version"],
+        ["unpublish"] = ["name"],
+        ["delete"] = ["name"],
+        ["take-down"] = ["name"],
+        ["touch"] = ["name"],
+        ["republish"] = ["name", "version"],
+    };
 
     private readonly FakeRegistry _registry = exchange.Registry;
 
@@ -32,9 +51,9 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
 
     private JsonNode Answer(string what)
     {
-        if (!Routes.Contains(what))
+        if (!Routes.TryGetValue(what, out var members))
         {
-            throw new ArgumentException($"There is no control “{what}”; {Prefix} is followed by {string.Join(", ", Routes)}.");
+            throw new ArgumentException($"There is no control “{what}”; {Prefix} is followed by {string.Join(", ", Routes.Keys)}.");
         }
 
         switch (what)
@@ -51,6 +70,11 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
         }
 
         var body = ReadBody();
+        if (members is not null && body.FirstOrDefault(member => !members.Contains(member.Key)).Key is { } unknown)
+        {
+            throw new ArgumentException($"There is no “{unknown}” in {what}; there are {string.Join(", ", members)}.");
+        }
+
         switch (what)
         {
             case "rules":
@@ -84,7 +108,7 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
             "maintainers" => _registry.SetMaintainers(name, [.. Texts(body, "maintainers")]),
             "unpublish-version" => _registry.UnpublishVersion(name, Text(body, "version")),
             "unpublish" => _registry.Unpublish(name),
-            "delete" => _registry.Delete(name),
+            "delete" => Delete(name),
             "take-down" => _registry.TakeDown(name),
             "touch" => _registry.Touch(name),
             _ => _registry.Republish(name, Text(body, "version")),
@@ -106,6 +130,11 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
             ? _registry.PublishVersion(name, version, Configure)
             : _registry.Publish(new FakePackage(name).Version(version, Configure));
     }
+
+    /// <summary>A tombstone of a package that never was would be a typing error's.</summary>
+    private FakeChange Delete(string name) => _registry.Database.Find(name) is { IsDeleted: false }
+        ? _registry.Delete(name)
+        : throw new InvalidOperationException($"There is no package {name}; publish it first.");
 
     private static JsonObject Counts(FakeMishaps mishaps) => new()
     {

@@ -100,7 +100,7 @@ public sealed class FakeLife(FakeRegistry registry, int seed, int packagesMax = 
         if (registry.Database.Find(name) is not { IsDeleted: false } document || document.Parse() is not { } packument || packument["versions"] is not JsonObject { Count: > 0 } versions)
         {
             // It was gone: it comes back.
-            return registry.Publish(new FakePackage(name).Version(NextVersion()));
+            return registry.Publish(new FakePackage(name).Version(NextVersion(), added => added.PublishedAt = registry.Time.GetUtcNow()));
         }
 
         return Change(name, [.. versions.Select(version => version.Key)]);
@@ -145,7 +145,7 @@ public sealed class FakeLife(FakeRegistry registry, int seed, int packagesMax = 
             _ => $"p{number}",
         };
         _names.Add(name);
-        return registry.Publish(new FakePackage(name).Version(NextVersion()));
+        return registry.Publish(new FakePackage(name).Version(NextVersion(), added => added.PublishedAt = registry.Time.GetUtcNow()));
     }
 
     // No version is published twice, so that each has one event in a log that lost nothing.

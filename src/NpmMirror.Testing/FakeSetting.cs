@@ -79,7 +79,9 @@ internal sealed class FakeSetting
     {
         try
         {
-            var read = value.Deserialize(_property.PropertyType, Options);
+            // A header of seconds is a text that everybody writes as a number.
+            var given = Type == typeof(string) && value?.GetValueKind() == JsonValueKind.Number ? JsonValue.Create(value.ToJsonString()) : value;
+            var read = given.Deserialize(_property.PropertyType, Options);
             if (read is not double chance || chance is >= 0 and <= 1)
             {
                 _property.SetValue(target, read);

@@ -121,7 +121,7 @@ public sealed class MirrorOptionsValidator : IValidateOptions<MirrorOptions>
             }
         }
 
-        if (options.LastSeq is { } sequence && (sequence.Length is 0 or > 4096 || sequence.Any(char.IsControl)))
+        if (options.LastSeq is { } sequence && (sequence.Length is 0 or > 4096 || sequence.Any(char.IsControl) || (sequence[0] == '-' && sequence.AsSpan(1).IndexOfAnyExceptInRange('0', '9') < 0)))
         {
             yield return "last_seq is not a sequence; give one as the feed wrote it, 0 for everything or now for the head.";
         }

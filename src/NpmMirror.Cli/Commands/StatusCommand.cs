@@ -113,7 +113,7 @@ internal static class StatusCommand
         }
 
         Line("Queue", counts.Queued == 0 ? "empty" : $"{counts.Queued} waiting{(status.NextDue is { } due ? $", the next is due {due.ToString("u", CultureInfo.InvariantCulture)}" : "")}");
-        if (status.Removals.IsHeld(TimeProvider.System.GetUtcNow()))
+        if (counts.Queued > 0 && status.Removals.IsHeld(TimeProvider.System.GetUtcNow()))
         {
             Line("Removals", $"HELD BACK since {status.Removals.HeldSince!.Value.ToString("u", CultureInfo.InvariantCulture)}: {status.Removals.Reason} (npm-mirror reconcile --accept-removals goes on)");
         }

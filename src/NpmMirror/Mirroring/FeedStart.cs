@@ -51,6 +51,12 @@ internal sealed class FeedStart(IMetadataStore store, RegistryClient upstream, M
         /// <summary>Notes which feed the cursors belong to.</summary>
         public async ValueTask NoteAsync(IMetadataStore store, IChangeFeed feed, string upstreamIdentity, CancellationToken cancellationToken)
         {
+            if (!NeedsWalk && await store.GetCursorAsync(MirrorCursors.Feed, cancellationToken) != IdOf(feed, Info))
+            {
+                // An explicit last_seq: what is known of the way belongs to another feed.
+                await store.SetCursorAsync(MirrorCursors.Trail, null, cancellationToken);
+            }
+
             await store.SetCursorAsync(MirrorCursors.Feed, IdOf(feed, Info), cancellationToken);
             await store.SetCursorAsync(MirrorCursors.Upstream, upstreamIdentity, cancellationToken);
             if (!NeedsWalk && await store.GetCursorAsync(MirrorCursors.Read, cancellationToken) == Since.Text && await store.GetCursorAsync(MirrorCursors.Handled, cancellationToken) != Since.Text)

@@ -146,6 +146,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     {
         if (await _findFeed(cancellationToken) is { } feed)
         {
+            _upstream.Feed = feed;
             return feed;
         }
 

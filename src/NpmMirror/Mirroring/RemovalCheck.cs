@@ -6,13 +6,13 @@ namespace NpmMirror.Mirroring;
 
 /// <summary>
 /// Whether a package that is held is gone for good. One 404 proves nothing: caches lag, upstreams have bad nights. It takes a feed row that flags the
-/// deletion and one 404, or two 404 at least ten minutes apart while another package is alive.
+/// deletion and one 404, or two 404 at least ten minutes apart while another package is alive and the upstream does not list this one any more.
 /// </summary>
 internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream, TimeProvider time)
 {
     private static readonly TimeSpan BetweenAnswers = TimeSpan.FromMinutes(10);
 
-    /// <summary>Long enough that even an upstream with a single package is believed.</summary>
+    /// <summary>Long enough that even an upstream with a single package is believed, and one whose list has names that never resolve.</summary>
     private static readonly TimeSpan BelievedAlone = TimeSpan.FromHours(24);
 
     private PackageName? _lastAlive;
@@ -34,9 +34,20 @@ internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream
             return $"the upstream answered {answer.Status} for a package that is held; asked again before it is believed";
         }
 
-        return await IsAnotherAliveAsync(name, cancellationToken) || missingFor >= BelievedAlone
-            ? null
-            : $"the upstream answers {answer.Status}, but for other packages too";
+        if (missingFor >= BelievedAlone)
+        {
+            return null;
+        }
+
+        if (!await IsAnotherAliveAsync(name, cancellationToken))
+        {
+            return $"the upstream answers {answer.Status}, but for other packages too";
+        }
+
+        // What is blocked may stay on the list; what is gone does not.
+        return answer.Status != 451 && upstream.Feed is { } feed && await feed.IsListedAsync(name.Value, cancellationToken) == true
+            ? $"the upstream answers {answer.Status}, and lists the package still"
+            : null;
     }
 
     /// <summary>The kind of removal an answer speaks of. What is blocked is so by the status alone; of another mirror's word only the other kinds that end in a 404 count.</summary>

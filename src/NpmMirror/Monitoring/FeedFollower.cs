@@ -80,7 +80,8 @@ internal sealed partial class FeedFollower
         var trouble = new Backoff(_options.FirstRetry, _options.LongestRetry, Random.Shared);
         try
         {
-            var place = new FeedPlace { Cursor = since, DatabaseId = _options.DatabaseId };
+            // What a mirror begins at is its own cursor, unless the operator wrote another.
+            var place = new FeedPlace { Cursor = since, DatabaseId = _options.DatabaseId, IsGiven = !_options.EndsAtReset || since?.Text == _options.LastSeq };
             var late = new LateRowSearch(_feed, _handler, _options.Windows, _tell, _time, _logger) { KeepsReceipts = !_options.EndsAtReset };
             while (!run.IsOver)
             {
@@ -96,6 +97,11 @@ internal sealed partial class FeedFollower
                     // The loop's edge: whatever a feed, a handler or an upstream does, following goes on.
                     IsConnected = false;
                     place.CheckedAt = null;
+                    if (exception is MirrorException { Fault: MirrorFault.BadInput } && !place.IsGiven)
+                    {
+                        place.Refused = (place.Refused.Times + 1, exception.Message);
+                    }
+
                     var pause = trouble.Next((exception as MirrorException)?.RetryAfter);
                     LogFailed(pause, exception.Message);
                     FollowingMetrics.Failures.Add(1);
@@ -127,7 +133,7 @@ internal sealed partial class FeedFollower
         var cursor = place.Cursor!.Value;
         await _tell(new MonitorEvent.Polled(cursor), run.Stopping);
         using var reading = CancellationTokenSource.CreateLinkedTokenSource(run.Stopping);
-        var watching = WatchAsync(place, reading);
+        var watching = WatchAsync(place, await late.FindLandmarksAsync(run.Stopping), reading);
         var isAtHead = true;
         try
         {
@@ -160,11 +166,11 @@ internal sealed partial class FeedFollower
     }
 
     /// <summary>Ends the read when the feed it comes from turns out to have been reset.</summary>
-    private async Task WatchAsync(FeedPlace place, CancellationTokenSource reading)
+    private async Task WatchAsync(FeedPlace place, Landmarks landmarks, CancellationTokenSource reading)
     {
         try
         {
-            place.Found = await _watch.FindResetAsync(() => LastSequence, place.DatabaseId, reading.Token);
+            place.Found = await _watch.FindResetAsync(() => LastSequence, place.DatabaseId, landmarks, reading.Token);
             await reading.CancelAsync();
         }
         catch (OperationCanceledException)
@@ -185,6 +191,7 @@ internal sealed partial class FeedFollower
 
     private async Task HandleAsync(ChangesPage page, FeedPlace place, MonitorRun run)
     {
+        place.Refused = default;
         foreach (var skipped in page.Skipped)
         {
             LogSkipped(skipped);
@@ -207,7 +214,7 @@ internal sealed partial class FeedFollower
 
         await _handler.HandleAsync(page, _tell, run.Stopping);
         place.Cursor = page.LastSequence;
-        place.IsBelieved = false;
+        place.IsBelieved = place.IsGiven = false;
         LastSequence = page.LastSequence;
         await _tell(new MonitorEvent.Revised(page.LastSequence, page.Rows.Count), run.Stopping);
     }
@@ -215,15 +222,15 @@ internal sealed partial class FeedFollower
     /// <summary>Finds the head where nothing says where to begin, and a feed that is not what it was. False: ended.</summary>
     private async Task<bool> CheckAsync(MonitorRun run, FeedPlace place, LateRowSearch late)
     {
-        var look = place.Found ?? await LookAsync(run, place);
+        var look = place.Found ?? await _watch.LookAsync(place, await late.FindLandmarksAsync(run.Stopping), run.Stopping);
         place.Found = null;
         var info = look.Info;
         place.CheckedAt = _time.GetTimestamp();
         place.DatabaseId = info.DatabaseId;
-        if (look.IsReset)
+        if (look.ResetBecause is { } reason)
         {
-            LogReset(_feed.Location, place.Cursor!.Value, info.Head);
-            await _tell(new MonitorEvent.Failed(new MirrorException(MirrorFault.UpstreamMalformed, Reset(info.Head, place.Cursor.Value)), null), run.Stopping);
+            LogReset(_feed.Location, reason);
+            await _tell(new MonitorEvent.Failed(new MirrorException(MirrorFault.UpstreamMalformed, Reset(reason)), null), run.Stopping);
             if (_options.EndsAtReset)
             {
                 IsFeedReset = true;
@@ -232,37 +239,27 @@ internal sealed partial class FeedFollower
             }
 
             place.Cursor = info.Head;
+            place.IsGiven = false;
+            place.Refused = default;
             place.IsAfterReset = true;
         }
 
         // Where numbers are exact such a page is wrong; a cluster's node that lags may send one: its rows are told twice at worst.
         place.IsBelieved = place.IsDoubted && place.Cursor is { } cursor && !info.IsExact(cursor);
         place.IsDoubted = false;
+        place.IsGiven &= place.Cursor is not null;
         place.Cursor ??= info.Head;
         LastSequence = place.Cursor;
         await late.NoteHeadAsync(info.Head, place.Cursor.Value, run.Stopping);
         return true;
     }
 
-    private string Reset(Sequence head, Sequence cursor)
+    private string Reset(string reason)
     {
-        var what = $"The feed at {_feed.Location} was reset: it stands at {MirrorException.Quote(head.Text)}, and had come to {MirrorException.Quote(cursor.Text)} before.";
+        var what = $"The feed at {_feed.Location} was reset: {reason}.";
         return _options.EndsAtReset
             ? what
             : $"{what} Of its newest {RowsAfterReset} rows, those that were not told in this run are told now; what changed meanwhile and is not among them, is not told.";
-    }
-
-    private async Task<FeedLook> LookAsync(MonitorRun run, FeedPlace place)
-    {
-        try
-        {
-            return await _watch.LookAsync(place.Cursor, place.DatabaseId, run.Stopping);
-        }
-        catch (MirrorException exception) when (exception.Fault == MirrorFault.UpstreamMalformed && place.Cursor is not null)
-        {
-            // A feed that tells nothing of itself is followed nevertheless, from where we know.
-            return new FeedLook(new FeedInfo(place.Cursor.Value, null, place.DatabaseId), IsReset: false);
-        }
     }
 
     /// <summary>What changed between the last look at the old feed and the head of the new one is among its newest rows, if anywhere.</summary>
@@ -305,6 +302,6 @@ internal sealed partial class FeedFollower
     [LoggerMessage(EventIds.Monitoring + 3, LogLevel.Warning, "{Skipped}")]
     private partial void LogSkipped(string skipped);
 
-    [LoggerMessage(EventIds.Monitoring + 4, LogLevel.Error, "The feed at {Feed} was reset: its head {Head} lies before {Cursor}, or it is another database")]
-    private partial void LogReset(string feed, Sequence cursor, Sequence head);
+    [LoggerMessage(EventIds.Monitoring + 4, LogLevel.Error, "The feed at {Feed} was reset: {Reason}")]
+    private partial void LogReset(string feed, string reason);
 }

@@ -6,6 +6,12 @@ internal sealed class FeedPlace
     /// <summary>Up to where everything was handled; null before the feed's head is known.</summary>
     internal Sequence? Cursor { get; set; }
 
+    /// <summary>The cursor is what somebody wrote, not what this feed has told.</summary>
+    internal bool IsGiven { get; set; }
+
+    /// <summary>Why the feed refuses the cursor, each time since a page was read; the newest of them.</summary>
+    internal (int Times, string? Reason) Refused { get; set; }
+
     /// <summary>Which life of the database the cursor belongs to, where the feed tells.</summary>
     internal string? DatabaseId { get; set; }
 

@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 namespace NpmMirror.Monitoring;
 
 /// <summary>
-/// What a follower keeps of its way, as one small text: where its cursor stood when, which windows were read again when, and what came late.
+/// What a follower keeps of its way, as one small text: where its cursor stood when, which rows it read last, which windows were read again when, and what came late.
 /// </summary>
 internal sealed class FeedTrail
 {
@@ -12,12 +12,15 @@ internal sealed class FeedTrail
 
     private FeedTrail(Kept kept)
     {
+        Landmarks = new Landmarks((kept.Rows ?? []).Select(row => new Landmark(row.Seq, row.Id)));
         Cursor = new CursorTrail((kept.Marks ?? []).Select(mark => new CursorMark(DateTimeOffset.FromUnixTimeMilliseconds(mark.At), new Sequence(mark.Seq))));
         _readAgain = (kept.ReadAgain ?? []).ToDictionary(window => TimeSpan.FromSeconds(window.Key), window => DateTimeOffset.FromUnixTimeMilliseconds(window.Value));
         State = kept.State ?? new FollowingState();
     }
 
     internal CursorTrail Cursor { get; }
+
+    internal Landmarks Landmarks { get; }
 
     internal FollowingState State { get; private set; }
 
@@ -60,13 +63,16 @@ internal sealed class FeedTrail
         var kept = new Kept(
             [.. Cursor.Marks.Select(mark => new KeptMark(mark.At.ToUnixTimeMilliseconds(), mark.Sequence.Text))],
             _readAgain.ToDictionary(window => (long)window.Key.TotalSeconds, window => window.Value.ToUnixTimeMilliseconds()),
-            State);
+            State,
+            [.. Landmarks.All.Select(mark => new KeptRow(mark.Number, mark.Id))]);
         return JsonSerializer.Serialize(kept, FeedTrailJson.Default.Kept);
     }
 
-    internal sealed record Kept(IReadOnlyList<KeptMark>? Marks, Dictionary<long, long>? ReadAgain, FollowingState? State);
+    internal sealed record Kept(IReadOnlyList<KeptMark>? Marks, Dictionary<long, long>? ReadAgain, FollowingState? State, IReadOnlyList<KeptRow>? Rows);
 
     internal sealed record KeptMark(long At, string Seq);
+
+    internal sealed record KeptRow(long Seq, string Id);
 }
 
 /// <summary>How following goes, for <c>status</c>.</summary>
@@ -95,16 +101,18 @@ public sealed record FollowingState
 [JsonSerializable(typeof(FeedTrail.Kept))]
 internal sealed partial class FeedTrailJson : JsonSerializerContext
 {
+    private static readonly FeedTrail.Kept Nothing = new(null, null, null, null);
+
     internal static FeedTrail.Kept Read(string? text)
     {
         try
         {
-            return text is null ? new FeedTrail.Kept(null, null, null) : JsonSerializer.Deserialize(text, Default.Kept) ?? new FeedTrail.Kept(null, null, null);
+            return text is null ? Nothing : JsonSerializer.Deserialize(text, Default.Kept) ?? Nothing;
         }
         catch (JsonException)
         {
             // Without it windows begin anew; nothing else depends on it.
-            return new FeedTrail.Kept(null, null, null);
+            return Nothing;
         }
     }
 }

@@ -40,22 +40,26 @@ internal sealed partial class LateRowSearch
     /// <summary>Remembers which rows were handled also where none come late.</summary>
     internal bool KeepsReceipts { get; init; }
 
+    /// <summary>The rows by which the feed is known again.</summary>
+    internal async ValueTask<Landmarks> FindLandmarksAsync(CancellationToken cancellationToken) => (await ReadTrailAsync(cancellationToken)).Landmarks;
+
     private bool IsOn => _feed.LateSequences > 0 && _windows.Count > 0;
 
     /// <summary>Notes that a page was handled and the cursor stands behind it.</summary>
     internal async ValueTask NoteAsync(ChangesPage page, CancellationToken cancellationToken)
     {
         var now = _time.GetUtcNow();
-        _trail ??= FeedTrail.Parse(await _handler.ReadTrailAsync(cancellationToken));
+        var trail = await ReadTrailAsync(cancellationToken);
+        trail.Landmarks.Note(page.Rows);
         if (IsOn)
         {
-            if (_trail.Cursor.Marks.Count == 0)
+            if (trail.Cursor.Marks.Count == 0)
             {
                 // The beginning: there is nothing behind it to read again yet.
-                _windows.ForEach(window => _trail.NoteReadAgain(window.Length, now));
+                _windows.ForEach(window => trail.NoteReadAgain(window.Length, now));
             }
 
-            _trail.Cursor.Note(now, page.LastSequence, _windows.Min(window => BeginOf(_trail, window, now)));
+            trail.Cursor.Note(now, page.LastSequence, _windows.Min(window => BeginOf(trail, window, now)));
         }
 
         if (IsOn || KeepsReceipts)
@@ -68,7 +72,7 @@ internal sealed partial class LateRowSearch
 
         if (page.IsAtHead)
         {
-            _trail.NoteAtHead(now, page.LastSequence);
+            trail.NoteAtHead(now, page.LastSequence);
             FollowingMetrics.LagSequences.Record(0);
         }
 
@@ -92,8 +96,7 @@ internal sealed partial class LateRowSearch
     /// <summary>Notes where the feed's head is, for the lag in sequences.</summary>
     internal async ValueTask NoteHeadAsync(Sequence head, Sequence cursor, CancellationToken cancellationToken)
     {
-        _trail ??= FeedTrail.Parse(await _handler.ReadTrailAsync(cancellationToken));
-        _trail.NoteHead(head);
+        (await ReadTrailAsync(cancellationToken)).NoteHead(head);
         if (head.Number - cursor.Number is { } lag)
         {
             FollowingMetrics.LagSequences.Record(Math.Max(0, lag));
@@ -141,6 +144,8 @@ internal sealed partial class LateRowSearch
             unknown.ForEach(_receipts.Add);
         }
     }
+
+    private async ValueTask<FeedTrail> ReadTrailAsync(CancellationToken cancellationToken) => _trail ??= FeedTrail.Parse(await _handler.ReadTrailAsync(cancellationToken));
 
     private Stretch? FindDue(FeedTrail trail, Sequence cursor)
     {

@@ -103,22 +103,16 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
     internal async Task<IReadOnlyList<ChangeRow>> ReadNewestAsync(int rowsMax, CancellationToken cancellationToken)
     {
         await using var answer = await OpenAsync($"/_changes?descending=true&limit={rowsMax}", _options.Timeout, isEndless: false, cancellationToken);
-        var pipe = Pipe(answer);
-        try
-        {
-            var rows = new List<ChangeRow>();
-            await foreach (var page in ChangesReader.ReadPagesAsync(pipe, Sequence.Zero, rowsMax, answer.Url, cancellationToken))
-            {
-                rows.AddRange(page.Rows.Take(rowsMax - rows.Count));
-            }
+        var rows = await ReadRowsAsync(answer, Sequence.Zero, rowsMax, cancellationToken);
+        rows.Reverse();
+        return rows.Count > 1 && rows[^1].Sequence.IsBefore(rows[0].Sequence) ? [] : rows;
+    }
 
-            rows.Reverse();
-            return rows.Count > 1 && rows[^1].Sequence.IsBefore(rows[0].Sequence) ? [] : rows;
-        }
-        finally
-        {
-            await pipe.CompleteAsync();
-        }
+    /// <summary>The first rows behind a sequence.</summary>
+    internal async Task<IReadOnlyList<ChangeRow>> ReadRowsAsync(Sequence since, int rowsMax, CancellationToken cancellationToken)
+    {
+        await using var answer = await OpenChangesAsync(since, $"&limit={rowsMax}", _options.Timeout, isEndless: false, cancellationToken);
+        return await ReadRowsAsync(answer, since, rowsMax, cancellationToken);
     }
 
     /// <summary>
@@ -128,12 +122,19 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
     /// </summary>
     internal async IAsyncEnumerable<ListedPackage> ListAllAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var page = await client.NewRetry().RunAsync(() => TryListAsync(cancellationToken), cancellationToken);
+        var page = await client.NewRetry().RunAsync(() => TryListAsync("", cancellationToken), cancellationToken);
         var packages = page is null ? new AllPackagesList(client).ReadAsync(cancellationToken) : ListPagesAsync(page, "", cancellationToken);
         await foreach (var package in packages)
         {
             yield return package;
         }
+    }
+
+    /// <summary>Whether the list has an id; null where there is no list, or one that does not know the question and answers with other ids.</summary>
+    internal async Task<bool?> IsListedAsync(string id, CancellationToken cancellationToken)
+    {
+        var rows = await TryListAsync($"&key={Uri.EscapeDataString(JsonSerializer.Serialize(id))}", cancellationToken);
+        return rows is null || rows.Exists(row => row.Id != id) ? null : rows.Exists(row => !row.IsRemoved);
     }
 
     /// <summary>What another npm-mirror has in its graveyard; one that does not know the question answers with what it holds, and nothing of that counts.</summary>
@@ -156,6 +157,25 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
 
     private static string? Text(JsonElement root, string member) =>
         root.TryGetProperty(member, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    private static async Task<List<ChangeRow>> ReadRowsAsync(FeedAnswer answer, Sequence since, int rowsMax, CancellationToken cancellationToken)
+    {
+        var pipe = Pipe(answer);
+        try
+        {
+            var rows = new List<ChangeRow>();
+            await foreach (var page in ChangesReader.ReadPagesAsync(pipe, since, rowsMax, answer.Url, cancellationToken))
+            {
+                rows.AddRange(page.Rows.Take(rowsMax - rows.Count));
+            }
+
+            return rows;
+        }
+        finally
+        {
+            await pipe.CompleteAsync();
+        }
+    }
 
     private async IAsyncEnumerable<ListedPackage> ListPagesAsync(List<ListedPackage> page, string which, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -187,11 +207,11 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         MirrorFault.BadInput,
         $"The feed at {Location} refuses the sequence {MirrorException.Quote(since.Text)} (400{(reason is null ? "" : $", {reason}")}); give last_seq one that this feed has told, 0 for everything or now for its head.");
 
-    private async Task<List<ListedPackage>?> TryListAsync(CancellationToken cancellationToken)
+    private async Task<List<ListedPackage>?> TryListAsync(string which, CancellationToken cancellationToken)
     {
         try
         {
-            return await ListAsync("", cancellationToken);
+            return await ListAsync(which, cancellationToken);
         }
         catch (MirrorException exception) when (exception.Fault == MirrorFault.UpstreamMalformed)
         {

@@ -65,11 +65,18 @@ public interface IChangeFeed
     /// <exception cref="MirrorException">Trouble, with whether and when to retry.</exception>
     IAsyncEnumerable<ChangesPage> ReadAsync(Sequence since, Action? onAccepted, CancellationToken cancellationToken);
 
+    /// <summary>The first rows behind a sequence, at once and <paramref name="rowsMax"/> at most; nothing where the feed cannot be read from any place.</summary>
+    Task<IReadOnlyList<ChangeRow>> ReadRowsAsync(Sequence since, int rowsMax, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ChangeRow>>([]);
+
     /// <summary>The newest rows, the oldest of them first; nothing where the feed cannot be read from its end.</summary>
     Task<IReadOnlyList<ChangeRow>> ReadNewestAsync(int rowsMax, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ChangeRow>>([]);
 
     /// <summary>Everything the upstream lists, in its own order, streamed; after trouble that passed an id may come twice.</summary>
     IAsyncEnumerable<ListedPackage> ListAllAsync(CancellationToken cancellationToken);
+
+    /// <summary>Whether the upstream lists an id; null where it has no list, or does not answer such a question.</summary>
+    /// <exception cref="MirrorException">Trouble.</exception>
+    Task<bool?> IsListedAsync(string id, CancellationToken cancellationToken) => Task.FromResult<bool?>(null);
 
     /// <summary>Everything that another npm-mirror knows to be removed; nothing at any other feed.</summary>
     IAsyncEnumerable<ListedPackage> ListRemovedAsync(CancellationToken cancellationToken) => AsyncEnumerable.Empty<ListedPackage>();

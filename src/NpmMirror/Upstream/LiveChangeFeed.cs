@@ -43,7 +43,13 @@ public sealed class LiveChangeFeed : IChangeFeed
     }
 
     /// <inheritdoc/>
+    public Task<IReadOnlyList<ChangeRow>> ReadRowsAsync(Sequence since, int rowsMax, CancellationToken cancellationToken) => _requests.ReadRowsAsync(since, rowsMax, cancellationToken);
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<ChangeRow>> ReadNewestAsync(int rowsMax, CancellationToken cancellationToken) => _requests.ReadNewestAsync(rowsMax, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<bool?> IsListedAsync(string id, CancellationToken cancellationToken) => _requests.IsListedAsync(id, cancellationToken);
 
     /// <inheritdoc/>
     public IAsyncEnumerable<ListedPackage> ListAllAsync(CancellationToken cancellationToken) => _requests.ListAllAsync(cancellationToken);

@@ -41,6 +41,9 @@ public sealed partial class RegistryClient : IDisposable
     /// <summary>What names this upstream in stored rows: its URL and, where a feed told it, its database identity.</summary>
     public string Identity { get; set; }
 
+    /// <summary>The upstream's change feed, once it was found; it also lists what is there. Null before, and where there is none.</summary>
+    public IChangeFeed? Feed { get; set; }
+
     /// <summary>True while the upstream is known to be away: the last request failed to connect, timed out or got a 5xx, less than a few seconds ago.</summary>
     public bool IsAway => Transport.IsAway;
 

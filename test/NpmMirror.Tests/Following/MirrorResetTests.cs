@@ -60,6 +60,24 @@ public sealed class MirrorResetTests : IAsyncLifetime
         await BecomeEqualAsync();
     }
 
+    [Fact]
+    public async Task Becomes_equal_when_it_grew_past_the_cursor_while_nobody_followed()
+    {
+        await using (await StartAsync(FeedMode.Longpoll, FakeSequenceStyle.Number))
+        {
+            await WaitAtHeadAsync();
+        }
+
+        Reset();
+        for (var i = 0; i < 60; i++)
+        {
+            _upstream.Publish(new FakePackage($"n{i}").Version("1.0.0"));
+        }
+
+        await using var mirror = await StartAsync(FeedMode.Longpoll, FakeSequenceStyle.Number);
+        await BecomeEqualAsync();
+    }
+
     private async Task<SimulatedMirror> StartAsync(FeedMode mode, FakeSequenceStyle style)
     {
         _upstream.Knobs.Sequences = style;

@@ -37,8 +37,6 @@ internal sealed class WorldCounts
 
     internal long HalfNights { get; set; }
 
-    internal long WronglyRemoved { get; set; }
-
     internal long ShortLists { get; set; }
 
     internal long HandledChecks { get; set; }
@@ -62,5 +60,5 @@ internal sealed class WorldCounts
 
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"{Hours:N0} hours ({string.Join(", ", HoursOf.Select(of => string.Create(CultureInfo.InvariantCulture, $"{of.Key} {of.Value:N0}")))}; {OpaqueHours:N0} of opaque sequences), {Crashes:N0} crashes, {Changes:N0} changes, {Removals:N0} removals, {LateRows:N0} late rows, {LostRows:N0} lost rows, {LostDeletions:N0} lost deletions, {Troubles:N0} requests that went wrong, {Resets:N0} resets and jumps ({ResetsWithoutList:N0} without a list), {BadNights:N0} bad nights, {HalfNights:N0} half nights ({WronglyRemoved:N0} removed and back), {ShortLists:N0} short lists; {HandledChecks:N0} times the cursor was compared, {Events:N0} events in order");
+        $"{Hours:N0} hours ({string.Join(", ", HoursOf.Select(of => string.Create(CultureInfo.InvariantCulture, $"{of.Key} {of.Value:N0}")))}; {OpaqueHours:N0} of opaque sequences), {Crashes:N0} crashes, {Changes:N0} changes, {Removals:N0} removals, {LateRows:N0} late rows, {LostRows:N0} lost rows, {LostDeletions:N0} lost deletions, {Troubles:N0} requests that went wrong, {Resets:N0} resets and jumps ({ResetsWithoutList:N0} without a list), {BadNights:N0} bad nights, {HalfNights:N0} half nights, {ShortLists:N0} short lists; {HandledChecks:N0} times the cursor was compared, {Events:N0} events in order");
 }

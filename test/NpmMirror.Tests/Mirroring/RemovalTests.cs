@@ -1,6 +1,7 @@
 using NpmMirror.History;
 using NpmMirror.Mirroring;
 using NpmMirror.Testing;
+using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;
 
@@ -38,6 +39,64 @@ public sealed class RemovalTests
         Assert.NotNull((await bench.SyncAsync("left-pad", bench.Item("left-pad") with { MissingSince = first.MissingSince })).RetryBecause);
         bench.Clock.Advance(TimeSpan.FromMinutes(1));
         Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", bench.Item("left-pad") with { MissingSince = first.MissingSince }));
+    }
+
+    [Fact]
+    public async Task What_the_upstream_still_lists_is_not_gone_within_a_day_however_often_it_is_a_404()
+    {
+        await using var bench = await ListedAsync();
+        bench.Upstream.Knobs.Fail("/left-pad", 404);
+        var (item, missingSince) = (bench.Item("left-pad"), bench.Clock.GetUtcNow());
+        bench.Clock.Advance(TimeSpan.FromHours(23));
+        Assert.Contains("lists the package still", (await bench.SyncAsync("left-pad", item with { MissingSince = missingSince })).RetryBecause, StringComparison.Ordinal);
+        bench.Clock.Advance(TimeSpan.FromHours(1));
+        Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", item with { MissingSince = missingSince }));
+    }
+
+    [Theory]
+    [InlineData(404, true, RemovalKind.Gone)]
+    [InlineData(451, false, RemovalKind.Blocked)]
+    public async Task What_is_not_listed_any_more_or_blocked_goes_after_the_second_answer(int status, bool isDeleted, RemovalKind kind)
+    {
+        await using var bench = await ListedAsync();
+        if (isDeleted)
+        {
+            bench.Upstream.Delete("left-pad");
+        }
+
+        bench.Upstream.Knobs.Fail("/left-pad", status);
+        var item = bench.Item("left-pad") with { MissingSince = bench.Clock.GetUtcNow() };
+        bench.Clock.Advance(TimeSpan.FromMinutes(10));
+        Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", item));
+        Assert.Equal(kind, (await bench.RowAsync("left-pad"))!.Facts.Removal);
+    }
+
+    [Fact]
+    public async Task A_list_that_fails_confirms_nothing_and_an_upstream_without_one_needs_none()
+    {
+        await using var bench = await ListedAsync();
+        bench.Upstream.Knobs.Fail("/left-pad", 404);
+        var failing = bench.Upstream.Knobs.Fail("*/_all_docs", 503);
+        var item = bench.Item("left-pad") with { MissingSince = bench.Clock.GetUtcNow() };
+        bench.Clock.Advance(TimeSpan.FromMinutes(10));
+        Assert.True((await Assert.ThrowsAsync<MirrorException>(() => bench.SyncAsync("left-pad", item))).IsTransient);
+        bench.Upstream.Knobs.Remove(failing);
+        bench.Upstream.Knobs.Fail("*/_all_docs", 404);
+        Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", item));
+    }
+
+    /// <summary>Two packages held from an upstream whose feed, and so whose list, is known.</summary>
+    private static async Task<MirrorBench> ListedAsync()
+    {
+        var bench = await MirrorBench.StartAsync();
+        bench.Client.Feed = new PagedChangeFeed(bench.Client, bench.Upstream.FeedUrl, new FeedOptions());
+        foreach (var package in new[] { Pad, new FakePackage("alive").Version("1.0.0") })
+        {
+            bench.Upstream.Publish(package);
+            await bench.SyncAsync(package.Name);
+        }
+
+        return bench;
     }
 
     [Fact]

@@ -33,6 +33,80 @@ public sealed class FeedResetTests
         Assert.True(scene.Monitor.IsFeedReset);
     }
 
+    [Theory]
+    [InlineData(FeedMode.Longpoll)]
+    [InlineData(FeedMode.Continuous)]
+    [InlineData(FeedMode.Poll)]
+    public async Task A_reset_is_noticed_where_the_new_numbers_are_past_the_cursor_before_anybody_looks(FeedMode mode)
+    {
+        await using var scene = await SceneAsync(mode, FakeSequenceStyle.Number, new MonitorOptions { EndsAtReset = true });
+        scene.Registry.ResetFeed(scene.Registry.Knobs.DatabaseId);
+        for (var i = 0; i < 40; i++)
+        {
+            scene.Publish($"n{i}");
+        }
+
+        await PassUntilAsync(() => scene.Told.OfType<MonitorEvent.Ended>().Any());
+        Assert.True(scene.Monitor.IsFeedReset);
+        Assert.Contains("other packages stand where those stood", Assert.Single(scene.Told.OfType<MonitorEvent.Failed>()).Error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Rows_that_move_on_and_numbers_that_leap_ahead_are_no_reset()
+    {
+        await using var scene = await SceneAsync(FeedMode.Poll, FakeSequenceStyle.Number, new MonitorOptions { EndsAtReset = true });
+        for (var minute = 0; minute < 10; minute++)
+        {
+            scene.Publish($"p{minute % 3}");
+            scene.Registry.JumpFeed(minute * 10);
+            var asked = scene.Registry.Requests.CountOf("/");
+            await PassUntilAsync(() => scene.Registry.Requests.CountOf("/") > asked);
+        }
+
+        Assert.False(scene.Monitor.IsFeedReset);
+        Assert.Empty(scene.Told.OfType<MonitorEvent.Failed>());
+    }
+
+    [Fact]
+    public async Task One_odd_answer_about_known_rows_is_no_reset()
+    {
+        await using var scene = await SceneAsync(FeedMode.Continuous, FakeSequenceStyle.Number, new MonitorOptions { EndsAtReset = true });
+        var page = JsonSerializer.Serialize(new { results = new[] { new { seq = 12, id = "other", changes = new[] { new { rev = "1-a" } } } }, last_seq = 12 });
+        var odd = new FakeRule { Path = "/_changes", Status = 200, ContentType = "application/json", Body = page, TimesMax = 3 };
+        scene.Registry.Knobs.Add(odd);
+        var asked = scene.Registry.Requests.CountOf("/");
+        await PassUntilAsync(() => scene.Registry.Requests.CountOf("/") > asked + 8);
+        Assert.Equal(3, odd.HitCount);
+        Assert.False(scene.Monitor.IsFeedReset);
+    }
+
+    [Fact]
+    public async Task A_cursor_of_its_own_that_the_feed_refuses_again_and_again_is_a_reset()
+    {
+        await using var scene = await SceneAsync(FeedMode.Poll, FakeSequenceStyle.Text, new MonitorOptions { EndsAtReset = true });
+        var once = scene.Registry.Knobs.Fail("/_changes", 400, timesMax: 2);
+        await PassUntilAsync(() => scene.Told.OfType<MonitorEvent.Failed>().Count() == 2);
+        scene.Publish("between");
+        await PassUntilAsync(() => scene.Told.OfType<MonitorEvent.Appeared>().Any(appeared => appeared.Package.Value == "between"));
+        Assert.False(scene.Monitor.IsFeedReset);
+        scene.Registry.Knobs.Fail("/_changes", 400);
+        await PassUntilAsync(() => scene.Told.OfType<MonitorEvent.Ended>().Any());
+        Assert.True(scene.Monitor.IsFeedReset);
+        Assert.Contains("refuses the sequence", scene.Told.OfType<MonitorEvent.Failed>().Last().Error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_cursor_that_somebody_wrote_is_no_reset_when_it_is_refused()
+    {
+        var options = new MonitorOptions { EndsAtReset = true, LastSeq = "0" };
+        await using var scene = await MonitorScene.StartAsync(options, new FeedOptions { Mode = FeedMode.Poll }, _clock, requestTimeout: TimeSpan.FromHours(100));
+        scene.Publish("p");
+        scene.Registry.Knobs.Fail("/_changes", 400);
+        scene.Monitor.Start();
+        await PassUntilAsync(() => scene.Told.OfType<MonitorEvent.Failed>().Count() >= 6);
+        Assert.False(scene.Monitor.IsFeedReset);
+    }
+
     [Fact]
     public async Task Trouble_of_the_look_is_none_of_the_open_read()
     {

@@ -68,6 +68,8 @@ public sealed class FakeUpstreamProgramTests : IAsyncLifetime
     [InlineData("publish", """{"name":"ms"}""", "version is not there; give a text.")]
     [InlineData("maintainers", """{"name":"ms","maintainers":[1]}""", "maintainers is [1]; give an array of texts.")]
     [InlineData("unpublish", """{"name":"ms"}""", "There is no package ms; publish it first.")]
+    [InlineData("delete", """{"name":"ms"}""", "There is no package ms; publish it first.")]
+    [InlineData("reset", """{"sequence":7}""", "There is no “sequence” in reset; there are first, databaseId.")]
     public async Task A_wrong_request_is_told_what_would_be_right(string what, string body, string error)
     {
         var (status, answer) = await PostAsync(what, body);
@@ -83,6 +85,13 @@ public sealed class FakeUpstreamProgramTests : IAsyncLifetime
         var rule = Assert.Single(_registry.Knobs.Rules);
         Assert.Equal(("/a", "GET", 2, TimeSpan.FromSeconds(30), FakeFraming.Chunked, 7, "b", "0"), (rule.Path, rule.Method, rule.TimesMax, rule.HeaderDelay, rule.Framing, rule.CutAfterBytes, rule.Headers["X-A"], rule.RetryAfter));
         Assert.Equal((0.5, TimeSpan.FromMinutes(10), 3), (_registry.Knobs.Mishaps.LateRows, _registry.Knobs.Mishaps.LateRowsMax, _registry.Knobs.Mishaps.Seed));
+    }
+
+    [Fact]
+    public async Task Seconds_to_wait_may_be_written_as_a_number()
+    {
+        await PostAsync("rules", """{"path":"/a","status":429,"retryAfter":7}""");
+        Assert.Equal("7", Assert.Single(_registry.Knobs.Rules).RetryAfter);
     }
 
     [Fact]

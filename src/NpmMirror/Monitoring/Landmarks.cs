@@ -1,0 +1,102 @@
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Monitoring;
+
+/// <summary>
+/// Rows whose places in a feed are known. As long as a database lives, a place belongs to one change: where another package stands at one of them,
+/// the feed is not the one that a cursor was taken from, however far beyond that its head may lie. A place that is empty says nothing: the package
+/// has changed since. Plain numbers only: at another node of a cluster rows may stand in another order.
+/// </summary>
+internal sealed class Landmarks
+{
+    /// <summary>Enough that one that stays is among them until the next look, also where packages change again and again.</summary>
+    private const int Max = 16;
+
+    // An id is remote text, and these are kept.
+    private const int IdMaxLength = 300;
+
+    private readonly Lock _lock = new();
+    private List<Landmark> _known;
+    private List<Landmark> _read = [];
+
+    internal Landmarks(IEnumerable<Landmark> known) => _known = [.. known.OrderBy(mark => mark.Number)];
+
+    /// <summary>What is to be kept for the next start.</summary>
+    internal IReadOnlyList<Landmark> All
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _known, .. _read];
+            }
+        }
+    }
+
+    /// <summary>Notes rows that were read on the way forward.</summary>
+    internal void Note(IReadOnlyList<ChangeRow> rows)
+    {
+        lock (_lock)
+        {
+            if (_known.Count == 0)
+            {
+                // The feed was looked at just before.
+                _known = [.. Of(rows).OrderBy(mark => mark.Number)];
+                return;
+            }
+
+            _read = [.. _read.Concat(Of(rows)).TakeLast(Max)];
+        }
+    }
+
+    /// <summary>Asks the feed whether other packages stand where these stood. If not, what was read before the question is known from now on.</summary>
+    /// <exception cref="MirrorException">Trouble that passes.</exception>
+    internal async Task<bool> AreTakenAsync(IChangeFeed feed, CancellationToken cancellationToken)
+    {
+        List<Landmark> known, read;
+        lock (_lock)
+        {
+            (known, read) = (_known, _read);
+        }
+
+        try
+        {
+            if (known.Count == 0)
+            {
+                // Nothing was read here before: what stands there now is what a later look compares with.
+                read = [.. Of(await feed.ReadNewestAsync(Max, cancellationToken))];
+            }
+            else
+            {
+                var rows = await feed.ReadRowsAsync(new Sequence($"{Math.Max(0, known[0].Number - 1)}"), known.Count, cancellationToken);
+                var ids = rows.ToLookup(row => row.Sequence.Number, row => row.Id);
+                if (known.Exists(mark => ids.Contains(mark.Number) && !ids[mark.Number].Contains(mark.Id)))
+                {
+                    return true;
+                }
+            }
+        }
+        catch (MirrorException exception) when (!exception.IsTransient)
+        {
+            // A feed that does not answer such a question cannot be told from another one this way.
+            return false;
+        }
+
+        lock (_lock)
+        {
+            _known = [.. known.Concat(read).Distinct().OrderBy(mark => mark.Number).TakeLast(Max)];
+            _read = [.. _read.Except(read)];
+        }
+
+        return false;
+    }
+
+    private static IEnumerable<Landmark> Of(IReadOnlyList<ChangeRow> rows) =>
+        from row in rows.TakeLast(Max)
+        let number = row.Sequence.Number
+        where number is not null && row.Id.Length <= IdMaxLength
+        select new Landmark(number.Value, row.Id);
+}
+
+/// <summary>Which package stands at a place of a feed.</summary>
+internal readonly record struct Landmark(long Number, string Id);
