@@ -15,6 +15,9 @@ public readonly record struct Revision(string Text)
         }
     }
 
+    /// <summary>True when its number is lower than another one's of the same package in the same upstream database.</summary>
+    public bool IsBefore(Revision other) => Number < other.Number;
+
     /// <inheritdoc/>
     public override string ToString() => Text;
 }

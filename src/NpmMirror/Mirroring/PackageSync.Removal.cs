@@ -61,7 +61,7 @@ public sealed partial class PackageSync
             ? $"the feed names {name}, the upstream answers {absent.Status}"
             : null;
 
-    private static bool IsBehind(string? rev, string other) => rev is not null && new Revision(rev).Number < new Revision(other).Number;
+    private static bool IsBehind(string? rev, string other) => rev is not null && new Revision(rev).IsBefore(new Revision(other));
 
     /// <summary>A cache may also send the notice of before a republication: it must not take away what is newer, nor end the wait for it.</summary>
     private async Task<SyncResult?> BuryUnpublishedAsync(PackageName name, PackageRow? row, QueueItem? item, PackumentIndex index, CancellationToken cancellationToken)

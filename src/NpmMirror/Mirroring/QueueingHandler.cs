@@ -85,7 +85,7 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Rea
         await store.FindQueuedAsync(name, cancellationToken) is { WantedRev: { } wanted } item
         && item.IsDeletedRow == change.IsDeleted
         && change.Rev is { } rev
-        && new Revision(wanted).Number >= new Revision(rev).Number;
+        && !new Revision(wanted).IsBefore(new Revision(rev));
 
     /// <summary>Whether what is stored is already as new as the row says.</summary>
     private bool IsKnown(PackageRow row, ChangeRow change)
@@ -104,6 +104,6 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Rea
         // A higher number means newer in one life of the database only; the very same rev is the same document in any.
         return rev == stored
             ? UpstreamIdentity.CouldBeSame(row.Facts.Upstream, upstream.Identity)
-            : UpstreamIdentity.IsSame(row.Facts.Upstream, upstream.Identity) && new Revision(stored).Number > new Revision(rev).Number;
+            : UpstreamIdentity.IsSame(row.Facts.Upstream, upstream.Identity) && new Revision(rev).IsBefore(new Revision(stored));
     }
 }

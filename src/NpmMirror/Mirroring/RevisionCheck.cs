@@ -25,12 +25,12 @@ internal sealed class RevisionCheck(RegistryClient upstream, TimeProvider time)
         if (item.IsDeletedRow)
         {
             // Published again since, or a cache that has not heard of the deletion.
-            var isAfterDeletion = areComparable ? new Revision(rev!).Number > new Revision(item.WantedRev!).Number : isDifferent;
+            var isAfterDeletion = areComparable ? new Revision(item.WantedRev!).IsBefore(new Revision(rev!)) : isDifferent;
             return isAfterDeletion ? null : "the feed says it was deleted, the upstream still sends it";
         }
 
         var isReached = areComparable
-            ? new Revision(rev!).Number >= new Revision(item.WantedRev!).Number
+            ? !new Revision(rev!).IsBefore(new Revision(item.WantedRev!))
             : isDifferent || (item.Attempts + 1 >= 3 && age >= TimeSpan.FromMinutes(1));
         return isReached ? null : $"the feed speaks of rev {item.WantedRev}, the upstream still sends {rev ?? "the same document"}";
     }
@@ -43,7 +43,7 @@ internal sealed class RevisionCheck(RegistryClient upstream, TimeProvider time)
             return null;
         }
 
-        var isLower = new Revision(fetched).Number < new Revision(stored).Number;
+        var isLower = new Revision(fetched).IsBefore(new Revision(stored));
         return isLower && (item is null || time.GetUtcNow() - item.QueuedAt < PackageSync.DoubtMax)
             ? $"the upstream sends rev {fetched}, older than the stored {stored}"
             : null;

@@ -304,7 +304,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
     /// <summary>A rev that never came is given up too: what the upstream sends is taken for what there is.</summary>
     private async ValueTask NoteAnswerAsync(QueueItem item, SyncResult result, string? rev, CancellationToken cancellationToken)
     {
-        if (item.WantedRev is { } wanted && rev is not null && result is not SyncResult.Unchanged { Row.Facts.IsRemoved: true } && new Revision(rev).Number < new Revision(wanted).Number)
+        if (item.WantedRev is { } wanted && rev is not null && result is not SyncResult.Unchanged { Row.Facts.IsRemoved: true } && new Revision(rev).IsBefore(new Revision(wanted)))
         {
             await _givenUp.AddAsync(item.Name, item.Attempts + 1, $"the feed spoke of rev {wanted}, and a day later the upstream still sends {rev}", cancellationToken);
             return;

@@ -172,7 +172,7 @@ public sealed class FetchingHandler(RegistryClient client, int concurrency, Time
 
             var outcome = new Outcome { Packument = document.Bytes.ToArray(), Index = index };
             // Without a rev on both sides there is nothing to compare: what came is what there is.
-            var isLagging = wanted.Rev is { } rev && index.Rev is { } got && new Revision(got).Number < new Revision(rev).Number;
+            var isLagging = wanted.Rev is { } rev && index.Rev is { } got && new Revision(got).IsBefore(new Revision(rev));
             return isLagging ? outcome with { Error = Lagging(wanted, index.Rev!), IsLagging = true } : outcome;
         }
     }

@@ -71,6 +71,7 @@ public sealed class RenditionCache : IDisposable
     {
         _spills.Dispose();
         _improver.Dispose();
+        _renditions.Dispose();
     }
 
     /// <summary>What to hold while a row is looked for; see <see cref="Keep"/>.</summary>

@@ -5,12 +5,21 @@ using NpmMirror.Views;
 namespace NpmMirror.Registry;
 
 /// <summary>Makes renditions: decompress, copy slices, compress. The raw document is held under the shared budget meanwhile.</summary>
-internal sealed class Renditions(IMetadataStore store, ByteBudget budget)
+internal sealed class Renditions(IMetadataStore store, ByteBudget budget) : IDisposable
 {
+    /// <summary>From this raw size on, others are felt to wait for a document: it takes milliseconds, and up to seconds.</summary>
+    private const int LongBytes = 1_000_000;
+
+    // Long ones take turns, so that there is always a processor for all the others.
+    private readonly SemaphoreSlim _longTurns = new(Math.Max(1, Environment.ProcessorCount / 2));
+
     private long _madeCount;
 
     /// <summary>How many were made for somebody who waited.</summary>
     internal long MadeCount => Interlocked.Read(ref _madeCount);
+
+    /// <inheritdoc/>
+    public void Dispose() => _longTurns.Dispose();
 
     /// <summary>The final bytes, or null when the store holds another document by now (or the version is not in it).</summary>
     internal async Task<byte[]?> MakeAsync(PackageRow row, RenditionKey key, RenditionEffort effort, CancellationToken cancellationToken)
@@ -60,8 +69,25 @@ internal sealed class Renditions(IMetadataStore store, ByteBudget budget)
             return true;
         }
 
-        using var document = await DocumentCodecs.DecodeAsync(row.Name, package.Document, budget, isHashChecked: false, cancellationToken);
-        return Render(package.Row, document.Bytes, key, effort, output);
+        // What is compressed harder behind the requests has a line of its own.
+        var takesTurn = effort == RenditionEffort.Quick && package.Document.RawSizeBytes >= LongBytes;
+        if (takesTurn)
+        {
+            await _longTurns.WaitAsync(cancellationToken);
+        }
+
+        try
+        {
+            using var document = await DocumentCodecs.DecodeAsync(row.Name, package.Document, budget, isHashChecked: false, cancellationToken);
+            return Render(package.Row, document.Bytes, key, effort, output);
+        }
+        finally
+        {
+            if (takesTurn)
+            {
+                _longTurns.Release();
+            }
+        }
     }
 
     private bool Render(PackageRow row, ReadOnlySpan<byte> document, RenditionKey key, RenditionEffort effort, Stream output)
