@@ -87,7 +87,7 @@ public sealed partial class TidyTests
         : [];
 
     private static bool IsOutput(string file) =>
-        Path.GetRelativePath(Root, file).Split(Path.DirectorySeparatorChar).Any(part => part is "artifacts" or "obj" or "bin" or "node_modules" or ".test-tools" or ".git" or ".bench-tools");
+        Path.GetRelativePath(Root, file).Split(Path.DirectorySeparatorChar).Any(part => part is "artifacts" or "obj" or "bin" or "node_modules" or ".test-tools" or ".git" or ".tools" or ".work");
 
     private static string FindRoot()
     {

@@ -25,12 +25,8 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
 
     private static readonly TimeSpan RenewEvery = LeaseDuration / 3;
 
-    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(10);
-
     /// <summary>How long the queue is left alone when it says nothing is due; another process may add to it.</summary>
     private static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(1);
-
-    private const int WishAttemptsMax = 3;
 
     /// <summary>
     /// Packages worked on for each request to the upstream: who has its document waits for a commit that it shares with others, and keeps
@@ -42,7 +38,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
 
     private readonly ConcurrentDictionary<PackageName, Awaited> _awaited = new();
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private readonly GivenUpPackages _givenUp = new(store, time, logger);
+    private readonly QueueReturn _return = new(store, time, logger);
     private int _inFlight;
     private DateTimeOffset _measuredAt;
 
@@ -116,7 +112,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _givenUp.Dispose();
+    public void Dispose() => _return.Dispose();
 
     private async Task FillAsync(SemaphoreSlim places, CancellationToken cancellationToken)
     {
@@ -228,7 +224,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
             CrashPoint.Hit(CrashPoint.AfterCommitBeforeComplete);
 
             // Also when it is to end now: what is stored and left in the queue would be fetched again by the next process.
-            await GiveBackAsync(lease, result);
+            await _return.GiveBackAsync(lease, result);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -237,14 +233,14 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
         }
         catch (MirrorException e)
         {
-            attempt = await PostponeAsync(lease, e, cancellationToken);
+            attempt = await _return.PostponeAsync(lease, e, cancellationToken);
         }
         catch (Exception e)
         {
             // The loop's edge: whatever one package brings up must not stop the others.
             LogUnexpected(e, item.Name);
             var failure = new MirrorException(MirrorFault.UpstreamMalformed, $"{item.Name} could not be handled ({e.GetType().Name}: {e.Message}); please report it.", inner: e);
-            attempt = await PostponeAsync(lease, failure, cancellationToken);
+            attempt = await _return.PostponeAsync(lease, failure, cancellationToken);
         }
         finally
         {
@@ -282,37 +278,6 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
         }
     }
 
-    private async Task GiveBackAsync(QueueLease lease, SyncResult result)
-    {
-        if (result.RetryBecause is null)
-        {
-            var rev = result switch
-            {
-                SyncResult.Stored stored => stored.Row.Facts.Rev,
-                SyncResult.Unchanged unchanged => unchanged.Row.Facts.Rev,
-                _ => null,
-            };
-            await NoteAnswerAsync(lease.Item, result, rev, CancellationToken.None);
-            await store.CompleteAsync(lease, rev, CancellationToken.None);
-            return;
-        }
-
-        var due = time.GetUtcNow() + PauseAfter(lease.Item.Attempts, null);
-        await store.PostponeAsync(lease, new QueuePostponement(due, result.RetryBecause, result.MissingSince), CancellationToken.None);
-    }
-
-    /// <summary>A rev that never came is given up too: what the upstream sends is taken for what there is.</summary>
-    private async ValueTask NoteAnswerAsync(QueueItem item, SyncResult result, string? rev, CancellationToken cancellationToken)
-    {
-        if (item.WantedRev is { } wanted && rev is not null && result is not SyncResult.Unchanged { Row.Facts.IsRemoved: true } && new Revision(rev).IsBefore(new Revision(wanted)))
-        {
-            await _givenUp.AddAsync(item.Name, item.Attempts + 1, $"the feed spoke of rev {wanted}, and a day later the upstream still sends {rev}", cancellationToken);
-            return;
-        }
-
-        await _givenUp.ForgetAsync(item.Name, cancellationToken);
-    }
-
     private async ValueTask MeasureAsync(CancellationToken cancellationToken)
     {
         if (time.GetUtcNow() is var now && now - _measuredAt >= LongestSleep)
@@ -320,41 +285,6 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
             _measuredAt = now;
             QueueMetrics.Depth.Record((await store.CountAsync(cancellationToken)).Queued);
         }
-    }
-
-    private async Task<SyncAttempt> PostponeAsync(QueueLease lease, MirrorException error, CancellationToken cancellationToken)
-    {
-        var item = lease.Item;
-
-        // What only a client asked for is dropped soon: it asks again, and names that nobody has would pile up. Any other failure that
-        // repeats for a day is given up until the feed names the package again; what was held is still served.
-        var isOnlyWish = item is { Priority: QueuePriority.ReadThrough, WantedRev: null } && item.Attempts + 1 >= WishAttemptsMax;
-        if (isOnlyWish || (!error.IsTransient && time.GetUtcNow() - item.QueuedAt >= PackageSync.DoubtMax))
-        {
-            if (isOnlyWish)
-            {
-                LogWishDropped(item.Name, item.Attempts + 1, error.Message);
-            }
-            else
-            {
-                await _givenUp.AddAsync(item.Name, item.Attempts + 1, error.Message, cancellationToken);
-            }
-
-            await store.CompleteAsync(lease, item.WantedRev, cancellationToken);
-            return new SyncAttempt(item, null, error, true);
-        }
-
-        var pause = PauseAfter(item.Attempts, error.RetryAfter);
-        LogFailed(item.Name, item.Attempts + 1, pause, error.Message);
-        await store.PostponeAsync(lease, new QueuePostponement(time.GetUtcNow() + pause, error.Message, item.MissingSince), cancellationToken);
-        return new SyncAttempt(item, null, error, false);
-    }
-
-    /// <summary>1, 2, 4, 8 … seconds, then minutes; jittered, and at least what the upstream asked for.</summary>
-    private static TimeSpan PauseAfter(int attempts, TimeSpan? retryAfter)
-    {
-        var first = TimeSpan.FromSeconds(Math.Pow(2, Math.Min(attempts, 10)));
-        return new Backoff(first < LongestPause ? first : LongestPause, LongestPause, Random.Shared).Next(retryAfter);
     }
 
     private async Task SleepAsync(CancellationToken cancellationToken)
@@ -383,12 +313,6 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
     {
         public MirrorChain? Chain => chain;
     }
-
-    [LoggerMessage(EventIds.Mirroring + 3, LogLevel.Debug, "Package {Package} failed {Attempt} times; next try in {Pause}: {Reason}")]
-    private partial void LogFailed(PackageName package, int attempt, TimeSpan pause, string reason);
-
-    [LoggerMessage(EventIds.Mirroring + 8, LogLevel.Information, "Package {Package} could not be fetched in {Attempt} tries; the next client that asks starts anew: {Reason}")]
-    private partial void LogWishDropped(PackageName package, int attempt, string reason);
 
     [LoggerMessage(EventIds.Mirroring + 7, LogLevel.Error, "Package {Package} brought up what nobody expected")]
     private partial void LogUnexpected(Exception exception, PackageName package);

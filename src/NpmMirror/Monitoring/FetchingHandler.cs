@@ -231,7 +231,7 @@ public sealed class FetchingHandler(RegistryClient client, int concurrency, Time
                 await Task.Delay(backoff.Next((last.Error as MirrorException)?.RetryAfter), time, giving.Token);
                 last = await RetryOnceAsync(wanted, giving.Token);
                 missingSince = last.IsMissing ? missingSince ?? time.GetUtcNow() : null;
-                if (time.GetUtcNow() - missingSince >= ConfirmAbsenceAfter)
+                if (missingSince is { } since && await IsGoneAsync(wanted.Name, time.GetUtcNow() - since, giving.Token))
                 {
                     last = new Outcome { IsGone = true };
                 }
@@ -253,6 +253,25 @@ public sealed class FetchingHandler(RegistryClient client, int concurrency, Time
             {
                 giving.Dispose();
             }
+        }
+    }
+
+    /// <summary>What the upstream lists all the same is waited for, for a day: a part of all packages may be a 404 in a bad night.</summary>
+    private async Task<bool> IsGoneAsync(PackageName name, TimeSpan missingFor, CancellationToken cancellationToken)
+    {
+        if (missingFor < ConfirmAbsenceAfter || missingFor >= GiveUpAfter)
+        {
+            return missingFor >= GiveUpAfter;
+        }
+
+        try
+        {
+            return client.Feed is not { } feed || await feed.IsListedAsync(name.Value, cancellationToken) != true;
+        }
+        catch (MirrorException)
+        {
+            // Asked again at the next try.
+            return false;
         }
     }
 

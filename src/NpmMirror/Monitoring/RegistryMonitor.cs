@@ -109,8 +109,11 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     }
 
     /// <summary>A monitor without a store: it fetches each changed package and tells of it.</summary>
-    public static RegistryMonitor Bare(IChangeFeed feed, RegistryClient client, MonitorOptions options, int concurrency, TimeProvider time, ILogger logger) =>
-        new(feed, new FetchingHandler(client, concurrency, time), options, time, logger);
+    public static RegistryMonitor Bare(IChangeFeed feed, RegistryClient client, MonitorOptions options, int concurrency, TimeProvider time, ILogger logger)
+    {
+        client.Feed = feed;
+        return new RegistryMonitor(feed, new FetchingHandler(client, concurrency, time), options, time, logger);
+    }
 
     /// <summary>
     /// Starts following behind a sequence (<c>0</c>: everything, <c>now</c>: the head). Null: where the options say, else from the head.

@@ -15,7 +15,7 @@ public sealed class SettingsTests : IDisposable
         var (code, output, errors) = await CliProcess.RunAsync(_folder.Path,
         [
             "serve", "--concurency=3", "--concurrency", "0", "--ttl=300", "--store.engine=Sqlite", "--store.module=x.dll",
-            "--packumentMaxBytes=lots", "--metadata=listed", "--listen=https://127.0.0.1", "--admin.token", "--mode=fast",
+            "--packumentMaxBytes=lots", "--metadata=listed", "--listen=https://127.0.0.1", "--admin.token", "--mode=fast", "--last_seq=-5",
         ]);
 
         Assert.Equal(2, code);
@@ -24,7 +24,7 @@ public sealed class SettingsTests : IDisposable
         [
             "did you mean concurrency?", "concurrency is 0, which is out of range; give a whole number, from 1 to 256", "ttl is “300”", "such as 30s, 5m",
             "store.engine and store.module are both given", "packumentMaxBytes is “lots”", "metadata is listed, but list is empty",
-            "listen is “https://127.0.0.1”", "--admin.token has no value", "give longpoll, continuous or poll",
+            "listen is “https://127.0.0.1”", "--admin.token has no value", "give longpoll, continuous or poll", "last_seq is not a sequence",
         ];
         Assert.All(wanted, part => Assert.Contains(part, errors, StringComparison.Ordinal));
         Assert.Empty(Directory.EnumerateFileSystemEntries(_folder.Path));

@@ -57,17 +57,34 @@ public sealed class FetchingHandlerTests
     }
 
     [Fact]
-    public async Task A_package_that_is_not_there_counts_as_gone_after_ten_minutes()
+    public async Task A_package_that_is_neither_there_nor_listed_counts_as_gone_after_ten_minutes()
     {
         var clock = new FakeClock();
         await using var scene = await MonitorScene.StartAsync(time: clock, dialect: FakeFeedDialect.NpmPaged);
         scene.Publish("a");
         scene.Registry.Knobs.Add(new FakeRule { Path = "/a", Status = 404, Body = """{"error":"Not found"}""", ContentType = "application/json" });
+        scene.Registry.Knobs.Unlisted["a"] = true;
         scene.Monitor.Start(Sequence.Zero);
         await scene.WaitForAsync(told => told is MonitorEvent.Revised);
         var startedAt = clock.GetUtcNow();
         await AdvanceUntilAsync(clock, TimeSpan.FromSeconds(30), () => scene.Told.Any(told => told is MonitorEvent.Deleted));
         Assert.True(clock.GetUtcNow() - startedAt >= TimeSpan.FromMinutes(10));
+    }
+
+    [Fact]
+    public async Task A_package_that_is_listed_and_not_there_counts_as_gone_after_a_day()
+    {
+        var clock = new FakeClock();
+        await using var scene = await MonitorScene.StartAsync(time: clock, dialect: FakeFeedDialect.NpmPaged, requestTimeout: TimeSpan.FromHours(100));
+        scene.Publish("a");
+        scene.Registry.Knobs.Fail("/a", 404);
+        // A list that cannot be read confirms nothing either.
+        scene.Registry.Knobs.Fail("/_all_docs", 503, timesMax: 3);
+        scene.Monitor.Start(Sequence.Zero);
+        await scene.WaitForAsync(told => told is MonitorEvent.Revised);
+        var startedAt = clock.GetUtcNow();
+        await AdvanceUntilAsync(clock, TimeSpan.FromMinutes(5), () => scene.Told.Any(told => told is MonitorEvent.Deleted));
+        Assert.True(clock.GetUtcNow() - startedAt >= TimeSpan.FromHours(24), $"{clock.GetUtcNow() - startedAt}");
     }
 
     [Fact]
