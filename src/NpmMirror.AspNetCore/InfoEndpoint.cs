@@ -5,7 +5,10 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.AspNetCore;
 
-/// <summary>Answers <c>{m}/</c>, the database as CouchDB describes one, and <c>{m}/-/log/head</c>, the end of the log for who notes it.</summary>
+/// <summary>
+/// Answers <c>{m}/</c>, the database as CouchDB describes one; <c>{m}/-/log/head</c>, the end of the log for who notes it; and <c>{m}/-/log/{position}</c>, by which
+/// who noted an end finds out whether the past before it is still the same.
+/// </summary>
 internal sealed class InfoEndpoint(IMetadataStore store, MirrorInstance instance)
 {
     internal async Task InfoAsync(HttpContext context, string mount)
@@ -34,13 +37,30 @@ internal sealed class InfoEndpoint(IMetadataStore store, MirrorInstance instance
 
     internal async Task LogHeadAsync(HttpContext context)
     {
-        var head = await store.ReadHeadAsync(context.RequestAborted);
-        await WriteAsync(context, json =>
-        {
-            json.WriteNumber("position", head.Position.Value);
-            json.WriteString("hash", head.Hash.Hex);
-        });
+        await WriteAsync(context, await store.ReadHeadAsync(context.RequestAborted));
     }
+
+    internal async Task LogAtAsync(HttpContext context, LogPosition position)
+    {
+        await foreach (var row in store.ReadLogAsync(new LogPosition(position.Value - 1), context.RequestAborted))
+        {
+            if (row.Position == position)
+            {
+                await WriteAsync(context, new LogHead(row.Position, row.Hash));
+                return;
+            }
+
+            break;
+        }
+
+        await RegistryErrors.WriteAsync(context, StatusCodes.Status404NotFound, $"The log has no row at position {position.Value}.");
+    }
+
+    private static Task WriteAsync(HttpContext context, LogHead row) => WriteAsync(context, json =>
+    {
+        json.WriteNumber("position", row.Position.Value);
+        json.WriteString("hash", row.Hash.Hex);
+    });
 
     private static Task WriteAsync(HttpContext context, Action<Utf8JsonWriter> members)
     {

@@ -142,6 +142,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         RegistryRoute.Attestations attestations => endpoints.Kept.AttestationsAsync(context, attestations.Package, attestations.Version),
         RegistryRoute.Info => endpoints.Info.InfoAsync(context, mount),
         RegistryRoute.LogHead => endpoints.Info.LogHeadAsync(context),
+        RegistryRoute.LogAt at => endpoints.Info.LogAtAsync(context, new LogPosition(at.Position)),
         RegistryRoute.Changes => endpoints.Changes.HandleAsync(context, baseUrl),
         RegistryRoute.Events => endpoints.Events.HandleAsync(context),
         RegistryRoute.BulkGet => endpoints.Replication.BulkGetAsync(context, baseUrl),

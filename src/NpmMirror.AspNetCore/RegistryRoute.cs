@@ -46,6 +46,9 @@ public abstract record RegistryRoute
     /// <summary><c>{m}/-/log/head</c>.</summary>
     public sealed record LogHead : RegistryRoute;
 
+    /// <summary><c>{m}/-/log/{position}</c>.</summary>
+    public sealed record LogAt(long Position) : RegistryRoute;
+
     /// <summary><c>{m}/_changes</c>.</summary>
     public sealed record Changes : RegistryRoute;
 

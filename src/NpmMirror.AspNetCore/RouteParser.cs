@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace NpmMirror.AspNetCore;
@@ -156,6 +157,7 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
         ["whoami"] or ["npm", "v1", "user" or "tokens"] => new RegistryRoute.Account(),
         ["events"] => new RegistryRoute.Events(),
         ["log", "head"] => new RegistryRoute.LogHead(),
+        ["log", var position] when long.TryParse(position, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 => new RegistryRoute.LogAt(number),
         ["v1", "search"] => new RegistryRoute.Search(),
         ["package", .. var rest] => OfTags(rest),
         ["npm", "v1", "keys"] => new RegistryRoute.Keys(),

@@ -125,10 +125,10 @@ public sealed partial class PackageSync
             return null;
         }
 
-        LogRemoved(row.Name, kind, reason, _options.Removed.ModeOf(kind) == RemovedMode.Purge ? "is there until gc purges it" : "stays in the graveyard");
+        LogRemoved(row.Name, kind, reason ?? "the upstream does not say why", _options.Removed.ModeOf(kind) == RemovedMode.Purge ? "is there until gc purges it" : "stays in the graveyard");
         return new SyncResult.Removed(written, [removed]);
     }
 
     [LoggerMessage(EventIds.Mirroring + 1, LogLevel.Information, "Package {Package} is gone ({Kind}): {Reason}; its last known metadata {Kept}")]
-    private partial void LogRemoved(PackageName package, RemovalKind kind, string? reason, string kept);
+    private partial void LogRemoved(PackageName package, RemovalKind kind, string reason, string kept);
 }

@@ -45,9 +45,17 @@ internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream
         }
 
         // What is blocked may stay on the list; what is gone does not.
-        return answer.Status != 451 && upstream.Feed is { } feed && await feed.IsListedAsync(name.Value, cancellationToken) == true
-            ? $"the upstream answers {answer.Status}, and lists the package still"
-            : null;
+        if (answer.Status == 451 || upstream.Feed is not { } feed)
+        {
+            return null;
+        }
+
+        return await feed.IsListedAsync(name.Value, cancellationToken) switch
+        {
+            true => $"the upstream answers {answer.Status}, and lists the package still",
+            null when await Reconciliation.ReadAsync(store, cancellationToken) is not null => $"the upstream answers {answer.Status}, and has no list any more that could tell",
+            _ => null,
+        };
     }
 
     /// <summary>The kind of removal an answer speaks of. What is blocked is so by the status alone; of another mirror's word only the other kinds that end in a 404 count.</summary>
@@ -63,11 +71,18 @@ internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream
             return true;
         }
 
+        // Neighbours first: where a whole stretch of names went, the last of them has one that lives, and tells the others.
+        return await IsOneAliveAsync(missing, missing, cancellationToken) || await IsOneAliveAsync(null, missing, cancellationToken);
+    }
+
+    private async Task<bool> IsOneAliveAsync(PackageName? after, PackageName missing, CancellationToken cancellationToken)
+    {
         var asked = 0;
-        await foreach (var row in store.ListAsync(null, isRemoved: false, cancellationToken))
+        await foreach (var row in store.ListAsync(after, isRemoved: false, cancellationToken))
         {
             if (row.Name != missing && row.Name != _lastAlive && await IsAliveAsync(row.Name, cancellationToken))
             {
+                NoteAlive(row.Name);
                 return true;
             }
 

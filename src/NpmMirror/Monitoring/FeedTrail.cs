@@ -12,7 +12,7 @@ internal sealed class FeedTrail
 
     private FeedTrail(Kept kept)
     {
-        Landmarks = new Landmarks((kept.Rows ?? []).Select(row => new Landmark(row.Seq, row.Id)));
+        Landmarks = new Landmarks((kept.Rows ?? []).Select(row => new Landmark(row.Seq, row.Id, row.Rev)), kept.Log is { } log ? new LogMark(log.Position, log.Hash) : null);
         Cursor = new CursorTrail((kept.Marks ?? []).Select(mark => new CursorMark(DateTimeOffset.FromUnixTimeMilliseconds(mark.At), new Sequence(mark.Seq))));
         _readAgain = (kept.ReadAgain ?? []).ToDictionary(window => TimeSpan.FromSeconds(window.Key), window => DateTimeOffset.FromUnixTimeMilliseconds(window.Value));
         State = kept.State ?? new FollowingState();
@@ -64,15 +64,18 @@ internal sealed class FeedTrail
             [.. Cursor.Marks.Select(mark => new KeptMark(mark.At.ToUnixTimeMilliseconds(), mark.Sequence.Text))],
             _readAgain.ToDictionary(window => (long)window.Key.TotalSeconds, window => window.Value.ToUnixTimeMilliseconds()),
             State,
-            [.. Landmarks.All.Select(mark => new KeptRow(mark.Number, mark.Id))]);
+            [.. Landmarks.All.Select(mark => new KeptRow(mark.Number, mark.Id, mark.Rev))],
+            Landmarks.Log is { } log ? new KeptLog(log.Position, log.Hash) : null);
         return JsonSerializer.Serialize(kept, FeedTrailJson.Default.Kept);
     }
 
-    internal sealed record Kept(IReadOnlyList<KeptMark>? Marks, Dictionary<long, long>? ReadAgain, FollowingState? State, IReadOnlyList<KeptRow>? Rows);
+    internal sealed record Kept(IReadOnlyList<KeptMark>? Marks, Dictionary<long, long>? ReadAgain, FollowingState? State, IReadOnlyList<KeptRow>? Rows, KeptLog? Log);
 
     internal sealed record KeptMark(long At, string Seq);
 
-    internal sealed record KeptRow(long Seq, string Id);
+    internal sealed record KeptRow(long Seq, string Id, string? Rev);
+
+    internal sealed record KeptLog(long Position, string Hash);
 }
 
 /// <summary>How following goes, for <c>status</c>.</summary>
@@ -101,7 +104,7 @@ public sealed record FollowingState
 [JsonSerializable(typeof(FeedTrail.Kept))]
 internal sealed partial class FeedTrailJson : JsonSerializerContext
 {
-    private static readonly FeedTrail.Kept Nothing = new(null, null, null, null);
+    private static readonly FeedTrail.Kept Nothing = new(null, null, null, null, null);
 
     internal static FeedTrail.Kept Read(string? text)
     {

@@ -3,9 +3,10 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Monitoring;
 
 /// <summary>
-/// Rows whose places in a feed are known. As long as a database lives, a place belongs to one change: where another package stands at one of them,
+/// Rows whose places in a feed are known. As long as a database lives, a place belongs to one change: where another one stands at one of them,
 /// the feed is not the one that a cursor was taken from, however far beyond that its head may lie. A place that is empty says nothing: the package
 /// has changed since. Plain numbers only: at another node of a cluster rows may stand in another order.
+/// Another npm-mirror tells more: the hash of all that it has ever told, at any position.
 /// </summary>
 internal sealed class Landmarks
 {
@@ -19,7 +20,31 @@ internal sealed class Landmarks
     private List<Landmark> _known;
     private List<Landmark> _read = [];
 
-    internal Landmarks(IEnumerable<Landmark> known) => _known = [.. known.OrderBy(mark => mark.Number)];
+    internal Landmarks(IEnumerable<Landmark> known, LogMark? log)
+    {
+        _known = [.. known.OrderBy(mark => mark.Number)];
+        Log = log;
+    }
+
+    /// <summary>Where another npm-mirror's log ended at the last look.</summary>
+    internal LogMark? Log
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return field;
+            }
+        }
+
+        private set
+        {
+            lock (_lock)
+            {
+                field = value;
+            }
+        }
+    }
 
     /// <summary>What is to be kept for the next start.</summary>
     internal IReadOnlyList<Landmark> All
@@ -49,9 +74,36 @@ internal sealed class Landmarks
         }
     }
 
-    /// <summary>Asks the feed whether other packages stand where these stood. If not, what was read before the question is known from now on.</summary>
+    /// <summary>Asks the feed whether other changes stand where these stood. If not, what was read before the question is known from now on.</summary>
     /// <exception cref="MirrorException">Trouble that passes.</exception>
-    internal async Task<bool> AreTakenAsync(IChangeFeed feed, CancellationToken cancellationToken)
+    internal async Task<bool> AreTakenAsync(IChangeFeed feed, FeedInfo info, CancellationToken cancellationToken)
+    {
+        if (Log is { } log && await IsAnotherLogAsync(feed, info, log, cancellationToken))
+        {
+            return true;
+        }
+
+        if (await AreRowsTakenAsync(feed, cancellationToken))
+        {
+            return true;
+        }
+
+        Log = info is { Head.Number: { } head, LogHash: { } hash } ? new LogMark(head, hash) : null;
+        return false;
+    }
+
+    private static async Task<bool> IsAnotherLogAsync(IChangeFeed feed, FeedInfo info, LogMark log, CancellationToken cancellationToken)
+    {
+        if (info.LogHash is null || info.Head.Number is not { } head)
+        {
+            return false;
+        }
+
+        var hash = head == log.Position ? info.LogHash : head < log.Position ? "" : await feed.ReadLogHashAsync(log.Position, cancellationToken);
+        return hash is not null && hash != log.Hash;
+    }
+
+    private async Task<bool> AreRowsTakenAsync(IChangeFeed feed, CancellationToken cancellationToken)
     {
         List<Landmark> known, read;
         lock (_lock)
@@ -69,8 +121,8 @@ internal sealed class Landmarks
             else
             {
                 var rows = await feed.ReadRowsAsync(new Sequence($"{Math.Max(0, known[0].Number - 1)}"), known.Count, cancellationToken);
-                var ids = rows.ToLookup(row => row.Sequence.Number, row => row.Id);
-                if (known.Exists(mark => ids.Contains(mark.Number) && !ids[mark.Number].Contains(mark.Id)))
+                var taken = rows.ToLookup(row => row.Sequence.Number, row => (row.Id, row.Rev));
+                if (known.Exists(mark => taken.Contains(mark.Number) && !taken[mark.Number].Contains((mark.Id, mark.Rev))))
                 {
                     return true;
                 }
@@ -95,8 +147,11 @@ internal sealed class Landmarks
         from row in rows.TakeLast(Max)
         let number = row.Sequence.Number
         where number is not null && row.Id.Length <= IdMaxLength
-        select new Landmark(number.Value, row.Id);
+        select new Landmark(number.Value, row.Id, row.Rev);
 }
 
-/// <summary>Which package stands at a place of a feed.</summary>
-internal readonly record struct Landmark(long Number, string Id);
+/// <summary>Which change stands at a place of a feed.</summary>
+internal readonly record struct Landmark(long Number, string Id, string? Rev);
+
+/// <summary>The hash of all that a log had said up to a position.</summary>
+internal readonly record struct LogMark(long Position, string Hash);

@@ -6,7 +6,7 @@ namespace NpmMirror.Monitoring;
 
 /// <summary>
 /// Finds out that a feed is not the one any more that a cursor was taken from: its head lies before the cursor,
-/// other packages stand where known rows stood, or it is another database.
+/// other changes stand where known rows stood, or it is another database.
 /// A read that waits for changes would wait for ever there, so it is looked while one is open too.
 /// </summary>
 internal sealed partial class ResetWatch(IChangeFeed feed, TimeProvider time, ILogger logger)
@@ -95,11 +95,11 @@ internal sealed partial class ResetWatch(IChangeFeed feed, TimeProvider time, IL
     {
         if (info.IsBehind(before))
         {
-            return $"it stands at {MirrorException.Quote(info.Head.Text)}, and had come to {MirrorException.Quote(before.Text)} before";
+            return $"it stands at {MirrorException.Quote(info.Head.Text)}, and was to be read on from {MirrorException.Quote(before.Text)}";
         }
 
         // The beginning is the same in any database.
-        return before != Sequence.Zero && info.IsExact(before) && await landmarks.AreTakenAsync(feed, cancellationToken) ? $"other packages stand where those stood that it told up to {MirrorException.Quote(before.Text)}" : null;
+        return before != Sequence.Zero && info.IsExact(before) && await landmarks.AreTakenAsync(feed, info, cancellationToken) ? $"other changes stand where those stood that it told up to {MirrorException.Quote(before.Text)}" : null;
     }
 
     [LoggerMessage(EventIds.Monitoring + 6, LogLevel.Information, "The feed at {Feed} seems to have been reset; asked again before that is believed: {Reason}")]

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.IO.Pipelines;
 using System.Text.Json;
 
@@ -10,6 +11,9 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
     private const long PageMaxBytes = 256L * 1024 * 1024;
 
     private readonly FeedOptions _options = options ?? new FeedOptions();
+
+    // A list does not cease to be because of one answer: a gateway's 404 would confirm that packages are gone.
+    private volatile bool _hasListed;
 
     /// <summary>The feed's address, without user, query and trailing slash.</summary>
     internal string Location { get; } = UpstreamFailures.Where(location).TrimEnd('/');
@@ -96,7 +100,25 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         var sequence = new Sequence(head.ValueKind == JsonValueKind.String ? head.GetString()! : head.GetRawText());
         var count = root.TryGetProperty("doc_count", out var documents) && documents.ValueKind == JsonValueKind.Number && documents.TryGetInt64(out var number) ? number : (long?)null;
         // Not instance_start_time: CouchDB 1 tells there when the database was opened, another time after each restart.
-        return new FeedInfo(sequence, count, Text(root, "uuid") ?? Text(root, "db_name")) { IsMirror = Text(root, "engine") == "npm-mirror" };
+        return new FeedInfo(sequence, count, Text(root, "uuid") ?? Text(root, "db_name")) 
+        {
+            IsMirror = Text(root, "engine") == "npm-mirror",
+            LogHash = Text(root, "log_head"),
+        };
+    }
+
+    /// <summary>The hash of another npm-mirror's log at a position; null where it has no such row, or is too old to say.</summary>
+    internal async Task<string?> ReadLogHashAsync(long position, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var row = await GetJsonAsync(string.Create(CultureInfo.InvariantCulture, $"/-/log/{position}"), cancellationToken);
+            return row.RootElement.ValueKind == JsonValueKind.Object ? Text(row.RootElement, "hash") : null;
+        }
+        catch (MirrorException exception) when (exception.Fault == MirrorFault.UpstreamMalformed)
+        {
+            return null;
+        }
     }
 
     /// <summary>The newest rows, the oldest of them first; nothing from a server that does not know <c>descending</c> and begins at its first row.</summary>
@@ -134,6 +156,11 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
     internal async Task<bool?> IsListedAsync(string id, CancellationToken cancellationToken)
     {
         var rows = await TryListAsync($"&key={Uri.EscapeDataString(JsonSerializer.Serialize(id))}", cancellationToken);
+        if (rows is null && _hasListed)
+        {
+            throw new MirrorException(MirrorFault.UpstreamUnavailable, $"{Location} had a list of everything, and answers now as if it had none.", isTransient: true);
+        }
+
         return rows is null || rows.Exists(row => row.Id != id) ? null : rows.Exists(row => !row.IsRemoved);
     }
 
@@ -226,7 +253,9 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         var pipe = Pipe(answer);
         try
         {
-            return await ChangesReader.ReadListAsync(pipe, answer.Url, cancellationToken);
+            var packages = await ChangesReader.ReadListAsync(pipe, answer.Url, cancellationToken);
+            _hasListed = true;
+            return packages;
         }
         finally
         {

@@ -26,6 +26,9 @@ public sealed record FeedInfo(Sequence Head, long? DocumentCount, string? Databa
     /// <summary>Whether it is another npm-mirror: one that knows what was removed, and says so when it is asked.</summary>
     public bool IsMirror { get; init; }
 
+    /// <summary>The hash of all that another npm-mirror has told up to <see cref="Head"/>, where it is one.</summary>
+    public string? LogHash { get; init; }
+
     /// <summary>True when the head lies before a cursor taken from the same feed: its database was reset or restored, if <see cref="IsExact"/>.</summary>
     public bool IsBehind(Sequence cursor) => Head.IsBefore(cursor);
 
@@ -67,6 +70,9 @@ public interface IChangeFeed
 
     /// <summary>The first rows behind a sequence, at once and <paramref name="rowsMax"/> at most; nothing where the feed cannot be read from any place.</summary>
     Task<IReadOnlyList<ChangeRow>> ReadRowsAsync(Sequence since, int rowsMax, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ChangeRow>>([]);
+
+    /// <summary>The hash of all that another npm-mirror has told up to a position of its log; null where it does not say, and at any other feed.</summary>
+    Task<string?> ReadLogHashAsync(long position, CancellationToken cancellationToken) => Task.FromResult<string?>(null);
 
     /// <summary>The newest rows, the oldest of them first; nothing where the feed cannot be read from its end.</summary>
     Task<IReadOnlyList<ChangeRow>> ReadNewestAsync(int rowsMax, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ChangeRow>>([]);

@@ -46,6 +46,9 @@ public sealed class LiveChangeFeed : IChangeFeed
     public Task<IReadOnlyList<ChangeRow>> ReadRowsAsync(Sequence since, int rowsMax, CancellationToken cancellationToken) => _requests.ReadRowsAsync(since, rowsMax, cancellationToken);
 
     /// <inheritdoc/>
+    public Task<string?> ReadLogHashAsync(long position, CancellationToken cancellationToken) => _requests.ReadLogHashAsync(position, cancellationToken);
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<ChangeRow>> ReadNewestAsync(int rowsMax, CancellationToken cancellationToken) => _requests.ReadNewestAsync(rowsMax, cancellationToken);
 
     /// <inheritdoc/>

@@ -191,6 +191,22 @@ public sealed class FeedTests
     }
 
     [Fact]
+    public async Task The_log_tells_its_hash_at_each_position()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("a", Documents.Of("a"));
+        await mirror.PutAsync("b", Documents.Of("b"));
+        using var noted = await JsonAsync(mirror, "-/log/head");
+        await mirror.PutAsync("c", Documents.Of("c"));
+        using var first = await JsonAsync(mirror, "-/log/1");
+        using var second = await JsonAsync(mirror, $"-/log/{noted.RootElement.GetProperty("position").GetInt64()}");
+        Assert.Equal(noted.RootElement.GetRawText(), second.RootElement.GetRawText());
+        Assert.NotEqual(first.RootElement.GetProperty("hash").GetString(), second.RootElement.GetProperty("hash").GetString());
+        using var behind = await mirror.GetAsync("-/log/99");
+        Assert.Equal(404, (int)behind.StatusCode);
+    }
+
+    [Fact]
     public async Task The_classic_list_of_everything_is_one_object_by_name()
     {
         await using var mirror = await ServedMirror.StartAsync();

@@ -62,6 +62,7 @@ public sealed class RouteParserTests
     [InlineData("/npm/-/all", typeof(RegistryRoute.All))]
     [InlineData("/npm/-/whoami", typeof(RegistryRoute.Account))]
     [InlineData("/npm/-/log/head", typeof(RegistryRoute.LogHead))]
+    [InlineData("/npm/-/log/17", typeof(RegistryRoute.LogAt))]
     [InlineData("/npm/-/v1/search?text=a", typeof(RegistryRoute.Search))]
     [InlineData("/npm/-/npm/v1/keys", typeof(RegistryRoute.Keys))]
     [InlineData("/npm/-/npm/v1/security/advisories/bulk", typeof(RegistryRoute.Advisories))]

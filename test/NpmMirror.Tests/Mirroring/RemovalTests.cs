@@ -85,6 +85,58 @@ public sealed class RemovalTests
         Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", item));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_list_that_was_there_does_not_cease_to_be_because_of_a_404(bool isRestarted)
+    {
+        await using var bench = await ListedAsync();
+        if (isRestarted)
+        {
+            await new Reconciliation(bench.Clock.GetUtcNow(), bench.Clock.GetUtcNow(), 2, 2, 0, 0, 0, null).KeepAsync(bench.Store, TestContext.Current.CancellationToken);
+        }
+        else
+        {
+            Assert.True(await bench.Client.Feed!.IsListedAsync("left-pad", TestContext.Current.CancellationToken));
+        }
+
+        bench.Upstream.Knobs.Fail("/left-pad", 404);
+        bench.Upstream.Knobs.Fail("*/_all_docs", 404);
+        var item = bench.Item("left-pad") with { MissingSince = bench.Clock.GetUtcNow() };
+        bench.Clock.Advance(TimeSpan.FromMinutes(10));
+        if (isRestarted)
+        {
+            Assert.Contains("no list any more", (await bench.SyncAsync("left-pad", item)).RetryBecause, StringComparison.Ordinal);
+        }
+        else
+        {
+            Assert.True((await Assert.ThrowsAsync<MirrorException>(() => bench.SyncAsync("left-pad", item))).IsTransient);
+        }
+
+        Assert.False((await bench.RowAsync("left-pad"))!.Facts.IsRemoved);
+    }
+
+    [Fact]
+    public async Task One_package_that_lives_behind_a_stretch_of_names_that_went_is_found()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        foreach (var name in new[] { "z", "a", "b", "c", "d", "e" })
+        {
+            bench.Upstream.Publish(new FakePackage(name).Version("1.0.0"));
+            await bench.SyncAsync(name);
+        }
+
+        foreach (var name in new[] { "a", "b", "c", "d", "e" })
+        {
+            bench.Upstream.Delete(name);
+        }
+
+        var missingSince = bench.Clock.GetUtcNow();
+        bench.Clock.Advance(TimeSpan.FromMinutes(10));
+        Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("e", bench.Item("e") with { MissingSince = missingSince }));
+        Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("a", bench.Item("a") with { MissingSince = missingSince }));
+    }
+
     /// <summary>Two packages held from an upstream whose feed, and so whose list, is known.</summary>
     private static async Task<MirrorBench> ListedAsync()
     {

@@ -48,7 +48,42 @@ public sealed class FeedResetTests
 
         await PassUntilAsync(() => scene.Told.OfType<MonitorEvent.Ended>().Any());
         Assert.True(scene.Monitor.IsFeedReset);
-        Assert.Contains("other packages stand where those stood", Assert.Single(scene.Told.OfType<MonitorEvent.Failed>()).Error.Message, StringComparison.Ordinal);
+        Assert.Contains("other changes stand where those stood", Assert.Single(scene.Told.OfType<MonitorEvent.Failed>()).Error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_reset_is_noticed_where_the_same_package_stands_at_the_same_place_with_another_change()
+    {
+        await using var scene = await SceneAsync(FeedMode.Continuous, FakeSequenceStyle.Number, new MonitorOptions { EndsAtReset = true });
+        scene.Registry.Knobs.Mishaps.LostRows = 1;
+        scene.Publish("p2");
+        scene.Registry.Knobs.Mishaps.LostRows = 0;
+        scene.Registry.ResetFeed(scene.Registry.Knobs.DatabaseId, firstSequence: 10);
+        scene.Publish("after");
+        await PassUntilAsync(() => scene.Told.OfType<MonitorEvent.Ended>().Any());
+        Assert.True(scene.Monitor.IsFeedReset);
+    }
+
+    [Theory]
+    [InlineData("500", "/-/log/12", "aa", false)]
+    [InlineData("500", "/-/log/12", "bb", true)]
+    [InlineData("12", "/-/log/12", "aa", true)]
+    [InlineData("500", "/-/log/other", "bb", false)]
+    public async Task A_mirror_whose_past_is_another_one_was_reset_and_one_that_does_not_tell_was_not(string head, string path, string hash, bool isReset)
+    {
+        await using var scene = await SceneAsync(FeedMode.Continuous, FakeSequenceStyle.Number, new MonitorOptions { EndsAtReset = true });
+        var before = Say("/", new { update_seq = 12, uuid = scene.Registry.Knobs.DatabaseId, engine = "npm-mirror", log_head = "aa" });
+        var asked = scene.Registry.Requests.CountOf("/");
+        await PassUntilAsync(() => scene.Registry.Requests.CountOf("/") > asked);
+        scene.Registry.Knobs.Remove(before);
+        Say("/", new { update_seq = int.Parse(head, System.Globalization.CultureInfo.InvariantCulture), uuid = scene.Registry.Knobs.DatabaseId, engine = "npm-mirror", log_head = "cc" });
+        Say(path, new { position = 12, hash });
+        asked = scene.Registry.Requests.CountOf("/");
+        await PassUntilAsync(() => scene.Told.OfType<MonitorEvent.Ended>().Any() || scene.Registry.Requests.CountOf("/") > asked + 8);
+        Assert.Equal(isReset, scene.Monitor.IsFeedReset);
+
+        FakeRule Say(string at, object body) =>
+            scene.Registry.Knobs.Add(new FakeRule { Path = at, Status = 200, ContentType = "application/json", Body = JsonSerializer.Serialize(body) });
     }
 
     [Fact]
