@@ -39,6 +39,8 @@ internal static class SyntheticStore
         await store.SetCursorAsync(MirrorCursors.Handled, "1", CancellationToken.None);
         await store.SetCursorAsync(MirrorCursors.Feed, $"{upstream}#{SyntheticUpstream.DatabaseId}", CancellationToken.None);
         await store.SetCursorAsync(MirrorCursors.Upstream, Identity(upstream), CancellationToken.None);
+        // Otherwise each start would compare everything first.
+        await store.SetCursorAsync(MirrorCursors.Scope, new PackageScope(new MirrorOptions { Metadata = MetadataMode.All }).Fingerprint, CancellationToken.None);
     }
 
     /// <summary>Opens a folder's store.</summary>
