@@ -21,7 +21,7 @@ const registry = execFileSync('npm', ['config', 'get', 'registry'], { encoding: 
 const commands = {
   npm: cache => ['npm', 'install', '--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel', 'error', '--cache', cache],
   pnpm: cache => [process.execPath, join(options.tools, 'node_modules/pnpm/bin/pnpm.cjs'), 'install', '--ignore-scripts', '--reporter', 'silent',
-    '--store-dir', join(cache, 'store'), '--config.cache-dir', join(cache, 'cache'), '--config.state-dir', join(cache, 'state')],
+    '--store-dir', join(cache, 'store'), `--config.cache-dir=${join(cache, 'cache')}`, `--config.state-dir=${join(cache, 'state')}`],
 }
 
 const finish = async code => { clearTimeout(deadline); await stopAll(); process.exit(code) }

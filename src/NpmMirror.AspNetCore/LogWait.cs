@@ -35,7 +35,9 @@ internal sealed class LogWait
                 return false;
             }
 
-            if (await _log.WaitAsync(position, heartbeat < left ? heartbeat : left, cancellationToken) > position)
+            // Timers know whole milliseconds: what is left of one would be waited for by many of nothing.
+            var isBeat = heartbeat < left;
+            if (await _log.WaitAsync(position, isBeat ? heartbeat : TimeSpan.FromMilliseconds(Math.Ceiling(left.TotalMilliseconds)), cancellationToken) > position)
             {
                 return true;
             }
@@ -45,7 +47,10 @@ internal sealed class LogWait
                 return false;
             }
 
-            body.Text(sign.Span);
+            if (isBeat)
+            {
+                body.Text(sign.Span);
+            }
         }
     }
 }

@@ -191,6 +191,17 @@ public sealed class FeedTests
     }
 
     [Fact]
+    public async Task A_wait_that_is_shorter_than_its_heartbeat_has_none()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("a", Documents.Of("a"));
+        for (var milliseconds = 0; milliseconds < 20; milliseconds++)
+        {
+            Assert.DoesNotContain("\n\n\n", await mirror.TextAsync($"_changes?feed=longpoll&since=now&heartbeat=60000&timeout={milliseconds}"), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task The_log_tells_its_hash_at_each_position()
     {
         await using var mirror = await ServedMirror.StartAsync();
