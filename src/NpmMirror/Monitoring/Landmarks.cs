@@ -6,7 +6,8 @@ namespace NpmMirror.Monitoring;
 /// Rows whose places in a feed are known. As long as a database lives, a place belongs to one change: where another one stands at one of them,
 /// the feed is not the one that a cursor was taken from, however far beyond that its head may lie. A place that is empty says nothing: the package
 /// has changed since. Plain numbers only: at another node of a cluster rows may stand in another order.
-/// Another npm-mirror tells more: the hash of all that it has ever told, at any position.
+/// Another npm-mirror tells more: the hash of all that it has ever told, at any position. Its rows stay where they are when nothing changed but the
+/// revision, so that only the packages are compared there.
 /// </summary>
 internal sealed class Landmarks
 {
@@ -83,7 +84,7 @@ internal sealed class Landmarks
             return true;
         }
 
-        if (await AreRowsTakenAsync(feed, cancellationToken))
+        if (await AreRowsTakenAsync(feed, !info.IsMirror, cancellationToken))
         {
             return true;
         }
@@ -103,7 +104,7 @@ internal sealed class Landmarks
         return hash is not null && hash != log.Hash;
     }
 
-    private async Task<bool> AreRowsTakenAsync(IChangeFeed feed, CancellationToken cancellationToken)
+    private async Task<bool> AreRowsTakenAsync(IChangeFeed feed, bool areRevisionsFixed, CancellationToken cancellationToken)
     {
         List<Landmark> known, read;
         lock (_lock)
@@ -121,8 +122,8 @@ internal sealed class Landmarks
             else
             {
                 var rows = await feed.ReadRowsAsync(new Sequence($"{Math.Max(0, known[0].Number - 1)}"), known.Count, cancellationToken);
-                var taken = rows.ToLookup(row => row.Sequence.Number, row => (row.Id, row.Rev));
-                if (known.Exists(mark => taken.Contains(mark.Number) && !taken[mark.Number].Contains((mark.Id, mark.Rev))))
+                var taken = rows.ToLookup(row => row.Sequence.Number);
+                if (known.Exists(mark => taken.Contains(mark.Number) && !taken[mark.Number].Any(row => row.Id == mark.Id && (row.Rev == mark.Rev || !areRevisionsFixed))))
                 {
                     return true;
                 }
