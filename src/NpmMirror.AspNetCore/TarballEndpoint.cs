@@ -66,6 +66,7 @@ internal sealed partial class TarballEndpoint(
         {
             // The packument promises it: that is answer enough, and no reason to fetch it.
             TarballHeaders.Write(context.Response, tarball.Promise.Sha512, null);
+            context.Response.Headers.CacheControl = "no-cache";
             return;
         }
 
@@ -124,8 +125,14 @@ internal sealed partial class TarballEndpoint(
                     break;
                 }
 
-                body.Advance(read);
                 offset += read;
+                if (offset == part.End && part.End < part.Whole)
+                {
+                    // A part is whole by its own length, and kept for a year: the last of it waits for the hash, as the last of the whole does.
+                    await reading.WaitForHashAsync(part.Whole.Value, context.RequestAborted);
+                }
+
+                body.Advance(read);
                 if ((await FlushInTurnAsync(body, context.RequestAborted)).IsCompleted)
                 {
                     return;

@@ -6,7 +6,6 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using NpmMirror.AspNetCore;
 using NpmMirror.Cli.Settings;
-using NpmMirror.Registry;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Cli.Commands;
@@ -41,15 +40,6 @@ internal static class ServeCommand
 
         var address = application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
         StandardOutput.Announce($"Serving {address}{options.Mount.TrimEnd('/')}/ from {Masked.Address(mirror.Parts.Upstream.BaseUrl.AbsoluteUri)}, kept in {mirror.Parts.Store.Location}");
-        try
-        {
-            await application.Services.GetRequiredService<RenditionCache>().WarmUpAsync(cancellationToken);
-        }
-        catch (Exception failure) when (failure is MirrorException or OperationCanceledException)
-        {
-            // Whoever asks next is told what is wrong.
-        }
-
         // Only now could it hear from itself, under whatever name the upstream was given.
         try
         {

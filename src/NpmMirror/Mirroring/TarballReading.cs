@@ -15,6 +15,9 @@ public abstract class TarballReading : IAsyncDisposable
     /// <summary>When the stored file was first verified; null where that is not known.</summary>
     public virtual DateTimeOffset? StoredAt => null;
 
+    /// <summary>Whether the hash was right before any of it was given out; false while it is arriving.</summary>
+    public virtual bool IsVerified => false;
+
     /// <summary>The stored file's path where there is one, for servers that can send files; null while it is arriving.</summary>
     public virtual string? FilePath => null;
 
@@ -24,6 +27,17 @@ public abstract class TarballReading : IAsyncDisposable
     /// </summary>
     /// <exception cref="MirrorException">The download failed or was not what the packument promises: the answer must be broken off.</exception>
     public abstract ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken);
+
+    /// <summary>Waits until the hash of an arriving file was right. Of one that cannot be stored nothing can be read behind that.</summary>
+    /// <exception cref="MirrorException">The download failed or was not what the packument promises.</exception>
+    public async ValueTask WaitForHashAsync(long length, CancellationToken cancellationToken)
+    {
+        if (!IsVerified && length > 0)
+        {
+            // The last byte is given out only then.
+            await ReadAsync(length - 1, new byte[1], cancellationToken);
+        }
+    }
 
     /// <summary>Waits until the whole length is known, which may be at the download's end.</summary>
     /// <exception cref="MirrorException">The download failed, or the length will not be known before all was read.</exception>

@@ -15,6 +15,9 @@ internal sealed class TarballStored(TarballRow row, BlobReader blob) : TarballRe
     public override DateTimeOffset? StoredAt => row.VerifiedAt;
 
     /// <inheritdoc/>
+    public override bool IsVerified => true;
+
+    /// <inheritdoc/>
     public override string? FilePath => blob.FilePath;
 
     /// <inheritdoc/>

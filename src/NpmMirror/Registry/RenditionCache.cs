@@ -66,10 +66,6 @@ public sealed class RenditionCache : IDisposable
     /// <summary>How many renditions were compressed once more since the start, and harder.</summary>
     public long ImprovedCount => _improver.ImprovedCount;
 
-    /// <summary>Lets the first clients after a start not wait for the runtime's compiler. Keeps nothing.</summary>
-    /// <exception cref="MirrorException">The store is in trouble.</exception>
-    public Task WarmUpAsync(CancellationToken cancellationToken) => _renditions.WarmUpAsync(_defaultBase.Url, cancellationToken);
-
     /// <inheritdoc/>
     public void Dispose()
     {

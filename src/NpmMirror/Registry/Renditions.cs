@@ -28,18 +28,6 @@ internal sealed class Renditions(IMetadataStore store, ByteBudget budget) : IDis
         return await RenderAsync(row, key, effort, output, cancellationToken) ? output.ToArray() : null;
     }
 
-    /// <summary>Makes the usual renditions of one small package for nobody, so that the runtime's compiler has seen the way.</summary>
-    internal async Task WarmUpAsync(string baseUrl, CancellationToken cancellationToken)
-    {
-        const int RowsMax = 100;
-        var row = await store.ListAsync(null, isRemoved: false, cancellationToken).Take(RowsMax).FirstOrDefaultAsync(row => row.RawSizeBytes < LongBytes, cancellationToken);
-        if (row is not null)
-        {
-            await MakeAsync(row, new RenditionKey(View.Live, PackumentForm.Full, null, baseUrl, ContentCoding.Gzip), RenditionEffort.Quick, cancellationToken);
-            await MakeAsync(row, new RenditionKey(View.Live, PackumentForm.Abbreviated, null, baseUrl, ContentCoding.Gzip), RenditionEffort.Quick, cancellationToken);
-        }
-    }
-
     /// <summary>As <see cref="MakeAsync"/>, into a temporary file.</summary>
     internal async Task<SpilledRendition?> SpillAsync(PackageRow row, RenditionKey key, string folder, CancellationToken cancellationToken)
     {

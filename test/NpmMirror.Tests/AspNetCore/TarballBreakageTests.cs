@@ -72,6 +72,31 @@ public sealed class TarballBreakageTests : IAsyncDisposable
         Assert.True(Right.AsSpan().SequenceEqual(answer.Body.SelectMany(piece => piece).ToArray()));
     }
 
+    [Theory]
+    [InlineData("wrong", "0-7")]
+    [InlineData("wrong", "100000-299999")]
+    [InlineData("short", "0-7")]
+    [InlineData("reset", "250000-260000")]
+    public async Task A_part_of_a_bad_tarball_never_ends_as_a_whole_part(string fault, string range)
+    {
+        await using var mirror = await StartAsync(Answer("length", fault));
+        var answer = await ReadAsync(mirror, "1.1", $"Range: bytes={range}\r\n");
+        Assert.True(answer.Status is 502 or 503 || (answer.Status == 206 && !answer.IsComplete), answer.ToString());
+        Assert.True(answer.Status == 206 || !answer.Head.Contains("Content-Range", StringComparison.OrdinalIgnoreCase), answer.ToString());
+    }
+
+    [Theory]
+    [InlineData(0, 8)]
+    [InlineData(100_000, 300_000)]
+    [InlineData(399_999, 400_000)]
+    public async Task A_part_of_a_good_tarball_that_is_arriving_ends_whole(int from, int end)
+    {
+        await using var mirror = await StartAsync(Answer("length", "none"));
+        var answer = await ReadAsync(mirror, "1.1", $"Range: bytes={from}-{end - 1}\r\n");
+        Assert.True(answer is { Status: 206, IsComplete: true }, answer.ToString());
+        Assert.True(Right.AsSpan(from..end).SequenceEqual(answer.Body.SelectMany(piece => piece).ToArray()));
+    }
+
     [Fact]
     public async Task A_client_of_HTTP_1_0_is_always_told_the_length()
     {
@@ -149,13 +174,13 @@ public sealed class TarballBreakageTests : IAsyncDisposable
         }
     };
 
-    private async Task<RawAnswer> ReadAsync(ServedMirror mirror, string version)
+    private async Task<RawAnswer> ReadAsync(ServedMirror mirror, string version, string more = "")
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
         deadline.CancelAfter(TimeSpan.FromSeconds(30));
         await socket.ConnectAsync(mirror.Address.Host, mirror.Address.Port, deadline.Token);
-        await socket.SendAsync(Encoding.ASCII.GetBytes($"GET /npm/left-pad/-/left-pad-1.0.0.tgz HTTP/{version}\r\nHost: {mirror.Address.Authority}\r\nConnection: close\r\n\r\n"), deadline.Token);
+        await socket.SendAsync(Encoding.ASCII.GetBytes($"GET /npm/left-pad/-/left-pad-1.0.0.tgz HTTP/{version}\r\nHost: {mirror.Address.Authority}\r\nConnection: close\r\n{more}\r\n"), deadline.Token);
         using var received = new MemoryStream();
         var buffer = new byte[16 * 1024];
         try

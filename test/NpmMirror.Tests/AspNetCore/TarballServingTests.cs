@@ -169,6 +169,7 @@ public sealed class TarballServingTests : IAsyncLifetime
         using var answer = await mirror.SendAsync(request);
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         Assert.NotNull(answer.Headers.ETag);
+        Assert.True(answer.Headers.CacheControl!.NoCache);
         Assert.Equal(0, _registry.Requests.CountOf("*.tgz"));
         Assert.Equal(answer.Headers.ETag, (await mirror.GetAsync("/npm" + Path)).Headers.ETag);
     }
