@@ -41,9 +41,14 @@ internal sealed partial class SimulatedWorld
     private bool IsHandled(FakeDocument document)
     {
         var name = PackageName.Parse(document.Name);
+        if (_store.FindQueuedAsync(name, CancellationToken.None).AsTask().Result is not null)
+        {
+            return true;
+        }
+
+        // Behind the queue: what leaves it meanwhile was stored before.
         var row = _store.FindAsync(name, CancellationToken.None).AsTask().Result;
-        return _store.FindQueuedAsync(name, CancellationToken.None).AsTask().Result is not null
-            || (row is null or { Facts.IsRemoved: true } && (IsGone(document) || _denied.Contains(document.Name)))
+        return (row is null or { Facts.IsRemoved: true } && (IsGone(document) || _denied.Contains(document.Name)))
             || (row is not null && new Revision(row.Facts.Rev!).Number >= document.RevisionNumber);
     }
 
