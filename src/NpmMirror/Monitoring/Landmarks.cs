@@ -5,7 +5,8 @@ namespace NpmMirror.Monitoring;
 /// <summary>
 /// Rows whose places in a feed are known. As long as a database lives, a place belongs to one change: where another one stands at one of them,
 /// the feed is not the one that a cursor was taken from, however far beyond that its head may lie. A place that is empty says nothing: the package
-/// has changed since. Plain numbers only: at another node of a cluster rows may stand in another order.
+/// has changed since. Plain numbers only: at another node of a cluster rows may stand in another order. Where a feed tells two at one
+/// place, that place tells nothing.
 /// Another npm-mirror tells more: the hash of all that it has ever told, at any position. Its rows stay where they are when nothing changed but the
 /// revision, so that only the packages are compared there.
 /// </summary>
@@ -145,10 +146,12 @@ internal sealed class Landmarks
     }
 
     private static IEnumerable<Landmark> Of(IReadOnlyList<ChangeRow> rows) =>
-        from row in rows.TakeLast(Max)
+        from row in rows.TakeLast(2 * Max)
         let number = row.Sequence.Number
         where number is not null && row.Id.Length <= IdMaxLength
-        select new Landmark(number.Value, row.Id, row.Rev);
+        group new Landmark(number.Value, row.Id, row.Rev) by number.Value into place
+        where place.Distinct().Count() == 1
+        select place.First();
 }
 
 /// <summary>Which change stands at a place of a feed.</summary>

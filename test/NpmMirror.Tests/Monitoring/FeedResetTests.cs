@@ -108,6 +108,23 @@ public sealed class FeedResetTests
     }
 
     [Fact]
+    public async Task A_row_at_the_place_of_another_need_not_stand_there_again()
+    {
+        await using var scene = await SceneAsync(FeedMode.Poll, FakeSequenceStyle.Number, new MonitorOptions { EndsAtReset = true });
+        scene.Registry.Knobs.Mishaps.OddRows = 1;
+        foreach (var name in (string[])["n1", "n2", "n3", "n4"])
+        {
+            scene.Publish(name);
+            await PassUntilAsync(() => scene.Told.OfType<MonitorEvent.Appeared>().Any(appeared => appeared.Package.Value == name));
+        }
+
+        scene.Registry.Knobs.Mishaps.OddRows = 0;
+        var asked = scene.Registry.Requests.CountOf("/");
+        await PassUntilAsync(() => scene.Registry.Requests.CountOf("/") > asked + 10);
+        Assert.False(scene.Monitor.IsFeedReset);
+    }
+
+    [Fact]
     public async Task One_odd_answer_about_known_rows_is_no_reset()
     {
         await using var scene = await SceneAsync(FeedMode.Continuous, FakeSequenceStyle.Number, new MonitorOptions { EndsAtReset = true });
