@@ -60,8 +60,8 @@ public sealed partial class ReadThrough : IAsyncDisposable
         sync.Compared += _freshness.Note;
     }
 
-    /// <summary>True while a live feed tells of every change, so that nothing held needs to be asked for by age.</summary>
-    public bool IsFollowed { get; set; }
+    /// <summary>Whether a live feed tells of every change, so that nothing held needs to be asked for by age. Cheap: asked for with each answer.</summary>
+    public Func<bool> IsFollowed { get; set; } = static () => false;
 
     /// <summary>Finds the package, fetching it when it is not held and the mode allows.</summary>
     /// <exception cref="MirrorException">Not held, and the upstream is in trouble or did not answer within 30 s.</exception>
@@ -84,7 +84,7 @@ public sealed partial class ReadThrough : IAsyncDisposable
     /// <summary>Starts a comparison with the upstream behind the answer, when the row is older than its time to live and no feed tells of changes. Cheap when not.</summary>
     public void RevalidateIfStale(PackageRow row)
     {
-        if (IsFollowed || _freshness.IsFresh(row) || _stopping.IsCancellationRequested || _revalidations.Count >= _options.Concurrency * 4)
+        if (IsFollowed() || _freshness.IsFresh(row) || _stopping.IsCancellationRequested || _revalidations.Count >= _options.Concurrency * 4)
         {
             return;
         }

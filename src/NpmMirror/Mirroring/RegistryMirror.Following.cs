@@ -8,8 +8,21 @@ namespace NpmMirror.Mirroring;
 /// <content>Following the feed as long as the mirror runs, and what is done where there is none.</content>
 public sealed partial class RegistryMirror
 {
+    private const string NoFeed = "none";
+
+    /// <summary>
+    /// How long a start may take to find its feed. Until it has, nothing that is held is asked for by its age: each first request after a restart
+    /// would ask the upstream what the feed tells a moment later.
+    /// </summary>
+    private static readonly TimeSpan FirstLook = TimeSpan.FromSeconds(5);
+
+    private long _startedAt;
+
     /// <summary>The monitor found that the feed was reset, and everything was not compared since.</summary>
     private bool _isFeedReset;
+
+    /// <summary>While the connection is down nothing tells of changes: then age counts.</summary>
+    private bool IsFollowed => Monitor is { IsConnected: true } || (FeedLocation != NoFeed && _time.GetElapsedTime(_startedAt) < FirstLook);
 
     /// <summary>Finds the feed and follows it; while it cannot be found, asks again. What is held is served all along.</summary>
     private async Task FollowAsync(CancellationToken cancellationToken)
@@ -21,7 +34,7 @@ public sealed partial class RegistryMirror
             {
                 if (await FindFeedAsync(cancellationToken) is not { } feed)
                 {
-                    FeedLocation = "none";
+                    FeedLocation = NoFeed;
                     await SweepAsync(cancellationToken);
                     return;
                 }
@@ -67,14 +80,11 @@ public sealed partial class RegistryMirror
             monitor.Start(start.NeedsWalk ? start.Info.Head : start.Since);
             while (!cancellationToken.IsCancellationRequested && !monitor.IsFeedReset)
             {
-                // While the connection is down nothing tells of changes: then age counts.
-                _readThrough.IsFollowed = monitor.IsConnected;
                 await PauseAsync(TimeSpan.FromSeconds(1), cancellationToken);
             }
         }
         finally
         {
-            _readThrough.IsFollowed = false;
             _isFeedReset = monitor.IsFeedReset;
             await following.CancelAsync();
             await monitor.StopAsync(CancellationToken.None);

@@ -84,6 +84,8 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
 
         await RecallUpstreamAsync(cancellationToken);
         _stopping = new CancellationTokenSource();
+        _startedAt = _time.GetTimestamp();
+        _readThrough.IsFollowed = () => IsFollowed;
         _queue.Attempted = (attempt, token) => Monitor is { } monitor ? new AttemptNews(_store, monitor).TellAsync(attempt, token) : ValueTask.CompletedTask;
         _running = Task.WhenAll(_queue.RunAsync(_stopping.Token), NumberAsync(_stopping.Token), FollowAsync(_stopping.Token));
     }

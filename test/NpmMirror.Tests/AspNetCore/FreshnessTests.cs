@@ -122,7 +122,7 @@ public sealed class FreshnessTests
         var (store, counts) = CountedStore.Over(memory);
         await using var after = await ServedMirror.StartAsync(store, configure: options => options.PublicUrl = "https://npm.example.org/npm");
         await after.SettleAsync();
-        after.Services.GetRequiredService<ReadThrough>().IsFollowed = true;
+        after.Services.GetRequiredService<ReadThrough>().IsFollowed = () => true;
         counts.Calls.Clear();
         using var unchanged = await after.GetAsync("ms", ("If-None-Match", tag));
         Assert.Equal(HttpStatusCode.NotModified, unchanged.StatusCode);

@@ -63,9 +63,33 @@ public sealed class ReadThroughTests
         bench.Clock.Advance(TimeSpan.FromMinutes(4));
         await bench.ReadThrough.FindAsync(Pad, Token);
         bench.Clock.Advance(TimeSpan.FromHours(4));
-        bench.ReadThrough.IsFollowed = true;
+        bench.ReadThrough.IsFollowed = () => true;
         await bench.ReadThrough.FindAsync(Pad, Token);
         Assert.Equal(1, bench.Upstream.Requests.CountOf("/left-pad"));
+    }
+
+    [Theory]
+    [InlineData(true, 0)]
+    [InlineData(false, 1)]
+    public async Task Behind_a_start_nothing_is_asked_for_by_age_until_it_is_known_whether_a_feed_tells_of_changes(bool hasFeed, int asked)
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        await bench.ReadThrough.FindAsync(Pad, Token);
+        bench.Clock.Advance(TimeSpan.FromHours(4));
+        bench.Upstream.Requests.Clear();
+        using var gate = new FakeGate();
+        bench.Upstream.Knobs.Add(new FakeRule { Path = bench.Upstream.FeedUrl.AbsolutePath, Gate = gate });
+        await using var mirror = bench.Mirror(hasFeed);
+        await mirror.StartAsync(Token);
+        await Eventually.Async(() => gate.WaitingCount > 0 || mirror.FeedLocation == "none");
+        await bench.ReadThrough.FindAsync(Pad, Token);
+        gate.Open();
+        await Eventually.Async(() => mirror.Monitor is { IsConnected: true } || !hasFeed);
+        await bench.ReadThrough.FindAsync(Pad, Token);
+        bench.Upstream.Publish(new FakePackage("last").Version("1.0.0"));
+        await bench.ReadThrough.FindAsync(PackageName.Parse("last"), Token);
+        await Eventually.Async(() => bench.Upstream.Requests.CountOf("/left-pad") == asked);
     }
 
     [Fact]
