@@ -46,6 +46,31 @@ public abstract class BlobStoreContract : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Gives_back_what_came_in_pieces_from_any_place()
+    {
+        var text = string.Concat(Enumerable.Range(0, 1_000));
+        await using var writer = await Store.CreateAsync(Cancelled);
+        foreach (var piece in text.Chunk(7))
+        {
+            await writer.AppendAsync(Encoding.UTF8.GetBytes(piece), Cancelled);
+        }
+
+        var sha512 = await writer.CommitAsync(Cancelled);
+        Assert.Equal(HashOf(text), sha512);
+        Assert.Equal(text, await ReadAllAsync(sha512));
+        await using var blob = await Store.OpenAsync(sha512, Cancelled);
+        Assert.Equal(text.Length, blob!.LengthBytes);
+        var buffer = new byte[100];
+        foreach (var offset in new[] { 0, 1_001, text.Length - 40 })
+        {
+            var read = await blob.ReadAsync(offset, buffer, Cancelled);
+            Assert.Equal(text[offset..Math.Min(offset + 100, text.Length)], Encoding.UTF8.GetString(buffer, 0, read));
+        }
+
+        Assert.Equal(0, await blob.ReadAsync(text.Length, buffer, Cancelled));
+    }
+
+    [Fact]
     public async Task Has_nothing_under_an_unknown_hash()
     {
         Assert.Null(await Store.OpenAsync(HashOf("unknown"), Cancelled));

@@ -46,6 +46,22 @@ public sealed class FreshnessTests
     }
 
     [Fact]
+    public async Task What_this_process_removed_is_refused_by_the_next_request()
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url);
+        for (var i = 0; i < 20; i++)
+        {
+            registry.Publish(new FakePackage($"p{i}").Version("1.0.0"));
+            await mirror.TextAsync($"p{i}");
+            registry.Unpublish($"p{i}");
+            await mirror.Services.GetRequiredService<PackageSync>().SyncAsync(PackageName.Parse($"p{i}"), null, TestContext.Current.CancellationToken);
+            using var after = await mirror.GetAsync($"p{i}");
+            Assert.Equal(HttpStatusCode.NotFound, after.StatusCode);
+        }
+    }
+
+    [Fact]
     public async Task What_was_begun_before_a_commit_answers_no_request_after_it()
     {
         var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));

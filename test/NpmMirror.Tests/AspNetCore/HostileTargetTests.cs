@@ -9,7 +9,7 @@ public sealed class HostileTargetTests
         "/npm/..", "/npm/../../etc/passwd", "/npm/%2e%2e", "/npm/%2e%2e/%2e%2e/etc/passwd", "/npm/..%2f..%2fetc", "/npm/.", "/npm/a%00b", "/npm/a%0d%0aX-Evil:1",
         "/npm/a%", "/npm/a%2", "/npm/%zz", "/npm/%c3%28", "/npm/%ed%a0%80", "/npm/a%5cb", "/npm/@scope", "/npm/@scope/..", "/npm/@scope%2f..", "/npm/@%2fx",
         "/npm/ms/-/..%2f..%2fpasswd", "/npm/ms/-/%2e%2e", "/npm/ms/..", "/npm/ms/-/", "/npm/ms/-/a/b/c.tgz", "/npm/-/npm/v1/attestations/..%2f..@1", "/npm/-/package/..%2fx/dist-tags",
-        "/npm/_local/x", "/npm/-/nothing/here", "/npm/<script>alert(1)</script>", "/npm/%3Cscript%3E",
+        "/npm/_local/x", "/npm/-/nothing/here", "/npm/<script>alert(1)</script>", "/npm/%3Cscript%3E", "/npm/-/v1/%22%3Cscript%3E", "/npm/-/log/<script>",
     ];
 
     [Theory]

@@ -101,6 +101,13 @@ public sealed class LateRowTests : IAsyncLifetime
         _bench.Upstream.TouchAt("a", head - 1);
         _bench.Upstream.PublishVersion("d", "5.0.0");
         await WithinAsync(TimeSpan.FromMinutes(5), () => IsHeldAsync("d"));
+        for (var change = 1; change <= 12; change++)
+        {
+            _bench.Upstream.PublishVersion("d", $"5.{change}.0");
+            await WithinAsync(TimeSpan.FromMinutes(5), () => IsHeldAsync("d"));
+            Assert.True(_mirror.Monitor!.IsConnected);
+        }
+
         await PassAsync(TimeSpan.FromHours(1));
         Assert.False(await IsHeldAsync("a"));
         _isBroken = _ => false;

@@ -58,10 +58,11 @@ public sealed class RegistryMirrorTests
         }
 
         bench.Upstream.PublishVersion("a", "2.0.0");
-        var denied = bench.Upstream.Knobs.Add(new FakeRule { Status = 404 });
+        // The list goes on answering: who took the 404 for the end of the feed would compare with it once, and be content.
+        var denied = bench.Upstream.Knobs.Add(new FakeRule { Path = "/_changes*", Status = 404 });
         await using var second = bench.Mirror("auto");
         await second.StartAsync(Token);
-        await Eventually.Async(() => denied.HitCount >= 4);
+        await Eventually.Async(() => denied.HitCount >= 2);
         bench.Upstream.Knobs.Clear();
         await Eventually.Async(async () => (await bench.RowAsync("a"))!.Facts.Rev == bench.Upstream.Revision("a"));
     }

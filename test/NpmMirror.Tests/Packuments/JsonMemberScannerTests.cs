@@ -45,10 +45,12 @@ public sealed class JsonMemberScannerTests
 
             try
             {
-                var members = new JsonMemberScanner(damaged, new Slice(0, random.Next(1, damaged.Length + 1)));
+                var slice = new Slice(0, random.Next(1, damaged.Length + 1));
+                var members = new JsonMemberScanner(damaged, slice);
                 for (var count = 0; members.MoveNext(); count++)
                 {
                     Assert.True(count < damaged.Length);
+                    Assert.True(members.Value.Offset + members.Value.Length <= slice.Length);
                 }
 
                 ended++;

@@ -213,7 +213,7 @@ public sealed class RegistryClientTests
         await using var peer = new LoopbackPeer(async (_, stream, cancellationToken) =>
         {
             most = Math.Max(most, Interlocked.Increment(ref now));
-            await gate.Task;
+            await gate.Task.WaitAsync(cancellationToken);
             Interlocked.Decrement(ref now);
             await stream.WriteAsync(Encoding.UTF8.GetBytes(LoopbackPeer.Answer(404, "{}")), cancellationToken);
         });
