@@ -1,4 +1,7 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Mirroring;
+using NpmMirror.Testing;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;
@@ -21,9 +24,42 @@ public sealed class FeedStartTests
         Assert.Equal(kept, await bench.Store.GetCursorAsync(MirrorCursors.Trail, Token));
     }
 
+    [Fact]
+    public async Task What_appears_behind_the_list_is_told_by_the_feed()
+    {
+        await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, isClockReal: true);
+        bench.Upstream.Publish(new FakePackage("a").Version("1.0.0"));
+        var feed = new GrowingFeed(new LiveChangeFeed(bench.Client, bench.Upstream.FeedUrl, new FeedOptions()), () => bench.Upstream.Publish(new FakePackage("late").Version("1.0.0")));
+        await using var mirror = new RegistryMirror(bench.Store, bench.Client, bench.Queue, bench.ReadThrough, new PackageScope(bench.Options), _ => Task.FromResult<IChangeFeed?>(feed), bench.Options, TimeProvider.System, NullLoggerFactory.Instance);
+        await mirror.StartAsync(Token);
+        await Eventually.Async(async () => await bench.RowAsync("a") is not null && await bench.RowAsync("late") is not null);
+    }
+
     private static async Task StartAsync(MirrorBench bench, IChangeFeed feed)
     {
         var start = await new FeedStart(bench.Store, bench.Client, bench.Options).FindAsync(feed, isReset: false, Token);
         await start.NoteAsync(bench.Store, feed, bench.Client.Identity, Token);
+    }
+
+    /// <summary>A feed to which something is added when its list has just been read.</summary>
+    private sealed class GrowingFeed(IChangeFeed feed, Action grow) : IChangeFeed
+    {
+        public string Location => feed.Location;
+
+        public TimeSpan IdleDelay => feed.IdleDelay;
+
+        public Task<FeedInfo> GetInfoAsync(CancellationToken cancellationToken) => feed.GetInfoAsync(cancellationToken);
+
+        public IAsyncEnumerable<ChangesPage> ReadAsync(Sequence since, Action? onAccepted, CancellationToken cancellationToken) => feed.ReadAsync(since, onAccepted, cancellationToken);
+
+        public async IAsyncEnumerable<ListedPackage> ListAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+        {
+            await foreach (var package in feed.ListAllAsync(cancellationToken))
+            {
+                yield return package;
+            }
+
+            grow();
+        }
     }
 }

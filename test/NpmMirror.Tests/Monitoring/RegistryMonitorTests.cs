@@ -197,8 +197,8 @@ public sealed class RegistryMonitorTests
     public async Task A_connection_that_breaks_is_made_anew_without_loss()
     {
         await using var scene = await MonitorScene.StartAsync(new MonitorOptions { FirstRetry = TimeSpan.FromMilliseconds(10) }, new FeedOptions { Mode = FeedMode.Continuous });
+        var cut = scene.Registry.Knobs.Add(new FakeRule { Path = "/_changes", CutAfterBytes = 300, ResetsAtCut = true, TimesMax = 5 });
         await scene.StartAsync(null);
-        scene.Registry.Knobs.Add(new FakeRule { Path = "/_changes", CutAfterBytes = 0, ResetsAtCut = true, TimesMax = 2 });
         for (var i = 0; i < 20; i++)
         {
             scene.Publish($"p{i}");
@@ -206,6 +206,7 @@ public sealed class RegistryMonitorTests
 
         await scene.WaitForAsync(told => told is MonitorEvent.Revised { LastSequence.Text: var last } && last == $"{scene.Registry.HeadSequence}");
         Assert.Equal(Enumerable.Range(0, 20).Select(i => $"p{i}"), scene.Told.OfType<MonitorEvent.Appeared>().Select(one => one.Package.Value));
+        Assert.True(cut.HitCount >= 3);
     }
 
     [Fact]
