@@ -57,6 +57,8 @@ public sealed class ReadThroughTests
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        bench.Upstream.Publish(new FakePackage("other").Version("1.0.0"));
+        await bench.ReadThrough.FindAsync(PackageName.Parse("other"), Token);
         await bench.ReadThrough.FindAsync(Pad, Token);
         await bench.ReadThrough.FindAsync(Pad, Token);
         await Eventually.Async(() => bench.Upstream.Requests.CountOf("/left-pad") == 1);
@@ -65,6 +67,11 @@ public sealed class ReadThroughTests
         bench.Clock.Advance(TimeSpan.FromHours(4));
         bench.ReadThrough.IsFollowed = () => true;
         await bench.ReadThrough.FindAsync(Pad, Token);
+
+        // Another is asked for behind it: by then a question that was begun before would have been asked.
+        bench.ReadThrough.IsFollowed = () => false;
+        await bench.ReadThrough.FindAsync(PackageName.Parse("other"), Token);
+        await Eventually.Async(() => bench.Upstream.Requests.CountOf("/other") == 2);
         Assert.Equal(1, bench.Upstream.Requests.CountOf("/left-pad"));
     }
 
