@@ -80,13 +80,15 @@ internal static class Setup
         return location.Address ?? (options.Store.Options.TryGetValue("path", out var path) ? path : options.Data);
     }
 
-    /// <summary>Refuses a data folder that is not there, so that a command which only looks creates nothing.</summary>
-    /// <exception cref="MirrorException">There is no such folder.</exception>
+    /// <summary>Refuses a folder without a store, also the empty one of a disk that is not mounted: a command for what is held makes nothing.</summary>
+    /// <exception cref="MirrorException">There is no store.</exception>
     public static void RequireExistingStore(MirrorOptions options)
     {
-        if (EmbeddedFolder(options) is { } folder && !Directory.Exists(folder))
+        if (EmbeddedFolder(options) is { } folder && !HasStore(options))
         {
-            throw new MirrorException(MirrorFault.StoreUnavailable, $"There is no mirror in {Path.GetFullPath(folder)}; npm-mirror serve makes one, or name its folder with data.");
+            throw new MirrorException(
+                MirrorFault.StoreUnavailable,
+                $"There is no mirror in {Path.GetFullPath(folder)}, no {SqliteEngine.FileName}; see that its disk is mounted, name its folder with data, or let npm-mirror serve make one.");
         }
     }
 
@@ -109,7 +111,7 @@ internal static class Setup
     }
 
     /// <summary>True when there is a store already, which tells whose copy it is.</summary>
-    public static bool HasStore(MirrorOptions options) => EmbeddedFolder(options) is { } folder && Directory.Exists(folder) && Directory.EnumerateFiles(folder, "*.sqlite").Any();
+    public static bool HasStore(MirrorOptions options) => EmbeddedFolder(options) is { } folder && File.Exists(Path.Combine(folder, SqliteEngine.FileName));
 
     private static LogLevel Max(LogLevel left, LogLevel right) => left > right ? left : right;
 

@@ -23,6 +23,9 @@ internal static class SqliteFaults
     /// <summary>Whether opening for writing failed because nothing may be written there.</summary>
     internal static bool IsReadOnly(SqliteException e) => e.SqliteErrorCode is ReadOnly or CannotOpen or Full || (e.SqliteErrorCode == InputOutput && !IsRead(e));
 
+    /// <summary>Whether what was read is at fault, not the place that was written to.</summary>
+    internal static bool IsDamage(SqliteException e) => e.SqliteErrorCode is Corrupt or NotADatabase || IsRead(e);
+
     /// <summary>What a write's failure means.</summary>
     internal static MirrorException OfWrite(SqliteException e, string path) => e.SqliteErrorCode switch
     {

@@ -45,6 +45,22 @@ public sealed partial class SqliteStore
         }
     }
 
+    /// <summary>The end of the log in a copy that nobody writes; nothing is made or changed beside it.</summary>
+    /// <exception cref="MirrorException">It is damaged, or no store.</exception>
+    public static LogHead ReadHeadOfCopy(string file)
+    {
+        var path = Path.GetFullPath(file);
+        try
+        {
+            using var session = SqliteSession.Open(path, SessionMode.Immutable);
+            return ReadHead(session);
+        }
+        catch (SqliteException e)
+        {
+            throw new MirrorException(MirrorFault.StoreUnavailable, $"{path} cannot be read as an earlier backup ({e.Message}); move it away, or name another folder.", inner: e);
+        }
+    }
+
     private void CopyInto(string part, CancellationToken cancellationToken)
     {
         try
@@ -59,6 +75,11 @@ public sealed partial class SqliteStore
         catch (SqliteException e)
         {
             cancellationToken.ThrowIfCancellationRequested();
+            if (SqliteFaults.IsDamage(e))
+            {
+                throw SqliteFaults.OfRead(e, _path);
+            }
+
             throw new MirrorException(MirrorFault.StoreReadOnly, $"The backup {part} cannot be written ({e.Message}); check its folder and that its disk has room for the whole of {_path}.", inner: e);
         }
     }

@@ -22,6 +22,11 @@ internal static class BackupCommand
     private static async Task<int> RunAsync(EffectiveSettings settings, string target, CancellationToken cancellationToken)
     {
         var options = settings.Options;
+        if (string.IsNullOrWhiteSpace(target))
+        {
+            throw new MirrorException(MirrorFault.BadInput, "The folder of the backup is empty; name one.");
+        }
+
         if (Path.GetFullPath(target) == Path.GetFullPath(options.Data))
         {
             throw new MirrorException(MirrorFault.BadInput, $"The mirror itself lives in {target}; name another folder for its backup.");
@@ -37,7 +42,8 @@ internal static class BackupCommand
         // until then an earlier backup in this folder is whole.
         var file = Path.Combine(target, SqliteEngine.FileName);
         var next = file + ".next";
-        Prepare(target, file, next);
+        await RequireOfThisMirrorAsync(store, target, file, cancellationToken);
+        Prepare(target, next);
         await store.BackupAsync(next, cancellationToken);
         var (copied, bytes) = await CopyBlobsAsync(Setup.CreateBlobs(options, logging), new FileBlobStore(target, logging.CreateLogger<FileBlobStore>()), cancellationToken);
         File.Move(next, file, overwrite: true);
@@ -45,7 +51,30 @@ internal static class BackupCommand
         return ExitCode.Ok;
     }
 
-    private static void Prepare(string target, string file, string next)
+    /// <summary>Refuses to replace what this mirror's store does not lead on from: the backup of another, or of one that knew more than this one.</summary>
+    private static async Task RequireOfThisMirrorAsync(SqliteStore store, string target, string file, CancellationToken cancellationToken)
+    {
+        if (File.Exists(file + "-wal"))
+        {
+            throw new MirrorException(MirrorFault.StoreUnavailable, $"A mirror works in {target}, or was not ended well there; name another folder for the backup.");
+        }
+
+        if (!File.Exists(file))
+        {
+            return;
+        }
+
+        var earlier = SqliteStore.ReadHeadOfCopy(file);
+        var row = await store.ReadLogAsync(new LogPosition(Math.Max(0, earlier.Position.Value - 1)), cancellationToken).FirstOrDefaultAsync(cancellationToken);
+        if (earlier.Position != LogPosition.Zero && (row?.Position, row?.Hash) != (earlier.Position, earlier.Hash))
+        {
+            throw new MirrorException(
+                MirrorFault.StoreUnavailable,
+                $"{target} holds the backup of another mirror, or of a later state of this one: the log of {store.Location} does not lead through its head {earlier.Position}; name another folder for the backup.");
+        }
+    }
+
+    private static void Prepare(string target, string next)
     {
         try
         {
@@ -55,11 +84,6 @@ internal static class BackupCommand
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             throw new MirrorException(MirrorFault.StoreReadOnly, $"The folder {target} cannot be written: {failure.Message}", inner: failure);
-        }
-
-        if (File.Exists(file + "-wal"))
-        {
-            throw new MirrorException(MirrorFault.StoreUnavailable, $"A mirror works in {target}, or was not ended well there; name another folder for the backup.");
         }
     }
 

@@ -1,0 +1,97 @@
+using System.Diagnostics;
+using NpmMirror.Sqlite;
+using NpmMirror.Tests.Sqlite;
+
+namespace NpmMirror.Tests.Cli;
+
+/// <summary>What a backup may replace, and what it says of a source that is damaged; the way by hand.</summary>
+public sealed class BackupTests : IDisposable
+{
+    private readonly TestFolder _folder = new();
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task A_backup_replaces_only_what_the_mirror_leads_on_from()
+    {
+        await FillAsync("data", "a");
+        File.Copy(_folder.File("data/npm-mirror.sqlite"), _folder.File("earlier/npm-mirror.sqlite"));
+        await FillAsync("data", "b");
+        await FillAsync("other", "c", "d", "e");
+        Assert.Equal(0, (await BackUpAsync("data")).Code);
+
+        var good = await File.ReadAllBytesAsync(_folder.File("copy/npm-mirror.sqlite"), Token);
+        foreach (var data in (string[])["earlier", "other"])
+        {
+            var (code, errors) = await BackUpAsync(data);
+            Assert.Equal(3, code);
+            Assert.Contains("copy holds the backup of another mirror, or of a later state of this one", Assert.Single(errors.TrimEnd().Split('\n')), StringComparison.Ordinal);
+            Assert.Equal([_folder.File("copy/npm-mirror.sqlite")], Directory.EnumerateFileSystemEntries(_folder.File("copy")));
+            Assert.Equal(good, await File.ReadAllBytesAsync(_folder.File("copy/npm-mirror.sqlite"), Token));
+        }
+
+        await FillAsync("data", "f");
+        Assert.Equal(0, (await BackUpAsync("data")).Code);
+        Assert.Equal(9, SqliteStore.ReadHeadOfCopy(_folder.File("copy/npm-mirror.sqlite")).Position.Value);
+    }
+
+    [Fact]
+    public async Task What_cannot_be_read_as_an_earlier_backup_is_not_replaced()
+    {
+        await FillAsync("data", "a");
+        await File.WriteAllTextAsync(_folder.File("copy/npm-mirror.sqlite"), "precious", Token);
+        var (code, errors) = await BackUpAsync("data");
+        Assert.Equal(3, code);
+        Assert.Contains("cannot be read as an earlier backup", errors, StringComparison.Ordinal);
+        Assert.Equal("precious", await File.ReadAllTextAsync(_folder.File("copy/npm-mirror.sqlite"), Token));
+    }
+
+    [Fact]
+    public async Task A_damaged_source_is_told_as_such()
+    {
+        await FillAsync("data", [.. Enumerable.Range(0, 200).Select(i => $"p{i}")]);
+        await using (var file = File.OpenWrite(_folder.File("data/npm-mirror.sqlite")))
+        {
+            file.Position = file.Length / 2;
+            await file.WriteAsync(new byte[file.Length / 2], Token);
+        }
+
+        var (code, errors) = await BackUpAsync("data");
+        Assert.Equal(3, code);
+        Assert.Contains($"{_folder.File("data/npm-mirror.sqlite")} is damaged", Assert.Single(errors.TrimEnd().Split('\n')), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_lines_for_a_backup_by_hand_work_the_first_time_and_every_later_one()
+    {
+        var page = await File.ReadAllTextAsync(Path.Combine(TestTools.Root, "docs/storage.md"), Token);
+        var lines = page[page.IndexOf("By hand", StringComparison.Ordinal)..].Split('\n').SkipWhile(line => !line.StartsWith("    ", StringComparison.Ordinal)).TakeWhile(line => line.StartsWith("    ", StringComparison.Ordinal)).ToList();
+        Assert.Equal("    npm-mirror serve --data=backup", lines[^1]);
+        for (var run = 1; run <= 2; run++)
+        {
+            await FillAsync("npm-mirror-data", $"p{run}");
+            await File.WriteAllTextAsync(_folder.File($"npm-mirror-data/blobs/a{run}/bc/tarball"), "bytes", Token);
+            using var shell = Process.Start(new ProcessStartInfo("bash", ["-e", "-c", string.Join('\n', lines[..^1])]) { WorkingDirectory = _folder.Path })!;
+            await shell.WaitForExitAsync(Token);
+            Assert.Equal(0, shell.ExitCode);
+            Assert.Equal(3 * run, SqliteStore.ReadHeadOfCopy(_folder.File("backup/npm-mirror.sqlite")).Position.Value);
+            Assert.Equal(run, Directory.EnumerateFiles(_folder.File("backup/blobs"), "*", SearchOption.AllDirectories).Count());
+            Assert.Equal(["backup/blobs", "backup/npm-mirror.sqlite"], Directory.EnumerateFileSystemEntries(_folder.File("backup")).Select(path => Path.GetRelativePath(_folder.Path, path)).Order());
+        }
+    }
+
+    private async Task FillAsync(string data, params string[] packages)
+    {
+        await using var store = new SqliteStore(_folder.File($"{data}/npm-mirror.sqlite"), TimeProvider.System);
+        await store.OpenAsync(Token);
+        await Task.WhenAll(packages.Select(name => store.CommitAsync(SecondProcess.Commit(name), Token).AsTask()));
+    }
+
+    private async Task<(int Code, string Errors)> BackUpAsync(string data)
+    {
+        var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["backup", "copy", $"--data={data}"]);
+        return (code, errors);
+    }
+}
