@@ -16,6 +16,11 @@ public sealed class SqliteEngine : IMetadataEngine
     {
         settings.RequireOptions(Name, "path");
         var folder = settings.Address ?? settings.Options.GetValueOrDefault("path") ?? settings.DataFolder;
+        if (string.IsNullOrWhiteSpace(folder))
+        {
+            throw new MirrorException(MirrorFault.Configuration, $"The store engine {Name} has an empty folder; give one with data or store.options.path.");
+        }
+
         return new SqliteStore(Path.Combine(Path.GetFullPath(folder), FileName), settings.TimeProvider);
     }
 }

@@ -60,7 +60,7 @@ internal sealed class EffectiveSettings
 
     private static string? StoreFault(MirrorOptions options)
     {
-        if (options.Store is { Engine: not null, Module: not null })
+        if (options.Store is { Engine: not null, Module: not null } || (options.Store.Module is null && string.IsNullOrWhiteSpace(options.Data)))
         {
             return null; // Told by the validator.
         }

@@ -10,6 +10,11 @@ internal static class EngineModule
     /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: no such file, no assembly, no engine in it or several.</exception>
     internal static IMetadataEngine Load(string file)
     {
+        if (string.IsNullOrWhiteSpace(file))
+        {
+            throw Fault("store.module is empty; give the path of the engine's .dll");
+        }
+
         var path = Path.GetFullPath(file);
         if (!File.Exists(path))
         {

@@ -115,6 +115,32 @@ public sealed class SettingsTests : IDisposable
     }
 
     [Theory]
+    [InlineData("--data=", "data is empty; give")]
+    [InlineData("--data= ", "data is empty; give")]
+    [InlineData("--store.options.path=", "The store engine Sqlite has an empty folder; give one with data or store.options.path.")]
+    [InlineData("--store.module=", "store.module is empty; give the path of the engine's .dll.")]
+    public async Task An_empty_path_is_one_fault_among_the_others(string flag, string fault)
+    {
+        var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["status", flag, "--concurrency=0"]);
+        Assert.Equal(2, code);
+        Assert.Equal(2, errors.TrimEnd().Split('\n').Length);
+        Assert.Contains("concurrency is 0", errors, StringComparison.Ordinal);
+        Assert.Contains(fault, errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_empty_path_is_told_wherever_it_comes_from()
+    {
+        File.WriteAllText(_folder.File("npm-mirror.json"), """{ "data": "" }""");
+        foreach (var environment in ((string, string?)[][])[[], [("NPM_MIRROR__DATA", "")]])
+        {
+            var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["config"], environment);
+            Assert.Equal(2, code);
+            Assert.StartsWith("data is empty; give", Assert.Single(errors.TrimEnd().Split('\n')), StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
     [InlineData("registry=https://me:s3cret@registry.example.org/npm/", "https://***@registry.example.org/npm")]
     [InlineData("registry=nonsense", "The upstream's address, npm's registry setting, is “nonsense”; give --upstream http(s)://host/path.")]
     public async Task An_upstream_that_is_not_named_is_the_one_that_npm_names(string npmrc, string told)
