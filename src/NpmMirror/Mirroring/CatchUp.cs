@@ -3,7 +3,10 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Mirroring;
 
-/// <summary>Empties the queue once and counts: what <c>sync</c> does. Failures are tried again a few times, then left queued and named.</summary>
+/// <summary>
+/// Empties the queue once and counts: what <c>sync</c> does. Failures are tried again a few times, then left queued and named. With packages
+/// that were asked for by name it tries and tells just these: what else is queued waits for others.
+/// </summary>
 internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvider time)
 {
     private const int AttemptsMax = 5;
@@ -77,7 +80,7 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
         while (true)
         {
             // Also when cancelled: what was taken is given back by then.
-            await ReportUntilAsync(queue.DrainAsync(cancellationToken), progress, cancellationToken);
+            await ReportUntilAsync(_named.Count > 0 ? queue.DrainAsync(_named, cancellationToken) : queue.DrainAsync(cancellationToken), progress, cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
             progress?.Report(await ProgressAsync(cancellationToken));
             if (await NextRetryAsync(cancellationToken) is not { } due)
@@ -144,7 +147,7 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
     private async Task<DateTimeOffset?> NextRetryAsync(CancellationToken cancellationToken)
     {
         DateTimeOffset? next = null;
-        await foreach (var item in store.ListQueuedAsync(cancellationToken))
+        await foreach (var item in ListQueuedAsync(cancellationToken))
         {
             if (item.LastError is { } error)
             {
@@ -162,9 +165,14 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
         return next;
     }
 
+    private IAsyncEnumerable<QueueItem> ListQueuedAsync(CancellationToken cancellationToken) => _named.Count == 0
+        ? store.ListQueuedAsync(cancellationToken)
+        : _named.ToAsyncEnumerable().Select((name, token) => store.FindQueuedAsync(name, token)).OfType<QueueItem>();
+
     private async Task<SyncProgress> ProgressAsync(CancellationToken cancellationToken)
     {
-        var counts = await store.CountAsync(cancellationToken);
-        return new SyncProgress(_changed + _unchanged + _removed, counts.Queued, _failures.Count, Interlocked.Read(ref _rawBytes));
+        var done = _changed + _unchanged + _removed;
+        var left = _named.Count > 0 ? Math.Max(0, _named.Count - done) : (await store.CountAsync(cancellationToken)).Queued;
+        return new SyncProgress(done, left, _failures.Count, Interlocked.Read(ref _rawBytes));
     }
 }

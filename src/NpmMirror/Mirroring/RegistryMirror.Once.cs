@@ -9,7 +9,7 @@ public sealed partial class RegistryMirror
     /// Catches up once: queues what the mode wants, or the given packages, and works until nothing is left that another try soon could mend.
     /// Not while the mirror runs in this process; beside one in another process the two share the queue.
     /// </summary>
-    /// <param name="packages">The packages to bring up to date; empty: all that the mode wants.</param>
+    /// <param name="packages">The packages to bring up to date, and nothing else that is queued; empty: all that the mode wants.</param>
     /// <param name="progress">Told several times a second.</param>
     /// <param name="cancellationToken">Stops; the queue keeps what is left.</param>
     /// <exception cref="MirrorException">The upstream's list cannot be read, or the mode needs one and there is none.</exception>

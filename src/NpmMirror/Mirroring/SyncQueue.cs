@@ -104,6 +104,20 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
         }
     }
 
+    /// <summary>Tries each of these that is queued and due, once; what another process has is left to it.</summary>
+    /// <param name="names">The packages.</param>
+    /// <param name="cancellationToken">Stops early; what had begun is finished or given back.</param>
+    public Task DrainAsync(IReadOnlyCollection<PackageName> names, CancellationToken cancellationToken) => Parallel.ForEachAsync(
+        names,
+        new ParallelOptions { MaxDegreeOfParallelism = options.Concurrency * PlacesPerRequest, CancellationToken = cancellationToken },
+        async (name, token) =>
+        {
+            if (await store.FindQueuedAsync(name, token) is { } item && item.DueAt <= time.GetUtcNow())
+            {
+                await TryNowAsync(name, token);
+            }
+        });
+
     /// <summary>Tries one queued package now, ahead of the workers; null when there is no item or another has it.</summary>
     public async Task<SyncAttempt?> TryNowAsync(PackageName name, CancellationToken cancellationToken)
     {

@@ -327,6 +327,19 @@ public sealed class RegistryMirrorTests
     }
 
     [Fact]
+    public async Task What_is_asked_for_by_name_is_done_and_told_alone()
+    {
+        await using var bench = await StartAsync(new MirrorOptions(), "bad", "waiting", "good");
+        bench.Upstream.PutDocument("bad", "not json"u8.ToArray());
+        await bench.Queue.EnqueueAsync([bench.Item("bad"), bench.Item("waiting")], null, Token);
+        await using var mirror = bench.Mirror(hasFeed: false);
+        var summary = await mirror.SyncOnceAsync([PackageName.Parse("good")], null, Token);
+        Assert.Equal((1, 0, 0), (summary.Changed, summary.Failures.Count, summary.InDoubt));
+        Assert.Equal(["bad", "waiting"], await bench.Store.ListQueuedAsync(Token).Select(item => item.Name.Value).ToListAsync(Token));
+        Assert.Equal(0, bench.Upstream.Requests.CountOf("/bad") + bench.Upstream.Requests.CountOf("/waiting"));
+    }
+
+    [Fact]
     public async Task Everything_without_a_list_is_refused_in_one_sentence()
     {
         await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a");
