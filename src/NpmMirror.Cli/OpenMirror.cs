@@ -36,7 +36,7 @@ internal sealed class OpenMirror : IAsyncDisposable
             {
                 followLock = TakeLock(options, isFollowing);
                 await store.OpenAsync(cancellationToken);
-                options.Upstream = UpstreamSetup.Choose(await store.GetCursorAsync(MirrorCursors.Upstream, cancellationToken), options, isFollowing, logging);
+                options.Upstream = UpstreamSetup.Choose(await UpstreamSetup.FindNotedAsync(store, cancellationToken), options, isFollowing, logging);
             }
 
             var upstream = await UpstreamSetup.FindAsync(options, cancellationToken);

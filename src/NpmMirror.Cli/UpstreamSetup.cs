@@ -1,5 +1,6 @@
 using NpmMirror.Diagnostics;
 using NpmMirror.Mirroring;
+using NpmMirror.Storage;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Cli;
@@ -7,6 +8,13 @@ namespace NpmMirror.Cli;
 /// <summary>From options and npm's own configuration to the upstream: its address, credentials and feed.</summary>
 internal static partial class UpstreamSetup
 {
+    /// <summary>Where an upstream comes from that the store knows.</summary>
+    public const string AsNoted = "as the mirror noted";
+
+    /// <summary>The upstream that what is held came from last; null for a store that has not heard of one.</summary>
+    public static async Task<string?> FindNotedAsync(IMetadataStore store, CancellationToken cancellationToken) =>
+        (await store.GetCursorAsync(MirrorCursors.Upstream, cancellationToken))?.Split('#')[0];
+
     /// <summary>What to know of the upstream: the one that is named, else the one npm uses; credentials, authorities and proxy as npm has them.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: it is this mirror itself, or nobody says what it is.</exception>
     public static async Task<RegistryClientOptions> FindAsync(MirrorOptions options, CancellationToken cancellationToken)
@@ -35,9 +43,8 @@ internal static partial class UpstreamSetup
     /// refused otherwise, because packages of two registries would be mixed.
     /// </summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: another is named than the store was filled from.</exception>
-    public static string? Choose(string? identity, MirrorOptions options, bool isFollowing, ILoggerFactory logging)
+    public static string? Choose(string? noted, MirrorOptions options, bool isFollowing, ILoggerFactory logging)
     {
-        var noted = identity?.Split('#')[0];
         if (noted is null || options.Upstream is not { } named)
         {
             return options.Upstream ?? noted;

@@ -22,11 +22,35 @@ internal static class ConfigCommand
         return command;
     }
 
-    /// <summary>The options as they are, and for an upstream that is not named the one that npm names.</summary>
+    /// <summary>The options as they are, and for an upstream that is not named the one that a command would take.</summary>
     private static async Task<List<(string Name, string Value, string Origin)>> DescribeAsync(EffectiveSettings settings, CancellationToken cancellationToken)
     {
-        var upstream = await UpstreamSetup.DescribeAsync(settings.Options, cancellationToken);
-        return [.. settings.Describe().Select(row => row.Name == "upstream" ? row with { Value = upstream } : row)];
+        var (upstream, origin) = await FindUpstreamAsync(settings, cancellationToken);
+        return [.. settings.Describe().Select(row => row.Name == "upstream" ? row with { Value = upstream, Origin = origin } : row)];
+    }
+
+    private static async Task<(string Value, string Origin)> FindUpstreamAsync(EffectiveSettings settings, CancellationToken cancellationToken)
+    {
+        var options = settings.Options;
+        if (options.Upstream is null && Setup.HasStore(options))
+        {
+            using var logging = Setup.CreateLogging(options.Log);
+            try
+            {
+                await using var store = await Setup.OpenExistingStoreAsync(options, logging, cancellationToken);
+                if (await UpstreamSetup.FindNotedAsync(store, cancellationToken) is { } noted)
+                {
+                    return (Masked.Address(noted), UpstreamSetup.AsNoted);
+                }
+            }
+            catch (MirrorException failure)
+            {
+                // The other options are told all the same: who asks for them may be looking for the fault.
+                return (failure.Message, UpstreamSetup.AsNoted);
+            }
+        }
+
+        return (await UpstreamSetup.DescribeAsync(options, cancellationToken), settings.OriginOf("upstream"));
     }
 
     private static void Print(List<(string Name, string Value, string Origin)> rows, bool asJson)

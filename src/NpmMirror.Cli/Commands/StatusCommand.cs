@@ -47,8 +47,8 @@ internal static class StatusCommand
 
     /// <summary>The upstream that what is held came from last; for a store that has not heard of one, the one that a mirror started like this would have.</summary>
     private static async Task<UpstreamStatus> FindUpstreamAsync(IMetadataStore store, EffectiveSettings settings, CancellationToken cancellationToken) =>
-        await store.GetCursorAsync(MirrorCursors.Upstream, cancellationToken) is { } noted
-            ? new UpstreamStatus(noted.Split('#')[0], "as the mirror noted")
+        await UpstreamSetup.FindNotedAsync(store, cancellationToken) is { } noted
+            ? new UpstreamStatus(noted, UpstreamSetup.AsNoted)
             : new UpstreamStatus(await UpstreamSetup.DescribeAsync(settings.Options, cancellationToken), settings.OriginOf("upstream"));
 
     private static async Task<Status> ReadAsync(IMetadataStore store, IBlobStore blobs, UpstreamStatus upstream, CancellationToken cancellationToken)

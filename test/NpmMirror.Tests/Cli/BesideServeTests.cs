@@ -82,6 +82,26 @@ public sealed class BesideServeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Config_tells_the_upstream_that_a_command_takes()
+    {
+        (string, string?)[] npm = [("npm_config_registry", "https://registry.example.org/")];
+        var noted = _upstream.Url.AbsoluteUri.TrimEnd('/');
+        Assert.Equal((noted, "as the mirror noted"), await ConfiguredAsync());
+        Assert.Equal(("https://other.example.org", "--upstream"), await ConfiguredAsync("--upstream=https://other.example.org"));
+        Assert.Equal(("https://registry.example.org", "npm's own configuration"), await ConfiguredAsync("--data=elsewhere"));
+        Assert.False(Directory.Exists(System.IO.Path.Combine(_folder.Path, "elsewhere")));
+
+        async Task<(string?, string?)> ConfiguredAsync(params string[] flags)
+        {
+            var (code, output, errors) = await CliProcess.RunAsync(_folder.Path, ["config", "--json", .. flags], npm);
+            Assert.True(code == 0, errors);
+            using var config = JsonDocument.Parse(output);
+            var upstream = config.RootElement.GetProperty("upstream");
+            return (upstream.GetProperty("value").GetString()?.TrimEnd('/'), upstream.GetProperty("from").GetString());
+        }
+    }
+
+    [Fact]
     public async Task Reconcile_makes_no_mirror_where_there_is_none()
     {
         var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["reconcile", "--data=elsewhere", $"--upstream={_upstream.Url}"]);
