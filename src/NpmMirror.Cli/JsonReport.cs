@@ -26,9 +26,25 @@ internal sealed class JsonReport(TextWriter output, string listName)
     }
 
     /// <summary>Ends the list and the document.</summary>
-    internal void End(object summary)
+    internal void End(object summary) => End("summary", summary);
+
+    /// <summary>Runs what fills the list; where that fails, the document still ends as JSON, with the reason in place of its summary.</summary>
+    internal async Task<T> FillAsync<T>(Func<Task<T>> fill)
+    {
+        try
+        {
+            return await fill();
+        }
+        catch (MirrorException failure) when (_isBegun)
+        {
+            End("error", failure.Message);
+            throw;
+        }
+    }
+
+    private void End(string name, object value)
     {
         output.Write(_isBegun ? "\n]" : $"{{\"{listName}\":[]");
-        output.WriteLine($",\"summary\":{JsonSerializer.Serialize(summary, Options)}}}");
+        output.WriteLine($",\"{name}\":{JsonSerializer.Serialize(value, Options)}}}");
     }
 }

@@ -26,7 +26,8 @@ internal static class GcCommand
         await using var store = await Setup.OpenExistingStoreAsync(options, logging, cancellationToken);
         var report = new JsonReport(Console.Out, "items");
         var shown = 0L;
-        var collected = await new GarbageCollector(store, Setup.CreateBlobs(options, logging), options, TimeProvider.System).RunAsync(
+        var collector = new GarbageCollector(store, Setup.CreateBlobs(options, logging), options, TimeProvider.System);
+        var collected = await report.FillAsync(() => collector.RunAsync(
             !isDeleting,
             item =>
             {
@@ -39,7 +40,7 @@ internal static class GcCommand
                     Console.WriteLine($"{Word(item.Kind)} {item.Subject} ({Amounts.Bytes(item.SizeBytes)})");
                 }
             },
-            cancellationToken);
+            cancellationToken));
         if (asJson)
         {
             report.End(new

@@ -33,20 +33,7 @@ internal static class RemovedCommand
         await using var store = await Setup.OpenExistingStoreAsync(options, logging, cancellationToken);
         var report = new JsonReport(Console.Out, "removed");
         since ??= package is null ? Lately : null;
-        var count = 0L;
-        await foreach (var takedown in new Takedowns(store).ListAsync(TimeProvider.System.GetUtcNow() - since, package, cancellationToken))
-        {
-            count++;
-            if (asJson)
-            {
-                report.Add(ToJson(takedown));
-            }
-            else
-            {
-                Print(takedown);
-            }
-        }
-
+        var count = await report.FillAsync(() => ListAsync(new Takedowns(store).ListAsync(TimeProvider.System.GetUtcNow() - since, package, cancellationToken), asJson ? report : null));
         if (asJson)
         {
             report.End(new { count });
@@ -57,6 +44,25 @@ internal static class RemovedCommand
         }
 
         return ExitCode.Ok;
+    }
+
+    private static async Task<long> ListAsync(IAsyncEnumerable<Takedown> takedowns, JsonReport? report)
+    {
+        var count = 0L;
+        await foreach (var takedown in takedowns)
+        {
+            count++;
+            if (report is not null)
+            {
+                report.Add(ToJson(takedown));
+            }
+            else
+            {
+                Print(takedown);
+            }
+        }
+
+        return count;
     }
 
     private static object ToJson(Takedown takedown) => new

@@ -78,7 +78,7 @@ internal static class VerifyCommand
         };
         try
         {
-            var summary = await verifier.RunAsync(request, cancellationToken);
+            var summary = await report.FillAsync(() => verifier.RunAsync(request, cancellationToken));
             progress.Clear();
             Print(summary, asJson ? report : null);
             return summary.Left == 0 ? ExitCode.Ok : ExitCode.Found;
