@@ -51,7 +51,7 @@ public sealed class FakeLife(FakeRegistry registry, int seed, int packagesMax = 
     {
         for (var i = 0; i < packages; i++)
         {
-            Appear();
+            Appear(NewName());
         }
     }
 
@@ -93,14 +93,14 @@ public sealed class FakeLife(FakeRegistry registry, int seed, int packagesMax = 
         ChangeCount++;
         if (_names.Count == 0 || (_names.Count < packagesMax && _random.Next(12) == 0))
         {
-            return Appear();
+            return Appear(NewName());
         }
 
         var name = _names[_random.Next(_names.Count)];
         if (registry.Database.Find(name) is not { IsDeleted: false } document || document.Parse() is not { } packument || packument["versions"] is not JsonObject { Count: > 0 } versions)
         {
             // It was gone: it comes back.
-            return registry.Publish(new FakePackage(name).Version(NextVersion(), added => added.PublishedAt = registry.Time.GetUtcNow()));
+            return Appear(name);
         }
 
         return Change(name, [.. versions.Select(version => version.Key)]);
@@ -132,7 +132,10 @@ public sealed class FakeLife(FakeRegistry registry, int seed, int packagesMax = 
         return remove(name);
     }
 
-    private FakeChange Appear()
+    private FakeChange Appear(string name) =>
+        registry.Publish(new FakePackage(name).Version(NextVersion(), added => added.PublishedAt = registry.Time.GetUtcNow()));
+
+    private string NewName()
     {
         var number = (++_numbers).ToString(CultureInfo.InvariantCulture);
         // Scopes, capitals and signs: the upstream's collation is another than that of bytes.
@@ -145,7 +148,7 @@ public sealed class FakeLife(FakeRegistry registry, int seed, int packagesMax = 
             _ => $"p{number}",
         };
         _names.Add(name);
-        return registry.Publish(new FakePackage(name).Version(NextVersion(), added => added.PublishedAt = registry.Time.GetUtcNow()));
+        return name;
     }
 
     // No version is published twice, so that each has one event in a log that lost nothing.

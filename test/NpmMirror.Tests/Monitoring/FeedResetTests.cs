@@ -9,6 +9,42 @@ public sealed class FeedResetTests
 {
     private readonly FakeClock _clock = new();
 
+    [Fact]
+    public async Task A_feed_that_was_reset_is_told_and_followed_from_its_new_head()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        scene.Publish("a");
+        scene.Monitor.Start(new Sequence("1000"));
+        await scene.WaitForAsync(told => told is MonitorEvent.Failed);
+        await scene.WaitForAsync(told => told is MonitorEvent.Started);
+        scene.Publish("b");
+        await scene.WaitForAsync(told => told is MonitorEvent.Appeared { Package.Value: "b" });
+        Assert.Equal(["+ a", "+ b"], scene.Lines().Where(line => line[0] == '+'));
+    }
+
+    [Fact]
+    public async Task Another_database_behind_the_same_address_is_a_reset_too()
+    {
+        await using var scene = await MonitorScene.StartAsync(new MonitorOptions { EndsAtReset = true, FirstRetry = TimeSpan.FromMilliseconds(1) });
+        await scene.StartAsync(null);
+        scene.Registry.Knobs.DatabaseId = "restored";
+        scene.Registry.Knobs.Fail("/_changes", 500, timesMax: 1);
+        scene.Publish("a");
+        await scene.WaitForAsync(told => told is MonitorEvent.Ended);
+        Assert.True(scene.Monitor.IsFeedReset);
+    }
+
+    [Fact]
+    public async Task A_mirrors_monitor_ends_at_a_reset()
+    {
+        await using var scene = await MonitorScene.StartAsync(new MonitorOptions { EndsAtReset = true });
+        scene.Publish("a");
+        scene.Monitor.Start(new Sequence("1000"));
+        await scene.WaitForAsync(told => told is MonitorEvent.Ended);
+        Assert.True(scene.Monitor.IsFeedReset);
+        Assert.Empty(scene.Told.OfType<MonitorEvent.Revised>());
+    }
+
     [Theory]
     [InlineData(FeedMode.Longpoll, FakeSequenceStyle.Number)]
     [InlineData(FeedMode.Longpoll, FakeSequenceStyle.Text)]

@@ -1,0 +1,113 @@
+using NpmMirror.Monitoring;
+
+namespace NpmMirror.Tests.Monitoring;
+
+public sealed class MonitorReadersTests
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Several_readers_hear_everything_and_the_end()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        for (var i = 0; i < 100; i++)
+        {
+            scene.Publish($"p{i}");
+        }
+
+        var readers = Enumerable.Range(0, 3).Select(_ => Task.Run(() => GatherAsync(scene.Monitor.ReadAsync(Cancellation)), Cancellation)).ToArray();
+        await Eventually.Async(() => scene.Monitor.IsObserved);
+        // Each reader must be there before the first event.
+        await Eventually.Async(() => scene.Monitor.ReaderCount == 3);
+        scene.Monitor.Start(Sequence.Zero);
+        await scene.WaitForAsync(told => told is MonitorEvent.Revised);
+        await scene.Monitor.StopAsync(Cancellation);
+        foreach (var heard in await Task.WhenAll(readers))
+        {
+            Assert.Equal(100, heard.OfType<MonitorEvent.Appeared>().Count());
+            Assert.IsType<MonitorEvent.Ended>(heard[^1]);
+        }
+    }
+
+    [Fact]
+    public async Task A_slow_reader_makes_the_monitor_wait_instead_of_piling_up()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        for (var i = 0; i < 200; i++)
+        {
+            scene.Publish($"p{i}");
+        }
+
+        await using var reader = scene.Monitor.FollowAsync(Sequence.Zero, Cancellation).GetAsyncEnumerator(Cancellation);
+        Assert.True(await reader.MoveNextAsync());
+        var asked = -1L;
+        await Eventually.Async(() => asked == (asked = scene.Registry.Requests.TotalCount) && asked > 10);
+        Assert.InRange(scene.Told.Count, 1, 40);
+        Assert.InRange(asked, 1, 60);
+        for (var heard = 0; heard < 200;)
+        {
+            Assert.True(await reader.MoveNextAsync());
+            heard += reader.Current is MonitorEvent.Appeared ? 1 : 0;
+        }
+    }
+
+    [Fact]
+    public async Task A_reader_that_leaves_stops_what_it_started()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        scene.Publish("a");
+        await foreach (var told in scene.Monitor.FollowAsync(Sequence.Zero, Cancellation))
+        {
+            if (told is MonitorEvent.Appeared)
+            {
+                break;
+            }
+        }
+
+        Assert.False(scene.Monitor.IsRunning);
+        Assert.IsType<MonitorEvent.Ended>(scene.Told.Last());
+    }
+
+    [Fact]
+    public async Task A_reader_may_stop_the_monitor_while_events_wait_for_it()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        for (var i = 0; i < 200; i++)
+        {
+            scene.Publish($"p{i}");
+        }
+
+        await foreach (var told in scene.Monitor.FollowAsync(Sequence.Zero, Cancellation))
+        {
+            if (told is MonitorEvent.Appeared && scene.Monitor.IsRunning)
+            {
+                await scene.Monitor.StopAsync(Cancellation);
+            }
+        }
+
+        Assert.IsType<MonitorEvent.Ended>(scene.Told.Last());
+    }
+
+    [Fact]
+    public async Task A_listener_that_throws_stops_nobody()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        scene.Monitor.Appeared += _ => throw new InvalidOperationException("mine");
+        scene.Publish("a");
+        scene.Publish("b");
+        scene.Monitor.Start(Sequence.Zero);
+        await scene.WaitForAsync(told => told is MonitorEvent.Revised);
+        Assert.Equal(2, scene.Told.OfType<MonitorEvent.Appeared>().Count());
+    }
+
+    private static async Task<List<MonitorEvent>> GatherAsync(IAsyncEnumerable<MonitorEvent> events)
+    {
+        var heard = new List<MonitorEvent>();
+        await foreach (var told in events)
+        {
+            heard.Add(told);
+        }
+
+        return heard;
+    }
+}
