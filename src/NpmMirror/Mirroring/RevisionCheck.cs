@@ -38,14 +38,22 @@ internal sealed class RevisionCheck(RegistryClient upstream, TimeProvider time)
     /// <summary>Why the answer must not replace the stored document, or null.</summary>
     internal string? FindRegression(PackageRow row, PackumentIndex index, QueueItem? item)
     {
-        if (row.Facts.IsRemoved || row.Facts.Rev is not { } stored || index.Rev is not { } fetched || !UpstreamIdentity.CouldBeSame(row.Facts.Upstream, upstream.Identity))
+        if (row.Facts.IsRemoved || (item is not null && time.GetUtcNow() - item.QueuedAt >= PackageSync.DoubtMax))
         {
             return null;
         }
 
-        var isLower = new Revision(fetched).IsBefore(new Revision(stored));
-        return isLower && (item is null || time.GetUtcNow() - item.QueuedAt < PackageSync.DoubtMax)
-            ? $"the upstream sends rev {fetched}, older than the stored {stored}"
-            : null;
+        // Whoever takes a package away says so; whoever forgets all its versions has a bad night.
+        if (index is { Versions.Count: 0, IsUnpublished: false } && PackumentIndex.FromBytes(row.Index.Span).Versions.Count > 0)
+        {
+            return "the upstream sends the package without any version, and does not say that it was unpublished";
+        }
+
+        if (row.Facts.Rev is not { } stored || index.Rev is not { } fetched || !UpstreamIdentity.CouldBeSame(row.Facts.Upstream, upstream.Identity))
+        {
+            return null;
+        }
+
+        return new Revision(fetched).IsBefore(new Revision(stored)) ? $"the upstream sends rev {fetched}, older than the stored {stored}" : null;
     }
 }

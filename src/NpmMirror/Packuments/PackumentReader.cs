@@ -7,7 +7,11 @@ namespace NpmMirror.Packuments;
 /// <param name="Keywords">The top-level <c>keywords</c> that are strings.</param>
 /// <param name="MaintainerNames">The names in the top-level <c>maintainers</c>.</param>
 /// <param name="License">The top-level <c>license</c> as one text, or null.</param>
-public sealed record ParsedPackument(PackumentIndex Index, IReadOnlyList<string> Keywords, IReadOnlyList<string> MaintainerNames, string? License);
+public sealed record ParsedPackument(PackumentIndex Index, IReadOnlyList<string> Keywords, IReadOnlyList<string> MaintainerNames, string? License)
+{
+    /// <summary>Whether it says whose packument it is.</summary>
+    public required bool IsNamed { get; init; }
+}
 
 /// <summary>
 /// Reads a packument's raw bytes in one pass of a UTF-8 reader; accepts what JavaScript's <c>JSON.parse</c> accepts (the last of equal
@@ -49,7 +53,10 @@ public static class PackumentReader
             pass.ToIndex(expected),
             PackumentColumns.Keywords(pass.Keywords.Of(document)),
             PackumentColumns.MaintainerNames(pass.Maintainers.Of(document)),
-            PackumentColumns.License(pass.License.Of(document)));
+            PackumentColumns.License(pass.License.Of(document)))
+        {
+            IsNamed = pass.IsText(name),
+        };
     }
 
     /// <summary>Where the JSON begins: behind a byte order mark, where there is one.</summary>

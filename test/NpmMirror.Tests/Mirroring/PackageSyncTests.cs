@@ -119,6 +119,44 @@ public sealed class PackageSyncTests
         Assert.Equal(1, (await bench.RowAsync("left-pad"))!.Generation);
     }
 
+    [Theory]
+    [InlineData("""{"error":"too many requests"}""")]
+    [InlineData("{}")]
+    [InlineData("""{"name":null,"versions":{}}""")]
+    [InlineData("""{"name":17,"versions":"none"}""")]
+    public async Task A_message_in_the_place_of_a_packument_is_refused_whatever_its_status(string body)
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        await bench.SyncAsync("left-pad");
+        var before = await bench.DocumentAsync("left-pad");
+        foreach (var name in (string[])["left-pad", "never-seen"])
+        {
+            bench.Upstream.Knobs.Add(new FakeRule { Path = $"/{name}", Status = 200, ContentType = "application/json", Body = body });
+            Assert.Equal(MirrorFault.UpstreamMalformed, (await Assert.ThrowsAsync<MirrorException>(() => bench.SyncAsync(name))).Fault);
+        }
+
+        Assert.Equal(before, await bench.DocumentAsync("left-pad"));
+        Assert.Null(await bench.RowAsync("never-seen"));
+    }
+
+    [Theory]
+    [InlineData("""{"name":"left-pad"}""")]
+    [InlineData("""{"_id":"left-pad","_rev":"9-a","name":"left-pad","versions":{},"dist-tags":{}}""")]
+    public async Task A_package_that_lost_all_its_versions_without_a_word_is_believed_after_a_day_only(string body)
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        await bench.SyncAsync("left-pad");
+        bench.Upstream.Knobs.Add(new FakeRule { Path = "/left-pad", Status = 200, ContentType = "application/json", Body = body });
+        var item = bench.Item("left-pad", "9-a");
+        Assert.Contains("without any version", (await bench.SyncAsync("left-pad")).RetryBecause, StringComparison.Ordinal);
+        Assert.Contains("without any version", (await bench.SyncAsync("left-pad", item)).RetryBecause, StringComparison.Ordinal);
+        Assert.Single(await bench.EventsAsync());
+        bench.Clock.Advance(TimeSpan.FromHours(24));
+        Assert.Contains(Assert.IsType<SyncResult.Stored>(await bench.SyncAsync("left-pad", item)).Events, told => told is VersionRemoved);
+    }
+
     [Fact]
     public async Task A_lower_rev_of_the_same_upstream_does_not_replace_a_higher_one_for_a_day()
     {
