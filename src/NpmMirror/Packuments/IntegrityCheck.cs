@@ -5,7 +5,8 @@ namespace NpmMirror.Packuments;
 
 /// <summary>
 /// Holds the bytes of a tarball against what its manifest promises, while they arrive. As npm does: of several hashes the strongest
-/// algorithm counts, one right hash of it suffices, and <c>shasum</c> counts only where <c>integrity</c> names no known algorithm.
+/// algorithm counts, one right hash of it suffices, and <c>shasum</c> counts only where <c>integrity</c> names no SHA. MD5 counts where there is
+/// nothing else.
 /// </summary>
 public sealed class IntegrityCheck : IDisposable
 {
@@ -17,6 +18,8 @@ public sealed class IntegrityCheck : IDisposable
         ("sha256-", HashAlgorithmName.SHA256, SHA256.HashSizeInBytes),
         ("sha1-", HashAlgorithmName.SHA1, SHA1.HashSizeInBytes),
     ];
+
+    private const string Md5 = "md5-";
 
     private static readonly SearchValues<char> Blanks = SearchValues.Create(" \t\r\n\f");
 
@@ -50,6 +53,16 @@ public sealed class IntegrityCheck : IDisposable
             Algorithm = HashAlgorithmName.SHA1;
             _accepted.Add(DecodeHex(promise.Shasum.Trim(), SHA1.HashSizeInBytes));
             _expected = promise.Shasum.Trim();
+            return;
+        }
+
+        if (HashesOf(promise.Integrity, Md5) is { Count: > 0 } weak)
+        {
+            // Stops no forger; a damaged transfer it does.
+            Algorithm = HashAlgorithmName.MD5;
+            _prefix = Md5;
+            _accepted.AddRange(weak.Select(hash => DecodeBase64(hash, MD5.HashSizeInBytes)));
+            _expected = string.Join(" or ", weak.Select(hash => Md5 + hash));
         }
     }
 

@@ -48,6 +48,9 @@ public sealed class IntegrityCheckTests
     }
 
     [Theory]
+    [InlineData("md5-abc", null)]
+    [InlineData("md5-1B2M2Y8AsgTpgAmY7PhCfg==", null)]
+    [InlineData("md5-1B2M2Y8AsgTpgAmY7PhCfg==", "00")]
     [InlineData("sha512-", null)]
     [InlineData("sha512-not base64", null)]
     [InlineData("sha512-AAAA", null)]
@@ -59,7 +62,7 @@ public sealed class IntegrityCheckTests
     [Theory]
     [InlineData(null, null)]
     [InlineData("", " ")]
-    [InlineData("md5-abc", null)]
+    [InlineData("whirlpool-abc", null)]
     public void Nothing_promised_accepts_everything_and_says_so(string? integrity, string? shasum)
     {
         using var check = new IntegrityCheck(new TarballPromise(integrity, shasum));
