@@ -11,18 +11,20 @@ namespace NpmMirror.Mirroring;
 /// </summary>
 internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, ReadThrough readThrough, PackageScope scope, RegistryClient upstream, bool isMirrors, TimeProvider time) : IChangeHandler
 {
-    /// <summary>Another process may work on a name; it is parked in the queue all the same.</summary>
+    /// <summary>What takes longer is parked in the queue, and holds nothing up.</summary>
     private static readonly TimeSpan FirstTryMax = TimeSpan.FromMinutes(2);
+
+    private static readonly TimeSpan BetweenLooks = TimeSpan.FromSeconds(1);
 
     public async Task HandleAsync(ChangesPage page, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken)
     {
         var items = await SelectAsync(page, null, cancellationToken);
         var tries = items.ConvertAll(item => queue.NextAttemptAsync(item.Name));
         await queue.EnqueueAsync(items, new QueueCursor(MirrorCursors.Read, page.LastSequence.Text), cancellationToken);
-        if (tries.Count > 0)
+        var begun = time.GetTimestamp();
+        for (var i = 0; i < items.Count; i++)
         {
-            await Task.WhenAny(Task.WhenAll(tries), Task.Delay(FirstTryMax, time, cancellationToken));
-            cancellationToken.ThrowIfCancellationRequested();
+            await WaitForTryAsync(items[i].Name, tries[i], begun, cancellationToken);
         }
 
         await store.SetCursorAsync(MirrorCursors.Handled, page.LastSequence.Text, cancellationToken);
@@ -40,6 +42,28 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Rea
     public ValueTask<string?> ReadTrailAsync(CancellationToken cancellationToken) => store.GetCursorAsync(MirrorCursors.Trail, cancellationToken);
 
     public ValueTask KeepTrailAsync(string trail, CancellationToken cancellationToken) => store.SetCursorAsync(MirrorCursors.Trail, trail, cancellationToken);
+
+    /// <summary>Waits until a name was tried, by this process or by another that shares the queue and tells nobody.</summary>
+    private async Task WaitForTryAsync(PackageName name, Task tried, long begun, CancellationToken cancellationToken)
+    {
+        int? attempts = null;
+        while (!tried.IsCompleted && time.GetElapsedTime(begun) < FirstTryMax)
+        {
+            if (time.GetElapsedTime(begun) >= BetweenLooks)
+            {
+                var item = await store.FindQueuedAsync(name, cancellationToken);
+                if (item is null || item.Attempts > attempts)
+                {
+                    return;
+                }
+
+                attempts ??= item.Attempts;
+            }
+
+            await Task.WhenAny(tried, Task.Delay(BetweenLooks, time, cancellationToken));
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+    }
 
     /// <param name="page">The rows.</param>
     /// <param name="news">Gets the rows that bring something, where they come late; null on the way forward.</param>

@@ -63,6 +63,24 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
         Assert.Null(await _bench.Store.GetCursorAsync(MirrorCursors.Handled, Token));
     }
 
+    [Fact]
+    public async Task What_another_process_has_tried_is_not_waited_for()
+    {
+        _bench.Upstream.Publish(new FakePackage("a").Version("1.0.0"));
+        var handling = Handler(_bench.Store, _bench.Queue).HandleAsync(Page("1-x"), (_, _) => ValueTask.CompletedTask, Token);
+        await Eventually.Async(async () => await _bench.Store.FindQueuedAsync(PackageName.Parse("a"), Token) is not null);
+        using var other = new SyncQueue(_bench.Store, _bench.Sync, _bench.Options, _bench.Clock, NullLogger<SyncQueue>.Instance);
+        Assert.True((await other.TryNowAsync(PackageName.Parse("a"), Token))!.IsDone);
+        for (var second = 0; second < 10 && !handling.IsCompleted; second++)
+        {
+            _bench.Clock.Advance(TimeSpan.FromSeconds(1));
+            await Task.WhenAny(handling, Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System, Token));
+        }
+
+        Assert.True(handling.IsCompletedSuccessfully);
+        Assert.Equal("7", await _bench.Store.GetCursorAsync(MirrorCursors.Handled, Token));
+    }
+
     private static ChangesPage Page(string rev) => new([new ChangeRow(new Sequence("7"), "a", rev, IsDeleted: false)], new Sequence("7"), IsAtHead: true);
 
     private QueueingHandler Handler(IMetadataStore store, SyncQueue queue) =>
