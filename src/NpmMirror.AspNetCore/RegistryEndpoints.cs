@@ -59,7 +59,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         catch (Exception e) when (e is MirrorException or ObjectDisposedException)
         {
             LogFailure(key.Target, e.Message);
-            if (context.Response.HasStarted)
+            if (context.Response.HasStarted || context.Response.BodyWriter.UnflushedBytes > 0)
             {
                 // A half-written answer must not look whole.
                 context.Abort();

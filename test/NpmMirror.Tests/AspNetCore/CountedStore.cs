@@ -21,6 +21,12 @@ public class CountedStore : DispatchProxy
     /// <summary>Thrown instead of reading the log, while set.</summary>
     public Exception? LogTrouble { get; set; }
 
+    /// <summary>Thrown behind the first row of a listing, while set.</summary>
+    public Exception? ListTrouble { get; set; }
+
+    /// <summary>Thrown instead of setting a cursor, while set.</summary>
+    public Exception? CursorTrouble { get; set; }
+
     /// <summary>Calls of a method so far.</summary>
     public int CountOf(string method) => Calls.GetValueOrDefault(method);
 
@@ -46,9 +52,28 @@ public class CountedStore : DispatchProxy
             throw trouble;
         }
 
+        if (CursorTrouble is not null && targetMethod.Name == "SetCursorAsync")
+        {
+            throw CursorTrouble;
+        }
+
+        if (ListTrouble is not null && targetMethod.Name == "ListMarksAsync")
+        {
+            return FirstOfAsync((IAsyncEnumerable<PackageMark>)targetMethod.Invoke(_store, args)!);
+        }
+
         return targetMethod.Name == "ReadAsync" && BeforeRead is not null
             ? new ValueTask<StoredPackage?>(ReadAsync((PackageName)args![0]!, (CancellationToken)args[1]!))
             : targetMethod.Invoke(_store, args);
+    }
+
+    private async IAsyncEnumerable<PackageMark> FirstOfAsync(IAsyncEnumerable<PackageMark> marks)
+    {
+        await foreach (var mark in marks)
+        {
+            yield return mark;
+            throw ListTrouble!;
+        }
     }
 
     private async Task<StoredPackage?> ReadAsync(PackageName name, CancellationToken cancellationToken)

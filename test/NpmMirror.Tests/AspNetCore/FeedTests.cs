@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.AspNetCore;
 
@@ -161,6 +162,17 @@ public sealed class FeedTests
         using var page = await JsonAsync(mirror, "_all_docs?" + query);
         Assert.Equal(ids, string.Join(',', page.RootElement.GetProperty("rows").EnumerateArray().Select(row => row.GetProperty("id").GetString())));
         Assert.Equal(6, page.RootElement.GetProperty("total_rows").GetInt64());
+    }
+
+    [Fact]
+    public async Task A_list_that_breaks_off_in_its_first_rows_never_ends_as_an_answer()
+    {
+        var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
+        await using var mirror = await ServedMirror.StartAsync(store);
+        await mirror.PutAsync("a", Documents.Of("a"));
+        await mirror.PutAsync("b", Documents.Of("b"));
+        counts.ListTrouble = new MirrorException(MirrorFault.StoreUnavailable, "The page is damaged.");
+        await Assert.ThrowsAsync<HttpRequestException>(() => mirror.GetAsync("_all_docs"));
     }
 
     [Fact]
