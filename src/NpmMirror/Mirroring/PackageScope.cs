@@ -9,12 +9,14 @@ public sealed class PackageScope
 {
     private readonly HashSet<string> _names = new(StringComparer.Ordinal);
     private readonly List<string> _globs = [];
+    private readonly bool _isEager;
 
     /// <summary>Reads the mode and the list; a list entry <c>@file</c>, where no scope is meant, is read from that file, one name a line.</summary>
     /// <exception cref="MirrorException">The list cannot be read or holds what is neither a name nor a glob.</exception>
     public PackageScope(MirrorOptions options)
     {
         Mode = options.Metadata;
+        _isEager = options.Tarballs == TarballMode.Eager;
         foreach (var entry in options.List.SelectMany(Expand))
         {
             if (entry.AsSpan().ContainsAny('*', '?'))
@@ -37,13 +39,13 @@ public sealed class PackageScope
     /// <summary>Whether the list has globs, which only a walk over the upstream's list can resolve.</summary>
     public bool HasGlobs => _globs.Count > 0;
 
-    /// <summary>Names what is wanted ahead: another one where the mode or the list is another.</summary>
+    /// <summary>Names what is wanted ahead: another one where the mode or the list is another, or tarballs are wanted ahead too.</summary>
     public string Fingerprint
     {
         get
         {
             var entries = _names.Concat(_globs).Order(StringComparer.Ordinal);
-            return $"{Mode}:{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', entries))))}";
+            return $"{Mode}:{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', entries))))}{(_isEager ? ":eager" : "")}";
         }
     }
 

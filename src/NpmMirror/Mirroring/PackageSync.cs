@@ -29,6 +29,8 @@ public sealed partial class PackageSync : IDisposable
     private readonly RevisionCheck _revisions;
     private readonly SemaphoreSlim _fetches;
 
+    private bool IsEager => _options.Tarballs == TarballMode.Eager;
+
     /// <summary>Creates the sync; one per store and process.</summary>
     public PackageSync(IMetadataStore store, RegistryClient upstream, TarballDownloads tarballs, DefaultBase defaultBase, MirrorOptions options, TimeProvider time, ILogger<PackageSync> logger)
     {
@@ -91,7 +93,8 @@ public sealed partial class PackageSync : IDisposable
 
     private async Task<SyncResult?> SyncOnceAsync(PackageName name, QueueItem? item, PackageRow? row, bool isRepair, CancellationToken cancellationToken)
     {
-        var validators = !isRepair && row is { Facts: { Removal: null } facts } && UpstreamIdentity.CouldBeSame(facts.Upstream, _upstream.Identity)
+        // Whose tarballs are to be fetched, its document says where they are.
+        var validators = !isRepair && row is { Facts: { Removal: null } facts } && UpstreamIdentity.CouldBeSame(facts.Upstream, _upstream.Identity) && !(IsEager && await _eager.IsAnyMissingAsync(row, cancellationToken))
             ? new Validators(facts.ETag, facts.LastModified)
             : default;
         switch (await FetchAsync(name, item, validators, cancellationToken))
@@ -139,6 +142,12 @@ public sealed partial class PackageSync : IDisposable
         var document = fetched.Document;
         var parsed = PackumentReader.Read(document.Bytes, name);
         var index = parsed.Index;
+        if (!parsed.IsNamed && index is { Versions.Count: 0, IsUnpublished: false })
+        {
+            // A proxy's message, with the status of an answer.
+            throw new MirrorException(MirrorFault.UpstreamMalformed, $"Asked for the packument of {name}, the upstream sent JSON that has neither a name nor versions; kept what is stored.", isTransient: true);
+        }
+
         if (index.IsUnpublished)
         {
             return await BuryUnpublishedAsync(name, row, item, index, cancellationToken);
@@ -157,7 +166,8 @@ public sealed partial class PackageSync : IDisposable
         var isTheSame = row is not null && !isDifferent && row.Facts.Removal == removal;
         if (row is not null && isTheSame && !isRepair)
         {
-            return await AdoptAsync(row, fetched.Validators, cancellationToken) is { } adopted ? new SyncResult.Unchanged(adopted) { RetryBecause = lag } : null;
+            var missing = await HoldTarballsAsync(name, item, index, document, cancellationToken);
+            return await AdoptAsync(row, fetched.Validators, cancellationToken) is { } adopted ? new SyncResult.Unchanged(adopted) { RetryBecause = lag ?? missing } : null;
         }
 
         if (removal is not null && row is { Facts.Removal: null } && await _breaker.FindReasonAsync(name, cancellationToken) is { } heldBack)
@@ -168,12 +178,8 @@ public sealed partial class PackageSync : IDisposable
         var now = _time.GetUtcNow();
         var change = row is null ? Change.FirstSight(index, now) : isTheSame ? Change.None : await FindChangeAsync(row, removal, index, document, now, cancellationToken);
         await _promises.CheckAsync(name, change.Events, index, document, cancellationToken);
-        if (_options.Tarballs == TarballMode.Eager)
-        {
-            // Blobs first: a crash here leaves garbage, never a packument without its tarballs.
-            await _eager.HoldAsync(name, index, document, cancellationToken);
-        }
-
+        // Blobs first: a crash here leaves garbage, never a packument without its tarballs.
+        var failed = await HoldTarballsAsync(name, item, index, document, cancellationToken);
         var commit = new PackageCommit
         {
             Name = name,
@@ -201,7 +207,14 @@ public sealed partial class PackageSync : IDisposable
             IsPatient = item is { Priority: not QueuePriority.ReadThrough },
         };
         var written = await CommitAsync(commit, cancellationToken);
-        return written is null ? null : new SyncResult.Stored(written, row is null || row.Facts.IsRemoved, change.Events) { RetryBecause = lag };
+        return written is null ? null : new SyncResult.Stored(written, row is null || row.Facts.IsRemoved, change.Events) { RetryBecause = lag ?? failed };
+    }
+
+    /// <summary>Where tarballs are fetched ahead: why the package is to be tried again, or null when all are held, and after a day.</summary>
+    private async Task<string?> HoldTarballsAsync(PackageName name, QueueItem? item, PackumentIndex index, RawDocument document, CancellationToken cancellationToken)
+    {
+        var failed = IsEager ? await _eager.HoldAsync(name, index, document, cancellationToken) : null;
+        return item is null || _time.GetUtcNow() - item.QueuedAt < DoubtMax ? failed : null;
     }
 
     /// <summary>What leads from the stored document to the new one.</summary>

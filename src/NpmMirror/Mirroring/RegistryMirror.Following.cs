@@ -104,6 +104,7 @@ public sealed partial class RegistryMirror
         }
 
         await _named.QueueMissingAsync(_scope.Names, cancellationToken);
+        await NoteScopeAsync(cancellationToken);
         while (_options.Revalidate is { } interval)
         {
             await Task.Delay(interval, _time, cancellationToken);

@@ -46,6 +46,7 @@ public sealed partial class RegistryMirror
     private async Task<SyncSummary> CatchUpAsync(Func<CatchUp, Task> queue, IProgress<SyncProgress>? progress, CancellationToken cancellationToken)
     {
         await RecallUpstreamAsync(cancellationToken);
+        _upstream.IsFeedSought = IsFeedWanted;
         var catchUp = new CatchUp(_store, _queue, _time);
         _queue.Attempted = (attempt, _) =>
         {

@@ -32,6 +32,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     private readonly Reconciler _reconciler;
     private readonly ReconciliationSchedule _schedule;
     private CancellationTokenSource? _stopping;
+    private bool _isUpstreamNoted;
     private Task _running = Task.CompletedTask;
 
     /// <summary>Creates a mirror over an opened store.</summary>
@@ -70,6 +71,8 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     /// <summary>What the feed was found to be, for <c>status</c>: its location, <c>none</c>, or null while that is not known.</summary>
     public string? FeedLocation { get; private set; }
 
+    private bool IsFeedWanted => !_options.Feed.Equals(NoFeed, StringComparison.OrdinalIgnoreCase);
+
     /// <summary>Whether only the upstream's list tells what is wanted.</summary>
     private bool NeedsList => _scope.Mode == MetadataMode.All || _scope.HasGlobs;
 
@@ -84,6 +87,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
 
         await RecallUpstreamAsync(cancellationToken);
         _stopping = new CancellationTokenSource();
+        _upstream.IsFeedSought = IsFeedWanted;
         _startedAt = _time.GetTimestamp();
         _readThrough.IsFollowed = () => IsFollowed;
         _queue.Attempted = (attempt, token) => Monitor is { } monitor ? new AttemptNews(_store, monitor).TellAsync(attempt, token) : ValueTask.CompletedTask;
@@ -130,12 +134,20 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         if (UpstreamIdentity.CouldBeSame(known, _upstream.Identity))
         {
             _upstream.Identity = known!;
+            _isUpstreamNoted = true;
             return;
         }
 
+        await NoteUpstreamAsync(cancellationToken);
+    }
+
+    /// <summary>Until it can be written: a command without an upstream would take the one before, and mix two registries.</summary>
+    private async Task NoteUpstreamAsync(CancellationToken cancellationToken)
+    {
         try
         {
             await _store.SetCursorAsync(MirrorCursors.Upstream, _upstream.Identity, cancellationToken);
+            _isUpstreamNoted = true;
         }
         catch (MirrorException e) when (e.Fault == MirrorFault.StoreReadOnly)
         {
@@ -149,14 +161,19 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         if (await _findFeed(cancellationToken) is { } feed)
         {
             _upstream.Feed = feed;
+            _upstream.IsFeedSought = false;
             return feed;
         }
 
         var isSought = _options.Feed.Equals("auto", StringComparison.OrdinalIgnoreCase);
         var location = UpstreamFailures.Where(_upstream.BaseUrl).TrimEnd('/');
-        return isSought && await _store.GetCursorAsync(MirrorCursors.Feed, cancellationToken) is { } known && known.StartsWith($"{location}#", StringComparison.Ordinal)
-            ? throw new MirrorException(MirrorFault.UpstreamUnavailable, $"{location} had a change feed, and answers now as if it had none; with feed=none it is not looked for any more.", isTransient: true)
-            : null;
+        if (isSought && await _store.GetCursorAsync(MirrorCursors.Feed, cancellationToken) is { } known && known.StartsWith($"{location}#", StringComparison.Ordinal))
+        {
+            throw new MirrorException(MirrorFault.UpstreamUnavailable, $"{location} had a change feed, and answers now as if it had none; with feed=none it is not looked for any more.", isTransient: true);
+        }
+
+        _upstream.IsFeedSought = false;
+        return null;
     }
 
     /// <summary>What is listed since the last start: nothing in the feed would ever tell of it, as long as it does not change.</summary>
@@ -168,6 +185,22 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         }
 
         await _named.QueueMissingAsync(_scope.Names, cancellationToken);
+        await NoteScopeAsync(cancellationToken);
+    }
+
+    /// <summary>Notes what is wanted now. Where tarballs are wanted ahead since, what is held is looked through for its own.</summary>
+    private async Task NoteScopeAsync(CancellationToken cancellationToken)
+    {
+        if (await _store.GetCursorAsync(MirrorCursors.Scope, cancellationToken) == _scope.Fingerprint)
+        {
+            return;
+        }
+
+        if (_options.Tarballs == TarballMode.Eager)
+        {
+            await _named.QueueHeldAsync(cancellationToken);
+        }
+
         await _store.SetCursorAsync(MirrorCursors.Scope, _scope.Fingerprint, cancellationToken);
     }
 
@@ -228,19 +261,24 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         }
 
         await _named.QueueAsync(_scope.Names, cancellationToken);
-        await _store.SetCursorAsync(MirrorCursors.Scope, _scope.Fingerprint, cancellationToken);
+        await NoteScopeAsync(cancellationToken);
         await _store.SetCursorAsync(MirrorCursors.Read, head.Text, cancellationToken);
         await _store.SetCursorAsync(MirrorCursors.Handled, head.Text, cancellationToken);
         await _store.SetCursorAsync(MirrorCursors.WalkHead, null, cancellationToken);
     }
 
-    /// <summary>Numbers events on engines that do not do it inside the commit.</summary>
+    /// <summary>Numbers events on engines that do not do it inside the commit, and notes what could not be noted at the start.</summary>
     private async Task NumberAsync(CancellationToken cancellationToken)
     {
         while (!cancellationToken.IsCancellationRequested)
         {
             try
             {
+                if (!_isUpstreamNoted)
+                {
+                    await NoteUpstreamAsync(cancellationToken);
+                }
+
                 await _store.NumberEventsAsync(cancellationToken);
                 await Task.Delay(NumberingPause, _time, cancellationToken);
             }

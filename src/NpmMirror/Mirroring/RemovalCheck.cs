@@ -45,7 +45,17 @@ internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream
         }
 
         // What is blocked may stay on the list; what is gone does not.
-        if (answer.Status == 451 || upstream.Feed is not { } feed)
+        if (answer.Status == 451)
+        {
+            return null;
+        }
+
+        if (upstream.IsFeedSought)
+        {
+            return $"the upstream answers {answer.Status}, and its list has not been found yet";
+        }
+
+        if (upstream.Feed is not { } feed)
         {
             return null;
         }

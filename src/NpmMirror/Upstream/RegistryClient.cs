@@ -44,6 +44,9 @@ public sealed partial class RegistryClient : IDisposable
     /// <summary>The upstream's change feed, once it was found; it also lists what is there. Null before, and where there is none.</summary>
     public IChangeFeed? Feed { get; set; }
 
+    /// <summary>Whether it is still being found out what feed there is, so that nothing can be asked of its list; null as <see cref="Feed"/> means "none" only when this is false.</summary>
+    public bool IsFeedSought { get; set; }
+
     /// <summary>True while the upstream is known to be away: the last request failed to connect, timed out or got a 5xx, less than a few seconds ago.</summary>
     public bool IsAway => Transport.IsAway;
 

@@ -1,7 +1,10 @@
 using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Mirroring;
 using NpmMirror.Monitoring;
 using NpmMirror.Testing;
+using NpmMirror.Tests.AspNetCore;
+using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;
 
@@ -363,6 +366,21 @@ public sealed class RegistryMirrorTests
         // Noted last: a start that is cut short before it looks at the whole list again.
         var wanted = new PackageScope(bench.Options).Fingerprint;
         await Eventually.Async(async () => await bench.Store.GetCursorAsync(MirrorCursors.Scope, Token) == wanted);
+    }
+
+    [Fact]
+    public async Task An_upstream_that_cannot_be_noted_at_the_start_is_noted_as_soon_as_it_can()
+    {
+        await using var bench = await StartAsync(new MirrorOptions());
+        var (store, counts) = CountedStore.Over(bench.Store);
+        counts.CursorTrouble = new MirrorException(MirrorFault.StoreReadOnly, "The disk is full.", isTransient: true);
+        await using var mirror = new RegistryMirror(
+            store, bench.Client, bench.Queue, bench.ReadThrough, new PackageScope(bench.Options), _ => Task.FromResult<IChangeFeed?>(null), bench.Options, TimeProvider.System, NullLoggerFactory.Instance);
+        await mirror.StartAsync(Token);
+        await Eventually.Async(() => counts.CountOf("SetCursorAsync") >= 2);
+        Assert.Null(await bench.Store.GetCursorAsync(MirrorCursors.Upstream, Token));
+        counts.CursorTrouble = null;
+        await Eventually.Async(async () => await bench.Store.GetCursorAsync(MirrorCursors.Upstream, Token) == bench.Client.Identity);
     }
 
     private static async Task<MirrorBench> StartAsync(MirrorOptions options, params string[] packages)

@@ -85,6 +85,33 @@ public sealed class RemovalTests
         Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", item));
     }
 
+    [Fact]
+    public async Task While_the_list_is_not_found_yet_nothing_is_believed_gone()
+    {
+        await using var bench = await ListedAsync();
+        bench.Upstream.Knobs.Fail("/left-pad", 404);
+        (bench.Client.Feed, bench.Client.IsFeedSought) = (null, true);
+        var item = bench.Item("left-pad") with { MissingSince = bench.Clock.GetUtcNow() };
+        bench.Clock.Advance(TimeSpan.FromMinutes(10));
+        Assert.Contains("has not been found yet", (await bench.SyncAsync("left-pad", item)).RetryBecause, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_mirror_says_from_its_start_on_until_it_is_known_that_its_feed_is_sought(bool hasFeed)
+    {
+        await using var bench = await ListedAsync();
+        using var gate = new FakeGate();
+        bench.Upstream.Knobs.Add(new FakeRule { Path = bench.Upstream.FeedUrl.AbsolutePath, Gate = gate });
+        await using var mirror = bench.Mirror(hasFeed);
+        await mirror.StartAsync(TestContext.Current.CancellationToken);
+        await Eventually.Async(() => gate.WaitingCount > 0 || !hasFeed);
+        Assert.Equal(hasFeed, bench.Client.IsFeedSought);
+        gate.Open();
+        await Eventually.Async(() => !bench.Client.IsFeedSought);
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

@@ -1,0 +1,77 @@
+using NpmMirror.Mirroring;
+using NpmMirror.Storage;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.Mirroring;
+
+public sealed class EagerTarballTests
+{
+    private static readonly PackageName Pad = PackageName.Parse("left-pad");
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task What_could_not_be_fetched_is_fetched_by_a_later_try_though_the_document_is_the_same()
+    {
+        await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Tarballs = TarballMode.Eager });
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0").Version("1.1.0"));
+        var away = bench.Upstream.Knobs.Fail("/left-pad/-/*", 503);
+        var item = bench.Item("left-pad");
+        var first = Assert.IsType<SyncResult.Stored>(await bench.SyncAsync("left-pad", item));
+        Assert.Contains("2 of its tarballs could not be fetched", first.RetryBecause, StringComparison.Ordinal);
+        bench.Clock.Advance(TimeSpan.FromHours(1));
+        Assert.Contains("2 of its tarballs", (await bench.SyncAsync("left-pad", item)).RetryBecause, StringComparison.Ordinal);
+        bench.Upstream.Knobs.Remove(away);
+        bench.Clock.Advance(TimeSpan.FromHours(1));
+        Assert.Null((await bench.SyncAsync("left-pad", item)).RetryBecause);
+        Assert.Equal(2, await CountHeldAsync(bench));
+        bench.Upstream.Requests.Clear();
+        await bench.SyncAsync("left-pad");
+        Assert.Equal(0, bench.Upstream.Requests.CountOf("/left-pad/-/*"));
+        Assert.Equal(304, Assert.Single(bench.Upstream.Requests.All).Status);
+    }
+
+    [Fact]
+    public async Task What_cannot_be_fetched_for_a_day_is_asked_for_no_more()
+    {
+        await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Tarballs = TarballMode.Eager });
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        bench.Upstream.Knobs.Fail("/left-pad/-/*", 404);
+        var item = bench.Item("left-pad");
+        Assert.NotNull((await bench.SyncAsync("left-pad", item)).RetryBecause);
+        bench.Clock.Advance(TimeSpan.FromHours(24));
+        Assert.Null((await bench.SyncAsync("left-pad", item)).RetryBecause);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Where_tarballs_are_wanted_ahead_later_those_of_what_is_held_are_fetched(bool hasFeed)
+    {
+        await using var bench = await MirrorBench.StartAsync(isClockReal: true);
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0").Version("1.1.0"));
+        await using (var before = bench.Mirror(hasFeed))
+        {
+            await before.StartAsync(Token);
+            await bench.ReadThrough.FindAsync(Pad, Token);
+            await Eventually.Async(async () => await bench.Store.GetCursorAsync(MirrorCursors.Scope, Token) is not null);
+            await before.StopAsync(Token);
+        }
+
+        bench.Options.Tarballs = TarballMode.Eager;
+        await using var after = bench.Mirror(hasFeed);
+        await after.StartAsync(Token);
+        await Eventually.Async(async () => await CountHeldAsync(bench) == 2);
+    }
+
+    private static async Task<int> CountHeldAsync(MirrorBench bench)
+    {
+        var held = 0;
+        foreach (var version in (string[])["1.0.0", "1.1.0"])
+        {
+            held += await bench.Store.FindTarballAsync(Pad, $"left-pad-{version}.tgz", Token) is { State: TarballState.Held } ? 1 : 0;
+        }
+
+        return held;
+    }
+}
