@@ -9,6 +9,10 @@ namespace NpmMirror.Tests.AspNetCore;
 /// <summary>Talks to a mirror byte for byte, several requests on one connection.</summary>
 internal static partial class RawTalk
 {
+    // The end of what was sent ends a request that is being answered: a busy machine must have had its time for the first byte.
+    private static readonly TimeSpan UntilFirst = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan UntilNext = TimeSpan.FromSeconds(2);
+
     /// <summary>Sends all at once, reads to the end, and gives each answer with its headers sorted, but for their date. The end is helped when nothing comes any more.</summary>
     internal static async Task<List<string>> TalkAsync(ServedMirror mirror, string text)
     {
@@ -21,7 +25,7 @@ internal static partial class RawTalk
             while (true)
             {
                 var reading = socket.ReceiveAsync(buffer.AsMemory(), SocketFlags.None, TestContext.Current.CancellationToken).AsTask();
-                if (await Task.WhenAny(reading, Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System, TestContext.Current.CancellationToken)) != reading)
+                if (await Task.WhenAny(reading, Task.Delay(received.Length == 0 ? UntilFirst : UntilNext, TimeProvider.System, TestContext.Current.CancellationToken)) != reading)
                 {
                     socket.Shutdown(SocketShutdown.Send);
                 }
