@@ -16,7 +16,18 @@ public sealed class GarbageCollector(IMetadataStore store, IBlobStore blobs, Mir
     public async Task<Collected> RunAsync(bool isDryRun, Action<CollectedItem> told, CancellationToken cancellationToken)
     {
         await using var lease = isDryRun ? null : await MaintenanceLease.TakeAsync(store, "gc", time, cancellationToken);
-        var token = lease?.Token ?? cancellationToken;
+        try
+        {
+            return await CollectAsync(isDryRun, told, lease?.Token ?? cancellationToken);
+        }
+        catch (OperationCanceledException) when (lease is { IsLost: true })
+        {
+            throw lease.Lost();
+        }
+    }
+
+    private async Task<Collected> CollectAsync(bool isDryRun, Action<CollectedItem> told, CancellationToken token)
+    {
         var now = time.GetUtcNow();
         var tally = new CollectionTally(told);
         var disposal = new BlobDisposal(store, blobs);

@@ -40,6 +40,13 @@ internal sealed class MaintenanceLease : IAsyncDisposable
         throw new MirrorException(MirrorFault.StoreUnavailable, $"Another npm-mirror {name} works on {store.Location}, or one died less than a minute ago; wait for it.", isTransient: true);
     }
 
+    /// <summary>Whether another process has taken it.</summary>
+    internal bool IsLost { get; private set; }
+
+    /// <summary>What to tell of work that stopped because its lease was lost.</summary>
+    internal MirrorException Lost() =>
+        new(MirrorFault.StoreUnavailable, $"Another npm-mirror {_name} has taken over the work on {_store.Location}, perhaps because this machine slept; this one stopped.", isTransient: true);
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
@@ -72,6 +79,7 @@ internal sealed class MaintenanceLease : IAsyncDisposable
             {
                 if (!await _store.TryHoldLeaseAsync(_name, _owner, Duration, CancellationToken.None))
                 {
+                    IsLost = true;
                     await _lost.CancelAsync();
                     return;
                 }

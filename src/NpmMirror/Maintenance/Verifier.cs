@@ -17,7 +17,18 @@ public sealed class Verifier(IMetadataStore store, IBlobStore blobs, ByteBudget 
     {
         ArgumentNullException.ThrowIfNull(request);
         await using var lease = await TakeLeaseAsync(cancellationToken);
-        var token = lease?.Token ?? cancellationToken;
+        try
+        {
+            return await LookAsync(request, lease?.Token ?? cancellationToken);
+        }
+        catch (OperationCanceledException) when (lease is { IsLost: true })
+        {
+            throw lease.Lost();
+        }
+    }
+
+    private async Task<VerifySummary> LookAsync(VerifyRequest request, CancellationToken token)
+    {
         var now = time.GetUtcNow();
         var known = await VerifyMarks.ReadAsync(store, token);
         var isContinued = !request.StartsAnew && known.BegunAt is { } earlier && now - earlier < ContinuedMax;

@@ -97,6 +97,33 @@ public sealed class HostTests
         Assert.Equal((HttpStatusCode)421, poisoned.StatusCode);
     }
 
+    [Theory]
+    [InlineData("javascript")]
+    [InlineData("ftp")]
+    [InlineData("https://evil.example.org/?")]
+    [InlineData("file")]
+    [InlineData("")]
+    public async Task A_scheme_that_is_not_the_webs_is_not_believed_of_a_trusted_proxy(string scheme)
+    {
+        await using var mirror = await ServedMirror.StartAsync(configure: options => options.TrustedProxies.Add("127.0.0.0/8"));
+        await mirror.PutAsync("ms", Documents.Of("ms"));
+        using var answer = await mirror.GetAsync("ms", ("X-Forwarded-Proto", scheme));
+        Assert.Contains($"\"{mirror.Address}npm/ms/-/ms-1.0.0.tgz\"", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
+    [Theory]
+    [InlineData("/a\"b")]
+    [InlineData("/a b")]
+    [InlineData("//evil.example.org\\")]
+    [InlineData("evil")]
+    public async Task A_prefix_that_is_no_path_is_not_believed_of_a_trusted_proxy(string prefix)
+    {
+        await using var mirror = await ServedMirror.StartAsync(configure: options => options.TrustedProxies.Add("127.0.0.0/8"));
+        await mirror.PutAsync("ms", Documents.Of("ms"));
+        using var answer = await mirror.GetAsync("ms", ("X-Forwarded-Prefix", prefix));
+        Assert.Contains($"\"{mirror.Address}npm/ms/-/ms-1.0.0.tgz\"", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
     [Fact]
     public async Task Invented_ports_are_answered_but_fill_no_memory()
     {

@@ -1,5 +1,9 @@
 using System.Diagnostics;
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Cli;
 using NpmMirror.Sqlite;
+using NpmMirror.Storage;
 using NpmMirror.Tests.Sqlite;
 
 namespace NpmMirror.Tests.Cli;
@@ -80,6 +84,45 @@ public sealed class BackupTests : IDisposable
             Assert.Equal(run, Directory.EnumerateFiles(_folder.File("backup/blobs"), "*", SearchOption.AllDirectories).Count());
             Assert.Equal(["backup/blobs", "backup/npm-mirror.sqlite"], Directory.EnumerateFileSystemEntries(_folder.File("backup")).Select(path => Path.GetRelativePath(_folder.Path, path)).Order());
         }
+    }
+
+    [Fact]
+    public async Task A_tarball_that_is_stored_meanwhile_is_whole_in_the_copy_or_unknown_to_it()
+    {
+        await using var store = new SqliteStore(_folder.File("data/npm-mirror.sqlite"), TimeProvider.System);
+        await store.OpenAsync(Token);
+        var blobs = new HookedBlobs(new FileBlobStore(_folder.File("data"), NullLogger<FileBlobStore>.Instance));
+        await StoreTarballAsync(store, blobs, "before");
+        blobs.AfterList = async _ => await StoreTarballAsync(store, blobs, "meanwhile");
+
+        var target = new FileBlobStore(_folder.File("copy"), NullLogger<FileBlobStore>.Instance);
+        Assert.Equal(1, (await new Backup(store, blobs, target, _folder.File("copy")).RunAsync(Token)).Copied);
+        await using var copy = new SqliteStore(_folder.File("copy/npm-mirror.sqlite"), TimeProvider.System);
+        await copy.OpenAsync(Token);
+        Assert.NotNull(await copy.FindTarballAsync(PackageName.Parse("before"), "t.tgz", Token));
+        foreach (var name in (string[])["before", "meanwhile"])
+        {
+            var row = await copy.FindTarballAsync(PackageName.Parse(name), "t.tgz", Token);
+            Assert.True(row is null || await target.ExistsAsync(row.Sha512, Token), $"The copy knows the tarball of {name} and does not have it.");
+        }
+    }
+
+    [Fact]
+    public async Task A_folder_that_cannot_be_written_is_refused()
+    {
+        await FillAsync("data", "a");
+        await File.WriteAllTextAsync(_folder.File("file"), "", Token);
+        var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["backup", "file/copy", "--data=data"]);
+        Assert.Equal(3, code);
+        Assert.Contains("The folder file/copy cannot be written", Assert.Single(errors.TrimEnd().Split('\n')), StringComparison.Ordinal);
+    }
+
+    private static async Task StoreTarballAsync(SqliteStore store, HookedBlobs blobs, string name)
+    {
+        await using var writer = await blobs.CreateAsync(Token);
+        await writer.AppendAsync(Encoding.UTF8.GetBytes(name), Token);
+        var row = new TarballRow { Package = PackageName.Parse(name), File = "t.tgz", Version = "1.0.0", State = TarballState.Held, Sha512 = await writer.CommitAsync(Token), SizeBytes = name.Length };
+        Assert.True(await store.PutTarballAsync(row, Token));
     }
 
     private async Task FillAsync(string data, params string[] packages)

@@ -122,6 +122,7 @@ internal sealed class MaintenanceBench : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Tarballs.DisposeAsync();
+        await Eventually.Async(() => _budget.UsedBytes == 0);
         Client.Dispose();
         await Store.DisposeAsync();
         _files.Dispose();

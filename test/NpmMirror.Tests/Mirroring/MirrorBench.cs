@@ -10,15 +10,13 @@ namespace NpmMirror.Tests.Mirroring;
 /// <summary>A fake upstream, a store in memory and the parts of a mirror between them, on a clock that a test moves.</summary>
 internal sealed class MirrorBench : IAsyncDisposable
 {
-    private readonly ByteBudget _budget = new(256 * 1024 * 1024);
-
     private MirrorBench(FakeRegistry upstream, MirrorOptions options, bool isClockReal, TimeProvider clientTime)
     {
         Upstream = upstream;
         Options = options;
         var time = isClockReal ? TimeProvider.System : (TimeProvider)Clock;
         Store = new MemoryStore(time);
-        Client = new RegistryClient(new RegistryClientOptions { BaseUrl = upstream.Url, ConnectTimeout = TimeSpan.FromSeconds(30) }, _budget, clientTime, NullLogger.Instance);
+        Client = new RegistryClient(new RegistryClientOptions { BaseUrl = upstream.Url, ConnectTimeout = TimeSpan.FromSeconds(30) }, Budget, clientTime, NullLogger.Instance);
         Tarballs = new TarballDownloads(Store, new MemoryBlobStore(time), Client, options, time, NullLogger<TarballDownloads>.Instance);
         Sync = new PackageSync(Store, Client, Tarballs, new DefaultBase(options), options, time, NullLogger<PackageSync>.Instance);
         Queue = new SyncQueue(Store, Sync, options, time, NullLogger<SyncQueue>.Instance);
@@ -30,6 +28,8 @@ internal sealed class MirrorBench : IAsyncDisposable
     public FakeClock Clock { get; } = new();
 
     public MirrorOptions Options { get; }
+
+    public ByteBudget Budget { get; } = new(256 * 1024 * 1024);
 
     public MemoryStore Store { get; }
 
@@ -97,9 +97,11 @@ internal sealed class MirrorBench : IAsyncDisposable
     {
         await ReadThrough.DisposeAsync();
         await Tarballs.DisposeAsync();
+        // Whatever was fetched is given back, in every test.
+        await Eventually.Async(() => Budget.UsedBytes == 0);
         Client.Dispose();
         await Store.DisposeAsync();
         await Upstream.DisposeAsync();
-        _budget.Dispose();
+        Budget.Dispose();
     }
 }

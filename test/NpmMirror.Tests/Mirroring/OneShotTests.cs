@@ -1,4 +1,5 @@
 using System.Globalization;
+using NpmMirror.Mirroring;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Mirroring;
@@ -44,6 +45,21 @@ public sealed class OneShotTests
     }
 
     [Theory]
+    [InlineData(500)]
+    [InlineData(503)]
+    public async Task A_package_that_a_later_try_brings_is_no_failure(int status)
+    {
+        await using var bench = await StartAsync();
+        await using var mirror = bench.Mirror();
+        // More often than one request is repeated: the queue itself has to try again.
+        var rule = bench.Upstream.Knobs.Fail("/package-1", status, timesMax: 3);
+        var tries = new List<SyncProgress>();
+        var summary = await DriveAsync(mirror.SyncOnceAsync([], new Told(tries), Token));
+        Assert.Equal((PackageCount, 0, 3), (summary.Changed, summary.Failures.Count, rule.HitCount));
+        Assert.Contains(tries, progress => progress.Failed == 1);
+    }
+
+    [Theory]
     [InlineData("/registry/", 5)]
     [InlineData("/registry/_all_docs", 5)]
     public async Task Trouble_that_stays_is_told_with_how_often_was_asked(string path, int asked)
@@ -56,6 +72,11 @@ public sealed class OneShotTests
         Assert.Contains("It was asked 5 times", failure.Message, StringComparison.Ordinal);
         Assert.True(failure.IsTransient);
         Assert.Equal(asked, bench.Upstream.Requests.CountOf(path));
+    }
+
+    private sealed class Told(List<SyncProgress> told) : IProgress<SyncProgress>
+    {
+        public void Report(SyncProgress value) => told.Add(value);
     }
 
     private async Task<MirrorBench> StartAsync()

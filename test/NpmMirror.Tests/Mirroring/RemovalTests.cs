@@ -265,6 +265,22 @@ public sealed class RemovalTests
     }
 
     [Fact]
+    public async Task A_package_that_comes_back_with_the_same_bytes_leaves_the_graveyard()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        await bench.SyncAsync("left-pad");
+        var before = (await bench.RowAsync("left-pad"))!.DocumentSha256;
+        var gone = bench.Upstream.Knobs.Fail("/left-pad", 404);
+        Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", bench.Item("left-pad") with { IsDeletedRow = true }));
+        bench.Upstream.Knobs.Remove(gone);
+        Assert.True(Assert.IsType<SyncResult.Stored>(await bench.SyncAsync("left-pad")).IsNew);
+        var row = (await bench.RowAsync("left-pad"))!;
+        Assert.Equal((null, before), (row.Facts.Removal, row.DocumentSha256));
+        Assert.IsType<PackageRestored>((await bench.EventsAsync())[^1]);
+    }
+
+    [Fact]
     public async Task Deleting_what_was_never_held_leaves_no_tombstone()
     {
         await using var bench = await MirrorBench.StartAsync();

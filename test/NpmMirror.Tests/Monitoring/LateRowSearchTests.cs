@@ -1,0 +1,107 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Monitoring;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Tests.Monitoring;
+
+/// <summary>A row counts as handled only after its handler has it: what could not be queued is handed over again.</summary>
+public sealed class LateRowSearchTests
+{
+    private static readonly ChangeRow Late = new(new Sequence("105"), "late", "2-b", false);
+
+    private readonly FakeClock _clock = new();
+    private readonly FailingHandler _handler = new();
+    private readonly List<MonitorEvent> _told = [];
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_late_row_that_could_not_be_queued_is_handed_over_again()
+    {
+        var search = Search();
+        await search.NoteAsync(new ChangesPage([Row(100, "a")], new Sequence("100"), IsAtHead: true), Token);
+        _clock.Advance(TimeSpan.FromMinutes(20));
+        await search.NoteAsync(new ChangesPage([Row(110, "b")], new Sequence("110"), IsAtHead: true), Token);
+
+        _handler.FailuresLeft = 1;
+        await search.LookAsync(new Sequence("110"), Token);
+        Assert.Empty(_handler.Handled);
+        Assert.Single(_told.OfType<MonitorEvent.Failed>());
+
+        _clock.Advance(TimeSpan.FromHours(1));
+        await search.LookAsync(new Sequence("110"), Token);
+        Assert.Equal([Late], _handler.Handled);
+
+        // And then it is known.
+        _clock.Advance(TimeSpan.FromHours(1));
+        await search.LookAsync(new Sequence("110"), Token);
+        Assert.Single(_handler.Handled);
+    }
+
+    [Fact]
+    public async Task A_row_that_could_not_be_queued_after_a_reset_is_handed_over_again()
+    {
+        var search = Search();
+        var newest = new ChangesPage([Row(3, "a"), Row(4, "b")], new Sequence("4"), IsAtHead: false);
+        await search.NoteAsync(new ChangesPage([Row(100, "a")], new Sequence("100"), IsAtHead: true), Token);
+        _handler.FailuresLeft = 1;
+        await Assert.ThrowsAsync<MirrorException>(() => search.BeginAnewAsync(newest, Token));
+        await search.BeginAnewAsync(newest, Token);
+        await search.BeginAnewAsync(newest, Token);
+        Assert.Equal(["b"], _handler.Handled.Select(row => row.Id));
+    }
+
+    private static ChangeRow Row(long sequence, string id) => new(new Sequence($"{sequence}"), id, "1-a", false);
+
+    private LateRowSearch Search() => new(new Feed(), _handler, TrailingWindow.Usual, (told, _) =>
+    {
+        _told.Add(told);
+        return ValueTask.CompletedTask;
+    }, _clock, NullLogger.Instance) { KeepsReceipts = true };
+
+    /// <summary>A handler whose queue cannot be written for a while.</summary>
+    private sealed class FailingHandler : IChangeHandler
+    {
+        internal int FailuresLeft { get; set; }
+
+        internal List<ChangeRow> Handled { get; } = [];
+
+        public Task HandleAsync(ChangesPage page, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken) => throw new InvalidOperationException();
+
+        public Task<IReadOnlyList<ChangeRow>> HandleAgainAsync(ChangesPage page, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken)
+        {
+            if (FailuresLeft-- > 0)
+            {
+                throw new MirrorException(MirrorFault.StoreReadOnly, "The disk is full.", isTransient: true);
+            }
+
+            Handled.AddRange(page.Rows);
+            return Task.FromResult(page.Rows);
+        }
+
+        public ValueTask<string?> ReadTrailAsync(CancellationToken cancellationToken) => ValueTask.FromResult<string?>(null);
+
+        public ValueTask KeepTrailAsync(string trail, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+    }
+
+    /// <summary>A feed that has one row after 100 which was not there before.</summary>
+    private sealed class Feed : IChangeFeed
+    {
+        public string Location => "feed";
+
+        public TimeSpan IdleDelay => TimeSpan.FromMinutes(1);
+
+        public long LateSequences => 1000;
+
+        public Task<FeedInfo> GetInfoAsync(CancellationToken cancellationToken) => Task.FromResult(new FeedInfo(new Sequence("110"), null, null));
+
+        public async IAsyncEnumerable<ChangesPage> ReadAsync(Sequence since, Action? onAccepted, [EnumeratorCancellation] CancellationToken cancellationToken)
+        {
+            await Task.CompletedTask;
+            yield return new ChangesPage([.. new[] { Late, Row(110, "b") }.Where(row => row.Sequence.Number > since.Number)], new Sequence("110"), IsAtHead: true);
+        }
+
+        public IAsyncEnumerable<ListedPackage> ListAllAsync(CancellationToken cancellationToken) => AsyncEnumerable.Empty<ListedPackage>();
+    }
+}
