@@ -70,7 +70,7 @@ public static class NpmRegistryExtensions
         var addresses = new PublicAddresses(options);
         var hot = services.GetService<HotRequests>() ?? new HotRequests();
         var instance = new MirrorInstance(store);
-        var packages = new PackageFinder(readThrough.FindAsync, readThrough.RevalidateIfStale, cache);
+        var packages = new PackageFinder(readThrough.FindAsync, readThrough.IsServable, cache);
         var log = services.GetRequiredService<RegistryLog>();
         var wait = new LogWait(log, services.GetRequiredService<IHostApplicationLifetime>(), time);
         var documents = new ServedDocuments(cache);
@@ -81,8 +81,8 @@ public static class NpmRegistryExtensions
         var endpoints = new EndpointSet
         {
             Packages = packages,
-            Packuments = new PackumentEndpoint(packages, cache, hot, services.GetRequiredService<TarballBlocks>()),
-            Tarballs = ActivatorUtilities.CreateInstance<TarballEndpoint>(services, (PackageLookup)readThrough.FindAsync, hot, ActivatorUtilities.CreateInstance<TarballDescriptions>(services)).HandleAsync,
+            Packuments = new PackumentEndpoint(packages, readThrough.LookForAsync, cache, hot, services.GetRequiredService<TarballBlocks>(), time),
+            Tarballs = ActivatorUtilities.CreateInstance<TarballEndpoint>(services, (PackageLookup)readThrough.FindAsync, (VersionLookup)readThrough.LookForAsync, hot, ActivatorUtilities.CreateInstance<TarballDescriptions>(services)).HandleAsync,
             DistTags = new DistTagsEndpoint(packages),
             Refresh = new RefreshEndpoint(readThrough.RefreshAsync, new AdminAccess(options, addresses)),
             Forwarding = new ForwardingEndpoint(client, time),

@@ -7,27 +7,17 @@ namespace NpmMirror.AspNetCore;
 /// <summary>Finds a package's row for a reader: <see cref="ReadThrough.FindAsync"/>.</summary>
 internal delegate ValueTask<ReadAnswer> PackageLookup(PackageName name, CancellationToken cancellationToken);
 
+/// <summary>Looks upstream for what a held packument lacks: <see cref="ReadThrough.LookForAsync"/>.</summary>
+internal delegate Task<bool> VersionLookup(PackageRow searched, string item, long askedAt, CancellationToken cancellationToken);
+
 /// <summary>Finds packages for the endpoints: remembered ones at once, others by looking.</summary>
 /// <param name="lookup">Looks for a row, in the store or upstream.</param>
-/// <param name="revalidate">Told now and then of rows that are served from memory, so that their age is still looked at.</param>
+/// <param name="isServable">Whether a row from memory is young enough to be served without a look: <see cref="ReadThrough.IsServable"/>.</param>
 /// <param name="cache">What is remembered.</param>
-internal sealed class PackageFinder(PackageLookup lookup, Action<PackageRow> revalidate, RenditionCache cache)
+internal sealed class PackageFinder(PackageLookup lookup, Func<PackageRow, bool> isServable, RenditionCache cache)
 {
-    /// <summary>True when the package may be served from memory; starts its revalidation when that is due.</summary>
-    internal bool IsCurrent(CachedPackage package)
-    {
-        if (!cache.IsCurrent(package))
-        {
-            return false;
-        }
-
-        if (cache.IsDueForCheck(package))
-        {
-            revalidate(package.Row);
-        }
-
-        return true;
-    }
+    /// <summary>True when the package may be served from memory.</summary>
+    internal bool IsCurrent(CachedPackage package) => cache.IsCurrent(package) && isServable(package.Row);
 
     /// <summary>The package, or why there is none.</summary>
     /// <exception cref="MirrorException">Not known here, and looking failed.</exception>

@@ -9,12 +9,12 @@ using NpmMirror.Views;
 namespace NpmMirror.AspNetCore;
 
 /// <summary>Answers for packuments and for single manifests: find the row, compare validators, write prepared bytes.</summary>
-internal sealed class PackumentEndpoint(PackageFinder packages, RenditionCache cache, HotRequests hot, TarballBlocks blocks)
+internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lookFor, RenditionCache cache, HotRequests hot, TarballBlocks blocks, TimeProvider time)
 {
     private const string AbbreviatedType = "application/vnd.npm.install-v1+json";
 
     /// <summary>A package that changed under this many makings is a package under fire: the client comes again.</summary>
-    private const int AttemptsMax = 3;
+    private const int AttemptsMax = 5;
 
     /// <summary>The form that the <c>Accept</c> header asks for: abbreviated where it is named at all, else full.</summary>
     internal static PackumentForm FormOf(string accept) => accept.Contains(AbbreviatedType, StringComparison.OrdinalIgnoreCase) ? PackumentForm.Abbreviated : PackumentForm.Full;
@@ -29,6 +29,7 @@ internal sealed class PackumentEndpoint(PackageFinder packages, RenditionCache c
 
     private async Task HandleAsync(HttpContext context, RequestKey request, PackageName name, RenditionKey key, string? versionOrTag)
     {
+        var askedAt = time.GetTimestamp();
         for (var attempt = 0; attempt < AttemptsMax; attempt++)
         {
             var (package, absent) = await packages.FindAsync(name, context.RequestAborted);
@@ -42,6 +43,11 @@ internal sealed class PackumentEndpoint(PackageFinder packages, RenditionCache c
             {
                 if (VersionOf(package, versionOrTag) is not { } version)
                 {
+                    if (blocks.FindRefusal(package.Row) is null && await lookFor(package.Row, versionOrTag, askedAt, context.RequestAborted))
+                    {
+                        continue;
+                    }
+
                     await RefuseVersionAsync(context, package, versionOrTag);
                     return;
                 }

@@ -38,6 +38,8 @@ internal sealed class RefreshEndpoint(Func<PackageName, CancellationToken, Task<
         { RetryBecause: { } reason } => WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "KO", reason),
         SyncResult.Absent absent => WriteAsync(context, absent.Status is 451 ? 451 : 404, "KO", absent.Reason ?? "The upstream has no such package."),
         SyncResult.Removed => WriteAsync(context, StatusCodes.Status200OK, "OK", "Package removed"),
+        SyncResult.Unchanged { Row.Facts.IsRemoved: true } => WriteAsync(context, StatusCodes.Status200OK, "OK", "Package unchanged: it was removed before"),
+        SyncResult.Unchanged => WriteAsync(context, StatusCodes.Status200OK, "OK", "Package unchanged"),
         _ => WriteAsync(context, StatusCodes.Status200OK, "OK", "Package updated"),
     };
 

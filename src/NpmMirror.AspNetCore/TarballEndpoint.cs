@@ -15,16 +15,21 @@ namespace NpmMirror.AspNetCore;
 /// </summary>
 internal sealed partial class TarballEndpoint(
     PackageLookup lookup,
+    VersionLookup lookFor,
     HotRequests hot,
     TarballDownloads downloads,
     TarballBlocks blocks,
     TarballUsage usage,
     TarballDescriptions descriptions,
     MirrorOptions options,
+    TimeProvider time,
     ILogger<TarballEndpoint> logger)
 {
     // Measured with 200 clients of one download: half of it made them a third slower, twice of it others wait longer. 256 clients cost 32 MB.
     private const int PieceBytes = 128 * 1024;
+
+    /// <summary>One that was begun before the request came, and one of its own.</summary>
+    private const int LooksMax = 4;
 
     // Of the process, as its processors are.
     private static readonly SemaphoreSlim Turns = new(Environment.ProcessorCount);
@@ -32,11 +37,21 @@ internal sealed partial class TarballEndpoint(
     /// <summary>Answers <c>{m}/{pkg}/-/{file}</c>.</summary>
     internal async Task HandleAsync(HttpContext context, RequestKey request, PackageName package, string file)
     {
+        // Where the packument lacked the file and was looked for upstream, what it is by then decides anew, also whether the file may be served.
+        var askedAt = time.GetTimestamp();
+        for (var looks = 0; !await TryHandleAsync(context, request, package, file, looks < LooksMax ? askedAt : null); looks++)
+        {
+        }
+    }
+
+    /// <summary>True when it answered; false when the packument is to be searched again. Without a moment of asking nothing more is looked for.</summary>
+    private async Task<bool> TryHandleAsync(HttpContext context, RequestKey request, PackageName package, string file, long? askedAt)
+    {
         var cancellationToken = context.RequestAborted;
         if (await blocks.FindAsync(package, file, cancellationToken) is { } blocked)
         {
             await RegistryErrors.WriteAsync(context, blocked.Status, blocked.Reason);
-            return;
+            return true;
         }
 
         if (await downloads.OpenStoredAsync(package, file, cancellationToken) is { } stored)
@@ -47,19 +62,25 @@ internal sealed partial class TarballEndpoint(
             }
 
             await SendAsync(context, package, file, stored);
-            return;
+            return true;
         }
 
-        if (await lookup(package, cancellationToken) is ReadAnswer.Absent absent)
+        var found = await lookup(package, cancellationToken);
+        if (found is ReadAnswer.Absent absent)
         {
             await RegistryErrors.WriteAsync(context, absent.Status, absent.Reason);
-            return;
+            return true;
         }
 
         if (await descriptions.FindAsync(package, file, cancellationToken) is not { } tarball)
         {
+            if (found is ReadAnswer.Found { Row: var searched } && askedAt is { } since && options.Tarballs != TarballMode.Never && await lookFor(searched, file, since, cancellationToken))
+            {
+                return false;
+            }
+
             await RegistryErrors.WriteAsync(context, StatusCodes.Status404NotFound, $"No version of {package} has a tarball named {MirrorException.Quote(file)}.");
-            return;
+            return true;
         }
 
         if (HttpMethods.IsHead(context.Request.Method) && options.Tarballs != TarballMode.Never)
@@ -67,7 +88,7 @@ internal sealed partial class TarballEndpoint(
             // The packument promises it: that is answer enough, and no reason to fetch it.
             TarballHeaders.Write(context.Response, tarball.Promise.Sha512, null);
             context.Response.Headers.CacheControl = "no-cache";
-            return;
+            return true;
         }
 
         switch (await downloads.OpenAsync(package, tarball.Version, tarball.Url, tarball.Promise, cancellationToken))
@@ -79,6 +100,8 @@ internal sealed partial class TarballEndpoint(
                 await RegistryErrors.WriteAsync(context, missing.Status, missing.Reason);
                 break;
         }
+
+        return true;
     }
 
     private async Task SendAsync(HttpContext context, PackageName package, string file, TarballReading reading)

@@ -9,7 +9,9 @@ public sealed partial class SqliteStore
     private const string QueueColumns = "name, priority, due_at, queued_at, wanted_rev, is_deleted_row, attempts, missing_since, last_error, ticket, has_blind";
     private const int EnqueueBatch = 1000;
     private const int ItemBytes = 200;
-    private static readonly QueuePriority[] Priorities = Enum.GetValues<QueuePriority>();
+
+    // The enum lists its negative values last.
+    private static readonly QueuePriority[] Priorities = [.. Enum.GetValues<QueuePriority>().Order()];
 
     /// <inheritdoc/>
     public async ValueTask EnqueueAsync(IReadOnlyList<QueueItem> items, QueueCursor? cursor, CancellationToken cancellationToken)

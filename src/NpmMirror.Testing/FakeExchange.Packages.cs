@@ -67,6 +67,11 @@ internal sealed partial class FakeExchange
 
     private bool IsFresh(FakeKnobs knobs, FakeBody body)
     {
+        if (knobs.IsNeverModified && (_request.Header("If-None-Match") ?? _request.Header("If-Modified-Since")) is not null)
+        {
+            return true;
+        }
+
         if (_request.Header("If-None-Match") is { } tags)
         {
             return knobs.HasETag && tags.Split(',').Any(tag => tag.Trim() is "*" || tag.Trim().Replace("W/", "", StringComparison.Ordinal) == body.ETag);

@@ -43,6 +43,9 @@ public sealed class FakeKnobs
     /// <summary>Whether packuments carry Last-Modified.</summary>
     public bool HasLastModified { get; set; } = true;
 
+    /// <summary>Whether every conditional request is a 304, as of registries whose validators do not change with the document.</summary>
+    public bool IsNeverModified { get; set; }
+
     /// <summary>Whether bodies are compressed for those who accept it.</summary>
     public bool HasGzip { get; set; } = true;
 

@@ -102,9 +102,14 @@ public sealed class MirrorOptions
     [Description("How old a packument may be before it is revalidated, where no feed tells of changes")]
     public TimeSpan Ttl { get; set; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>How long a confirmed 404 of the upstream is remembered.</summary>
+    /// <summary>How long a client waits for that; then it is served what is held, and the comparison goes on in the background.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "00:00:30")]
+    [Description("How long a client waits until a packument older than ttl is compared; then it gets what is held, and the comparison goes on in the background; 0s: not at all")]
+    public TimeSpan RevalidateWait { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long a confirmed 404 of the upstream is remembered, for a package, a version and a tarball.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00")]
-    [Description("How long a confirmed 404 of the upstream is remembered")]
+    [Description("How long a confirmed 404 of the upstream is remembered, for a package, a version and a tarball")]
     public TimeSpan NegativeTtl { get; set; } = TimeSpan.FromSeconds(60);
 
     /// <summary>How long to wait after a page of the paged feed that was not full.</summary>

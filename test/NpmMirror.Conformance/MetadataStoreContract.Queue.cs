@@ -96,11 +96,12 @@ public abstract partial class MetadataStoreContract
                 Item("late") with { DueAt = now.AddHours(-1) },
                 Item("early") with { DueAt = now.AddHours(-2) },
                 Item("client") with { Priority = QueuePriority.ReadThrough },
+                Item("demanded") with { Priority = QueuePriority.Demand },
                 Item("not-due") with { Priority = QueuePriority.ReadThrough, DueAt = now.AddSeconds(1) },
             ],
             null,
             Cancellation);
-        Assert.Equal(["client", "early"], await TakeNamesAsync(2));
+        Assert.Equal(["demanded", "client", "early"], await TakeNamesAsync(3));
         Assert.Equal(["late", "bulk"], await TakeNamesAsync(10));
         Assert.Empty(await TakeNamesAsync(10));
         Clock.Advance(TimeSpan.FromSeconds(1));

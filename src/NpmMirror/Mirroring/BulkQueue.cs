@@ -2,8 +2,8 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Mirroring;
 
-/// <summary>Queues many packages, some hundreds a write, behind whatever is more urgent.</summary>
-internal sealed class BulkQueue(SyncQueue queue, TimeProvider time)
+/// <summary>Queues many packages, some hundreds a write, after whatever is more urgent.</summary>
+internal sealed class BulkQueue(SyncQueue queue, TimeProvider time, QueuePriority priority = QueuePriority.Bulk)
 {
     private const int BatchItems = 500;
 
@@ -17,7 +17,7 @@ internal sealed class BulkQueue(SyncQueue queue, TimeProvider time)
     internal async ValueTask AddAsync(PackageName name, string? rev, CancellationToken cancellationToken, bool isRemoved = false)
     {
         var now = time.GetUtcNow();
-        _batch.Add(new QueueItem { Name = name, Priority = QueuePriority.Bulk, DueAt = now, QueuedAt = now, WantedRev = rev, IsDeletedRow = isRemoved });
+        _batch.Add(new QueueItem { Name = name, Priority = priority, DueAt = now, QueuedAt = now, WantedRev = rev, IsDeletedRow = isRemoved });
         if (_batch.Count == BatchItems)
         {
             await FlushAsync(cancellationToken);

@@ -8,24 +8,41 @@ internal sealed class Freshness(TimeSpan ttl, TimeProvider time)
 {
     private const int NamesMax = 200_000;
 
-    private readonly ConcurrentDictionary<PackageName, long> _checkedAt = new();
+    private readonly ConcurrentDictionary<PackageName, Asked> _asked = new();
 
     /// <summary>Whether the package was compared less than its time to live ago: longer for large ones that cannot be asked conditionally.</summary>
     public bool IsFresh(PackageRow row)
     {
-        var hasValidators = row.Facts.ETag is not null || row.Facts.LastModified is not null;
-        var lifetime = hasValidators ? ttl : ttl + TimeSpan.FromMinutes(row.RawSizeBytes / 1_000_000.0);
-        return _checkedAt.TryGetValue(row.Name, out var at) && time.GetElapsedTime(at) < lifetime;
-    }
-
-    public void Note(PackageName name)
-    {
-        if (_checkedAt.Count >= NamesMax)
+        if (!_asked.TryGetValue(row.Name, out var asked))
         {
-            // Those at hand are asked again sooner; nothing else is lost.
-            _checkedAt.Clear();
+            return false;
         }
 
-        _checkedAt[name] = time.GetTimestamp();
+        var hasValidators = row.Facts.ETag is not null || row.Facts.LastModified is not null;
+        var lifetime = hasValidators ? ttl : ttl + TimeSpan.FromMinutes(row.RawSizeBytes / 1_000_000.0);
+        return time.GetElapsedTime(asked.TriedAt) < lifetime;
     }
+
+    /// <summary>Whether what is held is the upstream's answer to a question that was asked after this moment.</summary>
+    public bool IsComparedSince(PackageName name, long moment) => _asked.TryGetValue(name, out var asked) && asked.AnsweredAt >= moment;
+
+    /// <summary>Notes an answer of the upstream, by the moment when it was asked.</summary>
+    public void Note(PackageName name, long askedAt) => Set(name, new Asked(askedAt, askedAt));
+
+    /// <summary>Notes that the upstream gave no answer: it is asked again after the time to live, not with each request.</summary>
+    public void NoteTrouble(PackageName name) =>
+        Set(name, new Asked(time.GetTimestamp(), _asked.TryGetValue(name, out var known) ? known.AnsweredAt : long.MinValue));
+
+    private void Set(PackageName name, Asked asked)
+    {
+        if (_asked.Count >= NamesMax)
+        {
+            // Those at hand are asked again sooner; nothing else is lost.
+            _asked.Clear();
+        }
+
+        _asked[name] = asked;
+    }
+
+    private readonly record struct Asked(long TriedAt, long AnsweredAt);
 }

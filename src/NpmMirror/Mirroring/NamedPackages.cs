@@ -8,6 +8,10 @@ internal sealed class NamedPackages(IMetadataStore store, SyncQueue queue, TimeP
     /// <summary>Queues these.</summary>
     public Task QueueAsync(IEnumerable<PackageName> names, CancellationToken cancellationToken) => new BulkQueue(queue, time).AddAllAsync(names.ToAsyncEnumerable(), cancellationToken);
 
+    /// <summary>Queues these for an administrator who named them: what is held and what caches hold does not count.</summary>
+    public Task QueueDemandedAsync(IEnumerable<PackageName> names, CancellationToken cancellationToken) =>
+        new BulkQueue(queue, time, QueuePriority.Demand).AddAllAsync(names.ToAsyncEnumerable(), cancellationToken);
+
     /// <summary>Queues those of the names that are not held.</summary>
     public Task QueueMissingAsync(IEnumerable<PackageName> names, CancellationToken cancellationToken) =>
         new BulkQueue(queue, time).AddAllAsync(names.ToAsyncEnumerable().Where(async (name, token) => await store.FindAsync(name, token) is null), cancellationToken);

@@ -51,19 +51,22 @@ public sealed partial class PackageSync : IDisposable
     /// <summary>Told of each commit before <see cref="SyncAsync"/> returns, so that the process that wrote never serves what was before.</summary>
     public event Action<PackageName>? Committed;
 
-    /// <summary>Told of each answer of the upstream that a package's row was compared with, changed or not.</summary>
-    public event Action<PackageName>? Compared;
+    /// <summary>Told of each answer of the upstream that a package's row was compared with, changed or not, and of the moment when it was asked.</summary>
+    internal event Action<PackageName, long>? Compared;
 
     /// <summary>Brings one package to what the upstream says now.</summary>
     /// <param name="name">The package.</param>
     /// <param name="item">What the queue knows of it; null for a fetch that nobody queued.</param>
     /// <param name="cancellationToken">Ends the fetch; what has begun to be written is finished.</param>
     /// <exception cref="MirrorException">Upstream or store trouble; nothing was written.</exception>
-    public Task<SyncResult> SyncAsync(PackageName name, QueueItem? item, CancellationToken cancellationToken) => SyncInTurnAsync(name, item, isRepair: false, cancellationToken);
+    public Task<SyncResult> SyncAsync(PackageName name, QueueItem? item, CancellationToken cancellationToken) => SyncInTurnAsync(name, item, item is { Priority: QueuePriority.Demand } ? SyncTrust.Nothing : SyncTrust.Usual, cancellationToken);
+
+    /// <summary>As <see cref="SyncAsync"/>, where the answer of a cache on the way is not enough.</summary>
+    internal Task<SyncResult> SyncPastCachesAsync(PackageName name, CancellationToken cancellationToken) => SyncInTurnAsync(name, null, SyncTrust.NoCache, cancellationToken);
 
     /// <summary>Fetches a package whose stored document was found damaged and writes it anew, also where the upstream has just what was stored.</summary>
     /// <exception cref="MirrorException">Upstream or store trouble; nothing was written.</exception>
-    public Task<SyncResult> RepairAsync(PackageName name, CancellationToken cancellationToken) => SyncInTurnAsync(name, null, isRepair: true, cancellationToken);
+    public Task<SyncResult> RepairAsync(PackageName name, CancellationToken cancellationToken) => SyncInTurnAsync(name, null, SyncTrust.NothingHeld, cancellationToken);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -72,7 +75,7 @@ public sealed partial class PackageSync : IDisposable
         _breaker.Dispose();
     }
 
-    private async Task<SyncResult> SyncInTurnAsync(PackageName name, QueueItem? item, bool isRepair, CancellationToken cancellationToken)
+    private async Task<SyncResult> SyncInTurnAsync(PackageName name, QueueItem? item, SyncTrust trust, CancellationToken cancellationToken)
     {
         using var turn = await _locks.EnterAsync(name, cancellationToken);
         for (var tries = 0; tries < TriesMax; tries++)
@@ -80,10 +83,11 @@ public sealed partial class PackageSync : IDisposable
             // 1. What is held. 2. What the upstream says. 3. Decide and write; null when another process wrote in between,
             // and then the fetch is repeated too: without a rev only the later fetch is known to be newer.
             var row = await _store.FindAsync(name, cancellationToken);
-            var result = await SyncOnceAsync(name, item, row, isRepair, cancellationToken);
+            var askedAt = _time.GetTimestamp();
+            var result = await SyncOnceAsync(name, item, row, trust, cancellationToken);
             if (result is not null)
             {
-                Compared?.Invoke(name);
+                Compared?.Invoke(name, askedAt);
                 return result;
             }
         }
@@ -91,13 +95,13 @@ public sealed partial class PackageSync : IDisposable
         throw new MirrorException(MirrorFault.StoreUnavailable, $"{name} was written by other processes {TriesMax} times in a row; trying again later.", isTransient: true);
     }
 
-    private async Task<SyncResult?> SyncOnceAsync(PackageName name, QueueItem? item, PackageRow? row, bool isRepair, CancellationToken cancellationToken)
+    private async Task<SyncResult?> SyncOnceAsync(PackageName name, QueueItem? item, PackageRow? row, SyncTrust trust, CancellationToken cancellationToken)
     {
         // Whose tarballs are to be fetched, its document says where they are.
-        var validators = !isRepair && row is { Facts: { Removal: null } facts } && UpstreamIdentity.CouldBeSame(facts.Upstream, _upstream.Identity) && !(IsEager && await _eager.IsAnyMissingAsync(row, cancellationToken))
-            ? new Validators(facts.ETag, facts.LastModified)
-            : default;
-        switch (await FetchAsync(name, item, validators, cancellationToken))
+        var isConditional = row is not null && trust < SyncTrust.Nothing && IsNotModifiedBelieved(row, item) && !(IsEager && await _eager.IsAnyMissingAsync(row, cancellationToken));
+        var validators = isConditional ? new Validators(row!.Facts.ETag, row.Facts.LastModified) : default;
+        var isRepair = trust == SyncTrust.NothingHeld;
+        switch (await FetchAsync(name, item, validators, isCacheBusted: trust > SyncTrust.Usual || item is { Attempts: > 0 }, cancellationToken))
         {
             case PackumentAnswer.NotModified when row is not null:
                 _removals.NoteAlive(name);
@@ -115,10 +119,20 @@ public sealed partial class PackageSync : IDisposable
         }
     }
 
-    private async Task<PackumentAnswer> FetchAsync(PackageName name, QueueItem? item, Validators validators, CancellationToken cancellationToken)
+    /// <summary>
+    /// Whether "not modified" could be right: registries and caches are known to say it for ever. Not where the feed speaks of another revision
+    /// than the one held, nor when the first answer did not do.
+    /// </summary>
+    private bool IsNotModifiedBelieved(PackageRow row, QueueItem? item) =>
+        row.Facts.Removal is null
+        && UpstreamIdentity.CouldBeSame(row.Facts.Upstream, _upstream.Identity)
+        && item is null or { Attempts: 0, IsDeletedRow: false }
+        && (item?.WantedRev is not { } wanted || (row.Facts.Rev is { } held && !new Revision(held).IsBefore(new Revision(wanted))));
+
+    private async Task<PackumentAnswer> FetchAsync(PackageName name, QueueItem? item, Validators validators, bool isCacheBusted, CancellationToken cancellationToken)
     {
         // The queue works on more packages than may be asked for at once. They stand in line here: in the client's line a client's wish would stand behind all of them.
-        var isPatient = item is { Priority: not QueuePriority.ReadThrough };
+        var isPatient = item is { Priority: > QueuePriority.ReadThrough };
         if (isPatient)
         {
             await _fetches.WaitAsync(cancellationToken);
@@ -126,7 +140,7 @@ public sealed partial class PackageSync : IDisposable
 
         try
         {
-            return await _upstream.GetPackumentAsync(name, validators, isCacheBusted: item is { Attempts: > 0 }, isPatient, cancellationToken);
+            return await _upstream.GetPackumentAsync(name, validators, isCacheBusted, isPatient, cancellationToken);
         }
         finally
         {
@@ -204,7 +218,7 @@ public sealed partial class PackageSync : IDisposable
             Columns = new PackageColumns(parsed.Keywords, parsed.MaintainerNames, parsed.License, index.DistTags),
             Events = Pending(change.Events),
             ArchivesPrevious = change.ArchivesPrevious,
-            IsPatient = item is { Priority: not QueuePriority.ReadThrough },
+            IsPatient = item is { Priority: > QueuePriority.ReadThrough },
         };
         var written = await CommitAsync(commit, cancellationToken);
         return written is null ? null : new SyncResult.Stored(written, row is null || row.Facts.IsRemoved, change.Events) { RetryBecause = lag ?? failed };

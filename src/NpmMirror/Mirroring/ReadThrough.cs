@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
-using NpmMirror.Diagnostics;
 using NpmMirror.History;
 using NpmMirror.Storage;
 
@@ -24,53 +23,59 @@ public abstract record ReadAnswer
 }
 
 /// <summary>
-/// Finds packages for readers: from the store when held (revalidated behind the answer where no feed tells of changes), else fetched
+/// Finds packages for readers: from the store when held (compared with the upstream by age, where no feed tells of changes), else fetched
 /// through <see cref="PackageSync"/>, one fetch a package however many wait. A reader that leaves does not cancel it.
 /// </summary>
-public sealed partial class ReadThrough : IAsyncDisposable
+public sealed class ReadThrough : IAsyncDisposable
 {
     private static readonly TimeSpan WaitMax = TimeSpan.FromSeconds(30);
 
     private readonly IMetadataStore _store;
-    private readonly PackageSync _sync;
     private readonly SyncQueue _queue;
     private readonly PackageScope _scope;
     private readonly MirrorOptions _options;
     private readonly TimeProvider _time;
-    private readonly ILogger<ReadThrough> _logger;
-    private readonly Freshness _freshness;
+    private readonly UpstreamLooks _looks;
+    private readonly Revalidation _revalidation;
+    private readonly VersionSearch _versions;
     private readonly NegativeAnswers _negatives;
     private readonly ConcurrentDictionary<PackageName, Lazy<Task<ReadAnswer>>> _fetches = new();
-    private readonly ConcurrentDictionary<PackageName, Task> _revalidations = new();
     private readonly CancellationTokenSource _stopping = new();
 
     /// <summary>Creates the read-through; one per store and process.</summary>
     public ReadThrough(IMetadataStore store, PackageSync sync, SyncQueue queue, PackageScope scope, MirrorOptions options, TimeProvider time, ILogger<ReadThrough> logger)
     {
         _store = store;
-        _sync = sync;
         _queue = queue;
         _scope = scope;
         _options = options;
         _time = time;
-        _logger = logger;
-        _freshness = new Freshness(options.Ttl, time);
+        var freshness = new Freshness(options.Ttl, time);
+        _looks = new UpstreamLooks(sync, queue, freshness, options, time, logger);
+        _revalidation = new Revalidation(_looks, freshness, options, time);
+        _versions = new VersionSearch(store, _looks, freshness, options, time);
         _negatives = new NegativeAnswers(options.NegativeTtl, time);
         sync.Committed += _negatives.Forget;
-        sync.Compared += _freshness.Note;
+        sync.Compared += freshness.Note;
     }
 
     /// <summary>Whether a live feed tells of every change, so that nothing held needs to be asked for by age. Cheap: asked for with each answer.</summary>
-    public Func<bool> IsFollowed { get; set; } = static () => false;
+    public Func<bool> IsFollowed
+    {
+        get => _revalidation.IsFollowed;
+        set => _revalidation.IsFollowed = value;
+    }
 
-    /// <summary>Finds the package, fetching it when it is not held and the mode allows.</summary>
+    /// <summary>
+    /// Finds the package, fetching it when it is not held and the mode allows. One that is older than its time to live, where no feed tells of
+    /// changes, is compared with the upstream first; that is waited for as long as <see cref="MirrorOptions.RevalidateWait"/> says.
+    /// </summary>
     /// <exception cref="MirrorException">Not held, and the upstream is in trouble or did not answer within 30 s.</exception>
     public async ValueTask<ReadAnswer> FindAsync(PackageName name, CancellationToken cancellationToken)
     {
         if (await _store.FindAsync(name, cancellationToken) is { } row)
         {
-            RevalidateIfStale(row);
-            return AnswerOf(row);
+            return AnswerOf(await _revalidation.CompareAsync(row, cancellationToken) ? await _store.FindAsync(name, cancellationToken) ?? row : row);
         }
 
         if (!_scope.IsReadThrough(name))
@@ -81,36 +86,30 @@ public sealed partial class ReadThrough : IAsyncDisposable
         return _negatives.Find(name) is { } known ? new ReadAnswer.Absent(known.Status, known.Reason) : await FetchAsync(name, cancellationToken);
     }
 
-    /// <summary>Starts a comparison with the upstream behind the answer, when the row is older than its time to live and no feed tells of changes. Cheap when not.</summary>
-    public void RevalidateIfStale(PackageRow row)
-    {
-        if (IsFollowed() || _freshness.IsFresh(row) || _stopping.IsCancellationRequested || _revalidations.Count >= _options.Concurrency * 4)
-        {
-            return;
-        }
+    /// <summary>Whether a row from memory may be served without <see cref="FindAsync"/>. Cheap: asked for with each answer.</summary>
+    public bool IsServable(PackageRow row) => _revalidation.IsServable(row);
 
-        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        if (_revalidations.TryAdd(row.Name, begun.Task))
-        {
-            // Also after trouble: an upstream that is down is asked once per time to live and package, not once per request.
-            _freshness.Note(row.Name);
-            _ = RevalidateAsync(row.Name, begun);
-        }
-    }
+    /// <summary>Looks upstream for a version, a tag or a tarball's file that a held packument lacks. True: search again in what is held now; false: there is none.</summary>
+    /// <param name="searched">The package as it was searched.</param>
+    /// <param name="item">The version, the tag or the file's name.</param>
+    /// <param name="askedAt">When the client's request came, by the mirror's clock.</param>
+    /// <param name="cancellationToken">Ends the wait; the look goes on.</param>
+    /// <exception cref="MirrorException">The upstream is in trouble, so that nobody can say whether it has the item.</exception>
+    public Task<bool> LookForAsync(PackageRow searched, string item, long askedAt, CancellationToken cancellationToken) => _versions.LookAsync(searched, item, askedAt, cancellationToken);
 
-    /// <summary>Fetches now, for an administrator, whatever is held or remembered.</summary>
+    /// <summary>Fetches now, for an administrator, whatever is held or remembered: no "not modified" and no cache is believed.</summary>
     /// <exception cref="MirrorException">Upstream or store trouble.</exception>
     public async Task<SyncResult> RefreshAsync(PackageName name, CancellationToken cancellationToken)
     {
         _negatives.Forget(name);
-        var attempt = await AttemptAsync(name, cancellationToken);
+        var attempt = await AttemptAsync(name, QueuePriority.Demand, cancellationToken);
         return attempt.Result ?? throw attempt.Error!;
     }
 
     /// <summary>Forgets that the upstream did not have the package: a feed row names it.</summary>
     public void ForgetAbsence(PackageName name) => _negatives.Forget(name);
 
-    /// <summary>Ends what runs behind answers.</summary>
+    /// <summary>Ends what runs in the background.</summary>
     public async ValueTask DisposeAsync()
     {
         if (_stopping.IsCancellationRequested)
@@ -119,7 +118,8 @@ public sealed partial class ReadThrough : IAsyncDisposable
         }
 
         await _stopping.CancelAsync();
-        var running = _revalidations.Values.Concat(_fetches.Values.Where(f => f.IsValueCreated).Select(f => (Task)f.Value));
+        await _looks.DisposeAsync();
+        var running = _fetches.Values.Where(f => f.IsValueCreated).Select(f => (Task)f.Value);
         await Task.WhenAny(Task.WhenAll(running), Task.Delay(TimeSpan.FromSeconds(5), _time, CancellationToken.None));
         _stopping.Dispose();
     }
@@ -157,7 +157,7 @@ public sealed partial class ReadThrough : IAsyncDisposable
     {
         try
         {
-            var attempt = await AttemptAsync(name, _stopping.Token);
+            var attempt = await AttemptAsync(name, QueuePriority.ReadThrough, _stopping.Token);
             return attempt.Result switch
             {
                 SyncResult.Stored stored => AnswerOf(stored.Row),
@@ -174,12 +174,14 @@ public sealed partial class ReadThrough : IAsyncDisposable
     }
 
     /// <summary>Queues the package and tries it here and now; where a worker or another process has it, waits for that.</summary>
-    private async Task<SyncAttempt> AttemptAsync(PackageName name, CancellationToken cancellationToken)
+    private async Task<SyncAttempt> AttemptAsync(PackageName name, QueuePriority priority, CancellationToken cancellationToken)
     {
+        var wish = new QueueItem { Name = name, Priority = priority, DueAt = _time.GetUtcNow(), QueuedAt = _time.GetUtcNow() };
+        var before = await _store.FindAsync(name, cancellationToken);
         var next = _queue.NextAttemptAsync(name);
 
         // The wish is durable before the fetch begins: a feed row that passes meanwhile finds it and is not skipped.
-        await _queue.EnqueueAsync([Wish(name)], null, cancellationToken);
+        await _queue.EnqueueAsync([wish], null, cancellationToken);
         if (await _queue.TryNowAsync(name, cancellationToken) is { } own)
         {
             return own;
@@ -192,18 +194,20 @@ public sealed partial class ReadThrough : IAsyncDisposable
             cancellationToken.ThrowIfCancellationRequested();
             if (next.IsCompletedSuccessfully)
             {
-                return await next;
+                var attempt = await next;
+                if (attempt.Item.Priority <= priority)
+                {
+                    return attempt;
+                }
+
+                // It was begun before, and may have believed what this one must not.
+                next = _queue.NextAttemptAsync(name);
             }
 
             // Another process may have done it; it does not tell this one.
-            if (await _store.FindAsync(name, cancellationToken) is { } row)
+            if (await FindOthersAsync(wish, before, cancellationToken) is { } others)
             {
-                return new SyncAttempt(Wish(name), new SyncResult.Unchanged(row), null, true);
-            }
-
-            if (await _store.FindQueuedAsync(name, cancellationToken) is null)
-            {
-                await _queue.EnqueueAsync([Wish(name)], null, cancellationToken);
+                return new SyncAttempt(wish, others, null, true);
             }
 
             if (await _queue.TryNowAsync(name, cancellationToken) is { } late)
@@ -215,47 +219,31 @@ public sealed partial class ReadThrough : IAsyncDisposable
         throw new MirrorException(MirrorFault.UpstreamUnavailable, $"{name} is being fetched by another process that has not finished; try again.", true, TimeSpan.FromSeconds(5));
     }
 
+    /// <summary>What another process brought, or null while it is not done. A client takes the row as soon as there is one; an administrator waits until the wish was worked on.</summary>
+    private async Task<SyncResult?> FindOthersAsync(QueueItem wish, PackageRow? before, CancellationToken cancellationToken)
+    {
+        var isQueued = await _store.FindQueuedAsync(wish.Name, cancellationToken) is not null;
+        var row = await _store.FindAsync(wish.Name, cancellationToken);
+        if (wish.Priority != QueuePriority.Demand)
+        {
+            if (row is null && !isQueued)
+            {
+                await _queue.EnqueueAsync([wish], null, cancellationToken);
+            }
+
+            return row is null ? null : new SyncResult.Unchanged(row);
+        }
+
+        return isQueued ? null
+            : row is null ? new SyncResult.Absent(404, null)
+            : row.Generation == before?.Generation ? new SyncResult.Unchanged(row)
+            : new SyncResult.Stored(row, before is null, []);
+    }
+
     private ReadAnswer.Absent Remember(PackageName name, SyncResult.Absent absent)
     {
         var reason = absent.Reason is null ? $"The upstream has no package {name}." : $"The upstream has no package {name}: {absent.Reason}";
         _negatives.Add(name, absent.Status == 451 ? 451 : 404, reason);
         return new ReadAnswer.Absent(absent.Status == 451 ? 451 : 404, reason);
     }
-
-    private async Task RevalidateAsync(PackageName name, TaskCompletionSource begun)
-    {
-        try
-        {
-            var result = await _sync.SyncAsync(name, null, _stopping.Token);
-            if (result.RetryBecause is not null)
-            {
-                // Not to be believed yet: the queue asks again, and remembers since when.
-                var wanted = result is SyncResult.Unchanged unchanged && result.MissingSince is null ? unchanged.Row.Facts.Rev : null;
-                var item = Wish(name) with { Priority = QueuePriority.Change, WantedRev = wanted, MissingSince = result.MissingSince, DueAt = _time.GetUtcNow() + TimeSpan.FromMinutes(1) };
-                await _queue.EnqueueAsync([item], null, _stopping.Token);
-            }
-        }
-        catch (MirrorException e)
-        {
-            // Stale if error: what is held was served already.
-            LogNotRevalidated(name, e.Message);
-        }
-        catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
-        {
-        }
-        finally
-        {
-            _revalidations.TryRemove(name, out _);
-            begun.SetResult();
-        }
-    }
-
-    private QueueItem Wish(PackageName name)
-    {
-        var now = _time.GetUtcNow();
-        return new QueueItem { Name = name, Priority = QueuePriority.ReadThrough, DueAt = now, QueuedAt = now };
-    }
-
-    [LoggerMessage(EventIds.Mirroring + 6, LogLevel.Debug, "Package {Package} could not be compared with the upstream and is served as held: {Reason}")]
-    private partial void LogNotRevalidated(PackageName package, string reason);
 }

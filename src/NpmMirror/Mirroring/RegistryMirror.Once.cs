@@ -20,7 +20,7 @@ public sealed partial class RegistryMirror
                 if (packages.Count > 0)
                 {
                     await catchUp.ExpectAsync(packages, cancellationToken);
-                    await _named.QueueAsync(packages, cancellationToken);
+                    await _named.QueueDemandedAsync(packages, cancellationToken);
                 }
                 else
                 {

@@ -15,7 +15,6 @@ public sealed class CachedPackage
     private Rendition[] _renditions = [];
     private volatile bool _isDropped;
     private long _foundAt;
-    private long _checkedAt;
     private long _heldBytes;
 
     internal CachedPackage(PackageName name, PackageRow row, long now)
@@ -23,7 +22,6 @@ public sealed class CachedPackage
         Name = name;
         Row = row;
         _foundAt = now;
-        _checkedAt = now;
     }
 
     /// <summary>The package.</summary>
@@ -40,13 +38,6 @@ public sealed class CachedPackage
     {
         get => Volatile.Read(ref _foundAt);
         set => Volatile.Write(ref _foundAt, value);
-    }
-
-    /// <summary>When (by the cache's clock) the row's age was last looked at.</summary>
-    internal long CheckedAt
-    {
-        get => Volatile.Read(ref _checkedAt);
-        set => Volatile.Write(ref _checkedAt, value);
     }
 
     /// <summary>Its renditions now.</summary>

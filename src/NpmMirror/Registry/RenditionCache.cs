@@ -30,7 +30,6 @@ public sealed class RenditionCache : IDisposable
     private readonly TimeProvider _time;
     private readonly DefaultBase _defaultBase;
     private readonly long _limitBytes;
-    private readonly TimeSpan _checkAfter;
     private readonly ConcurrentDictionary<PackageName, CachedPackage> _packages = new();
     private readonly long[] _epochs = new long[Stripes];
     private readonly RecentBases _bases;
@@ -53,8 +52,6 @@ public sealed class RenditionCache : IDisposable
         _limitBytes = options.CacheBytes;
         _bases = new RecentBases(time);
         _temporaryFolder = Path.Combine(options.Data, "tmp");
-        // Revalidation by age hangs on being asked: a small part of that age keeps it exact enough.
-        _checkAfter = TimeSpan.FromTicks(Math.Clamp(options.Ttl.Ticks / 50, 0, TimeSpan.TicksPerSecond));
     }
 
     /// <summary>Bytes held now, overhead included.</summary>
@@ -82,19 +79,6 @@ public sealed class RenditionCache : IDisposable
 
     /// <summary>True while the package may be served without asking the store again.</summary>
     public bool IsCurrent(CachedPackage package) => !package.IsDropped && _time.GetElapsedTime(package.FoundAt) <= FindAgainAfter;
-
-    /// <summary>True now and then, for one caller at a time: the moment to compare the row's age with its time to live.</summary>
-    public bool IsDueForCheck(CachedPackage package)
-    {
-        var now = _time.GetTimestamp();
-        if (_time.GetElapsedTime(package.CheckedAt, now) < _checkAfter)
-        {
-            return false;
-        }
-
-        package.CheckedAt = now;
-        return true;
-    }
 
     /// <summary>Remembers a row that was found; with a ticket from before a drop it serves this one request only.</summary>
     public CachedPackage Keep(PackageRow row, long ticket)

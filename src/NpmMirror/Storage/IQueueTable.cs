@@ -47,6 +47,9 @@ public interface IQueueTable
 /// <summary>How urgent an item is; the smaller, the sooner. The numbers are stored.</summary>
 public enum QueuePriority
 {
+    /// <summary>An administrator named it, and wants what the upstream has now: no "not modified" and no cache is believed.</summary>
+    Demand = -1,
+
     /// <summary>A client waits for it.</summary>
     ReadThrough = 0,
 

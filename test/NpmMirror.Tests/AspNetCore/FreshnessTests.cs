@@ -35,6 +35,25 @@ public sealed class FreshnessTests
         await Eventually.Async(() => mirror.TextAsync("ms").GetAwaiter().GetResult().Contains("second", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_is_in_memory_and_older_than_its_time_to_live_is_compared_before_it_is_served(bool isHot)
+    {
+        var clock = new FakeClock();
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        registry.Publish(new FakePackage("ms").Version("1.0.0"));
+        await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url, time: clock, isHot: isHot);
+        for (var patch = 1; patch <= 5; patch++)
+        {
+            await mirror.TextAsync("ms");
+            await mirror.TextAsync("ms");
+            registry.PublishVersion("ms", $"1.0.{patch}");
+            clock.Advance(TimeSpan.FromMinutes(5));
+            Assert.Contains($"\"1.0.{patch}\"", await mirror.TextAsync("ms"), StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public async Task A_removed_package_is_gone_from_what_was_prepared()
     {

@@ -96,6 +96,26 @@ public sealed class OperationsTests
         Assert.Contains("2.0.0", await mirror.TextAsync("ms"));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_refresh_believes_no_304_and_says_unchanged_where_it_was(bool isChanged)
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        registry.Knobs.IsNeverModified = true;
+        registry.Publish(new FakePackage("ms").Version("1.0.0"));
+        await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url);
+        await mirror.TextAsync("ms");
+        if (isChanged)
+        {
+            registry.PublishVersion("ms", "2.0.0");
+        }
+
+        Assert.Equal($$"""{"status":"OK","message":"Package {{(isChanged ? "updated" : "unchanged")}}"}""", await mirror.TextAsync("ms?refresh=1"));
+        Assert.Equal(isChanged, (await mirror.TextAsync("ms")).Contains("2.0.0", StringComparison.Ordinal));
+        Assert.Contains("cache=0", registry.Requests.Last("/ms")!.Target, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_refresh_that_fails_says_why_with_a_fitting_status()
     {

@@ -2,6 +2,7 @@ using System.IO.Compression;
 using System.Net;
 using System.Text.Json;
 using NpmMirror.Storage;
+using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.AspNetCore;
 
@@ -186,8 +187,9 @@ public sealed class PackumentServingTests
     [InlineData("%5E1.0.0")]
     public async Task Says_which_version_it_does_not_find_as_a_json_string(string version)
     {
-        await using var mirror = await ServedMirror.StartAsync();
-        await mirror.PutAsync("ms", Documents.Of("ms"));
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        registry.Publish(new FakePackage("ms").Version("1.0.0"));
+        await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url);
         using var answer = await mirror.GetAsync($"ms/{version}");
         Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
         Assert.Equal($"version not found: {Uri.UnescapeDataString(version)}", JsonSerializer.Deserialize<string>(await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)));

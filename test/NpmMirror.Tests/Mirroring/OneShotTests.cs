@@ -74,10 +74,21 @@ public sealed class OneShotTests
         Assert.Equal(asked, bench.Upstream.Requests.CountOf(path));
     }
 
-    private sealed class Told(List<SyncProgress> told) : IProgress<SyncProgress>
+    [Fact]
+    public async Task What_is_named_is_fetched_anew_whatever_validators_and_caches_say()
     {
-        public void Report(SyncProgress value) => told.Add(value);
+        await using var bench = await StartAsync();
+        await using var mirror = bench.Mirror("none");
+        bench.Upstream.Knobs.IsNeverModified = true;
+        var name = PackageName.Parse("package-1");
+        await bench.SyncAsync(name.Value);
+        bench.Upstream.PublishVersion(name.Value, "2.0.0");
+        Assert.Equal((1, 0), await CountsAsync(mirror.SyncOnceAsync([name], null, Token)));
+        Assert.Equal((0, 1), await CountsAsync(mirror.SyncOnceAsync([name], null, Token)));
+        Assert.Contains("cache=0", bench.Upstream.Requests.Last("/package-1")!.Target, StringComparison.Ordinal);
     }
+
+    private async Task<(int Changed, int Unchanged)> CountsAsync(Task<SyncSummary> running) => await DriveAsync(running) is var summary ? (summary.Changed, summary.Unchanged) : default;
 
     private async Task<MirrorBench> StartAsync()
     {
@@ -94,5 +105,10 @@ public sealed class OneShotTests
     {
         await _clock.SkipWaitsAsync(running, TimeSpan.FromSeconds(20));
         return await running;
+    }
+
+    private sealed class Told(List<SyncProgress> told) : IProgress<SyncProgress>
+    {
+        public void Report(SyncProgress value) => told.Add(value);
     }
 }

@@ -216,6 +216,60 @@ public sealed class PackageSyncTests
         Assert.Null((await bench.SyncAsync("a", item)).RetryBecause);
     }
 
+    public static TheoryData<string, Func<QueueItem, QueueItem>> Doubts() => new()
+    {
+        { "the feed speaks of a newer revision", item => item with { WantedRev = "9-z" } },
+        { "the feed flags a deletion", item => item with { WantedRev = null, IsDeletedRow = true } },
+        { "the second attempt", item => item with { WantedRev = null, Attempts = 1 } },
+        { "an administrator named it", item => item with { WantedRev = null, Priority = QueuePriority.Demand } },
+    };
+
+    [Theory]
+    [MemberData(nameof(Doubts), DisableDiscoveryEnumeration = true)]
+    public async Task A_304_that_cannot_be_right_is_not_asked_for(string doubt, Func<QueueItem, QueueItem> item)
+    {
+        Assert.NotEmpty(doubt);
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Knobs.IsNeverModified = true;
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        await bench.SyncAsync("left-pad");
+        bench.Upstream.PublishVersion("left-pad", "2.0.0");
+        Assert.IsType<SyncResult.Unchanged>(await bench.SyncAsync("left-pad"));
+        Assert.IsType<SyncResult.Stored>(await bench.SyncAsync("left-pad", item(bench.Item("left-pad"))));
+    }
+
+    [Fact]
+    public async Task A_304_is_not_asked_for_where_the_feed_speaks_of_revisions_and_documents_have_none()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        (bench.Upstream.Knobs.IsNeverModified, bench.Upstream.Knobs.HasRevision) = (true, false);
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        await bench.SyncAsync("left-pad");
+        bench.Upstream.PublishVersion("left-pad", "2.0.0");
+        Assert.IsType<SyncResult.Stored>(await bench.SyncAsync("left-pad", bench.Item("left-pad", "2-b")));
+    }
+
+    [Fact]
+    public async Task A_304_is_believed_where_the_feed_speaks_of_the_revision_that_is_held()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        await bench.SyncAsync("left-pad");
+        Assert.IsType<SyncResult.Unchanged>(await bench.SyncAsync("left-pad", bench.Item("left-pad", bench.Upstream.Revision("left-pad"))));
+        Assert.Equal(304, bench.Upstream.Requests.Last("/left-pad")!.Status);
+    }
+
+    [Fact]
+    public async Task A_repair_believes_neither_a_304_nor_a_cache()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Knobs.IsNeverModified = true;
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        await bench.SyncAsync("left-pad");
+        Assert.IsType<SyncResult.Stored>(await bench.Sync.RepairAsync(PackageName.Parse("left-pad"), TestContext.Current.CancellationToken));
+        Assert.Contains("cache=0", bench.Upstream.Requests.Last("/left-pad")!.Target, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_wanted_rev_counts_as_reached_without_revs_when_the_document_differs_or_was_fetched_three_times_over_a_minute()
     {

@@ -28,15 +28,80 @@ public sealed class ReadThroughTests
     }
 
     [Fact]
-    public async Task Stale_is_served_at_once_and_refreshed_behind()
+    public async Task The_first_reader_after_the_time_to_live_gets_what_the_upstream_has_by_then()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
         await bench.ReadThrough.FindAsync(Pad, Token);
         bench.Clock.Advance(TimeSpan.FromMinutes(6));
         bench.Upstream.PublishVersion("left-pad", "2.0.0");
-        var served = Assert.IsType<ReadAnswer.Found>(await bench.ReadThrough.FindAsync(Pad, Token));
-        Assert.Equal(1, served.Row.Generation);
+        var found = await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => bench.ReadThrough.FindAsync(Pad, Token).AsTask()));
+        Assert.All(found, answer => Assert.Equal(2, Assert.IsType<ReadAnswer.Found>(answer).Row.Generation));
+        Assert.Equal(2, bench.Upstream.Requests.CountOf("/left-pad"));
+    }
+
+    [Fact]
+    public async Task The_first_reader_after_a_takedown_does_not_get_what_was_taken_down()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        await bench.ReadThrough.FindAsync(Pad, Token);
+        bench.Clock.Advance(TimeSpan.FromDays(30));
+        bench.Upstream.Unpublish("left-pad");
+        Assert.IsType<ReadAnswer.Absent>(await bench.ReadThrough.FindAsync(Pad, Token));
+    }
+
+    [Fact]
+    public async Task A_slow_upstream_is_waited_for_once_and_a_while_and_goes_on_in_the_background()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        await bench.ReadThrough.FindAsync(Pad, Token);
+        bench.Clock.Advance(TimeSpan.FromMinutes(6));
+        bench.Upstream.PublishVersion("left-pad", "2.0.0");
+        using var gate = bench.Upstream.Knobs.Hold("/left-pad");
+        var waiting = bench.ReadThrough.FindAsync(Pad, Token).AsTask();
+        await gate.WaitForAsync(1, Token);
+        Assert.False(bench.ReadThrough.IsServable((await bench.RowAsync("left-pad"))!));
+        await bench.Clock.SkipWaitsAsync(waiting, bench.Options.RevalidateWait);
+        Assert.Equal(1, Assert.IsType<ReadAnswer.Found>(await waiting).Row.Generation);
+
+        // Nobody waits for what takes longer: those who come now are served at once, also from memory.
+        Assert.True(bench.ReadThrough.IsServable((await bench.RowAsync("left-pad"))!));
+        Assert.Equal(1, Assert.IsType<ReadAnswer.Found>(await bench.ReadThrough.FindAsync(Pad, Token)).Row.Generation);
+        gate.Open();
+        await Eventually.Async(async () => (await bench.RowAsync("left-pad"))!.Generation == 2);
+        Assert.Equal(2, bench.Upstream.Requests.CountOf("/left-pad"));
+    }
+
+    [Fact]
+    public async Task Where_as_many_looks_are_slow_as_may_be_under_way_no_other_reader_waits()
+    {
+        await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Concurrency = 2 });
+        foreach (var name in new[] { "left-pad", "a", "b" })
+        {
+            bench.Upstream.Publish(new FakePackage(name).Version("1.0.0"));
+            await bench.ReadThrough.FindAsync(PackageName.Parse(name), Token);
+        }
+
+        bench.Clock.Advance(TimeSpan.FromMinutes(6));
+        using var gate = bench.Upstream.Knobs.Hold("/?");
+        var slow = Task.WhenAll(bench.ReadThrough.FindAsync(PackageName.Parse("a"), Token).AsTask(), bench.ReadThrough.FindAsync(PackageName.Parse("b"), Token).AsTask());
+        await gate.WaitForAsync(2, Token);
+        await bench.Clock.SkipWaitsAsync(slow, bench.Options.RevalidateWait);
+        Assert.IsType<ReadAnswer.Found>(await bench.ReadThrough.FindAsync(Pad, Token));
+        gate.Open();
+    }
+
+    [Fact]
+    public async Task With_a_wait_of_zero_what_is_held_is_served_at_once_and_compared_in_the_background()
+    {
+        await using var bench = await MirrorBench.StartAsync(new MirrorOptions { RevalidateWait = TimeSpan.Zero });
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        await bench.ReadThrough.FindAsync(Pad, Token);
+        bench.Clock.Advance(TimeSpan.FromMinutes(6));
+        bench.Upstream.PublishVersion("left-pad", "2.0.0");
+        Assert.Equal(1, Assert.IsType<ReadAnswer.Found>(await bench.ReadThrough.FindAsync(Pad, Token)).Row.Generation);
         await Eventually.Async(async () => (await bench.RowAsync("left-pad"))!.Generation == 2);
     }
 

@@ -1,0 +1,172 @@
+using System.Net;
+using Microsoft.Extensions.DependencyInjection;
+using NpmMirror.Mirroring;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.AspNetCore;
+
+/// <summary>What a client names that the held packument does not have yet: lockfiles are made elsewhere.</summary>
+public sealed class NewerLockfileTests : IAsyncLifetime
+{
+    private static readonly string[] Wanted = ["left-pad/-/left-pad-2.0.0.tgz", "left-pad/2.0.0", "left-pad/next"];
+
+    private FakeRegistry _registry = null!;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _registry = await FakeRegistry.StartAsync(cancellationToken: Token);
+        _registry.Publish(new FakePackage("left-pad").Version("1.0.0"));
+    }
+
+    public async ValueTask DisposeAsync() => await _registry.DisposeAsync();
+
+    public static TheoryData<string, string, bool> Requests()
+    {
+        var data = new TheoryData<string, string, bool>();
+        foreach (var path in Wanted)
+        {
+            data.Add("GET", path, true);
+            data.Add("GET", path, false);
+            data.Add("HEAD", path, false);
+        }
+
+        return data;
+    }
+
+    [Theory]
+    [MemberData(nameof(Requests))]
+    public async Task What_the_upstream_has_is_found_though_the_packument_is_young(string method, string path, bool isFollowed)
+    {
+        await using var mirror = await StartAsync();
+        mirror.Services.GetRequiredService<ReadThrough>().IsFollowed = () => isFollowed;
+        PublishNext();
+        using var answer = await AskAsync(mirror, method, path);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        Assert.Contains("2.0.0", await mirror.TextAsync("left-pad"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_crowd_shares_one_look_and_a_cache_on_the_way_does_not_count()
+    {
+        await using var mirror = await StartAsync();
+        PublishNext();
+        var answers = await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => AskAsync(mirror, "GET", Wanted[0])));
+        Assert.All(answers, answer => Assert.Equal(HttpStatusCode.OK, answer.StatusCode));
+        Assert.Equal(2, _registry.Requests.CountOf("/left-pad"));
+        Assert.Contains("cache=0", _registry.Requests.Last("/left-pad")!.Target, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_nobody_has_is_looked_for_once_within_its_time()
+    {
+        var clock = new FakeClock();
+        await using var mirror = await StartAsync(clock);
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.All(await StatusesAsync(mirror), status => Assert.Equal(404, status));
+        }
+
+        Assert.Equal(2, _registry.Requests.CountOf("/left-pad"));
+        clock.Advance(TimeSpan.FromSeconds(61));
+        PublishNext();
+        Assert.All(await StatusesAsync(mirror), status => Assert.Equal(200, status));
+        Assert.Equal(3, _registry.Requests.CountOf("/left-pad"));
+
+        async Task<int[]> StatusesAsync(ServedMirror asked)
+        {
+            using var answer = await AskAsync(asked, "GET", Wanted[0]);
+            return [(int)answer.StatusCode];
+        }
+    }
+
+    [Fact]
+    public async Task Whoever_invents_versions_has_the_upstream_asked_once_a_second_at_most()
+    {
+        var clock = new FakeClock();
+        await using var mirror = await StartAsync(clock);
+        using var first = await AskAsync(mirror, "GET", "left-pad/9.0.0");
+        Assert.Equal(2, _registry.Requests.CountOf("/left-pad"));
+        clock.Advance(TimeSpan.FromMilliseconds(100));
+        var others = Enumerable.Range(1, 30).Select(i => AskAsync(mirror, "GET", $"left-pad/9.0.{i}")).ToList();
+        await Eventually.Async(() => mirror.RequestsSeen >= 32 && clock.HasTimerBetween(TimeSpan.FromMilliseconds(900), TimeSpan.FromMilliseconds(900)));
+        Assert.Equal(2, _registry.Requests.CountOf("/left-pad"));
+        await clock.SkipWaitsAsync(Task.WhenAll(others), TimeSpan.FromSeconds(1));
+        Assert.All(await Task.WhenAll(others), answer => Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode));
+        Assert.Equal(3, _registry.Requests.CountOf("/left-pad"));
+    }
+
+    [Fact]
+    public async Task What_was_fetched_for_this_very_request_is_not_looked_for_again()
+    {
+        await using var mirror = await ServedMirror.StartAsync(upstream: _registry.Url);
+        using var answer = await AskAsync(mirror, "GET", "left-pad/9.9.9");
+        Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
+        Assert.Equal(1, _registry.Requests.CountOf("/left-pad"));
+    }
+
+    [Fact]
+    public async Task Trouble_upstream_is_no_404_and_not_remembered()
+    {
+        var clock = new FakeClock();
+        await using var mirror = await StartAsync(clock);
+        PublishNext();
+        var trouble = _registry.Knobs.Fail("/left-pad", 500);
+        using var failed = await AskAsync(mirror, "GET", Wanted[0]);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, failed.StatusCode);
+        Assert.NotNull(failed.Headers.RetryAfter);
+        _registry.Knobs.Remove(trouble);
+        clock.Advance(TimeSpan.FromSeconds(1));
+        using var found = await AskAsync(mirror, "GET", Wanted[0]);
+        Assert.Equal(HttpStatusCode.OK, found.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_version_that_was_taken_down_stays_away()
+    {
+        PublishNext();
+        await using var mirror = await StartAsync();
+        _registry.UnpublishVersion("left-pad", "2.0.0");
+        await mirror.TextAsync("left-pad?refresh=1");
+        foreach (var path in Wanted)
+        {
+            using var answer = await AskAsync(mirror, "GET", path);
+            Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
+        }
+    }
+
+    [Fact]
+    public async Task What_a_look_finds_taken_down_is_refused_as_such_and_asked_for_no_more()
+    {
+        await using var mirror = await StartAsync();
+        _registry.TakeDown("left-pad");
+        using var first = await AskAsync(mirror, "GET", Wanted[0]);
+        Assert.Equal(HttpStatusCode.UnavailableForLegalReasons, first.StatusCode);
+        var asked = _registry.Requests.CountOf("/left-pad");
+        foreach (var path in Wanted)
+        {
+            using var answer = await AskAsync(mirror, "GET", path);
+            Assert.Equal(HttpStatusCode.UnavailableForLegalReasons, answer.StatusCode);
+        }
+
+        Assert.Equal(asked, _registry.Requests.CountOf("/left-pad"));
+    }
+
+    private async Task<ServedMirror> StartAsync(FakeClock? clock = null)
+    {
+        var mirror = await ServedMirror.StartAsync(upstream: _registry.Url, time: clock);
+        await mirror.TextAsync("left-pad");
+        clock?.Advance(TimeSpan.FromSeconds(2));
+        return mirror;
+    }
+
+    private void PublishNext()
+    {
+        _registry.PublishVersion("left-pad", "2.0.0");
+        _registry.Tag("left-pad", "next", "2.0.0");
+    }
+
+    private static Task<HttpResponseMessage> AskAsync(ServedMirror mirror, string method, string path) =>
+        mirror.SendAsync(new HttpRequestMessage(new HttpMethod(method), new Uri(path, UriKind.Relative)));
+}
