@@ -16,8 +16,8 @@ internal delegate Task<bool> VersionLookup(PackageRow searched, string item, lon
 /// <param name="cache">What is remembered.</param>
 internal sealed class PackageFinder(PackageLookup lookup, Func<PackageRow, bool> isServable, RenditionCache cache)
 {
-    /// <summary>True when the package may be served from memory.</summary>
-    internal bool IsCurrent(CachedPackage package) => cache.IsCurrent(package) && isServable(package.Row);
+    /// <summary>True when the package may be served from memory. Its age comes first: what makes it fresh has dropped an older one before.</summary>
+    internal bool IsCurrent(CachedPackage package) => isServable(package.Row) && cache.IsCurrent(package);
 
     /// <summary>The package, or why there is none.</summary>
     /// <exception cref="MirrorException">Not known here, and looking failed.</exception>

@@ -9,6 +9,10 @@ internal sealed class Freshness(TimeSpan ttl, TimeProvider time)
     private const int NamesMax = 200_000;
 
     private readonly ConcurrentDictionary<PackageName, Asked> _asked = new();
+    private long _noteCount;
+
+    /// <summary>How often something was noted: a row that was read before may be older than what is noted of it now.</summary>
+    public long NoteCount => Interlocked.Read(ref _noteCount);
 
     /// <summary>Whether the package was compared less than its time to live ago: longer for large ones that cannot be asked conditionally.</summary>
     public bool IsFresh(PackageRow row)
@@ -41,6 +45,8 @@ internal sealed class Freshness(TimeSpan ttl, TimeProvider time)
             _asked.Clear();
         }
 
+        // Counted first: who sees the note sees that something was noted.
+        Interlocked.Increment(ref _noteCount);
         _asked[name] = asked;
     }
 

@@ -35,6 +35,7 @@ public sealed class ReadThrough : IAsyncDisposable
     private readonly PackageScope _scope;
     private readonly MirrorOptions _options;
     private readonly TimeProvider _time;
+    private readonly Freshness _freshness;
     private readonly UpstreamLooks _looks;
     private readonly Revalidation _revalidation;
     private readonly VersionSearch _versions;
@@ -50,13 +51,13 @@ public sealed class ReadThrough : IAsyncDisposable
         _scope = scope;
         _options = options;
         _time = time;
-        var freshness = new Freshness(options.Ttl, time);
-        _looks = new UpstreamLooks(sync, queue, freshness, options, time, logger);
-        _revalidation = new Revalidation(_looks, freshness, options, time);
-        _versions = new VersionSearch(store, _looks, freshness, options, time);
+        _freshness = new Freshness(options.Ttl, time);
+        _looks = new UpstreamLooks(sync, queue, _freshness, options, time, logger);
+        _revalidation = new Revalidation(_looks, _freshness, options, time);
+        _versions = new VersionSearch(store, _looks, _freshness, options, time);
         _negatives = new NegativeAnswers(options.NegativeTtl, time);
         sync.Committed += _negatives.Forget;
-        sync.Compared += freshness.Note;
+        sync.Compared += _freshness.Note;
     }
 
     /// <summary>Whether a live feed tells of every change, so that nothing held needs to be asked for by age. Cheap: asked for with each answer.</summary>
@@ -73,9 +74,12 @@ public sealed class ReadThrough : IAsyncDisposable
     /// <exception cref="MirrorException">Not held, and the upstream is in trouble or did not answer within 30 s.</exception>
     public async ValueTask<ReadAnswer> FindAsync(PackageName name, CancellationToken cancellationToken)
     {
+        var noted = _freshness.NoteCount;
         if (await _store.FindAsync(name, cancellationToken) is { } row)
         {
-            return AnswerOf(await _revalidation.CompareAsync(row, cancellationToken) ? await _store.FindAsync(name, cancellationToken) ?? row : row);
+            // A look that ended while the row was read made it fresh, and may have made it another one.
+            var isOld = await _revalidation.CompareAsync(row, cancellationToken) || _freshness.NoteCount != noted;
+            return AnswerOf(isOld ? await _store.FindAsync(name, cancellationToken) ?? row : row);
         }
 
         if (!_scope.IsReadThrough(name))
