@@ -1,3 +1,5 @@
+using NpmMirror.Storage;
+
 namespace NpmMirror.Sqlite;
 
 public sealed partial class SqliteStore
@@ -14,16 +16,17 @@ public sealed partial class SqliteStore
     public ValueTask<bool> TryHoldLeaseAsync(string name, string owner, TimeSpan duration, CancellationToken cancellationToken) => WriteAsync(
         transaction =>
         {
-            var now = NowMs;
+            var now = Now;
             return transaction.Session.Execute(
                 """
                 INSERT INTO leases (name, owner, until) VALUES (@name, @owner, @until)
-                ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until WHERE owner = excluded.owner OR until <= @now
+                ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until WHERE owner = excluded.owner OR until <= @now OR until > @leaseMax
                 """,
                 ("@name", name),
                 ("@owner", owner),
-                ("@until", now + (long)duration.TotalMilliseconds),
-                ("@now", now)) > 0;
+                ("@until", StoredMoments.EndOfLease(now, duration).ToMs()),
+                ("@now", now.ToMs()),
+                ("@leaseMax", LeaseMax(now))) > 0;
         },
         0,
         cancellationToken);

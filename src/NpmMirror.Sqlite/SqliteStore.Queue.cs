@@ -7,11 +7,15 @@ namespace NpmMirror.Sqlite;
 public sealed partial class SqliteStore
 {
     private const string QueueColumns = "name, priority, due_at, queued_at, wanted_rev, is_deleted_row, attempts, missing_since, last_error, ticket, has_blind";
+
+    // A lease that ends later than any that is given was written by a wrong clock.
+    private const string IsUnleased = "(token IS NULL OR leased_until <= @now OR leased_until > @leaseMax)";
     private const int EnqueueBatch = 1000;
     private const int ItemBytes = 200;
 
     // The enum lists its negative values last.
     private static readonly QueuePriority[] Priorities = [.. Enum.GetValues<QueuePriority>().Order()];
+    private static readonly string PriorityNumbers = string.Join(", ", Priorities.Select(priority => (int)priority));
 
     /// <inheritdoc/>
     public async ValueTask EnqueueAsync(IReadOnlyList<QueueItem> items, QueueCursor? cursor, CancellationToken cancellationToken)
@@ -25,7 +29,7 @@ public sealed partial class SqliteStore
                 {
                     for (var i = from; i < to; i++)
                     {
-                        Enqueue(transaction, items[i]);
+                        Enqueue(transaction, items[i], Now);
                     }
 
                     if (cursor is not null && to == items.Count)
@@ -47,23 +51,30 @@ public sealed partial class SqliteStore
     public ValueTask<IReadOnlyList<QueueLease>> TakeAsync(int max, TimeSpan duration, CancellationToken cancellationToken) => WriteAsync<IReadOnlyList<QueueLease>>(
         transaction =>
         {
-            var now = NowMs;
+            var now = Now;
             var due = new List<Queued>();
+
+            // So was a moment further away than the longest pause. The index finds these without a walk, and as a rule there are none.
+            transaction.Session.Execute(
+                $"UPDATE queue SET due_at = @now WHERE priority IN ({PriorityNumbers}) AND due_at > @pauseMax",
+                ("@now", now.ToMs()),
+                ("@pauseMax", (now + StoredMoments.LongestPause).ToMs()));
             foreach (var priority in Priorities)
             {
                 // One range of the index a priority: what is not due yet is never walked over.
                 using var reader = transaction.Session.Query(
                     $"""
                     SELECT {QueueColumns} FROM queue
-                    WHERE priority = @priority AND due_at <= @now AND (token IS NULL OR leased_until <= @now)
+                    WHERE priority = @priority AND due_at <= @now AND {IsUnleased}
                     ORDER BY due_at, name LIMIT @max
                     """,
                     ("@priority", (int)priority),
-                    ("@now", now),
+                    ("@now", now.ToMs()),
+                    ("@leaseMax", LeaseMax(now)),
                     ("@max", max - due.Count));
                 while (reader.Read())
                 {
-                    due.Add(ReadQueued(reader));
+                    due.Add(ReadQueued(reader, now));
                 }
             }
 
@@ -77,8 +88,8 @@ public sealed partial class SqliteStore
     public ValueTask<QueueLease?> TakeAsync(PackageName name, TimeSpan duration, CancellationToken cancellationToken) => WriteAsync(
         transaction =>
         {
-            var now = NowMs;
-            var queued = FindQueued(transaction.Session, $"SELECT {QueueColumns} FROM queue WHERE name = @name AND (token IS NULL OR leased_until <= @now)", ("@name", name.Value), ("@now", now));
+            var now = Now;
+            var queued = FindQueued(transaction.Session, now, $"AND {IsUnleased}", ("@name", name.Value), ("@now", now.ToMs()), ("@leaseMax", LeaseMax(now)));
             return queued is null ? null : Lease(transaction.Session, queued, now, duration);
         },
         WriteUrgency.Unsynced,
@@ -89,7 +100,7 @@ public sealed partial class SqliteStore
     public ValueTask<bool> RenewAsync(QueueLease lease, TimeSpan duration, CancellationToken cancellationToken) => WriteAsync(
         transaction => transaction.Session.Execute(
             "UPDATE queue SET leased_until = @until WHERE name = @name AND token = @token",
-            ("@until", NowMs + (long)duration.TotalMilliseconds),
+            ("@until", StoredMoments.EndOfLease(Now, duration).ToMs()),
             ("@name", lease.Item.Name.Value),
             ("@token", lease.Token)) > 0,
         WriteUrgency.Unsynced,
@@ -100,14 +111,14 @@ public sealed partial class SqliteStore
     public ValueTask<bool> CompleteAsync(QueueLease lease, string? doneRev, CancellationToken cancellationToken) => WriteAsync(
         transaction =>
         {
-            if (FindLeased(transaction.Session, lease) is not { } queued)
+            if (FindLeased(transaction.Session, lease, Now) is not { } queued)
             {
                 return false;
             }
 
             if (queued.Ticket != lease.Ticket && (queued.HasBlindEnqueue || queued.Item.IsWantedBeyond(doneRev)))
             {
-                WriteQueued(transaction.Session, queued with { Item = queued.Item.Renewed(_timeProvider.GetUtcNow()) });
+                WriteQueued(transaction.Session, queued with { Item = queued.Item.Renewed(Now) });
                 return true;
             }
 
@@ -123,12 +134,12 @@ public sealed partial class SqliteStore
     public ValueTask<bool> PostponeAsync(QueueLease lease, QueuePostponement postponement, CancellationToken cancellationToken) => WriteAsync(
         transaction =>
         {
-            if (FindLeased(transaction.Session, lease) is not { } queued)
+            if (FindLeased(transaction.Session, lease, Now) is not { } queued)
             {
                 return false;
             }
 
-            var now = _timeProvider.GetUtcNow();
+            var now = Now;
             var isDueAtOnce = queued.Ticket != lease.Ticket && now < postponement.DueAt;
             WriteQueued(transaction.Session, queued with
             {
@@ -148,14 +159,14 @@ public sealed partial class SqliteStore
 
     /// <inheritdoc/>
     public ValueTask<QueueItem?> FindQueuedAsync(PackageName name, CancellationToken cancellationToken) =>
-        ReadAsync(session => FindQueued(session, $"SELECT {QueueColumns} FROM queue WHERE name = @name", ("@name", name.Value))?.Item, cancellationToken);
+        ReadAsync(session => FindQueued(session, Now, "", ("@name", name.Value))?.Item, cancellationToken);
 
     /// <inheritdoc/>
     public IAsyncEnumerable<QueueItem> ListQueuedAsync(CancellationToken cancellationToken) => PagesAsync(
         "",
         PageRowsMax,
         (session, last) => session.Query($"SELECT {QueueColumns} FROM queue WHERE name > @after ORDER BY name LIMIT {PageRowsMax}", ("@after", last)),
-        reader => ReadQueued(reader).Item,
+        reader => ReadQueued(reader, Now).Item,
         item => item.Name.Value,
         _ => ItemBytes,
         cancellationToken);
@@ -164,23 +175,36 @@ public sealed partial class SqliteStore
     public ValueTask<DateTimeOffset?> NextDueAsync(CancellationToken cancellationToken) => ReadAsync(
         session =>
         {
+            var now = Now;
+            var pauseMax = (now + StoredMoments.LongestPause).ToMs();
             var next = session.Scalar<object>(
-                "SELECT min(CASE WHEN leased_until > @now THEN max(due_at, leased_until) ELSE due_at END) FROM queue WHERE token IS NOT NULL",
-                ("@now", NowMs)) as long?;
+                $"""
+                SELECT min(CASE WHEN NOT {IsUnleased} AND leased_until > due THEN leased_until ELSE due END)
+                FROM (SELECT token, leased_until, CASE WHEN due_at > @pauseMax THEN @now ELSE due_at END AS due FROM queue WHERE token IS NOT NULL)
+                """,
+                ("@now", now.ToMs()),
+                ("@leaseMax", LeaseMax(now)),
+                ("@pauseMax", pauseMax)) as long?;
             foreach (var priority in Priorities)
             {
-                var due = session.Scalar<object>("SELECT due_at FROM queue WHERE priority = @priority AND token IS NULL ORDER BY due_at LIMIT 1", ("@priority", (int)priority)) as long?;
-                next = next is null || due < next ? due ?? next : next;
+                foreach (var end in (ReadOnlySpan<string>)["ASC", "DESC"])
+                {
+                    var due = session.Scalar<object>($"SELECT due_at FROM queue WHERE priority = @priority AND token IS NULL ORDER BY due_at {end} LIMIT 1", ("@priority", (int)priority)) as long?;
+                    due = due > pauseMax ? now.ToMs() : due;
+                    next = next is null || due < next ? due ?? next : next;
+                }
             }
 
             return next is { } ms ? DateTimeOffset.FromUnixTimeMilliseconds(ms) : (DateTimeOffset?)null;
         },
         cancellationToken);
 
-    private static void Enqueue(WriteTransaction transaction, QueueItem item)
+    private static long LeaseMax(DateTimeOffset now) => (now + StoredMoments.LongestLease).ToMs();
+
+    private static void Enqueue(WriteTransaction transaction, QueueItem item, DateTimeOffset now)
     {
         var session = transaction.Session;
-        if (FindQueued(session, $"SELECT {QueueColumns} FROM queue WHERE name = @name", ("@name", item.Name.Value)) is not { } queued)
+        if (FindQueued(session, now, "", ("@name", item.Name.Value)) is not { } queued)
         {
             WriteQueued(session, new Queued(item, 1, false));
             transaction.Counted = transaction.Counted with { Queued = transaction.Counted.Queued + 1 };
@@ -203,13 +227,13 @@ public sealed partial class SqliteStore
             ("@name", item.Name.Value));
     }
 
-    private static QueueLease Lease(SqliteSession session, Queued queued, long now, TimeSpan duration)
+    private static QueueLease Lease(SqliteSession session, Queued queued, DateTimeOffset now, TimeSpan duration)
     {
         var token = Guid.NewGuid().ToString("N");
         session.Execute(
             "UPDATE queue SET token = @token, leased_until = @until, has_blind = 0 WHERE name = @name",
             ("@token", token),
-            ("@until", now + (long)duration.TotalMilliseconds),
+            ("@until", StoredMoments.EndOfLease(now, duration).ToMs()),
             ("@name", queued.Item.Name.Value));
         return new QueueLease(queued.Item, queued.Ticket, token);
     }
@@ -229,16 +253,16 @@ public sealed partial class SqliteStore
         ("@ticket", queued.Ticket),
         ("@hasBlind", queued.HasBlindEnqueue));
 
-    private static Queued? FindLeased(SqliteSession session, QueueLease lease) =>
-        FindQueued(session, $"SELECT {QueueColumns} FROM queue WHERE name = @name AND token = @token", ("@name", lease.Item.Name.Value), ("@token", lease.Token));
+    private static Queued? FindLeased(SqliteSession session, QueueLease lease, DateTimeOffset now) =>
+        FindQueued(session, now, "AND token = @token", ("@name", lease.Item.Name.Value), ("@token", lease.Token));
 
-    private static Queued? FindQueued(SqliteSession session, string sql, params ReadOnlySpan<(string Name, object? Value)> parameters)
+    private static Queued? FindQueued(SqliteSession session, DateTimeOffset now, string condition, params ReadOnlySpan<(string Name, object? Value)> parameters)
     {
-        using var reader = session.Query(sql, parameters);
-        return reader.Read() ? ReadQueued(reader) : null;
+        using var reader = session.Query($"SELECT {QueueColumns} FROM queue WHERE name = @name {condition}", parameters);
+        return reader.Read() ? ReadQueued(reader, now) : null;
     }
 
-    private static Queued ReadQueued(SqliteDataReader reader)
+    private static Queued ReadQueued(SqliteDataReader reader, DateTimeOffset now)
     {
         var item = new QueueItem
         {
@@ -252,7 +276,7 @@ public sealed partial class SqliteStore
             MissingSince = reader.GetTimeOrNull(7),
             LastError = reader.GetStringOrNull(8),
         };
-        return new Queued(item, reader.GetInt64(9), reader.GetBoolean(10));
+        return new Queued(item.BelievedAt(now), reader.GetInt64(9), reader.GetBoolean(10));
     }
 
     // A blind enqueue came since the take and named no rev: no done rev can tell whether it is answered.

@@ -30,7 +30,7 @@ public sealed partial class SqliteStore : IMetadataStore
     /// <inheritdoc/>
     public string Location => $"sqlite:{_path}";
 
-    private long NowMs => _timeProvider.GetUtcNow().ToUnixTimeMilliseconds();
+    private DateTimeOffset Now => _timeProvider.GetUtcNow();
 
     /// <inheritdoc/>
     public async Task OpenAsync(CancellationToken cancellationToken)

@@ -8,6 +8,6 @@ public sealed class ContractClock : TimeProvider
     /// <inheritdoc/>
     public override DateTimeOffset GetUtcNow() => _now;
 
-    /// <summary>Moves the clock.</summary>
+    /// <summary>Moves the clock; back where it is less than zero, as one that was ahead is set right.</summary>
     public void Advance(TimeSpan by) => _now += by;
 }

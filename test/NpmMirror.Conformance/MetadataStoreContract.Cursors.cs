@@ -34,6 +34,19 @@ public abstract partial class MetadataStoreContract
         Assert.False(await Store.TryHoldLeaseAsync("numberer", "one", Minute, Cancellation));
     }
 
+    [Theory]
+    [InlineData(400 * 24)]
+    [InlineData(1)]
+    public async Task Believes_no_lease_of_a_clock_that_was_ahead(int hoursAhead)
+    {
+        var ahead = TimeSpan.FromHours(hoursAhead);
+        Clock.Advance(ahead);
+        Assert.True(await Store.TryHoldLeaseAsync("numberer", "one", Minute, Cancellation));
+        Clock.Advance(-ahead);
+        Assert.True(await Store.TryHoldLeaseAsync("numberer", "two", Minute, Cancellation));
+        Assert.False(await Store.TryHoldLeaseAsync("numberer", "one", Minute, Cancellation));
+    }
+
     [Fact]
     public async Task Takes_a_lease_back_from_its_owner_only()
     {

@@ -152,7 +152,7 @@ public abstract partial class MetadataStoreContract
     [Fact]
     public async Task Takes_by_name_whether_due_or_not()
     {
-        await Store.EnqueueAsync([Item("a") with { DueAt = Clock.GetUtcNow().AddHours(1) }], null, Cancellation);
+        await Store.EnqueueAsync([Item("a") with { DueAt = Clock.GetUtcNow().AddMinutes(5) }], null, Cancellation);
         var lease = await Store.TakeAsync(Name("a"), Minute, Cancellation);
         Assert.NotNull(lease);
         Assert.Null(await Store.TakeAsync(Name("a"), Minute, Cancellation));
@@ -185,7 +185,7 @@ public abstract partial class MetadataStoreContract
         await Store.EnqueueAsync([Item("a") with { WantedRev = wantedAtTake, Attempts = 2, LastError = "x", MissingSince = Clock.GetUtcNow() }], null, Cancellation);
         var lease = Assert.Single(await Store.TakeAsync(1, Minute, Cancellation));
         Clock.Advance(TimeSpan.FromSeconds(1));
-        await Store.EnqueueAsync([Item("a") with { WantedRev = wantedSince, DueAt = Clock.GetUtcNow().AddHours(1) }], null, Cancellation);
+        await Store.EnqueueAsync([Item("a") with { WantedRev = wantedSince, DueAt = Clock.GetUtcNow().AddMinutes(5) }], null, Cancellation);
         Assert.True(await Store.CompleteAsync(lease, done, Cancellation));
 
         var left = await Store.FindQueuedAsync(Name("a"), Cancellation);
@@ -234,7 +234,7 @@ public abstract partial class MetadataStoreContract
         await Store.EnqueueAsync([Item("a") with { WantedRev = "5-x" }], null, Cancellation);
         var lease = Assert.Single(await Store.TakeAsync(1, Minute, Cancellation));
         await Store.EnqueueAsync([Item("a") with { WantedRev = "6-x" }], null, Cancellation);
-        await Store.PostponeAsync(lease, new QueuePostponement(Clock.GetUtcNow().AddHours(1), "503", null), Cancellation);
+        await Store.PostponeAsync(lease, new QueuePostponement(Clock.GetUtcNow().AddMinutes(5), "503", null), Cancellation);
         Assert.Equal(("6-x", 1), Assert.Single(await Store.TakeAsync(1, Minute, Cancellation)).Item is var item ? (item.WantedRev, item.Attempts) : default);
     }
 
@@ -250,6 +250,67 @@ public abstract partial class MetadataStoreContract
         Assert.Equal(now.AddMinutes(1), await Store.NextDueAsync(Cancellation));
         Clock.Advance(Minute);
         Assert.Equal(now.AddMinutes(-5), await Store.NextDueAsync(Cancellation));
+    }
+
+    [Theory]
+    [InlineData(400 * 24)]
+    [InlineData(1)]
+    public async Task Believes_no_due_time_of_a_clock_that_was_ahead(int hoursAhead)
+    {
+        var ahead = TimeSpan.FromHours(hoursAhead);
+        Clock.Advance(ahead);
+        await Store.EnqueueAsync([Item("tried"), Item("queued") with { Priority = QueuePriority.Bulk, DueAt = Clock.GetUtcNow().AddMinutes(5) }], null, Cancellation);
+        await Store.PostponeAsync((await Store.TakeAsync(Name("tried"), Minute, Cancellation))!, new QueuePostponement(Clock.GetUtcNow() + StoredMoments.LongestPause, "503", Clock.GetUtcNow()), Cancellation);
+
+        Clock.Advance(-ahead);
+        var now = Clock.GetUtcNow();
+        await Store.EnqueueAsync([Item("later") with { Priority = QueuePriority.ReadThrough, DueAt = now + StoredMoments.LongestPause }], null, Cancellation);
+        Assert.Equal(now, await Store.NextDueAsync(Cancellation));
+        Assert.All(await AllAsync(Store.ListQueuedAsync(Cancellation)), item => Assert.Equal((item.Name == Name("later") ? now + StoredMoments.LongestPause : now, now), (item.DueAt, item.QueuedAt)));
+        Assert.Equal(now, (await Store.FindQueuedAsync(Name("tried"), Cancellation))!.MissingSince);
+        Assert.Equal(["tried", "queued"], await TakeNamesAsync(10));
+        Clock.Advance(StoredMoments.LongestPause);
+        Assert.Equal(["later", "tried", "queued"], await TakeNamesAsync(10));
+    }
+
+    [Fact]
+    public async Task Counts_the_age_of_an_item_from_the_moment_the_clock_was_set_right()
+    {
+        var ahead = TimeSpan.FromDays(400);
+        Clock.Advance(ahead);
+        await Store.EnqueueAsync([Item("tried"), Item("again")], null, Cancellation);
+        Clock.Advance(-ahead);
+        var right = Clock.GetUtcNow();
+        await Store.PostponeAsync((await Store.TakeAsync(Name("tried"), Minute, Cancellation))!, new QueuePostponement(right, "503", null), Cancellation);
+        await Store.EnqueueAsync([Item("again") with { DueAt = right, QueuedAt = right }], null, Cancellation);
+        Clock.Advance(TimeSpan.FromHours(1));
+        Assert.All(await AllAsync(Store.ListQueuedAsync(Cancellation)), item => Assert.Equal(right, item.QueuedAt));
+    }
+
+    [Theory]
+    [InlineData(400 * 24)]
+    [InlineData(1)]
+    public async Task Believes_no_lease_on_an_item_of_a_clock_that_was_ahead(int hoursAhead)
+    {
+        var ahead = TimeSpan.FromHours(hoursAhead);
+        Clock.Advance(ahead);
+        await Store.EnqueueAsync([Item("a"), Item("b")], null, Cancellation);
+        var lost = await Store.TakeAsync(2, Minute, Cancellation);
+        Clock.Advance(-ahead);
+        Assert.Equal(Clock.GetUtcNow(), await Store.NextDueAsync(Cancellation));
+        Assert.Single(await Store.TakeAsync(1, Minute, Cancellation));
+        Assert.NotNull(await Store.TakeAsync(Name("b"), Minute, Cancellation));
+        Assert.False(await Store.CompleteAsync(lost[0], null, Cancellation));
+        Assert.Empty(await Store.TakeAsync(2, Minute, Cancellation));
+    }
+
+    [Fact]
+    public async Task Gives_no_lease_that_nobody_would_believe()
+    {
+        await Store.EnqueueAsync([Item("a")], null, Cancellation);
+        var tooLong = StoredMoments.LongestLease + TimeSpan.FromSeconds(1);
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(async () => await Store.TakeAsync(1, tooLong, Cancellation));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(async () => await Store.TryHoldLeaseAsync("numberer", "one", tooLong, Cancellation));
     }
 
     /// <summary>An item that a change queued and that is due.</summary>

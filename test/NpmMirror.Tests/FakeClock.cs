@@ -1,11 +1,15 @@
 namespace NpmMirror.Tests;
 
-/// <summary>A clock that stands still until a test moves it; timers fire while it is moved, in order.</summary>
+/// <summary>
+/// A clock that stands still until a test moves it; timers fire while it is moved, in order. Its wall time can be set apart from the monotonic time that
+/// timers and timestamps count, as an operator or NTP sets it.
+/// </summary>
 internal sealed class FakeClock(DateTimeOffset start) : TimeProvider
 {
     private readonly Lock _lock = new();
     private readonly List<FakeTimer> _timers = [];
     private DateTimeOffset _now = start;
+    private TimeSpan _wallAhead;
 
     public FakeClock()
         : this(new DateTimeOffset(2026, 11, 1, 12, 0, 0, TimeSpan.Zero))
@@ -31,7 +35,7 @@ internal sealed class FakeClock(DateTimeOffset start) : TimeProvider
         {
             lock (_lock)
             {
-                return _timers.Count == 0 ? null : _timers.Min(timer => timer.DueAt);
+                return _timers.Count == 0 ? null : _timers.Min(timer => timer.DueAt) + _wallAhead;
             }
         }
     }
@@ -63,11 +67,26 @@ internal sealed class FakeClock(DateTimeOffset start) : TimeProvider
     {
         lock (_lock)
         {
-            return _now;
+            return _now + _wallAhead;
         }
     }
 
-    public override long GetTimestamp() => GetUtcNow().Ticks;
+    public override long GetTimestamp()
+    {
+        lock (_lock)
+        {
+            return _now.Ticks;
+        }
+    }
+
+    /// <summary>Sets the wall time so far ahead of the monotonic time, or back where it is less than zero. No timer fires.</summary>
+    public void SetWallAhead(TimeSpan by)
+    {
+        lock (_lock)
+        {
+            _wallAhead = by;
+        }
+    }
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
@@ -78,7 +97,7 @@ internal sealed class FakeClock(DateTimeOffset start) : TimeProvider
 
     public void Advance(TimeSpan by)
     {
-        var until = GetUtcNow() + by;
+        var until = new DateTimeOffset(GetTimestamp(), TimeSpan.Zero) + by;
         while (true)
         {
             FakeTimer? next;

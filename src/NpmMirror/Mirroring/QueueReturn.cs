@@ -8,8 +8,6 @@ namespace NpmMirror.Mirroring;
 /// <summary>What becomes of a queued package after a try: it leaves the queue, is tried again later, or is given up.</summary>
 internal sealed partial class QueueReturn(IMetadataStore store, TimeProvider time, ILogger logger) : IDisposable
 {
-    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(10);
-
     private const int WishAttemptsMax = 3;
 
     private readonly GivenUpPackages _givenUp = new(store, time, logger);
@@ -82,7 +80,7 @@ internal sealed partial class QueueReturn(IMetadataStore store, TimeProvider tim
     private static TimeSpan PauseAfter(int attempts, TimeSpan? retryAfter)
     {
         var first = TimeSpan.FromSeconds(Math.Pow(2, Math.Min(attempts, 10)));
-        return new Backoff(first < LongestPause ? first : LongestPause, LongestPause, Random.Shared).Next(retryAfter);
+        return new Backoff(first < StoredMoments.LongestPause ? first : StoredMoments.LongestPause, StoredMoments.LongestPause, Random.Shared).Next(retryAfter);
     }
 
     [LoggerMessage(EventIds.Mirroring + 3, LogLevel.Debug, "Package {Package} failed {Attempt} times; next try in {Pause}: {Reason}")]

@@ -64,14 +64,14 @@ internal sealed partial class ReconciliationSchedule(IMetadataStore store, TimeS
 
     private async Task<DateTimeOffset> DueAsync(CancellationToken cancellationToken)
     {
-        var latest = time.GetUtcNow() + interval;
         if (await store.GetCursorAsync(MirrorCursors.ReconciliationDue, cancellationToken) is { } text
-            && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var due))
+            && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var due)
+            && due - time.GetUtcNow() <= interval)
         {
-            // The interval may have been shortened since.
-            return due < latest ? due : latest;
+            return due;
         }
 
+        // None was kept, the interval was shortened since, or the clock was ahead: an interval from now, which is kept, or each look would move it.
         return await NoteNextAsync(cancellationToken);
     }
 

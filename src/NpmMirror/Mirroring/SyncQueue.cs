@@ -40,7 +40,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly QueueReturn _return = new(store, time, logger);
     private int _inFlight;
-    private DateTimeOffset _measuredAt;
+    private long? _measuredAt;
 
     /// <summary>Told of every try. Handlers are awaited: a slow one slows the queue, and nothing is told twice.</summary>
     public Func<SyncAttempt, CancellationToken, ValueTask>? Attempted { get; set; }
@@ -294,9 +294,9 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
 
     private async ValueTask MeasureAsync(CancellationToken cancellationToken)
     {
-        if (time.GetUtcNow() is var now && now - _measuredAt >= LongestSleep)
+        if (!(_measuredAt is { } at && time.GetElapsedTime(at) < LongestSleep))
         {
-            _measuredAt = now;
+            _measuredAt = time.GetTimestamp();
             QueueMetrics.Depth.Record((await store.CountAsync(cancellationToken)).Queued);
         }
     }

@@ -14,7 +14,7 @@ internal sealed class TarballFailures(MirrorOptions options, TimeProvider time)
     /// <summary>The absence or, thrown, the failure that still counts; null when it is time to try.</summary>
     internal TarballResult.Absent? Recall(TarballRequest request)
     {
-        if (!_entries.TryGet(Key(request), out var entry) || entry.Until - time.GetUtcNow() is var left && left <= TimeSpan.Zero)
+        if (!_entries.TryGet(Key(request), out var entry) || entry.For - time.GetElapsedTime(entry.At) is var left && left <= TimeSpan.Zero)
         {
             return null;
         }
@@ -24,7 +24,7 @@ internal sealed class TarballFailures(MirrorOptions options, TimeProvider time)
 
     /// <summary>Remembers the upstream's 404; briefly for a fresh version, which may be there in a second.</summary>
     internal void Remember(TarballRequest request, TarballResult.Absent absence, bool isFresh) =>
-        _entries.Set(Key(request), new Entry(time.GetUtcNow() + (isFresh ? TimeSpan.FromSeconds(1) : options.NegativeTtl), 0, absence, null));
+        _entries.Set(Key(request), new Entry(time.GetTimestamp(), isFresh ? TimeSpan.FromSeconds(1) : options.NegativeTtl, 0, absence, null));
 
     /// <summary>Remembers a failure: one second at first, twice as long each time, at least what the upstream asked, at most a minute.</summary>
     internal void Remember(TarballRequest request, MirrorException failure)
@@ -36,7 +36,7 @@ internal sealed class TarballFailures(MirrorOptions options, TimeProvider time)
             wait = failure.RetryAfter.Value;
         }
 
-        _entries.Set(Key(request), new Entry(time.GetUtcNow() + (wait < WaitMax ? wait : WaitMax), count, null, failure));
+        _entries.Set(Key(request), new Entry(time.GetTimestamp(), wait < WaitMax ? wait : WaitMax, count, null, failure));
     }
 
     /// <summary>It went well.</summary>
@@ -44,5 +44,5 @@ internal sealed class TarballFailures(MirrorOptions options, TimeProvider time)
 
     private static (PackageName, string) Key(TarballRequest request) => (request.Package, request.File);
 
-    private readonly record struct Entry(DateTimeOffset Until, int Count, TarballResult.Absent? Absence, MirrorException? Failure);
+    private readonly record struct Entry(long At, TimeSpan For, int Count, TarballResult.Absent? Absence, MirrorException? Failure);
 }

@@ -21,6 +21,12 @@ internal sealed class CursorTrail(IEnumerable<CursorMark> marks)
     /// <summary>Notes that the cursor stands here now, and forgets what is older than <paramref name="needed"/>.</summary>
     internal void Note(DateTimeOffset now, Sequence sequence, DateTimeOffset needed)
     {
+        // A clock that was ahead made these, and was set right. The cursor passed there at the latest now: a stretch gets longer by that, never shorter.
+        for (var at = _marks.Count - 1; at >= 0 && _marks[at].At > now; at--)
+        {
+            _marks[at] = _marks[at] with { At = now };
+        }
+
         if (_marks.Count > 1 && now - _marks[^2].At < Finest)
         {
             // The newest is always there, but not every move needs a mark of its own.

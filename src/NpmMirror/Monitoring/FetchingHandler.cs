@@ -221,17 +221,17 @@ public sealed class FetchingHandler(RegistryClient client, int concurrency, Time
     private async Task RetryAsync(Wanted wanted, Outcome last, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationTokenSource giving)
     {
         var backoff = new Backoff(FirstRetry, LongestRetry, Random.Shared);
-        var startedAt = time.GetUtcNow();
-        DateTimeOffset? missingSince = last.IsMissing ? startedAt : null;
+        var startedAt = time.GetTimestamp();
+        long? missingSince = last.IsMissing ? startedAt : null;
         await Task.Yield();
         try
         {
-            while (last.Error is not null && time.GetUtcNow() - startedAt < GiveUpAfter)
+            while (last.Error is not null && time.GetElapsedTime(startedAt) < GiveUpAfter)
             {
                 await Task.Delay(backoff.Next((last.Error as MirrorException)?.RetryAfter), time, giving.Token);
                 last = await RetryOnceAsync(wanted, giving.Token);
-                missingSince = last.IsMissing ? missingSince ?? time.GetUtcNow() : null;
-                if (missingSince is { } since && await IsGoneAsync(wanted.Name, time.GetUtcNow() - since, giving.Token))
+                missingSince = last.IsMissing ? missingSince ?? time.GetTimestamp() : null;
+                if (missingSince is { } since && await IsGoneAsync(wanted.Name, time.GetElapsedTime(since), giving.Token))
                 {
                     last = new Outcome { IsGone = true };
                 }

@@ -23,8 +23,8 @@ internal sealed partial class LateRowSearch
     private readonly RowReceipts _receipts = new();
     private readonly Backoff _trouble = new(TimeSpan.FromMinutes(1), TimeSpan.FromHours(1), Random.Shared);
     private FeedTrail? _trail;
-    private DateTimeOffset _keptAt;
-    private DateTimeOffset _notBefore;
+    private long? _keptAt;
+    private (long At, TimeSpan For) _pause;
     private Stretch? _stretch;
 
     internal LateRowSearch(IChangeFeed feed, IChangeHandler handler, IReadOnlyList<TrailingWindow> windows, Func<MonitorEvent, CancellationToken, ValueTask> tell, TimeProvider time, ILogger logger)
@@ -78,9 +78,9 @@ internal sealed partial class LateRowSearch
 
         MeasureLag();
 
-        if (now - _keptAt >= KeepEvery || now < _keptAt)
+        if (!(_keptAt is { } keptAt && _time.GetElapsedTime(keptAt) < KeepEvery))
         {
-            await KeepAsync(now, cancellationToken);
+            await KeepAsync(cancellationToken);
         }
     }
 
@@ -106,7 +106,7 @@ internal sealed partial class LateRowSearch
     /// <summary>At the feed's head: goes on with the window under way, or begins the longest that is due.</summary>
     internal async Task LookAsync(Sequence cursor, CancellationToken cancellationToken)
     {
-        if (!IsOn || _trail is null || _time.GetUtcNow() < _notBefore)
+        if (!IsOn || _trail is null || (_pause.For > TimeSpan.Zero && _time.GetElapsedTime(_pause.At) < _pause.For))
         {
             return;
         }
@@ -120,12 +120,13 @@ internal sealed partial class LateRowSearch
             }
 
             _trouble.Reset();
+            _pause = default;
         }
         catch (MirrorException failure)
         {
             // The way forward goes on; what was not read again is looked at by a later window all the same.
             var pause = _trouble.Next(failure.RetryAfter);
-            _notBefore = _time.GetUtcNow() + pause;
+            _pause = (_time.GetTimestamp(), pause);
             LogFailed(pause, failure.Message);
             await _tell(new MonitorEvent.Failed(failure, null), cancellationToken);
         }
@@ -136,7 +137,7 @@ internal sealed partial class LateRowSearch
     {
         _stretch = null;
         _trail = FeedTrail.Parse(null);
-        await KeepAsync(_time.GetUtcNow(), cancellationToken);
+        await KeepAsync(cancellationToken);
         var unknown = newest.Rows.Where(row => !_receipts.Has(row)).ToList();
         if (unknown.Count > 0)
         {
@@ -199,7 +200,7 @@ internal sealed partial class LateRowSearch
             _stretch = null;
             if (stretch.Window.Every > TimeSpan.Zero)
             {
-                await KeepAsync(_time.GetUtcNow(), cancellationToken);
+                await KeepAsync(cancellationToken);
             }
         }
     }
@@ -235,13 +236,13 @@ internal sealed partial class LateRowSearch
         FollowingMetrics.LateRows.Add(news.Count);
         trail.NoteLate(news.Count, longest, now);
         LogLate(news.Count, longest, news[0].Id);
-        await KeepAsync(now, cancellationToken);
+        await KeepAsync(cancellationToken);
     }
 
-    private async ValueTask KeepAsync(DateTimeOffset now, CancellationToken cancellationToken)
+    private async ValueTask KeepAsync(CancellationToken cancellationToken)
     {
         await _handler.KeepTrailAsync(_trail!.ToText(), cancellationToken);
-        _keptAt = now;
+        _keptAt = _time.GetTimestamp();
     }
 
     /// <summary>A window that is being read.</summary>

@@ -41,12 +41,12 @@ public sealed partial class MemoryStore
         lock (_lock)
         {
             var now = timeProvider.GetUtcNow();
-            if (_leases.TryGetValue(name, out var held) && held.Owner != owner && held.Until > now)
+            if (_leases.TryGetValue(name, out var held) && held.Owner != owner && StoredMoments.IsHeld(held.Until, now))
             {
                 return ValueTask.FromResult(false);
             }
 
-            _leases[name] = (owner, now + duration);
+            _leases[name] = (owner, StoredMoments.EndOfLease(now, duration));
             return ValueTask.FromResult(true);
         }
     }

@@ -14,7 +14,7 @@ public sealed partial class MemoryStore
             {
                 var added = item with { DueAt = Truncate(item.DueAt), QueuedAt = Truncate(item.QueuedAt), MissingSince = Truncate(item.MissingSince) };
                 _queue[item.Name] = _queue.TryGetValue(item.Name, out var queued)
-                    ? queued with { Item = queued.Item.MergedWith(added), Ticket = queued.Ticket + 1, HasBlindEnqueue = queued.HasBlindEnqueue || added.WantedRev is null }
+                    ? queued with { Item = queued.Item.BelievedAt(timeProvider.GetUtcNow()).MergedWith(added), Ticket = queued.Ticket + 1, HasBlindEnqueue = queued.HasBlindEnqueue || added.WantedRev is null }
                     : new MemoryQueued(added, 1, null, default, false);
             }
 
@@ -35,12 +35,14 @@ public sealed partial class MemoryStore
         {
             var now = timeProvider.GetUtcNow();
             var names = _queue.Values
-                .Where(queued => queued.Item.DueAt <= now && !queued.IsLeased(now))
-                .OrderBy(queued => queued.Item.Priority).ThenBy(queued => queued.Item.DueAt).ThenBy(queued => queued.Item.Name)
+                .Where(queued => !queued.IsLeased(now))
+                .Select(queued => queued.Item.BelievedAt(now))
+                .Where(item => item.DueAt <= now)
+                .OrderBy(item => item.Priority).ThenBy(item => item.DueAt).ThenBy(item => item.Name)
                 .Take(max)
-                .Select(queued => queued.Item.Name)
+                .Select(item => item.Name)
                 .ToList();
-            return ValueTask.FromResult<IReadOnlyList<QueueLease>>([.. names.Select(name => Lease(name, now + duration))]);
+            return ValueTask.FromResult<IReadOnlyList<QueueLease>>([.. names.Select(name => Lease(name, now, duration))]);
         }
     }
 
@@ -52,13 +54,13 @@ public sealed partial class MemoryStore
         {
             var now = timeProvider.GetUtcNow();
             var isFree = _queue.TryGetValue(name, out var queued) && !queued.IsLeased(now);
-            return ValueTask.FromResult(isFree ? Lease(name, now + duration) : null);
+            return ValueTask.FromResult(isFree ? Lease(name, now, duration) : null);
         }
     }
 
     /// <inheritdoc/>
     public ValueTask<bool> RenewAsync(QueueLease lease, TimeSpan duration, CancellationToken cancellationToken) =>
-        ChangeHeld(lease, queued => queued with { LeasedUntil = timeProvider.GetUtcNow() + duration }, cancellationToken);
+        ChangeHeld(lease, queued => queued with { LeasedUntil = StoredMoments.EndOfLease(timeProvider.GetUtcNow(), duration) }, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<bool> CompleteAsync(QueueLease lease, string? doneRev, CancellationToken cancellationToken) =>
@@ -97,13 +99,13 @@ public sealed partial class MemoryStore
         ThrowIfEnded(cancellationToken);
         lock (_lock)
         {
-            return ValueTask.FromResult(_queue.GetValueOrDefault(name)?.Item);
+            return ValueTask.FromResult(_queue.GetValueOrDefault(name)?.Item.BelievedAt(timeProvider.GetUtcNow()));
         }
     }
 
     /// <inheritdoc/>
     public IAsyncEnumerable<QueueItem> ListQueuedAsync(CancellationToken cancellationToken) =>
-        SnapshotAsync(() => _queue.Values.Select(queued => queued.Item), cancellationToken);
+        SnapshotAsync(() => _queue.Values.Select(queued => queued.Item.BelievedAt(timeProvider.GetUtcNow())), cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<DateTimeOffset?> NextDueAsync(CancellationToken cancellationToken)
@@ -113,13 +115,14 @@ public sealed partial class MemoryStore
         {
             var now = timeProvider.GetUtcNow();
             return ValueTask.FromResult(_queue.Values.Min(queued =>
-                (DateTimeOffset?)(queued.IsLeased(now) && queued.LeasedUntil > queued.Item.DueAt ? queued.LeasedUntil : queued.Item.DueAt)));
+                queued.Item.BelievedAt(now).DueAt is var due && queued.IsLeased(now) && queued.LeasedUntil > due ? queued.LeasedUntil : (DateTimeOffset?)due));
         }
     }
 
-    private QueueLease Lease(PackageName name, DateTimeOffset until)
+    private QueueLease Lease(PackageName name, DateTimeOffset now, TimeSpan duration)
     {
-        var queued = _queue[name] with { Token = Guid.NewGuid().ToString("N"), LeasedUntil = until, HasBlindEnqueue = false };
+        var queued = _queue[name];
+        queued = queued with { Item = queued.Item.BelievedAt(now), Token = Guid.NewGuid().ToString("N"), LeasedUntil = StoredMoments.EndOfLease(now, duration), HasBlindEnqueue = false };
         _queue[name] = queued;
         return new QueueLease(queued.Item, queued.Ticket, queued.Token);
     }
@@ -150,6 +153,6 @@ public sealed partial class MemoryStore
     // A blind enqueue came since the take and named no rev: no done rev can tell whether it is answered.
     private sealed record MemoryQueued(QueueItem Item, long Ticket, string? Token, DateTimeOffset LeasedUntil, bool HasBlindEnqueue)
     {
-        public bool IsLeased(DateTimeOffset now) => Token is not null && LeasedUntil > now;
+        public bool IsLeased(DateTimeOffset now) => Token is not null && StoredMoments.IsHeld(LeasedUntil, now);
     }
 }

@@ -32,14 +32,14 @@ internal sealed class RequestPace(double? perSecond, TimeProvider time)
             return;
         }
 
-        while (bucket.Wait(time.GetUtcNow(), isPatient, isTaking) is { } wait)
+        while (bucket.Wait(isPatient, isTaking) is { } wait)
         {
             await Task.Delay(wait > ShortestWait ? wait : ShortestWait, time, cancellationToken);
         }
     }
 
     /// <summary>Notes that a host said it is busy, and for how long.</summary>
-    internal void NoteBusy(Uri url, TimeSpan? retryAfter) => BucketOf(url)?.Pause(time.GetUtcNow(), retryAfter);
+    internal void NoteBusy(Uri url, TimeSpan? retryAfter) => BucketOf(url)?.Pause(retryAfter);
 
     /// <summary>Notes that a host answered.</summary>
     internal void NoteAnswered(Uri url) => BucketOf(url)?.Recover();
@@ -51,29 +51,32 @@ internal sealed class RequestPace(double? perSecond, TimeProvider time)
             return null;
         }
 
-        return _buckets.GetOrAdd(url.Authority, static (_, made) => new Bucket(made.Rate, made.Now), (Rate: RateOf(url), Now: time.GetUtcNow()));
+        return _buckets.GetOrAdd(url.Authority, static (_, made) => new Bucket(made.Rate, made.Time), (Rate: RateOf(url), Time: time));
     }
 
     /// <summary>A registry on this machine is nobody's neighbour.</summary>
     private double RateOf(Uri url) => perSecond is { } given ? given > 0 ? given : double.PositiveInfinity : url.IsLoopback ? double.PositiveInfinity : UsualPerSecond;
 
-    private sealed class Bucket(double rate, DateTimeOffset now)
+    private sealed class Bucket(double rate, TimeProvider time)
     {
         private readonly Lock _lock = new();
         private readonly Backoff _busy = new(FirstPause, LongestPause, Random.Shared);
         private readonly double _size = Math.Max(1, rate);
         private double _tokens = Math.Max(1, rate);
-        private DateTimeOffset _filledAt = now;
-        private DateTimeOffset _pausedUntil;
+        private long _filledAt = time.GetTimestamp();
+        private long _pausedAt;
+        private TimeSpan _pause;
+
+        private TimeSpan PauseLeft => _pause == TimeSpan.Zero ? TimeSpan.Zero : _pause - time.GetElapsedTime(_pausedAt);
 
         /// <summary>Null when it may go now, else how long to wait before asking again.</summary>
-        internal TimeSpan? Wait(DateTimeOffset now, bool isPatient, bool isTaking)
+        internal TimeSpan? Wait(bool isPatient, bool isTaking)
         {
             lock (_lock)
             {
-                if (isPatient && _pausedUntil > now)
+                if (isPatient && PauseLeft is var left && left > TimeSpan.Zero)
                 {
-                    return _pausedUntil - now;
+                    return left;
                 }
 
                 if (double.IsInfinity(rate))
@@ -81,11 +84,9 @@ internal sealed class RequestPace(double? perSecond, TimeProvider time)
                     return null;
                 }
 
-                if (now > _filledAt)
-                {
-                    _tokens = Math.Min(_size, _tokens + ((now - _filledAt).TotalSeconds * rate));
-                    _filledAt = now;
-                }
+                var now = time.GetTimestamp();
+                _tokens = Math.Min(_size, _tokens + (time.GetElapsedTime(_filledAt, now).TotalSeconds * rate));
+                _filledAt = now;
 
                 var least = isPatient ? 1 : 1 - _size;
                 if (_tokens < least)
@@ -98,21 +99,24 @@ internal sealed class RequestPace(double? perSecond, TimeProvider time)
             }
         }
 
-        internal void Pause(DateTimeOffset now, TimeSpan? retryAfter)
+        internal void Pause(TimeSpan? retryAfter)
         {
             lock (_lock)
             {
                 // A crowd that is turned away at once counts as one refusal.
-                if (_pausedUntil <= now)
+                var left = PauseLeft;
+                if (left <= TimeSpan.Zero)
                 {
-                    _pausedUntil = now + _busy.Next(retryAfter);
+                    Begin(_busy.Next(retryAfter));
                 }
-                else if (retryAfter is { } asked && now + asked > _pausedUntil)
+                else if (retryAfter is { } asked && asked > left)
                 {
-                    _pausedUntil = now + (asked < LongestPause ? asked : LongestPause);
+                    Begin(asked < LongestPause ? asked : LongestPause);
                 }
             }
         }
+
+        private void Begin(TimeSpan pause) => (_pausedAt, _pause) = (time.GetTimestamp(), pause);
 
         internal void Recover()
         {

@@ -89,6 +89,37 @@ public sealed class HourlyBreakerTests : IAsyncLifetime
         Assert.False((await RemovalState.ReadAsync(_bench.Store, Token)).IsHeld(_bench.Clock.GetUtcNow()));
     }
 
+    [Theory]
+    [InlineData(400 * 24)]
+    [InlineData(2)]
+    [InlineData(-2)]
+    public async Task A_wall_clock_that_is_set_lets_no_more_go_and_holds_nothing_for_longer(int hours)
+    {
+        Assert.Equal(50, await DeleteAsync(0, 50));
+        _bench.Clock.SetWallAhead(TimeSpan.FromHours(hours));
+        Assert.Equal(0, await DeleteAsync(50, 5));
+        Assert.True((await RemovalState.ReadAsync(_bench.Store, Token)).IsHeld(_bench.Clock.GetUtcNow()));
+        _bench.Clock.SetWallAhead(TimeSpan.Zero);
+        Assert.Equal(0, await DeleteAsync(50, 5));
+        Assert.True((await RemovalState.ReadAsync(_bench.Store, Token)).IsHeld(_bench.Clock.GetUtcNow()));
+        for (var quarter = 0; quarter < 4; quarter++)
+        {
+            _bench.Clock.Advance(TimeSpan.FromMinutes(15));
+            await DeleteAsync(50, 5);
+        }
+
+        Assert.Equal(RemovalKind.Gone, (await _bench.RowAsync("p50"))!.Facts.Removal);
+    }
+
+    [Fact]
+    public async Task An_acceptance_of_a_clock_that_was_ahead_ends_when_the_clock_is_right()
+    {
+        _bench.Clock.SetWallAhead(TimeSpan.FromDays(400));
+        await RemovalState.AcceptAsync(_bench.Store, _bench.Clock.GetUtcNow(), Token);
+        _bench.Clock.SetWallAhead(TimeSpan.Zero);
+        Assert.Equal(50, await DeleteAsync(0, 60));
+    }
+
     [Fact]
     public async Task The_option_lets_them_pass()
     {

@@ -39,6 +39,20 @@ public sealed class ReconciliationScheduleTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task One_that_a_clock_noted_that_was_ahead_is_due_an_interval_after_the_clock_is_right()
+    {
+        _clock.SetWallAhead(TimeSpan.FromDays(400));
+        await Schedule(Week).NoteNextAsync(TestContext.Current.CancellationToken);
+        _clock.SetWallAhead(TimeSpan.Zero);
+        for (var day = 0; day < 8; day++)
+        {
+            await RunAsync([TimeSpan.FromDays(1)]);
+        }
+
+        Assert.Equal(1, _count);
+    }
+
+    [Fact]
     public async Task Zero_is_never()
     {
         await Schedule(TimeSpan.Zero).RunAsync(_ => throw new InvalidOperationException(), TestContext.Current.CancellationToken);

@@ -110,6 +110,28 @@ public sealed class TarballDownloadsTests
         Assert.Equal(Bytes, await scene.FetchAsync(TarballScene.PromiseOf(Bytes)));
     }
 
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(400 * 24)]
+    public async Task Absence_is_remembered_as_long_when_the_wall_clock_is_set(int hours)
+    {
+        var clock = new FakeClock();
+        await using var scene = new TarballScene((_, stream, token) => NotFoundAsync(stream, token), clock);
+        await AskAsync();
+        clock.SetWallAhead(TimeSpan.FromHours(hours));
+        await AskAsync();
+        Assert.Single(scene.Peer.Requests);
+        clock.Advance(TimeSpan.FromSeconds(61));
+        await AskAsync();
+        Assert.Equal(2, scene.Peer.Requests.Count);
+
+        async Task AskAsync()
+        {
+            Assert.IsType<TarballResult.Absent>(await scene.OpenAsync(TarballScene.PromiseOf(Bytes)));
+            await scene.SettleAsync();
+        }
+    }
+
     [Fact]
     public async Task A_404_of_a_version_published_a_moment_ago_is_asked_again()
     {

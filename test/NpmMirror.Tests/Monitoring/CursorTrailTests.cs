@@ -30,6 +30,30 @@ public sealed class CursorTrailTests(ITestOutputHelper output)
         Assert.InRange(trail.Marks.Count, 20, 250);
     }
 
+    [Theory]
+    [InlineData(400 * 24)]
+    [InlineData(1)]
+    public void Goes_back_no_further_than_asked_once_a_clock_that_was_ahead_is_right(int hoursAhead)
+    {
+        var trail = new CursorTrail([]);
+        var now = Start;
+        var ahead = TimeSpan.Zero;
+        for (var minute = 0; minute < 3_000; minute++)
+        {
+            // Right for a day, ahead for half an hour, right again.
+            ahead = minute is >= 1_440 and < 1_470 ? TimeSpan.FromHours(hoursAhead) : TimeSpan.Zero;
+            now += TimeSpan.FromMinutes(1);
+            trail.Note(now + ahead, At(now), now + ahead - Day);
+        }
+
+        foreach (var age in new[] { TimeSpan.FromMinutes(10), TimeSpan.FromHours(6), Day })
+        {
+            Assert.InRange(now - (Start + TimeSpan.FromSeconds(trail.StoodAt(now - age)!.Value.Number!.Value)), age, (age * 1.2) + TimeSpan.FromMinutes(35));
+        }
+
+        Assert.InRange(trail.Marks.Count, 20, 250);
+    }
+
     [Fact]
     public void Is_the_same_after_it_was_kept()
     {

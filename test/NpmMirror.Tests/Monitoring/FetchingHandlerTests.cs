@@ -71,6 +71,24 @@ public sealed class FetchingHandlerTests
         Assert.True(clock.GetUtcNow() - startedAt >= TimeSpan.FromMinutes(10));
     }
 
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(400 * 24)]
+    public async Task Ten_minutes_are_as_long_when_the_wall_clock_is_set(int hours)
+    {
+        var clock = new FakeClock();
+        await using var scene = await MonitorScene.StartAsync(time: clock, dialect: FakeFeedDialect.NpmPaged, requestTimeout: TimeSpan.FromHours(1));
+        scene.Publish("a");
+        scene.Registry.Knobs.Fail("/a", 404);
+        scene.Registry.Knobs.Unlisted["a"] = true;
+        scene.Monitor.Start(Sequence.Zero);
+        await scene.WaitForAsync(told => told is MonitorEvent.Revised);
+        var startedAt = clock.GetTimestamp();
+        clock.SetWallAhead(TimeSpan.FromHours(hours));
+        await AdvanceUntilAsync(clock, TimeSpan.FromSeconds(15), () => scene.Told.Any(told => told is MonitorEvent.Deleted));
+        Assert.InRange(clock.GetElapsedTime(startedAt), TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(45));
+    }
+
     [Fact]
     public async Task A_package_that_is_listed_and_not_there_counts_as_gone_after_a_day()
     {

@@ -27,7 +27,7 @@ internal sealed class MonitorScene : IAsyncDisposable
         var scene = new MonitorScene(await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken));
         scene.Registry.Knobs.Feed = dialect;
         time ??= TimeProvider.System;
-        scene.Client = new RegistryClient(new RegistryClientOptions { BaseUrl = scene.Registry.Url, Timeout = requestTimeout ?? TimeSpan.FromSeconds(30) }, scene._budget, time, NullLogger.Instance);
+        scene.Client = new RegistryClient(new RegistryClientOptions { BaseUrl = scene.Registry.Url, Timeout = requestTimeout ?? TimeSpan.FromSeconds(30), ConnectTimeout = requestTimeout ?? TimeSpan.FromSeconds(30) }, scene._budget, time, NullLogger.Instance);
         feed ??= new FeedOptions();
         IChangeFeed followed = dialect == FakeFeedDialect.CouchDb
             ? new LiveChangeFeed(scene.Client, scene.Registry.Url, feed)

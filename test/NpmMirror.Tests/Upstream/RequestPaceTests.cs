@@ -86,6 +86,24 @@ public sealed class RequestPaceTests
     }
 
     [Theory]
+    [InlineData(-1)]
+    [InlineData(400 * 24)]
+    [InlineData(-400 * 24)]
+    public void A_wall_clock_that_is_set_changes_no_pause_and_no_rate(int hours)
+    {
+        var pace = new RequestPace(10, _clock);
+        Assert.Equal(10, Granted(pace, Other, 50));
+        pace.NoteBusy(Host, TimeSpan.FromSeconds(37));
+        _clock.SetWallAhead(TimeSpan.FromHours(hours));
+        Assert.Equal(0, Granted(pace, Host, 1));
+        Assert.Equal(0, Granted(pace, Other, 50));
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(10, Granted(pace, Other, 50));
+        _clock.Advance(TimeSpan.FromSeconds(36));
+        Assert.Equal(1, Granted(pace, Host, 1));
+    }
+
+    [Theory]
     [InlineData("http://127.0.0.1:4873/ms", null, 500)]
     [InlineData("http://localhost:4873/ms", null, 500)]
     [InlineData("https://registry.example.org/ms", null, 100)]
