@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using NpmMirror.AspNetCore.Connections;
 using NpmMirror.History;
 using NpmMirror.Registry;
 using NpmMirror.Storage;
@@ -30,6 +31,9 @@ internal sealed class FeedBody(PipeWriter output, CancellationToken cancellation
         }
     }
 
+    /// <summary>The connection it goes over, where connections are counted.</summary>
+    internal ClientConnection? Client { get; init; }
+
     /// <summary>The body of an answer, ended for a client that takes nothing for long.</summary>
     internal static FeedBody Of(HttpContext context, string contentType, TimeProvider time)
     {
@@ -37,7 +41,7 @@ internal sealed class FeedBody(PipeWriter output, CancellationToken cancellation
         headers.ContentType = contentType;
         headers.CacheControl = "no-cache";
         headers.AccessControlAllowOrigin = "*";
-        return new FeedBody(new PatientWriter(context.Response.BodyWriter, context.Abort, time), context.RequestAborted);
+        return new FeedBody(new PatientWriter(context.Response.BodyWriter, context.Abort, time), context.RequestAborted) { Client = context.Features.Get<ClientConnection>() };
     }
 
     public void Dispose() => _json?.Dispose();

@@ -37,9 +37,17 @@ internal sealed class LogWait
 
             // Timers know whole milliseconds: what is left of one would be waited for by many of nothing.
             var isBeat = heartbeat < left;
-            if (await _log.WaitAsync(position, isBeat ? heartbeat : TimeSpan.FromMilliseconds(Math.Ceiling(left.TotalMilliseconds)), cancellationToken) > position)
+            body.Client?.SetWaiting(true);
+            try
             {
-                return true;
+                if (await _log.WaitAsync(position, isBeat ? heartbeat : TimeSpan.FromMilliseconds(Math.Ceiling(left.TotalMilliseconds)), cancellationToken) > position)
+                {
+                    return true;
+                }
+            }
+            finally
+            {
+                body.Client?.SetWaiting(false);
             }
 
             if (_lifetime.ApplicationStopping.IsCancellationRequested)

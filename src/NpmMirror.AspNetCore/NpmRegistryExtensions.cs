@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using NpmMirror.AspNetCore.Connections;
@@ -44,12 +45,20 @@ public static class NpmRegistryExtensions
     /// <summary>
     /// Answers requests that came before in the same words on the connection itself, before the server: for a server that does nothing
     /// but serve mirrors. Middleware in front of <see cref="MapNpmRegistry"/> (authentication, logging) does not see them. Connections
-    /// under TLS, or with <see cref="MirrorOptions.TrustedProxies"/>, are the server's alone.
+    /// under TLS, or with <see cref="MirrorOptions.TrustedProxies"/>, are the server's alone. Also keeps the number of connections below the
+    /// process's limit on open files, however many clients come: docs/operating.md says how.
     /// </summary>
     public static IWebHostBuilder UseNpmRegistryConnections(this IWebHostBuilder web)
     {
         ArgumentNullException.ThrowIfNull(web);
-        web.ConfigureServices(services => services.AddSingleton<HotRequests>().AddSingleton<HotConnections>());
+        web.ConfigureServices(services =>
+        {
+            services.AddSingleton<HotRequests>().AddSingleton<HotConnections>().AddSingleton<IConnectionListenerFactory, LimitedListeners>();
+            services.TryAddSingleton(provider => new ClientConnections(
+                OpenFileLimit.ClientsMax(OpenFileLimit.Read(), provider.GetRequiredService<MirrorOptions>().Concurrency),
+                provider.GetRequiredService<TimeProvider>(),
+                provider.GetRequiredService<ILogger<ClientConnections>>()));
+        });
         return web.ConfigureKestrel(kestrel => kestrel.ConfigureEndpointDefaults(listen =>
         {
             var connections = listen.ApplicationServices.GetRequiredService<HotConnections>();

@@ -18,8 +18,38 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
 
     private readonly ILogger _logger = logger;
 
-    /// <summary>Answers one request.</summary>
+    /// <summary>Answers one request, and lets the limit on connections know of it.</summary>
     internal Task HandleAsync(HttpContext context)
+    {
+        if (context.Features.Get<ClientConnection>() is not { } client)
+        {
+            return AnswerAsync(context);
+        }
+
+        client.Begin();
+        var answering = AnswerAsync(context);
+        if (!answering.IsCompletedSuccessfully)
+        {
+            return EndAsync(answering, client);
+        }
+
+        client.End();
+        return answering;
+    }
+
+    private static async Task EndAsync(Task answering, ClientConnection client)
+    {
+        try
+        {
+            await answering;
+        }
+        finally
+        {
+            client.End();
+        }
+    }
+
+    private Task AnswerAsync(HttpContext context)
     {
         var request = context.Features.GetRequiredFeature<IHttpRequestFeature>();
         var headers = request.Headers;

@@ -15,8 +15,20 @@ internal sealed class HotConnections(HotRequests hot, IOptions<KestrelServerOpti
 
     private readonly DateLine _date = new(time);
 
-    /// <summary>Serves one connection.</summary>
+    /// <summary>Serves one connection, to its end.</summary>
     internal async Task RunAsync(ConnectionContext connection, ConnectionDelegate next)
+    {
+        try
+        {
+            await ServeAsync(connection, next);
+        }
+        finally
+        {
+            connection.Features.Get<ClientConnection>()?.Leave();
+        }
+    }
+
+    private async Task ServeAsync(ConnectionContext connection, ConnectionDelegate next)
     {
         // Under TLS, or without a socket, what goes over the wire is not ours to send.
         if (connection.Features.Get<ITlsHandshakeFeature>() is not null || connection.Features.Get<IConnectionSocketFeature>()?.Socket is not { } socket)

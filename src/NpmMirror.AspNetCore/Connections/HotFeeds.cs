@@ -41,11 +41,20 @@ internal sealed class HotFeeds(RouteParser routes, PublicAddresses addresses, Ch
 
     private async Task AnswerAsync(ConnectionContext connection, Socket socket, ChangesQuery query, DateLine date, CancellationToken left)
     {
-        var chunks = new ChunkedWriter(socket);
-        using var body = new FeedBody(new PatientWriter(chunks, connection.Abort, time), left);
-        chunks.Begin(date.Now());
-        await changes.AnswerAsync(query, "", body, left);
-        await chunks.EndAsync();
+        var client = connection.Features.Get<ClientConnection>();
+        client?.Begin();
+        try
+        {
+            var chunks = new ChunkedWriter(socket);
+            using var body = new FeedBody(new PatientWriter(chunks, connection.Abort, time), left) { Client = client };
+            chunks.Begin(date.Now());
+            await changes.AnswerAsync(query, "", body, left);
+            await chunks.EndAsync();
+        }
+        finally
+        {
+            client?.End();
+        }
     }
 
     /// <summary>The request that comes next, when it is ours; else it stays unread.</summary>

@@ -28,6 +28,7 @@ internal sealed class HotOutput : PipeWriter
     private readonly TimeProvider _time;
     private readonly DateLine _date;
     private readonly Pipe _pipe;
+    private readonly ClientConnection? _client;
     // Made when the first hot answer needs them: thousands of connections only wait.
     private byte[]? _head;
     private ArraySegment<byte>[]? _headAndBody;
@@ -38,6 +39,8 @@ internal sealed class HotOutput : PipeWriter
     internal HotOutput(ConnectionContext connection, Socket socket, MemoryPool<byte>? pool, TimeProvider time, DateLine date)
     {
         (_connection, _socket, _time, _date) = (connection, socket, time, date);
+        _client = connection.Features.Get<ClientConnection>();
+        _client?.IsDrained = () => IsDrained;
         // The sender never blocks, so it runs on the thread that flushes; who waits for room goes on elsewhere.
         _pipe = new Pipe(new PipeOptions(pool, PipeScheduler.Inline, PipeScheduler.ThreadPool, PipeMaxBytes, PipeMaxBytes / 2, useSynchronizationContext: false));
     }
@@ -85,6 +88,7 @@ internal sealed class HotOutput : PipeWriter
     /// <summary>Sends a prepared answer. Only while <see cref="IsDrained"/>, and one at a time.</summary>
     internal async ValueTask SendAsync(HotAnswer answer, HotBody body)
     {
+        _client?.Begin();
         try
         {
             using (body.File)
@@ -96,6 +100,10 @@ internal sealed class HotOutput : PipeWriter
         {
             // Half an answer is on its way: nothing may follow it.
             _connection.Abort(new ConnectionAbortedException("The client left, or a file cannot be read.", e));
+        }
+        finally
+        {
+            _client?.End();
         }
     }
 

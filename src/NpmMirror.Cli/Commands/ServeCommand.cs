@@ -24,6 +24,7 @@ internal static class ServeCommand
     private static async Task<int> RunAsync(EffectiveSettings settings, CancellationToken cancellationToken)
     {
         var options = settings.Options;
+        _ = OpenFileLimit.ClientsMax(OpenFileLimit.Read(), options.Concurrency);
         CheckListenable(options);
         using var logging = Setup.CreateLogging(options.Log);
         await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: true, logging, cancellationToken);

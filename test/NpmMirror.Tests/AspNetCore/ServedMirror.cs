@@ -11,6 +11,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.AspNetCore;
+using NpmMirror.AspNetCore.Connections;
 using NpmMirror.Mirroring;
 using NpmMirror.Packuments;
 using NpmMirror.Registry;
@@ -55,7 +56,7 @@ internal sealed class ServedMirror : IAsyncDisposable
 
     /// <summary>Starts one. Without an upstream it has a dead one.</summary>
     internal static async Task<ServedMirror> StartAsync(
-        IMetadataStore? store = null, Uri? upstream = null, Action<MirrorOptions>? configure = null, TimeProvider? time = null, IBlobStore? blobs = null, int port = 0, bool isHot = true, params string[] mounts)
+        IMetadataStore? store = null, Uri? upstream = null, Action<MirrorOptions>? configure = null, TimeProvider? time = null, IBlobStore? blobs = null, int port = 0, bool isHot = true, ClientConnections? connections = null, params string[] mounts)
     {
         var options = new MirrorOptions { Upstream = (upstream ?? new Uri("http://127.0.0.1:9/")).AbsoluteUri, Feed = "none" };
         configure?.Invoke(options);
@@ -75,6 +76,10 @@ internal sealed class ServedMirror : IAsyncDisposable
         if (isHot)
         {
             builder.WebHost.UseNpmRegistryConnections();
+            if (connections is not null)
+            {
+                builder.Services.AddSingleton(connections);
+            }
         }
 
         builder.WebHost.ConfigureKestrel(kestrel =>

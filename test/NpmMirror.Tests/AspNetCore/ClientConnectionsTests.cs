@@ -1,0 +1,286 @@
+using System.Net.Sockets;
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.AspNetCore.Connections;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.AspNetCore;
+
+/// <summary>More clients connect than there is room for: idle connections are closed, the longest idle first, and new clients wait for that.</summary>
+public sealed class ClientConnectionsTests : IAsyncLifetime
+{
+    private const string Ask = "GET /npm/ms HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    private const int Max = 3;
+
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+
+    private readonly FakeClock _clock = new();
+    private readonly List<Socket> _sockets = [];
+    private ClientConnections _connections = null!;
+    private FakeRegistry _upstream = null!;
+    private ServedMirror _mirror = null!;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _upstream = await FakeRegistry.StartAsync(cancellationToken: Token);
+        _upstream.Publish(new FakePackage("slow").Version("1.0.0"));
+        _connections = new ClientConnections(Max, _clock, NullLogger<ClientConnections>.Instance);
+        _mirror = await ServedMirror.StartAsync(upstream: _upstream.Url, connections: _connections);
+        await _mirror.PutAsync("ms", Documents.Of("ms"));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _mirror.DisposeAsync();
+        _sockets.ForEach(socket => socket.Dispose());
+        await _upstream.DisposeAsync();
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("GET /np")]
+    [InlineData("GET /npm/ms HTTP/1.1\r\nHost: localhost\r\n")]
+    [InlineData("POST /npm/-/npm/v1/security/advisories/bulk HTTP/1.1\r\nHost: localhost\r\nContent-Le")]
+    public async Task A_client_that_does_not_ask_is_idle(string sent)
+    {
+        await ConnectAsync(sent);
+        await ConnectAskedAsync();
+        await ConnectAskedAsync();
+        await ServeAnotherAsync();
+        await IsOverAsync(_sockets[0]);
+        await RawTalk.AskAsync(_sockets[1], Ask);
+        await RawTalk.AskAsync(_sockets[2], Ask);
+    }
+
+    [Theory]
+    [InlineData(Ask)]
+    [InlineData("GET /npm/-/ping HTTP/1.1\r\nHost: localhost\r\n\r\n")]
+    [InlineData("GET /npm/no-such HTTP/1.1\r\nHost: localhost\r\n\r\n")]
+    [InlineData("PUT /npm/ms HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")]
+    public async Task A_client_that_was_answered_is_idle_and_the_longest_idle_goes_first(string request)
+    {
+        for (var client = 0; client < Max; client++)
+        {
+            await RawTalk.AskAsync(await ConnectAsync(""), request);
+            await AreIdleAsync(client + 1);
+        }
+
+        // The first has asked again since.
+        _clock.Advance(Second);
+        await RawTalk.AskAsync(_sockets[0], request);
+        await AreIdleAsync(Max);
+        await ServeAnotherAsync();
+        await IsOverAsync(_sockets[1]);
+        await RawTalk.AskAsync(_sockets[0], request);
+        await RawTalk.AskAsync(_sockets[2], request);
+    }
+
+    [Fact]
+    public async Task What_is_being_answered_is_never_closed_and_the_new_client_waits_for_it()
+    {
+        using var gate = _upstream.Knobs.Hold("/slow");
+        for (var client = 0; client < Max; client++)
+        {
+            await ConnectAsync(Ask.Replace("/ms", "/slow", StringComparison.Ordinal));
+        }
+
+        await gate.WaitForAsync(1, Token);
+        var another = await ConnectAsync(Ask);
+        await Eventually.Async(() => _connections.IsFull);
+        for (var minute = 0; minute < 10; minute++)
+        {
+            _clock.Advance(TimeSpan.FromMinutes(1));
+        }
+
+        gate.Open();
+        foreach (var socket in _sockets.Take(Max))
+        {
+            Assert.Contains("\"slow\"", await ReadAsync(socket, "\"slow\""), StringComparison.Ordinal);
+        }
+
+        await AnsweredAsync(another);
+    }
+
+    [Theory]
+    [InlineData("_changes?feed=longpoll&since=now&timeout=600000")]
+    [InlineData("_changes?feed=continuous&since=now&heartbeat=60000")]
+    [InlineData("_changes?feed=longpoll&include_docs=true&since=now&timeout=600000")]
+    [InlineData("-/events")]
+    public async Task A_follower_that_waits_stays_while_anything_is_idle(string feed)
+    {
+        await FollowAsync(feed);
+        await FollowAsync(feed);
+        _clock.Advance(TimeSpan.FromMinutes(1));
+        await ConnectAskedAsync();
+        await AreIdleAsync(1);
+        _clock.Advance(Second);
+        await ServeAnotherAsync();
+        await IsOverAsync(_sockets[2]);
+        await _mirror.PutAsync("news", Documents.Of("news"));
+        await ReadAsync(_sockets[0], "news");
+        await ReadAsync(_sockets[1], "news");
+    }
+
+    [Theory]
+    [InlineData("_changes?feed=longpoll&since=now&timeout=600000")]
+    [InlineData("_changes?feed=continuous&since=now&heartbeat=60000")]
+    [InlineData("_changes?feed=longpoll&include_docs=true&since=now&timeout=600000")]
+    [InlineData("-/events")]
+    public async Task Of_followers_alone_the_one_that_waited_longest_goes_after_ten_seconds(string feed)
+    {
+        var start = _clock.GetTimestamp();
+        for (var follower = 0; follower < Max; follower++)
+        {
+            await FollowAsync(feed);
+        }
+
+        await ServeAnotherAsync();
+        Assert.True(_clock.GetElapsedTime(start) >= ClientConnections.WaitingAtLeast);
+        await IsOverAsync(_sockets[0]);
+        await _mirror.PutAsync("news", Documents.Of("news"));
+        await ReadAsync(_sockets[1], "news");
+        await ReadAsync(_sockets[2], "news");
+    }
+
+    [Fact]
+    public async Task Clients_that_ask_all_the_time_keep_no_other_out()
+    {
+        for (var client = 0; client < Max; client++)
+        {
+            await ConnectAskedAsync();
+        }
+
+        var asking = _sockets.ToList();
+        Assert.All(await Task.WhenAll(asking.Select(IsAnsweredAsync)), Assert.True);
+        await AreIdleAsync(Max);
+        var start = _clock.GetTimestamp();
+        var answer = ReadAsync(await ConnectAsync(Ask), "\"ms\"");
+        await Eventually.Async(async () =>
+        {
+            _clock.Advance(TimeSpan.FromMilliseconds(100));
+            for (var at = asking.Count - 1; at >= 0; at--)
+            {
+                if (!await IsAnsweredAsync(asking[at]))
+                {
+                    asking.RemoveAt(at);
+                }
+            }
+
+            return answer.IsCompleted;
+        });
+        await answer;
+        Assert.Equal(Max - 1, asking.Count);
+        Assert.True(_clock.GetElapsedTime(start) >= ClientConnections.Patience);
+    }
+
+    [Fact]
+    public async Task Many_idle_clients_keep_nobody_from_being_served()
+    {
+        for (var client = 0; client < 60; client++)
+        {
+            await ConnectAsync("");
+        }
+
+        await AnsweredAsync(await ConnectAsync(Ask));
+        Assert.InRange(_connections.Count, 1, Max);
+    }
+
+    [Fact]
+    public async Task A_mirror_that_ends_does_not_wait_for_room()
+    {
+        using var gate = _upstream.Knobs.Hold("/slow");
+        for (var client = 0; client < Max; client++)
+        {
+            await ConnectAsync(Ask.Replace("/ms", "/slow", StringComparison.Ordinal));
+        }
+
+        await gate.WaitForAsync(1, Token);
+        var another = await ConnectAsync(Ask);
+        await Eventually.Async(() => _connections.IsFull);
+        var ending = _mirror.DisposeAsync().AsTask();
+        await IsOverAsync(another);
+        gate.Open();
+        await ending.WaitAsync(TimeSpan.FromSeconds(30), Token);
+    }
+
+    /// <summary>One more client, which is served once another was closed for it.</summary>
+    private async Task ServeAnotherAsync() => await AnsweredAsync(await ConnectAsync(Ask));
+
+    private async Task FollowAsync(string feed) => await ReadAsync(await ConnectAsync($"GET /npm/{feed} HTTP/1.1\r\nHost: localhost\r\n\r\n"), "200 OK");
+
+    private async Task AnsweredAsync(Socket socket)
+    {
+        var answer = ReadAsync(socket, "\"ms\"");
+        await Eventually.Async(() =>
+        {
+            _clock.Advance(TimeSpan.FromMilliseconds(250));
+            return answer.IsCompleted;
+        });
+        await answer;
+    }
+
+    /// <summary>Waits until the server is done with what it has answered.</summary>
+    private Task AreIdleAsync(int count) => Eventually.Async(() => _connections.IdleCount == count);
+
+    private async Task ConnectAskedAsync() => await RawTalk.AskAsync(await ConnectAsync(""), Ask);
+
+    private async Task<Socket> ConnectAsync(string text)
+    {
+        var socket = await RawTalk.ConnectAsync(_mirror);
+        _sockets.Add(socket);
+        if (_sockets.Count <= Max)
+        {
+            // Each at a moment of its own.
+            await Eventually.Async(() => _connections.Count == _sockets.Count);
+            _clock.Advance(Second);
+        }
+
+        await socket.SendAsync(Encoding.ASCII.GetBytes(text), Token);
+        return socket;
+    }
+
+    private static async Task<bool> IsAnsweredAsync(Socket socket)
+    {
+        try
+        {
+            await socket.SendAsync(Encoding.ASCII.GetBytes(Ask), Token);
+            return await socket.ReceiveAsync(new byte[64 * 1024].AsMemory(), SocketFlags.None, Token).AsTask().WaitAsync(TimeSpan.FromSeconds(30), Token) > 0;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
+    private static async Task<string> ReadAsync(Socket socket, string until)
+    {
+        var text = new StringBuilder();
+        var buffer = new byte[16 * 1024];
+        while (!text.ToString().Contains(until, StringComparison.Ordinal))
+        {
+            var read = await socket.ReceiveAsync(buffer.AsMemory(), SocketFlags.None, Token).AsTask().WaitAsync(TimeSpan.FromSeconds(30), Token);
+            Assert.True(read > 0, $"The connection ended before “{until}” came: {text}");
+            text.Append(Encoding.Latin1.GetString(buffer, 0, read));
+        }
+
+        return text.ToString();
+    }
+
+    private static async Task IsOverAsync(Socket socket)
+    {
+        try
+        {
+            var buffer = new byte[16 * 1024];
+            while (await socket.ReceiveAsync(buffer.AsMemory(), SocketFlags.None, Token).AsTask().WaitAsync(TimeSpan.FromSeconds(30), Token) > 0)
+            {
+            }
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset)
+        {
+            // What had been sent was not read any more.
+        }
+    }
+}
