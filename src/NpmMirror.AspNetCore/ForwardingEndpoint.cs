@@ -1,4 +1,3 @@
-using System.IO.Compression;
 using System.Net.Http.Headers;
 using Microsoft.AspNetCore.Http;
 using NpmMirror.Upstream;
@@ -50,8 +49,8 @@ internal sealed class ForwardingEndpoint(RegistryClient client, TimeProvider tim
     private static async Task<byte[]?> ReadAuditAsync(HttpContext context)
     {
         var request = context.Request;
-        var coding = request.Headers.ContentEncoding.ToString();
-        if (coding is not ("" or "identity" or "gzip" or "x-gzip"))
+        var codings = BodyCodings.Parse(request.Headers.ContentEncoding);
+        if (codings.Problem is not null)
         {
             context.Response.Headers.AcceptEncoding = "gzip";
             await RegistryErrors.WriteAsync(context, StatusCodes.Status415UnsupportedMediaType, "The body's Content-Encoding is not understood; send it plain or with gzip.");
@@ -61,7 +60,7 @@ internal sealed class ForwardingEndpoint(RegistryClient client, TimeProvider tim
         try
         {
             // The limit is on what comes out: a small body can be a large bomb.
-            await using var plain = coding.EndsWith("gzip", StringComparison.Ordinal) ? new GZipStream(request.Body, CompressionMode.Decompress) : request.Body;
+            await using var plain = codings.TakeOff(request.Body);
             var body = await BoundedBody.ReadAsync(plain, AuditMaxBytes, context.RequestAborted);
             if (body is null)
             {
@@ -70,9 +69,9 @@ internal sealed class ForwardingEndpoint(RegistryClient client, TimeProvider tim
 
             return body;
         }
-        catch (InvalidDataException)
+        catch (Exception exception) when (exception is InvalidDataException or EndOfStreamException)
         {
-            await RegistryErrors.WriteAsync(context, StatusCodes.Status400BadRequest, "The body is not the gzip that its Content-Encoding promises.");
+            await RegistryErrors.WriteAsync(context, StatusCodes.Status400BadRequest, "The body is not what its Content-Encoding promises, or was cut.");
             return null;
         }
     }

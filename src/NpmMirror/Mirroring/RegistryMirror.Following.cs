@@ -46,10 +46,11 @@ public sealed partial class RegistryMirror
             {
                 return;
             }
-            catch (MirrorException e)
+            catch (Exception e)
             {
-                var pause = trouble.Next(e.RetryAfter);
-                LogNotFollowing(pause, e.Message);
+                // The loop's edge: what is held is served, whatever a look at the upstream brings.
+                var pause = trouble.Next((e as MirrorException)?.RetryAfter);
+                LogNotFollowing(e is MirrorException ? null : e, pause, e.Message);
                 await PauseAsync(pause, cancellationToken);
             }
         }
@@ -113,5 +114,5 @@ public sealed partial class RegistryMirror
     }
 
     [LoggerMessage(EventIds.Mirroring + 11, LogLevel.Warning, "Not following yet, next try in {Pause}; what is held is served: {Reason}")]
-    private partial void LogNotFollowing(TimeSpan pause, string reason);
+    private partial void LogNotFollowing(Exception? unexpected, TimeSpan pause, string reason);
 }

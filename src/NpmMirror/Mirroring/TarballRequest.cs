@@ -19,7 +19,6 @@ internal sealed record TarballRequest(PackageName Package, VersionEntry Version,
 
     /// <summary>Where the upstream keeps it.</summary>
     /// <exception cref="MirrorException">The packument's <c>dist.tarball</c> is no address.</exception>
-    internal Uri ParseUrl() => Uri.TryCreate(UpstreamUrl, UriKind.Absolute, out var url)
-        ? url
-        : throw new MirrorException(MirrorFault.UpstreamMalformed, $"The packument gives {MirrorException.Quote(UpstreamUrl)} as the address of tarball {Name}, which is none.");
+    internal Uri ParseUrl() => HeaderValues.Address(UpstreamUrl)
+        ?? throw new MirrorException(MirrorFault.UpstreamMalformed, $"The packument gives {MirrorException.Quote(UpstreamUrl)} as the address of tarball {Name}, which is none.");
 }

@@ -10,13 +10,16 @@ namespace NpmMirror.Upstream;
 /// </summary>
 internal sealed class AllPackagesList(RegistryClient client)
 {
+    // A readme is the longest text in it.
+    private const int TextMaxBytes = 16 * 1024 * 1024;
+
     /// <summary>All names; where the answer breaks off, once more from its beginning, so that a name may come twice.</summary>
     internal async IAsyncEnumerable<ListedPackage> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var retry = client.NewRetry();
         for (var isWhole = false; !isWhole;)
         {
-            await using var packages = ReadOnceAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
+            await using var packages = UpstreamEdge.ReadAsync(client.BaseUrl, ReadOnceAsync(cancellationToken), cancellationToken).GetAsyncEnumerator(cancellationToken);
             while (true)
             {
                 try
@@ -50,7 +53,14 @@ internal sealed class AllPackagesList(RegistryClient client)
             while (true)
             {
                 var result = await pipe.ReadAsync(cancellationToken);
-                pipe.AdvanceTo(Read(result, ref state, names, answer.Url), result.Buffer.End);
+                var read = Read(result, ref state, names, answer.Url);
+                var isEndless = result.Buffer.Slice(read).Length > TextMaxBytes;
+                pipe.AdvanceTo(read, result.Buffer.End);
+                if (isEndless)
+                {
+                    throw UpstreamFailures.Malformed(answer.Url, $"has a text of more than {TextMaxBytes} bytes");
+                }
+
                 foreach (var name in names)
                 {
                     yield return new ListedPackage(name, null);

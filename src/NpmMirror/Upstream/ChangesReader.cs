@@ -14,6 +14,9 @@ internal static class ChangesReader
 {
     private const int PageRowsMax = 10_000;
 
+    // Rows of usual length reach the number first.
+    private const int PageTextMaxChars = 4 * 1024 * 1024;
+
     private const int SkippedMax = 100;
 
     /// <summary>
@@ -21,14 +24,17 @@ internal static class ChangesReader
     /// is gathered whole.
     /// </summary>
     /// <exception cref="MirrorException">The answer is no feed's, or was cut; the pages before are good.</exception>
-    internal static async IAsyncEnumerable<ChangesPage> ReadPagesAsync(PipeReader pipe, Sequence since, int limit, Uri url, [EnumeratorCancellation] CancellationToken cancellationToken)
+    internal static IAsyncEnumerable<ChangesPage> ReadPagesAsync(PipeReader pipe, Sequence since, int limit, Uri url, CancellationToken cancellationToken) =>
+        UpstreamEdge.ReadAsync(url, CutPagesAsync(pipe, since, limit, url, cancellationToken), cancellationToken);
+
+    private static async IAsyncEnumerable<ChangesPage> CutPagesAsync(PipeReader pipe, Sequence since, int limit, Uri url, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var page = new PageBuilder(since);
         var scanner = new RowScanner(page.Add);
         var total = 0;
         while (await PushAsync(pipe, scanner, cancellationToken))
         {
-            while (page.Rows >= Math.Min(limit, PageRowsMax) * 2)
+            if (page.Rows >= Math.Min(limit, PageRowsMax) * 2 || page.TextChars >= PageTextMaxChars)
             {
                 total += page.Rows;
                 yield return page.Take(isAtHead: false);
@@ -47,7 +53,10 @@ internal static class ChangesReader
     }
 
     /// <summary>Reads the continuous form: a row a line, as they come; each page holds what had arrived together.</summary>
-    internal static async IAsyncEnumerable<ChangesPage> ReadLinesAsync(PipeReader pipe, Sequence since, Uri url, [EnumeratorCancellation] CancellationToken cancellationToken)
+    internal static IAsyncEnumerable<ChangesPage> ReadLinesAsync(PipeReader pipe, Sequence since, Uri url, CancellationToken cancellationToken) =>
+        UpstreamEdge.ReadAsync(url, CutLinesAsync(pipe, since, url, cancellationToken), cancellationToken);
+
+    private static async IAsyncEnumerable<ChangesPage> CutLinesAsync(PipeReader pipe, Sequence since, Uri url, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var page = new PageBuilder(since);
         while (true)
@@ -80,23 +89,45 @@ internal static class ChangesReader
         }
     }
 
-    /// <summary>Reads one page of <c>_all_docs</c>.</summary>
-    internal static async Task<List<ListedPackage>> ReadListAsync(PipeReader pipe, Uri url, CancellationToken cancellationToken)
+    /// <summary>Reads one page of <c>_all_docs</c>, row by row as it comes.</summary>
+    /// <exception cref="MirrorException">The answer is no list, was cut, or has a row that is none; the rows before are good.</exception>
+    internal static IAsyncEnumerable<ListedPackage> ReadListAsync(PipeReader pipe, Uri url, CancellationToken cancellationToken) =>
+        UpstreamEdge.ReadAsync(url, CutListAsync(pipe, url, cancellationToken), cancellationToken);
+
+    private static async IAsyncEnumerable<ListedPackage> CutListAsync(PipeReader pipe, Uri url, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var packages = new List<ListedPackage>();
+        var hasOverlong = false;
         var scanner = new RowScanner(row =>
         {
+            hasOverlong |= row.IsEmpty;
             if (ChangeRowParser.Listed(row) is { } package)
             {
                 packages.Add(package);
             }
         });
-        while (await PushAsync(pipe, scanner, cancellationToken))
+        for (var isMore = true; isMore;)
         {
+            isMore = await PushAsync(pipe, scanner, cancellationToken);
+            if (hasOverlong)
+            {
+                // Left out, its package would be missing from the list.
+                throw UpstreamFailures.Malformed(url, $"has a row of more than {RowScanner.RowMaxBytes} bytes");
+            }
+
+            foreach (var package in packages)
+            {
+                yield return package;
+            }
+
+            packages.Clear();
             Check(scanner, url);
         }
 
-        return scanner.HasRows && IsWhole(scanner) ? packages : throw NoList(scanner, url, "documents");
+        if (!scanner.HasRows || !IsWhole(scanner))
+        {
+            throw NoList(scanner, url, "documents");
+        }
     }
 
     private static async ValueTask<bool> PushAsync(PipeReader pipe, RowScanner scanner, CancellationToken cancellationToken)
@@ -113,6 +144,11 @@ internal static class ChangesReader
 
     private static void Check(RowScanner scanner, Uri url)
     {
+        if (scanner.IsRowEndless)
+        {
+            throw UpstreamFailures.Malformed(url, $"has a row without an end: more than {RowScanner.EndlessRowBytes} bytes");
+        }
+
         if (scanner.IsOverlong)
         {
             throw UpstreamFailures.Malformed(url, $"is no list of rows ({Beginning(scanner)})");
@@ -179,6 +215,8 @@ internal static class ChangesReader
 
         internal int Rows => _rows.Count;
 
+        internal int TextChars { get; private set; }
+
         internal bool IsEmpty => _rows.Count == 0 && _skipped.Count == 0;
 
         internal bool IsEnded { get; private set; }
@@ -190,6 +228,7 @@ internal static class ChangesReader
             {
                 _rows.Add(row);
                 _last = row.Sequence;
+                TextChars += row.Id.Length + row.Sequence.Text.Length + (row.Rev?.Length ?? 0);
             }
             else if (_skipped.Count < SkippedMax)
             {
@@ -221,7 +260,7 @@ internal static class ChangesReader
         {
             _last = last ?? _last;
             var page = new ChangesPage(_rows, _last, isAtHead) { Skipped = _skipped };
-            (_rows, _skipped) = ([], []);
+            (_rows, _skipped, TextChars) = ([], [], 0);
             return page;
         }
     }

@@ -160,16 +160,12 @@ public sealed partial class FeedProbe
     }
 
     /// <summary>The engine that an info document names, "" where it names none.</summary>
-    private static async Task<string> ReadEngineAsync(FeedRequests requests, CancellationToken cancellationToken)
-    {
-        using var document = await requests.GetJsonAsync("/", cancellationToken);
-        if (FeedRequests.ReadInfo(document.RootElement) is null)
-        {
-            throw UpstreamFailures.Malformed(new Uri(requests.Location), "is no database's information", isTransient: false);
-        }
-
-        return document.RootElement.TryGetProperty("engine", out var engine) && engine.ValueKind == JsonValueKind.String ? engine.GetString()! : "";
-    }
+    private static Task<string> ReadEngineAsync(FeedRequests requests, CancellationToken cancellationToken) => requests.GetJsonAsync(
+        "/",
+        info => FeedRequests.ReadInfo(info) is null
+            ? throw UpstreamFailures.Malformed(new Uri(requests.Location), "is no database's information", isTransient: false)
+            : info.TryGetProperty("engine", out var engine) && engine.ValueKind == JsonValueKind.String ? engine.GetString()! : "",
+        cancellationToken);
 
     [LoggerMessage(EventIds.Upstream + 10, LogLevel.Information, "Following the {Dialect} feed at {Location}")]
     private partial void LogFound(string location, string dialect);

@@ -8,7 +8,9 @@ namespace NpmMirror.Upstream;
 internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOptions? options = null)
 {
     private const int InfoMaxBytes = 1024 * 1024;
-    private const long PageMaxBytes = 256L * 1024 * 1024;
+
+    // A page is read row by row and held nowhere: this only ends an answer without an end.
+    private const long PageMaxBytes = 64L * 1024 * 1024 * 1024;
 
     private readonly FeedOptions _options = options ?? new FeedOptions();
 
@@ -43,51 +45,23 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
     {
         // A coding would hold rows back in the decoder's window until it is flushed.
         var request = new UpstreamRequest(HttpMethod.Get, new Uri(Location + pathAndQuery)) { Accept = "application/json", IsCompressed = !isEndless, HeadersTimeout = idleTimeout };
-        var response = await client.Transport.SendAsync(request, cancellationToken);
-        try
-        {
-            if ((int)response.Message.StatusCode is var status and not 200)
-            {
-                var reason = await UpstreamFailures.ReadReasonAsync(response, client.Transport.Options.Timeout, TimeProvider, cancellationToken);
-                throw status == 400 && since is { } refused ? RefusedSequence(refused, reason) : UpstreamFailures.OfStatus(response, reason, TimeProvider);
-            }
-
-            if (UpstreamFailures.IsHtml(response.Message))
-            {
-                throw UpstreamFailures.Malformed(response.Url, "is HTML instead of a feed");
-            }
-
-            var limits = isEndless ? new BodyLimits(long.MaxValue, idleTimeout, LowestBytesPerSecond: 0) : new BodyLimits(PageMaxBytes, idleTimeout);
-            return new FeedAnswer(UpstreamBody.Open(response, limits, isDecoded: true, TimeProvider), response.Url);
-        }
-        catch
-        {
-            response.Dispose();
-            throw;
-        }
+        return await UpstreamEdge.RunAsync(request.Url, () => OpenAsync(request, idleTimeout, isEndless, since, cancellationToken), cancellationToken);
     }
 
     /// <summary>Reads a short JSON document of the feed.</summary>
-    internal async Task<JsonDocument> GetJsonAsync(string pathAndQuery, CancellationToken cancellationToken)
+    /// <param name="pathAndQuery">Below the feed's address.</param>
+    /// <param name="read">Takes what is wanted out of it; it may throw as <see cref="JsonElement"/> does over a stranger's text.</param>
+    /// <param name="cancellationToken">Ends the request.</param>
+    internal async Task<T> GetJsonAsync<T>(string pathAndQuery, Func<JsonElement, T> read, CancellationToken cancellationToken)
     {
         await using var answer = await OpenAsync(pathAndQuery, client.Transport.Options.Timeout, isEndless: false, cancellationToken);
-        using var budget = new ByteBudget(InfoMaxBytes);
-        using var text = await RawDocument.ReadAsync(answer.Body, budget, 0, InfoMaxBytes, cancellationToken) ?? throw UpstreamFailures.TooLarge(answer.Url, InfoMaxBytes);
-        try
-        {
-            return JsonDocument.Parse(text.Bytes.ToArray());
-        }
-        catch (JsonException)
-        {
-            throw CutJson.Is(text.Bytes) ? UpstreamFailures.BrokenOff(answer.Url) : UpstreamFailures.Malformed(answer.Url, "is no JSON");
-        }
+        return await UpstreamEdge.RunAsync(answer.Url, () => ReadJsonAsync(answer, read, cancellationToken), cancellationToken);
     }
 
-    internal async Task<FeedInfo> GetInfoAsync(CancellationToken cancellationToken)
-    {
-        using var document = await GetJsonAsync("/", cancellationToken);
-        return ReadInfo(document.RootElement) ?? throw UpstreamFailures.Malformed(new Uri(Location + "/"), "is no database's information: it has no update_seq");
-    }
+    internal Task<FeedInfo> GetInfoAsync(CancellationToken cancellationToken) => GetJsonAsync(
+        "/",
+        root => ReadInfo(root) ?? throw UpstreamFailures.Malformed(new Uri(Location + "/"), "is no database's information: it has no update_seq"),
+        cancellationToken);
 
     /// <summary>What an info document tells, or null when it is none.</summary>
     internal static FeedInfo? ReadInfo(JsonElement root)
@@ -112,8 +86,8 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
     {
         try
         {
-            using var row = await GetJsonAsync(string.Create(CultureInfo.InvariantCulture, $"/-/log/{position}"), cancellationToken);
-            return row.RootElement.ValueKind == JsonValueKind.Object ? Text(row.RootElement, "hash") : null;
+            var path = string.Create(CultureInfo.InvariantCulture, $"/-/log/{position}");
+            return await GetJsonAsync(path, row => row.ValueKind == JsonValueKind.Object ? Text(row, "hash") : null, cancellationToken);
         }
         catch (MirrorException exception) when (exception.Fault == MirrorFault.UpstreamMalformed)
         {
@@ -139,37 +113,68 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
 
     /// <summary>
     /// Everything, by pages of <c>_all_docs</c>; where there is none, by the classic <c>/-/all</c> of the registry. A page begins with
-    /// the last id of the one before: the order is the upstream's own, so no next key can be computed. Where trouble passes, a page is asked for
-    /// again, and the classic list, which has no pages, from its beginning: an id may come twice.
+    /// the last id of the one before: the order is the upstream's own, so no next key can be computed. Where trouble passes, a page goes on at its
+    /// last row, and the classic list, which has no pages, begins again: an id may come twice.
     /// </summary>
     internal async IAsyncEnumerable<ListedPackage> ListAllAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var page = await client.NewRetry().RunAsync(() => TryListAsync("", cancellationToken), cancellationToken);
-        var packages = page is null ? new AllPackagesList(client).ReadAsync(cancellationToken) : ListPagesAsync(page, "", cancellationToken);
-        await foreach (var package in packages)
+        await using var packages = ListPagesAsync("", cancellationToken).GetAsyncEnumerator(cancellationToken);
+        bool? hasNext;
+        try
         {
-            yield return package;
+            hasNext = await packages.MoveNextAsync();
+        }
+        catch (MirrorException exception) when (exception.Fault == MirrorFault.UpstreamMalformed)
+        {
+            // No such route, or something else lives there.
+            hasNext = null;
+        }
+
+        if (hasNext is null)
+        {
+            await foreach (var package in new AllPackagesList(client).ReadAsync(cancellationToken))
+            {
+                yield return package;
+            }
+        }
+
+        while (hasNext is true)
+        {
+            yield return packages.Current;
+            hasNext = await packages.MoveNextAsync();
         }
     }
 
     /// <summary>Whether the list has an id; null where there is no list, or one that does not know the question and answers with other ids.</summary>
     internal async Task<bool?> IsListedAsync(string id, CancellationToken cancellationToken)
     {
-        var rows = await TryListAsync($"&key={Uri.EscapeDataString(JsonSerializer.Serialize(id))}", cancellationToken);
-        if (rows is null && _hasListed)
+        var isListed = false;
+        try
         {
-            throw new MirrorException(MirrorFault.UpstreamUnavailable, $"{Location} had a list of everything, and answers now as if it had none.", isTransient: true);
+            await foreach (var row in ReadPageAsync($"&key={Uri.EscapeDataString(JsonSerializer.Serialize(id))}", cancellationToken))
+            {
+                if (row.Id != id)
+                {
+                    return null;
+                }
+
+                isListed |= !row.IsRemoved;
+            }
+        }
+        catch (MirrorException exception) when (exception.Fault == MirrorFault.UpstreamMalformed)
+        {
+            return _hasListed
+                ? throw new MirrorException(MirrorFault.UpstreamUnavailable, $"{Location} had a list of everything, and answers now as if it had none.", isTransient: true)
+                : null;
         }
 
-        return rows is null || rows.Exists(row => row.Id != id) ? null : rows.Exists(row => !row.IsRemoved);
+        return isListed;
     }
 
     /// <summary>What another npm-mirror has in its graveyard; one that does not know the question answers with what it holds, and nothing of that counts.</summary>
     internal async IAsyncEnumerable<ListedPackage> ListRemovedAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        const string Removed = "&removed=true";
-        var first = await client.NewRetry().RunAsync(() => ListAsync(Removed, cancellationToken), cancellationToken);
-        await foreach (var package in ListPagesAsync(first, Removed, cancellationToken))
+        await foreach (var package in ListPagesAsync("&removed=true", cancellationToken))
         {
             if (package.IsRemoved)
             {
@@ -194,6 +199,11 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
             await foreach (var page in ChangesReader.ReadPagesAsync(pipe, since, rowsMax, answer.Url, cancellationToken))
             {
                 rows.AddRange(page.Rows.Take(rowsMax - rows.Count));
+                if (rows.Count == rowsMax)
+                {
+                    // A server that ignores the limit may have no end.
+                    break;
+                }
             }
 
             return rows;
@@ -204,29 +214,48 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         }
     }
 
-    private async IAsyncEnumerable<ListedPackage> ListPagesAsync(List<ListedPackage> page, string which, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<ListedPackage> ListPagesAsync(string which, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
         string? last = null;
+        var retry = client.NewRetry();
         while (true)
         {
-            foreach (var package in page)
+            var start = last is null ? which : $"{which}&startkey={Uri.EscapeDataString(JsonSerializer.Serialize(last))}";
+            await using var rows = ReadPageAsync(start, cancellationToken).GetAsyncEnumerator(cancellationToken);
+            var (hasNew, isWhole) = (false, false);
+            while (true)
             {
-                if (package.Id != last)
+                try
                 {
-                    yield return package;
+                    isWhole = !await rows.MoveNextAsync();
+                    if (isWhole)
+                    {
+                        break;
+                    }
+                }
+                // Before the first row it may be that there is no list at all.
+                catch (MirrorException failure) when (failure.IsTransient && (last is not null || failure.Fault != MirrorFault.UpstreamMalformed))
+                {
+                    // One page of hundreds that fails must not have all of them read again.
+                    retry = hasNew ? client.NewRetry() : retry;
+                    await retry.WaitAsync(failure, cancellationToken);
+                    break;
+                }
+
+                if (rows.Current.Id != last)
+                {
+                    (last, hasNew) = (rows.Current.Id, true);
+                    yield return rows.Current;
                 }
             }
 
             // A page of nothing but the id asked for is the end, whatever limit the upstream keeps.
-            if (page.Count == 0 || page[^1].Id == last)
+            if (isWhole && !hasNew)
             {
                 yield break;
             }
 
-            last = page[^1].Id;
-            // One page of hundreds that fails must not have all of them read again.
-            var start = $"{which}&startkey={Uri.EscapeDataString(JsonSerializer.Serialize(last))}";
-            page = await client.NewRetry().RunAsync(() => ListAsync(start, cancellationToken), cancellationToken);
+            retry = isWhole ? client.NewRetry() : retry;
         }
     }
 
@@ -234,32 +263,70 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         MirrorFault.BadInput,
         $"The feed at {Location} refuses the sequence {MirrorException.Quote(since.Text)} (400{(reason is null ? "" : $", {reason}")}); give last_seq one that this feed has told, 0 for everything or now for its head.");
 
-    private async Task<List<ListedPackage>?> TryListAsync(string which, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await ListAsync(which, cancellationToken);
-        }
-        catch (MirrorException exception) when (exception.Fault == MirrorFault.UpstreamMalformed)
-        {
-            // No such route, or something else lives there.
-            return null;
-        }
-    }
-
-    private async Task<List<ListedPackage>> ListAsync(string which, CancellationToken cancellationToken)
+    /// <summary>One page of the list, row by row as it comes.</summary>
+    private async IAsyncEnumerable<ListedPackage> ReadPageAsync(string which, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await using var answer = await OpenAsync($"/_all_docs?limit={_options.ListRows}{which}", client.Transport.Options.Timeout, isEndless: false, cancellationToken);
         var pipe = Pipe(answer);
         try
         {
-            var packages = await ChangesReader.ReadListAsync(pipe, answer.Url, cancellationToken);
+            await foreach (var package in ChangesReader.ReadListAsync(pipe, answer.Url, cancellationToken))
+            {
+                _hasListed = true;
+                yield return package;
+            }
+
             _hasListed = true;
-            return packages;
         }
         finally
         {
             await pipe.CompleteAsync();
+        }
+    }
+
+    private async Task<FeedAnswer> OpenAsync(UpstreamRequest request, TimeSpan idleTimeout, bool isEndless, Sequence? since, CancellationToken cancellationToken)
+    {
+        var response = await client.Transport.SendAsync(request, cancellationToken);
+        try
+        {
+            if ((int)response.Message.StatusCode is var status and not 200)
+            {
+                var reason = await UpstreamFailures.ReadReasonAsync(response, client.Transport.Options.Timeout, TimeProvider, cancellationToken);
+                throw status == 400 && since is { } refused ? RefusedSequence(refused, reason) : UpstreamFailures.OfStatus(response, reason, TimeProvider);
+            }
+
+            if (UpstreamFailures.IsHtml(response.Message))
+            {
+                throw UpstreamFailures.Malformed(response.Url, "is HTML instead of a feed");
+            }
+
+            var limits = isEndless ? new BodyLimits(long.MaxValue, idleTimeout, LowestBytesPerSecond: 0) : new BodyLimits(PageMaxBytes, idleTimeout);
+            return new FeedAnswer(UpstreamBody.Open(response, limits, isFile: false, TimeProvider), response.Url);
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
+        }
+    }
+
+    private static async Task<T> ReadJsonAsync<T>(FeedAnswer answer, Func<JsonElement, T> read, CancellationToken cancellationToken)
+    {
+        using var budget = new ByteBudget(InfoMaxBytes);
+        using var text = await RawDocument.ReadAsync(answer.Body, budget, 0, InfoMaxBytes, cancellationToken) ?? throw UpstreamFailures.TooLarge(answer.Url, InfoMaxBytes);
+        JsonDocument document;
+        try
+        {
+            document = JsonDocument.Parse(text.Bytes.ToArray());
+        }
+        catch (JsonException)
+        {
+            throw CutJson.Is(text.Bytes) ? UpstreamFailures.BrokenOff(answer.Url) : UpstreamFailures.Malformed(answer.Url, "is no JSON");
+        }
+
+        using (document)
+        {
+            return read(document.RootElement);
         }
     }
 }

@@ -134,7 +134,13 @@ public sealed class NpmConfig
         }
 
         // Settings without a host are those of the registry that npm itself uses, and of no other.
-        var ownRegistry = Value("registry") is { } registry ? Address(registry, "npm's registry setting") : upstream;
+        // One that is no address is no host's, and must not keep a mirror of another upstream from starting.
+        var ownRegistry = Value("registry") is not { } registry ? upstream : HeaderValues.Address(registry);
+        if (ownRegistry is null)
+        {
+            return new RegistryCredentials(headers);
+        }
+
         var own = $"//{ownRegistry.Authority}{ownRegistry.AbsolutePath.TrimEnd('/')}/";
         if (!headers.ContainsKey(own) && Header(Value, "npm's registry") is { } general)
         {

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Http.Headers;
 using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
 
@@ -78,15 +77,7 @@ public sealed partial class RegistryClient : IDisposable
         await _packuments.WaitAsync(cancellationToken);
         try
         {
-            using var response = await Transport.SendAsync(request, cancellationToken);
-            LogAnswered(request.Method, response.Url.AbsolutePath, (int)response.Message.StatusCode);
-            return response switch
-            {
-                { Message.StatusCode: HttpStatusCode.OK } => await ReadPackumentAsync(response, cancellationToken),
-                { Message.StatusCode: HttpStatusCode.NotModified } when !validators.IsEmpty => new PackumentAnswer.NotModified(),
-                { IsAbsent: true } => await ReadAbsenceAsync(response, cancellationToken),
-                _ => throw UpstreamFailures.OfStatus(response, await ReasonAsync(response, cancellationToken), _timeProvider),
-            };
+            return await UpstreamEdge.RunAsync(request.Url, () => AskForPackumentAsync(request, cancellationToken), cancellationToken);
         }
         finally
         {
@@ -103,25 +94,7 @@ public sealed partial class RegistryClient : IDisposable
     {
         // A coding would be undone by nobody: the hash is that of the file.
         var request = new UpstreamRequest(HttpMethod.Get, url) { Accept = "application/octet-stream, */*", IsCompressed = false, IsTarball = true };
-        var response = await Transport.SendAsync(request, cancellationToken);
-        try
-        {
-            LogAnswered(request.Method, response.Url.AbsolutePath, (int)response.Message.StatusCode);
-            if (response.Message.StatusCode == HttpStatusCode.OK)
-            {
-                return OpenTarball(response);
-            }
-
-            var reason = await ReasonAsync(response, cancellationToken);
-            var status = (int)response.Message.StatusCode;
-            response.Dispose();
-            return response.IsAbsent ? new TarballAnswer.Absent(status, reason) : throw UpstreamFailures.OfStatus(response, reason, _timeProvider);
-        }
-        catch
-        {
-            response.Dispose();
-            throw;
-        }
+        return await UpstreamEdge.RunAsync(url, () => AskForTarballAsync(request, cancellationToken), cancellationToken);
     }
 
     /// <summary>
@@ -143,8 +116,56 @@ public sealed partial class RegistryClient : IDisposable
         }
 
         var request = new UpstreamRequest(method, Transport.At(pathAndQuery)) { Content = content, Accept = "application/json, */*", HeadersTimeout = timeout };
+        return await UpstreamEdge.RunAsync(request.Url, () => ForwardAsync(request, timeout, cancellationToken), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Transport.Dispose();
+        _packuments.Dispose();
+    }
+
+    private async Task<PackumentAnswer> AskForPackumentAsync(UpstreamRequest request, CancellationToken cancellationToken)
+    {
+        using var response = await Transport.SendAsync(request, cancellationToken);
+        LogAnswered(request.Method, response.Url.AbsolutePath, (int)response.Message.StatusCode);
+        return response switch
+        {
+            { Message.StatusCode: HttpStatusCode.OK } => await ReadPackumentAsync(response, cancellationToken),
+            { Message.StatusCode: HttpStatusCode.NotModified } when !request.Validators.IsEmpty => new PackumentAnswer.NotModified(),
+            { IsAbsent: true } => await ReadAbsenceAsync(response, cancellationToken),
+            _ => throw UpstreamFailures.OfStatus(response, await ReasonAsync(response, cancellationToken), _timeProvider),
+        };
+    }
+
+    private async Task<TarballAnswer> AskForTarballAsync(UpstreamRequest request, CancellationToken cancellationToken)
+    {
         var response = await Transport.SendAsync(request, cancellationToken);
-        LogAnswered(method, response.Url.AbsolutePath, (int)response.Message.StatusCode);
+        try
+        {
+            LogAnswered(request.Method, response.Url.AbsolutePath, (int)response.Message.StatusCode);
+            if (response.Message.StatusCode == HttpStatusCode.OK)
+            {
+                return OpenTarball(response);
+            }
+
+            var reason = await ReasonAsync(response, cancellationToken);
+            var status = (int)response.Message.StatusCode;
+            response.Dispose();
+            return response.IsAbsent ? new TarballAnswer.Absent(status, reason) : throw UpstreamFailures.OfStatus(response, reason, _timeProvider);
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
+        }
+    }
+
+    private async Task<HttpResponseMessage> ForwardAsync(UpstreamRequest request, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        var response = await Transport.SendAsync(request, cancellationToken);
+        LogAnswered(request.Method, response.Url.AbsolutePath, (int)response.Message.StatusCode);
         try
         {
             return Decoded(response, timeout);
@@ -156,13 +177,6 @@ public sealed partial class RegistryClient : IDisposable
         }
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        Transport.Dispose();
-        _packuments.Dispose();
-    }
-
     private async Task<PackumentAnswer> ReadPackumentAsync(UpstreamResponse response, CancellationToken cancellationToken)
     {
         if (UpstreamFailures.IsHtml(response.Message))
@@ -170,9 +184,8 @@ public sealed partial class RegistryClient : IDisposable
             throw UpstreamFailures.Unavailable(response.Url, "answered 200 with HTML instead of a packument");
         }
 
-        var headers = response.Message.Content.Headers;
-        var guess = (headers.ContentLength ?? 0) * (headers.ContentEncoding.Count > 0 ? GuessedCompression : 1);
-        await using var body = UpstreamBody.Open(response, new BodyLimits(long.MaxValue, _options.Timeout), isDecoded: true, _timeProvider);
+        var guess = Math.Min(LengthOf(response.Message) ?? 0, _options.PackumentMaxBytes) * (UpstreamBody.CodingsOf(response.Message).Applied.Count > 0 ? GuessedCompression : 1);
+        await using var body = UpstreamBody.Open(response, new BodyLimits(long.MaxValue, _options.Timeout), isFile: false, _timeProvider);
         var document = await RawDocument.ReadAsync(body, _budget, (int)Math.Min(guess, _options.PackumentMaxBytes), _options.PackumentMaxBytes, cancellationToken)
             ?? throw UpstreamFailures.TooLarge(response.Url, _options.PackumentMaxBytes);
         if (Problem(document.Bytes) is { } problem)
@@ -196,29 +209,30 @@ public sealed partial class RegistryClient : IDisposable
         };
     }
 
-    private static Validators ValidatorsOf(HttpResponseMessage response) =>
-        new(FirstOf(response.Headers, "ETag"), FirstOf(response.Content.Headers, "Last-Modified"));
+    private static Validators ValidatorsOf(HttpResponseMessage response) => new(
+        HeaderValues.Validator(UpstreamFailures.FirstOf(response.Headers, "ETag")),
+        HeaderValues.Validator(UpstreamFailures.FirstOf(response.Content.Headers, "Last-Modified")));
 
-    private static string? FirstOf(HttpHeaders headers, string name) =>
-        headers.NonValidated.TryGetValues(name, out var values) ? values.ToString() : null;
+    private static long? LengthOf(HttpResponseMessage response) => HeaderValues.Count(UpstreamFailures.FirstOf(response.Content.Headers, "Content-Length"));
 
     private TarballAnswer.Opened OpenTarball(UpstreamResponse response)
     {
-        var length = response.Message.Content.Headers.ContentLength;
+        var length = LengthOf(response.Message);
         if (length > _options.TarballMaxBytes)
         {
             throw UpstreamFailures.TooLarge(response.Url, _options.TarballMaxBytes);
         }
 
-        var body = UpstreamBody.Open(response, new BodyLimits(_options.TarballMaxBytes, _options.Timeout), isDecoded: false, _timeProvider);
-        return new TarballAnswer.Opened(body, length, body);
+        var body = UpstreamBody.Open(response, new BodyLimits(_options.TarballMaxBytes, _options.Timeout), isFile: true, _timeProvider);
+        // How long a decoded file is, nobody has said.
+        return new TarballAnswer.Opened(body, UpstreamBody.CodingsOf(response.Message).Applied.Count > 0 ? null : length, body);
     }
 
     private HttpResponseMessage Decoded(UpstreamResponse response, TimeSpan timeout)
     {
         var message = response.Message;
-        var body = UpstreamBody.Open(response with { Message = Detached(message) }, new BodyLimits(_options.ForwardedMaxBytes, timeout), isDecoded: true, _timeProvider);
-        var isCoded = message.Content.Headers.ContentEncoding.Count > 0;
+        var body = UpstreamBody.Open(response with { Message = Detached(message) }, new BodyLimits(_options.ForwardedMaxBytes, timeout), isFile: false, _timeProvider);
+        var isCoded = UpstreamBody.CodingsOf(message).Applied.Count > 0;
         var content = new StreamContent(body);
         foreach (var header in message.Content.Headers.NonValidated)
         {

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 
 namespace NpmMirror.Upstream;
@@ -47,14 +46,11 @@ public sealed record RemovalNotice(string Kind, string? Reason, DateTimeOffset? 
         }
 
         return Text(notice, "kind") is { } kind && Text(notice, "rev") is { Length: <= RevMaxChars } rev && IsRev(rev)
-            ? new RemovalNotice(kind, Text(notice, "reason"), TimeOf(Text(notice, "at")), rev)
+            ? new RemovalNotice(kind, Text(notice, "reason"), HeaderValues.Date(Text(notice, "at")), rev)
             : null;
     }
 
     private static bool IsRev(string rev) => new Revision(rev).Number > 0 && rev.All(character => character is > ' ' and < '\u007f');
-
-    private static DateTimeOffset? TimeOf(string? text) =>
-        DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time) ? time : null;
 
     private static string? Text(JsonElement element, string member) =>
         element.TryGetProperty(member, out var value) && value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 and <= TextMaxChars } text ? text : null;

@@ -12,6 +12,9 @@ internal sealed class RowScanner(RowScanner.RowHandler onRow)
     /// <summary>The longest row accepted; rows without documents have a few hundred bytes.</summary>
     internal const int RowMaxBytes = 1024 * 1024;
 
+    /// <summary>A row that is longer than this has no end.</summary>
+    internal const int EndlessRowBytes = 64 * 1024 * 1024;
+
     private const int EnvelopeMaxBytes = 1024 * 1024;
 
     private static readonly SearchValues<byte> Structural = SearchValues.Create("\"{}[],\n"u8);
@@ -29,6 +32,7 @@ internal sealed class RowScanner(RowScanner.RowHandler onRow)
     private bool _isInString;
     private bool _isEscaped;
     private bool _isOversized;
+    private long _rowBytes;
     private int _lineStart = -1;
 
     /// <summary>Gets a row's bytes, valid during the call.</summary>
@@ -49,6 +53,9 @@ internal sealed class RowScanner(RowScanner.RowHandler onRow)
 
     /// <summary>True when the envelope was longer than any feed's.</summary>
     internal bool IsOverlong => _envelope.WrittenCount > EnvelopeMaxBytes;
+
+    /// <summary>True when a row goes on for longer than any.</summary>
+    internal bool IsRowEndless => _rowBytes > EndlessRowBytes;
 
     internal void Push(ReadOnlySpan<byte> bytes)
     {
@@ -153,6 +160,7 @@ internal sealed class RowScanner(RowScanner.RowHandler onRow)
 
     private void Append(ReadOnlySpan<byte> bytes)
     {
+        _rowBytes += bytes.Length;
         _isOversized |= _row.WrittenCount + bytes.Length > RowMaxBytes;
         if (!_isOversized)
         {
@@ -179,6 +187,7 @@ internal sealed class RowScanner(RowScanner.RowHandler onRow)
     {
         _row.ResetWrittenCount();
         _isOversized = false;
+        _rowBytes = 0;
         _lineStart = -1;
         _isInString = false;
         _isEscaped = false;

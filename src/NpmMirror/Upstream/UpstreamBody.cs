@@ -1,6 +1,3 @@
-using System.Diagnostics;
-using System.Runtime.ExceptionServices;
-
 namespace NpmMirror.Upstream;
 
 /// <summary>
@@ -9,7 +6,7 @@ namespace NpmMirror.Upstream;
 /// </summary>
 internal sealed class UpstreamBody : ForwardStream
 {
-    private readonly BodyDecoder _decoder;
+    private readonly Stream _stream;
     private readonly HttpResponseMessage _response;
     private readonly Uri _url;
     private readonly BodyLimits _limits;
@@ -19,9 +16,9 @@ internal sealed class UpstreamBody : ForwardStream
     private TimeSpan _waited;
     private long _readBytes;
 
-    private UpstreamBody(BodyDecoder decoder, HttpResponseMessage response, Uri url, BodyLimits limits, TimeProvider timeProvider)
+    private UpstreamBody(Stream stream, HttpResponseMessage response, Uri url, BodyLimits limits, TimeProvider timeProvider)
     {
-        _decoder = decoder;
+        _stream = stream;
         _response = response;
         _url = url;
         _limits = limits;
@@ -30,19 +27,32 @@ internal sealed class UpstreamBody : ForwardStream
     }
 
     /// <inheritdoc/>
-    public override long Length => throw new NotSupportedException();
-
-    /// <inheritdoc/>
     public override long Position { get => _readBytes; set => throw new NotSupportedException(); }
 
     /// <summary>Opens the body of a response, which it owns from then on.</summary>
-    internal static UpstreamBody Open(UpstreamResponse response, BodyLimits limits, bool isDecoded, TimeProvider timeProvider)
+    /// <param name="response">The answer.</param>
+    /// <param name="limits">The body's bounds.</param>
+    /// <param name="isFile">True for a tarball, which may be compressed itself.</param>
+    /// <param name="timeProvider">The clock.</param>
+    /// <exception cref="MirrorException">It has codings that cannot be taken off, or too many.</exception>
+    internal static UpstreamBody Open(UpstreamResponse response, BodyLimits limits, bool isFile, TimeProvider timeProvider)
     {
+        var codings = CodingsOf(response.Message);
+        // A tarball's unknown coding is none, to npm too: its hash tells whether that is right.
+        if (codings.Problem is { } problem && !(isFile && codings.Unknown is not null))
+        {
+            throw UpstreamFailures.Malformed(response.Url, problem);
+        }
+
         // SocketsHttpHandler gives the network's own stream: nothing is buffered, so this does not wait.
         var raw = response.Message.Content.ReadAsStream();
-        var decoder = BodyDecoder.Create(raw, isDecoded ? response.Message.Content.Headers.ContentEncoding : [], response.Url);
-        return new UpstreamBody(decoder, response.Message, response.Url, limits, timeProvider);
+        var stream = isFile && codings.Applied.Count > 0 ? new CodedFileStream(raw, codings) : codings.TakeOff(raw);
+        return new UpstreamBody(stream, response.Message, response.Url, limits, timeProvider);
     }
+
+    /// <summary>The content codings of an answer.</summary>
+    internal static BodyCodings CodingsOf(HttpResponseMessage response) =>
+        BodyCodings.Parse(response.Content.Headers.NonValidated.TryGetValues("Content-Encoding", out var values) ? values : []);
 
     /// <inheritdoc/>
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
@@ -53,7 +63,7 @@ internal sealed class UpstreamBody : ForwardStream
         {
             _timer.Change(_limits.IdleTimeout, Timeout.InfiniteTimeSpan);
             await using var registration = cancellationToken.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), _timedOut);
-            read = await _decoder.Stream.ReadAsync(buffer, _timedOut.Token);
+            read = await _stream.ReadAsync(buffer, _timedOut.Token);
             _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
         catch (Exception exception) when (exception is not MirrorException)
@@ -64,15 +74,8 @@ internal sealed class UpstreamBody : ForwardStream
         _readBytes += read;
         _waited += _timeProvider.GetElapsedTime(startedAt);
         CheckLimits();
-        return read > 0 || buffer.IsEmpty || _decoder.IsComplete(_readBytes) ? read : throw UpstreamFailures.Unavailable(_url, "broke off its compressed answer");
+        return read;
     }
-
-    /// <inheritdoc/>
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    /// <summary>Not there: whoever reads from the network waits.</summary>
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("Use ReadAsync.");
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
@@ -80,7 +83,7 @@ internal sealed class UpstreamBody : ForwardStream
         if (disposing)
         {
             _timer.Dispose();
-            _decoder.Stream.Dispose();
+            _stream.Dispose();
             _response.Dispose();
             _timedOut.Dispose();
         }
@@ -126,7 +129,7 @@ internal sealed class UpstreamBody : ForwardStream
             OperationCanceledException => UpstreamFailures.TimedOut(_url, $"sent nothing for {_limits.IdleTimeout.TotalSeconds:0} s in the middle of its answer"),
             // Cut bodies: by length, by a chunk that is missing, or inside the compressed data.
             IOException or InvalidDataException or HttpRequestException => UpstreamFailures.BrokenOff(_url, exception),
-            _ => ExceptionDispatchInfo.SetCurrentStackTrace(new UnreachableException("A response body failed in an unknown way.", exception)),
+            _ => UpstreamEdge.Explain(_url, exception),
         };
     }
 }

@@ -1,4 +1,4 @@
-using System.Globalization;
+using System.Net.Http.Headers;
 using System.Text.Json;
 
 namespace NpmMirror.Upstream;
@@ -18,8 +18,8 @@ internal static class UpstreamFailures
 
     internal static MirrorException BrokenOff(Uri url, Exception? inner = null) => Unavailable(url, "broke off its answer", inner);
 
-    internal static MirrorException Malformed(Uri url, string what, bool isTransient = true) =>
-        new(MirrorFault.UpstreamMalformed, $"The upstream's answer from {Where(url)} {what}.", isTransient);
+    internal static MirrorException Malformed(Uri url, string what, bool isTransient = true, Exception? inner = null) =>
+        new(MirrorFault.UpstreamMalformed, $"The upstream's answer from {Where(url)} {what}.", isTransient, inner: inner);
 
     internal static MirrorException TooLarge(Uri url, long limitBytes) =>
         new(MirrorFault.TooLarge, $"The upstream's answer from {Where(url)} is longer than the {limitBytes} bytes allowed; raise packumentMaxBytes or tarballMaxBytes if it is wanted.");
@@ -40,26 +40,22 @@ internal static class UpstreamFailures
         };
     }
 
-    /// <summary>How long the other side asked to wait: seconds or a date; null where it did not say or not understandably.</summary>
-    internal static TimeSpan? RetryAfter(HttpResponseMessage response, TimeProvider timeProvider)
+    /// <summary>How long the other side asked to wait; null where it did not say or not understandably.</summary>
+    internal static TimeSpan? RetryAfter(HttpResponseMessage response, TimeProvider timeProvider) =>
+        HeaderValues.Wait(FirstOf(response.Headers, "Retry-After"), timeProvider.GetUtcNow());
+
+    /// <summary>A header as it came, the first of several; null where it is absent.</summary>
+    internal static string? FirstOf(HttpHeaders headers, string name)
     {
-        if (!response.Headers.TryGetValues("Retry-After", out var values) || values.FirstOrDefault()?.Trim() is not { } text)
+        if (headers.NonValidated.TryGetValues(name, out var values))
         {
-            return null;
+            foreach (var value in values)
+            {
+                return value;
+            }
         }
 
-        if (double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds))
-        {
-            return TimeSpan.FromSeconds(Math.Min(seconds, TimeSpan.FromDays(1).TotalSeconds));
-        }
-
-        if (!DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at))
-        {
-            return null;
-        }
-
-        var wait = at - timeProvider.GetUtcNow();
-        return wait < TimeSpan.Zero ? TimeSpan.Zero : wait;
+        return null;
     }
 
     /// <summary>What the body says went wrong, shortened; null for HTML, nothing, or anything else that is not for reading.</summary>
@@ -78,7 +74,7 @@ internal static class UpstreamFailures
         var length = 0;
         try
         {
-            await using var body = UpstreamBody.Open(response, new BodyLimits(ReasonMaxBytes, timeout), isDecoded: true, timeProvider);
+            await using var body = UpstreamBody.Open(response, new BodyLimits(ReasonMaxBytes, timeout), isFile: false, timeProvider);
             while (length < buffer.Length && await body.ReadAsync(buffer.AsMemory(length), cancellationToken) is var read and > 0)
             {
                 length += read;

@@ -14,8 +14,8 @@ public static class UpstreamSelfCheck
     {
         try
         {
-            using var info = await new FeedRequests(client, client.BaseUrl).GetJsonAsync("/", cancellationToken);
-            if (client.Transport.Options.InstanceId is not { } own || !Names(info.RootElement, own))
+            var requests = new FeedRequests(client, client.BaseUrl);
+            if (!await requests.GetJsonAsync("/", info => client.Transport.Options.InstanceId is { } own && Names(info, own), cancellationToken))
             {
                 return;
             }

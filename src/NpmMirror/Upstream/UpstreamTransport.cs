@@ -66,13 +66,15 @@ internal sealed class UpstreamTransport : IDisposable
 
             isFirstOrigin &= SourceFence.SameOrigin(url, request.IsTarball ? BaseUrl : request.Url);
             var response = await SendOnceAsync(request, url, isChosen, isFirstOrigin ? CredentialsFor(url) : null, cancellationToken);
-            if (Redirection(response, request.Method) is not { } next)
+            if (Redirection(response, request.Method) is not { } location)
             {
                 return new UpstreamResponse(response, url);
             }
 
             response.Dispose();
-            url = hops < RedirectsMax ? next : throw UpstreamFailures.Malformed(request.Url, $"redirects more than {RedirectsMax} times");
+            url = hops < RedirectsMax
+                ? HeaderValues.Address(location, url) ?? throw UpstreamFailures.Malformed(url, $"redirects to {MirrorException.Quote(location)}, which is no address")
+                : throw UpstreamFailures.Malformed(request.Url, $"redirects more than {RedirectsMax} times");
         }
     }
 
@@ -152,11 +154,9 @@ internal sealed class UpstreamTransport : IDisposable
     }
 
     /// <summary>Where an answer sends us on, or null: only requests that change nothing follow.</summary>
-    private static Uri? Redirection(HttpResponseMessage response, HttpMethod method) =>
-        (int)response.StatusCode is 301 or 302 or 303 or 307 or 308
-        && (method == HttpMethod.Get || method == HttpMethod.Head)
-        && response.Headers.Location is { } location
-            ? new Uri(response.RequestMessage!.RequestUri!, location)
+    private static string? Redirection(HttpResponseMessage response, HttpMethod method) =>
+        (int)response.StatusCode is 301 or 302 or 303 or 307 or 308 && (method == HttpMethod.Get || method == HttpMethod.Head)
+            ? UpstreamFailures.FirstOf(response.Headers, "Location")
             : null;
 
     private MirrorException Translate(Uri url, HttpRequestException exception)

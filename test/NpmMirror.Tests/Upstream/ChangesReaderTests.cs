@@ -185,7 +185,7 @@ public sealed class ChangesReaderTests
         for (var cut = 0; cut <= bytes.Length; cut++)
         {
             var pipe = await PipeAsync([bytes[..cut], bytes[cut..]]);
-            Assert.Equal([new ListedPackage("ä", "1-a"), new ListedPackage("b", null)], await ChangesReader.ReadListAsync(pipe, Url, TestContext.Current.CancellationToken));
+            Assert.Equal([new ListedPackage("ä", "1-a"), new ListedPackage("b", null)], await ChangesReader.ReadListAsync(pipe, Url, TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken));
         }
     }
 

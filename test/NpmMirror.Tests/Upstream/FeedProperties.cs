@@ -91,7 +91,7 @@ internal static class FeedProperties
     }
 
     private static async Task<string> ReadListAsync(PipeReader pipe, CancellationToken cancellationToken) =>
-        string.Join(';', await ChangesReader.ReadListAsync(pipe, Address, cancellationToken));
+        string.Join(';', await ChangesReader.ReadListAsync(pipe, Address, cancellationToken).ToListAsync(cancellationToken));
 
     private static StringBuilder Describe(ChangesPage page, StringBuilder seen)
     {

@@ -1,0 +1,43 @@
+using System.Runtime.CompilerServices;
+
+namespace NpmMirror.Upstream;
+
+/// <summary>
+/// The way out of this folder: nothing but a <see cref="MirrorException"/> or the caller's cancellation passes. What parsers and .NET's client throw
+/// over a stranger's answer is that stranger's failure, and must end no loop and no process.
+/// </summary>
+internal static class UpstreamEdge
+{
+    /// <summary>Runs a question to the upstream.</summary>
+    /// <exception cref="MirrorException">Whatever failed.</exception>
+    internal static async Task<T> RunAsync<T>(Uri url, Func<Task<T>> ask, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ask();
+        }
+        catch (Exception exception) when (!Passes(exception, cancellationToken))
+        {
+            throw Explain(url, exception);
+        }
+    }
+
+    /// <summary>Reads an answer that comes item by item.</summary>
+    /// <exception cref="MirrorException">Whatever failed.</exception>
+    internal static async IAsyncEnumerable<T> ReadAsync<T>(Uri url, IAsyncEnumerable<T> items, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await using var reader = items.GetAsyncEnumerator(cancellationToken);
+        while (await RunAsync(url, () => reader.MoveNextAsync().AsTask(), cancellationToken))
+        {
+            yield return reader.Current;
+        }
+    }
+
+    /// <summary>What a failure of unknown kind is to the caller.</summary>
+    internal static MirrorException Explain(Uri url, Exception exception) => exception is OperationCanceledException
+        ? UpstreamFailures.TimedOut(url, "did not answer in time")
+        : UpstreamFailures.Malformed(url, $"cannot be read ({exception.GetType().Name}: {MirrorException.Quote(exception.Message)})", inner: exception);
+
+    private static bool Passes(Exception exception, CancellationToken cancellationToken) =>
+        exception is MirrorException || (exception is OperationCanceledException && cancellationToken.IsCancellationRequested);
+}

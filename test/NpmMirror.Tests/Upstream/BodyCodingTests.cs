@@ -1,0 +1,247 @@
+using System.IO.Compression;
+using System.Text;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Tests.Upstream;
+
+/// <summary>What content codings may do to a body: be read as npm reads them, or be refused.</summary>
+public sealed class BodyCodingTests
+{
+    // Long enough for several blocks, and nothing in it is a repetition.
+    private static readonly byte[] Plain = Encoding.UTF8.GetBytes($$"""{"name":"x","padding":"{{string.Concat(Enumerable.Range(0, 300).Select(i => i * 7919L * 104729L))}}"}""");
+
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    public static TheoryData<string, string> Shapes => new()
+    {
+        { "gzip", "gzip" },
+        { "X-GZip", "gzip" },
+        { "gzip", "gzip of two members" },
+        { "gzip", "gzip with zeros after it" },
+        { "gzip", "gzip with text after it" },
+        { "br", "br" },
+        { "deflate", "zlib" },
+        { "x-deflate", "zlib" },
+        { "deflate", "raw deflate" },
+        { "deflate", "raw deflate, stored" },
+        { "gzip, gzip", "gzip in gzip" },
+        { "br, gzip", "br in gzip" },
+        { "identity, gzip,, ", "gzip" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public async Task Reads_every_shape_whole_in_pieces_of_any_length(string header, string shape)
+    {
+        foreach (var pieceBytes in new[] { 1, 7, 100_000 })
+        {
+            Assert.Equal(Plain, await DecodeAsync(header, Coded(shape), pieceBytes));
+        }
+    }
+
+    [Theory]
+    [InlineData("gzip", "gzip")]
+    [InlineData("br", "br")]
+    [InlineData("deflate", "zlib")]
+    [InlineData("deflate", "raw deflate")]
+    [InlineData("deflate", "raw deflate, stored")]
+    [InlineData("gzip, gzip", "gzip in gzip")]
+    public async Task No_cut_is_taken_for_whole(string header, string shape)
+    {
+        var coded = Coded(shape);
+        for (var length = 1; length < coded.Length; length++)
+        {
+            await AssertCutAsync(header, coded[..length], Plain, length);
+        }
+    }
+
+    [Fact]
+    public async Task No_cut_of_a_later_member_is_taken_for_whole()
+    {
+        var (first, second) = (Coded("gzip"), Coded("gzip"));
+        for (var length = 1; length < second.Length; length++)
+        {
+            await AssertCutAsync("gzip", [.. first, .. second[..length]], [.. Plain, .. Plain], length);
+        }
+    }
+
+    [Fact]
+    public async Task A_body_of_no_bytes_is_an_empty_one()
+    {
+        Assert.Empty(await DecodeAsync("gzip", [], 1));
+        Assert.Empty(await DecodeAsync("br, deflate", [], 1));
+    }
+
+    [Fact]
+    public async Task A_hundred_thousand_empty_members_are_a_long_way_to_nothing()
+    {
+        var empty = Compress("gzip", []);
+        Assert.Empty(await DecodeAsync("gzip", [.. Enumerable.Repeat(empty, 100_000).SelectMany(member => member)], 64 * 1024));
+    }
+
+    [Theory]
+    [InlineData("gzip, gzip, gzip")]
+    [InlineData("deflate,gzip, br")]
+    [InlineData("gzip\r\nContent-Encoding: br\r\nContent-Encoding: gzip")]
+    [InlineData("gzip, GZIP, compress")]
+    [InlineData("12,000 times")]
+    public async Task More_than_two_codings_are_refused_wherever_they_come(string header)
+    {
+        var codings = header == "12,000 times" ? string.Join(',', Enumerable.Repeat("gzip", 12_000)) : header;
+        await using var peer = new LoopbackPeer(_ => LoopbackPeer.Answer(200, "xxxxxxxxxxxxxxxxxxxx", $"Content-Type: application/json\r\nContent-Encoding: {codings}\r\n"));
+        using var client = RegistryClientTests.Client(peer);
+        var feed = new LiveChangeFeed(client, peer.Url, new FeedOptions());
+        var asked = new Dictionary<string, Func<Task>>
+        {
+            ["packument"] = () => client.GetPackumentAsync(PackageName.Parse("x"), default, isCacheBusted: false, Cancelled),
+            ["tarball"] = () => client.OpenTarballAsync(new Uri(peer.Url, "x.tgz"), Cancelled),
+            ["forwarded"] = () => client.ForwardAsync(HttpMethod.Get, "/-/v1/search", null, TimeSpan.FromSeconds(30), Cancelled),
+            ["information"] = () => feed.GetInfoAsync(Cancelled),
+            ["page"] = () => feed.ReadAsync(Sequence.Zero, null, Cancelled).FirstAsync(Cancelled).AsTask(),
+        };
+        foreach (var (what, ask) in asked)
+        {
+            var failure = await Assert.ThrowsAsync<MirrorException>(ask);
+            Assert.True(failure.Message.Contains("more than 2 content codings", StringComparison.Ordinal), $"{what}: {failure.Message}");
+        }
+    }
+
+    [Fact]
+    public async Task Too_many_codings_of_an_explanation_hide_the_explanation_only()
+    {
+        await using var peer = new LoopbackPeer(_ => LoopbackPeer.Answer(404, """{"error":"x"}""", $"Content-Encoding: {string.Join(',', Enumerable.Repeat("br", 9_000))}\r\n"));
+        using var client = RegistryClientTests.Client(peer);
+        Assert.Equal(new PackumentAnswer.Absent(404, null), await client.GetPackumentAsync(PackageName.Parse("x"), default, isCacheBusted: false, Cancelled));
+    }
+
+    [Theory]
+    [InlineData("gzip", "gzip", true)]
+    [InlineData("br", "br", true)]
+    [InlineData("deflate", "raw deflate", true)]
+    [InlineData("gzip, gzip", "gzip in gzip", true)]
+    [InlineData("gzip", "as it is", false)]
+    [InlineData("br", "as it is", false)]
+    [InlineData("deflate", "as it is", false)]
+    [InlineData("aws-chunked", "as it is", false)]
+    [InlineData("", "as it is", false)]
+    public async Task A_tarball_is_the_file_whatever_coding_is_said(string header, string shape, bool isOnTop)
+    {
+        var file = Compress("gzip", Plain);
+        var sent = isOnTop ? Coded(shape, file) : file;
+        await using var peer = Peer(header, sent);
+        using var client = RegistryClientTests.Client(peer);
+        var opened = Assert.IsType<TarballAnswer.Opened>(await client.OpenTarballAsync(new Uri(peer.Url, "x.tgz"), Cancelled));
+        using var _ = opened.Response;
+        Assert.Equal(file, await ReadAsync(opened.Body, 1_000));
+        Assert.True(opened.LengthBytes is not { } length || length == file.Length);
+    }
+
+    [Fact]
+    public async Task A_tarball_whose_coding_was_cut_is_never_whole()
+    {
+        var file = Compress("gzip", Plain);
+        var sent = Coded("gzip", file);
+        for (var length = 1; length < sent.Length; length += 97)
+        {
+            await using var peer = Peer("gzip", sent[..length]);
+            using var client = RegistryClientTests.Client(peer);
+            var opened = Assert.IsType<TarballAnswer.Opened>(await client.OpenTarballAsync(new Uri(peer.Url, "x.tgz"), Cancelled));
+            using var _ = opened.Response;
+            Assert.True((await Assert.ThrowsAsync<MirrorException>(() => ReadAsync(opened.Body, 1_000))).IsTransient);
+        }
+    }
+
+    [Fact]
+    public async Task A_coding_that_decodes_to_nothing_for_long_ends()
+    {
+        var nothing = Enumerable.Repeat(Compress("gzip", []), 20_000).SelectMany(member => member).ToArray();
+        await using var peer = Peer("gzip", nothing);
+        using var client = RegistryClientTests.Client(peer);
+        var opened = Assert.IsType<TarballAnswer.Opened>(await client.OpenTarballAsync(new Uri(peer.Url, "x.tgz"), Cancelled));
+        using var _ = opened.Response;
+        Assert.Equal(nothing, await ReadAsync(opened.Body, 100_000));
+    }
+
+    private static LoopbackPeer Peer(string header, byte[] body) => new(async (_, stream, cancellationToken) =>
+    {
+        var coding = header.Length == 0 ? "" : $"Content-Encoding: {header}\r\n";
+        await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 200 X\r\n{coding}Content-Length: {body.Length}\r\nConnection: close\r\n\r\n"), cancellationToken);
+        await stream.WriteAsync(body, cancellationToken);
+    });
+
+    private static async Task AssertCutAsync(string header, byte[] cut, byte[] whole, int length)
+    {
+        byte[] decoded;
+        try
+        {
+            decoded = await DecodeAsync(header, cut, 4096);
+        }
+        catch (Exception exception) when (exception is EndOfStreamException or InvalidDataException)
+        {
+            return;
+        }
+
+        // The checksum of the outer coding may be missing: what it guards has come and was checked.
+        Assert.True(whole.AsSpan().SequenceEqual(decoded), $"{length} bytes decode to {decoded.Length} without an error.");
+    }
+
+    private static async Task<byte[]> DecodeAsync(string header, byte[] coded, int pieceBytes)
+    {
+        var codings = BodyCodings.Parse([header]);
+        Assert.Null(codings.Problem);
+        await using var decoded = codings.TakeOff(new Pieces(coded, pieceBytes));
+        return await ReadAsync(decoded, 333);
+    }
+
+    private static async Task<byte[]> ReadAsync(Stream stream, int bufferBytes)
+    {
+        using var all = new MemoryStream();
+        var buffer = new byte[bufferBytes];
+        while (await stream.ReadAsync(buffer, Cancelled) is var read and > 0)
+        {
+            all.Write(buffer, 0, read);
+        }
+
+        return all.ToArray();
+    }
+
+    private static byte[] Coded(string shape, byte[]? content = null)
+    {
+        var plain = content ?? Plain;
+        return shape switch
+        {
+            "gzip of two members" => [.. Compress("gzip", plain[..100]), .. Compress("gzip", plain[100..])],
+            "gzip with zeros after it" => [.. Compress("gzip", plain), .. new byte[600]],
+            "gzip with text after it" => [.. Compress("gzip", plain), .. "\r\n<!-- served by -->\r\n"u8],
+            "gzip in gzip" => Compress("gzip", Compress("gzip", plain)),
+            "br in gzip" => Compress("gzip", Compress("br", plain)),
+            _ => Compress(shape, plain),
+        };
+    }
+
+    private static byte[] Compress(string shape, byte[] plain)
+    {
+        using var buffer = new MemoryStream();
+        using (Stream encoder = shape switch
+        {
+            "gzip" => new GZipStream(buffer, CompressionLevel.Fastest),
+            "br" => new BrotliStream(buffer, CompressionLevel.Fastest),
+            "raw deflate" => new DeflateStream(buffer, CompressionLevel.Fastest),
+            "raw deflate, stored" => new DeflateStream(buffer, CompressionLevel.NoCompression),
+            _ => new ZLibStream(buffer, CompressionLevel.Fastest),
+        })
+        {
+            encoder.Write(plain);
+        }
+
+        // .NET writes nothing for nothing; an empty member is this.
+        return buffer.ToArray() is { Length: > 0 } coded ? coded : [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    }
+
+    /// <summary>Bytes that come in pieces, as from a network.</summary>
+    private sealed class Pieces(byte[] bytes, int pieceBytes) : MemoryStream(bytes)
+    {
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+            base.ReadAsync(buffer[..Math.Min(buffer.Length, pieceBytes)], cancellationToken);
+    }
+}
