@@ -56,7 +56,7 @@ public sealed partial class PackageSync
     /// </summary>
     private string? FindFeedAhead(PackageName name, string? removedAs, QueueItem? item, PackumentAnswer.Absent absent) =>
         item is { Priority: QueuePriority.Change, WantedRev: { } wanted, IsDeletedRow: false }
-        && _time.GetUtcNow() - item.QueuedAt < DoubtMax
+        && !IsDoubtOver(item, _time.GetUtcNow())
         && (removedAs is null || (wanted != removedAs && !IsBehind(wanted, removedAs)))
             ? $"the feed names {name}, the upstream answers {absent.Status}"
             : null;

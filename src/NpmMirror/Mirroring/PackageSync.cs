@@ -13,6 +13,9 @@ public sealed partial class PackageSync : IDisposable
     /// <summary>After this long the upstream is believed, whatever the feed or the stored document said before.</summary>
     internal static readonly TimeSpan DoubtMax = TimeSpan.FromHours(24);
 
+    /// <summary>A day has ten times as many tries: a wall clock that leaps over one has not.</summary>
+    internal const int DoubtTriesMin = 12;
+
     private const int TriesMax = 5;
 
     private readonly IMetadataStore _store;
@@ -224,11 +227,14 @@ public sealed partial class PackageSync : IDisposable
         return written is null ? null : new SyncResult.Stored(written, row is null || row.Facts.IsRemoved, change.Events) { RetryBecause = lag ?? failed };
     }
 
+    /// <summary>Whether what was doubted is taken for what there is: a day has passed, with as many tries.</summary>
+    internal static bool IsDoubtOver(QueueItem item, DateTimeOffset now) => now - item.QueuedAt >= DoubtMax && item.Attempts >= DoubtTriesMin;
+
     /// <summary>Where tarballs are fetched ahead: why the package is to be tried again, or null when all are held, and after a day.</summary>
     private async Task<string?> HoldTarballsAsync(PackageName name, QueueItem? item, PackumentIndex index, RawDocument document, CancellationToken cancellationToken)
     {
         var failed = IsEager ? await _eager.HoldAsync(name, index, document, cancellationToken) : null;
-        return item is null || _time.GetUtcNow() - item.QueuedAt < DoubtMax ? failed : null;
+        return item is null || !IsDoubtOver(item, _time.GetUtcNow()) ? failed : null;
     }
 
     /// <summary>What leads from the stored document to the new one.</summary>

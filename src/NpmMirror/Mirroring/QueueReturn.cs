@@ -43,7 +43,7 @@ internal sealed partial class QueueReturn(IMetadataStore store, TimeProvider tim
         // What only a client asked for is dropped soon: it asks again, and names that nobody has would pile up. Any other failure that
         // repeats for a day is given up until the feed names the package again; what was held is still served.
         var isOnlyWish = item is { Priority: QueuePriority.ReadThrough, WantedRev: null } && item.Attempts + 1 >= WishAttemptsMax;
-        if (isOnlyWish || (!error.IsTransient && time.GetUtcNow() - item.QueuedAt >= PackageSync.DoubtMax))
+        if (isOnlyWish || (!error.IsTransient && PackageSync.IsDoubtOver(item, time.GetUtcNow())))
         {
             if (isOnlyWish)
             {

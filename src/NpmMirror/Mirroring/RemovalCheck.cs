@@ -34,7 +34,7 @@ internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream
             return $"the upstream answered {answer.Status} for a package that is held; asked again before it is believed";
         }
 
-        if (missingFor >= BelievedAlone)
+        if (missingFor >= BelievedAlone && item?.Attempts >= PackageSync.DoubtTriesMin)
         {
             return null;
         }

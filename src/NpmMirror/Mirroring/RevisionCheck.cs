@@ -15,8 +15,8 @@ internal sealed class RevisionCheck(RegistryClient upstream, TimeProvider time)
             return null;
         }
 
-        var age = time.GetUtcNow() - item.QueuedAt;
-        if (age >= PackageSync.DoubtMax)
+        var now = time.GetUtcNow();
+        if (PackageSync.IsDoubtOver(item, now))
         {
             return null;
         }
@@ -31,14 +31,14 @@ internal sealed class RevisionCheck(RegistryClient upstream, TimeProvider time)
 
         var isReached = areComparable
             ? !new Revision(rev!).IsBefore(new Revision(item.WantedRev!))
-            : isDifferent || (item.Attempts + 1 >= 3 && age >= TimeSpan.FromMinutes(1));
+            : isDifferent || (item.Attempts + 1 >= 3 && now - item.QueuedAt >= TimeSpan.FromMinutes(1));
         return isReached ? null : $"the feed speaks of rev {item.WantedRev}, the upstream still sends {rev ?? "the same document"}";
     }
 
     /// <summary>Why the answer must not replace the stored document, or null.</summary>
     internal string? FindRegression(PackageRow row, PackumentIndex index, QueueItem? item)
     {
-        if (row.Facts.IsRemoved || (item is not null && time.GetUtcNow() - item.QueuedAt >= PackageSync.DoubtMax))
+        if (row.Facts.IsRemoved || (item is not null && PackageSync.IsDoubtOver(item, time.GetUtcNow())))
         {
             return null;
         }
