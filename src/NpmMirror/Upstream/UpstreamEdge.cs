@@ -38,6 +38,7 @@ internal static class UpstreamEdge
         ? UpstreamFailures.TimedOut(url, "did not answer in time")
         : UpstreamFailures.Malformed(url, $"cannot be read ({exception.GetType().Name}: {MirrorException.Quote(exception.Message)})", inner: exception);
 
+    /// <summary>A client that was disposed is no answer of the upstream: the process is ending.</summary>
     private static bool Passes(Exception exception, CancellationToken cancellationToken) =>
-        exception is MirrorException || (exception is OperationCanceledException && cancellationToken.IsCancellationRequested);
+        exception is MirrorException or ObjectDisposedException || (exception is OperationCanceledException && cancellationToken.IsCancellationRequested);
 }

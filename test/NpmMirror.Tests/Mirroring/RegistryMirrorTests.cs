@@ -71,6 +71,18 @@ public sealed class RegistryMirrorTests
     }
 
     [Fact]
+    public async Task Following_begins_after_a_look_that_failed_in_an_unknown_way()
+    {
+        await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a");
+        var looks = 0;
+        var feed = new LiveChangeFeed(bench.Client, bench.Upstream.FeedUrl, new FeedOptions());
+        FindFeed find = _ => looks++ == 0 ? throw new InvalidOperationException("a look that nobody foresaw") : Task.FromResult<IChangeFeed?>(feed);
+        await using var mirror = new RegistryMirror(bench.Store, bench.Client, bench.Queue, bench.ReadThrough, new PackageScope(bench.Options), find, bench.Options, TimeProvider.System, NullLoggerFactory.Instance);
+        await mirror.StartAsync(Token);
+        await Eventually.Async(async () => await bench.RowAsync("a") is not null);
+    }
+
+    [Fact]
     public async Task A_command_does_not_take_a_feed_for_one_that_never_was()
     {
         await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a");
