@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Security.Cryptography;
 using Microsoft.Data.Sqlite;
 using NpmMirror.Diagnostics;
 using NpmMirror.History;
@@ -7,6 +9,8 @@ namespace NpmMirror.Sqlite;
 
 public sealed partial class SqliteStore
 {
+    private const string HeadKey = "log:head";
+
     private const string SelectLog =
         """
         SELECT l.position, p.name, l.generation, l.ordinal, l.type, l.at, l.seen_at, l.upstream_rev, l.payload_sha256, l.hash, l.payload
@@ -49,11 +53,29 @@ public sealed partial class SqliteStore
         return _watch.WaitAsync(after, timeout, _timeProvider, cancellationToken);
     }
 
+    /// <summary>
+    /// The head that was kept beside the log: where rows were deleted from the log's end it still names them, and <c>verify</c> finds that they are missing.
+    /// A store that no program of this version has written yet has none, and then the last row is the head.
+    /// </summary>
     internal static LogHead ReadHead(SqliteSession session)
+    {
+        var last = ReadLastRow(session);
+        return session.Scalar<string>("SELECT value FROM cursors WHERE key = @key", ("@key", HeadKey)) is { } text && Parse(text) is { } kept && kept.Position >= last.Position ? kept : last;
+    }
+
+    /// <summary>Keeps the head, in the transaction that appends to the log.</summary>
+    internal static void KeepHead(SqliteSession session, LogHead head) => SetCursor(session, HeadKey, string.Create(CultureInfo.InvariantCulture, $"{head.Position.Value}:{head.Hash.Hex}"));
+
+    private static LogHead ReadLastRow(SqliteSession session)
     {
         using var reader = session.Query("SELECT position, hash FROM log ORDER BY position DESC LIMIT 1");
         return reader.Read() ? new LogHead(new LogPosition(reader.GetInt64(0)), reader.GetDigest(1)) : new LogHead(LogPosition.Zero, ChainHash.Genesis);
     }
+
+    private static LogHead? Parse(string text) =>
+        text.Split(':') is [var position, { Length: 2 * SHA256.HashSizeInBytes } hash] && long.TryParse(position, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && hash.All(char.IsAsciiHexDigit)
+            ? new LogHead(new LogPosition(value), Digest.FromHex(hash))
+            : null;
 
     private IAsyncEnumerable<LogRow> ReadLogPages(long after, Func<SqliteSession, long, SqliteDataReader> query, CancellationToken cancellationToken) =>
         PagesAsync(after, PageRowsMax, query, ReadLogRow, row => row.Position.Value, row => row.Payload?.Length ?? 0, cancellationToken);

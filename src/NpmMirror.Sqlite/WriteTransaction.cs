@@ -6,6 +6,7 @@ namespace NpmMirror.Sqlite;
 internal sealed class WriteTransaction
 {
     private LogHead? _head;
+    private bool _isHeadMoved;
 
     private WriteTransaction(SqliteSession session) => Session = session;
 
@@ -18,7 +19,7 @@ internal sealed class WriteTransaction
     internal LogHead Head
     {
         get => _head ??= SqliteStore.ReadHead(Session);
-        set => _head = value;
+        set => (_head, _isHeadMoved) = (value, true);
     }
 
     /// <summary>The log's end, if anyone asked for it.</summary>
@@ -50,6 +51,11 @@ internal sealed class WriteTransaction
                 ("@tarballs", Counted.Tarballs),
                 ("@tarballBytes", Counted.TarballBytes),
                 ("@queued", Counted.Queued));
+        }
+
+        if (_isHeadMoved)
+        {
+            SqliteStore.KeepHead(Session, Head);
         }
 
         Session.Execute("COMMIT");

@@ -30,6 +30,11 @@ public static class TestProcess
             start.Environment[name] = value;
         }
 
+        foreach (var (name, value) in TestChildren.Inherited())
+        {
+            start.Environment[name] = value;
+        }
+
         var process = Process.Start(start) ?? throw new InvalidOperationException($"Could not start {command[0]}.");
         process.StandardInput.Close();
         return process;

@@ -21,7 +21,7 @@ internal sealed class LogVerification(IMetadataStore store, DocumentCheck docume
         var isRight = await IsStillThereAsync(last, "the last verification", cancellationToken) && (noted is not { } known || await IsStillThereAsync(known, "you", cancellationToken));
         await foreach (var row in store.ReadLogAsync(last.Position, cancellationToken))
         {
-            isRight &= await IsRightAsync(row, last, cancellationToken);
+            isRight &= await IsRightAsync(row, last, cancellationToken) && IsHead(row, head);
             last = new LogHead(row.Position, row.Hash);
             tally.CountLogRow(head.Position.Value);
             if (isRight && row.Position.Value % MarkEvery == 0)
@@ -33,7 +33,7 @@ internal sealed class LogVerification(IMetadataStore store, DocumentCheck docume
         if (last.Position < head.Position)
         {
             isRight = false;
-            Report(head.Position.Value, string.Create(CultureInfo.InvariantCulture, $"The log ended at row {head.Position.Value}, and the rows behind {last.Position.Value} are not there."));
+            Report(head.Position.Value, string.Create(CultureInfo.InvariantCulture, $"The log ended at row {head.Position.Value}, and the rows after {last.Position.Value} are not there: they were deleted."));
         }
 
         var rightAt = marks.IsLogBelieved ? marks.LogRightAt : marks.BegunAt;
@@ -61,6 +61,18 @@ internal sealed class LogVerification(IMetadataStore store, DocumentCheck docume
         }
 
         return await IsPastThereAsync(row, cancellationToken);
+    }
+
+    /// <summary>The head is kept beside the log, so a last row that was replaced by another with a right link shows.</summary>
+    private bool IsHead(LogRow row, LogHead head)
+    {
+        if (row.Position != head.Position || row.Hash == head.Hash)
+        {
+            return true;
+        }
+
+        Report(row.Position.Value, $"The row ({row.Type} of {row.Package}) is not the one that was the log's last: hash {head.Hash.Hex} was kept beside the log, {row.Hash.Hex} is there now. The past was changed.");
+        return false;
     }
 
     private async Task<bool> IsPastThereAsync(LogRow row, CancellationToken cancellationToken)

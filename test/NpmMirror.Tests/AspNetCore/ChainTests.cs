@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.AspNetCore;
@@ -35,13 +34,14 @@ public sealed class ChainTests
     [InlineData(3)]
     public async Task Mirrors_in_a_circle_say_so_at_once(int members)
     {
-        var ports = FreePorts(members);
+        // Bound before the first begins, and handed over: each has to know the next one's address.
+        var ports = Enumerable.Range(0, members).Select(_ => new HeldPort()).ToList();
         var mirrors = new List<ServedMirror>();
         try
         {
             for (var i = 0; i < members; i++)
             {
-                mirrors.Add(await ServedMirror.StartAsync(upstream: new Uri($"http://127.0.0.1:{ports[(i + 1) % members]}/npm/"), port: ports[i]));
+                mirrors.Add(await ServedMirror.StartAsync(upstream: new Uri($"http://127.0.0.1:{ports[(i + 1) % members].Number}/npm/"), port: ports[i]));
             }
 
             // A test's time-out is far below the 30 s after which waiting alone would end it.
@@ -55,6 +55,8 @@ public sealed class ChainTests
             {
                 await mirror.DisposeAsync();
             }
+
+            ports.ForEach(port => port.Dispose());
         }
     }
 
@@ -82,15 +84,6 @@ public sealed class ChainTests
         await using var mirror = await ServedMirror.StartAsync();
         using var answer = await mirror.GetAsync("ms", ("npm-mirror-instance", string.Join(',', Enumerable.Range(0, 16))));
         Assert.Equal((HttpStatusCode)508, answer.StatusCode);
-    }
-
-    private static int[] FreePorts(int count)
-    {
-        var listeners = Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0)).ToList();
-        listeners.ForEach(listener => listener.Start());
-        var ports = listeners.Select(listener => ((IPEndPoint)listener.LocalEndpoint).Port).ToArray();
-        listeners.ForEach(listener => listener.Stop());
-        return ports;
     }
 
     private static async Task<bool> HeldAsync(ServedMirror mirror, string name) => await mirror.Store.FindAsync(PackageName.Parse(name), TestContext.Current.CancellationToken) is not null;

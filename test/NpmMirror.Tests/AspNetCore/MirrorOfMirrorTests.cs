@@ -16,7 +16,7 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
     private ServedMirror _far = null!;
     private FeedMode _mode;
     private RemovedMode _nearRemoved;
-    private int _nearPort;
+    private readonly HeldPort _nearPort = new();
 
     public async ValueTask InitializeAsync() => _registry = await FakeRegistry.StartAsync();
 
@@ -25,6 +25,7 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
         await StopFarAsync();
         await StopNearAsync();
         await _registry.DisposeAsync();
+        _nearPort.Dispose();
         _folder.Dispose();
     }
 
@@ -150,7 +151,6 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
             Configure(options, _registry.FeedUrl.AbsoluteUri);
             options.Removed.Gone = _nearRemoved;
         }, port: _nearPort);
-        _nearPort = _near.Address.Port;
     }
 
     private async Task StartFarAsync() => _far = await ServedMirror.StartAsync(await OpenAsync("far"), new Uri(_near.Address, "/npm/"), options => Configure(options, "auto"));

@@ -29,13 +29,13 @@ internal sealed class ServedMirror : IAsyncDisposable
     private readonly RegistryClient _upstream;
     private int _requestsSeen;
 
-    private ServedMirror(WebApplication application, RegistryClient upstream, IMetadataStore store)
+    private ServedMirror(WebApplication application, RegistryClient upstream, IMetadataStore store, HeldPort? port)
     {
         _application = application;
         _upstream = upstream;
         Store = store;
         var addresses = application.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses;
-        Address = new Uri(addresses.First());
+        Address = new Uri(port is null ? addresses.First() : $"http://127.0.0.1:{port.Number}/");
         Client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, AutomaticDecompression = DecompressionMethods.None, UseProxy = false }) { BaseAddress = new Uri(Address, "/npm/") };
     }
 
@@ -56,7 +56,7 @@ internal sealed class ServedMirror : IAsyncDisposable
 
     /// <summary>Starts one. Without an upstream it has a dead one.</summary>
     internal static async Task<ServedMirror> StartAsync(
-        IMetadataStore? store = null, Uri? upstream = null, Action<MirrorOptions>? configure = null, TimeProvider? time = null, IBlobStore? blobs = null, int port = 0, bool isHot = true, ClientConnections? connections = null, params string[] mounts)
+        IMetadataStore? store = null, Uri? upstream = null, Action<MirrorOptions>? configure = null, TimeProvider? time = null, IBlobStore? blobs = null, HeldPort? port = null, bool isHot = true, ClientConnections? connections = null, params string[] mounts)
     {
         var options = new MirrorOptions { Upstream = (upstream ?? new Uri("http://127.0.0.1:9/")).AbsoluteUri, Feed = "none" };
         configure?.Invoke(options);
@@ -85,7 +85,14 @@ internal sealed class ServedMirror : IAsyncDisposable
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.UseNpmRegistryLimits();
-            kestrel.Listen(IPAddress.Loopback, port);
+            if (port is null)
+            {
+                kestrel.Listen(IPAddress.Loopback, 0);
+            }
+            else
+            {
+                kestrel.ListenHandle(port.ForServer());
+            }
         });
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
         builder.Services.AddSingleton(time);
@@ -99,7 +106,7 @@ internal sealed class ServedMirror : IAsyncDisposable
         });
         application.MapNpmRegistry(mounts);
         await application.StartAsync(TestContext.Current.CancellationToken);
-        served = new ServedMirror(application, client, store);
+        served = new ServedMirror(application, client, store, port);
         return served;
     }
 

@@ -1,14 +1,13 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace NpmMirror.Tests.Clients;
 
 /// <summary>The product as its users run it: <c>npm-mirror serve</c> in a process of its own, on a free port of 127.0.0.1.</summary>
-public sealed class MirrorProcess : IAsyncDisposable
+public sealed partial class MirrorProcess : IAsyncDisposable
 {
     private const int SignalTerminate = 15;
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(120);
@@ -17,18 +16,18 @@ public sealed class MirrorProcess : IAsyncDisposable
     private readonly Process _process;
     private readonly StringBuilder _output = new();
     private readonly Task _gathering;
+    private Uri? _url;
 
-    private MirrorProcess(Process process, int port)
+    private MirrorProcess(Process process)
     {
         _process = process;
-        Url = new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}/"));
         _gathering = Task.WhenAll(
             TestProcess.GatherAsync(process.StandardOutput, _output, CancellationToken.None),
             TestProcess.GatherAsync(process.StandardError, _output, CancellationToken.None));
     }
 
     /// <summary>Where it listens. The registry is at <see cref="Registry"/>.</summary>
-    public Uri Url { get; }
+    public Uri Url => _url ?? throw new InvalidOperationException("It has not said yet where it listens.");
 
     /// <summary>The registry's address, with a trailing slash.</summary>
     public Uri Registry => new(Url, "npm/");
@@ -59,15 +58,14 @@ public sealed class MirrorProcess : IAsyncDisposable
     /// <param name="cancellationToken">Ends the wait.</param>
     public static async Task<MirrorProcess> StartAsync(Uri upstream, string dataFolder, IEnumerable<string>? options = null, IReadOnlyDictionary<string, string>? environment = null, CancellationToken cancellationToken = default)
     {
-        var port = FreePort();
-        string[] arguments = ["serve", $"--upstream={upstream.AbsoluteUri}", $"--data={dataFolder}", string.Create(CultureInfo.InvariantCulture, $"--listen=http://127.0.0.1:{port}"), .. options ?? []];
+        string[] arguments = ["serve", $"--upstream={upstream.AbsoluteUri}", $"--data={dataFolder}", "--listen=http://127.0.0.1:0", .. options ?? []];
         var variables = new Dictionary<string, string>(BaseEnvironment(dataFolder), StringComparer.Ordinal);
         foreach (var (name, value) in environment ?? new Dictionary<string, string>())
         {
             variables[name] = value;
         }
 
-        var mirror = new MirrorProcess(TestProcess.Start([.. Program, .. arguments], dataFolder, variables), port);
+        var mirror = new MirrorProcess(TestProcess.Start([.. Program, .. arguments], dataFolder, variables));
         try
         {
             await mirror.WaitUntilItAnswersAsync(cancellationToken);
@@ -127,14 +125,6 @@ public sealed class MirrorProcess : IAsyncDisposable
         _process.Dispose();
     }
 
-    /// <summary>A port that nobody listens on just now.</summary>
-    public static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
-
     /// <summary>What a program needs of this process's environment, and nothing else: no proxies, no npm settings.</summary>
     public static Dictionary<string, string> BaseEnvironment(string home)
     {
@@ -163,10 +153,15 @@ public sealed class MirrorProcess : IAsyncDisposable
 
             try
             {
-                using var response = await client.GetAsync(new Uri(Registry, "-/ping"), cancellationToken);
-                if (response.IsSuccessStatusCode)
+                // The system chooses the port: the program binds it, and tells it then.
+                if (Serving().Match(Output) is { Success: true } line)
                 {
-                    return;
+                    _url = new Uri(line.Groups[1].Value);
+                    using var response = await client.GetAsync(new Uri(Registry, "-/ping"), cancellationToken);
+                    if (response.IsSuccessStatusCode)
+                    {
+                        return;
+                    }
                 }
             }
             catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException && !cancellationToken.IsCancellationRequested)
@@ -179,6 +174,9 @@ public sealed class MirrorProcess : IAsyncDisposable
 
         throw new TimeoutException($"npm-mirror did not answer within {StartTimeout}:\n{Output}");
     }
+
+    [GeneratedRegex(@"^Serving (http://127\.0\.0\.1:\d+/)", RegexOptions.Multiline)]
+    private static partial Regex Serving();
 
     [DllImport("libc", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

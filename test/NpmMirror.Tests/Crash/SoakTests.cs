@@ -16,7 +16,7 @@ public sealed class SoakTests(ITestOutputHelper output)
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact]
+    [Fact(Timeout = 3_600_000)]
     public async Task Ends_equal_after_being_killed_again_and_again_while_the_upstream_lies_and_fails()
     {
         var length = TimeSpan.FromSeconds(int.TryParse(Environment.GetEnvironmentVariable(Variable), NumberStyles.None, CultureInfo.InvariantCulture, out var given) ? given : 12);

@@ -11,7 +11,7 @@ public sealed class FollowingProofTests(ITestOutputHelper output)
 {
     private const string Variable = "NPM_MIRROR_SIMULATED_HOURS";
 
-    [Fact]
+    [Fact(Timeout = 3_600_000)]
     public async Task Loses_nothing_in_hundreds_of_hostile_hours()
     {
         var hours = int.TryParse(Environment.GetEnvironmentVariable(Variable), NumberStyles.None, CultureInfo.InvariantCulture, out var given) ? given : 200;

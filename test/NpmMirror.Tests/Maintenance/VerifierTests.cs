@@ -1,3 +1,4 @@
+using NpmMirror.History;
 using NpmMirror.Maintenance;
 
 namespace NpmMirror.Tests.Maintenance;
@@ -102,11 +103,44 @@ public sealed class VerifierTests : IAsyncLifetime
     [InlineData("UPDATE log SET seen_at = seen_at + 1 WHERE position = 1", VerifyFault.LogBroken, "log 1")]
     [InlineData("UPDATE log SET hash = zeroblob(32) WHERE position = 2", VerifyFault.LogBroken, "log 2")]
     [InlineData("DELETE FROM log WHERE position = 1", VerifyFault.LogBroken, "log 1")]
+    [InlineData("DELETE FROM log WHERE position = 2", VerifyFault.LogBroken, "log 2")]
+    [InlineData("DELETE FROM log", VerifyFault.LogBroken, "log 2")]
     [InlineData("DELETE FROM tarballs WHERE package = 'ms'", VerifyFault.TarballNotHeld, "ms/ms-1.0.0.tgz")]
     public async Task Finds_what_was_changed_behind_its_back(string sql, VerifyFault fault, string subject)
     {
         _bench.Tamper(sql);
         Assert.Contains((fault, subject), (await _bench.VerifyAsync()).Findings.Select(finding => (finding.Fault, finding.Subject)));
+    }
+
+    [Fact]
+    public async Task What_is_written_later_does_not_hide_that_last_rows_were_deleted()
+    {
+        _bench.Tamper("DELETE FROM log WHERE position = 2");
+        await _bench.HoldAsync("debug", "1.0.0");
+        var finding = Assert.Single((await _bench.VerifyAsync()).Findings);
+        Assert.Equal((VerifyFault.LogBroken, "log 2"), (finding.Fault, finding.Subject));
+        Assert.Equal(3, (await _bench.Store.ReadHeadAsync(TestContext.Current.CancellationToken)).Position.Value);
+    }
+
+    [Fact]
+    public async Task Finds_a_last_row_that_was_replaced_by_one_with_a_right_link()
+    {
+        var rows = await _bench.Store.ReadLogAsync(LogPosition.Zero, TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken);
+        var other = ChainHash.Next(rows[0].Hash, rows[1] with { SeenAt = rows[1].SeenAt.AddSeconds(1) });
+        _bench.Tamper($"UPDATE log SET seen_at = seen_at + 1000, hash = x'{other.Hex}' WHERE position = 2");
+        var finding = Assert.Single((await _bench.VerifyAsync()).Findings);
+        Assert.Equal((VerifyFault.LogBroken, "log 2"), (finding.Fault, finding.Subject));
+        Assert.Contains("The past was changed", finding.Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_store_of_before_the_head_was_kept_is_right_and_keeps_it_from_then_on()
+    {
+        _bench.Tamper("DELETE FROM cursors WHERE key = 'log:head'");
+        Assert.Empty((await _bench.VerifyAsync()).Findings);
+        await _bench.HoldAsync("debug", "1.0.0");
+        _bench.Tamper("DELETE FROM log WHERE position = 3");
+        Assert.Equal("log 3", Assert.Single((await _bench.VerifyAsync(new VerifyRequest { StartsAnew = true })).Findings).Subject);
     }
 
     [Fact]

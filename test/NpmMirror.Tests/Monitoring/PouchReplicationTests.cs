@@ -72,7 +72,8 @@ public sealed class PouchReplicationTests : IAsyncDisposable
     [Fact]
     public async Task Goes_on_after_the_mirror_was_reset_behind_where_it_had_come_to()
     {
-        var first = await ServedMirror.StartAsync();
+        using var port = new HeldPort();
+        var first = await ServedMirror.StartAsync(port: port);
         foreach (var name in new[] { "a", "b", "c" })
         {
             await first.PutAsync(name, Documents.Of(name));
@@ -83,7 +84,7 @@ public sealed class PouchReplicationTests : IAsyncDisposable
         await HearAsync("c 3-");
         await first.DisposeAsync();
         var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
-        await using var second = await ServedMirror.StartAsync(store, port: first.Address.Port);
+        await using var second = await ServedMirror.StartAsync(store, port: port);
         await second.PutAsync("late", Documents.Of("late"));
 
         // Rows are read once it asks for what is behind a place of this log; and it is told what comes from then on.

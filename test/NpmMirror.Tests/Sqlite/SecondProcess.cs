@@ -58,13 +58,33 @@ public sealed class SecondProcess
         await store.EnqueueAsync([.. items], new QueueCursor("read", "2500"), CancellationToken.None);
     }
 
+    [Fact(Explicit = true)]
+    public async Task Starts_a_child_and_waits()
+    {
+        // A child below a child, and one whose environment is made anew.
+        using var shell = Process.Start("sh", ["-c", "sleep 900 & echo \"" + Mark + "$!\"; wait"]);
+        using var child = TestProcess.Start(["sleep", "900"], "/", new Dictionary<string, string> { ["PATH"] = Environment.GetEnvironmentVariable("PATH")! });
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{Mark}{child.Id}"));
+        await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, CancellationToken.None);
+    }
+
+    [Fact(Explicit = true)]
+    public async Task Waits_for_ever() => await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, CancellationToken.None);
+
     /// <summary>Starts the process on one of the tests above; <paramref name="below"/> is a program that runs it.</summary>
-    internal static Process Start(string test, string file, string? crashAt = null, params string[] below)
+    internal static Process Start(string test, string file, string? crashAt = null, params string[] below) => StartWith(test, file, new Dictionary<string, string?> { ["NPM_MIRROR_CRASH_AT"] = crashAt }, below);
+
+    /// <summary>The same with other variables of its environment.</summary>
+    internal static Process StartWith(string test, string file, IReadOnlyDictionary<string, string?> environment, params string[] below)
     {
         string[] command = [.. below, "dotnet", typeof(SecondProcess).Assembly.Location, "-explicit", "only", "-method", $"{typeof(SecondProcess).FullName}.{test}"];
         var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, UseShellExecute = false };
         start.Environment[FileVariable] = file;
-        start.Environment["NPM_MIRROR_CRASH_AT"] = crashAt;
+        foreach (var (name, value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
         return Process.Start(start)!;
     }
 

@@ -99,7 +99,7 @@ public sealed class SqliteProcessTests : IDisposable
     {
         Assert.SkipUnless(TestTools.Has("strace"), TestTools.Missing("strace"));
         string[] strace = ["strace", "-f", "-s", "100", "-e", "trace=fsync,fdatasync,write", "-e", "signal=none", "-o", _folder.File("strace.log")];
-        using var child = SecondProcess.Start(nameof(SecondProcess.Commits_one_by_one), File, null, strace);
+        using var child = SecondProcess.Start(nameof(SecondProcess.Commits_one_by_one), File, below: strace);
         await child.StandardOutput.ReadToEndAsync(Cancellation);
         await child.WaitForExitAsync(Cancellation);
 

@@ -1,0 +1,46 @@
+using System.Globalization;
+using System.Reflection;
+using System.Runtime.CompilerServices;
+using Xunit.Sdk;
+using Xunit.v3;
+
+[assembly: TestFramework(typeof(NpmMirror.Tests.TestDeadlines))]
+
+namespace NpmMirror.Tests;
+
+/// <summary>
+/// Gives every test that waits a deadline, so that a product that hangs is a failed test with a name and not a run without an end. A test that names
+/// a time-out of its own keeps it.
+/// </summary>
+public sealed class TestDeadlines : XunitTestFramework
+{
+    /// <summary>Another deadline, in seconds.</summary>
+    internal const string Variable = "TEST_DEADLINE";
+
+    // It only bounds a hang: a busy machine may need minutes for what takes a second.
+    private const int UsualSeconds = 300;
+
+    private static readonly PropertyInfo Timeout = typeof(XunitTestCase).GetProperty(nameof(XunitTestCase.Timeout))!;
+
+    /// <inheritdoc/>
+    protected override ITestFrameworkExecutor CreateExecutor(Assembly assembly) => new Executor(new XunitTestAssembly(assembly, null, assembly.GetName().Version));
+
+    private static int DeadlineMilliseconds() =>
+        1000 * (int.TryParse(Environment.GetEnvironmentVariable(Variable), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) ? seconds : UsualSeconds);
+
+    /// <summary>xunit takes time-outs for methods that can be awaited only.</summary>
+    private static bool Waits(MethodInfo method) => method.ReturnType.GetMethod(nameof(Task.GetAwaiter)) is not null || method.GetCustomAttribute<AsyncStateMachineAttribute>() is not null;
+
+    private sealed class Executor(IXunitTestAssembly assembly) : XunitTestFrameworkExecutor(assembly)
+    {
+        public override ValueTask RunTestCases(IReadOnlyCollection<IXunitTestCase> testCases, IMessageSink executionMessageSink, ITestFrameworkExecutionOptions executionOptions, CancellationToken cancellationToken)
+        {
+            foreach (var testCase in testCases.OfType<XunitTestCase>().Where(testCase => testCase.Timeout == 0 && Waits(testCase.TestMethod.Method)))
+            {
+                Timeout.SetValue(testCase, DeadlineMilliseconds());
+            }
+
+            return base.RunTestCases(testCases, executionMessageSink, executionOptions, cancellationToken);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+using System.Globalization;
+using NpmMirror.Tests.Sqlite;
+using Xunit.v3;
+
+namespace NpmMirror.Tests;
+
+/// <summary>How a run of the tests ends: no test hangs without end, and nothing that a test started outlives it.</summary>
+public sealed class TestRunTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Every_test_that_waits_has_a_deadline()
+    {
+        await Task.Yield();
+        Assert.True(((IXunitTest)TestContext.Current.Test!).Timeout > 0);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    public async Task Every_case_of_a_theory_that_waits_has_a_deadline(int number)
+    {
+        await Task.Yield();
+        Assert.True(((IXunitTest)TestContext.Current.Test!).Timeout >= number);
+    }
+
+    [Fact]
+    public async Task A_test_that_hangs_is_ended_and_named()
+    {
+        using var run = SecondProcess.StartWith(nameof(SecondProcess.Waits_for_ever), "", new Dictionary<string, string?> { [TestDeadlines.Variable] = "1" });
+        var output = await run.StandardOutput.ReadToEndAsync(Token).WaitAsync(TimeSpan.FromSeconds(120), Token);
+        await run.WaitForExitAsync(Token);
+        Assert.NotEqual(0, run.ExitCode);
+        Assert.Contains($"{nameof(SecondProcess.Waits_for_ever)} [FAIL]", output, StringComparison.Ordinal);
+        Assert.Contains("timed out", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_tests_started_ends_with_them_also_when_they_are_killed()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Other systems tell no process's environment.");
+        // As a run of its own: below this one it would leave its children to this one.
+        using var run = SecondProcess.StartWith(nameof(SecondProcess.Starts_a_child_and_waits), "", new Dictionary<string, string?> { [TestChildren.Variable] = null });
+        var children = new List<int>();
+        while (children.Count < 2)
+        {
+            children.Add(int.Parse((await SecondProcess.ReadToldAsync(run))!, CultureInfo.InvariantCulture));
+        }
+
+        Assert.All(children, child => Assert.True(IsAlive(child)));
+        run.Kill();
+        await Eventually.Async(() => !children.Exists(IsAlive));
+    }
+
+    // What is dead and not yet waited for has no command line.
+    private static bool IsAlive(int process)
+    {
+        try
+        {
+            return File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/cmdline")).Length > 0;
+        }
+        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+}
