@@ -6,8 +6,8 @@ using Microsoft.AspNetCore.Http;
 namespace NpmMirror.AspNetCore;
 
 /// <summary>
-/// Who may change state: the bearer of the token, or someone at this very machine. A request that any proxy passed on is from
-/// elsewhere, and so is one that a web page made in the browser of someone who sits here.
+/// Who may change state: where a token is configured, its bearer and nobody else; without one, a program on this machine. A request that any proxy
+/// passed on is from elsewhere, and so is one that a web page made in a browser on this machine.
 /// </summary>
 internal sealed class AdminAccess(MirrorOptions options, PublicAddresses addresses)
 {
@@ -21,8 +21,13 @@ internal sealed class AdminAccess(MirrorOptions options, PublicAddresses address
         var authorization = context.Request.Headers.Authorization.ToString();
         if (authorization.Length > 0)
         {
-            // Who shows a card is judged by it, wherever he stands.
+            // A token that is sent decides, wherever the request comes from.
             return IsToken(authorization) ? null : "The Authorization header is not Bearer with the token of the option admin.token.";
+        }
+
+        if (_tokenHash is not null)
+        {
+            return "Only an administrator may do this, from this machine too: send the token of the option admin.token as Authorization: Bearer.";
         }
 
         return IsFromHere(context)

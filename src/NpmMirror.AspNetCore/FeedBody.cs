@@ -40,7 +40,6 @@ internal sealed class FeedBody(PipeWriter output, CancellationToken cancellation
         var headers = context.Response.Headers;
         headers.ContentType = contentType;
         headers.CacheControl = "no-cache";
-        headers.AccessControlAllowOrigin = "*";
         return new FeedBody(new PatientWriter(context.Response.BodyWriter, context.Abort, time), context.RequestAborted) { Client = context.Features.Get<ClientConnection>() };
     }
 

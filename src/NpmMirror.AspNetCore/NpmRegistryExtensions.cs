@@ -85,8 +85,12 @@ public static class NpmRegistryExtensions
         var documents = new ServedDocuments(cache);
         var routes = new RouteParser(mounts);
         var changes = new ChangesEndpoint(store, wait, documents, time);
+        var crossOrigin = CrossOriginPolicy.Of(options, client);
+        hot.CrossOrigin = crossOrigin;
         hot.IsOnConnections = options.TrustedProxies.Count == 0;
-        hot.Feeds = hot.IsOnConnections ? new HotFeeds(routes, addresses, changes, time) : null;
+        hot.Feeds = hot.IsOnConnections ? new HotFeeds(routes, addresses, changes, crossOrigin, time) : null;
+        var budget = services.GetRequiredService<ByteBudget>();
+        var forwarder = new Forwarder(client, budget, time);
         var endpoints = new EndpointSet
         {
             Packages = packages,
@@ -94,8 +98,8 @@ public static class NpmRegistryExtensions
             Tarballs = ActivatorUtilities.CreateInstance<TarballEndpoint>(services, (PackageLookup)readThrough.FindAsync, (VersionLookup)readThrough.LookForAsync, hot, ActivatorUtilities.CreateInstance<TarballDescriptions>(services)).HandleAsync,
             DistTags = new DistTagsEndpoint(packages),
             Refresh = new RefreshEndpoint(readThrough.RefreshAsync, new AdminAccess(options, addresses)),
-            Forwarding = new ForwardingEndpoint(client, time),
-            Kept = new KeptDocuments(store, client, time),
+            Forwarding = new ForwardingEndpoint(forwarder, options, budget, time),
+            Kept = new KeptDocuments(store, services.GetRequiredService<KeptAttestations>(), forwarder, time),
             Info = new InfoEndpoint(store, instance),
             Changes = changes,
             Events = new EventsEndpoint(store, log, wait, time),
@@ -106,6 +110,6 @@ public static class NpmRegistryExtensions
             Metrics = new MetricsEndpoint(new MetricsListener()),
             Home = new HomeEndpoint(addresses, mounts),
         };
-        return new RegistryEndpoints(endpoints, routes, addresses, hot, instance, services.GetRequiredService<ILogger<RegistryEndpoints>>());
+        return new RegistryEndpoints(endpoints, routes, addresses, hot, instance, crossOrigin, services.GetRequiredService<ILogger<RegistryEndpoints>>());
     }
 }

@@ -93,7 +93,7 @@ internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lo
         // Without a place in the cache no later request finds it again anyway.
         if (rendition.IsKept)
         {
-            hot.Remember(request, new HotRendition(rendition, packages.IsCurrent));
+            hot.Remember(request, new HotRendition(rendition, packages.IsCurrent, hot.CrossOrigin));
         }
     }
 

@@ -12,9 +12,11 @@ namespace NpmMirror.AspNetCore;
 /// Every request to the mirror ends here. One that came before in the same words is answered from what was prepared then; the others
 /// are parsed, matched and handed to their endpoint, and what fails there becomes an answer in one place.
 /// </summary>
-internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RouteParser routes, PublicAddresses addresses, HotRequests hot, MirrorInstance instance, ILogger logger)
+internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RouteParser routes, PublicAddresses addresses, HotRequests hot, MirrorInstance instance, CrossOriginPolicy crossOrigin, ILogger logger)
 {
     private const string ReadOnly = "This registry is a read-only mirror; publish, log in and change tags at the registry it mirrors.";
+
+    private static readonly CrossOriginPolicy NotShared = new(isAllowed: false);
 
     private readonly ILogger _logger = logger;
 
@@ -58,6 +60,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         // What came through other mirrors may have come in a circle, which is looked at first.
         if ((isGet || HttpMethods.IsHead(request.Method)) && !headers.ContainsKey(MirrorChain.Header) && hot.Find(key) is { } rendition && endpoints.Packages.IsCurrent(rendition.Package))
         {
+            crossOrigin.Write(context.Response.Headers);
             if (RenditionAnswer.IsNotModified(headers, rendition))
             {
                 RenditionAnswer.WriteNotModified(context, rendition);
@@ -96,7 +99,13 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
                 return;
             }
 
+            var isShared = context.Response.Headers.AccessControlAllowOrigin.Count > 0;
             context.Response.Clear();
+            if (isShared)
+            {
+                crossOrigin.Write(context.Response.Headers);
+            }
+
             var failure = e as MirrorException ?? new MirrorException(MirrorFault.StoreUnavailable, "This mirror is shutting down; ask again.", isTransient: true, inner: e);
             await RegistryErrors.WriteAsync(context, failure);
         }
@@ -123,9 +132,22 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
             MirrorChain.Current = chain;
         }
 
+        var isShared = mount is not null && !IsOperations(route);
+        var methods = IsAsked(route) ? "POST" : "GET, HEAD";
+        if (HttpMethods.IsOptions(method) && route is not (RegistryRoute.NotFound or RegistryRoute.Publishing))
+        {
+            await (isShared ? crossOrigin : NotShared).AnswerOptionsAsync(context, methods);
+            return;
+        }
+
+        if (isShared)
+        {
+            crossOrigin.Write(context.Response.Headers);
+        }
+
         if (!IsAllowed(method, route))
         {
-            context.Response.Headers.Allow = IsAsked(route) ? "POST" : "GET, HEAD";
+            context.Response.Headers.Allow = methods;
             await RegistryErrors.WriteAsync(context, StatusCodes.Status405MethodNotAllowed, ReadOnly);
             return;
         }

@@ -68,18 +68,22 @@ internal static class RegistryErrors
     /// <summary>Answers with JSON that no client may keep.</summary>
     internal static async Task WriteJsonAsync(HttpContext context, int status, ReadOnlyMemory<byte> json)
     {
-        var response = context.Response;
+        BeginJson(context.Response, status, json.Length);
+        if (!HttpMethods.IsHead(context.Request.Method))
+        {
+            await context.Response.BodyWriter.WriteAsync(json, context.RequestAborted);
+        }
+    }
+
+    /// <summary>The head of an answer of so many bytes of JSON.</summary>
+    internal static void BeginJson(HttpResponse response, int status, int lengthBytes)
+    {
         response.StatusCode = status;
         var headers = response.Headers;
         headers.ContentType = "application/json";
-        headers.ContentLength = json.Length;
+        headers.ContentLength = lengthBytes;
         headers.CacheControl = "no-cache";
         headers.Vary = CommonHeaders.Vary;
-        headers.AccessControlAllowOrigin = "*";
-        if (!HttpMethods.IsHead(context.Request.Method))
-        {
-            await response.BodyWriter.WriteAsync(json, context.RequestAborted);
-        }
     }
 
     // At least one second: zero makes clients come back in a loop.

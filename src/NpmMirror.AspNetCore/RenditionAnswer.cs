@@ -125,7 +125,6 @@ internal static class RenditionAnswer
         headers.ETag = rendition.ETag;
         headers.Vary = CommonHeaders.Vary;
         headers.CacheControl = CommonHeaders.PackumentCacheControl;
-        headers.AccessControlAllowOrigin = "*";
         if (rendition.LastModified is { } modified)
         {
             headers.LastModified = modified;

@@ -199,7 +199,7 @@ internal sealed partial class TarballEndpoint(
     {
         var sha512 = stored.Sha512;
         hot.Remember(request, new HotTarball(
-            TarballHeaders.Lines(sha512, stored.StoredAt),
+            TarballHeaders.Lines(sha512, stored.StoredAt, hot.CrossOrigin),
             TarballHeaders.ETagOf(sha512),
             path,
             length,

@@ -18,7 +18,6 @@ internal static class TarballHeaders
         headers.ContentType = ContentType;
         headers.CacheControl = CacheControl;
         headers.AcceptRanges = "bytes";
-        headers.AccessControlAllowOrigin = "*";
         if (ETagOf(sha512) is { } etag)
         {
             headers.ETag = etag;
@@ -31,8 +30,8 @@ internal static class TarballHeaders
     }
 
     /// <summary>The same as lines of a head.</summary>
-    internal static string Lines(Digest sha512, DateTimeOffset? storedAt) =>
-        $"Content-Type: {ContentType}\r\nCache-Control: {CacheControl}\r\nAccept-Ranges: bytes\r\nAccess-Control-Allow-Origin: *\r\n"
+    internal static string Lines(Digest sha512, DateTimeOffset? storedAt, CrossOriginPolicy crossOrigin) =>
+        $"Content-Type: {ContentType}\r\nCache-Control: {CacheControl}\r\nAccept-Ranges: bytes\r\n{crossOrigin.Lines}"
         + (ETagOf(sha512) is { } etag ? $"ETag: {etag}\r\n" : "")
         + (storedAt is { } at ? $"Last-Modified: {DateOf(at)}\r\n" : "");
 

@@ -4,9 +4,26 @@ namespace NpmMirror.Sqlite;
 
 public sealed partial class SqliteStore
 {
+    // Of a page's bytes, about what a key takes.
+    private const int CursorMarkBytes = 200;
+
     /// <inheritdoc/>
     public ValueTask<string?> GetCursorAsync(string key, CancellationToken cancellationToken) =>
         ReadAsync(session => session.Scalar<string>("SELECT value FROM cursors WHERE key = @key", ("@key", key)), cancellationToken);
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<CursorMark> ListCursorsAsync(string prefix, CancellationToken cancellationToken)
+    {
+        var sql = $"SELECT key, octet_length(value) FROM cursors WHERE key >= @from AND substr(key, 1, length(@prefix)) = @prefix ORDER BY key LIMIT {PageRowsMax}";
+        return PagesAsync(
+            prefix,
+            PageRowsMax,
+            (session, from) => session.Query(sql, ("@from", from), ("@prefix", prefix)),
+            row => new CursorMark(row.GetString(0), row.GetInt64(1)),
+            mark => mark.Key + '\0',
+            _ => CursorMarkBytes,
+            cancellationToken);
+    }
 
     /// <inheritdoc/>
     public async ValueTask SetCursorAsync(string key, string? value, CancellationToken cancellationToken) =>

@@ -64,3 +64,16 @@ public enum StoredForm
     /// <summary>As most clients get them: the full form, gzip, under the default base URL. Any other answer is made when it is first asked for.</summary>
     Served,
 }
+
+/// <summary>Whether web pages of other sites may read answers.</summary>
+public enum CrossOriginMode
+{
+    /// <summary>Where the upstream needs no credentials: then what is answered is public anyway.</summary>
+    Auto,
+
+    /// <summary>Always.</summary>
+    Always,
+
+    /// <summary>Never.</summary>
+    Never,
+}

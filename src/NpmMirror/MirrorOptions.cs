@@ -155,6 +155,20 @@ public sealed class MirrorOptions
     [Description("How long a request to the upstream may wait for headers or for the next bytes")]
     public TimeSpan UpstreamTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long an audit may wait for the upstream. One that npm makes by itself at the end of an install waits 3 s at most.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00")]
+    [Description("How long an audit may wait for the upstream; one that npm makes by itself at the end of an install waits 3 s at most")]
+    public TimeSpan AuditTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Attestations kept, in bytes. More are passed on and not kept.</summary>
+    [Range(0, 1L << 50)]
+    [Description("Attestations kept; more are passed on and not kept")]
+    public long AttestationsMaxBytes { get; set; } = 256L * 1024 * 1024;
+
+    /// <summary>Whether web pages of other sites may read answers.</summary>
+    [Description("Whether web pages of other sites may read answers: auto (where the upstream needs no credentials), always or never")]
+    public CrossOriginMode CrossOrigin { get; set; } = CrossOriginMode.Auto;
+
     /// <summary>Which engine keeps what.</summary>
     public StoreOptions Store { get; } = new();
 
@@ -268,9 +282,9 @@ public sealed class GcOptions
 /// <summary>Who may administer.</summary>
 public sealed class AdminOptions
 {
-    /// <summary>The bearer token of administrators. Null: only loopback peers without forwarding headers.</summary>
+    /// <summary>The bearer token of administrators, asked for from loopback too. Null: only loopback peers without forwarding headers.</summary>
     [DataType(DataType.Password)]
-    [Description("The bearer token of administrators; default: only programs on this machine administer")]
+    [Description("The bearer token of administrators, asked for from this machine too; default: programs on this machine administer, and nobody else")]
     public string? Token { get; set; }
 }
 

@@ -63,6 +63,8 @@ public static class NpmMirrorServices
         services.AddSingleton<RegistryLog>();
         services.AddHostedService(provider => provider.GetRequiredService<RegistryLog>());
         services.AddHostedService<WritableWatch>();
+        services.AddHostedService<PauseWatch>();
+        services.AddSingleton<KeptAttestations>();
         services.AddSingleton<GarbageCollector>();
         services.AddHostedService<GarbageSchedule>();
         return services;

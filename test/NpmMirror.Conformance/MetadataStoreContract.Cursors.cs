@@ -1,3 +1,4 @@
+using NpmMirror.Storage;
 using Xunit;
 
 namespace NpmMirror.Conformance;
@@ -17,6 +18,23 @@ public abstract partial class MetadataStoreContract
         await Store.SetCursorAsync("handled", null, Cancellation);
         await Store.SetCursorAsync("handled", null, Cancellation);
         Assert.Null(await Store.GetCursorAsync("handled", Cancellation));
+    }
+
+    [Fact]
+    public async Task Lists_the_keys_that_begin_with_a_text()
+    {
+        for (var i = 0; i < 600; i++)
+        {
+            await Store.SetCursorAsync($"kept:{i:000}", new string('x', i), Cancellation);
+        }
+
+        await Store.SetCursorAsync("kept:\U0001F600%_", "é", Cancellation);
+        await Store.SetCursorAsync("kept", "no", Cancellation);
+        await Store.SetCursorAsync("kept;", "no", Cancellation);
+        await Store.SetCursorAsync("KEPT:1", "no", Cancellation);
+        var marks = await Store.ListCursorsAsync("kept:", Cancellation).ToListAsync(Cancellation);
+        Assert.Equal([.. Enumerable.Range(0, 600).Select(i => new CursorMark($"kept:{i:000}", i)), new CursorMark("kept:\U0001F600%_", 2)], marks);
+        Assert.Empty(await Store.ListCursorsAsync("kept:x", Cancellation).ToListAsync(Cancellation));
     }
 
     [Fact]

@@ -27,13 +27,14 @@ internal sealed class ChunkedWriter(Socket socket) : PipeWriter
     public override long UnflushedBytes => _end - _begin - PrefixBytes;
 
     /// <summary>The head goes along with the first chunk.</summary>
-    internal void Begin(ReadOnlySpan<byte> date)
+    internal void Begin(ReadOnlySpan<byte> date, ReadOnlySpan<byte> lines)
     {
-        var head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-cache\r\nAccess-Control-Allow-Origin: *\r\nTransfer-Encoding: chunked\r\n"u8;
+        var head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n"u8;
         _buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
         head.CopyTo(_buffer);
-        date.CopyTo(_buffer.AsSpan(head.Length));
-        _begin = head.Length + date.Length;
+        lines.CopyTo(_buffer.AsSpan(head.Length));
+        date.CopyTo(_buffer.AsSpan(head.Length + lines.Length));
+        _begin = head.Length + lines.Length + date.Length;
         _end = _begin + PrefixBytes;
     }
 

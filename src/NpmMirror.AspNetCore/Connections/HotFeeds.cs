@@ -12,8 +12,10 @@ namespace NpmMirror.AspNetCore.Connections;
 /// Answers followers on the connection: who waits for the next change, for hours and by the thousand, needs nothing of a server but a socket.
 /// Only where a connection begins with such requests; from the first other one on it is the server's.
 /// </summary>
-internal sealed class HotFeeds(RouteParser routes, PublicAddresses addresses, ChangesEndpoint changes, TimeProvider time)
+internal sealed class HotFeeds(RouteParser routes, PublicAddresses addresses, ChangesEndpoint changes, CrossOriginPolicy crossOrigin, TimeProvider time)
 {
+    private readonly byte[] _crossOrigin = Encoding.ASCII.GetBytes(crossOrigin.Lines);
+
     /// <summary>Who says nothing for so long is the server's, which has limits for that.</summary>
     private static readonly TimeSpan FirstBytesWait = TimeSpan.FromSeconds(5);
 
@@ -47,7 +49,7 @@ internal sealed class HotFeeds(RouteParser routes, PublicAddresses addresses, Ch
         {
             var chunks = new ChunkedWriter(socket);
             using var body = new FeedBody(new PatientWriter(chunks, connection.Abort, time), left) { Client = client };
-            chunks.Begin(date.Now());
+            chunks.Begin(date.Now(), _crossOrigin);
             await changes.AnswerAsync(query, "", body, left);
             await chunks.EndAsync();
         }

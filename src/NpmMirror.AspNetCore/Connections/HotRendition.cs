@@ -4,7 +4,8 @@ using NpmMirror.Registry;
 namespace NpmMirror.AspNetCore.Connections;
 
 /// <summary>A rendition, while its package is what it was.</summary>
-internal sealed class HotRendition(Rendition rendition, Func<CachedPackage, bool> isCurrent) : HotAnswer(ValidatorsOf(rendition), RepresentationOf(rendition), rendition.ETag)
+internal sealed class HotRendition(Rendition rendition, Func<CachedPackage, bool> isCurrent, CrossOriginPolicy crossOrigin)
+    : HotAnswer(ValidatorsOf(rendition, crossOrigin), RepresentationOf(rendition), rendition.ETag)
 {
     internal Rendition Rendition { get; } = rendition;
 
@@ -30,7 +31,7 @@ internal sealed class HotRendition(Rendition rendition, Func<CachedPackage, bool
     private static string RepresentationOf(Rendition rendition) =>
         $"Content-Type: {rendition.ContentType}\r\n" + (rendition.ContentEncoding is { } coding ? $"Content-Encoding: {coding}\r\n" : "");
 
-    private static string ValidatorsOf(Rendition rendition) =>
-        $"ETag: {rendition.ETag}\r\nVary: {CommonHeaders.Vary}\r\nCache-Control: {CommonHeaders.PackumentCacheControl}\r\nAccess-Control-Allow-Origin: *\r\n"
+    private static string ValidatorsOf(Rendition rendition, CrossOriginPolicy crossOrigin) =>
+        $"ETag: {rendition.ETag}\r\nVary: {CommonHeaders.Vary}\r\nCache-Control: {CommonHeaders.PackumentCacheControl}\r\n{crossOrigin.Lines}"
         + (rendition.LastModified is { } modified ? $"Last-Modified: {modified}\r\n" : "");
 }

@@ -17,6 +17,9 @@ internal sealed class HotRequests
     /// <summary>Whether connections may be answered before the server: not while a request's headers can change where it came from.</summary>
     internal bool IsOnConnections { get; set; }
 
+    /// <summary>Whether web pages of other sites may read what is remembered.</summary>
+    internal CrossOriginPolicy CrossOrigin { get; set; } = new(isAllowed: false);
+
     /// <summary>Answers feeds on their connection; null where the server does.</summary>
     internal HotFeeds? Feeds { get; set; }
 

@@ -76,7 +76,8 @@ internal static class StatusCommand
             trouble,
             await ReadErrorsAsync(store, cancellationToken),
             await GivenUpPackages.ReadAsync(store, cancellationToken),
-            await RemovalState.ReadAsync(store, cancellationToken));
+            await RemovalState.ReadAsync(store, cancellationToken),
+            await NotedPause.ReadAsync(store, TimeProvider.System.GetUtcNow(), cancellationToken));
     }
 
     private static async Task<IReadOnlyList<ErrorStatus>> ReadErrorsAsync(IMetadataStore store, CancellationToken cancellationToken)
@@ -116,6 +117,11 @@ internal static class StatusCommand
         if (counts.Queued > 0 && status.Removals.IsHeld(TimeProvider.System.GetUtcNow()))
         {
             Line("Removals", $"HELD BACK since {status.Removals.HeldSince!.Value.ToString("u", CultureInfo.InvariantCulture)}: {status.Removals.Reason} (npm-mirror reconcile --accept-removals goes on)");
+        }
+
+        foreach (var pause in status.Pauses)
+        {
+            Line("Paused", $"{pause.Host} is not asked for {pause.Words} until {pause.Until.ToString("u", CultureInfo.InvariantCulture)}: {pause.Reason}");
         }
 
         Line("Writable", status.Writable ? "yes" : $"no: {status.WhyNotWritable}");
@@ -167,7 +173,8 @@ internal static class StatusCommand
         string? WhyNotWritable,
         IReadOnlyList<ErrorStatus> Errors,
         IReadOnlyList<GivenUp> GivenUp,
-        RemovalState Removals);
+        RemovalState Removals,
+        IReadOnlyList<NotedPause> Pauses);
 
     private sealed record UpstreamStatus(string Address, string From);
 

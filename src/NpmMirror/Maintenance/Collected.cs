@@ -14,6 +14,9 @@ public enum GarbageKind
 
     /// <summary>Its package or version was removed upstream, and <c>removed</c> says purge.</summary>
     Purged,
+
+    /// <summary>Attestations of a version that is not held any more, or more of them than <see cref="MirrorOptions.AttestationsMaxBytes"/>.</summary>
+    Attestation,
 }
 
 /// <summary>Something that was collected, or for a dry run would be.</summary>

@@ -1,3 +1,4 @@
+using NpmMirror.Mirroring;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Maintenance;
@@ -45,6 +46,7 @@ public sealed class GarbageCollector(IMetadataStore store, IBlobStore blobs, Mir
         var eviction = new TarballEviction(store, disposal, options, tally, time);
         var evicted = await eviction.RunAsync(isDryRun, token);
         await CollectUnreferencedAsync(isDryRun, disposal, now - options.Gc.Grace, tally, token);
+        await CollectAttestationsAsync(isDryRun, tally, token);
         var forgotten = isDryRun ? 0 : await store.ForgetAccessAsync(DateOnly.FromDateTime((now - options.Gc.AccessRetention).UtcDateTime), token);
         var held = (await store.CountAsync(token)).TarballBytes - (isDryRun ? evicted : 0);
         return new Collected
@@ -56,6 +58,20 @@ public sealed class GarbageCollector(IMetadataStore store, IBlobStore blobs, Mir
             OverBudgetBytes = options.Gc.MaxBytes == 0 ? 0 : Math.Max(0, held - options.Gc.MaxBytes),
             ForgottenAccesses = forgotten,
         };
+    }
+
+    private async Task CollectAttestationsAsync(bool isDryRun, CollectionTally tally, CancellationToken cancellationToken)
+    {
+        using var kept = new KeptAttestations(store, options, time);
+        await foreach (var (key, sizeBytes) in kept.ListUselessAsync(cancellationToken))
+        {
+            if (!isDryRun)
+            {
+                await store.SetCursorAsync(key, null, cancellationToken);
+            }
+
+            tally.Add(GarbageKind.Attestation, key, sizeBytes);
+        }
     }
 
     private async Task CollectUnreferencedAsync(bool isDryRun, BlobDisposal disposal, DateTimeOffset youngest, CollectionTally tally, CancellationToken cancellationToken)

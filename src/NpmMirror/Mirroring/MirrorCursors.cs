@@ -36,6 +36,9 @@ public static class MirrorCursors
     /// <summary>What was given up, as JSON (see <see cref="GivenUpPackages"/>).</summary>
     public const string GivenUp = "queue:given-up";
 
+    /// <summary>What the upstream is not asked for at the moment, as JSON (see <see cref="NotedPause"/>).</summary>
+    public const string Pauses = "upstream:pauses";
+
     /// <summary>What was wanted when everything wanted was queued last (see <see cref="PackageScope.Fingerprint"/>).</summary>
     public const string Scope = "scope:queued";
 

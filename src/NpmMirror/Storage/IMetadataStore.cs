@@ -112,7 +112,13 @@ public interface ICursorTable
 
     /// <summary>Sets the text under the key; null removes it. Durable when it returns.</summary>
     ValueTask SetCursorAsync(string key, string? value, CancellationToken cancellationToken);
+
+    /// <summary>The keys that begin with a text, by ascending UTF-8 bytes, streamed.</summary>
+    IAsyncEnumerable<CursorMark> ListCursorsAsync(string prefix, CancellationToken cancellationToken);
 }
+
+/// <summary>A key, and how many bytes of UTF-8 are under it.</summary>
+public readonly record struct CursorMark(string Key, long SizeBytes);
 
 /// <summary>Leases: who may do what only one may do (number, lead, collect).</summary>
 public interface ILeaseTable

@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+
 namespace NpmMirror.Storage;
 
 public sealed partial class MemoryStore
@@ -32,6 +35,24 @@ public sealed partial class MemoryStore
         }
 
         return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<CursorMark> ListCursorsAsync(string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        ThrowIfEnded(cancellationToken);
+        List<CursorMark> marks;
+        lock (_lock)
+        {
+            marks = [.. _cursors.Where(one => one.Key.StartsWith(prefix, StringComparison.Ordinal)).Select(one => new CursorMark(one.Key, Encoding.UTF8.GetByteCount(one.Value))).OrderBy(mark => mark.Key, Utf8Order.Instance)];
+        }
+
+        await Task.CompletedTask;
+        foreach (var mark in marks)
+        {
+            ThrowIfEnded(cancellationToken);
+            yield return mark;
+        }
     }
 
     /// <inheritdoc/>

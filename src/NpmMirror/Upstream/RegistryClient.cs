@@ -46,10 +46,16 @@ public sealed partial class RegistryClient : IDisposable
     /// <summary>Whether it is still being found out what feed there is, so that nothing can be asked of its list; null as <see cref="Feed"/> means "none" only when this is false.</summary>
     public bool IsFeedSought { get; set; }
 
-    /// <summary>True while the upstream is known to be away: the last request failed to connect, timed out or got a 5xx, less than a few seconds ago.</summary>
+    /// <summary>True while the upstream is known to be away: nothing could connect to it a few seconds ago. A slow or failed answer is not that.</summary>
     public bool IsAway => Transport.IsAway;
 
+    /// <summary>True when the upstream, and the hosts that its tarballs may come from, are asked without any credentials: then what they give is public.</summary>
+    public bool IsAnonymous => Transport.IsAnonymous;
+
     internal UpstreamTransport Transport { get; }
+
+    /// <summary>What the upstream's hosts are not asked for at the moment.</summary>
+    internal RequestPauses Pauses => Transport.Pace.Pauses;
 
     /// <summary>The tries of one request.</summary>
     internal BoundedRetry NewRetry() => new(_timeProvider, _logger);
@@ -99,15 +105,16 @@ public sealed partial class RegistryClient : IDisposable
 
     /// <summary>
     /// Forwards a request to a path of the upstream (search, audit, keys, attestations) and gives the answer as it comes, whatever its
-    /// status; only a content coding is taken off. The body obeys the client's time-outs and limit.
+    /// status; only a content coding is taken off, gzip also where it is not declared. The body obeys the client's time-outs and limit.
     /// </summary>
+    /// <param name="purpose">What it is for: a busy upstream pauses requests of this purpose only.</param>
     /// <param name="method">GET, HEAD or POST.</param>
     /// <param name="pathAndQuery">Below the upstream's address, from its slash on.</param>
     /// <param name="content">The request's body, or null.</param>
     /// <param name="timeout">How long to wait for the headers, and for each piece of the body.</param>
     /// <param name="cancellationToken">Ends the request.</param>
     /// <exception cref="MirrorException">No answer.</exception>
-    public async Task<HttpResponseMessage> ForwardAsync(HttpMethod method, string pathAndQuery, HttpContent? content, TimeSpan timeout, CancellationToken cancellationToken)
+    public async Task<HttpResponseMessage> ForwardAsync(RequestPurpose purpose, HttpMethod method, string pathAndQuery, HttpContent? content, TimeSpan timeout, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(pathAndQuery);
         if (pathAndQuery[0] != '/')
@@ -115,7 +122,7 @@ public sealed partial class RegistryClient : IDisposable
             throw new ArgumentException("The path must begin with a slash.", nameof(pathAndQuery));
         }
 
-        var request = new UpstreamRequest(method, Transport.At(pathAndQuery)) { Content = content, Accept = "application/json, */*", HeadersTimeout = timeout };
+        var request = new UpstreamRequest(method, Transport.At(pathAndQuery)) { Purpose = purpose, Content = content, Accept = "application/json, */*", HeadersTimeout = timeout };
         return await UpstreamEdge.RunAsync(request.Url, () => ForwardAsync(request, timeout, cancellationToken), cancellationToken);
     }
 
@@ -232,11 +239,10 @@ public sealed partial class RegistryClient : IDisposable
     {
         var message = response.Message;
         var body = UpstreamBody.Open(response with { Message = Detached(message) }, new BodyLimits(_options.ForwardedMaxBytes, timeout), isFile: false, _timeProvider);
-        var isCoded = UpstreamBody.CodingsOf(message).Applied.Count > 0;
-        var content = new StreamContent(body);
+        var content = new StreamContent(UpstreamBody.CodingsOf(message).Applied.Count < BodyCodings.CodingsMax ? new UndeclaredGzip(body, response.Url) : body);
         foreach (var header in message.Content.Headers.NonValidated)
         {
-            if (!isCoded || !(header.Key.Equals("Content-Encoding", StringComparison.OrdinalIgnoreCase) || header.Key.Equals("Content-Length", StringComparison.OrdinalIgnoreCase)))
+            if (!header.Key.Equals("Content-Encoding", StringComparison.OrdinalIgnoreCase) && !header.Key.Equals("Content-Length", StringComparison.OrdinalIgnoreCase))
             {
                 content.Headers.TryAddWithoutValidation(header.Key, header.Value.ToString());
             }

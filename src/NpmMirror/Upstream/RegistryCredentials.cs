@@ -42,6 +42,10 @@ public sealed class RegistryCredentials
         return null;
     }
 
+    /// <summary>Whether there is anything for a host (of any port, where none is named), at whatever path.</summary>
+    internal bool HasAnyFor(string host) =>
+        _headersByPrefix.Keys.Any(prefix => prefix.StartsWith($"//{host}/", StringComparison.OrdinalIgnoreCase) || prefix.StartsWith($"//{host}:", StringComparison.OrdinalIgnoreCase));
+
     /// <summary>These and one more.</summary>
     public RegistryCredentials With(Uri address, string header) =>
         new(_headersByPrefix.Append(KeyValuePair.Create($"//{address.Authority}{address.AbsolutePath}", header)));

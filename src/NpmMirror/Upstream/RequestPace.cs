@@ -14,11 +14,12 @@ internal sealed class RequestPace(double? perSecond, TimeProvider time)
     // Hosts come from packuments too, fenced; a bound all the same.
     private const int HostsMax = 1_000;
 
-    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(1);
 
     private readonly ConcurrentDictionary<string, Bucket> _buckets = new(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>What hosts are not to be asked for at the moment.</summary>
+    internal RequestPauses Pauses { get; } = new(time);
 
     /// <summary>Waits for this request's turn.</summary>
     /// <param name="url">What is asked.</param>
@@ -32,17 +33,11 @@ internal sealed class RequestPace(double? perSecond, TimeProvider time)
             return;
         }
 
-        while (bucket.Wait(isPatient, isTaking) is { } wait)
+        while (((isPatient ? Pauses.LeftOf(url, RequestPurpose.Fetching) : null) ?? bucket.Wait(isPatient, isTaking)) is { } wait)
         {
             await Task.Delay(wait > ShortestWait ? wait : ShortestWait, time, cancellationToken);
         }
     }
-
-    /// <summary>Notes that a host said it is busy, and for how long.</summary>
-    internal void NoteBusy(Uri url, TimeSpan? retryAfter) => BucketOf(url)?.Pause(retryAfter);
-
-    /// <summary>Notes that a host answered.</summary>
-    internal void NoteAnswered(Uri url) => BucketOf(url)?.Recover();
 
     private Bucket? BucketOf(Uri url)
     {
@@ -60,25 +55,15 @@ internal sealed class RequestPace(double? perSecond, TimeProvider time)
     private sealed class Bucket(double rate, TimeProvider time)
     {
         private readonly Lock _lock = new();
-        private readonly Backoff _busy = new(FirstPause, LongestPause, Random.Shared);
         private readonly double _size = Math.Max(1, rate);
         private double _tokens = Math.Max(1, rate);
         private long _filledAt = time.GetTimestamp();
-        private long _pausedAt;
-        private TimeSpan _pause;
-
-        private TimeSpan PauseLeft => _pause == TimeSpan.Zero ? TimeSpan.Zero : _pause - time.GetElapsedTime(_pausedAt);
 
         /// <summary>Null when it may go now, else how long to wait before asking again.</summary>
         internal TimeSpan? Wait(bool isPatient, bool isTaking)
         {
             lock (_lock)
             {
-                if (isPatient && PauseLeft is var left && left > TimeSpan.Zero)
-                {
-                    return left;
-                }
-
                 if (double.IsInfinity(rate))
                 {
                     return null;
@@ -96,33 +81,6 @@ internal sealed class RequestPace(double? perSecond, TimeProvider time)
 
                 _tokens -= isTaking ? 1 : 0;
                 return null;
-            }
-        }
-
-        internal void Pause(TimeSpan? retryAfter)
-        {
-            lock (_lock)
-            {
-                // A crowd that is turned away at once counts as one refusal.
-                var left = PauseLeft;
-                if (left <= TimeSpan.Zero)
-                {
-                    Begin(_busy.Next(retryAfter));
-                }
-                else if (retryAfter is { } asked && asked > left)
-                {
-                    Begin(asked < LongestPause ? asked : LongestPause);
-                }
-            }
-        }
-
-        private void Begin(TimeSpan pause) => (_pausedAt, _pause) = (time.GetTimestamp(), pause);
-
-        internal void Recover()
-        {
-            lock (_lock)
-            {
-                _busy.Reset();
             }
         }
     }

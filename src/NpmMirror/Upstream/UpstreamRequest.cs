@@ -3,6 +3,8 @@ namespace NpmMirror.Upstream;
 /// <summary>One request to the upstream, or to where it redirects.</summary>
 internal sealed record UpstreamRequest(HttpMethod Method, Uri Url)
 {
+    internal RequestPurpose Purpose { get; init; } = RequestPurpose.Fetching;
+
     internal HttpContent? Content { get; init; }
 
     internal string Accept { get; init; } = "*/*";

@@ -38,6 +38,8 @@ internal sealed class UpstreamTransport : IDisposable
     /// <summary>How fast hosts are asked.</summary>
     internal RequestPace Pace { get; }
 
+    internal bool IsAnonymous => !_credentials.HasAnyFor(BaseUrl.Authority) && !_options.TarballHosts.Any(_credentials.HasAnyFor);
+
     internal RegistryClientOptions Options => _options;
 
     internal TimeProvider TimeProvider => _timeProvider;
@@ -46,6 +48,15 @@ internal sealed class UpstreamTransport : IDisposable
 
     /// <summary>An address below the upstream's.</summary>
     internal Uri At(string pathAndQuery) => new(BaseUrl.AbsoluteUri.TrimEnd('/') + pathAndQuery);
+
+    /// <summary>Notes that a forwarded request got no whole answer in time: those that come next are told so at once. One slow package is no reason to fetch nothing.</summary>
+    internal void NoteTimedOut(Uri url, RequestPurpose purpose, TimeSpan timeout)
+    {
+        if (purpose != RequestPurpose.Fetching)
+        {
+            Pace.Pauses.Begin(url, purpose, null, $"it did not answer within {timeout.TotalSeconds:0.#} s");
+        }
+    }
 
     /// <summary>Sends the request; any status that is no redirect is an answer.</summary>
     /// <exception cref="MirrorException">No answer, a forbidden place, or too many redirects.</exception>
@@ -112,13 +123,13 @@ internal sealed class UpstreamTransport : IDisposable
         try
         {
             var response = await (isChosen ? _connections.Chosen : _connections.Named).SendAsync(message, linked.Token);
-            NoteHealth(url, isAway: (int)response.StatusCode >= 500);
-            NotePace(url, response);
+            NoteHealth(url, isAway: false);
+            NotePace(url, request.Purpose, response);
             return response;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            NoteHealth(url, isAway: true);
+            NoteTimedOut(url, request.Purpose, timeout);
             throw UpstreamFailures.TimedOut(url, $"did not answer within {timeout.TotalSeconds:0.#} s");
         }
         catch (HttpRequestException exception)
@@ -169,7 +180,8 @@ internal sealed class UpstreamTransport : IDisposable
                 NoteHealth(url, isAway: true);
                 return UpstreamFailures.Unavailable(url, "has a certificate that is not trusted here (npm's cafile names the authorities)", exception);
             default:
-                NoteHealth(url, isAway: true);
+                // An answer that broke off says nothing of the next one.
+                NoteHealth(url, isAway: exception.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.ProxyTunnelError or HttpRequestError.SecureConnectionError);
                 return UpstreamFailures.Unavailable(url, $"could not be reached ({exception.InnerException?.Message ?? exception.Message})", exception);
         }
     }
@@ -182,16 +194,19 @@ internal sealed class UpstreamTransport : IDisposable
         }
     }
 
-    private void NotePace(Uri url, HttpResponseMessage response)
+    private void NotePace(Uri url, RequestPurpose purpose, HttpResponseMessage response)
     {
+        var status = (int)response.StatusCode;
         var retryAfter = UpstreamFailures.RetryAfter(response, _timeProvider);
-        if ((int)response.StatusCode == 429 || ((int)response.StatusCode == 503 && retryAfter is not null))
+        // A 500 is about this request; the other three are about the service, or what stands before it.
+        var isBusy = status == 429 || (purpose == RequestPurpose.Fetching ? status == 503 && retryAfter is not null : status is 502 or 503 or 504);
+        if (isBusy)
         {
-            Pace.NoteBusy(url, retryAfter);
+            Pace.Pauses.Begin(url, purpose, retryAfter, $"it answered {status}");
         }
         else
         {
-            Pace.NoteAnswered(url);
+            Pace.Pauses.NoteAnswered(url, purpose);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Text;
+using NpmMirror.AspNetCore;
 using NpmMirror.AspNetCore.Connections;
 using NpmMirror.Packuments;
 using NpmMirror.Registry;
@@ -20,7 +21,7 @@ public sealed class HotRenditionTests
         var package = cache.Keep((await store.FindAsync(name, TestContext.Current.CancellationToken))!, cache.Ticket(name));
         var rendition = cache.Rendition(package, new RenditionKey(View.Live, PackumentForm.Full, null, "http://127.0.0.1/npm", ContentCoding.Gzip));
         var bytes = await cache.BodyAsync(rendition, TestContext.Current.CancellationToken);
-        var answer = new HotRendition(rendition, _ => true);
+        var answer = new HotRendition(rendition, _ => true, new CrossOriginPolicy(isAllowed: true));
         Assert.True(answer.TryBegin(default, null, out var body));
 
         cache.DropAll();

@@ -136,9 +136,24 @@ public sealed class OperationsTests
     [InlineData("Via", "1.1 proxy")]
     [InlineData("Origin", "http://evil.example.org")]
     [InlineData("Sec-Fetch-Site", "cross-site")]
+    [InlineData("Authorization", "Bearer secret")]
+    public async Task Without_a_token_only_programs_of_this_machine_administer(string header, string value)
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url);
+        using var answer = await mirror.GetAsync("ms?refresh=1", (header, value));
+        Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
+        Assert.Contains("admin.token", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        Assert.Empty(registry.Requests.All);
+    }
+
+    [Theory]
+    [InlineData("Accept", "*/*")]
+    [InlineData("X-Forwarded-For", "127.0.0.1")]
     [InlineData("Authorization", "Bearer wrong")]
     [InlineData("Authorization", "Bearer ")]
-    public async Task Who_is_not_here_or_brings_no_token_is_no_administrator(string header, string value)
+    [InlineData("Authorization", "Basic c2VjcmV0")]
+    public async Task With_a_token_only_its_bearer_administers_from_here_too(string header, string value)
     {
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
         await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url, configure: options => options.Admin.Token = "secret");

@@ -66,6 +66,18 @@ public sealed class BesideServeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Status_tells_what_the_upstream_is_not_asked_for()
+    {
+        _upstream.Knobs.Fail("/-/v1/search", 429, retryAfter: "120");
+        using var refused = await _client.GetAsync(new Uri(_address + "-/v1/search?text=ms"), TestContext.Current.CancellationToken);
+        System.Text.Json.JsonElement pauses = default;
+        await Eventually.Async(async () => (pauses = (await StatusAsync()).GetProperty("pauses")).GetArrayLength() > 0);
+        var pause = Assert.Single(pauses.EnumerateArray());
+        Assert.Equal(("Search", "it answered 429"), (pause.GetProperty("purpose").GetString(), pause.GetProperty("reason").GetString()));
+        Assert.Contains($"Paused    {_upstream.Url.Authority} is not asked for searches until ", (await RunAsync("status")).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_command_without_an_upstream_takes_that_of_the_mirror_and_never_another()
     {
         await using var other = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);

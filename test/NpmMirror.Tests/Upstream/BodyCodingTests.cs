@@ -95,7 +95,7 @@ public sealed class BodyCodingTests
         {
             ["packument"] = () => client.GetPackumentAsync(PackageName.Parse("x"), default, isCacheBusted: false, Cancelled),
             ["tarball"] = () => client.OpenTarballAsync(new Uri(peer.Url, "x.tgz"), Cancelled),
-            ["forwarded"] = () => client.ForwardAsync(HttpMethod.Get, "/-/v1/search", null, TimeSpan.FromSeconds(30), Cancelled),
+            ["forwarded"] = () => client.ForwardAsync(RequestPurpose.Search, HttpMethod.Get, "/-/v1/search", null, TimeSpan.FromSeconds(30), Cancelled),
             ["information"] = () => feed.GetInfoAsync(Cancelled),
             ["page"] = () => feed.ReadAsync(Sequence.Zero, null, Cancelled).FirstAsync(Cancelled).AsTask(),
         };

@@ -119,7 +119,7 @@ public sealed class HostileAnswerTests(ITestOutputHelper output)
         [
             async () => ((await client.GetPackumentAsync(PackageName.Parse("x"), new Validators("\"e\"", null), isCacheBusted: false, Cancelled)) as PackumentAnswer.Fetched)?.Document.Dispose(),
             async () => await DrainAsync(await client.OpenTarballAsync(new Uri(url, "x.tgz"), Cancelled)),
-            async () => (await client.ForwardAsync(HttpMethod.Get, "/-/v1/search", null, TimeSpan.FromSeconds(30), Cancelled)).Dispose(),
+            async () => (await client.ForwardAsync(RequestPurpose.Search, HttpMethod.Get, "/-/v1/search", null, TimeSpan.FromSeconds(30), Cancelled)).Dispose(),
             () => live.GetInfoAsync(Cancelled),
             () => live.ReadAsync(Sequence.Zero, null, Cancelled).ToListAsync(Cancelled).AsTask(),
             () => paged.ReadAsync(Sequence.Zero, null, Cancelled).ToListAsync(Cancelled).AsTask(),

@@ -50,8 +50,8 @@ public sealed class RequestPaceTests
     public async Task A_host_that_is_busy_is_left_alone_as_long_as_it_says_but_for_clients()
     {
         var pace = new RequestPace(null, _clock);
-        pace.NoteBusy(Host, TimeSpan.FromSeconds(37));
-        pace.NoteBusy(Host, TimeSpan.Zero);
+        pace.Pauses.Begin(Host, RequestPurpose.Fetching, TimeSpan.FromSeconds(37), "it answered 429");
+        pace.Pauses.Begin(Host, RequestPurpose.Fetching, TimeSpan.Zero, "it answered 429");
         _clock.Advance(TimeSpan.FromSeconds(36));
         Assert.Equal(0, Granted(pace, Host, 1));
         Assert.Equal(1, Granted(pace, Other, 1));
@@ -67,7 +67,7 @@ public sealed class RequestPaceTests
         var waits = new List<TimeSpan>();
         for (var refusal = 0; refusal < 5; refusal++)
         {
-            pace.NoteBusy(Host, TimeSpan.Zero);
+            pace.Pauses.Begin(Host, RequestPurpose.Fetching, TimeSpan.Zero, "it answered 429");
             var begun = _clock.GetUtcNow();
             while (Granted(pace, Host, 1) == 0)
             {
@@ -79,8 +79,8 @@ public sealed class RequestPaceTests
 
         Assert.True(waits[0] >= TimeSpan.FromSeconds(1));
         Assert.True(waits[4] >= TimeSpan.FromSeconds(16));
-        pace.NoteAnswered(Host);
-        pace.NoteBusy(Host, null);
+        pace.Pauses.NoteAnswered(Host, RequestPurpose.Fetching);
+        pace.Pauses.Begin(Host, RequestPurpose.Fetching, null, "it answered 429");
         _clock.Advance(TimeSpan.FromSeconds(1.6));
         Assert.Equal(1, Granted(pace, Host, 1));
     }
@@ -93,7 +93,7 @@ public sealed class RequestPaceTests
     {
         var pace = new RequestPace(10, _clock);
         Assert.Equal(10, Granted(pace, Other, 50));
-        pace.NoteBusy(Host, TimeSpan.FromSeconds(37));
+        pace.Pauses.Begin(Host, RequestPurpose.Fetching, TimeSpan.FromSeconds(37), "it answered 429");
         _clock.SetWallAhead(TimeSpan.FromHours(hours));
         Assert.Equal(0, Granted(pace, Host, 1));
         Assert.Equal(0, Granted(pace, Other, 50));
