@@ -39,8 +39,9 @@ internal static class ServeCommand
             throw new MirrorException(MirrorFault.Configuration, CannotListen(options, failure), inner: failure);
         }
 
-        var address = application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
-        StandardOutput.Announce($"Serving {address}{options.Mount.TrimEnd('/')}/ from {Masked.Address(mirror.Parts.Upstream.BaseUrl.AbsoluteUri)}, kept in {mirror.Parts.Store.Location}");
+        var address = new Uri(application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
+        StandardOutput.Announce($"Serving {ReachLine.ForThisMachine(address)}{options.Mount.TrimEnd('/')}/ from {Masked.Address(mirror.Parts.Upstream.BaseUrl.AbsoluteUri)}, kept in {mirror.Parts.Store.Location}");
+        StandardOutput.Announce(ReachLine.Describe(address, options));
         // Only now could it hear from itself, under whatever name the upstream was given.
         try
         {

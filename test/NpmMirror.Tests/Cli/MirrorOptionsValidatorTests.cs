@@ -8,7 +8,9 @@ public sealed class MirrorOptionsValidatorTests
         { "upstream is “registry.example.org”, which is no web address", options => options.Upstream = "registry.example.org" },
         { "feed is “maybe”; give auto, none or", options => options.Feed = "maybe" },
         { "feed is empty", options => options.Feed = " " },
-        { "listen is “127.0.0.1:4873”: give an address and a port", options => options.Listen = "127.0.0.1:4873" },
+        { "listen is “mirror:port”: give an address and a port", options => options.Listen = "mirror:port" },
+        { "listen is “99999”: give an address and a port", options => options.Listen = "99999" },
+        { "listen is “::1:4873”: give an address and a port", options => options.Listen = "::1:4873" },
         { "listen is “http://127.0.0.1:4873/npm”", options => options.Listen = "http://127.0.0.1:4873/npm" },
         { "belongs into publicUrl or allowedHosts", options => options.Listen = "http://npm.example.org:80" },
         { "take http://127.0.0.1:0", options => options.Listen = "http://localhost:0" },
@@ -59,6 +61,23 @@ public sealed class MirrorOptionsValidatorTests
     [InlineData("http://localhost:4873/")]
     public void Takes_every_way_to_write_an_address_of_this_machine(string listen) =>
         Assert.Empty(MirrorOptionsValidator.FindFaults(new MirrorOptions { Listen = listen }));
+
+    [Theory]
+    [InlineData("4990", "http://127.0.0.1:4990")]
+    [InlineData("0", "http://127.0.0.1:0")]
+    [InlineData(":4990", "http://*:4990")]
+    [InlineData("*:4990", "http://*:4990")]
+    [InlineData("0.0.0.0:4990", "http://0.0.0.0:4990")]
+    [InlineData("localhost:4990", "http://localhost:4990")]
+    [InlineData("[::1]:4990", "http://[::1]:4990")]
+    [InlineData("0.0.0.0", "http://0.0.0.0:4873")]
+    [InlineData("http://[::]:80", "http://[::]:80")]
+    public void Takes_the_short_forms_of_an_address(string given, string listen)
+    {
+        var options = new MirrorOptions { Listen = given };
+        Assert.Equal(listen, options.Listen);
+        Assert.Empty(MirrorOptionsValidator.FindFaults(options));
+    }
 
     [Fact]
     public void Tells_no_secret_of_an_address() =>

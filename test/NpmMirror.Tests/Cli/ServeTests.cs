@@ -37,6 +37,18 @@ public sealed class ServeTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("0", "Only programs on this machine reach it; --listen=0.0.0.0:")]
+    [InlineData(":0", "Other machines reach it at http://|It listens on every address of this machine")]
+    public async Task Says_which_machines_reach_it(string listen, string told)
+    {
+        await using var mirror = Start($"--listen={listen}");
+        var line = await mirror.WaitForOutputAsync(" reach");
+        Assert.Contains(told.Split('|'), part => line.StartsWith(part, StringComparison.Ordinal));
+        using var client = new HttpClient();
+        Assert.Contains("\"2.1.3\"", await client.GetStringAsync($"{AddressIn(mirror.Output)}ms", TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("127.0.0.1")]
     [InlineData("localhost")]
     public async Task A_busy_port_is_told_with_the_option_that_changes_it(string host)
@@ -80,11 +92,12 @@ public sealed class ServeTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("http://127.0.0.1:4873/npm/")]
-    [InlineData("http://localhost:4873/")]
-    public async Task An_upstream_that_is_this_mirror_itself_is_refused(string upstream)
+    [InlineData("127.0.0.1", "/npm/")]
+    [InlineData("localhost", "/")]
+    public async Task An_upstream_that_is_this_mirror_itself_is_refused(string host, string path)
     {
-        var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["serve", $"--upstream={upstream}", "--listen=http://127.0.0.1:4873"]);
+        var port = FreePort();
+        var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["serve", $"--upstream=http://{host}:{port}{path}", $"--listen={port}"]);
         Assert.Equal(2, code);
         Assert.Contains("which is this mirror itself", Assert.Single(errors.TrimEnd().Split('\n')), StringComparison.Ordinal);
         Assert.Empty(Directory.EnumerateFileSystemEntries(_folder.Path));
@@ -93,16 +106,17 @@ public sealed class ServeTests : IAsyncLifetime
     [Fact]
     public async Task An_npm_that_is_configured_for_this_mirror_is_told_so()
     {
-        File.WriteAllText(_folder.File(".npmrc"), "registry=http://127.0.0.1:4873/npm/\n");
-        var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["serve"], [.. NoNpm, ("npm_config_userconfig", _folder.File(".npmrc"))]);
+        var port = FreePort();
+        File.WriteAllText(_folder.File(".npmrc"), $"registry=http://127.0.0.1:{port}/npm/\n");
+        var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["serve", $"--listen={port}"], [.. NoNpm, ("npm_config_userconfig", _folder.File(".npmrc"))]);
         Assert.Equal(2, code);
-        Assert.Equal("npm on this machine is configured to use http://127.0.0.1:4873/npm, which is this mirror itself; name the registry to mirror with --upstream.\n", errors);
+        Assert.Equal($"npm on this machine is configured to use http://127.0.0.1:{port}/npm, which is this mirror itself; name the registry to mirror with --upstream.\n", errors);
     }
 
     [Fact]
     public async Task Without_npm_to_ask_and_without_an_upstream_it_says_so_in_one_sentence()
     {
-        var (code, output, errors) = await CliProcess.RunAsync(_folder.Path, ["serve"], NoNpm);
+        var (code, output, errors) = await CliProcess.RunAsync(_folder.Path, ["serve", "--listen=0"], NoNpm);
         Assert.Equal(2, code);
         Assert.Equal("No upstream is known: npm is not there to ask which registry it uses; give --upstream URL.\n", errors);
         Assert.Empty(output);
@@ -212,6 +226,14 @@ public sealed class ServeTests : IAsyncLifetime
     }
 
     private static string AddressIn(string line) => line.Split(' ')[1];
+
+    // The program ends before it listens; what matters is that nothing else listens there.
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
 
     private static void TryStart(TcpListener listener)
     {
