@@ -17,6 +17,9 @@ internal sealed class JsonReport(TextWriter output, string listName)
 
     private bool _isBegun;
 
+    /// <summary>A report without a list, as one line.</summary>
+    internal static string Line(object report) => JsonSerializer.Serialize(report, Options);
+
     /// <summary>Adds an item to the list.</summary>
     internal void Add(object item)
     {

@@ -149,7 +149,7 @@ internal static class SqliteSchema
     }
 
     /// <summary>The file's version; 0 for an empty file.</summary>
-    /// <exception cref="MirrorException">Of a newer program, or of another one.</exception>
+    /// <exception cref="MirrorException">Of a newer program, or of another one, or a version that never was.</exception>
     internal static int Check(SqliteSession session, string path)
     {
         var version = (int)session.Scalar<long>("PRAGMA user_version");
@@ -157,6 +157,11 @@ internal static class SqliteSchema
         if (!isEmpty && session.Scalar<long>("PRAGMA application_id") != ApplicationId)
         {
             throw new MirrorException(MirrorFault.StoreUnavailable, $"{path} is another program's database; name another folder.");
+        }
+
+        if (version < 0)
+        {
+            throw new MirrorException(MirrorFault.StoreSchema, $"{path} has schema version {version}, which no npm-mirror writes; it was changed by another program: restore a backup.");
         }
 
         return version <= Version

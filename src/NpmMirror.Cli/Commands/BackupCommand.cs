@@ -12,12 +12,13 @@ internal static class BackupCommand
     public static Command Create(IReadOnlyList<string> flags)
     {
         var target = new Argument<string>("folder") { Description = "Where to: a new folder, or an earlier backup of the same mirror, whose tarballs are not copied again" };
-        var command = new Command("backup", "Copy the mirror while it runs; restore by serving the copy: npm-mirror serve --data=FOLDER") { target };
-        command.SetAction((parsed, cancellationToken) => CommandRun.RunAsync(flags, settings => RunAsync(settings, parsed.GetRequiredValue(target), cancellationToken)));
+        var json = CommandRun.JsonOption();
+        var command = new Command("backup", "Copy the mirror while it runs; restore by serving the copy: npm-mirror serve --data=FOLDER") { target, json };
+        command.SetAction((parsed, cancellationToken) => CommandRun.RunAsync(flags, settings => RunAsync(settings, parsed.GetRequiredValue(target), parsed.GetValue(json), cancellationToken)));
         return command;
     }
 
-    private static async Task<int> RunAsync(EffectiveSettings settings, string target, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(EffectiveSettings settings, string target, bool asJson, CancellationToken cancellationToken)
     {
         var options = settings.Options;
         if (string.IsNullOrWhiteSpace(target))
@@ -38,7 +39,10 @@ internal static class BackupCommand
 
         var backup = new Backup(store, Setup.CreateBlobs(options, logging), new FileBlobStore(target, logging.CreateLogger<FileBlobStore>()), target);
         var (copied, bytes) = await backup.RunAsync(cancellationToken);
-        Console.WriteLine($"Backed up {store.Location} to {Path.GetFullPath(target)}: metadata and {copied} tarballs that were not there yet ({Amounts.Bytes(bytes)}). Restore: npm-mirror serve --data={target}");
+        var folder = Path.GetFullPath(target);
+        Console.WriteLine(asJson
+            ? JsonReport.Line(new { location = store.Location, folder, tarballsCopied = copied, bytesCopied = bytes })
+            : $"Backed up {store.Location} to {folder}: metadata and {copied} tarballs that were not there yet ({Amounts.Bytes(bytes)}). Restore: npm-mirror serve --data={target}");
         return ExitCode.Ok;
     }
 }

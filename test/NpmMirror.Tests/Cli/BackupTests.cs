@@ -1,7 +1,11 @@
 using System.Diagnostics;
+<<<<<<< HEAD
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Cli;
+=======
+using System.Text.Json;
+>>>>>>> 65bcd0f (Report a backup as JSON, and refuse a schema version below zero)
 using NpmMirror.Sqlite;
 using NpmMirror.Storage;
 using NpmMirror.Tests.Sqlite;
@@ -39,6 +43,18 @@ public sealed class BackupTests : IDisposable
         await FillAsync("data", "f");
         Assert.Equal(0, (await BackUpAsync("data")).Code);
         Assert.Equal(9, SqliteStore.ReadHeadOfCopy(_folder.File("copy/npm-mirror.sqlite")).Position.Value);
+    }
+
+    [Fact]
+    public async Task Json_tells_what_was_copied_and_where_to()
+    {
+        await FillAsync("data", "a");
+        var (code, output, _) = await CliProcess.RunAsync(_folder.Path, ["backup", "copy", "--json", $"--data={_folder.File("data")}"]);
+        Assert.Equal(0, code);
+        using var report = JsonDocument.Parse(output);
+        Assert.Equal(_folder.File("copy"), report.RootElement.GetProperty("folder").GetString());
+        Assert.Equal((0, 0), (report.RootElement.GetProperty("tarballsCopied").GetInt32(), report.RootElement.GetProperty("bytesCopied").GetInt64()));
+        Assert.StartsWith("sqlite:", report.RootElement.GetProperty("location").GetString(), StringComparison.Ordinal);
     }
 
     [Fact]

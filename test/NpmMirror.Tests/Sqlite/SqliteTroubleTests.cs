@@ -102,12 +102,13 @@ public sealed class SqliteTroubleTests : IDisposable
     }
 
     [Theory]
-    [InlineData(true, MirrorFault.StoreSchema, "schema version 999")]
-    [InlineData(false, MirrorFault.StoreUnavailable, "another program's")]
-    public async Task Refuses_a_newer_file_and_another_programs(bool isOurs, MirrorFault fault, string part)
+    [InlineData("PRAGMA user_version = 999", MirrorFault.StoreSchema, "schema version 999")]
+    [InlineData("PRAGMA user_version = -1", MirrorFault.StoreSchema, "schema version -1, which no npm-mirror writes")]
+    [InlineData("PRAGMA application_id = 1", MirrorFault.StoreUnavailable, "another program's")]
+    public async Task Refuses_a_newer_file_and_another_programs(string change, MirrorFault fault, string part)
     {
         await (await OpenAsync(_folder.File("mirror.sqlite"))).DisposeAsync();
-        Execute(isOurs ? "PRAGMA user_version = 999" : "PRAGMA application_id = 1");
+        Execute(change);
         var before = await File.ReadAllBytesAsync(_folder.File("mirror.sqlite"), Cancellation);
         var e = await Assert.ThrowsAsync<MirrorException>(() => OpenAsync(_folder.File("mirror.sqlite")));
         Assert.Equal((fault, false), (e.Fault, e.IsTransient));
