@@ -4,9 +4,13 @@ using NpmMirror.Testing;
 namespace NpmMirror.Tests.Samples;
 
 /// <summary>The library as its users get it: packed, restored from a folder into a program of its own, which is the sample.</summary>
+[Trait("Duration", "long")]
 public sealed class WatchTests : IDisposable
 {
     private static readonly TimeSpan BuildMax = TimeSpan.FromMinutes(4);
+
+    // A version that no folder of packages on this machine holds already: what is built here is what is tried.
+    private static readonly string Version = $"0.0.1-test.{Guid.NewGuid():N}";
 
     private readonly TestFolder _folder = new();
 
@@ -16,7 +20,7 @@ public sealed class WatchTests : IDisposable
     public async Task The_packed_library_makes_a_program_that_prints_what_changes()
     {
         Assert.SkipUnless(TestTools.Has("dotnet"), TestTools.Missing("dotnet"));
-        await RunAsync("pack", Path.Combine(TestTools.Root, "src/NpmMirror"), "-c", Configuration, "--no-build", "-o", _folder.Folder("packages"));
+        await RunAsync("pack", Path.Combine(TestTools.Root, "src/NpmMirror"), "-c", Configuration, "--no-build", $"-p:PackageVersion={Version}", "-o", _folder.Folder("packages"));
         Directory.CreateDirectory(_folder.Folder("program"));
         File.Copy(Path.Combine(TestTools.Root, "samples/Watch/Program.cs"), _folder.File("program/Program.cs"));
         File.WriteAllText(_folder.File("program/Watch.csproj"), $"""
@@ -29,7 +33,7 @@ public sealed class WatchTests : IDisposable
                 <TreatWarningsAsErrors>true</TreatWarningsAsErrors>
               </PropertyGroup>
               <ItemGroup>
-                <PackageReference Include="NpmMirror" Version="{PackageVersion()}" />
+                <PackageReference Include="NpmMirror" Version="{Version}" />
               </ItemGroup>
             </Project>
             """);
@@ -44,8 +48,8 @@ public sealed class WatchTests : IDisposable
             </configuration>
             """);
         await RunAsync("build", _folder.Folder("program"), "-o", _folder.Folder("built"), "-p:UseSharedCompilation=false");
-        Assert.True(File.Exists(_folder.File($"restored/npmmirror/{PackageVersion()}/lib/net10.0/NpmMirror.xml")));
-        Assert.True(File.Exists(_folder.File($"restored/npmmirror/{PackageVersion()}/README.md")));
+        Assert.True(File.Exists(_folder.File($"restored/npmmirror/{Version}/lib/net10.0/NpmMirror.xml")));
+        Assert.True(File.Exists(_folder.File($"restored/npmmirror/{Version}/README.md")));
 
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
         registry.Publish(new FakePackage("ms").Version("2.1.3"));
@@ -78,8 +82,6 @@ public sealed class WatchTests : IDisposable
     // As this assembly was built, so is the library beside it.
     private static string Configuration => AppContext.BaseDirectory.TrimEnd('/').EndsWith("release", StringComparison.OrdinalIgnoreCase) ? "Release" : "Debug";
 
-    private string PackageVersion() => Path.GetFileName(Directory.EnumerateFiles(_folder.Folder("packages"), "NpmMirror.*.nupkg").Single())["NpmMirror.".Length..^".nupkg".Length];
-
     private async Task RunAsync(string verb, string folder, params string[] arguments)
     {
         var run = await TestProcess.RunAsync([.. TestTools.Command("dotnet"), verb, "--nologo", .. arguments], folder, Surroundings(), BuildMax, TestContext.Current.CancellationToken);
@@ -97,7 +99,8 @@ public sealed class WatchTests : IDisposable
             ["DOTNET_SKIP_FIRST_TIME_EXPERIENCE"] = "1",
             ["DOTNET_CLI_HOME"] = _folder.Path,
         };
-        foreach (var name in new[] { "PATH", "HOME", "NUGET_PACKAGES", "DOTNET_ROOT" })
+        // Without NUGET_PACKAGES, which would win over the folder that nuget.config names.
+        foreach (var name in new[] { "PATH", "HOME", "DOTNET_ROOT" })
         {
             if (Environment.GetEnvironmentVariable(name) is { } value)
             {
