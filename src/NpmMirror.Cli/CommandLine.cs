@@ -31,18 +31,22 @@ internal static class CommandLine
 
     private static async Task<int> ParseAndRunAsync(string[] arguments)
     {
-        var (flags, rest) = FlagReader.Split(arguments);
+        var (flags, rest) = FlagReader.Split(arguments switch
+        {
+            ["help", .. var command] => [.. command, "--help"],
+            ["version" or "-v" or "-V", ..] => ["--version"],
+            _ => arguments,
+        });
         var root = CreateRoot(flags);
         // Without a replacer @types/node is a package, not a file of arguments.
         var parsed = root.Parse(rest, new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false });
         if (parsed.Action is ParseErrorAction || (parsed.Errors.Count > 0 && parsed.Action is not OptionsHelp))
         {
-            foreach (var error in parsed.Errors)
+            foreach (var fault in CommandFaults.Of(parsed))
             {
-                await Console.Error.WriteLineAsync(error.Message);
+                await Console.Error.WriteLineAsync(fault);
             }
 
-            await Console.Error.WriteLineAsync("npm-mirror --help lists the commands.");
             return ExitCode.Usage;
         }
 
@@ -67,31 +71,9 @@ internal static class CommandLine
             BackupCommand.Create(flags),
             FakeUpstreamCommand.Create(),
         };
+        root.Add(CompletionCommand.Create(root));
         var help = root.Options.OfType<HelpOption>().Single();
         help.Action = new OptionsHelp((HelpAction)help.Action!);
         return root;
-    }
-
-    /// <summary>The library's help and, below it, the options that every command takes.</summary>
-    private sealed class OptionsHelp(HelpAction inner) : SynchronousCommandLineAction
-    {
-        public override bool ClearsParseErrors => true;
-
-        public override int Invoke(ParseResult parseResult)
-        {
-            var code = inner.Invoke(parseResult);
-            var output = parseResult.InvocationConfiguration.Output;
-            output.WriteLine("Settings, for every command (flags before environment before file before defaults):");
-            output.WriteLine($"  {"--config=FILE",-28}  A JSON file of settings; ./{SettingLayers.DefaultFile} is read when it is there");
-            foreach (var option in OptionDefinition.All)
-            {
-                var value = OptionValue.Format(option, option.IsFree ? null : option.Get(new MirrorOptions()));
-                output.WriteLine($"  {$"--{option.Name}{(option.IsFree ? ".<name>" : "")}",-28}  {option.Description}{(value.Length > 0 ? $" [{value}]" : "")}");
-            }
-
-            output.WriteLine();
-            output.WriteLine("The same words work as JSON ({\"store\":{\"engine\":\"Memory\"}}) and in the environment (NPM_MIRROR__STORE__ENGINE=Memory).");
-            return code;
-        }
     }
 }

@@ -32,6 +32,9 @@ internal sealed class OptionDefinition
     /// <summary>One sentence for users.</summary>
     public string Description => Property.GetCustomAttribute<DescriptionAttribute>()?.Description ?? "";
 
+    /// <summary>The heading that help lists it under; that of the root of its branch.</summary>
+    public string Group => _path[0].GetCustomAttribute<CategoryAttribute>()?.Category ?? "";
+
     /// <summary>Whether the value must never be shown.</summary>
     public bool IsSecret => Property.GetCustomAttribute<DataTypeAttribute>()?.DataType == DataType.Password;
 

@@ -36,12 +36,19 @@ internal static class SettingsBinder
     /// <summary>Says that there is no such option, and which one may have been meant.</summary>
     public static string DescribeUnknown(string name, string origin)
     {
-        var nearest = OptionDefinition.All.Where(option => !option.IsFree)
-            .Select(option => (option.Name, Distance: Distance(Setting.KeyOf(name), Setting.KeyOf(option.Name))))
-            .MinBy(candidate => candidate.Distance);
         var where = origin == "--" + name ? "" : $" (from {origin})";
-        var isNear = nearest.Distance <= Math.Max(2, name.Length / 3);
-        return $"{MirrorException.Quote(name)}{where} is not an option; {(isNear ? $"did you mean {nearest.Name}?" : "npm-mirror config lists them all.")}";
+        return $"{MirrorException.Quote(name)}{where} is not an option; {Hint(name)}";
+    }
+
+    private static string Hint(string name)
+    {
+        if (OtherTools.OptionFor(name) is { } here)
+        {
+            return $"here it is {here}.";
+        }
+
+        var nearest = Nearest.Find(name, OptionDefinition.All.Where(option => !option.IsFree).Select(option => option.Name), Setting.KeyOf);
+        return nearest is null ? "npm-mirror --help lists them all." : $"did you mean {nearest}?";
     }
 
     private static void BindOne(OptionDefinition option, IReadOnlyList<Setting> given, MirrorOptions options, ICollection<string> faults)
@@ -76,26 +83,5 @@ internal static class SettingsBinder
             var shown = option.IsSecret ? Masked.Secret : MirrorException.Quote(Masked.Address(given[0].Value));
             faults.Add($"{option.Name} is {shown} (from {given[0].Origin}); give {wanted}.");
         }
-    }
-
-    /// <summary>How many letters must be changed, added, dropped or swapped with their neighbour.</summary>
-    private static int Distance(string left, string right)
-    {
-        var distances = new int[left.Length + 1, right.Length + 1];
-        for (var i = 0; i <= left.Length; i++)
-        {
-            for (var j = 0; j <= right.Length; j++)
-            {
-                distances[i, j] = i == 0 || j == 0
-                    ? i + j
-                    : Math.Min(Math.Min(distances[i - 1, j], distances[i, j - 1]) + 1, distances[i - 1, j - 1] + (left[i - 1] == right[j - 1] ? 0 : 1));
-                if (i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1])
-                {
-                    distances[i, j] = Math.Min(distances[i, j], distances[i - 2, j - 2] + 1);
-                }
-            }
-        }
-
-        return distances[left.Length, right.Length];
     }
 }

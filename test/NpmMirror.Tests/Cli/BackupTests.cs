@@ -1,11 +1,8 @@
 using System.Diagnostics;
-<<<<<<< HEAD
 using System.Text;
+using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Cli;
-=======
-using System.Text.Json;
->>>>>>> 65bcd0f (Report a backup as JSON, and refuse a schema version below zero)
 using NpmMirror.Sqlite;
 using NpmMirror.Storage;
 using NpmMirror.Tests.Sqlite;

@@ -1,0 +1,56 @@
+using System.CommandLine;
+using NpmMirror.Cli.Settings;
+
+namespace NpmMirror.Cli;
+
+/// <summary>What is wrong with a command line that names no command, another one, or words that no command takes; each fault with what was meant.</summary>
+internal static class CommandFaults
+{
+    /// <summary>The sentences, the last one with where to look.</summary>
+    public static IEnumerable<string> Of(ParseResult parsed)
+    {
+        var command = parsed.CommandResult.Command;
+        if (parsed.UnmatchedTokens.Count == 0)
+        {
+            foreach (var error in parsed.Errors)
+            {
+                yield return error.Message;
+            }
+        }
+        else if (command is RootCommand root && !parsed.UnmatchedTokens[0].StartsWith('-'))
+        {
+            // What follows a word that is no command is that command's: one fault.
+            yield return NotACommand(parsed.UnmatchedTokens[0], root);
+        }
+        else
+        {
+            foreach (var token in parsed.UnmatchedTokens)
+            {
+                yield return NotTaken(token, command);
+            }
+        }
+
+        yield return command is RootCommand ? "npm-mirror --help lists the commands." : $"npm-mirror {command.Name} --help tells what it takes.";
+    }
+
+    private static string NotACommand(string word, RootCommand root)
+    {
+        var quoted = MirrorException.Quote(word);
+        if (OtherTools.CommandFor(word) is { } here)
+        {
+            return $"{quoted} is not a command of npm-mirror. {here}";
+        }
+
+        return Nearest.Find(word, root.Subcommands.Select(command => command.Name)) is { } nearest
+            ? $"{quoted} is not a command; did you mean {nearest}?"
+            : $"{quoted} is not a command.";
+    }
+
+    private static string NotTaken(string token, Command command)
+    {
+        var what = command is RootCommand ? "npm-mirror" : $"npm-mirror {command.Name}";
+        return token.StartsWith('-') && OtherTools.OptionFor(token.TrimStart('-').Split('=')[0]) is { } here
+            ? $"{MirrorException.Quote(token)} is not an option; here it is {here}."
+            : $"{what} does not take {MirrorException.Quote(token)}.";
+    }
+}
