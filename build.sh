@@ -8,6 +8,12 @@ if [[ -f $program ]] && [[ -z $(find src Directory.*.props global.json .editorco
   exit 0
 fi
 
+if [[ -f $program ]]; then
+  echo "Building npm-mirror: its source has changed since the last build; about a minute." >&2
+else
+  echo "Building npm-mirror for the first time: one to three minutes, with a download of packages. Later starts build nothing." >&2
+fi
+
 project=src/NpmMirror.Cli/NpmMirror.Cli.csproj
 ahead=()
 if [[ "$(uname -sm)" == "Linux x86_64" ]]; then

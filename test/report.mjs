@@ -1,41 +1,91 @@
-// Reads the test report and the claims, prints what is wrong and, last, "N passed, N failed". Exit code 1 when anything is.
-// usage: node report.mjs <ctrf report> <claims> <number of filter arguments>
-import { existsSync, readFileSync } from 'node:fs'
+// Reads what the test runner tells (xunit's JSON messages, one a line) from standard input: prints progress every 20 s, each failure when it happens,
+// then what is wrong with the claims and, last, "N passed, N failed". Exit code 1 when anything is wrong.
+// usage: runner -reporter json | node report.mjs <claims> <number of filter arguments>
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
 
-const [reportPath, claimsPath, filterCount] = process.argv.slice(2)
-const problems = []
+const [claimsPath, filterCount, timesPath] = process.argv.slice(2)
+const started = Date.now()
 const statuses = new Map() // Namespace.Class.Method → the statuses of its cases
+const names = new Map() // a test's id → its name
+const running = new Map() // a test's id → since when
+const times = {} // Namespace.Class → seconds of all its tests
+const problems = []
+let isFinished = false
 let passed = 0
+let cases = 0
+let casesDone = 0
 
-if (existsSync(reportPath)) {
-  for (const test of JSON.parse(readFileSync(reportPath, 'utf8')).results.tests) {
-    const name = test.name.replace(/\(.*$/s, '')
-    statuses.set(name, [...(statuses.get(name) ?? []), test.status])
-    // Explicit tests are programs that other tests start; a claim that names one is still not shown.
-    if (test.status === 'pending') continue
-    if (test.status === 'passed') passed++
-    else problems.push(`${test.status}: ${test.name}${test.message ? ` – ${test.message.split('\n')[0]}` : ''}`)
-  }
-  if (passed === 0) problems.push('No test was run.')
-} else {
-  problems.push('There is no test report: the runner crashed or took too long.')
+const seconds = () => Math.round((Date.now() - started) / 1000)
+const span = (s) => (s < 60 ? `${s} s` : `${Math.floor(s / 60)} min ${s % 60} s`)
+
+function tell(problem) {
+  problems.push(problem)
+  console.log(`  ${problem}`)
 }
 
+function end(message, status) {
+  const name = names.get(message.TestUniqueID) ?? message.TestUniqueID
+  const method = name.replace(/\(.*$/s, '')
+  statuses.set(method, [...(statuses.get(method) ?? []), status])
+  const type = method.replace(/\.[^.]*$/, '')
+  times[type] = (times[type] ?? 0) + (message.ExecutionTime ?? 0)
+  if (status === 'passed') passed++
+  else tell(`${status}: ${name} – ${[message.Reason, ...(message.Messages ?? [])].filter(Boolean).join('\n    ')}${(message.StackTraces ?? []).map((trace) => `\n${trace}`).join('')}`)
+}
+
+function read(line) {
+  const start = line.indexOf('{"$type"')
+  if (start < 0) {
+    if (line.trim()) console.log(line)
+    return
+  }
+
+  const message = JSON.parse(line.slice(start).replace(/\x1b\[[0-9;]*m/g, ''))
+  switch (message.$type) {
+    case 'discovery-complete': cases = message.TestCasesToRun; break
+    case 'test-starting':
+      names.set(message.TestUniqueID, message.TestDisplayName)
+      running.set(message.TestUniqueID, Date.now())
+      break
+    case 'test-passed': end(message, 'passed'); break
+    case 'test-failed': end(message, 'failed'); break
+    case 'test-skipped': end(message, 'skipped'); break
+    case 'test-finished': running.delete(message.TestUniqueID); break
+    case 'test-case-finished': casesDone++; break
+    case 'test-assembly-finished': isFinished = true; break
+    default:
+      // A class, a collection or the runner itself met an error outside of a test.
+      if (/error|cleanup-failure/.test(message.$type)) tell(`${message.$type}: ${(message.Messages ?? []).join('\n    ')}`)
+  }
+}
+
+const progress = setInterval(() => {
+  const [id, since] = [...running].sort((left, right) => left[1] - right[1])[0] ?? []
+  const longest = id && Date.now() - since > 30_000 ? `; ${names.get(id)} runs for ${span(Math.round((Date.now() - since) / 1000))}` : ''
+  console.log(`  ${span(seconds())}: ${casesDone} of ${cases} methods done, ${passed} tests passed, ${problems.length} failed${longest}`)
+}, 20_000)
+
+for await (const line of createInterface({ input: process.stdin })) read(line)
+clearInterval(progress)
+if (!isFinished) tell('The test runner crashed or took too long.')
+else if (passed === 0) tell('No test was run.')
+if (timesPath) writeFileSync(timesPath, JSON.stringify(Object.fromEntries(Object.entries(times).sort((left, right) => right[1] - left[1])), null, 1))
+
 // A claim names its tests: "… → Namespace.Class.Method" (several are divided by commas). Part of the tests cannot show all claims.
-if (existsSync(claimsPath) && Number(filterCount ?? 0) === 0) {
+if (isFinished && existsSync(claimsPath) && Number(filterCount ?? 0) === 0) {
   readFileSync(claimsPath, 'utf8').split('\n').forEach((line, index) => {
     if (line.startsWith('#') || line.startsWith('>') || !line.includes('→')) return
-    const names = line.split('→')[1].split('|')[0].match(/[A-Za-z_][\w.]*\.[A-Z_]\w*/g) ?? []
-    if (names.length === 0) problems.push(`CLAIMS.md:${index + 1} names no test.`)
-    for (const short of names) {
+    const named = line.split('→')[1].split('|')[0].match(/[A-Za-z_][\w.]*\.[A-Z_]\w*/g) ?? []
+    if (named.length === 0) tell(`CLAIMS.md:${index + 1} names no test.`)
+    for (const short of named) {
+      // A test that failed is counted once, where it failed.
       const name = short.startsWith('NpmMirror.') ? short : `NpmMirror.Tests.${short}`
-      const found = statuses.get(name)
-      if (!found) problems.push(`CLAIMS.md:${index + 1}: ${name} does not exist or was not run.`)
-      else if (found.some((status) => status !== 'passed')) problems.push(`CLAIMS.md:${index + 1}: ${name} did not pass.`)
+      if (!statuses.has(name)) tell(`CLAIMS.md:${index + 1}: ${name} does not exist or was not run.`)
     }
   })
 }
 
-for (const problem of problems) console.log(`  ${problem}`)
+console.log(`Took ${span(seconds())}.`)
 console.log(`${passed} passed, ${problems.length} failed`)
 process.exit(problems.length > 0 ? 1 : 0)

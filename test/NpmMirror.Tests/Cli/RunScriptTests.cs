@@ -6,6 +6,7 @@ using NpmMirror.Testing;
 namespace NpmMirror.Tests.Cli;
 
 /// <summary><c>run.sh</c>, on a machine that has what it needs and on ones that do not.</summary>
+[Trait("Duration", "long")]
 [System.Runtime.Versioning.UnsupportedOSPlatform("windows")]
 public sealed class RunScriptTests : IDisposable
 {
@@ -32,9 +33,11 @@ public sealed class RunScriptTests : IDisposable
     {
         await using var upstream = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
         upstream.Publish(new FakePackage("ms").Version("2.1.3"));
+        var mustBuild = !File.Exists(Path.Combine(TestTools.Root, "artifacts", "npm-mirror", "npm-mirror.dll"));
         await using var mirror = CliProcess.StartScript("run.sh", _folder.Path, [$"--upstream={upstream.Url}", "--listen=http://127.0.0.1:0"]);
         var line = await mirror.WaitForOutputAsync("Serving ", seconds: 600);
         Assert.Contains($" from {upstream.Url}", line, StringComparison.Ordinal);
+        Assert.Equal(mustBuild, mirror.Errors.Contains("Building npm-mirror", StringComparison.Ordinal));
 
         // Relative to the caller's folder, not to the script's.
         Assert.True(Directory.Exists(_folder.File("npm-mirror-data")));

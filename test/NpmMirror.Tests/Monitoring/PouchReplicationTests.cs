@@ -8,6 +8,7 @@ using NpmMirror.Tests.AspNetCore;
 namespace NpmMirror.Tests.Monitoring;
 
 /// <summary>A real PouchDB, in its own process, replicates from a mirror.</summary>
+[Trait("Duration", "long")]
 public sealed class PouchReplicationTests : IAsyncDisposable
 {
     private readonly TestFolder _folder = new();

@@ -11,6 +11,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Tests.Monitoring;
 
 /// <summary>Against a real CouchDB-like server, in its own process.</summary>
+[Trait("Duration", "long")]
 public sealed class PouchServerTests : IAsyncLifetime
 {
     private static readonly TimeSpan StartMax = TimeSpan.FromSeconds(60);
