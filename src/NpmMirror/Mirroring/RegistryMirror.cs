@@ -166,8 +166,9 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         }
 
         var isSought = _options.Feed.Equals("auto", StringComparison.OrdinalIgnoreCase);
-        var location = UpstreamFailures.Where(_upstream.BaseUrl).TrimEnd('/');
-        if (isSought && await _store.GetCursorAsync(MirrorCursors.Feed, cancellationToken) is { } known && known.StartsWith($"{location}#", StringComparison.Ordinal))
+        Uri?[] places = [_upstream.BaseUrl, FeedConvention.FeedOf(_upstream.BaseUrl)];
+        if (isSought && await _store.GetCursorAsync(MirrorCursors.Feed, cancellationToken) is { } known
+            && places.OfType<Uri>().Select(place => UpstreamFailures.Where(place).TrimEnd('/')).FirstOrDefault(place => known.StartsWith($"{place}#", StringComparison.Ordinal)) is { } location)
         {
             throw new MirrorException(MirrorFault.UpstreamUnavailable, $"{location} had a change feed, and answers now as if it had none; with feed=none it is not looked for any more.", isTransient: true);
         }

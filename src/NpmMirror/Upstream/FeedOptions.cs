@@ -18,6 +18,9 @@ public sealed record FeedOptions
     /// <summary>How long to wait for headers and for each piece of a plain answer.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>Whether the feed's address was made from the upstream's by <see cref="FeedConvention"/>.</summary>
+    internal bool IsDerived { get; init; }
+
     /// <summary>How often a waiting upstream is to say that it is alive; four of these without a byte break the connection.</summary>
     public TimeSpan Heartbeat { get; init; } = TimeSpan.FromSeconds(25);
 }

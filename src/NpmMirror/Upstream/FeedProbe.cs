@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
@@ -7,26 +8,25 @@ namespace NpmMirror.Upstream;
 /// <summary>Finds an upstream's feed and its dialect from the option <c>feed</c>: <c>auto</c>, <c>none</c> or an address.</summary>
 public sealed partial class FeedProbe
 {
+    private const string PagedEngine = "npm-replicate";
+
+    /// <summary>How often trouble where the convention would have a feed is waited for: most registries have nothing there, and some have a name that leads nowhere.</summary>
+    private const int ConventionTriesMax = 3;
+
     private readonly RegistryClient _client;
     private readonly FeedOptions _options;
     private readonly ILogger _logger;
-    private readonly IReadOnlyList<KnownFeed> _knownFeeds;
+    private int _conventionTries;
 
     /// <summary>Creates the probe.</summary>
     /// <param name="client">Towards the upstream whose feed is sought.</param>
     /// <param name="options">How the feed found will be asked.</param>
     /// <param name="logger">Gets a line about what was found.</param>
     public FeedProbe(RegistryClient client, FeedOptions options, ILogger logger)
-        : this(client, options, logger, KnownFeeds.Shipped)
-    {
-    }
-
-    internal FeedProbe(RegistryClient client, FeedOptions options, ILogger logger, IReadOnlyList<KnownFeed> knownFeeds)
     {
         _client = client;
         _options = options;
         _logger = logger;
-        _knownFeeds = knownFeeds;
     }
 
     /// <summary>Finds the feed; null when there is none.</summary>
@@ -43,12 +43,18 @@ public sealed partial class FeedProbe
             return await OpenAsync(AddressOf(feed), cancellationToken);
         }
 
-        if (KnownFeeds.Find(_knownFeeds, _client.BaseUrl) is { } known)
+        if (await IsFeedAsync(cancellationToken))
         {
-            return await OpenAsync(known, cancellationToken);
+            return await OpenAsync(_client.BaseUrl, cancellationToken);
         }
 
-        return await ProbeUpstreamAsync(cancellationToken);
+        if (FeedConvention.FeedOf(_client.BaseUrl) is { } derived)
+        {
+            return await ProbeConventionAsync(derived, cancellationToken);
+        }
+
+        LogNone(_client.BaseUrl);
+        return null;
     }
 
     /// <summary>Reads the option's address.</summary>
@@ -58,30 +64,63 @@ public sealed partial class FeedProbe
             ? new Uri(feed)
             : throw new MirrorException(MirrorFault.Configuration, $"feed is {MirrorException.Quote(feed)}; write auto, none or the feed's http(s) address.");
 
-    private async Task<IChangeFeed?> ProbeUpstreamAsync(CancellationToken cancellationToken)
+    private async Task<bool> IsFeedAsync(CancellationToken cancellationToken)
     {
         var requests = new FeedRequests(_client, _client.BaseUrl);
         var changes = await AskAsync(() => ReadFirstPageAsync(requests, "?limit=1", cancellationToken));
         if (changes is { IsExpected: false, Trouble: null })
         {
-            LogNone(_client.BaseUrl);
-            return null;
+            return false;
         }
 
         // A server error on that one route may be all this registry ever says to it: its front page tells whether it is there at all.
         var info = await AskAsync(() => ReadEngineAsync(requests, cancellationToken));
         if (info is { IsExpected: false, Trouble: null })
         {
-            LogNone(_client.BaseUrl);
-            return null;
+            return false;
         }
 
-        if ((changes.Trouble ?? info.Trouble) is { } trouble)
+        return (changes.Trouble ?? info.Trouble) is { } trouble ? throw trouble : true;
+    }
+
+    /// <summary>Looks where the public registry's convention has the feed. Only what says of itself that it is such a feed, and answers as one, is one.</summary>
+    private async Task<IChangeFeed?> ProbeConventionAsync(Uri derived, CancellationToken cancellationToken)
+    {
+        var options = _options with { IsDerived = true };
+        var requests = new FeedRequests(_client, derived, options);
+        string? engine = null;
+        var answer = await AskAsync(async () => engine = await ReadEngineAsync(requests, cancellationToken));
+        if (engine == PagedEngine)
+        {
+            answer = await AskAsync(() => ReadFirstPageAsync(requests, "?since=0&limit=1", cancellationToken));
+        }
+
+        if (engine == PagedEngine && answer.IsExpected)
+        {
+            LogFoundByConvention(requests.Location, _client.BaseUrl);
+            return new PagedChangeFeed(_client, derived, options);
+        }
+
+        if (answer.Trouble is { } trouble && !IsUnknownHost(trouble) && ++_conventionTries < ConventionTriesMax)
         {
             throw trouble;
         }
 
-        return await OpenAsync(_client.BaseUrl, cancellationToken);
+        LogNoneByConvention(_client.BaseUrl, requests.Location, answer.Trouble?.Message ?? "What answers there is not npm's replication service.");
+        return null;
+    }
+
+    private static bool IsUnknownHost(MirrorException trouble)
+    {
+        for (Exception? cause = trouble; cause is not null; cause = cause.InnerException)
+        {
+            if (cause is SocketException { SocketErrorCode: SocketError.HostNotFound or SocketError.NoData })
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private async Task<IChangeFeed> OpenAsync(Uri location, CancellationToken cancellationToken)
@@ -101,7 +140,7 @@ public sealed partial class FeedProbe
             throw trouble;
         }
 
-        if (engine == "npm-replicate")
+        if (engine == PagedEngine)
         {
             return true;
         }
@@ -169,6 +208,12 @@ public sealed partial class FeedProbe
 
     [LoggerMessage(EventIds.Upstream + 10, LogLevel.Information, "Following the {Dialect} feed at {Location}")]
     private partial void LogFound(string location, string dialect);
+
+    [LoggerMessage(EventIds.Upstream + 12, LogLevel.Information, "Following the paged feed at {Location}, where by convention that of {Upstream} is (feed=none turns it off)")]
+    private partial void LogFoundByConvention(string location, Uri upstream);
+
+    [LoggerMessage(EventIds.Upstream + 13, LogLevel.Information, "{Upstream} has no change feed, and by convention {Location} would be it, but is none: packages are revalidated when they are asked for (set feed if it has one elsewhere). {Reason}")]
+    private partial void LogNoneByConvention(Uri upstream, string location, string reason);
 
     [LoggerMessage(EventIds.Upstream + 11, LogLevel.Information, "{Upstream} has no change feed: packages are revalidated when they are asked for (set feed if it has one elsewhere)")]
     private partial void LogNone(Uri upstream);

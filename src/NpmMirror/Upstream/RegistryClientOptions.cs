@@ -48,6 +48,9 @@ public sealed record RegistryClientOptions
     /// <summary>Requests a second to one host; 0: any number; null: a hundred, and any number to this machine.</summary>
     public double? RequestsPerSecond { get; init; }
 
+    /// <summary>How names become addresses: the system's way, or a test's own.</summary>
+    internal Func<string, CancellationToken, Task<IPAddress[]>> Resolve { get; init; } = UpstreamConnections.ResolveAsync;
+
     /// <summary>Packuments fetched at once.</summary>
     public int Concurrency { get; init; } = 10;
 }

@@ -64,7 +64,7 @@ internal sealed class UpstreamConnections : IDisposable
             var isProxy = context.InitialRequestMessage.RequestUri is { } url && _options.Proxy is { } proxy && !proxy.IsBypassed(url);
             var addresses = isFenced && !isProxy
                 ? await _fence.ResolveAsync(host, linked.Token)
-                : await ResolveAsync(host, linked.Token);
+                : await _options.Resolve(host, linked.Token);
             return await ConnectAsync(addresses, port, linked.Token);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)

@@ -20,6 +20,9 @@ internal sealed record UpstreamRequest(HttpMethod Method, Uri Url)
     /// <summary>Nobody waits for it, and it has waited for its turn.</summary>
     internal bool IsPatient { get; init; }
 
+    /// <summary>The address was made from the upstream's, and nobody chose it: it leads to no neighbour, and to no other place.</summary>
+    internal bool IsDerived { get; init; }
+
     /// <summary>The address came out of a packument: fenced in.</summary>
     internal bool IsTarball { get; init; }
 }

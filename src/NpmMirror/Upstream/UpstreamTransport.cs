@@ -27,7 +27,7 @@ internal sealed class UpstreamTransport : IDisposable
         _timeProvider = timeProvider;
         BaseUrl = WithoutUser(options.BaseUrl);
         _credentials = WithUserOf(options);
-        _fence = new SourceFence(BaseUrl, options.TarballHosts, UpstreamConnections.ResolveAsync);
+        _fence = new SourceFence(BaseUrl, options.TarballHosts, options.Resolve);
         _connections = new UpstreamConnections(options, _fence, timeProvider);
         Pace = new RequestPace(options.RequestsPerSecond, timeProvider);
     }
@@ -69,7 +69,7 @@ internal sealed class UpstreamTransport : IDisposable
         for (var hops = 0; ; hops++)
         {
             url = request.IsTarball ? _fence.CheckTarball(url) : url;
-            var isChosen = SourceFence.SameOrigin(url, origin) || SourceFence.SameOrigin(url, BaseUrl);
+            var isChosen = !request.IsDerived && (SourceFence.SameOrigin(url, origin) || SourceFence.SameOrigin(url, BaseUrl));
             if (!isChosen)
             {
                 CheckNamed(url);
@@ -86,6 +86,10 @@ internal sealed class UpstreamTransport : IDisposable
             url = hops < RedirectsMax
                 ? HeaderValues.Address(location, url) ?? throw UpstreamFailures.Malformed(url, $"redirects to {MirrorException.Quote(location)}, which is no address")
                 : throw UpstreamFailures.Malformed(request.Url, $"redirects more than {RedirectsMax} times");
+            if (request.IsDerived && !SourceFence.SameOrigin(url, request.Url))
+            {
+                throw UpstreamFailures.Malformed(request.Url, "redirects to another place", isTransient: false);
+            }
         }
     }
 

@@ -10,7 +10,7 @@ namespace NpmMirror.Tests.Mirroring;
 /// <summary>A fake upstream, a store in memory and the parts of a mirror between them, on a clock that a test moves.</summary>
 internal sealed class MirrorBench : IAsyncDisposable
 {
-    private MirrorBench(FakeRegistry upstream, MirrorOptions options, bool isClockReal, TimeProvider clientTime)
+    private MirrorBench(FakeRegistry upstream, MirrorOptions options, bool isClockReal, TimeProvider clientTime, string? host)
     {
         Upstream = upstream;
         Options = options;
@@ -19,7 +19,7 @@ internal sealed class MirrorBench : IAsyncDisposable
         // Longer than a clock leaps that the client shares with the rest: what takes a real millisecond must not look like a request that hangs.
         var timeout = time == clientTime ? TimeSpan.FromHours(1) : TimeSpan.FromSeconds(30);
         Store = new MemoryStore(time);
-        Client = new RegistryClient(new RegistryClientOptions { BaseUrl = upstream.Url, ConnectTimeout = timeout, Timeout = timeout }, Budget, clientTime, NullLogger.Instance);
+        Client = new RegistryClient(ClientOptions(upstream.Url, host) with { ConnectTimeout = timeout, Timeout = timeout }, Budget, clientTime, NullLogger.Instance);
         Tarballs = new TarballDownloads(Store, new MemoryBlobStore(time), Client, options, time, NullLogger<TarballDownloads>.Instance);
         Sync = new PackageSync(Store, Client, Tarballs, new DefaultBase(options), options, time, NullLogger<PackageSync>.Instance);
         Queue = new SyncQueue(Store, Sync, options, time, NullLogger<SyncQueue>.Instance);
@@ -48,8 +48,8 @@ internal sealed class MirrorBench : IAsyncDisposable
 
     private static CancellationToken None => TestContext.Current.CancellationToken;
 
-    public static async Task<MirrorBench> StartAsync(MirrorOptions? options = null, bool isClockReal = false, TimeProvider? clientTime = null) =>
-        new(await FakeRegistry.StartAsync(cancellationToken: None), options ?? new MirrorOptions(), isClockReal, clientTime ?? TimeProvider.System);
+    public static async Task<MirrorBench> StartAsync(MirrorOptions? options = null, bool isClockReal = false, TimeProvider? clientTime = null, string? host = null) =>
+        new(await FakeRegistry.StartAsync(cancellationToken: None), options ?? new MirrorOptions(), isClockReal, clientTime ?? TimeProvider.System, host);
 
     /// <summary>A mirror over these parts that follows the fake upstream's feed, or none.</summary>
     public RegistryMirror Mirror(bool hasFeed = true) => Mirror(hasFeed ? Upstream.FeedUrl.AbsoluteUri : "none");
@@ -94,6 +94,17 @@ internal sealed class MirrorBench : IAsyncDisposable
         }
 
         return events;
+    }
+
+    /// <summary>Towards the fake upstream, by its address or by a host's name that leads there, as all names do.</summary>
+    private static RegistryClientOptions ClientOptions(Uri upstream, string? host)
+    {
+        var options = new RegistryClientOptions { BaseUrl = upstream };
+        return host is null ? options : options with
+        {
+            BaseUrl = new UriBuilder(upstream) { Host = host }.Uri,
+            Resolve = (_, _) => Task.FromResult<System.Net.IPAddress[]>([System.Net.IPAddress.Loopback]),
+        };
     }
 
     public async ValueTask DisposeAsync()

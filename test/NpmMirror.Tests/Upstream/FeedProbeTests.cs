@@ -102,18 +102,6 @@ public sealed class FeedProbeTests
         Assert.Equal(MirrorFault.Configuration, (await Assert.ThrowsAsync<MirrorException>(() => ProbeAsync(client, peer.Url.AbsoluteUri))).Fault);
     }
 
-    [Fact]
-    public async Task A_known_registry_has_its_feed_elsewhere()
-    {
-        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
-        registry.Knobs.Feed = FakeFeedDialect.NpmPaged;
-        using var client = New(new Uri("https://registry.example.org/npm/"));
-        var probe = new FeedProbe(client, new FeedOptions(), NullLogger.Instance, [new KnownFeed("example.org", registry.FeedUrl.AbsoluteUri)]);
-        Assert.Equal($"{registry.Url}registry", (await probe.FindAsync("auto", TestContext.Current.CancellationToken))?.Location);
-        Assert.Null(KnownFeeds.Find([new KnownFeed("ample.org", "http://127.0.0.1/")], client.BaseUrl));
-        Assert.NotNull(KnownFeeds.Shipped);
-    }
-
     private static RegistryClient New(Uri url) => new(new RegistryClientOptions { BaseUrl = url }, new ByteBudget(10_000_000), TimeProvider.System, NullLogger.Instance);
 
     private static Task<IChangeFeed?> ProbeAsync(RegistryClient client, string feed) =>
