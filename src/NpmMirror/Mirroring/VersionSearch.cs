@@ -28,7 +28,7 @@ internal sealed class VersionSearch(IMetadataStore store, UpstreamLooks looks, F
     public async Task<bool> LookAsync(PackageRow searched, string item, long askedAt, CancellationToken cancellationToken)
     {
         var name = searched.Name;
-        if ((await store.FindAsync(name, cancellationToken))?.Generation != searched.Generation)
+        if (await IsAnotherNowAsync(searched, cancellationToken))
         {
             return true;
         }
@@ -48,7 +48,7 @@ internal sealed class VersionSearch(IMetadataStore store, UpstreamLooks looks, F
         if (_lookedAt.TryGet(name, out var last) && BetweenLooks - time.GetElapsedTime(last) is var rest && rest > TimeSpan.Zero)
         {
             await Task.Delay(rest, time, cancellationToken);
-            if (freshness.IsComparedSince(name, askedAt))
+            if (freshness.IsComparedSince(name, askedAt) || await IsAnotherNowAsync(searched, cancellationToken))
             {
                 return true;
             }
@@ -57,6 +57,9 @@ internal sealed class VersionSearch(IMetadataStore store, UpstreamLooks looks, F
         await WaitForLookAsync(name, item, cancellationToken);
         return true;
     }
+
+    private async ValueTask<bool> IsAnotherNowAsync(PackageRow searched, CancellationToken cancellationToken) =>
+        (await store.FindAsync(searched.Name, cancellationToken))?.Generation != searched.Generation;
 
     private async Task WaitForLookAsync(PackageName name, string item, CancellationToken cancellationToken)
     {

@@ -52,7 +52,12 @@ public sealed class NewerLockfileTests : IAsyncLifetime
     {
         await using var mirror = await StartAsync();
         PublishNext();
-        var answers = await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => AskAsync(mirror, "GET", Wanted[0])));
+        using var gate = _registry.Knobs.Hold("/left-pad");
+        var asking = Enumerable.Range(0, 40).Select(_ => AskAsync(mirror, "GET", Wanted[0])).ToList();
+        await gate.WaitForAsync(1, Token);
+        await Eventually.Async(() => mirror.RequestsSeen == 41);
+        gate.Open();
+        var answers = await Task.WhenAll(asking);
         Assert.All(answers, answer => Assert.Equal(HttpStatusCode.OK, answer.StatusCode));
         Assert.Equal(2, _registry.Requests.CountOf("/left-pad"));
         Assert.Contains("cache=0", _registry.Requests.Last("/left-pad")!.Target, StringComparison.Ordinal);
