@@ -107,6 +107,15 @@ public sealed class NpmCommandTests : IAsyncLifetime
         Assert.DoesNotContain("found 0 vulnerabilities", await _bench.FailAsync(Cancelled, "audit"), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task An_audit_waits_for_a_slow_upstream_and_an_install_does_not()
+    {
+        _bench.Upstream.Advisories["plain"] = new JsonArray(new JsonObject { ["id"] = 1, ["url"] = "https://advisories.example.org/1", ["title"] = "plain is too plain", ["severity"] = "high", ["vulnerable_versions"] = "<2.0.0" });
+        _bench.Upstream.Knobs.Add(new FakeRule { Path = "*/bulk", HeaderDelay = TimeSpan.FromSeconds(4) });
+        Assert.DoesNotContain("vulnerabilit", await _bench.SucceedAsync(Cancelled, "install", "plain@1.1.0"), StringComparison.Ordinal);
+        Assert.Contains("plain is too plain", await _bench.FailAsync(Cancelled, "audit"), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("publish")]
     [InlineData("deprecate", "plain@1.0.0", "old")]
