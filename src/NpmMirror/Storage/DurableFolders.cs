@@ -14,7 +14,8 @@ internal sealed partial class DurableFolders(string root)
     /// <summary>Creates the folder and those above it that are missing, each synced into its parent.</summary>
     internal void Create(string folder)
     {
-        if (_known.ContainsKey(folder))
+        // A disk that was away may come back as it was some time ago.
+        if (_known.ContainsKey(folder) && Directory.Exists(folder))
         {
             return;
         }

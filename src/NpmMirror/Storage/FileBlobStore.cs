@@ -185,6 +185,14 @@ public sealed class FileBlobStore : IBlobStore, IDisposable
             path = _unfinished.NextPath();
             return File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
         }
+        catch (DirectoryNotFoundException trouble)
+        {
+            throw new MirrorException(
+                MirrorFault.StoreReadOnly,
+                $"The folder {_blobs} is not there any more, or is another one: mount its disk again. Until then tarballs are passed on and not stored; to begin with an empty folder, restart npm-mirror.",
+                isTransient: true,
+                inner: trouble);
+        }
         catch (Exception trouble) when (FileTrouble.IsOne(trouble))
         {
             throw FileTrouble.Explain(trouble, _blobs);

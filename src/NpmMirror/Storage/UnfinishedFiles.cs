@@ -31,6 +31,18 @@ internal sealed partial class UnfinishedFiles(string folder, DurableFolders fold
                 RemoveLeftovers(isDryRun: false);
                 Claim();
             }
+            else if (!File.Exists(MarkPath))
+            {
+                // The disk was away. A folder that is not there is not made anew: what is written into an empty mount point is hidden by the next mount.
+                if (!Directory.Exists(folder))
+                {
+                    throw new DirectoryNotFoundException($"{folder} was there before and is not any more.");
+                }
+
+                _mark.Dispose();
+                _mark = null;
+                Claim();
+            }
 
             return Path.Combine(folder, $"{_owner}-{++_count}{FileSuffix}");
         }
@@ -47,12 +59,14 @@ internal sealed partial class UnfinishedFiles(string folder, DurableFolders fold
         }
     }
 
+    private string MarkPath => Path.Combine(folder, _owner + MarkSuffix);
+
     private void Claim()
     {
         for (var attempt = 1; ; attempt++)
         {
             _owner = Guid.NewGuid().ToString("N");
-            var path = Path.Combine(folder, _owner + MarkSuffix);
+            var path = MarkPath;
             try
             {
                 _mark = OpenLocked(path, FileMode.CreateNew);

@@ -44,6 +44,51 @@ public sealed class FileBlobStoreTests : BlobStoreContract
     }
 
     [Fact]
+    public async Task Goes_on_when_its_disk_comes_back()
+    {
+        var before = await PutAsync("before");
+        var blobs = Path.Combine(_root, "blobs");
+        Directory.Move(blobs, blobs + ".away");
+        Assert.Null(await Store.OpenAsync(before, Cancelled));
+        foreach (var isMountPoint in new[] { false, true })
+        {
+            // Of a disk that is unmounted an empty folder is left: what is written there is lost when it is mounted again.
+            var e = await Assert.ThrowsAsync<MirrorException>(async () => await Store.CreateAsync(Cancelled));
+            Assert.Equal(MirrorFault.StoreReadOnly, e.Fault);
+            Assert.Contains("mount its disk again", e.Message, StringComparison.Ordinal);
+            Assert.NotNull(await Store.CheckWritableAsync(Cancelled));
+            if (!isMountPoint)
+            {
+                Directory.CreateDirectory(blobs);
+            }
+        }
+
+        Assert.Empty(Directory.EnumerateFileSystemEntries(blobs));
+        Directory.Delete(blobs);
+        Directory.Move(blobs + ".away", blobs);
+        Assert.NotNull(await Store.OpenAsync(before, Cancelled));
+        await PutAsync("after");
+        Assert.Null(await Store.CheckWritableAsync(Cancelled));
+    }
+
+    [Fact]
+    public async Task Goes_on_when_its_disk_comes_back_as_it_was_before()
+    {
+        var first = await PutAsync("one");
+        var folder = Path.Combine(_root, "blobs", first.Hex[..2]);
+        // An older state of the disk: folders that were made since are not there, nor is the mark of this process.
+        Directory.Delete(folder, recursive: true);
+        foreach (var mark in Directory.EnumerateFiles(Unfinished))
+        {
+            File.Delete(mark);
+        }
+
+        Assert.Equal(first, await PutAsync("one"));
+        Assert.NotNull(await Store.OpenAsync(first, Cancelled));
+        Assert.Equal([".owner"], Directory.EnumerateFiles(Unfinished).Select(Path.GetExtension));
+    }
+
+    [Fact]
     public async Task Removes_what_a_dead_process_left_and_nothing_of_a_live_one()
     {
         // A dead process leaves its mark and its files; no lock is on the mark any more.
