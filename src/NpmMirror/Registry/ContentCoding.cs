@@ -35,35 +35,11 @@ public static class ContentCodings
     /// </remarks>
     public static ContentCoding Negotiate(ReadOnlySpan<char> acceptEncoding)
     {
-        int? zstandard = null, brotli = null, gzip = null, any = null, identity = null;
-        foreach (var range in acceptEncoding.Split(','))
-        {
-            var part = acceptEncoding[range].Trim();
-            var end = part.IndexOf(';');
-            var token = (end < 0 ? part : part[..end]).Trim();
-            var weight = end < 0 ? 1000 : WeightOf(part[(end + 1)..]);
-            if (token.Equals("zstd", StringComparison.OrdinalIgnoreCase))
-            {
-                zstandard = weight;
-            }
-            else if (token.Equals("br", StringComparison.OrdinalIgnoreCase))
-            {
-                brotli = weight;
-            }
-            else if (token.Equals("gzip", StringComparison.OrdinalIgnoreCase) || token.Equals("x-gzip", StringComparison.OrdinalIgnoreCase))
-            {
-                gzip = weight;
-            }
-            else if (token.Equals("identity", StringComparison.OrdinalIgnoreCase))
-            {
-                identity = weight;
-            }
-            else if (token is "*")
-            {
-                any = weight;
-            }
-        }
-
+        var any = WeightedValues.Find(acceptEncoding, "*");
+        var identity = WeightedValues.Find(acceptEncoding, "identity");
+        var brotli = WeightedValues.Find(acceptEncoding, "br");
+        var zstandard = WeightedValues.Find(acceptEncoding, "zstd");
+        var gzip = WeightedValues.Find(acceptEncoding, "gzip") ?? WeightedValues.Find(acceptEncoding, "x-gzip");
         var gzipWeight = gzip ?? any ?? 0;
         var brotliWeight = brotli ?? 0;
         var zstandardWeight = ZstandardStream.IsAvailable ? zstandard ?? 0 : 0;
@@ -80,21 +56,5 @@ public static class ContentCodings
         }
 
         return gzipWeight > 0 && gzipWeight >= identityWeight ? ContentCoding.Gzip : ContentCoding.Identity;
-    }
-
-    /// <summary>The weight in thousandths; text that is no weight counts as none given.</summary>
-    private static int WeightOf(ReadOnlySpan<char> parameters)
-    {
-        foreach (var range in parameters.Split(';'))
-        {
-            var parameter = parameters[range].Trim();
-            if (parameter.StartsWith("q=", StringComparison.OrdinalIgnoreCase)
-                && double.TryParse(parameter[2..].Trim(), System.Globalization.NumberStyles.AllowDecimalPoint, System.Globalization.CultureInfo.InvariantCulture, out var weight))
-            {
-                return (int)(Math.Clamp(weight, 0, 1) * 1000);
-            }
-        }
-
-        return 1000;
     }
 }
