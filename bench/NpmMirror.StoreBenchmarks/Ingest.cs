@@ -71,7 +71,7 @@ internal sealed class Ingest(RegistryClient client, IReadOnlyList<PackageName> n
         {
             var package = await store.ReadAsync(name, CancellationToken.None)
                 ?? throw new MirrorException(MirrorFault.StoreUnavailable, $"{name} is not in {file}.");
-            using var document = await DocumentCodecs.DecodeAsync(name, package.Document, budget, isHashChecked: true, CancellationToken.None);
+            using var document = await DocumentCodecs.DecodeAsync(name, package.Document, budget, CancellationToken.None);
             if (Digest.OfSha256(await FetchAsync(name)) != package.Document.Sha256)
             {
                 throw new MirrorException(MirrorFault.StoreUnavailable, $"{name} in {file} is not what the upstream sends.");

@@ -1,11 +1,12 @@
 using Microsoft.AspNetCore.Http;
+using NpmMirror.Mirroring;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
 
 namespace NpmMirror.AspNetCore;
 
 /// <summary>Answers <c>{m}/-/all</c>, the list that registries gave before they had feeds: from the indexes alone, no document is read.</summary>
-internal sealed class AllEndpoint(IMetadataStore store, TimeProvider time)
+internal sealed class AllEndpoint(IMetadataStore store, DocumentRepair repair, TimeProvider time)
 {
     internal async Task HandleAsync(HttpContext context)
     {
@@ -14,8 +15,9 @@ internal sealed class AllEndpoint(IMetadataStore store, TimeProvider time)
         body.Number(time.GetUtcNow().ToUnixTimeMilliseconds());
         await foreach (var row in store.ListAsync(null, isRemoved: false, context.RequestAborted))
         {
+            var index = await repair.IndexOfAsync(row, context.RequestAborted);
             body.Text(",\n"u8);
-            Write(body, row);
+            Write(body, row, index);
             if (!await body.FlushAsync(isUrgent: false))
             {
                 return;
@@ -26,9 +28,8 @@ internal sealed class AllEndpoint(IMetadataStore store, TimeProvider time)
         await body.FlushAsync(isUrgent: true);
     }
 
-    private static void Write(FeedBody body, PackageRow row)
+    private static void Write(FeedBody body, PackageRow row, PackumentIndex index)
     {
-        var index = PackumentIndex.FromBytes(row.Index.Span);
         body.Name(row.Name.Value);
         body.Object(json =>
         {

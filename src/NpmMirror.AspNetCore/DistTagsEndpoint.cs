@@ -1,12 +1,12 @@
 using System.Buffers;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using NpmMirror.Packuments;
+using NpmMirror.Mirroring;
 
 namespace NpmMirror.AspNetCore;
 
 /// <summary>Answers <c>{m}/-/package/{pkg}/dist-tags</c>.</summary>
-internal sealed class DistTagsEndpoint(PackageFinder packages)
+internal sealed class DistTagsEndpoint(PackageFinder packages, DocumentRepair repair)
 {
     internal async Task HandleAsync(HttpContext context, PackageName name)
     {
@@ -17,11 +17,12 @@ internal sealed class DistTagsEndpoint(PackageFinder packages)
             return;
         }
 
+        var index = await repair.IndexOfAsync(package.Row, context.RequestAborted);
         var body = new ArrayBufferWriter<byte>();
-        using (var json = new Utf8JsonWriter(body))
+        using (var json = new Utf8JsonWriter(body, WireJson.Written))
         {
             json.WriteStartObject();
-            foreach (var (tag, version) in PackumentIndex.FromBytes(package.Row.Index.Span).DistTags)
+            foreach (var (tag, version) in index.DistTags)
             {
                 json.WriteString(tag, version);
             }

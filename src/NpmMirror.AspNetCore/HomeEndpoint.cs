@@ -17,7 +17,7 @@ internal sealed class HomeEndpoint(PublicAddresses addresses, IReadOnlyList<stri
 
         if (!context.Request.Headers.Accept.ToString().Contains("text/html", StringComparison.OrdinalIgnoreCase))
         {
-            await RegistryErrors.WriteJsonAsync(context, StatusCodes.Status200OK, Encoding.UTF8.GetBytes($"{{\"registry\":\"{JavaScriptEncoder.Default.Encode(registry)}/\"}}"));
+            await RegistryErrors.WriteJsonAsync(context, StatusCodes.Status200OK, (byte[])[.. "{\"registry\":"u8, .. WireJson.Text(registry + "/"), .. "}"u8]);
             return;
         }
 

@@ -65,7 +65,7 @@ internal sealed class InfoEndpoint(IMetadataStore store, MirrorInstance instance
     private static Task WriteAsync(HttpContext context, Action<Utf8JsonWriter> members)
     {
         var body = new ArrayBufferWriter<byte>();
-        using (var json = new Utf8JsonWriter(body))
+        using (var json = new Utf8JsonWriter(body, WireJson.Written))
         {
             json.WriteStartObject();
             members(json);

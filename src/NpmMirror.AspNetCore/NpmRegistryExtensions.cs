@@ -1,6 +1,8 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -17,17 +19,48 @@ namespace NpmMirror.AspNetCore;
 /// <summary>Serves a mirror from an ASP.NET Core application.</summary>
 public static class NpmRegistryExtensions
 {
+    /// <summary>The application's own endpoints have 0, its fallbacks the largest number.</summary>
+    private const int AfterTheApplications = 1000;
+
     /// <summary>
-    /// Serves the registry protocol under the mounts (default: <see cref="MirrorOptions.Mount"/>), and health, metrics and a front page
-    /// beside them. Terminal: what comes after it in the pipeline is never reached.
+    /// Maps the registry protocol under the mounts (default: <see cref="MirrorOptions.Mount"/>), and health, metrics and a front page beside them. Other
+    /// endpoints of the application live beside it: one with the same pattern as the front page, health or metrics takes its place. In a group
+    /// (<c>MapGroup</c>) or a branch (<c>Map</c>) the path of the group or branch comes first.
+    /// </summary>
+    /// <param name="endpoints">The application, a group or a branch; the services hold the mirror.</param>
+    /// <param name="mounts">Paths like <c>/npm</c> or <c>/</c>.</param>
+    /// <returns>What is said to it (authorization, limits, names) counts for all of these endpoints.</returns>
+    public static IEndpointConventionBuilder MapNpmRegistry(this IEndpointRouteBuilder endpoints, params string[] mounts)
+    {
+        ArgumentNullException.ThrowIfNull(endpoints);
+        ArgumentNullException.ThrowIfNull(mounts);
+        var registry = Create(endpoints.ServiceProvider, mounts);
+        var group = endpoints.MapGroup("");
+        foreach (var mount in registry.Mounts)
+        {
+            Map(group, mount.TrimEnd('/') + "/{**path}", registry);
+        }
+
+        foreach (var path in RegistryEndpoints.OperationsPaths)
+        {
+            Map(group, path, registry).WithOrder(AfterTheApplications);
+        }
+
+        return group;
+    }
+
+    /// <summary>
+    /// Answers every request, as <see cref="MapNpmRegistry"/> does and with an error that npm understands where it maps nothing: for a server that does
+    /// nothing but serve mirrors. Terminal: what comes after it in the pipeline is never reached.
     /// </summary>
     /// <param name="app">The application; its services hold the mirror.</param>
     /// <param name="mounts">Paths like <c>/npm</c> or <c>/</c>.</param>
-    public static IApplicationBuilder MapNpmRegistry(this IApplicationBuilder app, params string[] mounts)
+    public static IApplicationBuilder UseNpmRegistry(this IApplicationBuilder app, params string[] mounts)
     {
         ArgumentNullException.ThrowIfNull(app);
         ArgumentNullException.ThrowIfNull(mounts);
-        app.Run(Create(app.ApplicationServices, mounts).HandleAsync);
+        var registry = Create(app.ApplicationServices, mounts);
+        app.Run(context => registry.HandleAsync(context, context.Request.PathBase.Value ?? ""));
         return app;
     }
 
@@ -44,7 +77,7 @@ public static class NpmRegistryExtensions
 
     /// <summary>
     /// Answers requests that came before in the same words on the connection itself, before the server: for a server that does nothing
-    /// but serve mirrors. Middleware in front of <see cref="MapNpmRegistry"/> (authentication, logging) does not see them. Connections
+    /// but serve mirrors. Middleware before <see cref="UseNpmRegistry"/> (authentication, logging) does not see them. Connections
     /// under TLS, or with <see cref="MirrorOptions.TrustedProxies"/>, are the server's alone. Also keeps the number of connections below the
     /// process's limit on open files, however many clients come: docs/operating.md says how.
     /// </summary>
@@ -66,6 +99,13 @@ public static class NpmRegistryExtensions
         }));
     }
 
+    private static IEndpointConventionBuilder Map(RouteGroupBuilder group, string pattern, RegistryEndpoints registry) =>
+        group.Map(pattern, context => registry.HandleAsync(context, context.Request.PathBase.Value + GroupOf(context, pattern)));
+
+    /// <summary>The path of the groups that the pattern was mapped in.</summary>
+    private static string GroupOf(HttpContext context, string pattern) =>
+        (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText is { } whole && whole.EndsWith(pattern, StringComparison.Ordinal) ? whole[..^pattern.Length] : "";
+
     internal static RegistryEndpoints Create(IServiceProvider services, IReadOnlyList<string> mounts)
     {
         var options = services.GetRequiredService<MirrorOptions>();
@@ -82,7 +122,8 @@ public static class NpmRegistryExtensions
         var packages = new PackageFinder(readThrough.FindAsync, readThrough.IsServable, cache);
         var log = services.GetRequiredService<RegistryLog>();
         var wait = new LogWait(log, services.GetRequiredService<IHostApplicationLifetime>(), time);
-        var documents = new ServedDocuments(cache);
+        var repair = services.GetRequiredService<DocumentRepair>();
+        var documents = new ServedDocuments(cache, repair);
         var routes = new RouteParser(mounts);
         var changes = new ChangesEndpoint(store, wait, documents, time);
         var crossOrigin = CrossOriginPolicy.Of(options, client);
@@ -94,9 +135,9 @@ public static class NpmRegistryExtensions
         var endpoints = new EndpointSet
         {
             Packages = packages,
-            Packuments = new PackumentEndpoint(packages, readThrough.LookForAsync, cache, hot, services.GetRequiredService<TarballBlocks>(), time),
+            Packuments = new PackumentEndpoint(packages, readThrough.LookForAsync, cache, repair, hot, services.GetRequiredService<TarballBlocks>(), time),
             Tarballs = ActivatorUtilities.CreateInstance<TarballEndpoint>(services, (PackageLookup)readThrough.FindAsync, (VersionLookup)readThrough.LookForAsync, hot, ActivatorUtilities.CreateInstance<TarballDescriptions>(services)).HandleAsync,
-            DistTags = new DistTagsEndpoint(packages),
+            DistTags = new DistTagsEndpoint(packages, repair),
             Refresh = new RefreshEndpoint(readThrough.RefreshAsync, new AdminAccess(options, addresses)),
             Forwarding = new ForwardingEndpoint(forwarder, options, budget, time),
             Kept = new KeptDocuments(store, services.GetRequiredService<KeptAttestations>(), forwarder, time),
@@ -105,11 +146,11 @@ public static class NpmRegistryExtensions
             Events = new EventsEndpoint(store, log, wait, time),
             Replication = new ReplicationEndpoint(store, documents, time),
             AllDocs = new AllDocsEndpoint(store, documents, time),
-            All = new AllEndpoint(store, time),
+            All = new AllEndpoint(store, repair, time),
             Health = new HealthEndpoint(store, services.GetService<IBlobStore>(), time),
             Metrics = new MetricsEndpoint(new MetricsListener()),
             Home = new HomeEndpoint(addresses, mounts),
         };
-        return new RegistryEndpoints(endpoints, routes, addresses, hot, instance, crossOrigin, services.GetRequiredService<ILogger<RegistryEndpoints>>());
+        return new RegistryEndpoints(endpoints, mounts, routes, addresses, hot, instance, crossOrigin, services.GetRequiredService<ILogger<RegistryEndpoints>>());
     }
 }

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using NpmMirror.AspNetCore.Connections;
 using NpmMirror.Mirroring;
@@ -9,15 +8,18 @@ using NpmMirror.Views;
 namespace NpmMirror.AspNetCore;
 
 /// <summary>Answers for packuments and for single manifests: find the row, compare validators, write prepared bytes.</summary>
-internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lookFor, RenditionCache cache, HotRequests hot, TarballBlocks blocks, TimeProvider time)
+internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lookFor, RenditionCache cache, DocumentRepair repair, HotRequests hot, TarballBlocks blocks, TimeProvider time)
 {
     private const string AbbreviatedType = "application/vnd.npm.install-v1+json";
 
     /// <summary>A package that changed under this many makings is a package under fire: the client comes again.</summary>
     private const int AttemptsMax = 5;
 
-    /// <summary>The form that the <c>Accept</c> header asks for: abbreviated where it is named at all, else full.</summary>
-    internal static PackumentForm FormOf(string accept) => accept.Contains(AbbreviatedType, StringComparison.OrdinalIgnoreCase) ? PackumentForm.Abbreviated : PackumentForm.Full;
+    /// <summary>The form that the <c>Accept</c> header asks for: abbreviated where it is named, not refused and not wanted less than JSON, else full.</summary>
+    internal static PackumentForm FormOf(string accept) =>
+        WeightedValues.Find(accept, AbbreviatedType) is > 0 and var weight && weight >= (WeightedValues.Find(accept, "application/json") ?? 0)
+            ? PackumentForm.Abbreviated
+            : PackumentForm.Full;
 
     /// <summary>Answers <c>{m}/{pkg}</c>.</summary>
     internal Task HandleAsync(HttpContext context, RequestKey request, PackageName name, string baseUrl) =>
@@ -41,7 +43,7 @@ internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lo
 
             if (versionOrTag is not null)
             {
-                if (VersionOf(package, versionOrTag) is not { } version)
+                if (VersionOf(await repair.IndexOfAsync(package.Row, context.RequestAborted), versionOrTag) is not { } version)
                 {
                     if (blocks.FindRefusal(package.Row) is null && await lookFor(package.Row, versionOrTag, askedAt, context.RequestAborted))
                     {
@@ -65,7 +67,7 @@ internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lo
 
             if (RenditionCache.IsSpilled(package.Row, key))
             {
-                if (await cache.SpillAsync(package.Row, key, context.RequestAborted) is { } spilled)
+                if (await repair.ReadAsync(name, () => new ValueTask<SpilledRendition?>(cache.SpillAsync(package.Row, key, context.RequestAborted)), context.RequestAborted) is { } spilled)
                 {
                     await RenditionAnswer.WriteAsync(context, rendition, spilled);
                     return;
@@ -73,7 +75,7 @@ internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lo
 
                 cache.Drop(name);
             }
-            else if (await cache.BodyAsync(rendition, context.RequestAborted) is { } body)
+            else if (await repair.ReadAsync(name, () => cache.BodyAsync(rendition, context.RequestAborted), context.RequestAborted) is { } body)
             {
                 Remember(request, rendition);
                 await RenditionAnswer.WriteAsync(context, rendition, body, HttpMethods.IsHead(context.Request.Method));
@@ -86,7 +88,7 @@ internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lo
 
     private Task RefuseVersionAsync(HttpContext context, CachedPackage package, string versionOrTag) => blocks.FindRefusal(package.Row) is { } refusal
         ? RegistryErrors.WriteAsync(context, refusal.Status, refusal.Reason)
-        : RegistryErrors.WriteJsonAsync(context, StatusCodes.Status404NotFound, JsonSerializer.SerializeToUtf8Bytes($"version not found: {versionOrTag}", WireJson.Default.String));
+        : RegistryErrors.WriteJsonAsync(context, StatusCodes.Status404NotFound, WireJson.Text($"version not found: {versionOrTag}"));
 
     private void Remember(in RequestKey request, Rendition rendition)
     {
@@ -97,10 +99,6 @@ internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lo
         }
     }
 
-    private static string? VersionOf(CachedPackage package, string versionOrTag)
-    {
-        var index = PackumentIndex.FromBytes(package.Row.Index.Span);
-        return index.Find(versionOrTag)?.Version
-            ?? (index.DistTags.TryGetValue(versionOrTag, out var tagged) ? index.Find(tagged)?.Version : null);
-    }
+    private static string? VersionOf(PackumentIndex index, string versionOrTag) => index.Find(versionOrTag)?.Version
+        ?? (index.DistTags.TryGetValue(versionOrTag, out var tagged) ? index.Find(tagged)?.Version : null);
 }

@@ -70,7 +70,7 @@ internal sealed class PublicAddresses
         {
             // HTTP/1.0 without a Host: the address the client has reached is the one it can reach.
             var connection = context.Connection;
-            return connection.LocalIpAddress is { } local ? $"{origin.Scheme}://{new IPEndPoint(Unmapped(local), connection.LocalPort)}{mount}" : null;
+            return connection.LocalIpAddress is { } local ? $"{origin.Scheme}://{new IPEndPoint(Unmapped(local), connection.LocalPort)}{origin.Prefix}{mount}" : null;
         }
 
         if (!IsAllowed(context.Connection.LocalIpAddress, origin.Host))

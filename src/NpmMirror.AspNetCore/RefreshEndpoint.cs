@@ -7,12 +7,19 @@ namespace NpmMirror.AspNetCore;
 /// <summary>Answers <c>{m}/{pkg}?refresh=1</c>: fetches now, for an administrator.</summary>
 internal sealed class RefreshEndpoint(Func<PackageName, CancellationToken, Task<SyncResult>> refresh, AdminAccess admin)
 {
-    /// <summary>True when the request asks for a refresh.</summary>
+    /// <summary>True when the request asks for a refresh, or for something that is no refresh under that name.</summary>
     internal static bool IsAsked(HttpContext context) =>
-        context.Request.QueryString.HasValue && HttpMethods.IsGet(context.Request.Method) && context.Request.Query["refresh"].ToString() is "1" or "true";
+        context.Request.QueryString.HasValue && HttpMethods.IsGet(context.Request.Method) && context.Request.Query.TryGetValue("refresh", out var asked)
+        && asked.ToString() is not ("0" or "false");
 
     internal async Task HandleAsync(HttpContext context, PackageName name)
     {
+        if (context.Request.Query["refresh"].ToString() is var asked and not ("" or "1" or "true"))
+        {
+            await WriteAsync(context, StatusCodes.Status400BadRequest, "KO", $"refresh is 1 or nothing (fetch now), or 0 (do not); {MirrorException.Quote(asked)} is neither.");
+            return;
+        }
+
         if (admin.Refusal(context) is { } refusal)
         {
             await WriteAsync(context, StatusCodes.Status403Forbidden, "KO", refusal);
@@ -44,7 +51,7 @@ internal sealed class RefreshEndpoint(Func<PackageName, CancellationToken, Task<
     };
 
     private static Task WriteAsync(HttpContext context, int status, string word, string message) =>
-        RegistryErrors.WriteJsonAsync(context, status, JsonSerializer.SerializeToUtf8Bytes(new RefreshAnswer(word, message), WireJson.Default.RefreshAnswer));
+        RegistryErrors.WriteJsonAsync(context, status, JsonSerializer.SerializeToUtf8Bytes(new RefreshAnswer(word, message), WireJson.Readable.RefreshAnswer));
 }
 
 /// <summary>The body of a refresh's answer.</summary>

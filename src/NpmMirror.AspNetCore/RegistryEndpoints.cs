@@ -12,7 +12,7 @@ namespace NpmMirror.AspNetCore;
 /// Every request to the mirror ends here. One that came before in the same words is answered from what was prepared then; the others
 /// are parsed, matched and handed to their endpoint, and what fails there becomes an answer in one place.
 /// </summary>
-internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RouteParser routes, PublicAddresses addresses, HotRequests hot, MirrorInstance instance, CrossOriginPolicy crossOrigin, ILogger logger)
+internal sealed partial class RegistryEndpoints(EndpointSet endpoints, IReadOnlyList<string> mounts, RouteParser routes, PublicAddresses addresses, HotRequests hot, MirrorInstance instance, CrossOriginPolicy crossOrigin, ILogger logger)
 {
     private const string ReadOnly = "This registry is a read-only mirror; publish, log in and change tags at the registry it mirrors.";
 
@@ -20,16 +20,24 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
 
     private readonly ILogger _logger = logger;
 
+    /// <summary>What is answered beside the mounts.</summary>
+    internal static IReadOnlyList<string> OperationsPaths { get; } = ["/", "/health/live", "/health/ready", "/metrics", "/api/ping"];
+
+    /// <summary>Where the registry is.</summary>
+    internal IReadOnlyList<string> Mounts => mounts;
+
     /// <summary>Answers one request, and lets the limit on connections know of it.</summary>
-    internal Task HandleAsync(HttpContext context)
+    /// <param name="context">The request.</param>
+    /// <param name="prefix">The path that comes before the mounts: of the branch or the group that the registry was mapped in.</param>
+    internal Task HandleAsync(HttpContext context, string prefix = "")
     {
         if (context.Features.Get<ClientConnection>() is not { } client)
         {
-            return AnswerAsync(context);
+            return AnswerAsync(context, prefix);
         }
 
         client.Begin();
-        var answering = AnswerAsync(context);
+        var answering = AnswerAsync(context, prefix);
         if (!answering.IsCompletedSuccessfully)
         {
             return EndAsync(answering, client);
@@ -51,11 +59,13 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         }
     }
 
-    private Task AnswerAsync(HttpContext context)
+    private Task AnswerAsync(HttpContext context, string prefix)
     {
         var request = context.Features.GetRequiredFeature<IHttpRequestFeature>();
         var headers = request.Headers;
-        var key = new RequestKey(request.RawTarget, addresses.OriginOf(context, request), Text(headers.Accept), Text(headers.AcceptEncoding));
+        var origin = addresses.OriginOf(context, request);
+        origin = prefix.Length == 0 ? origin : origin with { Prefix = origin.Prefix + prefix };
+        var key = new RequestKey(request.RawTarget, origin, Text(headers.Accept), Text(headers.AcceptEncoding));
         var isGet = HttpMethods.IsGet(request.Method);
         // What came through other mirrors may have come in a circle, which is looked at first.
         if ((isGet || HttpMethods.IsHead(request.Method)) && !headers.ContainsKey(MirrorChain.Header) && hot.Find(key) is { } rendition && endpoints.Packages.IsCurrent(rendition.Package))
@@ -74,16 +84,16 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
             }
         }
 
-        return GuardAsync(context, request.Method, key);
+        return GuardAsync(context, request.Method, key, prefix);
     }
 
     private static string Text(StringValues values) => values.Count == 1 ? values[0] ?? "" : values.ToString();
 
-    private async Task GuardAsync(HttpContext context, string method, RequestKey key)
+    private async Task GuardAsync(HttpContext context, string method, RequestKey key, string prefix)
     {
         try
         {
-            await DispatchAsync(context, method, key);
+            await DispatchAsync(context, method, key, prefix);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
@@ -111,9 +121,9 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         }
     }
 
-    private async Task DispatchAsync(HttpContext context, string method, RequestKey key)
+    private async Task DispatchAsync(HttpContext context, string method, RequestKey key, string prefix)
     {
-        var route = routes.Parse(key.Target, out var mount);
+        var route = routes.Parse(key.Target, prefix, out var mount);
         if (route is RegistryRoute.Malformed malformed)
         {
             await RegistryErrors.WriteAsync(context, malformed.Status, malformed.Reason);
@@ -147,6 +157,13 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
 
         if (!IsAllowed(method, route))
         {
+            if (route is RegistryRoute.Login && HttpMethods.IsPost(method))
+            {
+                // After a 4xx npm asks for a name and a password and sends them; a 501 it tells at once.
+                await RegistryErrors.WriteAsync(context, StatusCodes.Status501NotImplemented, ReadOnly);
+                return;
+            }
+
             context.Response.Headers.Allow = methods;
             await RegistryErrors.WriteAsync(context, StatusCodes.Status405MethodNotAllowed, ReadOnly);
             return;
@@ -200,7 +217,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         RegistryRoute.BulkGet => endpoints.Replication.BulkGetAsync(context, baseUrl),
         RegistryRoute.AllDocs => endpoints.AllDocs.HandleAsync(context, baseUrl),
         RegistryRoute.All => endpoints.All.HandleAsync(context),
-        RegistryRoute.Publishing => RegistryErrors.WriteAsync(context, StatusCodes.Status404NotFound, ReadOnly),
+        RegistryRoute.Publishing or RegistryRoute.Login => RegistryErrors.WriteAsync(context, StatusCodes.Status404NotFound, ReadOnly),
         RegistryRoute.NotFound notFound => RegistryErrors.WriteAsync(context, StatusCodes.Status404NotFound, notFound.Reason),
         _ => throw new System.Diagnostics.UnreachableException(),
     };

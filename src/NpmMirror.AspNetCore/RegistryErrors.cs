@@ -9,7 +9,10 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.AspNetCore;
 
-/// <summary>How failures look on the wire: <c>{"error": "what, which, what to do"}</c>, which every npm client prints.</summary>
+/// <summary>
+/// How failures look on the wire: <c>{"error": "what, which, what to do", "reason": …}</c>. Every npm client prints <c>error</c>; CouchDB's
+/// clients print <c>reason</c>, so that the same sentence is in both.
+/// </summary>
 internal static class RegistryErrors
 {
     /// <summary>The wait advised where nobody said one: clients multiply it themselves.</summary>
@@ -24,8 +27,14 @@ internal static class RegistryErrors
             headers.RetryAfter = Seconds(wait);
         }
 
-        var body = $"{{\"error\":\"{JsonEncodedText.Encode(message)}\"}}";
-        return WriteJsonAsync(context, status, Encoding.UTF8.GetBytes(body));
+        return WriteJsonAsync(context, status, BodyOf(message));
+    }
+
+    /// <summary>The body of an error.</summary>
+    internal static byte[] BodyOf(string message)
+    {
+        var text = WireJson.Text(message);
+        return [.. "{\"error\":"u8, .. text, .. ",\"reason\":"u8, .. text, .. "}"u8];
     }
 
     /// <summary>Answers that a package is not there. Of one that was removed it says how and when in a member of its own, for mirrors that follow this one.</summary>
@@ -37,10 +46,13 @@ internal static class RegistryErrors
         }
 
         var body = new ArrayBufferWriter<byte>(512);
-        using (var json = new Utf8JsonWriter(body))
+        using (var json = new Utf8JsonWriter(body, WireJson.Written))
         {
             json.WriteStartObject();
-            json.WriteString("error"u8, absent.Reason);
+            json.WritePropertyName("error"u8);
+            json.WriteRawValue(WireJson.Text(absent.Reason));
+            json.WritePropertyName("reason"u8);
+            json.WriteRawValue(WireJson.Text(absent.Reason));
             new RemovalNotice(kind.ToString(), facts.RemovalReason, facts.ModifiedAt, ServedRevision.Of(row)).WriteTo(json);
             json.WriteEndObject();
         }

@@ -67,6 +67,9 @@ public abstract record RegistryRoute
     /// <summary>A path that only publishing commands use, or that has no meaning on a mirror when read.</summary>
     public sealed record Publishing : RegistryRoute;
 
+    /// <summary><c>{m}/-/v1/login</c>, npm's first question when somebody logs in.</summary>
+    public sealed record Login : RegistryRoute;
+
     /// <summary><c>/</c>, outside every mount.</summary>
     public sealed record Home : RegistryRoute;
 

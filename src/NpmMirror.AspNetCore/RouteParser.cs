@@ -18,7 +18,10 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
     private readonly string[][] _mounts = [.. mounts.Select(mount => mount.Split('/', StringSplitOptions.RemoveEmptyEntries)).OrderByDescending(mount => mount.Length)];
 
     /// <summary>The route, and the mount that it is under (<c>""</c> for the root, null outside).</summary>
-    internal RegistryRoute Parse(string target, out string? mount)
+    internal RegistryRoute Parse(string target, out string? mount) => Parse(target, prefix: "", out mount);
+
+    /// <summary>The same of a target whose path begins with a prefix that comes before the mounts.</summary>
+    internal RegistryRoute Parse(string target, string prefix, out string? mount)
     {
         mount = null;
         var path = PathOf(target);
@@ -51,6 +54,12 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
 
                 segments.Add(segment);
             }
+        }
+
+        // A proxy may have taken the prefix away already.
+        if (prefix.Length > 0 && prefix.Split('/', StringSplitOptions.RemoveEmptyEntries) is var before && IsUnder(segments, before))
+        {
+            segments.RemoveRange(0, before.Length);
         }
 
         foreach (var words in _mounts)
@@ -145,9 +154,15 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
         };
     }
 
-    private static RegistryRoute TarballOf(PackageName package, string file) => file.Contains('/')
-        ? new RegistryRoute.NotFound($"Not found: a file of {package} has no slash in its name.")
-        : new RegistryRoute.Tarball(package, file);
+    private static RegistryRoute TarballOf(PackageName package, string file)
+    {
+        // The scope repeated, and its slash encoded.
+        var scope = package.Scope is { } name ? $"@{name}/" : null;
+        var bare = scope is not null && file.StartsWith(scope, StringComparison.Ordinal) ? file[scope.Length..] : file;
+        return bare.Contains('/')
+            ? new RegistryRoute.NotFound($"Not found: a file of {package} has no slash in its name.")
+            : new RegistryRoute.Tarball(package, bare);
+    }
 
     /// <summary>Everything of ours below <c>/-/</c>. A word of ours wins over a version of the package called <c>-</c>.</summary>
     private static RegistryRoute OwnWord(List<string> words, bool isRoot) => words switch
@@ -168,7 +183,8 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
         ["health", "live"] when isRoot => new RegistryRoute.Live(),
         ["health", "ready"] when isRoot => new RegistryRoute.Ready(),
         ["metrics"] when isRoot => new RegistryRoute.Metrics(),
-        ["v1", "login"] or ["user" or "org" or "team" or "stage", ..] => new RegistryRoute.Publishing(),
+        ["v1", "login"] => new RegistryRoute.Login(),
+        ["user" or "org" or "team" or "stage", ..] => new RegistryRoute.Publishing(),
         ["v1" or "npm" or "log" or "at" or "snapshot" or "events" or "api" or "health" or "metrics" or "rss" or "_view", ..]
             => new RegistryRoute.NotFound($"Not found: this mirror serves nothing at /-/{string.Join('/', words)}."),
         // What is left is the package called "-".

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using NpmMirror.Mirroring;
 using NpmMirror.Packuments;
 using NpmMirror.Registry;
 using NpmMirror.Storage;
@@ -8,7 +9,7 @@ using NpmMirror.Views;
 namespace NpmMirror.AspNetCore;
 
 /// <summary>The documents that go with rows of feeds and lists: what a reader of the package would get, not kept.</summary>
-internal sealed class ServedDocuments(RenditionCache cache)
+internal sealed class ServedDocuments(RenditionCache cache, DocumentRepair repair)
 {
     private const int PieceBytes = 256 * 1024;
     private const int BeginMaxBytes = 256;
@@ -33,7 +34,7 @@ internal sealed class ServedDocuments(RenditionCache cache)
 
         if (!RenditionCache.IsSpilled(row, key))
         {
-            if (await cache.MakeOnceAsync(row, key, cancellationToken) is not { } document)
+            if (await repair.ReadAsync(row.Name, () => new ValueTask<byte[]?>(cache.MakeOnceAsync(row, key, cancellationToken)), cancellationToken) is not { } document)
             {
                 return false;
             }
@@ -43,7 +44,7 @@ internal sealed class ServedDocuments(RenditionCache cache)
             return true;
         }
 
-        if (await cache.SpillAsync(row, key, cancellationToken) is not { } spilled)
+        if (await repair.ReadAsync(row.Name, () => new ValueTask<SpilledRendition?>(cache.SpillAsync(row, key, cancellationToken)), cancellationToken) is not { } spilled)
         {
             return false;
         }
@@ -140,7 +141,7 @@ internal sealed class ServedDocuments(RenditionCache cache)
     private static byte[] Object(Action<Utf8JsonWriter> write)
     {
         var body = new ArrayBufferWriter<byte>(256);
-        using var json = new Utf8JsonWriter(body);
+        using var json = new Utf8JsonWriter(body, WireJson.Written);
         json.WriteStartObject();
         write(json);
         json.WriteEndObject();

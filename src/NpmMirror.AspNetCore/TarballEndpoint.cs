@@ -21,6 +21,7 @@ internal sealed partial class TarballEndpoint(
     TarballBlocks blocks,
     TarballUsage usage,
     TarballDescriptions descriptions,
+    DocumentRepair repair,
     MirrorOptions options,
     TimeProvider time,
     ILogger<TarballEndpoint> logger)
@@ -72,7 +73,7 @@ internal sealed partial class TarballEndpoint(
             return true;
         }
 
-        if (await descriptions.FindAsync(package, file, cancellationToken) is not { } tarball)
+        if (await repair.ReadAsync(package, () => new ValueTask<TarballDescription?>(descriptions.FindAsync(package, file, cancellationToken)), cancellationToken) is not { } tarball)
         {
             if (found is ReadAnswer.Found { Row: var searched } && askedAt is { } since && options.Tarballs != TarballMode.Never && await lookFor(searched, file, since, cancellationToken))
             {

@@ -28,7 +28,7 @@ internal static class ExitCode
     public static int For(MirrorException failure) => failure.Fault switch
     {
         MirrorFault.BadInput or MirrorFault.Configuration => Usage,
-        MirrorFault.StoreUnavailable or MirrorFault.StoreReadOnly or MirrorFault.StoreSchema => Refused,
+        MirrorFault.StoreUnavailable or MirrorFault.StoreReadOnly or MirrorFault.StoreSchema or MirrorFault.StoreDamaged => Refused,
         _ => Failed,
     };
 }

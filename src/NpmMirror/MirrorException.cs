@@ -35,6 +35,9 @@ public enum MirrorFault
 
     /// <summary>The store was written by a newer program.</summary>
     StoreSchema,
+
+    /// <summary>A stored document or index is not what was stored: its hash says so. Fetching the package again mends it.</summary>
+    StoreDamaged,
 }
 
 /// <summary>A failure of the world, not of the program. It answers two questions: would another try help, and when.</summary>

@@ -50,6 +50,7 @@ public static class NpmMirrorServices
         services.AddSingleton<PackageSync>();
         services.AddSingleton<SyncQueue>();
         services.AddSingleton<ReadThrough>();
+        services.AddSingleton<DocumentRepair>();
         services.AddSingleton<RegistryMirror>();
         services.AddSingleton(provider =>
         {

@@ -15,13 +15,13 @@ internal readonly record struct HotBody(byte[]? Bytes, SafeFileHandle? File, lon
 }
 
 /// <summary>An answer that was given before, with its heads as they go over the wire. It can be given again as long as nothing changed.</summary>
-internal abstract class HotAnswer(string validators, string representation, string? etag)
+internal abstract class HotAnswer(string validators, string representation, string? etag, string status = "200 OK")
 {
     /// <summary>Room that a head needs, its date and length included.</summary>
     internal const int HeadMaxBytes = 1024;
 
     private readonly byte[] _etag = Encoding.ASCII.GetBytes(etag ?? "");
-    private readonly byte[] _found = Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\n{representation}{validators}");
+    private readonly byte[] _found = Encoding.ASCII.GetBytes($"HTTP/1.1 {status}\r\n{representation}{validators}");
     private readonly byte[] _notModified = Encoding.ASCII.GetBytes($"HTTP/1.1 304 Not Modified\r\n{validators}");
 
     /// <summary>False once it is worth nothing to anybody.</summary>

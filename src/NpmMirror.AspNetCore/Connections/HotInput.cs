@@ -12,7 +12,10 @@ namespace NpmMirror.AspNetCore.Connections;
 internal sealed class HotInput(PipeReader connection, HotOutput output, HotRequests hot, EndPoint? client, TimeSpan handOverAfter, TimeProvider time, CancellationToken stopping) : PipeReader
 {
     private ReadOnlySequence<byte> _handed;
+    private static readonly ReadResult Over = new(ReadOnlySequence<byte>.Empty, isCanceled: false, isCompleted: true);
+
     private bool _isOpaque;
+    private bool _isOver;
     private long _handedAt = time.GetTimestamp();
 
     /// <inheritdoc/>
@@ -21,6 +24,11 @@ internal sealed class HotInput(PipeReader connection, HotOutput output, HotReque
     {
         while (true)
         {
+            if (_isOver)
+            {
+                return Over;
+            }
+
             var read = await connection.ReadAsync(cancellationToken);
             HotAnswer? answer = null;
             var (body, length) = (default(HotBody), 0);
@@ -40,6 +48,12 @@ internal sealed class HotInput(PipeReader connection, HotOutput output, HotReque
 
             connection.AdvanceTo(head.End);
             await output.SendAsync(answer, body);
+            if (answer is HotRefusal)
+            {
+                // For the server this is a client that left.
+                _isOver = true;
+                return Over;
+            }
         }
     }
 
@@ -49,6 +63,11 @@ internal sealed class HotInput(PipeReader connection, HotOutput output, HotReque
     /// <inheritdoc/>
     public override void AdvanceTo(SequencePosition consumed, SequencePosition examined)
     {
+        if (_isOver)
+        {
+            return;
+        }
+
         if (!_isOpaque)
         {
             // A server that takes less than the request does something unforeseen: let it.
@@ -62,6 +81,12 @@ internal sealed class HotInput(PipeReader connection, HotOutput output, HotReque
     /// <inheritdoc/>
     public override bool TryRead(out ReadResult result)
     {
+        if (_isOver)
+        {
+            result = Over;
+            return true;
+        }
+
         _isOpaque = true;
         return connection.TryRead(out result);
     }
@@ -86,6 +111,12 @@ internal sealed class HotInput(PipeReader connection, HotOutput output, HotReque
 
         length = end + 4;
         var kind = RequestHead.Read(bytes[..length], out var head);
+        if (kind != RequestKind.Opaque && bytes.StartsWith("GET "u8) && output.IsDrained && HotRefusal.Of(head) is { } refusal)
+        {
+            answer = refusal;
+            return refusal.TryBegin(default, client, out body);
+        }
+
         // At the end the server answers, because it tells the client that the connection closes.
         if (kind == RequestKind.Simple && !stopping.IsCancellationRequested && output.IsDrained && time.GetElapsedTime(_handedAt) <= handOverAfter
             && hot.Find(head) is { } found && found.TryBegin(head.IfNoneMatch, client, out body))

@@ -41,8 +41,8 @@ internal sealed class HotRequests
     internal void Remember(in RequestKey key, HotAnswer answer)
     {
         Span<byte> bytes = stackalloc byte[KeyMaxBytes];
-        // Queries are endless, and nothing behind one is hot.
-        if (!key.Target.Contains('?') && key.TryWrite(bytes, out var length))
+        // Queries are endless: no target with one is remembered. Without a host the answer names the local address, which differs by connection.
+        if (!key.Target.Contains('?') && key.Origin.Host.Length > 0 && key.TryWrite(bytes, out var length))
         {
             Remember(bytes[..length].ToArray(), answer);
         }

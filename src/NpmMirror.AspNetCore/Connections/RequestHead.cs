@@ -21,6 +21,9 @@ internal enum RequestKind
 /// </summary>
 internal readonly ref struct RequestHead
 {
+    /// <summary>As many as the server takes (<c>KestrelServerLimits.MaxRequestHeaderCount</c>).</summary>
+    private const int HeadersMax = 100;
+
     private static readonly SearchValues<byte> TokenBytes = SearchValues.Create("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"u8);
 
     // Visible ASCII and the blanks between: a value with anything else is the server's to judge.
@@ -66,8 +69,15 @@ internal readonly ref struct RequestHead
         ReadOnlySpan<byte> host = default, accept = default, acceptEncoding = default, ifNoneMatch = default;
         var seen = Seen.Nothing;
         var kind = isGet ? RequestKind.Simple : RequestKind.Plain;
+        var count = 0;
         for (var rest = bytes[line.Length..]; !rest.SequenceEqual("\r\n\r\n"u8);)
         {
+            // The server refuses more than these, and so they are its to judge.
+            if (++count > HeadersMax)
+            {
+                return RequestKind.Opaque;
+            }
+
             // Each line begins behind the line end that is there still: "\r\nName: value".
             if (!rest.StartsWith("\r\n"u8))
             {

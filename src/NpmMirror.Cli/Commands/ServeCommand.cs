@@ -29,7 +29,7 @@ internal static class ServeCommand
         using var logging = Setup.CreateLogging(options.Log);
         await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: true, logging, cancellationToken);
         await using var application = Build(options, mirror);
-        application.MapNpmRegistry(options.Mount);
+        application.UseNpmRegistry(options.Mount);
         try
         {
             await application.StartAsync(cancellationToken);

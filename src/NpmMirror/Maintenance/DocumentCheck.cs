@@ -24,7 +24,7 @@ internal sealed class DocumentCheck(IMetadataStore store, ByteBudget budget, Ver
             PackumentIndex.FromBytes(stored.Row.Index.Span);
             return await FindProblemAsync(name, stored.Document, cancellationToken);
         }
-        catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreUnavailable)
+        catch (MirrorException trouble) when (trouble.Fault is MirrorFault.StoreUnavailable or MirrorFault.StoreDamaged)
         {
             return trouble.Message;
         }
@@ -62,11 +62,11 @@ internal sealed class DocumentCheck(IMetadataStore store, ByteBudget budget, Ver
 
         try
         {
-            using var raw = await DocumentCodecs.DecodeAsync(name, document, budget, isHashChecked: true, cancellationToken);
+            using var raw = await DocumentCodecs.DecodeAsync(name, document, budget, cancellationToken);
             tally.CountDocument(raw.LengthBytes, _total ??= await CountAsync(cancellationToken));
             return null;
         }
-        catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreUnavailable)
+        catch (MirrorException trouble) when (trouble.Fault is MirrorFault.StoreUnavailable or MirrorFault.StoreDamaged)
         {
             return "The document does not decode to what was stored.";
         }

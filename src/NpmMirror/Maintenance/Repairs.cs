@@ -26,7 +26,7 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
             return "the package is not held any more.";
         }
 
-        using var document = await DocumentCodecs.DecodeAsync(name, stored.Document, budget, isHashChecked: false, cancellationToken);
+        using var document = await DocumentCodecs.DecodeAsync(name, stored.Document, budget, cancellationToken);
         return PackumentIndex.FromBytes(stored.Row.Index.Span).Find(version) is { } entry && Manifest.TarballUrl(entry, document.Bytes) is { } url
             ? (await tarballs.StoreAsync(name, entry, url, Manifest.Promise(entry, document.Bytes), cancellationToken))?.Reason
             : "its packument gives no address for it.";

@@ -16,7 +16,10 @@ public sealed partial class PackageSync : IDisposable
     /// <summary>A day has ten times as many tries: a wall clock that leaps over one has not.</summary>
     internal const int DoubtTriesMin = 12;
 
+    private static readonly TimeSpan OneSecond = TimeSpan.FromSeconds(1);
+
     private const int TriesMax = 5;
+    private const int DamagedMax = 10_000;
 
     private readonly IMetadataStore _store;
     private readonly RegistryClient _upstream;
@@ -31,6 +34,7 @@ public sealed partial class PackageSync : IDisposable
     private readonly HourlyBreaker _breaker;
     private readonly RevisionCheck _revisions;
     private readonly SemaphoreSlim _fetches;
+    private readonly BoundedCache<PackageName, bool> _damaged = new(DamagedMax);
 
     private bool IsEager => _options.Tarballs == TarballMode.Eager;
 
@@ -71,6 +75,9 @@ public sealed partial class PackageSync : IDisposable
     /// <exception cref="MirrorException">Upstream or store trouble; nothing was written.</exception>
     public Task<SyncResult> RepairAsync(PackageName name, CancellationToken cancellationToken) => SyncInTurnAsync(name, null, SyncTrust.NothingHeld, cancellationToken);
 
+    /// <summary>What is stored of the package was found damaged: until it was written anew, each fetch is a repair.</summary>
+    public void NoteDamaged(PackageName name) => _damaged.Set(name, true);
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -87,15 +94,32 @@ public sealed partial class PackageSync : IDisposable
             // and then the fetch is repeated too: without a rev only the later fetch is known to be newer.
             var row = await _store.FindAsync(name, cancellationToken);
             var askedAt = _time.GetTimestamp();
-            var result = await SyncOnceAsync(name, item, row, trust, cancellationToken);
-            if (result is not null)
+            var isMending = trust == SyncTrust.NothingHeld || _damaged.TryGet(name, out _);
+            try
             {
-                Compared?.Invoke(name, askedAt);
-                return result;
+                if (await SyncOnceAsync(name, item, row, isMending ? SyncTrust.NothingHeld : trust, cancellationToken) is { } result)
+                {
+                    NoteDone(name, result, askedAt);
+                    return result;
+                }
+            }
+            catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged && !isMending)
+            {
+                // What is stored could not be read on the way: written anew, it can.
+                NoteDamaged(name);
             }
         }
 
         throw new MirrorException(MirrorFault.StoreUnavailable, $"{name} was written by other processes {TriesMax} times in a row; trying again later.", isTransient: true);
+    }
+
+    private void NoteDone(PackageName name, SyncResult result, long askedAt)
+    {
+        Compared?.Invoke(name, askedAt);
+        if (result is SyncResult.Stored)
+        {
+            _damaged.Remove(name);
+        }
     }
 
     private async Task<SyncResult?> SyncOnceAsync(PackageName name, QueueItem? item, PackageRow? row, SyncTrust trust, CancellationToken cancellationToken)
@@ -212,7 +236,7 @@ public sealed partial class PackageSync : IDisposable
                 LastModified = fetched.Validators.LastModified,
                 ModifiedAt = index.ModifiedAt,
                 FirstSeenAt = row?.Facts.FirstSeenAt ?? now,
-                StoredAt = now,
+                StoredAt = StoredAfter(row, now),
             },
             Document = _options.Store.Documents == StoredForm.Served
                 ? DocumentCodecs.EncodeServed(document.Bytes, sha256, index, name, _defaultBase.Url)
@@ -230,69 +254,19 @@ public sealed partial class PackageSync : IDisposable
     /// <summary>Whether what was doubted is taken for what there is: a day has passed, with as many tries.</summary>
     internal static bool IsDoubtOver(QueueItem item, DateTimeOffset now) => now - item.QueuedAt >= DoubtMax && item.Attempts >= DoubtTriesMin;
 
+    /// <summary>Now, but at least a second after the document before: dates of HTTP have no parts of a second, and each document needs its own.</summary>
+    private static DateTimeOffset StoredAfter(PackageRow? row, DateTimeOffset now)
+    {
+        // Further ahead than a minute the clock was wrong then.
+        var ahead = row is null ? TimeSpan.MinValue : row.Facts.StoredAt - now;
+        return ahead > -OneSecond && ahead < TimeSpan.FromMinutes(1) ? row!.Facts.StoredAt + OneSecond : now;
+    }
+
     /// <summary>Where tarballs are fetched ahead: why the package is to be tried again, or null when all are held, and after a day.</summary>
     private async Task<string?> HoldTarballsAsync(PackageName name, QueueItem? item, PackumentIndex index, RawDocument document, CancellationToken cancellationToken)
     {
         var failed = IsEager ? await _eager.HoldAsync(name, index, document, cancellationToken) : null;
         return item is null || !IsDoubtOver(item, _time.GetUtcNow()) ? failed : null;
-    }
-
-    /// <summary>What leads from the stored document to the new one.</summary>
-    private async Task<Change> FindChangeAsync(PackageRow row, RemovalKind? removal, PackumentIndex index, RawDocument document, DateTimeOffset now, CancellationToken cancellationToken)
-    {
-        var oldIndex = PackumentIndex.FromBytes(row.Index.Span);
-        if (row.Facts.Removal is null && removal is null && PackumentDiff.IsSame(oldIndex, index))
-        {
-            return Change.None;
-        }
-
-        var stored = await _store.ReadAsync(row.Name, cancellationToken);
-        if (stored is null || stored.Row.Generation != row.Generation)
-        {
-            // The commit will find the other generation and everything is decided again.
-            return Change.None;
-        }
-
-        var oldDocument = stored.Document;
-        if (removal is not null && row.Facts.Removal is null)
-        {
-            // The holding package says nothing of what it replaced: one event, and the last known document in the archive.
-            var removed = new PackageRemoved(removal.Value, null, oldDocument.Sha256.Hex) { At = index.ModifiedAt, SeenAt = now, UpstreamRev = index.Rev };
-            return new Change([removed], true);
-        }
-
-        using var raw = await document.CreateBesideAsync(oldDocument.RawSizeBytes, cancellationToken);
-        var changes = TryDecode(row.Name, oldDocument, raw)
-            ? EventsOf(PackumentDiff.Compare(oldIndex, raw.Bytes, index, document.Bytes), oldIndex, oldDocument, raw, index, document, now)
-            : DocumentEvents.OfLost(oldIndex, index, document.Bytes, now);
-        if (row.Facts.Removal is null || removal is not null)
-        {
-            return new Change(changes.Events, changes.ArchivesPrevious);
-        }
-
-        var restored = new PackageRestored { At = index.ModifiedAt, SeenAt = now, UpstreamRev = index.Rev };
-        return new Change([restored, .. changes.Events], changes.ArchivesPrevious);
-    }
-
-    private DocumentEvents EventsOf(PackumentDiff diff, PackumentIndex oldIndex, StoredDocument stored, RawDocument oldDocument, PackumentIndex index, RawDocument document, DateTimeOffset now)
-    {
-        var neverInlines = diff.Removed.Count > 0 && _options.Removed.Unpublished == RemovedMode.Purge;
-        return DocumentEvents.Of(diff, oldIndex, oldDocument.Bytes, stored.Sha256, stored.Bytes.Length, index, document.Bytes, now, neverInlines);
-    }
-
-    private bool TryDecode(PackageName name, StoredDocument stored, RawDocument target)
-    {
-        try
-        {
-            DocumentCodecs.DecodeInto(name, stored, target, isHashChecked: false);
-            return true;
-        }
-        catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreUnavailable)
-        {
-            // Purged, or damaged: what it said in detail is lost, and must not keep the package from going on.
-            LogUnreadable(name, trouble.Message);
-            return false;
-        }
     }
 
     /// <summary>Notes that the upstream's present database has the same bytes: otherwise each comparison with its list would ask for them again. Null when the row has changed meanwhile.</summary>
@@ -338,14 +312,4 @@ public sealed partial class PackageSync : IDisposable
 
         return pending;
     }
-
-    private sealed record Change(IReadOnlyList<RegistryEvent> Events, bool ArchivesPrevious)
-    {
-        public static Change None { get; } = new([], false);
-
-        public static Change FirstSight(PackumentIndex index, DateTimeOffset now) => new([DocumentEvents.OfFirstSight(index, now)], false);
-    }
-
-    [LoggerMessage(EventIds.Mirroring + 9, LogLevel.Warning, "What {Package} said before cannot be read, so its change is told only as far as the index knows: {Reason}")]
-    private partial void LogUnreadable(PackageName package, string reason);
 }

@@ -12,7 +12,7 @@ public abstract class TarballReading : IAsyncDisposable
     /// <summary>The SHA-512 of the whole: found, where the file is stored, or promised, while it is arriving; empty where nobody promised one.</summary>
     public abstract Digest Sha512 { get; }
 
-    /// <summary>When the stored file was first verified; null where that is not known.</summary>
+    /// <summary>When the file was stored; null where that is not known.</summary>
     public virtual DateTimeOffset? StoredAt => null;
 
     /// <summary>Whether the hash was right before any of it was given out; false while it is arriving.</summary>

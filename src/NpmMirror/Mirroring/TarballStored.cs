@@ -12,7 +12,7 @@ internal sealed class TarballStored(TarballRow row, BlobReader blob) : TarballRe
     public override Digest Sha512 => row.Sha512;
 
     /// <inheritdoc/>
-    public override DateTimeOffset? StoredAt => row.VerifiedAt;
+    public override DateTimeOffset? StoredAt => blob.StoredAt;
 
     /// <inheritdoc/>
     public override bool IsVerified => true;

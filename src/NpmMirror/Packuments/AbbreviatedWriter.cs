@@ -123,6 +123,7 @@ internal static class AbbreviatedWriter
         16 when name.SequenceEqual("peerDependencies"u8) => Field.Kept,
         16 when name.SequenceEqual("hasInstallScript"u8) => Field.HasInstallScript,
         18 when name.SequenceEqual("acceptDependencies"u8) || name.SequenceEqual("bundleDependencies"u8) => Field.Kept,
+        19 when name.SequenceEqual("bundledDependencies"u8) => Field.Kept,
         20 when name.SequenceEqual("optionalDependencies"u8) || name.SequenceEqual("peerDependenciesMeta"u8) => Field.Kept,
         _ => Field.Dropped,
     };

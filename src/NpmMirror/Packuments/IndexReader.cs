@@ -12,7 +12,7 @@ internal ref struct IndexReader(ReadOnlySpan<byte> stored)
     /// <summary>The length of the document that all slices must lie in.</summary>
     public int DocumentSizeBytes { get; set; }
 
-    public static MirrorException Damaged() => new(MirrorFault.StoreUnavailable, "A stored packument index is damaged; run verify, or fetch the package again with ?refresh=1.");
+    public static MirrorException Damaged() => new(MirrorFault.StoreDamaged, "A stored packument index is damaged; run verify, or fetch the package again with ?refresh=1.");
 
     /// <summary>How much there is left to read.</summary>
     public readonly int LeftBytes => _left.Length;

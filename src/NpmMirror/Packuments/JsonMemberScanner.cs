@@ -31,7 +31,7 @@ internal ref struct JsonMemberScanner
     public Slice Value { get; private set; }
 
     /// <summary>Goes to the next member; false behind the last.</summary>
-    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreUnavailable"/>: this is not the JSON that was stored.</exception>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: this is not the JSON that was stored.</exception>
     public bool MoveNext()
     {
         if (_at >= _json.Length)
@@ -112,5 +112,5 @@ internal ref struct JsonMemberScanner
 
     private static int Find(int from, int offset) => offset >= 0 ? from + offset : throw Damaged();
 
-    private static MirrorException Damaged() => new(MirrorFault.StoreUnavailable, "A stored document is damaged: its JSON is not what it was; fetch the package again (?refresh=1) or restore the store from a backup.");
+    private static MirrorException Damaged() => new(MirrorFault.StoreDamaged, "A stored document is damaged: its JSON is not what it was; fetch the package again (?refresh=1) or restore the store from a backup.");
 }

@@ -58,7 +58,7 @@ public sealed partial class PackumentIndex
     }
 
     /// <summary>Reads the stored form.</summary>
-    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreUnavailable"/>: damaged, or written by a newer program.</exception>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>, or <see cref="MirrorFault.StoreUnavailable"/> where a newer program wrote it.</exception>
     public static PackumentIndex FromBytes(ReadOnlySpan<byte> stored)
     {
         if (stored.Length <= ChecksumSizeBytes || !SHA256.HashData(stored[..^ChecksumSizeBytes]).AsSpan(0, ChecksumSizeBytes).SequenceEqual(stored[^ChecksumSizeBytes..]))

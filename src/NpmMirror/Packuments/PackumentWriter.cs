@@ -16,7 +16,7 @@ public enum PackumentForm
 public static class PackumentWriter
 {
     /// <summary>The version of what this class writes: part of every ETag, raised when the output changes.</summary>
-    public const int RendererVersion = 1;
+    public const int RendererVersion = 2;
 
     /// <summary>Writes a whole document.</summary>
     /// <param name="form">Full or abbreviated.</param>
@@ -25,12 +25,12 @@ public static class PackumentWriter
     /// <param name="baseUrl">The registry's public address without a trailing slash.</param>
     /// <param name="name">The package.</param>
     /// <param name="output">Where to write.</param>
-    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreUnavailable"/>: the index is of another document.</exception>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: the index is of another document.</exception>
     public static void Write(PackumentForm form, PackumentIndex index, ReadOnlySpan<byte> document, PackageName name, string baseUrl, IBufferWriter<byte> output)
     {
         if (index.DocumentSizeBytes != 0 && index.DocumentSizeBytes != document.Length)
         {
-            throw new MirrorException(MirrorFault.StoreUnavailable, $"The stored index of {name} is of a document of {index.DocumentSizeBytes:N0} bytes, the stored document has {document.Length:N0}; fetch the package again.");
+            throw new MirrorException(MirrorFault.StoreDamaged, $"The stored index of {name} is of a document of {index.DocumentSizeBytes:N0} bytes, the stored document has {document.Length:N0}; fetch the package again.");
         }
 
         var urls = new UrlWriter(baseUrl, name);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using NpmMirror.Packuments;
+using NpmMirror.Storage;
 
 namespace NpmMirror.Registry;
 
@@ -18,7 +19,7 @@ public sealed class Rendition
         Key = key;
         IsKept = isKept;
         ETag = key.ETagOf(package.Row.DocumentSha256);
-        LastModified = package.Row.Facts.ModifiedAt?.ToString("R", CultureInfo.InvariantCulture);
+        LastModified = LastModifiedOf(package.Row.Facts)?.ToString("R", CultureInfo.InvariantCulture);
         ContentEncoding = ContentCodings.Token(key.Coding);
         ContentType = key.Form == PackumentForm.Abbreviated ? "application/vnd.npm.install-v1+json" : "application/json";
     }
@@ -35,7 +36,7 @@ public sealed class Rendition
     /// <summary>The strong ETag, quotes included.</summary>
     public string ETag { get; }
 
-    /// <summary>The <c>Last-Modified</c> header: upstream's own moment, or null where it tells none.</summary>
+    /// <summary>The <c>Last-Modified</c> header, or null where the upstream tells no moment.</summary>
     public string? LastModified { get; }
 
     /// <summary>The <c>Content-Encoding</c> header, or null.</summary>
@@ -72,6 +73,11 @@ public sealed class Rendition
 
     /// <summary>Puts other bytes in the place of these, unless they are gone already; returns how many bytes more are held now.</summary>
     internal long Replace(byte[] body, byte[] by) => Interlocked.CompareExchange(ref _body, by, body) == body ? by.LongLength - body.LongLength : 0;
+
+    // Upstream's own moment, which clients compare with the document's. A document that took another's place may have the same one: there the moment
+    // of storage tells the two apart (PackageSync keeps it a second after the one before).
+    private static DateTimeOffset? LastModifiedOf(PackageFacts facts) =>
+        facts.ModifiedAt is { } modified && facts.StoredAt != facts.FirstSeenAt && facts.StoredAt > modified ? facts.StoredAt : facts.ModifiedAt;
 
     /// <summary>Sets or clears the bytes; returns how many bytes more are held now.</summary>
     internal long Swap(byte[]? body) => (body?.LongLength ?? 0) - (Interlocked.Exchange(ref _body, body)?.LongLength ?? 0);

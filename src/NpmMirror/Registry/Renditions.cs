@@ -78,7 +78,7 @@ internal sealed class Renditions(IMetadataStore store, ByteBudget budget) : IDis
 
         try
         {
-            using var document = await DocumentCodecs.DecodeAsync(row.Name, package.Document, budget, isHashChecked: false, cancellationToken);
+            using var document = await DocumentCodecs.DecodeAsync(row.Name, package.Document, budget, cancellationToken);
             return Render(package.Row, document.Bytes, key, effort, output);
         }
         finally

@@ -30,22 +30,21 @@ public static class DocumentCodecs
         ServedDocument.Encode(raw, sha256, index, name, baseUrl) ?? Encode(raw, sha256);
 
     /// <summary>The full form under a base URL as one gzip member, where just that is what is stored; else null.</summary>
-    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreUnavailable"/>: the stored document is damaged.</exception>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: the stored document is not what was stored.</exception>
     public static ReadOnlyMemory<byte>? FindServed(PackageName package, StoredDocument document, string baseUrl) => ServedDocument.MemberOf(package, document, baseUrl);
 
-    /// <summary>Decompresses a document outside the managed heap, under a budget.</summary>
+    /// <summary>Decompresses a document outside the managed heap, under a budget, and compares it with its SHA-256.</summary>
     /// <param name="package">Whose it is, for messages.</param>
     /// <param name="document">The stored document.</param>
     /// <param name="budget">Where the memory is accounted.</param>
-    /// <param name="isHashChecked">Whether the SHA-256 is checked too. It costs as much as decompressing; the length always is.</param>
     /// <param name="cancellationToken">Ends the wait for the budget.</param>
-    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreUnavailable"/>: the stored document is damaged.</exception>
-    public static async ValueTask<RawDocument> DecodeAsync(PackageName package, StoredDocument document, ByteBudget budget, bool isHashChecked, CancellationToken cancellationToken)
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: the stored document is not what was stored.</exception>
+    public static async ValueTask<RawDocument> DecodeAsync(PackageName package, StoredDocument document, ByteBudget budget, CancellationToken cancellationToken)
     {
         var raw = await RawDocument.CreateAsync(budget, document.RawSizeBytes, cancellationToken);
         try
         {
-            DecodeInto(package, document, raw, isHashChecked);
+            DecodeInto(package, document, raw);
             return raw;
         }
         catch
@@ -55,9 +54,9 @@ public static class DocumentCodecs
         }
     }
 
-    /// <summary>Decompresses into an empty document that has room for <see cref="StoredDocument.RawSizeBytes"/>.</summary>
-    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreUnavailable"/>: the stored document is damaged.</exception>
-    public static void DecodeInto(PackageName package, StoredDocument document, RawDocument target, bool isHashChecked)
+    /// <summary>Decompresses into an empty document that has room for <see cref="StoredDocument.RawSizeBytes"/>, and compares it with its SHA-256.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: the stored document is not what was stored.</exception>
+    public static void DecodeInto(PackageName package, StoredDocument document, RawDocument target)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(target.LengthBytes, 0, nameof(target));
         ArgumentOutOfRangeException.ThrowIfLessThan(target.RoomLeft.Length, document.RawSizeBytes, nameof(target));
@@ -67,7 +66,7 @@ public static class DocumentCodecs
             DocumentCodec.Brotli => TryDecodeBrotli(document.Bytes.Span, target, document.RawSizeBytes),
             _ => TryDecodeStream(package, document, target),
         };
-        if (!isWhole || (isHashChecked && Digest.OfSha256(target.Bytes) != document.Sha256))
+        if (!isWhole || Digest.OfSha256(target.Bytes) != document.Sha256)
         {
             throw Damaged(package, null);
         }
@@ -89,7 +88,7 @@ public static class DocumentCodecs
     }
 
     internal static MirrorException Damaged(PackageName package, Exception? inner) => new(
-        MirrorFault.StoreUnavailable,
+        MirrorFault.StoreDamaged,
         $"The stored document of {package} is damaged; npm-mirror verify --repair fetches it again, or restore the store from a backup.",
         inner: inner);
 

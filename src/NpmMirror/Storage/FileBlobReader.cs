@@ -9,6 +9,9 @@ internal sealed class FileBlobReader(SafeFileHandle file, string path) : BlobRea
     public override long LengthBytes { get; } = RandomAccess.GetLength(file);
 
     /// <inheritdoc/>
+    public override DateTimeOffset? StoredAt { get; } = new(File.GetLastWriteTimeUtc(file));
+
+    /// <inheritdoc/>
     public override string FilePath => path;
 
     /// <inheritdoc/>

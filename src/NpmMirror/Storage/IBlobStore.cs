@@ -60,6 +60,9 @@ public abstract class BlobReader : IAsyncDisposable
     /// <summary>The blob's length in bytes.</summary>
     public abstract long LengthBytes { get; }
 
+    /// <summary>When the bytes were stored; null where the store cannot tell.</summary>
+    public virtual DateTimeOffset? StoredAt => null;
+
     /// <summary>The file that holds exactly the blob, where there is one: for servers that can send files.</summary>
     public virtual string? FilePath => null;
 

@@ -16,7 +16,7 @@ public sealed class MemoryBlobStore(TimeProvider time) : IBlobStore
 
     /// <inheritdoc/>
     public ValueTask<BlobReader?> OpenAsync(Digest sha512, CancellationToken cancellationToken) =>
-        ValueTask.FromResult<BlobReader?>(_blobs.TryGetValue(Checked(sha512), out var blob) ? new Reader(blob.Bytes) : null);
+        ValueTask.FromResult<BlobReader?>(_blobs.TryGetValue(Checked(sha512), out var blob) ? new Reader(blob.Bytes, blob.StoredAt) : null);
 
     /// <inheritdoc/>
     public ValueTask<BlobWriter> CreateAsync(CancellationToken cancellationToken) => ValueTask.FromResult<BlobWriter>(new Writer(this));
@@ -96,9 +96,11 @@ public sealed class MemoryBlobStore(TimeProvider time) : IBlobStore
         }
     }
 
-    private sealed class Reader(byte[] bytes) : BlobReader
+    private sealed class Reader(byte[] bytes, DateTimeOffset storedAt) : BlobReader
     {
         public override long LengthBytes => bytes.Length;
+
+        public override DateTimeOffset? StoredAt => storedAt;
 
         public override ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken) =>
             ValueTask.FromResult(Copy(bytes, offset, buffer));

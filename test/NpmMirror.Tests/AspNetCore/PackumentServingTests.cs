@@ -20,6 +20,12 @@ public sealed class PackumentServingTests
     [InlineData("application/vnd.npm.install-v1+json", Abbreviated)]
     [InlineData("application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*", Abbreviated)]
     [InlineData("APPLICATION/VND.NPM.INSTALL-V1+JSON", Abbreviated)]
+    [InlineData("application/vnd.npm.install-v1+json;q=0", "application/json")]
+    [InlineData("application/vnd.npm.install-v1+json; q=0.000, */*", "application/json")]
+    [InlineData("application/json, application/vnd.npm.install-v1+json;q=0.5", "application/json")]
+    [InlineData("application/json;q=0, application/vnd.npm.install-v1+json;q=0.5", Abbreviated)]
+    [InlineData("application/vnd.npm.install-v1+jsonp", "application/json")]
+    [InlineData("text/x;a=\"application/vnd.npm.install-v1+json\"", "application/json")]
     public async Task Gives_the_form_that_the_client_names(string? accept, string expected)
     {
         await using var mirror = await ServedMirror.StartAsync();

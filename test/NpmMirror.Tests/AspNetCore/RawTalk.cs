@@ -55,6 +55,14 @@ internal static partial class RawTalk
             var lines = received[..end].Split("\r\n");
             var length = lines.FirstOrDefault(line => line.StartsWith("Content-Length: ", StringComparison.Ordinal))?["Content-Length: ".Length..];
             var next = Math.Min(received.Length, end + 4 + int.Parse(length ?? "0", CultureInfo.InvariantCulture));
+            if (lines[0].StartsWith("HTTP/1.1 400 ", StringComparison.Ordinal))
+            {
+                // The server refuses without a word what is no request; on the connection some of it is refused in words.
+                answers.Add(lines[0]);
+                received = received[next..];
+                continue;
+            }
+
             answers.Add(string.Join('\n', lines.Take(1).Concat(lines.Skip(1).Where(line => !line.StartsWith("Date: ", StringComparison.Ordinal)).Order(StringComparer.Ordinal))) + "\n\n" + received[(end + 4)..next]);
             received = received[next..];
         }

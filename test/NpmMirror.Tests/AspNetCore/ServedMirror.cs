@@ -35,7 +35,7 @@ internal sealed class ServedMirror : IAsyncDisposable
         _upstream = upstream;
         Store = store;
         var addresses = application.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses;
-        Address = new Uri(port is null ? addresses.First() : $"http://127.0.0.1:{port.Number}/");
+        Address = new Uri(port is null ? addresses.First().Replace("0.0.0.0", "127.0.0.1", StringComparison.Ordinal) : $"http://127.0.0.1:{port.Number}/");
         Client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, AutomaticDecompression = DecompressionMethods.None, UseProxy = false }) { BaseAddress = new Uri(Address, "/npm/") };
     }
 
@@ -56,7 +56,7 @@ internal sealed class ServedMirror : IAsyncDisposable
 
     /// <summary>Starts one. Without an upstream it has a dead one.</summary>
     internal static async Task<ServedMirror> StartAsync(
-        IMetadataStore? store = null, Uri? upstream = null, Action<MirrorOptions>? configure = null, TimeProvider? time = null, IBlobStore? blobs = null, HeldPort? port = null, bool isHot = true, ClientConnections? connections = null, params string[] mounts)
+        IMetadataStore? store = null, Uri? upstream = null, Action<MirrorOptions>? configure = null, TimeProvider? time = null, IBlobStore? blobs = null, HeldPort? port = null, bool isHot = true, ClientConnections? connections = null, IPAddress? address = null, params string[] mounts)
     {
         var options = new MirrorOptions { Upstream = (upstream ?? new Uri("http://127.0.0.1:9/")).AbsoluteUri, Feed = "none" };
         configure?.Invoke(options);
@@ -87,7 +87,7 @@ internal sealed class ServedMirror : IAsyncDisposable
             kestrel.UseNpmRegistryLimits();
             if (port is null)
             {
-                kestrel.Listen(IPAddress.Loopback, 0);
+                kestrel.Listen(address ?? IPAddress.Loopback, 0);
             }
             else
             {
@@ -104,7 +104,7 @@ internal sealed class ServedMirror : IAsyncDisposable
             Interlocked.Increment(ref served!._requestsSeen);
             return next(context);
         });
-        application.MapNpmRegistry(mounts);
+        application.UseNpmRegistry(mounts);
         await application.StartAsync(TestContext.Current.CancellationToken);
         served = new ServedMirror(application, client, store, port);
         return served;
@@ -172,12 +172,12 @@ internal sealed class ServedMirror : IAsyncDisposable
     internal async Task<string> TextAsync(string path) => await Client.GetStringAsync(new Uri(path, UriKind.Relative), TestContext.Current.CancellationToken);
 
     /// <summary>Writes a request byte for byte and gives the whole answer; the connection ends with it.</summary>
-    internal async Task<string> RawAsync(string request)
+    internal async Task<string> RawAsync(string request, string? address = null)
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         deadline.CancelAfter(TimeSpan.FromSeconds(20));
-        await socket.ConnectAsync(Address.Host, Address.Port, deadline.Token);
+        await socket.ConnectAsync(address ?? Address.Host, Address.Port, deadline.Token);
         await socket.SendAsync(Encoding.Latin1.GetBytes(request), deadline.Token);
         using var answer = new MemoryStream();
         var buffer = new byte[16 * 1024];

@@ -131,6 +131,17 @@ public sealed class NpmCommandTests : IAsyncLifetime
         Assert.Contains("read-only", output, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("login")]
+    [InlineData("adduser")]
+    public async Task Logging_in_is_refused_before_a_password_is_asked_for(string command)
+    {
+        var output = await _bench.FailAsync(Cancelled, command);
+
+        Assert.Contains("read-only", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("Username", output, StringComparison.OrdinalIgnoreCase);
+    }
+
     [Fact]
     public async Task Unpublish_names_the_revision_that_the_upstream_told()
     {

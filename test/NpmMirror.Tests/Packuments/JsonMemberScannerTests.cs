@@ -57,7 +57,7 @@ public sealed class JsonMemberScannerTests
             }
             catch (MirrorException e)
             {
-                Assert.Equal(MirrorFault.StoreUnavailable, e.Fault);
+                Assert.Equal(MirrorFault.StoreDamaged, e.Fault);
                 refused++;
             }
         }

@@ -37,8 +37,8 @@ public sealed class PackumentIndexStoredTests
         {
             var damaged = stored.ToArray();
             damaged[i] ^= 0x40;
-            Assert.Equal(MirrorFault.StoreUnavailable, Assert.Throws<MirrorException>(() => PackumentIndex.FromBytes(damaged)).Fault);
-            Assert.Equal(MirrorFault.StoreUnavailable, Assert.Throws<MirrorException>(() => PackumentIndex.FromBytes(stored.AsSpan(0, i))).Fault);
+            Assert.Equal(MirrorFault.StoreDamaged, Assert.Throws<MirrorException>(() => PackumentIndex.FromBytes(damaged)).Fault);
+            Assert.Equal(MirrorFault.StoreDamaged, Assert.Throws<MirrorException>(() => PackumentIndex.FromBytes(stored.AsSpan(0, i))).Fault);
         }
     }
 
@@ -65,7 +65,7 @@ public sealed class PackumentIndexStoredTests
             }
             catch (MirrorException e)
             {
-                Assert.Equal(MirrorFault.StoreUnavailable, e.Fault);
+                Assert.Equal(MirrorFault.StoreDamaged, e.Fault);
             }
         }
     }

@@ -53,6 +53,18 @@ public sealed class PackumentWriterTests
     }
 
     [Theory]
+    [InlineData("bundleDependencies")]
+    [InlineData("bundledDependencies")]
+    [InlineData("bundled\\u0044ependencies")]
+    public void Bundled_dependencies_are_kept_however_they_are_spelled(string member)
+    {
+        var (_, document) = Fixture.Read("a", "{\"versions\":{\"1.0.0\":{\"" + member + "\":[\"b\"]}}}");
+        using var json = JsonDocument.Parse(Write(PackumentForm.Abbreviated, PackageName.Parse("a"), document));
+        var name = member.Replace("\\u0044", "D", StringComparison.Ordinal);
+        Assert.Equal("b", json.RootElement.GetProperty("versions").GetProperty("1.0.0").GetProperty(name)[0].GetString());
+    }
+
+    [Theory]
     [InlineData("\"scripts\":{\"preinstall\":\"x\"}", true)]
     [InlineData("\"scripts\":{\"\\u0069nstall\":\"x\"}", true)]
     [InlineData("\"scripts\":{\"postinstall\":\"x\"},\"hasInstallScript\":false", true)]
@@ -112,7 +124,7 @@ public sealed class PackumentWriterTests
     {
         var (index, document) = Fixture.Read("a", """{"versions":{"1.0.0":{}}}""");
         var failure = Assert.Throws<MirrorException>(() => PackumentWriter.Write(PackumentForm.Full, index, document.AsSpan(1), PackageName.Parse("a"), BaseUrl, new ArrayBufferWriter<byte>()));
-        Assert.Equal(MirrorFault.StoreUnavailable, failure.Fault);
+        Assert.Equal(MirrorFault.StoreDamaged, failure.Fault);
     }
 
     private static string Write(PackumentForm form, PackageName name, byte[] document)

@@ -6,7 +6,7 @@ const fs = require('fs');
 const { isDeepStrictEqual } = require('util');
 
 const base = 'https://mirror.example.org/npm';
-const kept = ['name', 'version', 'deprecated', 'dependencies', 'acceptDependencies', 'optionalDependencies', 'devDependencies', 'bundleDependencies', 'peerDependencies',
+const kept = ['name', 'version', 'deprecated', 'dependencies', 'acceptDependencies', 'optionalDependencies', 'devDependencies', 'bundleDependencies', 'bundledDependencies', 'peerDependencies',
   'peerDependenciesMeta', 'bin', 'directories', 'dist', 'engines', '_hasShrinkwrap', 'funding', 'cpu', 'os', 'libc'];
 const input = fs.readFileSync(process.argv[2]);
 const decoder = new TextDecoder();

@@ -20,7 +20,7 @@ public sealed class DocumentCodecTests : IDisposable
     public async Task Gives_back_the_very_bytes(DocumentCodec codec)
     {
         var stored = DocumentCodecs.Encode(Raw, codec);
-        using var decoded = await DocumentCodecs.DecodeAsync(Package, stored, _budget, isHashChecked: true, Cancellation);
+        using var decoded = await DocumentCodecs.DecodeAsync(Package, stored, _budget, Cancellation);
         Assert.True(decoded.Bytes.SequenceEqual(Raw));
         Assert.True(codec == DocumentCodec.Identity || stored.Bytes.Length < Raw.Length / 8);
 
@@ -36,7 +36,7 @@ public sealed class DocumentCodecTests : IDisposable
     [InlineData(DocumentCodec.Brotli)]
     public async Task Keeps_an_empty_document(DocumentCodec codec)
     {
-        using var decoded = await DocumentCodecs.DecodeAsync(Package, DocumentCodecs.Encode([], codec), _budget, isHashChecked: true, Cancellation);
+        using var decoded = await DocumentCodecs.DecodeAsync(Package, DocumentCodecs.Encode([], codec), _budget, Cancellation);
         Assert.Equal(0, decoded.LengthBytes);
     }
 
@@ -49,7 +49,7 @@ public sealed class DocumentCodecTests : IDisposable
         foreach (var difference in (int[])[-1, 1, -Raw.Length])
         {
             var stored = DocumentCodecs.Encode(Raw, codec) with { RawSizeBytes = Raw.Length + difference };
-            await AssertDamagedAsync(stored, isHashChecked: false);
+            await AssertDamagedAsync(stored);
             AssertStreamDamaged(stored);
         }
     }
@@ -62,7 +62,7 @@ public sealed class DocumentCodecTests : IDisposable
     {
         var whole = DocumentCodecs.Encode(Raw, codec);
         var stored = whole with { Bytes = whole.Bytes[..(whole.Bytes.Length / 2)] };
-        await AssertDamagedAsync(stored, isHashChecked: false);
+        await AssertDamagedAsync(stored);
         AssertStreamDamaged(stored);
     }
 
@@ -71,13 +71,13 @@ public sealed class DocumentCodecTests : IDisposable
     {
         var changed = (byte[])Raw.Clone();
         changed[1000] ^= 1;
-        await AssertDamagedAsync(DocumentCodecs.Encode(changed) with { Sha256 = Digest.OfSha256(Raw) }, isHashChecked: true);
+        await AssertDamagedAsync(DocumentCodecs.Encode(changed) with { Sha256 = Digest.OfSha256(Raw) });
     }
 
     [Fact]
     public async Task Returns_the_budget_of_a_damaged_document()
     {
-        await AssertDamagedAsync(new StoredDocument(DocumentCodec.Brotli, new byte[] { 1, 2, 3 }, 1000, default), isHashChecked: false);
+        await AssertDamagedAsync(new StoredDocument(DocumentCodec.Brotli, new byte[] { 1, 2, 3 }, 1000, default));
         Assert.Equal(0, _budget.UsedBytes);
     }
 
@@ -92,16 +92,16 @@ public sealed class DocumentCodecTests : IDisposable
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, stored.Bytes.Length + 1_000_000);
     }
 
-    private async Task AssertDamagedAsync(StoredDocument stored, bool isHashChecked)
+    private async Task AssertDamagedAsync(StoredDocument stored)
     {
-        var e = await Assert.ThrowsAsync<MirrorException>(async () => await DocumentCodecs.DecodeAsync(Package, stored, _budget, isHashChecked, Cancellation));
-        Assert.Equal(MirrorFault.StoreUnavailable, e.Fault);
+        var e = await Assert.ThrowsAsync<MirrorException>(async () => await DocumentCodecs.DecodeAsync(Package, stored, _budget, Cancellation));
+        Assert.Equal(MirrorFault.StoreDamaged, e.Fault);
         Assert.Contains("left-pad", e.Message, StringComparison.Ordinal);
     }
 
     private static void AssertStreamDamaged(StoredDocument stored)
     {
         using var stream = DocumentCodecs.OpenDecoded(Package, stored);
-        Assert.Equal(MirrorFault.StoreUnavailable, Assert.Throws<MirrorException>(() => stream.CopyTo(Stream.Null)).Fault);
+        Assert.Equal(MirrorFault.StoreDamaged, Assert.Throws<MirrorException>(() => stream.CopyTo(Stream.Null)).Fault);
     }
 }

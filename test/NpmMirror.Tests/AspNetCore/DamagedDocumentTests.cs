@@ -1,0 +1,225 @@
+using System.Net;
+using System.Text;
+using NpmMirror.Packuments;
+using NpmMirror.Storage;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.AspNetCore;
+
+/// <summary>What is stored and is not what was stored: never a 200, in whatever form it would be served, and fetched again.</summary>
+public sealed class DamagedDocumentTests
+{
+    private const string True = "THE TRUE TEXT";
+    private const string Wrong = "ANOTHER TEXTS";
+
+    private static readonly PackageName Name = PackageName.Parse("ms");
+
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    public static TheoryData<string, string> WaysAndForms()
+    {
+        var data = new TheoryData<string, string>();
+        foreach (var form in new[] { "brotli", "gzip", "identity", "served", "served without a seal", "served under another address", "cut" })
+        {
+            foreach (var way in new[] { "ms", "ms abbreviated", "ms gzip", "ms/1.0.0", "ms/latest", "ms/-/ms-1.0.0.tgz", "_changes?include_docs=true", "_all_docs?include_docs=true", "ms?open_revs=all", "_bulk_get" })
+            {
+                data.Add(way, form);
+            }
+        }
+
+        return data;
+    }
+
+    [Theory]
+    [MemberData(nameof(WaysAndForms))]
+    public async Task A_damaged_document_is_served_in_no_way(string way, string form)
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("ms", Documents.Of("ms", True));
+        await DamageAsync(mirror, document => Damaged(document, form, $"{mirror.Address}npm"));
+        var (status, text) = await AskAsync(mirror, way);
+        Assert.DoesNotContain(Wrong, text, StringComparison.Ordinal);
+        Assert.True(status is null or 503, $"{way}: {status} {text}");
+        Assert.True(status is null || text.Contains("What this mirror has stored of ms is damaged", StringComparison.Ordinal), text);
+        Assert.NotNull(await mirror.Store.FindQueuedAsync(Name, Cancelled));
+    }
+
+    [Theory]
+    [InlineData("ms")]
+    [InlineData("ms/latest")]
+    [InlineData("-/package/ms/dist-tags")]
+    [InlineData("-/all")]
+    [InlineData("_all_docs?include_docs=true")]
+    public async Task A_damaged_index_is_served_in_no_way(string way)
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("ms", Documents.Of("ms", True));
+        await DamageIndexAsync(mirror);
+        var (status, text) = await AskAsync(mirror, way);
+        Assert.True(status is null or 503, $"{way}: {status} {text}");
+        Assert.DoesNotContain("1.1.1", text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("brotli")]
+    [InlineData("served")]
+    [InlineData("index")]
+    public async Task What_is_damaged_is_fetched_again_without_validators(string form)
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: Cancelled);
+        registry.PutDocument("ms", Encoding.UTF8.GetBytes(Documents.Of("ms", True)));
+        await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url, configure: options => options.Store.Documents = form == "served" ? StoredForm.Served : StoredForm.Compact);
+        var right = await mirror.TextAsync("ms");
+        await (form == "index" ? DamageIndexAsync(mirror) : DamageAsync(mirror, document => Damaged(document, form, $"{mirror.Address}npm")));
+        registry.Requests.Clear();
+        Assert.Equal(503, (await AskAsync(mirror, "ms")).Status);
+        await Eventually.Async(async () => (await AskAsync(mirror, "ms")).Status == 200);
+        Assert.Equal(right, await mirror.TextAsync("ms"));
+        Assert.Equal(1, registry.Requests.CountOf("/ms"));
+        Assert.Null(registry.Requests.Last("/ms")!.Header("if-none-match"));
+        await Eventually.Async(async () => await mirror.Store.FindQueuedAsync(Name, Cancelled) is null);
+    }
+
+    [Fact]
+    public async Task While_the_upstream_is_away_requests_say_so_and_do_not_ask_it()
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: Cancelled);
+        registry.PutDocument("ms", Encoding.UTF8.GetBytes(Documents.Of("ms", True)));
+        await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url);
+        await mirror.TextAsync("ms");
+        await DamageAsync(mirror, document => Damaged(document, "brotli", ""));
+        var trouble = registry.Knobs.Fail("/ms", 503);
+        registry.Requests.Clear();
+        await Eventually.Async(async () => (await AskAsync(mirror, "ms")).Text.Contains("the last try failed", StringComparison.Ordinal));
+        var before = registry.Requests.CountOf("/ms");
+        for (var i = 0; i < 200; i++)
+        {
+            Assert.Equal(503, (await AskAsync(mirror, "ms")).Status);
+        }
+
+        Assert.InRange(registry.Requests.CountOf("/ms") - before, 0, 20);
+        registry.Knobs.Remove(trouble);
+        await Eventually.Async(async () => (await AskAsync(mirror, "ms")).Status == 200);
+    }
+
+    [Theory]
+    [InlineData("index")]
+    [InlineData("document")]
+    [InlineData("both")]
+    public async Task A_change_is_stored_over_what_is_damaged(string damage)
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: Cancelled);
+        registry.PutDocument("ms", Encoding.UTF8.GetBytes(Documents.Of("ms", True)));
+        await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url);
+        await mirror.TextAsync("ms");
+        if (damage != "index")
+        {
+            await DamageAsync(mirror, document => Damaged(document, "brotli", ""));
+        }
+
+        if (damage != "document")
+        {
+            await DamageIndexAsync(mirror);
+        }
+
+        registry.PutDocument("ms", Encoding.UTF8.GetBytes(Documents.Of("ms", "THE NEXT TEXT")));
+        await Eventually.Async(async () => (await AskAsync(mirror, "ms")).Text.Contains("THE NEXT TEXT", StringComparison.Ordinal));
+        await using var log = mirror.Store.ReadHistoryAsync(Name, Cancelled).GetAsyncEnumerator(Cancelled);
+        Assert.True(await log.MoveNextAsync());
+    }
+
+    [Fact]
+    public void No_byte_of_a_served_document_can_change_unseen()
+    {
+        const string BaseUrl = "http://127.0.0.1:4873/npm";
+        var raw = Encoding.UTF8.GetBytes(Documents.Of("ms", True));
+        var stored = DocumentCodecs.EncodeServed(raw, Digest.OfSha256(raw), PackumentReader.Read(raw, Name).Index, Name, BaseUrl);
+        Assert.NotNull(DocumentCodecs.FindServed(Name, stored, BaseUrl));
+        for (var i = 0; i < stored.Bytes.Length; i++)
+        {
+            var bytes = stored.Bytes.ToArray();
+            bytes[i] ^= 0x20;
+            Assert.True(IsRefused(stored with { Bytes = bytes }), $"byte {i}");
+        }
+
+        Assert.True(IsRefused(stored with { Sha256 = Digest.OfSha256([1]) }));
+
+        bool IsRefused(StoredDocument document)
+        {
+            try
+            {
+                return DocumentCodecs.FindServed(Name, document, BaseUrl) is null;
+            }
+            catch (MirrorException damage)
+            {
+                return damage.Fault == MirrorFault.StoreDamaged;
+            }
+        }
+    }
+
+    private static StoredDocument Damaged(StoredDocument document, string form, string baseUrl)
+    {
+        var wrong = Encoding.UTF8.GetBytes(Documents.Of("ms", Wrong));
+        var served = DocumentCodecs.EncodeServed(wrong, Digest.OfSha256(wrong), PackumentReader.Read(wrong, Name).Index, Name, form == "served under another address" ? baseUrl + "/other" : baseUrl);
+        return form switch
+        {
+            "gzip" => DocumentCodecs.Encode(wrong, document.Sha256, DocumentCodec.Gzip),
+            "identity" => DocumentCodecs.Encode(wrong, document.Sha256, DocumentCodec.Identity),
+            "served" or "served under another address" => served with { Sha256 = document.Sha256 },
+            "served without a seal" => served with { Bytes = WithoutSeal(served.Bytes.Span), Sha256 = document.Sha256 },
+            "cut" => document with { Bytes = document.Bytes[..^9] },
+            _ => DocumentCodecs.Encode(wrong, document.Sha256),
+        };
+    }
+
+    /// <summary>As programs stored it that had no seal: the head's last sixteen bytes.</summary>
+    private static byte[] WithoutSeal(ReadOnlySpan<byte> stored)
+    {
+        var member = stored.IndexOf((ReadOnlySpan<byte>)[0x1f, 0x8b, 8]);
+        var lengthBytes = stored[0] < 0x80 ? 1 : 2;
+        var headBytes = member - lengthBytes - 16;
+        Assert.InRange(headBytes, 1, 127);
+        return [(byte)headBytes, .. stored[lengthBytes..(member - 16)], .. stored[member..]];
+    }
+
+    private static async Task DamageAsync(ServedMirror mirror, Func<StoredDocument, StoredDocument> damage)
+    {
+        var package = (await mirror.Store.ReadAsync(Name, Cancelled))!;
+        await PutAsync(mirror, package, damage(package.Document), package.Row.Index);
+    }
+
+    private static async Task DamageIndexAsync(ServedMirror mirror)
+    {
+        var package = (await mirror.Store.ReadAsync(Name, Cancelled))!;
+        var index = package.Row.Index.ToArray();
+        index[^10] ^= 1;
+        await PutAsync(mirror, package, package.Document, index);
+    }
+
+    // As another process would, and with a row of the log: nothing of before stays in memory.
+    private static async Task PutAsync(ServedMirror mirror, StoredPackage package, StoredDocument document, ReadOnlyMemory<byte> index)
+    {
+        var pending = new History.PendingEvent { Ordinal = 0, Type = "MetadataChanged", SeenAt = DateTimeOffset.UnixEpoch, Payload = "{\"members\":[]}"u8.ToArray() };
+        var commit = new PackageCommit { Name = Name, ExpectedGeneration = package.Row.Generation, Document = document, Index = index.ToArray(), Facts = package.Row.Facts, Events = [pending] };
+        Assert.True((await mirror.Store.CommitAsync(commit, Cancelled)).IsCommitted);
+        mirror.Cache.DropAll();
+    }
+
+    /// <summary>The answer; without a status where it was broken off.</summary>
+    private static async Task<(int? Status, string Text)> AskAsync(ServedMirror mirror, string way)
+    {
+        using var request = way == "_bulk_get"
+            ? new HttpRequestMessage(HttpMethod.Post, new Uri(way, UriKind.Relative)) { Content = new StringContent("{\"docs\":[{\"id\":\"ms\"}]}") }
+            : new HttpRequestMessage(HttpMethod.Get, new Uri(way.Split(' ')[0], UriKind.Relative));
+        (string, string)[] headers = way.EndsWith(" abbreviated", StringComparison.Ordinal) ? [("Accept", "application/vnd.npm.install-v1+json")] : way.EndsWith(" gzip", StringComparison.Ordinal) ? [("Accept-Encoding", "gzip")] : [];
+        try
+        {
+            using var answer = await mirror.SendAsync(request, headers);
+            return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync(Cancelled));
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            return (null, "");
+        }
+    }
+}
