@@ -46,7 +46,7 @@ internal sealed class OpenMirror : IAsyncDisposable
                 await store.OpenAsync(cancellationToken);
             }
 
-            var budget = new ByteBudget(options.BudgetBytes);
+            var budget = new ByteBudget(options.BudgetBytes, Path.Combine(options.Data, "tmp"));
             var client = new RegistryClient(upstream with { InstanceId = await FindInstanceAsync(store, cancellationToken) }, budget, TimeProvider.System, logging.CreateLogger("NpmMirror.Upstream"));
             return new OpenMirror(new MirrorParts(store, Setup.CreateBlobs(options, logging), client, UpstreamSetup.CreateFindFeed(client, options, logging), budget), followLock);
         }

@@ -1,19 +1,58 @@
 namespace NpmMirror;
 
+/// <summary>What memory of a <see cref="ByteBudget"/> is used for.</summary>
+public enum BudgetUse
+{
+    /// <summary>For a client that waits: what is rendered, looked into or passed on.</summary>
+    Serving,
+
+    /// <summary>A whole document of the upstream, to be compared and stored.</summary>
+    Storing,
+}
+
 /// <summary>
-/// The bytes of raw documents that may be in memory at once, shared by everything that fetches or renders, so that ten documents
-/// of 51 MB queue instead of adding up.
+/// The bytes of bodies that may be in memory at once, shared by everything that fetches or serves, so that ten documents of 51 MB queue instead of
+/// adding up.
 /// </summary>
 /// <remarks>
-/// Whoever needs more than it reserved grows. To exclude two holders that each wait for the other, one holder at a time may grow
-/// past the budget: the bound is the budget plus one document.
+/// Three shares, so that one kind of work does not stop another:
+/// <list type="number">
+/// <item>Arriving, a quarter: what is being received. It is taken piece by piece as bytes come, and never waited for: what does not fit goes to a file
+/// (<see cref="BodyIntake"/>). So a peer that announces much, or sends slowly, keeps nobody waiting.</item>
+/// <item>Storing, half: whole documents.</item>
+/// <item>Serving, a quarter, and whatever the others leave free.</item>
+/// </list>
+/// Nobody waits in a circle. Who waits in the line of 2 or 3 holds nothing of 2 or 3. Who holds something of them waits for processor and disk only, never
+/// for a peer. The one exception is work that holds a document and needs another one beside it: it takes the overdraft, which one at a time may hold.
+/// The bound: the limit, plus in each of 2 and 3 one document larger than its share, plus the overdraft of one piece of work.
 /// </remarks>
-public sealed class ByteBudget(long limitBytes) : IDisposable
+public sealed class ByteBudget : IDisposable
 {
+    /// <summary>How many may pass one that waits for more room than is free. After that, what is given back is kept for it.</summary>
+    private const int PassesMax = 64;
+
+    // A return must not walk over a line of thousands.
+    private const int LookedAtMax = 64;
+
     private readonly Lock _lock = new();
-    private readonly LinkedList<(long Bytes, TaskCompletionSource Granted)> _waiters = new();
     private readonly SemaphoreSlim _overdraft = new(1, 1);
+    private readonly long _limitBytes;
+    private readonly Share _arriving;
+    private readonly Share _storing;
+    private readonly Share _serving;
     private long _usedBytes;
+
+    /// <summary>Creates a budget.</summary>
+    /// <param name="limitBytes">The limit.</param>
+    /// <param name="spillFolder">Where bodies go that have no room while they arrive; null: the system's folder for temporary files.</param>
+    public ByteBudget(long limitBytes, string? spillFolder = null)
+    {
+        _limitBytes = limitBytes;
+        _arriving = new Share(limitBytes / 4);
+        _storing = new Share(limitBytes / 2);
+        _serving = new Share(limitBytes / 4) { TakesWhatIsFree = true };
+        SpillFolder = spillFolder;
+    }
 
     /// <summary>Bytes reserved now.</summary>
     public long UsedBytes
@@ -34,42 +73,102 @@ public sealed class ByteBudget(long limitBytes) : IDisposable
         {
             lock (_lock)
             {
-                return _waiters.Count;
+                return _storing.Line.Count + _serving.Line.Count;
             }
         }
     }
 
-    /// <summary>Waits, first come first served, until <paramref name="bytes"/> fit; a document larger than the budget waits until it is alone.</summary>
-    public async ValueTask<Lease> ReserveAsync(long bytes, CancellationToken cancellationToken)
+    /// <summary>Where bodies go that have no room while they arrive; null: the system's folder for temporary files.</summary>
+    internal string? SpillFolder { get; }
+
+    /// <summary>The most that one body takes while it arrives: small, so that a few long ones that come slowly leave room for the many short ones.</summary>
+    internal int ArrivingMaxBytes => (int)Math.Clamp(_limitBytes / 32, 1, 1024 * 1024);
+
+    /// <summary>Waits until <paramref name="bytes"/> fit, for serving; see the other one.</summary>
+    public ValueTask<Lease> ReserveAsync(long bytes, CancellationToken cancellationToken) => ReserveAsync(bytes, BudgetUse.Serving, cancellationToken);
+
+    /// <summary>
+    /// Waits until <paramref name="bytes"/> fit. First come first served, but a small one may pass a large one that has to wait, some dozens of times; what
+    /// is larger than its share waits until it is alone there. Who holds the lease must not wait for a peer.
+    /// </summary>
+    public async ValueTask<Lease> ReserveAsync(long bytes, BudgetUse use, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
-        LinkedListNode<(long Bytes, TaskCompletionSource Granted)>? place = null;
+        var share = use == BudgetUse.Storing ? _storing : _serving;
+        LinkedListNode<Waiter>? place = null;
         lock (_lock)
         {
-            if (_waiters.Count == 0 && Fits(bytes))
+            if (share.Line.Count == 0 && (share.UsedBytes == 0 || Fits(share, bytes)))
             {
-                _usedBytes += bytes;
+                Take(share, bytes);
             }
             else
             {
-                place = _waiters.AddLast((bytes, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)));
+                place = share.Line.AddLast(new Waiter(bytes));
+                Grant(share);
             }
         }
 
         if (place is not null)
         {
-            await WaitAsync(place, cancellationToken);
+            await WaitAsync(share, place, cancellationToken);
         }
 
-        return new Lease(this, bytes);
+        return new Lease(this, share, bytes);
     }
+
+    /// <summary>Room for the first bytes of a body that is arriving; null when there is none.</summary>
+    internal Lease? TryReserveArriving(long bytes) => TryTake(_arriving, bytes) ? new Lease(this, _arriving, bytes) : null;
 
     /// <inheritdoc/>
     public void Dispose() => _overdraft.Dispose();
 
-    private bool Fits(long bytes) => _usedBytes == 0 || _usedBytes + bytes <= limitBytes;
+    private bool Fits(Share share, long bytes)
+    {
+        var isWithinShare = share.UsedBytes + bytes <= share.LimitBytes;
+        var isWithinLimit = _usedBytes + bytes <= _limitBytes;
+        return share.TakesWhatIsFree ? isWithinShare || isWithinLimit : isWithinShare && isWithinLimit;
+    }
 
-    private async Task WaitAsync(LinkedListNode<(long Bytes, TaskCompletionSource Granted)> place, CancellationToken cancellationToken)
+    private void Take(Share share, long bytes)
+    {
+        share.UsedBytes += bytes;
+        _usedBytes += bytes;
+    }
+
+    private bool TryTake(Share share, long bytes)
+    {
+        lock (_lock)
+        {
+            if (!Fits(share, bytes))
+            {
+                return false;
+            }
+
+            Take(share, bytes);
+            return true;
+        }
+    }
+
+    private void TakePastLimit(Share share, long bytes)
+    {
+        lock (_lock)
+        {
+            Take(share, bytes);
+        }
+    }
+
+    private void Return(Share share, long bytes)
+    {
+        lock (_lock)
+        {
+            Take(share, -bytes);
+            Grant(_storing);
+            Grant(_serving);
+        }
+    }
+
+    private async Task WaitAsync(Share share, LinkedListNode<Waiter> place, CancellationToken cancellationToken)
     {
         var granted = place.Value.Granted;
         await using var registration = cancellationToken.Register(() =>
@@ -78,70 +177,78 @@ public sealed class ByteBudget(long limitBytes) : IDisposable
             {
                 if (granted.TrySetCanceled(cancellationToken))
                 {
-                    _waiters.Remove(place);
-                    GrantWaiters();
+                    share.Line.Remove(place);
+                    Grant(share);
                 }
             }
         });
         await granted.Task;
     }
 
-    private bool TryTake(long bytes)
+    /// <summary>Lets in who fits, in the order of the line; one that does not fit is passed until it was passed often enough.</summary>
+    private void Grant(Share share)
     {
-        lock (_lock)
+        var place = share.Line.First;
+        for (var lookedAt = 0; place is not null && lookedAt < LookedAtMax; lookedAt++)
         {
-            if (_usedBytes + bytes > limitBytes)
+            var next = place.Next;
+            if (share.UsedBytes == 0 || Fits(share, place.Value.Bytes))
             {
-                return false;
+                for (var passed = place.Previous; passed is not null; passed = passed.Previous)
+                {
+                    passed.Value.Passes++;
+                }
+
+                share.Line.Remove(place);
+                Take(share, place.Value.Bytes);
+                place.Value.Granted.TrySetResult();
+            }
+            else if (place.Value.Passes >= PassesMax)
+            {
+                return;
             }
 
-            _usedBytes += bytes;
-            return true;
+            place = next;
         }
     }
 
-    private void Take(long bytes)
+    internal sealed class Share(long limitBytes)
     {
-        lock (_lock)
-        {
-            _usedBytes += bytes;
-        }
+        internal long LimitBytes { get; } = limitBytes;
+
+        internal bool TakesWhatIsFree { get; init; }
+
+        internal long UsedBytes { get; set; }
+
+        internal LinkedList<Waiter> Line { get; } = new();
     }
 
-    private void Return(long bytes)
+    internal sealed class Waiter(long bytes)
     {
-        lock (_lock)
-        {
-            _usedBytes -= bytes;
-            GrantWaiters();
-        }
-    }
+        internal long Bytes { get; } = bytes;
 
-    private void GrantWaiters()
-    {
-        while (_waiters.First is { } first && Fits(first.Value.Bytes))
-        {
-            _waiters.RemoveFirst();
-            if (first.Value.Granted.TrySetResult())
-            {
-                _usedBytes += first.Value.Bytes;
-            }
-        }
+        internal int Passes { get; set; }
+
+        internal TaskCompletionSource Granted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
     /// <summary>Bytes held until disposed. Not safe for concurrent use.</summary>
     public sealed class Lease : IDisposable
     {
         private readonly ByteBudget _budget;
+        private readonly Share _share;
         private bool _hasOverdraft;
         private bool _isPastLimit;
         private bool _isDisposed;
 
-        internal Lease(ByteBudget budget, long bytes)
+        internal Lease(ByteBudget budget, Share share, long bytes)
         {
             _budget = budget;
+            _share = share;
             Bytes = bytes;
         }
+
+        internal string? SpillFolder => _budget.SpillFolder;
 
         /// <summary>Bytes held.</summary>
         public long Bytes { get; private set; }
@@ -152,13 +259,13 @@ public sealed class ByteBudget(long limitBytes) : IDisposable
             ArgumentOutOfRangeException.ThrowIfNegative(more);
             if (_hasOverdraft || _isPastLimit)
             {
-                _budget.Take(more);
+                _budget.TakePastLimit(_share, more);
             }
-            else if (!_budget.TryTake(more))
+            else if (!_budget.TryTake(_share, more))
             {
                 await _budget._overdraft.WaitAsync(cancellationToken);
                 _hasOverdraft = true;
-                _budget.Take(more);
+                _budget.TakePastLimit(_share, more);
             }
 
             Bytes += more;
@@ -170,9 +277,21 @@ public sealed class ByteBudget(long limitBytes) : IDisposable
         /// </summary>
         public async ValueTask<Lease> ReserveBesideAsync(long bytes, CancellationToken cancellationToken)
         {
-            var beside = new Lease(_budget, 0) { _isPastLimit = _hasOverdraft || _isPastLimit };
+            var beside = new Lease(_budget, _share, 0) { _isPastLimit = _hasOverdraft || _isPastLimit };
             await beside.GrowAsync(bytes, cancellationToken);
             return beside;
+        }
+
+        /// <summary>Holds <paramref name="more"/> bytes in addition, if there is room now.</summary>
+        internal bool TryGrow(long more)
+        {
+            if (!_budget.TryTake(_share, more))
+            {
+                return false;
+            }
+
+            Bytes += more;
+            return true;
         }
 
         /// <inheritdoc/>
@@ -184,7 +303,7 @@ public sealed class ByteBudget(long limitBytes) : IDisposable
             }
 
             _isDisposed = true;
-            _budget.Return(Bytes);
+            _budget.Return(_share, Bytes);
             if (_hasOverdraft)
             {
                 _budget._overdraft.Release();

@@ -38,9 +38,9 @@ public sealed class MirrorOptions
     [Category("Upstream")]
     public int Delay { get; set; }
 
-    /// <summary>Requests to the upstream at once.</summary>
+    /// <summary>Requests to the upstream at once that no client waits for.</summary>
     [Range(1, 256)]
-    [Description("Requests to the upstream at once")]
+    [Description("Requests to the upstream at once that no client waits for")]
     [Category("Upstream")]
     public int Concurrency { get; set; } = 10;
 
@@ -169,9 +169,9 @@ public sealed class MirrorOptions
     [Category("Packages")]
     public long TarballMaxBytes { get; set; } = 4L * 1024 * 1024 * 1024;
 
-    /// <summary>Raw JSON in memory at once, in bytes, shared by syncing and rendering.</summary>
+    /// <summary>Bodies in memory at once, in bytes, shared by syncing and serving.</summary>
     [Range(1_000_000, 1L << 50)]
-    [Description("Raw JSON in memory at once, shared by syncing and rendering")]
+    [Description("Bodies in memory at once, shared by syncing and serving")]
     [Category("Serving")]
     public long BudgetBytes { get; set; } = 128L * 1024 * 1024;
 

@@ -9,7 +9,7 @@ namespace NpmMirror;
 /// </summary>
 public sealed class RawDocument : MemoryManager<byte>
 {
-    private readonly ByteBudget.Lease _lease;
+    private ByteBudget.Lease _lease;
     private nint _start;
     private int _capacity;
 
@@ -32,12 +32,20 @@ public sealed class RawDocument : MemoryManager<byte>
     /// <inheritdoc/>
     public override Memory<byte> Memory => CreateMemory(LengthBytes);
 
+    /// <summary>An empty document with room for <paramref name="capacityBytes"/>, for serving.</summary>
+    public static ValueTask<RawDocument> CreateAsync(ByteBudget budget, int capacityBytes, CancellationToken cancellationToken) =>
+        CreateAsync(budget, capacityBytes, BudgetUse.Serving, cancellationToken);
+
     /// <summary>An empty document with room for <paramref name="capacityBytes"/>.</summary>
-    public static async ValueTask<RawDocument> CreateAsync(ByteBudget budget, int capacityBytes, CancellationToken cancellationToken)
+    public static async ValueTask<RawDocument> CreateAsync(ByteBudget budget, int capacityBytes, BudgetUse use, CancellationToken cancellationToken)
     {
-        var lease = await budget.ReserveAsync(capacityBytes, cancellationToken);
+        var lease = await budget.ReserveAsync(capacityBytes, use, cancellationToken);
         return new RawDocument(lease, capacityBytes);
     }
+
+    /// <summary>An empty document for a body that is arriving; null when there is no room for one.</summary>
+    internal static RawDocument? TryBegin(ByteBudget budget, int capacityBytes) =>
+        budget.TryReserveArriving(capacityBytes) is { } lease ? new RawDocument(lease, capacityBytes) : null;
 
     /// <summary>An empty document for the piece of work that holds this one already; see <see cref="ByteBudget.Lease.ReserveBesideAsync"/>.</summary>
     public async ValueTask<RawDocument> CreateBesideAsync(int capacityBytes, CancellationToken cancellationToken)
@@ -46,64 +54,18 @@ public sealed class RawDocument : MemoryManager<byte>
         return new RawDocument(lease, capacityBytes);
     }
 
-    /// <summary>Reads a stream to its end.</summary>
-    /// <param name="stream">The decoded body.</param>
+    /// <summary>Reads a body that a peer sends to its end: the memory it takes is that of what has come, and a peer that is slow keeps nobody else waiting.</summary>
+    /// <param name="body">The decoded body; its owner gives it its time-outs.</param>
     /// <param name="budget">Where the memory is accounted.</param>
-    /// <param name="expectedBytes">A guess of the length; it only saves copies.</param>
     /// <param name="limitBytes">The longest body accepted.</param>
+    /// <param name="use">What the whole body is for.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <returns>The document, or null when the stream is longer than the limit.</returns>
-    public static async Task<RawDocument?> ReadAsync(Stream stream, ByteBudget budget, int expectedBytes, int limitBytes, CancellationToken cancellationToken)
-    {
-        var document = await CreateAsync(budget, Math.Clamp(expectedBytes, 64 * 1024, limitBytes), cancellationToken);
-        try
-        {
-            while (true)
-            {
-                if (document.LengthBytes == document._capacity)
-                {
-                    if (document._capacity >= limitBytes)
-                    {
-                        // One byte more than the limit tells "exactly at the limit" from "over it".
-                        var probe = new byte[1];
-                        if (await stream.ReadAsync(probe, cancellationToken) == 0)
-                        {
-                            return document;
-                        }
+    /// <returns>The document, or null when the body is longer than the limit.</returns>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreReadOnly"/>: a long body has no room, neither in memory nor on the disk.</exception>
+    public static Task<RawDocument?> ReadAsync(Stream body, ByteBudget budget, int limitBytes, BudgetUse use, CancellationToken cancellationToken) =>
+        BodyIntake.ReadAsync(body, budget, limitBytes, use, cancellationToken);
 
-                        ((IDisposable)document).Dispose();
-                        return null;
-                    }
-
-                    await document.GrowAsync((int)Math.Min(limitBytes, document._capacity * 2L), cancellationToken);
-                }
-
-                var read = await stream.ReadAsync(document.CreateMemory(document.LengthBytes, document._capacity - document.LengthBytes), cancellationToken);
-                if (read == 0)
-                {
-                    return document;
-                }
-
-                document.LengthBytes += read;
-            }
-        }
-        catch
-        {
-            ((IDisposable)document).Dispose();
-            throw;
-        }
-    }
-
-    /// <summary>A copy of bytes at hand.</summary>
-    public static async ValueTask<RawDocument> CopyAsync(ReadOnlyMemory<byte> bytes, ByteBudget budget, CancellationToken cancellationToken)
-    {
-        var document = await CreateAsync(budget, bytes.Length, cancellationToken);
-        bytes.Span.CopyTo(document.RoomLeft);
-        document.Advance(bytes.Length);
-        return document;
-    }
-
-    /// <summary>The room behind what was written.</summary>
+    /// <summary>The room after what was written.</summary>
     public Span<byte> RoomLeft => GetSpan()[LengthBytes..];
 
     /// <summary>Counts bytes written into <see cref="RoomLeft"/>.</summary>
@@ -113,16 +75,49 @@ public sealed class RawDocument : MemoryManager<byte>
         LengthBytes += bytes;
     }
 
-    /// <summary>Makes room for <paramref name="capacityBytes"/> in all.</summary>
-    public async ValueTask GrowAsync(int capacityBytes, CancellationToken cancellationToken)
+    /// <summary>Reads once into the room that is left; 0 at the end of the stream.</summary>
+    internal async ValueTask<int> ReadOnceAsync(Stream stream, CancellationToken cancellationToken)
     {
-        if (capacityBytes <= _capacity)
+        var read = await stream.ReadAsync(CreateMemory(LengthBytes, _capacity - LengthBytes), cancellationToken);
+        LengthBytes += read;
+        return read;
+    }
+
+    /// <summary>Makes room for <paramref name="capacityBytes"/> in all, if the budget has it now.</summary>
+    internal bool TryGrow(int capacityBytes)
+    {
+        if (capacityBytes <= _capacity || !_lease.TryGrow(capacityBytes - _capacity))
         {
-            return;
+            return false;
         }
 
-        await _lease.GrowAsync(capacityBytes - _capacity, cancellationToken);
         Reallocate(capacityBytes);
+        return true;
+    }
+
+    /// <summary>All has arrived: waits for room among the whole documents, and gives back what it took while it arrived.</summary>
+    internal async ValueTask SettleAsync(ByteBudget budget, BudgetUse use, CancellationToken cancellationToken)
+    {
+        var settled = await budget.ReserveAsync(LengthBytes, use, cancellationToken);
+        Reallocate(Math.Max(LengthBytes, 1));
+        _lease.Dispose();
+        _lease = settled;
+    }
+
+    /// <summary>Puts bytes that come of this document where bodies without room go; they are read again when they are needed.</summary>
+    internal async Task<SpillFile> SpillAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        var file = SpillFile.Create(_lease.SpillFolder);
+        try
+        {
+            await file.AppendAsync(bytes, cancellationToken);
+            return file;
+        }
+        catch
+        {
+            await file.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>The whole room, written or not; see <see cref="Bytes"/>.</summary>

@@ -22,7 +22,7 @@ public sealed class RunningMirror : IAsyncDisposable
     {
         var time = TimeProvider.System;
         (Store, _ownsStore) = (store, ownsStore);
-        _budget = new ByteBudget(options.BudgetBytes);
+        _budget = new ByteBudget(options.BudgetBytes, Path.Combine(options.Data, "tmp"));
         _upstream = new RegistryClient(upstream, _budget, time, loggers.CreateLogger("NpmMirror.Upstream"));
         _tarballs = new TarballDownloads(store, blobs, _upstream, options, time, loggers.CreateLogger<TarballDownloads>());
         var defaultBase = new DefaultBase(options);

@@ -58,17 +58,56 @@ public sealed class ByteBudgetTests
     }
 
     [Fact]
+    public async Task What_is_served_does_not_wait_for_what_is_stored_nor_for_what_arrives()
+    {
+        using var budget = new ByteBudget(100);
+        using var stored = await budget.ReserveAsync(500, BudgetUse.Storing, None);
+        var storing = budget.ReserveAsync(1, BudgetUse.Storing, None).AsTask();
+        using var served = await budget.ReserveAsync(20, None).AsTask().WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, None);
+        Assert.False(storing.IsCompleted);
+        Assert.Null(budget.TryReserveArriving(1));
+        stored.Dispose();
+        using var arriving = budget.TryReserveArriving(25);
+        Assert.NotNull(arriving);
+        Assert.Null(budget.TryReserveArriving(1));
+        (await storing).Dispose();
+        using var large = await budget.ReserveAsync(50, BudgetUse.Storing, None).AsTask().WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, None);
+    }
+
+    [Theory]
+    [InlineData(BudgetUse.Serving)]
+    [InlineData(BudgetUse.Storing)]
+    public async Task Small_ones_pass_a_large_one_that_waits_but_not_for_ever(BudgetUse use)
+    {
+        using var budget = new ByteBudget(1_000);
+        var held = await budget.ReserveAsync(300, use, None);
+        var large = budget.ReserveAsync(2_000, use, None).AsTask();
+        var passes = 0;
+        while (budget.ReserveAsync(1, use, None).AsTask() is { IsCompleted: true } small)
+        {
+            (await small).Dispose();
+            Assert.InRange(++passes, 1, 1_000);
+        }
+
+        Assert.InRange(passes, 10, 1_000);
+        Assert.False(large.IsCompleted);
+        held.Dispose();
+        (await large.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, None)).Dispose();
+        await Eventually.Async(() => budget.WaitingCount == 0);
+    }
+
+    [Fact]
     public async Task Reads_a_body_to_its_end_and_refuses_one_byte_over_the_limit()
     {
         using var budget = new ByteBudget(10_000_000);
         var body = new byte[200_000];
         Random.Shared.NextBytes(body);
-        using (var document = await RawDocument.ReadAsync(new MemoryStream(body), budget, 0, 200_000, None))
+        using (var document = await RawDocument.ReadAsync(new MemoryStream(body), budget, 200_000, BudgetUse.Storing, None))
         {
             Assert.True(document!.Bytes.SequenceEqual(body));
         }
 
-        Assert.Null(await RawDocument.ReadAsync(new MemoryStream(body), budget, 0, 199_999, None));
+        Assert.Null(await RawDocument.ReadAsync(new MemoryStream(body), budget, 199_999, BudgetUse.Storing, None));
         Assert.Equal(0, budget.UsedBytes);
     }
 }

@@ -19,6 +19,12 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
     private readonly ConcurrentDictionary<PackageName, bool> _doubts = new();
     private readonly ConcurrentDictionary<PackageName, long> _expected = new();
     private readonly HashSet<PackageName> _named = [];
+
+    // Tried without being finished: failing, or written although something of them is missing yet. Each package is counted once.
+    private readonly ConcurrentDictionary<PackageName, bool> _failing = new();
+    private readonly ConcurrentDictionary<PackageName, bool> _writtenUnfinished = new();
+    private readonly TarballProgress _tarballsBefore = queue.Tarballs;
+    private long _done;
     private int _changed;
     private int _unchanged;
     private int _removed;
@@ -43,6 +49,16 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
         var name = attempt.Item.Name;
         _expected.TryRemove(name, out _);
         NoteDoubt(name, attempt.Result?.MissingSince);
+        if (attempt.IsDone)
+        {
+            _failing.TryRemove(name, out _);
+            Interlocked.Increment(ref _done);
+        }
+        else
+        {
+            _failing[name] = true;
+        }
+
         if (!attempt.IsDone)
         {
             _failures[name] = attempt.Error?.Message ?? attempt.Result!.RetryBecause!;
@@ -62,15 +78,24 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
                 _failures[name] = NotThere;
                 break;
             case SyncResult.Stored stored:
-                Interlocked.Increment(ref _changed);
                 Interlocked.Add(ref _rawBytes, stored.Row.RawSizeBytes);
+                CountWritten(name, attempt.IsDone);
                 break;
             case SyncResult.Removed:
                 Interlocked.Increment(ref _removed);
                 break;
-            case not null when attempt.IsDone:
+            case not null when attempt.IsDone && !_writtenUnfinished.TryRemove(name, out _):
                 Interlocked.Increment(ref _unchanged);
                 break;
+        }
+    }
+
+    private void CountWritten(PackageName name, bool isDone)
+    {
+        var isCounted = isDone ? _writtenUnfinished.TryRemove(name, out _) : !_writtenUnfinished.TryAdd(name, true);
+        if (!isCounted)
+        {
+            Interlocked.Increment(ref _changed);
         }
     }
 
@@ -152,6 +177,7 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
             if (item.LastError is { } error)
             {
                 _failures[item.Name] = error;
+                _failing[item.Name] = true;
                 NoteDoubt(item.Name, item.MissingSince);
             }
 
@@ -171,8 +197,20 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
 
     private async Task<SyncProgress> ProgressAsync(CancellationToken cancellationToken)
     {
-        var done = _changed + _unchanged + _removed;
-        var left = _named.Count > 0 ? Math.Max(0, _named.Count - done) : (await store.CountAsync(cancellationToken)).Queued;
-        return new SyncProgress(done, left, _failures.Count, Interlocked.Read(ref _rawBytes));
+        var (done, failing) = (Interlocked.Read(ref _done), (long)_failing.Count);
+        var left = _named.Count > 0 ? _named.Count - done - failing : (await store.CountAsync(cancellationToken)).Queued - failing;
+        var tarballs = queue.Tarballs;
+        return new SyncProgress(done, Math.Max(0, left), failing, Interlocked.Read(ref _rawBytes))
+        {
+            Tarballs = tarballs.Fetched - _tarballsBefore.Fetched,
+            TarballBytes = tarballs.FetchedBytes - _tarballsBefore.FetchedBytes,
+            TarballsLeft = tarballs.Left,
+        };
     }
 }
+
+/// <summary>How far tarballs have come since the process began.</summary>
+/// <param name="Fetched">Fetched and stored.</param>
+/// <param name="FetchedBytes">The bytes that came, also of those that are still arriving.</param>
+/// <param name="Left">Being fetched ahead, or waiting for it.</param>
+internal readonly record struct TarballProgress(long Fetched, long FetchedBytes, long Left);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
 using NpmMirror.History;
@@ -24,6 +25,7 @@ public sealed partial class PackageSync : IDisposable
     private readonly IMetadataStore _store;
     private readonly RegistryClient _upstream;
     private readonly EagerTarballs _eager;
+    private readonly TarballDownloads _tarballs;
     private readonly TarballPromises _promises;
     private readonly DefaultBase _defaultBase;
     private readonly MirrorOptions _options;
@@ -33,8 +35,10 @@ public sealed partial class PackageSync : IDisposable
     private readonly RemovalCheck _removals;
     private readonly HourlyBreaker _breaker;
     private readonly RevisionCheck _revisions;
-    private readonly SemaphoreSlim _fetches;
     private readonly BoundedCache<PackageName, bool> _damaged = new(DamagedMax);
+
+    // What is fetched now although nobody waits for it; one a package, by the locks.
+    private readonly ConcurrentDictionary<PackageName, Patience> _patient = new();
 
     private bool IsEager => _options.Tarballs == TarballMode.Eager;
 
@@ -43,8 +47,9 @@ public sealed partial class PackageSync : IDisposable
     {
         _store = store;
         _upstream = upstream;
+        _tarballs = tarballs;
         _promises = new TarballPromises(tarballs);
-        _eager = new EagerTarballs(store, upstream, tarballs, options.Concurrency, logger);
+        _eager = new EagerTarballs(store, upstream, tarballs, options.Concurrency, time, logger);
         _defaultBase = defaultBase;
         _options = options;
         _time = time;
@@ -52,7 +57,6 @@ public sealed partial class PackageSync : IDisposable
         _removals = new RemovalCheck(store, upstream, time);
         _revisions = new RevisionCheck(upstream, time);
         _breaker = new HourlyBreaker(store, options, time, logger);
-        _fetches = new SemaphoreSlim(options.Concurrency);
     }
 
     /// <summary>Told of each commit before <see cref="SyncAsync"/> returns, so that the process that wrote never serves what was before.</summary>
@@ -78,10 +82,22 @@ public sealed partial class PackageSync : IDisposable
     /// <summary>What is stored of the package was found damaged: until it was written anew, each fetch is a repair.</summary>
     public void NoteDamaged(PackageName name) => _damaged.Set(name, true);
 
+    /// <summary>How far tarballs have come.</summary>
+    internal TarballProgress Tarballs => new(_tarballs.FetchedCount, _tarballs.FetchedBytes, _eager.Left);
+
+    /// <summary>Somebody waits for the package now: if its fetch stands in line after others that nobody waits for, it goes ahead.</summary>
+    internal void Hurry(PackageName name)
+    {
+        if (_patient.TryGetValue(name, out var patience))
+        {
+            patience.End();
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
-        _fetches.Dispose();
+        _eager.Dispose();
         _breaker.Dispose();
     }
 
@@ -158,23 +174,20 @@ public sealed partial class PackageSync : IDisposable
 
     private async Task<PackumentAnswer> FetchAsync(PackageName name, QueueItem? item, Validators validators, bool isCacheBusted, CancellationToken cancellationToken)
     {
-        // The queue works on more packages than may be asked for at once. They stand in line here: in the client's line a client's wish would stand behind all of them.
-        var isPatient = item is { Priority: > QueuePriority.ReadThrough };
-        if (isPatient)
+        if (item is null or { Priority: <= QueuePriority.ReadThrough })
         {
-            await _fetches.WaitAsync(cancellationToken);
+            return await _upstream.GetPackumentAsync(name, validators, isCacheBusted, cancellationToken);
         }
 
+        using var patience = new Patience();
+        _patient[name] = patience;
         try
         {
-            return await _upstream.GetPackumentAsync(name, validators, isCacheBusted, isPatient, cancellationToken);
+            return await _upstream.GetPackumentAsync(name, validators, isCacheBusted, patience, cancellationToken);
         }
         finally
         {
-            if (isPatient)
-            {
-                _fetches.Release();
-            }
+            _patient.TryRemove(name, out _);
         }
     }
 
@@ -207,7 +220,9 @@ public sealed partial class PackageSync : IDisposable
         var isTheSame = row is not null && !isDifferent && row.Facts.Removal == removal;
         if (row is not null && isTheSame && !isRepair)
         {
-            var missing = await HoldTarballsAsync(name, item, index, document, cancellationToken);
+            var wantedStill = await FindWantedAsync(name, index, document, cancellationToken);
+            document.Dispose();
+            var missing = await HoldTarballsAsync(name, item, wantedStill, cancellationToken);
             return await AdoptAsync(row, fetched.Validators, cancellationToken) is { } adopted ? new SyncResult.Unchanged(adopted) { RetryBecause = lag ?? missing } : null;
         }
 
@@ -219,8 +234,21 @@ public sealed partial class PackageSync : IDisposable
         var now = _time.GetUtcNow();
         var change = row is null ? Change.FirstSight(index, now) : isTheSame ? Change.None : await FindChangeAsync(row, removal, index, document, now, cancellationToken);
         await _promises.CheckAsync(name, change.Events, index, document, cancellationToken);
-        // Blobs first: a crash here leaves garbage, never a packument without its tarballs.
-        var failed = await HoldTarballsAsync(name, item, index, document, cancellationToken);
+        var encoded = _options.Store.Documents == StoredForm.Served
+            ? DocumentCodecs.EncodeServed(document.Bytes, sha256, index, name, _defaultBase.Url)
+            : DocumentCodecs.Encode(document.Bytes, sha256);
+        string? failed = null;
+        if (await FindWantedAsync(name, index, document, cancellationToken) is { Count: > 0 } wanted)
+        {
+            // Blobs first: a crash here leaves garbage, never a packument without its tarballs. They come from peers, for hours perhaps, so the document is
+            // not held in memory meanwhile, neither raw nor encoded.
+            await using var parked = await document.SpillAsync(encoded.Bytes, cancellationToken);
+            encoded = encoded with { Bytes = default };
+            document.Dispose();
+            failed = await HoldTarballsAsync(name, item, wanted, cancellationToken);
+            encoded = encoded with { Bytes = await parked.ReadAsync(cancellationToken) };
+        }
+
         var commit = new PackageCommit
         {
             Name = name,
@@ -238,9 +266,7 @@ public sealed partial class PackageSync : IDisposable
                 FirstSeenAt = row?.Facts.FirstSeenAt ?? now,
                 StoredAt = StoredAfter(row, now),
             },
-            Document = _options.Store.Documents == StoredForm.Served
-                ? DocumentCodecs.EncodeServed(document.Bytes, sha256, index, name, _defaultBase.Url)
-                : DocumentCodecs.Encode(document.Bytes, sha256),
+            Document = encoded,
             Index = index.ToBytes(),
             Columns = new PackageColumns(parsed.Keywords, parsed.MaintainerNames, parsed.License, index.DistTags),
             Events = Pending(change.Events),
@@ -262,10 +288,13 @@ public sealed partial class PackageSync : IDisposable
         return ahead > -OneSecond && ahead < TimeSpan.FromMinutes(1) ? row!.Facts.StoredAt + OneSecond : now;
     }
 
+    private async Task<IReadOnlyList<WantedTarball>> FindWantedAsync(PackageName name, PackumentIndex index, RawDocument document, CancellationToken cancellationToken) =>
+        IsEager ? await _eager.FindWantedAsync(name, index, document, cancellationToken) : [];
+
     /// <summary>Where tarballs are fetched ahead: why the package is to be tried again, or null when all are held, and after a day.</summary>
-    private async Task<string?> HoldTarballsAsync(PackageName name, QueueItem? item, PackumentIndex index, RawDocument document, CancellationToken cancellationToken)
+    private async Task<string?> HoldTarballsAsync(PackageName name, QueueItem? item, IReadOnlyList<WantedTarball> wanted, CancellationToken cancellationToken)
     {
-        var failed = IsEager ? await _eager.HoldAsync(name, index, document, cancellationToken) : null;
+        var failed = await _eager.HoldAsync(name, wanted, cancellationToken);
         return item is null || !IsDoubtOver(item, _time.GetUtcNow()) ? failed : null;
     }
 

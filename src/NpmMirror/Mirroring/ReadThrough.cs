@@ -191,6 +191,8 @@ public sealed class ReadThrough : IAsyncDisposable
             return own;
         }
 
+        // A worker has it, and perhaps stands in line with it.
+        _sync.Hurry(name);
         var begun = _time.GetTimestamp();
         while (_time.GetElapsedTime(begun) < WaitMax)
         {

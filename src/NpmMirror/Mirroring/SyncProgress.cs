@@ -1,11 +1,21 @@
 namespace NpmMirror.Mirroring;
 
-/// <summary>How far a sync has come.</summary>
-/// <param name="Done">Packages finished in this run.</param>
-/// <param name="Left">Packages still queued.</param>
-/// <param name="Failed">Packages whose last try failed and that are kept for retry.</param>
+/// <summary>How far a sync has come. Each of its packages is done, left or failed; the three together are all of them.</summary>
+/// <param name="Done">Packages that were finished in this run, and left the queue.</param>
+/// <param name="Left">Packages that are queued, those that failed apart.</param>
+/// <param name="Failed">Packages whose last try failed, and that are queued to be tried again.</param>
 /// <param name="RawBytes">Raw bytes of the documents written in this run.</param>
-public sealed record SyncProgress(int Done, long Left, int Failed, long RawBytes);
+public sealed record SyncProgress(long Done, long Left, long Failed, long RawBytes)
+{
+    /// <summary>Tarballs fetched and stored in this run.</summary>
+    public long Tarballs { get; init; }
+
+    /// <summary>The bytes that came of tarballs in this run; also of those that are still arriving.</summary>
+    public long TarballBytes { get; init; }
+
+    /// <summary>Tarballs of the packages being worked on that are still to be fetched: more become known with each package.</summary>
+    public long TarballsLeft { get; init; }
+}
 
 /// <summary>How a sync ended.</summary>
 /// <param name="Changed">Packages written.</param>

@@ -48,6 +48,9 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
     /// <summary>Packages being worked on now.</summary>
     public int InFlight => Volatile.Read(ref _inFlight);
 
+    /// <summary>How far the tarballs of the packages have come.</summary>
+    internal TarballProgress Tarballs => sync.Tarballs;
+
     /// <summary>Adds packages durably and wakes the workers.</summary>
     public async ValueTask EnqueueAsync(IReadOnlyList<QueueItem> items, QueueCursor? cursor, CancellationToken cancellationToken)
     {

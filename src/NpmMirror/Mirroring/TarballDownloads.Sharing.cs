@@ -10,6 +10,9 @@ public sealed partial class TarballDownloads
 {
     private const int WaitingMax = 1_000;
 
+    // For clients, beside those that are fetched ahead: a hundred that hang keep none of the others waiting.
+    private const int DownloadsMax = 256;
+
     // A tarball of 4 GB over a poor line. It ends downloads that an upstream feeds with a byte a minute.
     private static readonly TimeSpan DownloadMax = TimeSpan.FromHours(2);
     private static readonly TimeSpan ShutdownWait = TimeSpan.FromSeconds(5);
@@ -18,6 +21,7 @@ public sealed partial class TarballDownloads
     private readonly Dictionary<(PackageName, string), TarballArrival> _arrivals = [];
     private readonly SemaphoreSlim _slots;
     private int _isUnwritable;
+    private long _fetchedCount;
     private readonly CancellationTokenSource _stopping = new();
 
     /// <summary>Downloads under way or waiting for their turn.</summary>
@@ -31,6 +35,12 @@ public sealed partial class TarballDownloads
             }
         }
     }
+
+    /// <summary>Tarballs fetched and stored since the start.</summary>
+    public long FetchedCount => Interlocked.Read(ref _fetchedCount);
+
+    /// <summary>Their bytes; also of those that are still arriving.</summary>
+    public long FetchedBytes => _fetch.FetchedBytes;
 
     /// <summary>Breaks off what is under way; nothing of it is kept.</summary>
     public async ValueTask DisposeAsync()
@@ -165,6 +175,7 @@ public sealed partial class TarballDownloads
             else
             {
                 TarballMetrics.CountFetched("held");
+                Interlocked.Increment(ref _fetchedCount);
                 _failures.Forget(arrival.Request);
                 NoteWritable();
             }

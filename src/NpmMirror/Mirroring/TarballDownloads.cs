@@ -35,7 +35,7 @@ public sealed partial class TarballDownloads : IAsyncDisposable
         (_store, _blobs, _options, _time, _logger) = (store, blobs, options, time, logger);
         _fetch = new TarballFetch(store, blobs, upstream, time, logger);
         _failures = new TarballFailures(options, time);
-        _slots = new SemaphoreSlim(options.Concurrency, options.Concurrency);
+        _slots = new SemaphoreSlim(DownloadsMax + (options.Concurrency * (1 + RequestPlaces.SlowPerPlace)));
     }
 
     /// <summary>Opens a tarball of a version that the packument lists. Waits for the first bytes that can be given out, not for the download's end.</summary>

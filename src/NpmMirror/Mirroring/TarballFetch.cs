@@ -18,6 +18,11 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
     private const int ChunkBytes = 512 * 1024;
     private static readonly TimeSpan[] FreshRetries = [.. new[] { 1, 2, 4, 8 }.Select(seconds => TimeSpan.FromSeconds(seconds))];
 
+    private long _fetchedBytes;
+
+    /// <summary>Bytes that came since the start.</summary>
+    internal long FetchedBytes => Interlocked.Read(ref _fetchedBytes);
+
     /// <summary>Fetches; how it ends is told to the arrival.</summary>
     /// <remarks>
     /// 1 open a temporary file · 2 ask the upstream, patiently for a fresh version · 3 append what comes · 4 compare with the promise ·
@@ -81,7 +86,7 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
     /// <summary>Whether the version was published a moment ago.</summary>
     internal bool IsFresh(TarballRequest request) => request.Version.PublishedAt is { } at && time.GetUtcNow() - at < FreshFor;
 
-    private static async Task AppendAllAsync(Stream body, BlobWriter writer, IntegrityCheck check, TarballArrival arrival, CancellationToken cancellationToken)
+    private async Task AppendAllAsync(Stream body, BlobWriter writer, IntegrityCheck check, TarballArrival arrival, CancellationToken cancellationToken)
     {
         // The writer computes SHA-512 anyway; only other promises need a second hash.
         var needsCheck = check.IsPromised && check.Algorithm != HashAlgorithmName.SHA512;
@@ -92,6 +97,7 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
             while ((read = await body.ReadAsync(buffer, cancellationToken)) > 0)
             {
                 await writer.AppendAsync(buffer.AsMemory(0, read), cancellationToken);
+                Interlocked.Add(ref _fetchedBytes, read);
                 if (needsCheck)
                 {
                     check.Append(buffer.AsSpan(0, read));

@@ -22,34 +22,8 @@ public sealed class SpilledRendition : IAsyncDisposable
     /// <summary>An empty one; what is written into <paramref name="file"/> is its content.</summary>
     internal static SpilledRendition Create(string folder, out Stream file)
     {
-        var stream = Open(folder);
+        var stream = SpillFile.Open(folder, "rendition");
         file = stream;
         return new SpilledRendition(stream);
-    }
-
-    private static FileStream Open(string folder)
-    {
-        try
-        {
-            Directory.CreateDirectory(folder);
-            return OpenIn(folder);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // A full or read-only data folder stops writing, not reading.
-            return OpenIn(Path.GetTempPath());
-        }
-    }
-
-    private static FileStream OpenIn(string folder)
-    {
-        var path = Path.Combine(folder, $"rendition-{Guid.NewGuid():N}.tmp");
-        var stream = new FileStream(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Delete, bufferSize: 0, FileOptions.DeleteOnClose);
-        if (!OperatingSystem.IsWindows())
-        {
-            File.Delete(path);
-        }
-
-        return stream;
     }
 }

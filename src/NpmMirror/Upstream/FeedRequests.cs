@@ -313,7 +313,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
     private static async Task<T> ReadJsonAsync<T>(FeedAnswer answer, Func<JsonElement, T> read, CancellationToken cancellationToken)
     {
         using var budget = new ByteBudget(InfoMaxBytes);
-        using var text = await RawDocument.ReadAsync(answer.Body, budget, 0, InfoMaxBytes, cancellationToken) ?? throw UpstreamFailures.TooLarge(answer.Url, InfoMaxBytes);
+        using var text = await RawDocument.ReadAsync(answer.Body, budget, InfoMaxBytes, BudgetUse.Serving, cancellationToken) ?? throw UpstreamFailures.TooLarge(answer.Url, InfoMaxBytes);
         JsonDocument document;
         try
         {

@@ -7,8 +7,8 @@ namespace NpmMirror.Upstream;
 /// <summary>The one HTTP client towards the upstream: packuments, tarballs and forwarded requests.</summary>
 public sealed partial class RegistryClient : IDisposable
 {
-    // How much longer JSON is than what is sent of it; the guess only saves copies.
-    private const int GuessedCompression = 8;
+    // What clients wait for has a bound of its own, and a wide one: a hundred requests that hang keep none of the others waiting.
+    private const int AwaitedMax = 256;
 
     private static readonly TimeSpan ReasonTimeout = TimeSpan.FromSeconds(5);
 
@@ -16,7 +16,8 @@ public sealed partial class RegistryClient : IDisposable
     private readonly ByteBudget _budget;
     private readonly TimeProvider _timeProvider;
     private readonly ILogger _logger;
-    private readonly SemaphoreSlim _packuments;
+    private readonly SemaphoreSlim _awaited = new(AwaitedMax);
+    private readonly RequestPlaces _places;
 
     /// <summary>Creates the client; nothing is asked yet.</summary>
     /// <param name="options">What to know of the upstream.</param>
@@ -29,7 +30,7 @@ public sealed partial class RegistryClient : IDisposable
         _budget = budget;
         _timeProvider = timeProvider;
         _logger = logger;
-        _packuments = new SemaphoreSlim(options.Concurrency);
+        _places = new RequestPlaces(options.Concurrency, timeProvider);
         Transport = new UpstreamTransport(options, timeProvider);
         Identity = UpstreamIdentity.Of(BaseUrl, null);
     }
@@ -67,27 +68,28 @@ public sealed partial class RegistryClient : IDisposable
     /// <param name="cancellationToken">Ends the request.</param>
     /// <exception cref="MirrorException">Upstream trouble; answers whether to retry and when. One request: retries are the caller's.</exception>
     public Task<PackumentAnswer> GetPackumentAsync(PackageName name, Validators validators, bool isCacheBusted, CancellationToken cancellationToken) =>
-        GetPackumentAsync(name, validators, isCacheBusted, isPatient: false, cancellationToken);
+        GetPackumentAsync(name, validators, isCacheBusted, patience: null, cancellationToken);
 
-    /// <summary>As the other one; <paramref name="isPatient"/>: nobody waits for it, so those that somebody waits for go ahead.</summary>
-    internal async Task<PackumentAnswer> GetPackumentAsync(PackageName name, Validators validators, bool isCacheBusted, bool isPatient, CancellationToken cancellationToken)
+    /// <summary>As the other one; with <paramref name="patience"/> nobody waits for it, so those that somebody waits for go ahead.</summary>
+    internal async Task<PackumentAnswer> GetPackumentAsync(PackageName name, Validators validators, bool isCacheBusted, Patience? patience, CancellationToken cancellationToken)
     {
         var query = isCacheBusted ? $"?t={_timeProvider.GetUtcNow().ToUnixTimeMilliseconds()}&cache=0" : "";
-        var request = new UpstreamRequest(HttpMethod.Get, Transport.At($"/{name.UrlSegment}{query}")) { Accept = "application/json", Validators = validators, IsPatient = isPatient };
-        if (isPatient)
+        var url = Transport.At($"/{name.UrlSegment}{query}");
+        using var place = patience is null ? null : await EnterPatientlyAsync(url, patience, cancellationToken);
+        var request = new UpstreamRequest(HttpMethod.Get, url) { Accept = "application/json", Validators = validators, IsPatient = place is not null };
+        if (place is not null)
         {
-            // Before the place is taken: who waits for the bucket must not keep a client from asking.
-            await Transport.Pace.EnterAsync(request.Url, isPatient: true, cancellationToken);
+            return await UpstreamEdge.RunAsync(url, () => AskForPackumentAsync(request, cancellationToken), cancellationToken);
         }
 
-        await _packuments.WaitAsync(cancellationToken);
+        await _awaited.WaitAsync(cancellationToken);
         try
         {
-            return await UpstreamEdge.RunAsync(request.Url, () => AskForPackumentAsync(request, cancellationToken), cancellationToken);
+            return await UpstreamEdge.RunAsync(url, () => AskForPackumentAsync(request, cancellationToken), cancellationToken);
         }
         finally
         {
-            _packuments.Release();
+            _awaited.Release();
         }
     }
 
@@ -130,7 +132,24 @@ public sealed partial class RegistryClient : IDisposable
     public void Dispose()
     {
         Transport.Dispose();
-        _packuments.Dispose();
+        _awaited.Dispose();
+        _places.Dispose();
+    }
+
+    /// <summary>A place among the requests that nobody waits for; null when somebody came to wait for this one, which then needs none.</summary>
+    private async Task<IDisposable?> EnterPatientlyAsync(Uri url, Patience patience, CancellationToken cancellationToken)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Ended);
+        try
+        {
+            // Before the place is taken: the host may be left alone for minutes, and a place is for requests under way.
+            await Transport.Pace.EnterAsync(url, isPatient: true, either.Token);
+            return await _places.EnterAsync(either.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return null;
+        }
     }
 
     private async Task<PackumentAnswer> AskForPackumentAsync(UpstreamRequest request, CancellationToken cancellationToken)
@@ -191,9 +210,8 @@ public sealed partial class RegistryClient : IDisposable
             throw UpstreamFailures.Unavailable(response.Url, "answered 200 with HTML instead of a packument");
         }
 
-        var guess = Math.Min(LengthOf(response.Message) ?? 0, _options.PackumentMaxBytes) * (UpstreamBody.CodingsOf(response.Message).Applied.Count > 0 ? GuessedCompression : 1);
         await using var body = UpstreamBody.Open(response, new BodyLimits(long.MaxValue, _options.Timeout), isFile: false, _timeProvider);
-        var document = await RawDocument.ReadAsync(body, _budget, (int)Math.Min(guess, _options.PackumentMaxBytes), _options.PackumentMaxBytes, cancellationToken)
+        var document = await RawDocument.ReadAsync(body, _budget, _options.PackumentMaxBytes, BudgetUse.Storing, cancellationToken)
             ?? throw UpstreamFailures.TooLarge(response.Url, _options.PackumentMaxBytes);
         if (Problem(document.Bytes) is { } problem)
         {

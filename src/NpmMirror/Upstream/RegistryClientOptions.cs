@@ -51,6 +51,6 @@ public sealed record RegistryClientOptions
     /// <summary>How names become addresses: the system's way, or a test's own.</summary>
     internal Func<string, CancellationToken, Task<IPAddress[]>> Resolve { get; init; } = UpstreamConnections.ResolveAsync;
 
-    /// <summary>Packuments fetched at once.</summary>
+    /// <summary>Packuments fetched at once that nobody waits for.</summary>
     public int Concurrency { get; init; } = 10;
 }

@@ -1,11 +1,17 @@
 namespace NpmMirror.Upstream;
 
 /// <summary>
-/// A response's body as it comes: each wait for the next piece has a time-out, all waits together a lowest rate, the whole a limit,
-/// and whatever goes wrong is a <see cref="MirrorException"/>. Disposing it gives the connection back or breaks it off.
+/// A response's body as it comes: each wait for the next piece has a time-out, each minute or so of waiting a lowest rate, all waits together an end, the
+/// whole a limit, and whatever goes wrong is a <see cref="MirrorException"/>. Disposing it gives the connection back or breaks it off.
 /// </summary>
 internal sealed class UpstreamBody : ForwardStream
 {
+    /// <summary>How long the waits for one body may be together: a long one over a poor line.</summary>
+    private static readonly TimeSpan WaitedMax = TimeSpan.FromHours(2);
+
+    /// <summary>The lowest rate is that of such a stretch of waiting: the bytes that came before do not count for it.</summary>
+    private static readonly TimeSpan Stretch = TimeSpan.FromMinutes(1);
+
     private readonly Stream _stream;
     private readonly HttpResponseMessage _response;
     private readonly Uri _url;
@@ -15,6 +21,8 @@ internal sealed class UpstreamBody : ForwardStream
     private readonly ITimer _timer;
     private TimeSpan _waited;
     private long _readBytes;
+    private TimeSpan _stretchEnd;
+    private long _stretchBytes;
 
     private UpstreamBody(Stream stream, HttpResponseMessage response, Uri url, BodyLimits limits, TimeProvider timeProvider)
     {
@@ -23,6 +31,7 @@ internal sealed class UpstreamBody : ForwardStream
         _url = url;
         _limits = limits;
         _timeProvider = timeProvider;
+        _stretchEnd = limits.IdleTimeout + Stretch;
         _timer = timeProvider.CreateTimer(static state => ((UpstreamBody)state!).TimeOut(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
@@ -110,11 +119,28 @@ internal sealed class UpstreamBody : ForwardStream
             throw UpstreamFailures.TooLarge(_url, _limits.LongestBytes);
         }
 
-        // A peer that sends one byte a minute never times out; it must not hold its place for ever either.
-        if (_limits.LowestBytesPerSecond > 0 && _waited > _limits.IdleTimeout + TimeSpan.FromSeconds((double)_readBytes / _limits.LowestBytesPerSecond))
+        if (_limits.LowestBytesPerSecond > 0 && _waited >= _stretchEnd)
         {
-            throw UpstreamFailures.TimedOut(_url, $"sent only {_readBytes} bytes in {_waited.TotalSeconds:0} s");
+            CheckRate();
         }
+    }
+
+    /// <summary>A peer that sends a byte now and then never times out; it must not hold its place for ever either.</summary>
+    private void CheckRate()
+    {
+        var came = _readBytes - _stretchBytes;
+        if (came < _limits.LowestBytesPerSecond * Stretch.TotalSeconds)
+        {
+            throw UpstreamFailures.TimedOut(_url, $"sent only {came} bytes in more than a minute");
+        }
+
+        if (_waited >= WaitedMax)
+        {
+            throw UpstreamFailures.TimedOut(_url, $"did not send all of its answer within {WaitedMax.TotalHours:0} h");
+        }
+
+        // A wait of the idle time-out may lie across the end of a stretch: each has that much more time than it is judged by.
+        (_stretchEnd, _stretchBytes) = (_waited + _limits.IdleTimeout + Stretch, _readBytes);
     }
 
     private Exception Translate(Exception exception, CancellationToken cancellationToken)
@@ -137,5 +163,5 @@ internal sealed class UpstreamBody : ForwardStream
 /// <summary>The bounds of one body.</summary>
 /// <param name="LongestBytes">The longest accepted, decoded.</param>
 /// <param name="IdleTimeout">How long to wait for each next piece.</param>
-/// <param name="LowestBytesPerSecond">The lowest rate over all waits; 0 where the sender has nothing to say for hours.</param>
+/// <param name="LowestBytesPerSecond">The lowest rate over a minute of waiting; 0 where the sender has nothing to say for hours.</param>
 internal readonly record struct BodyLimits(long LongestBytes, TimeSpan IdleTimeout, int LowestBytesPerSecond = 1024);

@@ -43,6 +43,8 @@ internal sealed class UpstreamConnections : IDisposable
         ActivityHeadersPropagator = null,
         Proxy = _options.Proxy,
         UseProxy = _options.Proxy is not null,
+        // One HTTP/2 connection has some hundred streams at once: requests that hang would keep all others waiting.
+        EnableMultipleHttp2Connections = true,
         // Long enough to be worth it, short enough that a moved DNS name is noticed.
         PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),

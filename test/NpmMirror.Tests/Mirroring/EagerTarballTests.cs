@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using NpmMirror.Mirroring;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
@@ -62,6 +63,36 @@ public sealed class EagerTarballTests
         await using var after = bench.Mirror(hasFeed);
         await after.StartAsync(Token);
         await Eventually.Async(async () => await CountHeldAsync(bench) == 2);
+    }
+
+    [Fact]
+    public async Task Fetching_ahead_waits_for_room_instead_of_failing()
+    {
+        const int Packages = 105;
+        const int Versions = 10;
+        await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Tarballs = TarballMode.Eager }, isClockReal: true);
+        var names = Enumerable.Range(0, Packages).Select(i => $"package-{i}").ToList();
+        foreach (var name in names)
+        {
+            bench.Upstream.Publish(Enumerable.Range(0, Versions).Aggregate(new FakePackage(name), (package, i) => package.Version($"1.0.{i}")));
+        }
+
+        var attempts = new ConcurrentQueue<SyncAttempt>();
+        bench.Queue.Attempted = (attempt, _) =>
+        {
+            attempts.Enqueue(attempt);
+            return ValueTask.CompletedTask;
+        };
+        await bench.Queue.EnqueueAsync([.. names.Select(name => bench.Item(name) with { DueAt = DateTimeOffset.UnixEpoch, QueuedAt = TimeProvider.System.GetUtcNow() })], null, Token);
+        var gate = bench.Upstream.Knobs.Hold("*.tgz");
+        var draining = bench.Queue.DrainAsync(Token);
+        await gate.WaitForAsync(10, Token);
+        await Eventually.Async(() => names.All(name => bench.Upstream.Requests.CountOf($"/{name}") > 0));
+        gate.Open();
+        await draining;
+
+        Assert.Empty(attempts.Where(attempt => !attempt.IsDone).Select(attempt => attempt.Error?.Message ?? attempt.Result!.RetryBecause));
+        Assert.Equal((Packages, (long)Packages * Versions), (attempts.Count, bench.Tarballs.FetchedCount));
     }
 
     private static async Task<int> CountHeldAsync(MirrorBench bench)

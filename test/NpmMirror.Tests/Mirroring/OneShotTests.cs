@@ -75,6 +75,25 @@ public sealed class OneShotTests
     }
 
     [Fact]
+    public async Task Progress_counts_packages_once_and_tarballs_with_their_bytes()
+    {
+        await using var bench = await StartAsync();
+        bench.Options.Tarballs = TarballMode.Eager;
+        await using var mirror = bench.Mirror();
+        bench.Upstream.Knobs.Fail("/package-3/-/*", 500, timesMax: 1);
+        bench.Upstream.Knobs.Fail("/package-5", 500, timesMax: 1);
+        var reports = new List<SyncProgress>();
+        var summary = await DriveAsync(mirror.SyncOnceAsync([], new Told(reports), Token));
+
+        Assert.Equal((PackageCount, 0, 0), (summary.Changed, summary.Unchanged, summary.Failures.Count));
+        Assert.All(reports, report => Assert.InRange(report.Done + report.Left + report.Failed, 0, PackageCount));
+        Assert.Contains(reports, report => report.Failed is 1 or 2);
+        var last = reports[^1];
+        Assert.Equal((PackageCount, 0, 0), (last.Done, last.Left, last.Failed));
+        Assert.Equal((PackageCount, bench.Upstream.Tarballs.Values.Sum(tarball => (long)tarball.Length), 0), (last.Tarballs, last.TarballBytes, last.TarballsLeft));
+    }
+
+    [Fact]
     public async Task What_is_named_is_fetched_anew_whatever_validators_and_caches_say()
     {
         await using var bench = await StartAsync();

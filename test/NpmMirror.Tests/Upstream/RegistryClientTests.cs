@@ -220,12 +220,35 @@ public sealed class RegistryClientTests
             Interlocked.Decrement(ref now);
             await stream.WriteAsync(Encoding.UTF8.GetBytes(LoopbackPeer.Answer(404, "{}")), cancellationToken);
         });
-        using var client = Client(peer, options => options with { Concurrency = 2 });
-        var all = Enumerable.Range(0, 5).Select(_ => GetAsync(client)).ToArray();
+        using var client = Client(peer, options => options with { Concurrency = 2 }, new FakeClock());
+        using var patience = new Patience();
+        var all = Enumerable.Range(0, 5).Select(_ => client.GetPackumentAsync(Name, default, isCacheBusted: false, patience, TestContext.Current.CancellationToken)).ToArray();
         await Eventually.Async(() => peer.Requests.Count == 2);
         gate.SetResult();
         await Task.WhenAll(all);
         Assert.Equal((2, 5), (most, peer.Requests.Count));
+    }
+
+    [Fact]
+    public async Task A_request_that_somebody_comes_to_wait_for_leaves_the_line()
+    {
+        await using var peer = new LoopbackPeer((request, stream, cancellationToken) => request.Target == "/awaited"
+            ? stream.WriteAsync(Encoding.UTF8.GetBytes(LoopbackPeer.Answer(404, "{}")), cancellationToken).AsTask()
+            : Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken));
+        using var client = Client(peer, options => options with { Concurrency = 1 }, new FakeClock());
+        using var leaving = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        using var others = new Patience();
+        var hanging = client.GetPackumentAsync(Name, default, isCacheBusted: false, others, leaving.Token);
+        await Eventually.Async(() => peer.Requests.Count == 1);
+
+        using var patience = new Patience();
+        var awaited = client.GetPackumentAsync(PackageName.Parse("awaited"), default, isCacheBusted: false, patience, leaving.Token);
+        Assert.False(awaited.IsCompleted);
+        patience.End();
+        Assert.IsType<PackumentAnswer.Absent>(await awaited);
+        Assert.False(hanging.IsCompleted);
+        await leaving.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => hanging);
     }
 
     [Fact]

@@ -1,0 +1,93 @@
+using System.IO.Pipelines;
+
+namespace NpmMirror.Tests;
+
+public sealed class BodyIntakeTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public static TheoryData<int, int> Lengths()
+    {
+        var lengths = new TheoryData<int, int>();
+        foreach (var limit in new[] { 1, 65_536, 65_537, 1_048_576, 3_000_000 })
+        {
+            foreach (var length in new[] { 0, 1, 65_535, 65_536, 65_537, 1_048_575, 1_048_576, 1_048_577, 3_000_000 })
+            {
+                lengths.Add(length, limit);
+            }
+        }
+
+        return lengths;
+    }
+
+    [Theory]
+    [MemberData(nameof(Lengths))]
+    public async Task Gives_the_very_bytes_whether_there_is_room_in_memory_or_not(int length, int limit)
+    {
+        using var folder = new TestFolder();
+        foreach (var budgetBytes in new[] { 1_000, 1_000_000, 100_000_000 })
+        {
+            using var budget = new ByteBudget(budgetBytes, folder.Path);
+            var body = new byte[length];
+            new Random(length).NextBytes(body);
+            using (var document = await RawDocument.ReadAsync(new MemoryStream(body), budget, limit, BudgetUse.Storing, Token))
+            {
+                Assert.Equal(length <= limit, document is not null);
+                Assert.True(document is null || document.Bytes.SequenceEqual(body));
+                Assert.Equal(document is null ? 0 : length, budget.UsedBytes);
+            }
+
+            Assert.Equal(0, budget.UsedBytes);
+            Assert.Empty(Directory.EnumerateFiles(folder.Path));
+        }
+    }
+
+    [Fact]
+    public async Task Long_ones_that_come_in_pieces_neither_wait_for_each_other_nor_hold_more_than_has_come()
+    {
+        const int Length = 8_000_000;
+        using var budget = new ByteBudget(16_000_000);
+        var pipes = Enumerable.Range(0, 10).Select(_ => new Pipe(new PipeOptions(pauseWriterThreshold: 0))).ToList();
+        var readings = pipes.Select(pipe => RawDocument.ReadAsync(pipe.Reader.AsStream(), budget, Length, BudgetUse.Storing, Token)).ToList();
+        var piece = new byte[Length / 4];
+        for (var pieces = 0; pieces < 4; pieces++)
+        {
+            foreach (var pipe in pipes)
+            {
+                await pipe.Writer.WriteAsync(piece, Token);
+            }
+
+            Assert.InRange(budget.UsedBytes, 0, 16_000_000 / 4);
+            Assert.DoesNotContain(readings, reading => reading.IsCompleted);
+        }
+
+        foreach (var pipe in pipes)
+        {
+            await pipe.Writer.CompleteAsync();
+        }
+
+        await Task.WhenAll(readings.Select(async reading =>
+        {
+            using var document = await reading.WaitAsync(TimeSpan.FromSeconds(60), TimeProvider.System, Token);
+            Assert.Equal(Length, document!.LengthBytes);
+            Assert.InRange(budget.UsedBytes, Length, 16_000_000);
+        }));
+        Assert.Equal(0, budget.UsedBytes);
+    }
+
+    [Fact]
+    public async Task A_body_that_fails_gives_everything_back()
+    {
+        using var folder = new TestFolder();
+        using var budget = new ByteBudget(16_000_000, folder.Path);
+        foreach (var length in new[] { 10, 100_000, 5_000_000 })
+        {
+            var pipe = new Pipe(new PipeOptions(pauseWriterThreshold: 0));
+            var reading = RawDocument.ReadAsync(pipe.Reader.AsStream(), budget, 10_000_000, BudgetUse.Storing, Token);
+            await pipe.Writer.WriteAsync(new byte[length], Token);
+            await pipe.Writer.CompleteAsync(new IOException("broken off"));
+            await Assert.ThrowsAsync<IOException>(() => reading);
+            Assert.Equal(0, budget.UsedBytes);
+        }
+    }
+}

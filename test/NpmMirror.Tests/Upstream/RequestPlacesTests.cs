@@ -1,0 +1,66 @@
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Tests.Upstream;
+
+public sealed class RequestPlacesTests
+{
+    private readonly FakeClock _clock = new();
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task One_that_is_slow_gives_its_place_to_the_next()
+    {
+        using var places = new RequestPlaces(2, _clock);
+        using var one = await places.EnterAsync(Token);
+        using var two = await places.EnterAsync(Token);
+        var next = places.EnterAsync(Token).AsTask();
+        _clock.Advance(RequestPlaces.SlowAfter / 2);
+        Assert.False(next.IsCompleted);
+        _clock.Advance(RequestPlaces.SlowAfter / 2);
+        (await next.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, Token)).Dispose();
+    }
+
+    [Fact]
+    public async Task The_slow_ones_beside_are_bounded_and_every_place_comes_back()
+    {
+        const int Places = 3;
+        using var places = new RequestPlaces(Places, _clock);
+        for (var round = 0; round < 3; round++)
+        {
+            var entering = Enumerable.Range(0, 50).Select(_ => places.EnterAsync(Token).AsTask()).ToList();
+            for (var i = 0; i < 10; i++)
+            {
+                _clock.Advance(RequestPlaces.SlowAfter);
+                await Eventually.Async(() => entering.Count(one => one.IsCompleted) >= Math.Min(Places * (i + 2), Places * (1 + RequestPlaces.SlowPerPlace)));
+            }
+
+            Assert.Equal(Places * (1 + RequestPlaces.SlowPerPlace), entering.Count(one => one.IsCompleted));
+            using var deadline = CancellationTokenSource.CreateLinkedTokenSource(Token);
+            deadline.CancelAfter(TimeSpan.FromSeconds(30));
+            await foreach (var one in Task.WhenEach(entering).WithCancellation(deadline.Token))
+            {
+                var place = await one;
+                place.Dispose();
+                place.Dispose();
+            }
+        }
+    }
+
+    [Fact]
+    public async Task One_that_leaves_the_line_takes_no_place()
+    {
+        using var places = new RequestPlaces(1, _clock);
+        var one = await places.EnterAsync(Token);
+        for (var i = 0; i < 10; i++)
+        {
+            using var leaving = new CancellationTokenSource();
+            var waiting = places.EnterAsync(leaving.Token).AsTask();
+            await leaving.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+        }
+
+        one.Dispose();
+        (await places.EnterAsync(Token).AsTask().WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, Token)).Dispose();
+    }
+}
