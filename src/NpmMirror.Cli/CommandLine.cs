@@ -19,6 +19,7 @@ internal static class CommandLine
         }
 
         StandardOutput.EndWhenClosed();
+        TerminalWriter.Install();
         try
         {
             return await ParseAndRunAsync(arguments);

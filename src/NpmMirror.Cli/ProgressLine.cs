@@ -6,38 +6,38 @@ internal sealed class ProgressLine(bool isSilent, TimeProvider time)
     private static readonly TimeSpan TerminalEvery = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan PlainEvery = TimeSpan.FromSeconds(5);
 
-    private readonly bool _isTerminal = !Console.IsErrorRedirected;
+    private readonly TerminalWriter? _terminal = TerminalWriter.Installed;
     private long _shownAt = time.GetTimestamp();
-    private int _width;
 
-    /// <summary>Shows the line, unless another was shown just before.</summary>
-    internal void Show(Func<string> line)
+    /// <summary>Shows what the command begins with, on a terminal.</summary>
+    internal void Begin(string text)
     {
-        if (isSilent || time.GetElapsedTime(_shownAt) < (_isTerminal ? TerminalEvery : PlainEvery))
+        if (!isSilent)
+        {
+            _terminal?.Show(text);
+        }
+    }
+
+    /// <summary>Shows the line, unless another was shown just before; the last one on a terminal in any case.</summary>
+    internal void Show(Func<string> line, bool isLast = false)
+    {
+        var isSoon = time.GetElapsedTime(_shownAt) < (_terminal is null ? PlainEvery : TerminalEvery);
+        if (isSilent || (isSoon && !(isLast && _terminal is not null)))
         {
             return;
         }
 
         _shownAt = time.GetTimestamp();
-        var text = line();
-        if (_isTerminal)
+        if (_terminal is null)
         {
-            Console.Error.Write($"\r{text.PadRight(_width)}");
-            _width = text.Length;
+            Console.Error.WriteLine(line());
         }
         else
         {
-            Console.Error.WriteLine(text);
+            _terminal.Show(line());
         }
     }
 
     /// <summary>Makes room for other output.</summary>
-    internal void Clear()
-    {
-        if (_isTerminal && _width > 0)
-        {
-            Console.Error.Write($"\r{new string(' ', _width)}\r");
-            _width = 0;
-        }
-    }
+    internal void Clear() => _terminal?.Show("");
 }

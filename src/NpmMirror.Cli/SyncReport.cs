@@ -1,15 +1,12 @@
 using System.Text.Json;
 using NpmMirror.Mirroring;
-using Spectre.Console;
 
 namespace NpmMirror.Cli;
 
-/// <summary>Shows how far a sync is: a live line on a terminal, a plain line every few seconds elsewhere, nothing beside JSON.</summary>
+/// <summary>Shows how far a sync is, and how it ended.</summary>
 internal static class SyncReport
 {
     private const int FailuresShownMax = 50;
-
-    private static readonly TimeSpan PlainEvery = TimeSpan.FromSeconds(5);
 
     /// <summary>How commands write JSON for people's programs.</summary>
     public static JsonSerializerOptions Indented { get; } = new(JsonSerializerDefaults.Web) { WriteIndented = true };
@@ -36,43 +33,29 @@ internal static class SyncReport
     /// <summary>Runs the sync and shows its progress on standard error.</summary>
     public static async Task<SyncSummary> ShowAsync(bool isSilent, Func<IProgress<SyncProgress>?, Task<SyncSummary>> sync, TimeProvider time)
     {
-        if (isSilent)
-        {
-            return await sync(null);
-        }
-
         var start = time.GetTimestamp();
-        if (Console.IsErrorRedirected)
+        var line = new ProgressLine(isSilent, time);
+        line.Begin("asking the upstream");
+        try
         {
-            var shown = TimeSpan.Zero;
-            return await sync(new DirectProgress(progress =>
-            {
-                var elapsed = time.GetElapsedTime(start);
-                if (elapsed - shown >= PlainEvery)
-                {
-                    shown = elapsed;
-                    Console.Error.WriteLine(Describe(progress, elapsed));
-                }
-            }));
+            return await sync(new DirectProgress(progress => line.Show(() => Describe(progress, time.GetElapsedTime(start)), isLast: progress is { Left: 0, Failed: 0 })));
         }
-
-        var terminal = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
-        return await terminal.Progress().AutoClear(true)
-            .Columns(new SpinnerColumn(), new ProgressBarColumn(), new PercentageColumn(), new TaskDescriptionColumn { Alignment = Justify.Left })
-            .StartAsync(async context =>
-            {
-                var task = context.AddTask("asking the upstream", maxValue: double.MaxValue);
-                return await sync(new DirectProgress(progress =>
-                {
-                    task.MaxValue = Math.Max(1, progress.Done + progress.Left);
-                    task.Value = progress.Done;
-                    task.Description = Markup.Escape(Describe(progress, time.GetElapsedTime(start)));
-                }));
-            });
+        finally
+        {
+            line.Clear();
+        }
     }
 
-    private static string Describe(SyncProgress progress, TimeSpan elapsed) =>
-        $"{progress.Done} done, {progress.Left} left, {progress.Failed} failing, {progress.Done / Math.Max(1, elapsed.TotalSeconds):0}/s, {Amounts.Bytes(progress.RawBytes)}";
+    /// <summary>One line: of all packages, each is done, left or failing.</summary>
+    internal static string Describe(SyncProgress progress, TimeSpan elapsed)
+    {
+        var all = progress.Done + progress.Left + progress.Failed;
+        var percent = all == 0 ? 0 : 100 * progress.Done / all;
+        var packages = $"{percent} %: {progress.Done} done, {progress.Left} left, {progress.Failed} failing, {progress.Done / Math.Max(1, elapsed.TotalSeconds):0}/s, {Amounts.Bytes(progress.RawBytes)}";
+        return progress is { Tarballs: 0, TarballBytes: 0, TarballsLeft: 0 }
+            ? packages
+            : $"{packages}; tarballs: {progress.Tarballs} stored, {progress.TarballsLeft} left of those known, {Amounts.Bytes(progress.TarballBytes)}";
+    }
 
     // Progress<T> would post to the thread pool, where reports overtake each other.
     private sealed class DirectProgress(Action<SyncProgress> report) : IProgress<SyncProgress>

@@ -75,15 +75,21 @@ public sealed class SyncTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Draws_a_bar_on_a_terminal()
+    public async Task Progress_on_a_terminal_is_one_line_below_the_log()
     {
+        // Each of these is a line of the log.
+        _upstream.Knobs.Fail("/package-1*/-/*", 404);
         // script gives the program a terminal.
         string[] terminal = ["sh", "-c", "exec script --quiet --return --flush --command \"$*\" /dev/null", "sh"];
-        await using var sync = CliProcess.StartBelow(terminal, _folder.Path, ["sync", $"--upstream={_upstream.Url}", "--metadata=all"], ("TERM", "xterm"));
-        Assert.Equal(0, await sync.WaitForExitAsync());
-        Assert.Contains("\u001b[", sync.Output, StringComparison.Ordinal);
-        Assert.Contains("100%", sync.Output, StringComparison.Ordinal);
-        Assert.Contains("30 changed", sync.Output, StringComparison.Ordinal);
+        await using var sync = CliProcess.StartBelow(terminal, _folder.Path, ["sync", $"--upstream={_upstream.Url}", "--metadata=all", "--tarballs=eager"], ("TERM", "xterm"));
+        Assert.Equal(1, await sync.WaitForExitAsync(90));
+        Assert.Contains("asking the upstream", sync.Output, StringComparison.Ordinal);
+        Assert.Contains(" done, ", sync.Output, StringComparison.Ordinal);
+        var lines = TerminalScreen.LinesOf(sync.Output, 10_000);
+        var told = lines.Where(line => line.Contains("Tarball of package-1", StringComparison.Ordinal)).ToList();
+        Assert.InRange(told.Count, 11, 1_000);
+        Assert.All(told, line => Assert.Matches(@"^(\S+Z )?warn: .*is not held: .*\(it answered 404.*\)\.$", line));
+        Assert.Contains(lines, line => line.StartsWith("30 changed, 0 unchanged, 0 removed, 11 failed", StringComparison.Ordinal));
     }
 
     private CliProcess Start() => CliProcess.Start(_folder.Path, ["sync", $"--upstream={_upstream.Url}", "--metadata=all"]);
