@@ -192,7 +192,7 @@ public sealed class ReadThrough : IAsyncDisposable
         }
 
         // A worker has it, and perhaps stands in line with it.
-        _sync.Hurry(name);
+        _queue.Hurry(name);
         var begun = _time.GetTimestamp();
         while (_time.GetElapsedTime(begun) < WaitMax)
         {

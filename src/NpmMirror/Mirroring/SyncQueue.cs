@@ -51,6 +51,9 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
     /// <summary>How far the tarballs of the packages have come.</summary>
     internal TarballProgress Tarballs => sync.Tarballs;
 
+    /// <summary>A client waits for a package that a worker has: where it stands in line after others, it goes ahead.</summary>
+    internal void Hurry(PackageName name) => sync.Hurry(name);
+
     /// <summary>Adds packages durably and wakes the workers.</summary>
     public async ValueTask EnqueueAsync(IReadOnlyList<QueueItem> items, QueueCursor? cursor, CancellationToken cancellationToken)
     {
@@ -112,7 +115,8 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
     /// <param name="cancellationToken">Stops early; what had begun is finished or given back.</param>
     public Task DrainAsync(IReadOnlyCollection<PackageName> names, CancellationToken cancellationToken) => Parallel.ForEachAsync(
         names,
-        new ParallelOptions { MaxDegreeOfParallelism = options.Concurrency * PlacesPerRequest, CancellationToken = cancellationToken },
+        // They go ahead of the queue's own line of requests, so their number is bounded here.
+        new ParallelOptions { MaxDegreeOfParallelism = options.Concurrency, CancellationToken = cancellationToken },
         async (name, token) =>
         {
             if (await store.FindQueuedAsync(name, token) is { } item && item.DueAt <= time.GetUtcNow())

@@ -12,6 +12,7 @@ namespace NpmMirror.Mirroring;
 internal sealed partial class UpstreamLooks(PackageSync sync, SyncQueue queue, Freshness freshness, MirrorOptions options, TimeProvider time, ILogger logger) : IAsyncDisposable
 {
     private const int LooksPerRequest = 16;
+    private const int PastCachesMax = 64;
 
     private static readonly TimeSpan DoubtPause = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan LastLooksWait = TimeSpan.FromSeconds(5);
@@ -19,8 +20,8 @@ internal sealed partial class UpstreamLooks(PackageSync sync, SyncQueue queue, F
     private readonly ConcurrentDictionary<PackageName, Look> _looks = new();
     private readonly CancellationTokenSource _stopping = new();
 
-    // Strangers choose what is not held: their looks leave half of the requests to the upstream to others.
-    private readonly SemaphoreSlim _pastCaches = new(Math.Max(1, options.Concurrency / 2));
+    // Strangers choose what is not held: their looks leave most of the requests that clients wait for to others. Some dozens that hang must not stop the next.
+    private readonly SemaphoreSlim _pastCaches = new(PastCachesMax);
 
     /// <summary>The look at a package that is under way, or null.</summary>
     public Look? Find(PackageName name) => _looks.GetValueOrDefault(name);

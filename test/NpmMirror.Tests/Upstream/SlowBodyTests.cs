@@ -54,10 +54,6 @@ public sealed class SlowBodyTests
     {
         private long _quickLeft = quickBytes;
 
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-
         public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
             var read = (int)Math.Min(_quickLeft, buffer.Length);
@@ -70,7 +66,5 @@ public sealed class SlowBodyTests
 
             return ValueTask.FromResult(read);
         }
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }
