@@ -41,7 +41,7 @@ internal sealed class AuditBody : IDisposable
         RawDocument? document = null;
         try
         {
-            document = await RawDocument.ReadAsync(context.Request.Body, budget, 0, MaxBytes, either.Token);
+            document = await RawDocument.ReadAsync(context.Request.Body, budget, MaxBytes, BudgetUse.Forwarding, either.Token);
             if (document is not null && await FitsAsync(document, codings, either.Token))
             {
                 var body = new AuditBody(document, codings.Applied.Count > 0);

@@ -56,7 +56,7 @@ internal sealed class Forwarder(RegistryClient client, ByteBudget budget, TimePr
         }
 
         await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-        var document = await RawDocument.ReadAsync(stream, budget, 0, BodyMaxBytes, cancellationToken)
+        var document = await RawDocument.ReadAsync(stream, budget, BodyMaxBytes, BudgetUse.Forwarding, cancellationToken)
             ?? throw new MirrorException(MirrorFault.TooLarge, $"The upstream registry's answer is longer than {BodyMaxBytes} bytes; ask for less.");
         var body = WithoutByteOrderMark(document.BytesMemory);
         if (isSuccess ? service.IsAnswer(body.Span) : ForwardedService.IsJson(body.Span))

@@ -3,8 +3,11 @@ namespace NpmMirror;
 /// <summary>What memory of a <see cref="ByteBudget"/> is used for.</summary>
 public enum BudgetUse
 {
-    /// <summary>For a client that waits: what is rendered, looked into or passed on.</summary>
+    /// <summary>For a client that waits: what is rendered or looked into.</summary>
     Serving,
+
+    /// <summary>A body that is passed on between client and upstream, and held while either of them is waited for.</summary>
+    Forwarding,
 
     /// <summary>A whole document of the upstream, to be compared and stored.</summary>
     Storing,
@@ -15,16 +18,17 @@ public enum BudgetUse
 /// adding up.
 /// </summary>
 /// <remarks>
-/// Three shares, so that one kind of work does not stop another:
+/// Four shares, so that one kind of work does not stop another:
 /// <list type="number">
 /// <item>Arriving, a quarter: what is being received. It is taken piece by piece as bytes come, and never waited for: what does not fit goes to a file
 /// (<see cref="BodyIntake"/>). So a peer that announces much, or sends slowly, keeps nobody waiting.</item>
 /// <item>Storing, half: whole documents.</item>
 /// <item>Serving, a quarter, and whatever the others leave free.</item>
+/// <item>Forwarding, an eighth: only who forwards waits for it.</item>
 /// </list>
 /// Nobody waits in a circle. Who waits in the line of 2 or 3 holds nothing of 2 or 3. Who holds something of them waits for processor and disk only, never
 /// for a peer. The one exception is work that holds a document and needs another one beside it: it takes the overdraft, which one at a time may hold.
-/// The bound: the limit, plus in each of 2 and 3 one document larger than its share, plus the overdraft of one piece of work.
+/// The bound: the limit, plus in each of 2, 3 and 4 one document larger than its share, plus the overdraft of one piece of work.
 /// </remarks>
 public sealed class ByteBudget : IDisposable
 {
@@ -40,6 +44,7 @@ public sealed class ByteBudget : IDisposable
     private readonly Share _arriving;
     private readonly Share _storing;
     private readonly Share _serving;
+    private readonly Share _forwarding;
     private long _usedBytes;
 
     /// <summary>Creates a budget.</summary>
@@ -51,6 +56,7 @@ public sealed class ByteBudget : IDisposable
         _arriving = new Share(limitBytes / 4);
         _storing = new Share(limitBytes / 2);
         _serving = new Share(limitBytes / 4) { TakesWhatIsFree = true };
+        _forwarding = new Share(limitBytes / 8);
         SpillFolder = spillFolder;
     }
 
@@ -73,7 +79,7 @@ public sealed class ByteBudget : IDisposable
         {
             lock (_lock)
             {
-                return _storing.Line.Count + _serving.Line.Count;
+                return _storing.Line.Count + _serving.Line.Count + _forwarding.Line.Count;
             }
         }
     }
@@ -89,12 +95,17 @@ public sealed class ByteBudget : IDisposable
 
     /// <summary>
     /// Waits until <paramref name="bytes"/> fit. First come first served, but a small one may pass a large one that has to wait, some dozens of times; what
-    /// is larger than its share waits until it is alone there. Who holds the lease must not wait for a peer.
+    /// is larger than its share waits until it is alone there. Who holds the lease must not wait for a peer, but for forwarding.
     /// </summary>
     public async ValueTask<Lease> ReserveAsync(long bytes, BudgetUse use, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
-        var share = use == BudgetUse.Storing ? _storing : _serving;
+        var share = use switch
+        {
+            BudgetUse.Storing => _storing,
+            BudgetUse.Forwarding => _forwarding,
+            _ => _serving,
+        };
         LinkedListNode<Waiter>? place = null;
         lock (_lock)
         {
@@ -165,6 +176,7 @@ public sealed class ByteBudget : IDisposable
             Take(share, -bytes);
             Grant(_storing);
             Grant(_serving);
+            Grant(_forwarding);
         }
     }
 

@@ -58,14 +58,19 @@ public sealed class ByteBudgetTests
     }
 
     [Fact]
-    public async Task What_is_served_does_not_wait_for_what_is_stored_nor_for_what_arrives()
+    public async Task What_is_served_waits_neither_for_what_is_stored_nor_forwarded_nor_arriving()
     {
         using var budget = new ByteBudget(100);
+        using var forwarded = await budget.ReserveAsync(200, BudgetUse.Forwarding, None);
         using var stored = await budget.ReserveAsync(500, BudgetUse.Storing, None);
         var storing = budget.ReserveAsync(1, BudgetUse.Storing, None).AsTask();
         using var served = await budget.ReserveAsync(20, None).AsTask().WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, None);
         Assert.False(storing.IsCompleted);
         Assert.Null(budget.TryReserveArriving(1));
+        var forwarding = budget.ReserveAsync(1, BudgetUse.Forwarding, None).AsTask();
+        Assert.False(forwarding.IsCompleted);
+        forwarded.Dispose();
+        (await forwarding).Dispose();
         stored.Dispose();
         using var arriving = budget.TryReserveArriving(25);
         Assert.NotNull(arriving);
@@ -77,10 +82,11 @@ public sealed class ByteBudgetTests
     [Theory]
     [InlineData(BudgetUse.Serving)]
     [InlineData(BudgetUse.Storing)]
+    [InlineData(BudgetUse.Forwarding)]
     public async Task Small_ones_pass_a_large_one_that_waits_but_not_for_ever(BudgetUse use)
     {
         using var budget = new ByteBudget(1_000);
-        var held = await budget.ReserveAsync(300, use, None);
+        var held = await budget.ReserveAsync(100, use, None);
         var large = budget.ReserveAsync(2_000, use, None).AsTask();
         var passes = 0;
         while (budget.ReserveAsync(1, use, None).AsTask() is { IsCompleted: true } small)
