@@ -11,6 +11,9 @@ internal sealed class ClientConnection(ClientConnections all, ConnectionContext 
     // Far enough below zero that requests which come now do not lead back.
     private const int ClosedMark = int.MinValue / 2;
 
+    /// <summary>A client that has not taken the last bytes of its answer by then does not want them.</summary>
+    internal static readonly TimeSpan LastBytesWait = TimeSpan.FromSeconds(30);
+
     private static readonly TimeSpan LeavesWithin = TimeSpan.FromSeconds(1);
 
     private int _requests;
@@ -24,7 +27,7 @@ internal sealed class ClientConnection(ClientConnections all, ConnectionContext 
     internal bool IsLeaving => Volatile.Read(ref _requests) < 0 && Age < LeavesWithin;
 
     /// <summary>How long it has been idle; null while it is not.</summary>
-    internal TimeSpan? IdleFor => Volatile.Read(ref _requests) == 0 && IsDrained?.Invoke() != false ? Age : null;
+    internal TimeSpan? IdleFor => Volatile.Read(ref _requests) == 0 && (IsDrained?.Invoke() != false || Age >= LastBytesWait) ? Age : null;
 
     /// <summary>How long ago a follower asked that waits for something to tell; null for anything else.</summary>
     internal TimeSpan? WaitingFor => _isWaiting && Volatile.Read(ref _requests) == 1 ? Age : null;

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.AspNetCore.Connections;
 using NpmMirror.Testing;
@@ -174,6 +175,22 @@ public sealed class ClientConnectionsTests : IAsyncLifetime
         await answer;
         Assert.Equal(Max - 1, asking.Count);
         Assert.True(_clock.GetElapsedTime(start) >= ClientConnections.Patience);
+    }
+
+    [Fact]
+    public async Task A_client_that_does_not_take_its_last_bytes_is_idle_after_half_a_minute()
+    {
+        var full = new ClientConnections(1, _clock, NullLogger<ClientConnections>.Instance);
+        await using var first = new DefaultConnectionContext("first");
+        await full.AdmitAsync(first, Token);
+        var client = first.Features.Get<ClientConnection>()!;
+        client.IsDrained = () => false;
+        client.Begin();
+        _clock.Advance(TimeSpan.FromMinutes(1));
+        client.End();
+        Assert.Null(client.IdleFor);
+        _clock.Advance(ClientConnection.LastBytesWait);
+        Assert.Equal(ClientConnection.LastBytesWait, client.IdleFor);
     }
 
     [Fact]

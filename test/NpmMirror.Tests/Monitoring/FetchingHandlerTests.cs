@@ -109,7 +109,7 @@ public sealed class FetchingHandlerTests
     public async Task A_newer_row_takes_the_place_of_a_try_that_waits()
     {
         var clock = new FakeClock();
-        await using var scene = await MonitorScene.StartAsync(time: clock, dialect: FakeFeedDialect.NpmPaged);
+        await using var scene = await MonitorScene.StartAsync(time: clock, dialect: FakeFeedDialect.NpmPaged, requestTimeout: TimeSpan.FromHours(100));
         scene.Publish("a");
         scene.Registry.Knobs.Fail("/a", 503, timesMax: 1, retryAfter: "3600");
         scene.Monitor.Start(Sequence.Zero);
