@@ -38,6 +38,9 @@ internal sealed partial class ClientConnections(int max, TimeProvider time, ILog
     /// <summary>How many of them are idle.</summary>
     internal int IdleCount => _all.Count(one => one.Key.IdleFor is not null);
 
+    /// <summary>On how many a follower waits for something to tell.</summary>
+    internal int FollowerCount => _all.Count(one => one.Key.WaitingFor is not null);
+
     /// <summary>Whether a new client waits for room.</summary>
     internal bool IsFull => Volatile.Read(ref _waiting) > 0;
 

@@ -89,6 +89,7 @@ public sealed class ClientConnectionsTests : IAsyncLifetime
         }
 
         await gate.WaitForAsync(1, Token);
+        await AreIdleAsync(0);
         var another = await ConnectAsync(Ask);
         await Eventually.Async(() => _connections.IsFull);
         for (var minute = 0; minute < 10; minute++)
@@ -226,7 +227,11 @@ public sealed class ClientConnectionsTests : IAsyncLifetime
     /// <summary>One more client, which is served once another was closed for it.</summary>
     private async Task ServeAnotherAsync() => await AnsweredAsync(await ConnectAsync(Ask));
 
-    private async Task FollowAsync(string feed) => await ReadAsync(await ConnectAsync($"GET /npm/{feed} HTTP/1.1\r\nHost: localhost\r\n\r\n"), "200 OK");
+    private async Task FollowAsync(string feed)
+    {
+        await ReadAsync(await ConnectAsync($"GET /npm/{feed} HTTP/1.1\r\nHost: localhost\r\n\r\n"), "200 OK");
+        await Eventually.Async(() => _connections.FollowerCount == _sockets.Count);
+    }
 
     private async Task AnsweredAsync(Socket socket)
     {

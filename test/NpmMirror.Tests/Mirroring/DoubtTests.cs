@@ -1,5 +1,4 @@
 using NpmMirror.Mirroring;
-using NpmMirror.Storage;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Mirroring;
