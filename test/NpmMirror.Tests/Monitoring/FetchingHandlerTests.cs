@@ -115,7 +115,8 @@ public sealed class FetchingHandlerTests
         scene.Monitor.Start(Sequence.Zero);
         await scene.WaitForAsync(told => told is MonitorEvent.Revised);
         scene.Registry.PublishVersion("a", "2.0.0");
-        await AdvanceUntilAsync(clock, TimeSpan.FromSeconds(15), () => scene.Told.OfType<MonitorEvent.Revised>().Count() == 2);
+        // In small steps: the ten minutes of the try that waits must not be over before a busy machine has polled.
+        await AdvanceUntilAsync(clock, TimeSpan.FromSeconds(1), () => scene.Told.OfType<MonitorEvent.Revised>().Count() == 2);
         Assert.Single(scene.Told, told => told is MonitorEvent.Appeared or MonitorEvent.Updated);
         clock.Advance(TimeSpan.FromHours(2));
         await AdvanceUntilAsync(clock, TimeSpan.FromSeconds(15), () => scene.Told.OfType<MonitorEvent.Polled>().Count() > 4);
