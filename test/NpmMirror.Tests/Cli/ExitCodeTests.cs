@@ -12,6 +12,7 @@ public sealed class ExitCodeTests
         [MirrorFault.StoreUnavailable] = 3,
         [MirrorFault.StoreReadOnly] = 3,
         [MirrorFault.StoreSchema] = 3,
+        [MirrorFault.StoreDamaged] = 3,
         [MirrorFault.UpstreamUnavailable] = 1,
         [MirrorFault.UpstreamBusy] = 1,
         [MirrorFault.UpstreamRefused] = 1,

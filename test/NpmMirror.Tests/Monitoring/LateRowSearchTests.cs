@@ -11,6 +11,7 @@ public sealed class LateRowSearchTests
     private static readonly ChangeRow Late = new(new Sequence("105"), "late", "2-b", false);
 
     private readonly FakeClock _clock = new();
+    private readonly Feed _feed = new();
     private readonly FailingHandler _handler = new();
     private readonly List<MonitorEvent> _told = [];
 
@@ -52,9 +53,24 @@ public sealed class LateRowSearchTests
         Assert.Equal(["b"], _handler.Handled.Select(row => row.Id));
     }
 
+    [Fact]
+    public async Task A_stretch_that_is_not_due_is_not_read()
+    {
+        var search = Search();
+        await search.NoteAsync(new ChangesPage([Row(100, "a")], new Sequence("100"), IsAtHead: true), Token);
+        await search.NoteAsync(new ChangesPage([Row(110, "b")], new Sequence("110"), IsAtHead: true), Token);
+        await search.LookAsync(new Sequence("110"), Token);
+        Assert.Equal(0, _feed.Reads);
+
+        _clock.Advance(TimeSpan.FromMinutes(20));
+        await search.LookAsync(new Sequence("110"), Token);
+        await search.LookAsync(new Sequence("110"), Token);
+        Assert.Equal(1, _feed.Reads);
+    }
+
     private static ChangeRow Row(long sequence, string id) => new(new Sequence($"{sequence}"), id, "1-a", false);
 
-    private LateRowSearch Search() => new(new Feed(), _handler, TrailingWindow.Usual, (told, _) =>
+    private LateRowSearch Search() => new(_feed, _handler, TrailingWindow.Usual, (told, _) =>
     {
         _told.Add(told);
         return ValueTask.CompletedTask;
@@ -88,6 +104,8 @@ public sealed class LateRowSearchTests
     /// <summary>A feed that has one row after 100 which was not there before.</summary>
     private sealed class Feed : IChangeFeed
     {
+        internal int Reads { get; private set; }
+
         public string Location => "feed";
 
         public TimeSpan IdleDelay => TimeSpan.FromMinutes(1);
@@ -99,6 +117,7 @@ public sealed class LateRowSearchTests
         public async IAsyncEnumerable<ChangesPage> ReadAsync(Sequence since, Action? onAccepted, [EnumeratorCancellation] CancellationToken cancellationToken)
         {
             await Task.CompletedTask;
+            Reads++;
             yield return new ChangesPage([.. new[] { Late, Row(110, "b") }.Where(row => row.Sequence.Number > since.Number)], new Sequence("110"), IsAtHead: true);
         }
 

@@ -1,0 +1,85 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Mirroring;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Tests.Mirroring;
+
+/// <summary>What becomes of a queued package that fails: only what another try cannot mend is given up, and only after a day.</summary>
+public sealed class QueueReturnTests : IAsyncDisposable
+{
+    private static readonly PackageName Name = PackageName.Parse("left-pad");
+
+    private readonly FakeClock _clock = new();
+    private readonly MemoryStore _store;
+    private readonly QueueReturn _return;
+
+    public QueueReturnTests()
+    {
+        _store = new MemoryStore(_clock);
+        _return = new QueueReturn(_store, _clock, NullLogger.Instance);
+    }
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public async ValueTask DisposeAsync()
+    {
+        _return.Dispose();
+        await _store.DisposeAsync();
+    }
+
+    [Theory]
+    [InlineData(true, 3, 1000, false)]
+    [InlineData(false, 3, 1000, true)]
+    [InlineData(false, 3, 1, false)]
+    [InlineData(false, 0, 1000, false)]
+    public async Task A_change_is_given_up_after_a_day_of_tries_that_cannot_be_mended(bool isTransient, int days, int attempts, bool isGivenUp)
+    {
+        var lease = await TakeAsync(QueuePriority.Change, "3-a", attempts, TimeSpan.FromDays(days));
+        var attempt = await _return.PostponeAsync(lease, Failure(isTransient), Token);
+        Assert.Equal(isGivenUp, attempt.IsDone);
+        Assert.Equal(isGivenUp, await _store.FindQueuedAsync(Name, Token) is null);
+        Assert.Equal(isGivenUp ? 1 : 0, (await GivenUpPackages.ReadAsync(_store, Token)).Count);
+    }
+
+    [Theory]
+    [InlineData(null, 0, false)]
+    [InlineData(null, 1, false)]
+    [InlineData(null, 2, true)]
+    [InlineData("3-a", 2, false)]
+    public async Task What_only_a_client_asked_for_is_dropped_at_its_third_failure(string? wanted, int attempts, bool isDropped)
+    {
+        var lease = await TakeAsync(QueuePriority.ReadThrough, wanted, attempts, TimeSpan.Zero);
+        Assert.Equal(isDropped, (await _return.PostponeAsync(lease, Failure(isTransient: true), Token)).IsDone);
+        Assert.Equal(isDropped, await _store.FindQueuedAsync(Name, Token) is null);
+        Assert.Empty(await GivenUpPackages.ReadAsync(_store, Token));
+    }
+
+    [Theory]
+    [InlineData(0, 1)]
+    [InlineData(5, 32)]
+    public async Task Each_failure_doubles_the_pause_and_the_upstreams_word_is_kept(int attempts, int seconds)
+    {
+        var lease = await TakeAsync(QueuePriority.Change, "3-a", attempts, TimeSpan.Zero);
+        await _return.PostponeAsync(lease, Failure(isTransient: true), Token);
+        var due = (await _store.FindQueuedAsync(Name, Token))!.DueAt - _clock.GetUtcNow();
+        Assert.InRange(due.TotalSeconds, seconds / 2.0, 2.0 * seconds);
+
+        var asked = (await _store.TakeAsync(1, TimeSpan.FromMinutes(1), Token)).FirstOrDefault();
+        Assert.Null(asked);
+        _clock.Advance(due);
+        var again = (await _store.TakeAsync(1, TimeSpan.FromMinutes(1), Token)).Single();
+        await _return.PostponeAsync(again, new MirrorException(MirrorFault.UpstreamBusy, "Busy.", isTransient: true, retryAfter: TimeSpan.FromSeconds(50)), Token);
+        Assert.True((await _store.FindQueuedAsync(Name, Token))!.DueAt - _clock.GetUtcNow() >= TimeSpan.FromSeconds(50));
+        Assert.Equal("Busy.", (await _store.FindQueuedAsync(Name, Token))!.LastError);
+    }
+
+    private static MirrorException Failure(bool isTransient) => new(MirrorFault.UpstreamMalformed, "No.", isTransient);
+
+    private async Task<QueueLease> TakeAsync(QueuePriority priority, string? wanted, int attempts, TimeSpan age)
+    {
+        var now = _clock.GetUtcNow();
+        await _store.EnqueueAsync([new QueueItem { Name = Name, Priority = priority, DueAt = now, QueuedAt = now, WantedRev = wanted }], null, Token);
+        var lease = (await _store.TakeAsync(1, TimeSpan.FromMinutes(1), Token)).Single();
+        return lease with { Item = lease.Item with { Attempts = attempts, QueuedAt = now - age } };
+    }
+}
