@@ -62,6 +62,7 @@ public sealed class NpmConfig
             Variable("http_proxy") ?? Variable("proxy"),
             string.Join(',', All("noproxy")) is { Length: > 0 } configured ? configured : Variable("no_proxy")),
         Authorities = ReadAuthorities(),
+        ClientCertificates = NpmClientCertificates.Read(Prefixes(), Value),
         ExtraAuthorities = _surroundings.Variable("NODE_EXTRA_CA_CERTS") is { Length: > 0 } file ? ReadPemFile(file, "NODE_EXTRA_CA_CERTS") : null,
         IsTlsStrict = Value("strict-ssl") is not "false",
     };
@@ -118,14 +119,16 @@ public sealed class NpmConfig
             : throw new MirrorException(MirrorFault.Configuration, $"The upstream's address, {what}, is {MirrorException.Quote(Masked.Address(text))}; give --upstream http(s)://host/path.");
     }
 
+    /// <summary>The addresses that have settings of their own: <c>//host/path/</c> of <c>//host/path/:name</c>.</summary>
+    private IEnumerable<string> Prefixes() => _layers.SelectMany(layer => layer).Select(setting => setting.Key)
+        .Where(key => key.StartsWith("//", StringComparison.Ordinal) && key.Contains(':', StringComparison.Ordinal))
+        .Select(key => key[..key.LastIndexOf(':')])
+        .Distinct(StringComparer.Ordinal);
+
     private RegistryCredentials ReadCredentials(Uri upstream)
     {
         var headers = new Dictionary<string, string>(StringComparer.Ordinal);
-        var prefixes = _layers.SelectMany(layer => layer).Select(setting => setting.Key)
-            .Where(key => key.StartsWith("//", StringComparison.Ordinal) && key.Contains(':', StringComparison.Ordinal))
-            .Select(key => key[..key.LastIndexOf(':')])
-            .Distinct(StringComparer.Ordinal);
-        foreach (var prefix in prefixes)
+        foreach (var prefix in Prefixes())
         {
             if (Header(name => Value($"{prefix}:{name}"), prefix) is { } header)
             {

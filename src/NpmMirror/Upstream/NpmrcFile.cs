@@ -28,10 +28,16 @@ internal static partial class NpmrcFile
     internal static List<KeyValuePair<string, string>> Parse(string text, Func<string, string?> environment)
     {
         var settings = new List<KeyValuePair<string, string>>();
-        foreach (var raw in text.TrimStart('\uFEFF').Split('\n'))
+        foreach (var raw in text.TrimStart('\uFEFF').Split('\n', '\r'))
         {
+            if (Section().IsMatch(raw))
+            {
+                // An ini file: what follows is settings of a section, and npm has none.
+                break;
+            }
+
             var line = raw.Trim();
-            if (line.Length == 0 || line[0] is ';' or '#' or '[')
+            if (line.Length == 0 || line[0] is ';' or '#')
             {
                 continue;
             }
@@ -88,6 +94,10 @@ internal static partial class NpmrcFile
 
         return value.ToString().Trim();
     }
+
+    // A section begins in the first column; with a blank before it, it is a key.
+    [GeneratedRegex(@"^\[[^\]]*\]\s*$", RegexOptions.CultureInvariant)]
+    private static partial Regex Section();
 
     [GeneratedRegex(@"\$\{(?<name>[^${}?:-]+)(?:(?<optional>\?)|:?-(?<fallback>[^${}]*))?\}", RegexOptions.CultureInvariant)]
     private static partial Regex Variable();

@@ -21,6 +21,9 @@ public sealed record RegistryClientOptions
     /// <summary>Authorities trusted besides the others.</summary>
     public X509Certificate2Collection? ExtraAuthorities { get; init; }
 
+    /// <summary>The certificate that a host wants to see of its clients, by host name; npm's <c>certfile</c> and <c>keyfile</c>.</summary>
+    public IReadOnlyDictionary<string, X509Certificate2> ClientCertificates { get; init; } = new Dictionary<string, X509Certificate2>();
+
     /// <summary>False accepts any certificate, as npm's <c>strict-ssl=false</c> does.</summary>
     public bool IsTlsStrict { get; init; } = true;
 

@@ -52,8 +52,16 @@ internal sealed class UpstreamConnections : IDisposable
         KeepAlivePingTimeout = TimeSpan.FromSeconds(15),
         ConnectTimeout = Timeout.InfiniteTimeSpan,
         ConnectCallback = (context, cancellationToken) => ConnectAsync(context, isFenced, cancellationToken),
-        SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = IsTrusted },
+        SslOptions = new SslClientAuthenticationOptions
+        {
+            RemoteCertificateValidationCallback = IsTrusted,
+            // Null where there is none at all: a callback that finds nothing would make the handshake wait for the server's wish.
+            LocalCertificateSelectionCallback = _options.ClientCertificates.Count == 0 ? null : (_, host, _, _, _) => CertificateFor(host),
+        },
     };
+
+    /// <summary>Only the host that npm's configuration names sees the certificate, whoever led there.</summary>
+    private X509Certificate CertificateFor(string host) => _options.ClientCertificates.GetValueOrDefault(host)!;
 
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, bool isFenced, CancellationToken cancellationToken)
     {

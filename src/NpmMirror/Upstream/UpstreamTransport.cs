@@ -38,7 +38,7 @@ internal sealed class UpstreamTransport : IDisposable
     /// <summary>How fast hosts are asked.</summary>
     internal RequestPace Pace { get; }
 
-    internal bool IsAnonymous => !_credentials.HasAnyFor(BaseUrl.Authority) && !_options.TarballHosts.Any(_credentials.HasAnyFor);
+    internal bool IsAnonymous => !_credentials.HasAnyFor(BaseUrl.Authority) && !_options.TarballHosts.Any(_credentials.HasAnyFor) && _options.ClientCertificates.Count == 0;
 
     internal RegistryClientOptions Options => _options;
 
@@ -76,7 +76,9 @@ internal sealed class UpstreamTransport : IDisposable
             }
 
             isFirstOrigin &= SourceFence.SameOrigin(url, request.IsTarball ? BaseUrl : request.Url);
-            var response = await SendOnceAsync(request, url, isChosen, isFirstOrigin ? CredentialsFor(url) : null, cancellationToken);
+            // An allowed tarball host has credentials of its own in npm's configuration; the place that a redirect leads to gets none.
+            var authorization = isFirstOrigin ? CredentialsFor(url) : hops == 0 ? _credentials.HeaderFor(url) : null;
+            var response = await SendOnceAsync(request, url, isChosen, authorization, cancellationToken);
             if (Redirection(response, request.Method) is not { } location)
             {
                 return new UpstreamResponse(response, url);

@@ -1,3 +1,5 @@
+using System.Security.Cryptography.X509Certificates;
+using System.Security.Cryptography;
 using System.Text;
 using NpmMirror.Upstream;
 
@@ -139,6 +141,43 @@ public sealed class NpmConfigTests : IDisposable
         var failure = Assert.Throws<MirrorException>(() => Load(user: npmrc).ToClientOptions(new Uri("https://registry.example.org/")));
         Assert.Equal(MirrorFault.Configuration, failure.Fault);
         Assert.Contains(setting, failure.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("registry=https://registry.example.org/\n[section]\nregistry=https://evil.example.org/\n")]
+    [InlineData("registry=https://registry.example.org/\r\n[section]  \r\nregistry=https://evil.example.org/\r\n[]\r\nregistry=https://evil.example.org/\r\n")]
+    [InlineData("registry=https://evil.example.org/\n [no section]\nregistry=https://registry.example.org/\n[a.b]\n//registry.example.org/:_authToken=stray\n")]
+    [InlineData("[not=a section\nregistry=https://registry.example.org/\n")]
+    public async Task Keys_below_a_section_do_not_count(string npmrc)
+    {
+        var config = Load(user: npmrc);
+        Assert.Equal("https://registry.example.org/", (await FindAsync(config)).AbsoluteUri);
+        Assert.Null(config.ToClientOptions(new Uri("https://registry.example.org/")).Credentials.HeaderFor(new Uri("https://registry.example.org/x")));
+    }
+
+    [Fact]
+    public void A_client_certificate_belongs_to_its_host()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var now = TimeProvider.System.GetUtcNow();
+        using var made = new CertificateRequest("CN=client", key, HashAlgorithmName.SHA256).CreateSelfSigned(now.AddDays(-1), now.AddDays(1));
+        var (certificate, keyFile) = (Path.Combine(_folder.FullName, "client.pem"), Path.Combine(_folder.FullName, "client.key"));
+        File.WriteAllText(certificate, made.ExportCertificatePem());
+        File.WriteAllText(keyFile, key.ExportPkcs8PrivateKeyPem());
+        var options = Load(user: $"//registry.example.org/npm/:certfile={certificate}\n//registry.example.org/npm/:keyfile={keyFile}\n//other.example.org/:_authToken=t").ToClientOptions(new Uri("https://registry.example.org/"));
+        var (host, read) = Assert.Single(options.ClientCertificates);
+        Assert.Equal(("registry.example.org", made.Thumbprint, true), (host, read.Thumbprint, read.HasPrivateKey));
+    }
+
+    [Theory]
+    [InlineData("//registry.example.org/:certfile=/nowhere/c.pem", "certfile without keyfile")]
+    [InlineData("//registry.example.org/:keyfile=/nowhere/k.pem", "keyfile without certfile")]
+    [InlineData("//registry.example.org/:certfile=/nowhere/c.pem\n//registry.example.org/:keyfile=/nowhere/k.pem", "name /nowhere/c.pem and /nowhere/k.pem")]
+    public void A_client_certificate_that_is_unusable_is_told(string npmrc, string part)
+    {
+        var failure = Assert.Throws<MirrorException>(() => Load(user: npmrc).ToClientOptions(new Uri("https://registry.example.org/")));
+        Assert.Equal(MirrorFault.Configuration, failure.Fault);
+        Assert.Contains(part, failure.Message, StringComparison.Ordinal);
     }
 
     [Fact]

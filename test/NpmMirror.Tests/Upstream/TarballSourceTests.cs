@@ -94,6 +94,24 @@ public sealed class TarballSourceTests
     }
 
     [Fact]
+    public async Task An_allowed_host_gets_its_own_credentials_and_none_after_a_redirect()
+    {
+        await using var other = new LoopbackPeer(request => request.Target.Contains("moved", StringComparison.Ordinal)
+            ? LoopbackPeer.Answer(200, "tarball")
+            : LoopbackPeer.Answer(302, "", "Location: /moved.tgz\r\n"));
+        await using var peer = new LoopbackPeer(_ => LoopbackPeer.Answer(302, "", $"Location: {other.Url}moved.tgz\r\n"));
+        using var client = RegistryClientTests.Client(peer, options => options with
+        {
+            TarballHosts = [$"127.0.0.1:{other.Port}"],
+            Credentials = new RegistryCredentials([KeyValuePair.Create($"//127.0.0.1:{peer.Port}/", "Bearer upstream"), KeyValuePair.Create($"//127.0.0.1:{other.Port}/", "Bearer tarballs")]),
+        });
+        Assert.IsType<TarballAnswer.Opened>(await OpenAsync(client, $"{other.Url}x.tgz")).Response.Dispose();
+        Assert.IsType<TarballAnswer.Opened>(await OpenAsync(client, $"{peer.Url}x.tgz")).Response.Dispose();
+        Assert.Equal(["Bearer tarballs", null, null], other.Requests.Select(request => request["Authorization"]));
+        Assert.Equal(["Bearer upstream"], peer.Requests.Select(request => request["Authorization"]));
+    }
+
+    [Fact]
     public async Task A_redirect_does_not_lead_out_of_the_fence()
     {
         await using var victim = new LoopbackPeer(_ => LoopbackPeer.Answer(200, "secret"));

@@ -115,6 +115,19 @@ public sealed class TransportTests
         await Assert.ThrowsAsync<MirrorException>(() => GetAsync(client));
     }
 
+    [Theory]
+    [InlineData("localhost", true)]
+    [InlineData("registry.example.org", false)]
+    public async Task Only_the_configured_host_sees_the_client_certificate(string host, bool isShown)
+    {
+        using var authority = Authority();
+        string? shown = null;
+        await using var peer = TlsPeer(authority, seen: certificate => shown = certificate?.Subject);
+        using var client = TlsClient(peer, options => options with { Authorities = [authority], ClientCertificates = new Dictionary<string, X509Certificate2> { [host] = authority } });
+        Assert.IsType<PackumentAnswer.Absent>(await GetAsync(client));
+        Assert.Equal(isShown ? authority.Subject : null, shown);
+    }
+
     [Fact]
     public async Task Goes_through_the_proxy_with_the_token_inside()
     {
@@ -173,7 +186,7 @@ public sealed class TransportTests
         return X509CertificateLoader.LoadPkcs12(made.Export(X509ContentType.Pkcs12), null);
     }
 
-    private static LoopbackPeer TlsPeer(X509Certificate2 authority, string host = "localhost")
+    private static LoopbackPeer TlsPeer(X509Certificate2 authority, string host = "localhost", Action<X509Certificate?>? seen = null)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN={host}", key, HashAlgorithmName.SHA256);
@@ -189,7 +202,13 @@ public sealed class TransportTests
             async stream =>
             {
                 var tls = new SslStream(stream);
-                await tls.AuthenticateAsServerAsync(certificate);
+                await tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions
+                {
+                    ServerCertificate = certificate,
+                    ClientCertificateRequired = seen is not null,
+                    RemoteCertificateValidationCallback = (_, _, _, _) => true,
+                });
+                seen?.Invoke(tls.RemoteCertificate);
                 return tls;
             });
     }
