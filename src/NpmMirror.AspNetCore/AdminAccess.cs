@@ -11,7 +11,7 @@ namespace NpmMirror.AspNetCore;
 /// </summary>
 internal sealed class AdminAccess(MirrorOptions options, PublicAddresses addresses)
 {
-    private static readonly string[] ForwardingHeaders = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Forwarded", "Via"];
+    private static readonly string[] ForwardingHeaders = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Real-IP", "Forwarded", "Via"];
 
     private readonly byte[]? _tokenHash = string.IsNullOrEmpty(options.Admin.Token) ? null : SHA256.HashData(Encoding.UTF8.GetBytes(options.Admin.Token));
 

@@ -1,10 +1,11 @@
+using System.Globalization;
 using System.Net;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
 
 namespace NpmMirror.AspNetCore;
 
-/// <summary>The proxies in front of this mirror: only their <c>X-Forwarded-*</c> headers are believed.</summary>
+/// <summary>The proxies in front of this mirror: only their <c>X-Forwarded-*</c> and <c>Forwarded</c> headers are believed.</summary>
 internal sealed class TrustedProxies
 {
     private readonly List<IPNetwork> _networks = [];
@@ -35,12 +36,32 @@ internal sealed class TrustedProxies
             return origin;
         }
 
-        var headers = context.Request.Headers;
-        return new Origin(
-            Last(headers["X-Forwarded-Proto"]) is { } proto && proto is "http" or "https" ? proto : origin.Scheme,
-            Last(headers["X-Forwarded-Host"]) ?? origin.Host,
-            Last(headers["X-Forwarded-Prefix"]) is { } prefix && IsPath(prefix) ? prefix.TrimEnd('/') : origin.Prefix);
+        var told = Told(context.Request.Headers);
+        var scheme = told.Scheme?.ToLowerInvariant() is { } proto and ("http" or "https") ? proto : origin.Scheme;
+        return new Origin(scheme, WithPort(told.Host ?? origin.Host, told.Port), told.Prefix is { } prefix && IsPath(prefix) ? prefix.TrimEnd('/') : origin.Prefix);
     }
+
+    /// <summary>
+    /// What the nearest proxy says. The two families of headers are not mixed: a proxy writes one of them and passes the other on as a stranger
+    /// sent it, and <c>X-Forwarded-*</c> is the one that most write.
+    /// </summary>
+    private static (string? Scheme, string? Host, string? Port, string? Prefix) Told(IHeaderDictionary headers)
+    {
+        var (scheme, host, port, prefix) = (Last(headers["X-Forwarded-Proto"]), Last(headers["X-Forwarded-Host"]), Last(headers["X-Forwarded-Port"]), Last(headers["X-Forwarded-Prefix"]));
+        if ((scheme ?? host ?? port ?? prefix) is not null || headers["Forwarded"] is not { Count: > 0 } standard)
+        {
+            return (scheme, host, port, prefix);
+        }
+
+        var nearest = ForwardedHeader.ReadLast(standard[^1]);
+        return (nearest.GetValueOrDefault("proto"), nearest.GetValueOrDefault("host"), null, null);
+    }
+
+    /// <summary>The host with the port that the proxy tells in a header of its own; a port in the host itself counts for more.</summary>
+    private static string WithPort(string host, string? port) =>
+        HeaderValues.Port(port) is { } number && host.IndexOf(':', host.StartsWith('[') ? host.IndexOf(']') + 1 : 0) < 0
+            ? string.Create(CultureInfo.InvariantCulture, $"{host}:{number}")
+            : host;
 
     private bool IsTrusted(IPAddress? peer)
     {

@@ -98,6 +98,27 @@ public sealed class HostTests
     }
 
     [Theory]
+    [InlineData("X-Forwarded-Port: 8443|X-Forwarded-Host: npm.example.org|X-Forwarded-Proto: HTTPS", "https://npm.example.org:8443/npm/ms/")]
+    [InlineData("X-Forwarded-Port: 443|X-Forwarded-Host: npm.example.org|X-Forwarded-Proto: https", "https://npm.example.org/npm/ms/")]
+    [InlineData("X-Forwarded-Port: 8443|X-Forwarded-Host: npm.example.org:9000", "http://npm.example.org:9000/npm/ms/")]
+    [InlineData("X-Forwarded-Port: 99999|X-Forwarded-Host: npm.example.org", "http://npm.example.org/npm/ms/")]
+    [InlineData("X-Forwarded-Port: x|X-Forwarded-Host: npm.example.org", "http://npm.example.org/npm/ms/")]
+    [InlineData("Forwarded: for=192.0.2.43;proto=https;host=npm.example.org", "https://npm.example.org/npm/ms/")]
+    [InlineData("Forwarded: for=far;host=far.example.org, For=\"[2001:db8::1]:4711\" ; Proto=HTTPS;Host=\"npm.example.org:8443\"", "https://npm.example.org:8443/npm/ms/")]
+    [InlineData("Forwarded: proto=https;host=evil.example.org|X-Forwarded-Host: npm.example.org", "http://npm.example.org/npm/ms/")]
+    public async Task A_trusted_proxy_tells_port_and_scheme_in_every_form(string headers, string address)
+    {
+        await using var mirror = await ServedMirror.StartAsync(configure: options =>
+        {
+            options.AllowedHosts.Add("npm.example.org");
+            options.TrustedProxies.Add("127.0.0.0/8");
+        });
+        await mirror.PutAsync("ms", Documents.Of("ms"));
+        using var answer = await mirror.GetAsync("ms", [.. headers.Split('|').Select(header => (header[..header.IndexOf(':')], header[(header.IndexOf(':') + 2)..]))]);
+        Assert.Contains($"\"{address}-/ms-1.0.0.tgz\"", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
+    [Theory]
     [InlineData("javascript")]
     [InlineData("ftp")]
     [InlineData("https://evil.example.org/?")]
