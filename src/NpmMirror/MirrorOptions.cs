@@ -70,6 +70,11 @@ public sealed class MirrorOptions
     [Category("Packages")]
     public TarballMode Tarballs { get; set; } = TarballMode.OnDemand;
 
+    /// <summary>Whether a packument may spell its name in another case than the one asked for, as registries write that keep names in one case.</summary>
+    [Description("Take a packument whose name differs from the one asked for in upper and lower case only; false: names that differ in case are two packages")]
+    [Category("Packages")]
+    public bool AnyCase { get; set; }
+
     /// <summary>What happens with what the upstream removed.</summary>
     [Category("Packages")]
     public RemovedOptions Removed { get; } = new();
@@ -190,15 +195,18 @@ public sealed class MirrorOptions
     /// <summary>How long an audit may wait for the upstream. One that npm makes by itself at the end of an install waits 3 s at most.</summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00")]
     [Description("How long an audit may wait for the upstream; one that npm makes by itself at the end of an install waits 3 s at most")]
+    [Category("Upstream")]
     public TimeSpan AuditTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Attestations kept, in bytes. More are passed on and not kept.</summary>
     [Range(0, 1L << 50)]
     [Description("Attestations kept; more are passed on and not kept")]
+    [Category("Storage")]
     public long AttestationsMaxBytes { get; set; } = 256L * 1024 * 1024;
 
     /// <summary>Whether web pages of other sites may read answers.</summary>
     [Description("Whether web pages of other sites may read answers: auto (where the upstream needs no credentials), always or never")]
+    [Category("Serving")]
     public CrossOriginMode CrossOrigin { get; set; } = CrossOriginMode.Auto;
 
     /// <summary>Which engine keeps what.</summary>

@@ -194,7 +194,7 @@ public sealed partial class PackageSync : IDisposable
     private async Task<SyncResult?> StoreAsync(PackageName name, PackageRow? row, QueueItem? item, PackumentAnswer.Fetched fetched, bool isRepair, CancellationToken cancellationToken)
     {
         var document = fetched.Document;
-        var parsed = PackumentReader.Read(document.Bytes, name);
+        var parsed = PackumentReader.Read(document.Bytes, name, _options.AnyCase);
         var index = parsed.Index;
         if (!parsed.IsNamed && index is { Versions.Count: 0, IsUnpublished: false })
         {

@@ -21,8 +21,11 @@ public sealed record ParsedPackument(PackumentIndex Index, IReadOnlyList<string>
 public static class PackumentReader
 {
     /// <summary>Reads the document.</summary>
+    /// <param name="document">The raw bytes.</param>
+    /// <param name="expected">The package that was asked for.</param>
+    /// <param name="isAnyCase">Whether the document's own name may differ in upper and lower case.</param>
     /// <exception cref="MirrorException"><see cref="MirrorFault.UpstreamMalformed"/>: not JSON, not an object, too deep, or of another package.</exception>
-    public static ParsedPackument Read(ReadOnlySpan<byte> document, PackageName expected)
+    public static ParsedPackument Read(ReadOnlySpan<byte> document, PackageName expected, bool isAnyCase = false)
     {
         using var pass = new PackumentPass(document);
         try
@@ -46,7 +49,7 @@ public static class PackumentReader
         var name = pass.IsText(pass.Name) ? pass.Name : pass.Id;
         if (pass.IsText(name) && pass.TextOf(name) != expected.Value)
         {
-            throw new MirrorException(MirrorFault.UpstreamMalformed, $"Asked for the packument of {expected}, the upstream sent that of {MirrorException.Quote(pass.TextOf(name) ?? "a very long name")}; kept what is stored.");
+            RefuseAnother(expected, pass.TextOf(name), isAnyCase);
         }
 
         return new ParsedPackument(
@@ -57,6 +60,18 @@ public static class PackumentReader
         {
             IsNamed = pass.IsText(name),
         };
+    }
+
+    private static void RefuseAnother(PackageName expected, string? sent, bool isAnyCase)
+    {
+        var isOtherCase = string.Equals(sent, expected.Value, StringComparison.OrdinalIgnoreCase);
+        if (isOtherCase && isAnyCase)
+        {
+            return;
+        }
+
+        var hint = isOtherCase ? "names that differ in case are two packages: ask for it as the upstream spells it, or set anyCase=true" : "kept what is stored";
+        throw new MirrorException(MirrorFault.UpstreamMalformed, $"Asked for the packument of {expected}, the upstream sent that of {MirrorException.Quote(sent ?? "a very long name")}; {hint}.");
     }
 
     /// <summary>Where the JSON begins: behind a byte order mark, where there is one.</summary>

@@ -155,6 +155,19 @@ public sealed class PackumentReaderTests
     }
 
     [Theory]
+    [InlineData("jquery", "jQuery")]
+    [InlineData("JSONStream", "jsonstream")]
+    [InlineData("@types/node", "@Types/Node")]
+    public void A_name_in_another_case_is_told_or_taken(string asked, string sent)
+    {
+        var document = Encoding.UTF8.GetBytes($$"""{ "name": "{{sent}}", "versions": { "1.0.0": { } } }""");
+        var refused = Assert.Throws<MirrorException>(() => PackumentReader.Read(document, PackageName.Parse(asked)));
+        Assert.Contains($"“{sent}”; names that differ in case are two packages: ask for it as the upstream spells it, or set anyCase=true", refused.Message, StringComparison.Ordinal);
+        Assert.Equal("1.0.0", Assert.Single(PackumentReader.Read(document, PackageName.Parse(asked), isAnyCase: true).Index.Versions).Version);
+        Assert.Throws<MirrorException>(() => PackumentReader.Read(document, PackageName.Parse("another"), isAnyCase: true));
+    }
+
+    [Theory]
     [InlineData("{\"name\":\"other\"}")]
     [InlineData("{\"_id\":\"other\"}")]
     [InlineData("{\"name\":\"a\",\"n\\u0061me\":\"A\"}")]
