@@ -1,5 +1,4 @@
 using NpmMirror.Mirroring;
-using NpmMirror.Storage;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Mirroring;
@@ -74,18 +73,6 @@ public sealed class CatchUpTests : IAsyncLifetime
         Assert.Equal((1, 1), (summary.Changed, summary.Unchanged));
         Assert.Equal((await _bench.RowAsync("changed"))!.RawSizeBytes, summary.RawBytes);
         Assert.Empty(summary.Failures);
-    }
-
-    [Fact]
-    public async Task What_another_process_failed_at_is_named_and_what_is_in_doubt_counted()
-    {
-        var item = _bench.Item("a");
-        await _bench.Store.EnqueueAsync([item], null, Token);
-        var lease = (await _bench.Store.TakeAsync(1, TimeSpan.FromMinutes(1), Token)).Single();
-        await _bench.Store.PostponeAsync(lease, new QueuePostponement(_bench.Clock.GetUtcNow().AddHours(1), "answered 404 once", _bench.Clock.GetUtcNow()), Token);
-        var summary = await _catchUp.RunAsync(null, Token);
-        Assert.Equal("answered 404 once", Assert.Single(summary.Failures).Value);
-        Assert.Equal(1, summary.InDoubt);
     }
 
     private async Task<SyncResult> SyncAsync(string name, bool twice = false)

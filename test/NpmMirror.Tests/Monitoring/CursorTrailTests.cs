@@ -30,6 +30,20 @@ public sealed class CursorTrailTests(ITestOutputHelper output)
         Assert.InRange(trail.Marks.Count, 20, 250);
     }
 
+    [Fact]
+    public void A_mark_is_the_moment_at_which_its_own_sequence_was_passed()
+    {
+        var trail = new CursorTrail([new CursorMark(Start, new Sequence("10")), new CursorMark(Start + Day, new Sequence("20"))]);
+        Assert.Equal(Start, trail.PassedAt(9));
+        Assert.Equal(Start, trail.PassedAt(10));
+        Assert.Equal(Start + Day, trail.PassedAt(11));
+        Assert.Equal(Start + Day, trail.PassedAt(20));
+        Assert.Null(trail.PassedAt(21));
+        Assert.Equal(["10", "10", "20", "20"], new[] { Start - Day, Start, Start + Day, Start + Day + Day }.Select(moment => trail.StoodAt(moment)!.Value.Text));
+        Assert.Equal("10", trail.StoodAt(Start + Day - TimeSpan.FromTicks(1))!.Value.Text);
+        Assert.Null(new CursorTrail([]).StoodAt(Start));
+    }
+
     [Theory]
     [InlineData(400 * 24)]
     [InlineData(1)]
