@@ -246,7 +246,8 @@ public sealed class RemovalTests
         Assert.Equal(RemovalKind.SecurityHolder, row!.Facts.Removal);
         Assert.False(row.Facts.IsRemoved);
         Assert.NotNull(await bench.Store.ReadArchivedAsync(row.Name, before, TestContext.Current.CancellationToken));
-        Assert.Equal(before.Hex, Assert.IsType<PackageRemoved>((await bench.EventsAsync())[^1]).Archived);
+        var removed = Assert.IsType<PackageRemoved>((await bench.EventsAsync())[^1]);
+        Assert.Equal((before.Hex, row.Facts.ModifiedAt, row.Facts.Rev), (removed.Archived, removed.At, removed.UpstreamRev));
     }
 
     [Fact]
@@ -277,7 +278,8 @@ public sealed class RemovalTests
         Assert.True(Assert.IsType<SyncResult.Stored>(await bench.SyncAsync("left-pad")).IsNew);
         var row = (await bench.RowAsync("left-pad"))!;
         Assert.Equal((null, before), (row.Facts.Removal, row.DocumentSha256));
-        Assert.IsType<PackageRestored>((await bench.EventsAsync())[^1]);
+        var restored = Assert.IsType<PackageRestored>((await bench.EventsAsync())[^1]);
+        Assert.Equal((row.Facts.ModifiedAt, row.Facts.Rev, bench.Clock.GetUtcNow()), (restored.At, restored.UpstreamRev, restored.SeenAt));
     }
 
     [Fact]

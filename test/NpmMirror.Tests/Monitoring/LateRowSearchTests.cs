@@ -29,6 +29,9 @@ public sealed class LateRowSearchTests
         await search.LookAsync(new Sequence("110"), Token);
         Assert.Empty(_handler.Handled);
         Assert.Single(_told.OfType<MonitorEvent.Failed>());
+        // Trouble is not asked again at once.
+        await search.LookAsync(new Sequence("110"), Token);
+        Assert.Equal(1, _feed.Reads);
 
         _clock.Advance(TimeSpan.FromHours(1));
         await search.LookAsync(new Sequence("110"), Token);

@@ -15,7 +15,7 @@ public sealed class SourceFenceTests
     [InlineData("127.0.0.1", "loopback")]
     [InlineData("169.254.1.1", "link-local")]
     [InlineData("10.1.2.3", "private")]
-    [InlineData("0.0.0.0", "reserved")]
+    [InlineData("240.0.0.1", "reserved")]
     public async Task The_kind_of_network_that_is_not_asked_is_told(string address, string kind)
     {
         var fence = Fence((host, _) => Task.FromResult<IPAddress[]>([IPAddress.Parse(host == Upstream.Host ? "11.0.0.1" : address)]));
