@@ -5,9 +5,15 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.AspNetCore;
 
-/// <summary>Answers <c>{m}/-/all</c>, the list that registries gave before they had feeds: from the indexes alone, no document is read.</summary>
-internal sealed class AllEndpoint(IMetadataStore store, DocumentRepair repair, TimeProvider time)
+/// <summary>
+/// Answers <c>{m}/-/all</c>, the list that registries gave before they had feeds: of each package what people search by, one document in memory
+/// at a time.
+/// </summary>
+internal sealed class AllEndpoint(IMetadataStore store, DocumentRepair repair, ByteBudget budget, TimeProvider time)
 {
+    /// <summary>What the list has of a document, besides name, tags, time and versions; of the latest version where the top does not say it.</summary>
+    private static readonly string[] Members = ["description", "maintainers", "author", "repository", "readmeFilename", "homepage", "keywords", "bugs", "license", "users"];
+
     internal async Task HandleAsync(HttpContext context)
     {
         using var body = FeedBody.Of(context, "application/json", time);
@@ -15,9 +21,7 @@ internal sealed class AllEndpoint(IMetadataStore store, DocumentRepair repair, T
         body.Number(time.GetUtcNow().ToUnixTimeMilliseconds());
         await foreach (var row in store.ListAsync(null, isRemoved: false, context.RequestAborted))
         {
-            var index = await repair.IndexOfAsync(row, context.RequestAborted);
-            body.Text(",\n"u8);
-            Write(body, row, index);
+            await WriteAsync(body, row, context.RequestAborted);
             if (!await body.FlushAsync(isUrgent: false))
             {
                 return;
@@ -28,8 +32,38 @@ internal sealed class AllEndpoint(IMetadataStore store, DocumentRepair repair, T
         await body.FlushAsync(isUrgent: true);
     }
 
-    private static void Write(FeedBody body, PackageRow row, PackumentIndex index)
+    private async Task WriteAsync(FeedBody body, PackageRow row, CancellationToken cancellationToken)
     {
+        if (await store.ReadAsync(row.Name, cancellationToken) is not { Document: { Codec: not DocumentCodec.Purged } document } stored)
+        {
+            Write(body, row, await repair.IndexOfAsync(row, cancellationToken), default);
+            return;
+        }
+
+        var index = await repair.IndexOfAsync(stored.Row, cancellationToken);
+        RawDocument raw;
+        try
+        {
+            raw = await DocumentCodecs.DecodeAsync(row.Name, document, budget, isHashChecked: false, cancellationToken);
+        }
+        catch (MirrorException failure) when (failure.Fault == MirrorFault.StoreUnavailable)
+        {
+            // Damaged: the list goes on with what its row tells.
+            Write(body, stored.Row, index, default);
+            return;
+        }
+
+        using (raw)
+        {
+            Write(body, stored.Row, index, raw.Bytes);
+        }
+    }
+
+    private static void Write(FeedBody body, PackageRow row, PackumentIndex index, ReadOnlySpan<byte> document)
+    {
+        // A span stays out of the lambda that writes the object.
+        var members = document.IsEmpty ? [] : Find(index, document);
+        body.Text(",\n"u8);
         body.Name(row.Name.Value);
         body.Object(json =>
         {
@@ -42,6 +76,12 @@ internal sealed class AllEndpoint(IMetadataStore store, DocumentRepair repair, T
             }
 
             json.WriteEndObject();
+            foreach (var (name, value) in members)
+            {
+                json.WritePropertyName(name);
+                json.WriteRawValue(value, skipInputValidation: true);
+            }
+
             if (row.Facts.ModifiedAt is { } modified)
             {
                 json.WriteStartObject("time"u8);
@@ -58,5 +98,21 @@ internal sealed class AllEndpoint(IMetadataStore store, DocumentRepair repair, T
             json.WriteEndObject();
             json.WriteEndObject();
         });
+    }
+
+    private static List<(string Name, byte[] Value)> Find(PackumentIndex index, ReadOnlySpan<byte> document)
+    {
+        var top = JsonMembers.ReadTop(document, index.VersionsValue);
+        var latest = index.DistTags.TryGetValue("latest", out var version) && index.Find(version) is { } entry ? JsonMembers.Read(document, entry.Manifest) : [];
+        var found = new List<(string, byte[])>(Members.Length);
+        foreach (var name in Members)
+        {
+            if (top.TryGetValue(name, out var value) || latest.TryGetValue(name, out value))
+            {
+                found.Add((name, value.Of(document).ToArray()));
+            }
+        }
+
+        return found;
     }
 }

@@ -146,7 +146,7 @@ public static class NpmRegistryExtensions
             Events = new EventsEndpoint(store, log, wait, time),
             Replication = new ReplicationEndpoint(store, documents, time),
             AllDocs = new AllDocsEndpoint(store, documents, time),
-            All = new AllEndpoint(store, repair, time),
+            All = new AllEndpoint(store, repair, services.GetRequiredService<ByteBudget>(), time),
             Health = new HealthEndpoint(store, services.GetService<IBlobStore>(), time),
             Metrics = new MetricsEndpoint(new MetricsListener()),
             Home = new HomeEndpoint(addresses, mounts),

@@ -36,7 +36,8 @@ internal sealed class OpenMirror : IAsyncDisposable
             {
                 followLock = TakeLock(options, isFollowing);
                 await store.OpenAsync(cancellationToken);
-                options.Upstream = UpstreamSetup.Choose(await UpstreamSetup.FindNotedAsync(store, cancellationToken), options, isFollowing, logging);
+                var noted = await UpstreamSetup.FindNotedAsync(store, cancellationToken);
+                options.Upstream = options.Offline ? noted ?? options.Upstream : UpstreamSetup.Choose(noted, options, isFollowing, logging);
             }
 
             var upstream = await UpstreamSetup.FindAsync(options, cancellationToken);
@@ -47,7 +48,7 @@ internal sealed class OpenMirror : IAsyncDisposable
             }
 
             var budget = new ByteBudget(options.BudgetBytes, Path.Combine(options.Data, "tmp"));
-            var client = new RegistryClient(upstream with { InstanceId = await FindInstanceAsync(store, cancellationToken) }, budget, TimeProvider.System, logging.CreateLogger("NpmMirror.Upstream"));
+            var client = new RegistryClient(upstream with { InstanceId = await FindInstanceAsync(store, options, cancellationToken) }, budget, TimeProvider.System, logging.CreateLogger("NpmMirror.Upstream"));
             return new OpenMirror(new MirrorParts(store, Setup.CreateBlobs(options, logging), client, UpstreamSetup.CreateFindFeed(client, options, logging), budget), followLock);
         }
         catch
@@ -70,7 +71,7 @@ internal sealed class OpenMirror : IAsyncDisposable
 
     private static FileStream? TakeLock(MirrorOptions options, bool isFollowing) => isFollowing && Setup.EmbeddedFolder(options) is { } folder ? FollowLock.Take(folder) : null;
 
-    private static async Task<string> FindInstanceAsync(IMetadataStore store, CancellationToken cancellationToken)
+    private static async Task<string> FindInstanceAsync(IMetadataStore store, MirrorOptions options, CancellationToken cancellationToken)
     {
         if (await store.GetCursorAsync(MirrorCursors.Instance, cancellationToken) is { } known)
         {
@@ -78,6 +79,11 @@ internal sealed class OpenMirror : IAsyncDisposable
         }
 
         var instance = Guid.NewGuid().ToString("N");
+        if (options.Offline)
+        {
+            return instance;
+        }
+
         try
         {
             await store.SetCursorAsync(MirrorCursors.Instance, instance, cancellationToken);

@@ -92,6 +92,16 @@ internal static class Setup
         }
     }
 
+    /// <summary>Refuses to ask the upstream where <c>offline</c> says that nobody is asked.</summary>
+    /// <exception cref="MirrorException">It says so.</exception>
+    public static void RequireOnline(MirrorOptions options, string command)
+    {
+        if (options.Offline)
+        {
+            throw new MirrorException(MirrorFault.Configuration, $"offline is set, and {command} asks the upstream; leave offline out, or run npm-mirror serve, which serves what is held.");
+        }
+    }
+
     /// <summary>Opens the store of a mirror that is there.</summary>
     /// <exception cref="MirrorException">There is none, or it refuses.</exception>
     public static async Task<IMetadataStore> OpenExistingStoreAsync(MirrorOptions options, ILoggerFactory logging, CancellationToken cancellationToken)

@@ -34,6 +34,7 @@ internal static partial class UpstreamSetup
             TarballMaxBytes = options.TarballMaxBytes,
             TarballHosts = [.. options.TarballHosts],
             Concurrency = options.Concurrency,
+            IsOffline = options.Offline,
             RequestsPerSecond = options.RequestsPerSecond,
         };
     }

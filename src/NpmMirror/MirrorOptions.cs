@@ -21,6 +21,11 @@ public sealed class MirrorOptions
     [Category("Upstream")]
     public string Feed { get; set; } = "auto";
 
+    /// <summary>Serves what is held and asks nobody: no feed, no fetch, no search. What is not held is a 503 that says so.</summary>
+    [Description("Serve what is held and ask nobody; what is not held is answered with 503")]
+    [Category("Upstream")]
+    public bool Offline { get; set; }
+
     /// <summary>How a live feed is read.</summary>
     [Description("How a live feed is read: longpoll, continuous or poll")]
     [Category("Upstream")]
@@ -221,13 +226,30 @@ public sealed class MirrorOptions
     [Category("Serving")]
     public AdminOptions Admin { get; } = new();
 
-    /// <summary>A CouchDB feed by its parts; not together with <see cref="Feed"/>.</summary>
+    /// <summary>A CouchDB by its parts: the feed, and the upstream where none is named; not together with <see cref="Feed"/>.</summary>
     [Category("Upstream")]
     public CouchOptions Couch { get; } = new();
 
     /// <summary>How much is logged.</summary>
     [Category("Log")]
     public LogOptions Log { get; } = new();
+
+    /// <summary>
+    /// Makes the server that <see cref="Couch"/> names the feed, and the upstream where none is named: it gives the documents of its feed.
+    /// Does nothing the second time.
+    /// </summary>
+    /// <returns>Whether the feed and the upstream are that server.</returns>
+    internal (bool IsFeed, bool IsUpstream) TakeCouch()
+    {
+        if (Couch.ToAddress() is not { } address)
+        {
+            return (false, false);
+        }
+
+        Feed = address;
+        Upstream ??= address;
+        return (true, Upstream == address);
+    }
 }
 
 /// <summary>Which stretches behind the cursor are read again, where rows of the feed may appear late (npm's paged feed). Zero: not.</summary>
@@ -333,24 +355,24 @@ public sealed class AdminOptions
     public string? Token { get; set; }
 }
 
-/// <summary>A CouchDB feed by its parts, as the older tool had them.</summary>
+/// <summary>A CouchDB by its parts, as the older tool had them: it gives the feed and the documents.</summary>
 public sealed class CouchOptions
 {
     /// <summary>The host, with or without a scheme.</summary>
-    [Description("The host of a CouchDB feed; with couch.port and couch.db another way to say feed")]
+    [Description("The host of a CouchDB; with couch.port and couch.db another way to say feed, and upstream where none is named")]
     public string? Host { get; set; }
 
     /// <summary>The port.</summary>
     [Range(1, 65535)]
-    [Description("The port of a CouchDB feed")]
+    [Description("The port of that CouchDB")]
     public int? Port { get; set; }
 
     /// <summary>The database.</summary>
-    [Description("The database of a CouchDB feed")]
+    [Description("The database of that CouchDB")]
     public string? Db { get; set; }
 
-    /// <summary>The feed's address, or null without a host. A host without a scheme speaks http on CouchDB's own port.</summary>
-    public string? ToFeed()
+    /// <summary>The database's address, or null without a host. A host without a scheme speaks http on CouchDB's own port.</summary>
+    public string? ToAddress()
     {
         var hasScheme = Host?.Contains("://", StringComparison.Ordinal) == true;
         if (string.IsNullOrWhiteSpace(Host) || !Uri.TryCreate(hasScheme ? Host : $"http://{Host}", UriKind.Absolute, out var host))

@@ -126,7 +126,7 @@ public sealed class MirrorOptionsValidator : IValidateOptions<MirrorOptions>
             yield return "last_seq is not a sequence; give one as the feed wrote it, 0 for everything or now for the head.";
         }
 
-        if (options.Revalidate is not null && IsWebAddress(options.Feed))
+        if (options.Revalidate is not null && (IsWebAddress(options.Feed) || options.Couch.Host is not null))
         {
             yield return "revalidate is given together with a feed; the feed tells what changed: leave one of them out.";
         }
@@ -150,7 +150,7 @@ public sealed class MirrorOptionsValidator : IValidateOptions<MirrorOptions>
             yield break;
         }
 
-        if (couch.ToFeed() is not { } feed || !IsWebAddress(feed))
+        if (couch.ToAddress() is not { } feed || !IsWebAddress(feed))
         {
             yield return $"couch.host is {MirrorException.Quote(Masked.Address(couch.Host))}; give a host such as couch.example.org, with its scheme where it is not http.";
         }

@@ -30,6 +30,7 @@ public static class NpmMirrorServices
             throw new MirrorException(MirrorFault.Configuration, string.Join(" ", faults));
         }
 
+        options.TakeCouch();
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(options);
         services.AddSingleton(parts.Store);

@@ -43,8 +43,8 @@ public sealed class RunningMirror : IAsyncDisposable
     /// <summary>The mirror.</summary>
     public RegistryMirror Mirror { get; }
 
-    /// <summary>The live monitor; null while no feed was found, and for an upstream that has none.</summary>
-    public RegistryMonitor? Monitor => Mirror.Monitor;
+    /// <summary>The mirror's monitor, one for its whole life.</summary>
+    public RegistryMonitor Monitor => Mirror.Monitor;
 
     /// <summary>The logger of the mirror, category <c>NpmMirror.Mirror</c>.</summary>
     public ILogger Logger => Mirror.Logger;
@@ -87,6 +87,7 @@ public sealed class RunningMirror : IAsyncDisposable
             throw new MirrorException(MirrorFault.Configuration, string.Join(" ", faults));
         }
 
+        options.TakeCouch();
         loggers ??= NullLoggerFactory.Instance;
         var npm = NpmConfig.Load(NpmSurroundings.OfThisProcess(TimeProvider.System));
         var upstream = npm.ToClientOptions(await npm.FindUpstreamAsync(options.Upstream, cancellationToken)) with
@@ -96,6 +97,7 @@ public sealed class RunningMirror : IAsyncDisposable
             TarballMaxBytes = options.TarballMaxBytes,
             TarballHosts = [.. options.TarballHosts],
             Concurrency = options.Concurrency,
+            IsOffline = options.Offline,
         };
         var isOwn = store is null;
         store ??= new MetadataEngines().Create(options.Store, options.Data, TimeProvider.System, loggers);

@@ -17,6 +17,7 @@ internal static class MirrorCommand
     private static async Task<int> RunAsync(EffectiveSettings settings, CancellationToken cancellationToken)
     {
         var options = settings.Options;
+        Setup.RequireOnline(options, "mirror");
         using var logging = Setup.CreateLogging(options.Log);
         await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: true, logging, cancellationToken);
         using var host = Setup.BuildHost(options, mirror);

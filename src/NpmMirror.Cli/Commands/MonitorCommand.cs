@@ -21,6 +21,7 @@ internal static class MonitorCommand
     private static async Task<int> RunAsync(EffectiveSettings settings, bool asJson, CancellationToken cancellationToken)
     {
         var options = settings.Options;
+        Setup.RequireOnline(options, "monitor");
         if (!settings.IsGiven("log.level"))
         {
             // What fails is printed as an event already.
@@ -61,6 +62,12 @@ internal static class MonitorCommand
         if (feed is null)
         {
             throw new MirrorException(MirrorFault.Configuration, $"{Masked.Address(client.BaseUrl.AbsoluteUri)} has no feed of changes; name one with feed.");
+        }
+
+        if (FeedProbe.FindWarning(client.BaseUrl, new Uri(feed.Location)) is { } warning)
+        {
+            // The log is silent here.
+            await Console.Error.WriteLineAsync(warning);
         }
 
         await using var monitor = RegistryMonitor.Bare(feed, client, MonitorOptions.From(options), options.Concurrency, TimeProvider.System, logging.CreateLogger("NpmMirror.Monitor"));

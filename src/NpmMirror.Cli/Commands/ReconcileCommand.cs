@@ -20,6 +20,7 @@ internal static class ReconcileCommand
     private static async Task<int> RunAsync(EffectiveSettings settings, bool asJson, CancellationToken cancellationToken)
     {
         var options = settings.Options;
+        Setup.RequireOnline(options, "reconcile");
         using var logging = Setup.CreateLogging(options.Log);
         Setup.RequireExistingStore(options);
         await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: false, logging, cancellationToken);

@@ -15,13 +15,19 @@ internal static class SyncCommand
         var names = new Argument<string[]>("packages") { Description = "Packages to bring up to date; none: all that metadata asks for", Arity = ArgumentArity.ZeroOrMore };
         var command = new Command("sync", "Catch up once and exit: everything (metadata=all), the list (listed) or what is held (used)") { json, names };
         command.SetAction((parsed, cancellationToken) => CommandRun.RunAsync(flags, settings =>
-            RunAsync(settings, [.. (parsed.GetValue(names) ?? []).Select(PackageName.Parse)], parsed.GetValue(json), cancellationToken)));
+            RunAsync(settings, [.. (parsed.GetValue(names) ?? []).Select(Parse)], parsed.GetValue(json), cancellationToken)));
         return command;
     }
+
+    /// <summary>Reads a name. Names that npm once allowed may have an @ inside, and nobody means one here.</summary>
+    private static PackageName Parse(string text) => text.LastIndexOf('@') is var at and > 0
+        ? throw new MirrorException(MirrorFault.BadInput, $"{MirrorException.Quote(text)} names a version, and sync brings a package with all its versions; write the name alone: {MirrorException.Quote(text[..at])}.")
+        : PackageName.Parse(text);
 
     private static async Task<int> RunAsync(EffectiveSettings settings, IReadOnlyList<PackageName> packages, bool asJson, CancellationToken cancellationToken)
     {
         var options = settings.Options;
+        Setup.RequireOnline(options, "sync");
         using var logging = Setup.CreateLogging(options.Log);
         await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: false, logging, cancellationToken);
         using var host = Setup.BuildHost(options, mirror);

@@ -43,6 +43,7 @@ internal static class VerifyCommand
     private static async Task<int> AskAsync(EffectiveSettings settings, VerifyRequest request, bool isRepairing, bool isComparing, bool asJson, CancellationToken cancellationToken)
     {
         var options = settings.Options;
+        Setup.RequireOnline(options, isRepairing ? "verify --repair" : "verify --against-upstream");
         using var logging = Setup.CreateLogging(options.Log);
         Setup.RequireExistingStore(options);
         await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: false, logging, cancellationToken);
@@ -81,7 +82,7 @@ internal static class VerifyCommand
             var summary = await report.FillAsync(() => verifier.RunAsync(request, cancellationToken));
             progress.Clear();
             Print(summary, asJson ? report : null);
-            return summary.Left == 0 ? ExitCode.Ok : ExitCode.Found;
+            return summary.HeldBack is not null ? ExitCode.HeldBack : summary.Left == 0 ? ExitCode.Ok : ExitCode.Found;
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -106,6 +107,7 @@ internal static class VerifyCommand
                 summary.Skipped,
                 summary.Found,
                 summary.Repaired,
+                summary.HeldBack,
                 log = new { position = summary.Head.Position.Value, hash = summary.Head.Hash.Hex },
             });
             return;
@@ -118,6 +120,11 @@ internal static class VerifyCommand
 
         Console.WriteLine(
             $"{summary.LogRows} log rows, {summary.Documents} documents ({Amounts.Bytes(summary.DocumentBytes)} raw) and {summary.Tarballs} tarballs ({Amounts.Bytes(summary.TarballBytes)}) verified, {summary.Skipped} tarballs verified before; {summary.Found} findings, {summary.Repaired} mended.");
+        if (summary.HeldBack is { } reason)
+        {
+            Console.WriteLine($"The upstream's list is not believed: {reason}. If it is right, npm-mirror reconcile --accept-removals goes by it.");
+        }
+
         Console.WriteLine($"The log's head is {summary.Head.Position.Value}:{summary.Head.Hash.Hex}; note it elsewhere, and verify --head finds out whether the past was changed.");
     }
 }

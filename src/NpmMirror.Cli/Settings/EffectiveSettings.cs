@@ -42,10 +42,13 @@ internal sealed class EffectiveSettings
             faults.Add(storeFault);
         }
 
-        if (options.Couch.ToFeed() is { } feed)
+        if (faults.Count == 0 && options.TakeCouch() is (true, var isUpstream))
         {
-            options.Feed = feed;
             origins["feed"] = origins.GetValueOrDefault("couch.host", "couch.host");
+            if (isUpstream)
+            {
+                origins.TryAdd("upstream", origins["feed"]);
+            }
         }
 
         return (new EffectiveSettings(options, origins), faults);

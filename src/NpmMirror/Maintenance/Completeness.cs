@@ -19,42 +19,54 @@ public sealed class Completeness(IMetadataStore store, RegistryClient upstream, 
         var folder = Path.Combine(data, "tmp");
         using var files = new UnfinishedFiles(folder, new DurableFolders(data), logger);
         using var spool = new ListSpool(folder, files);
-        await foreach (var (id, rev) in (await FindListAsync(cancellationToken)).WithCancellation(cancellationToken))
-        {
-            if (PackageName.TryParse(id, out var name))
-            {
-                spool.Add(name, rev);
-            }
-        }
-
+        var (listed, upstreamCount) = await SpoolAsync(spool, cancellationToken);
+        var (held, vanished) = (0L, 0L);
         await foreach (var pair in ListJoin.JoinAsync(spool.ReadSorted(), store, cancellationToken))
         {
-            if (Judge(pair) is var (fault, problem) && !await pair.IsUnpublishedAsync(store, upstream.Identity, cancellationToken) && await store.FindQueuedAsync(pair.Name, cancellationToken) is null)
+            listed += pair.IsListed ? 1 : 0;
+            held += pair.IsHeld ? 1 : 0;
+            vanished += pair is { IsHeld: true, IsListed: false } ? 1 : 0;
+            if (await JudgeAsync(pair, cancellationToken) is var (fault, problem) && !await pair.IsUnpublishedAsync(store, upstream.Identity, cancellationToken) && await store.FindQueuedAsync(pair.Name, cancellationToken) is null)
             {
                 var failure = request.Repairs is { } repairs && fault != VerifyFault.Vanished ? await repairs.TryMendDocumentAsync(pair.Name, cancellationToken) : "";
                 tally.Report(new VerifyFinding(fault, pair.Name.Value, Finding.With(problem, failure), failure is null));
             }
         }
+
+        tally.HeldBack = options.AcceptRemovals ? null : RemovalBreaker.FindReason(vanished, held, listed, upstreamCount);
     }
 
-    private async Task<IAsyncEnumerable<ListedPackage>> FindListAsync(CancellationToken cancellationToken)
+    /// <summary>Reads the whole list. Returns how many ids are no names, and how many documents the upstream says it has.</summary>
+    private async Task<(long Others, long? UpstreamCount)> SpoolAsync(ListSpool spool, CancellationToken cancellationToken)
     {
-        if (await upstream.NewRetry().RunAsync(() => findFeed(cancellationToken), cancellationToken) is not { } feed)
+        var feed = await upstream.NewRetry().RunAsync(() => findFeed(cancellationToken), cancellationToken);
+        if (feed is null)
         {
-            return new PackageList(upstream).ReadAsync(cancellationToken);
+            try
+            {
+                return (await Reconciler.SpoolAsync(new PackageList(upstream).ReadAsync(cancellationToken), spool, cancellationToken), null);
+            }
+            catch (MirrorException e) when (e.Fault == MirrorFault.UpstreamMalformed)
+            {
+                throw Reconciler.NoList(scope, e);
+            }
         }
 
         // Asking the feed for its name is what makes revs comparable.
-        await upstream.NewRetry().RunAsync(() => new FeedStart(store, upstream, options).AskAsync(feed, cancellationToken), cancellationToken);
-        return feed.ListAllAsync(cancellationToken);
+        var info = await upstream.NewRetry().RunAsync(() => new FeedStart(store, upstream).AskAsync(feed, cancellationToken), cancellationToken);
+        return (await Reconciler.SpoolAsync(feed.ListAllAsync(cancellationToken), spool, cancellationToken), info.DocumentCount);
     }
 
-    private (VerifyFault Fault, string Problem)? Judge(ListPair pair) => pair switch
+    private async ValueTask<(VerifyFault Fault, string Problem)?> JudgeAsync(ListPair pair, CancellationToken cancellationToken) => pair switch
     {
         { IsListed: true, Mark: null } => scope.IsWantedAhead(pair.Name) ? (VerifyFault.NotHeld, "The upstream lists it, and it is not held.") : null,
         { IsListed: true, IsRemoved: true } => (VerifyFault.Stale, "The upstream lists it, and it is in the graveyard."),
-        { IsListed: true, Mark: { } mark } => pair.IsCurrent(upstream.Identity) ? null : (VerifyFault.Stale, $"The upstream lists revision {pair.Rev ?? "(none)"}, held is {mark.Rev ?? "(none)"}."),
+        { IsListed: true, Mark: { } mark } => await pair.IsCurrentAsync(store, upstream.Identity, cancellationToken) ? null : (VerifyFault.Stale, Difference(pair, mark)),
         { IsHeld: true } => (VerifyFault.Vanished, "It is held, and the upstream does not list it; npm-mirror reconcile asks for it."),
         _ => null,
     };
+
+    private static string Difference(ListPair pair, PackageMark mark) => pair is { Rev: null, ModifiedAt: { } modified }
+        ? $"The upstream lists a change of {modified:u}, which is not that of what is held."
+        : $"The upstream lists revision {pair.Rev ?? "(none)"}, held is {mark.Rev ?? "(none)"}.";
 }

@@ -9,7 +9,8 @@ internal sealed partial class GarbageSchedule(GarbageCollector collector, Mirror
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        while (options.Gc.Every > TimeSpan.Zero)
+        // Offline nothing goes: what is collected may have to be fetched again.
+        while (options.Gc.Every > TimeSpan.Zero && !options.Offline)
         {
             await Task.Delay(options.Gc.Every, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (stoppingToken.IsCancellationRequested)

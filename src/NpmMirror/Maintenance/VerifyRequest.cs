@@ -49,6 +49,9 @@ public readonly record struct VerifyProgress(string Part, long Done, long Total,
 public sealed record VerifySummary(
     DateTimeOffset BegunAt, bool IsContinued, long LogRows, long Documents, long DocumentBytes, long Tarballs, long TarballBytes, long Skipped, long Found, long Repaired, LogHead Head)
 {
+    /// <summary>Why the upstream's list is not to be believed: a reconciliation would hold its removals back; null when it is, or was not read.</summary>
+    public string? HeldBack { get; init; }
+
     /// <summary>Findings that are still so.</summary>
     public long Left => Found - Repaired;
 }

@@ -20,6 +20,9 @@ internal sealed class VerifyTally(VerifyRequest request)
     /// <summary>Findings that were not mended.</summary>
     internal long Left => Interlocked.Read(ref _found) - Interlocked.Read(ref _repaired);
 
+    /// <summary>Why the upstream's list is not to be believed; null when it is, or was not read.</summary>
+    internal string? HeldBack { get; set; }
+
     internal void Report(VerifyFinding finding)
     {
         lock (_lock)
@@ -47,7 +50,7 @@ internal sealed class VerifyTally(VerifyRequest request)
     internal void CountSkipped() => Interlocked.Increment(ref _skipped);
 
     internal VerifySummary Sum(DateTimeOffset begunAt, bool isContinued, LogHead head) =>
-        new(begunAt, isContinued, _logRows, _documents, _documentBytes, _tarballs, _tarballBytes, _skipped, _found, _repaired, head);
+        new(begunAt, isContinued, _logRows, _documents, _documentBytes, _tarballs, _tarballBytes, _skipped, _found, _repaired, head) { HeldBack = HeldBack };
 
     private void Tell(string part, long done, long total)
     {

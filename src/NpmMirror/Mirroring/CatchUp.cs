@@ -19,6 +19,7 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
     private readonly ConcurrentDictionary<PackageName, bool> _doubts = new();
     private readonly ConcurrentDictionary<PackageName, long> _expected = new();
     private readonly HashSet<PackageName> _named = [];
+    private readonly HashSet<PackageName> _wanted = [];
 
     // Tried without being finished: failing, or written although something of them is missing yet. Each package is counted once.
     private readonly ConcurrentDictionary<PackageName, bool> _failing = new();
@@ -39,9 +40,13 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
         foreach (var name in packages)
         {
             _named.Add(name);
+            _wanted.Add(name);
             _expected[name] = (await store.FindAsync(name, cancellationToken))?.Generation ?? 0;
         }
     }
+
+    /// <summary>Notes the names that the operator listed: one that the upstream does not have is a failure, and nothing else is left out for them.</summary>
+    public void Want(IEnumerable<PackageName> listed) => _wanted.UnionWith(listed);
 
     /// <summary>Counts one try.</summary>
     public void Count(SyncAttempt attempt)
@@ -74,7 +79,7 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
 
         switch (attempt.Result)
         {
-            case SyncResult.Absent or SyncResult.Removed or SyncResult.Unchanged { Row.Facts.IsRemoved: true } when attempt.IsDone && _named.Contains(name):
+            case SyncResult.Absent or SyncResult.Removed or SyncResult.Unchanged { Row.Facts.IsRemoved: true } when attempt.IsDone && _wanted.Contains(name):
                 _failures[name] = NotThere;
                 break;
             case SyncResult.Stored stored:
@@ -111,6 +116,7 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
             if (await NextRetryAsync(cancellationToken) is not { } due)
             {
                 await CountOthersAsync(cancellationToken);
+                await FindMissingAsync(cancellationToken);
                 return new SyncSummary(_changed, _unchanged, _removed, new Dictionary<PackageName, string>(_failures), _rawBytes) { InDoubt = _doubts.Count };
             }
 
@@ -161,6 +167,18 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
             {
                 _changed++;
                 _rawBytes += row.RawSizeBytes;
+            }
+        }
+    }
+
+    /// <summary>Also what another process has found missing, while the two shared the queue.</summary>
+    private async Task FindMissingAsync(CancellationToken cancellationToken)
+    {
+        foreach (var name in _wanted.Where(name => !_failures.ContainsKey(name)))
+        {
+            if (await store.FindAsync(name, cancellationToken) is null or { Facts.IsRemoved: true })
+            {
+                _failures.TryAdd(name, NotThere);
             }
         }
     }

@@ -4,10 +4,10 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Mirroring;
 
 /// <summary>
-/// Where following begins: an explicit <c>last_seq</c> beats the stored cursor; a stored one counts only for the same feed in the same
+/// Where following begins: a sequence that somebody wrote (<c>last_seq</c>) beats the stored cursor; a stored one counts only for the same feed in the same
 /// life of its database; else the head is noted and a walk comes first. That the feed jumped behind a cursor the monitor finds that begins there.
 /// </summary>
-internal sealed class FeedStart(IMetadataStore store, RegistryClient upstream, MirrorOptions options)
+internal sealed class FeedStart(IMetadataStore store, RegistryClient upstream)
 {
     /// <summary>What the feed says of itself; from now on revs are of that life of its database.</summary>
     public async Task<FeedInfo> AskAsync(IChangeFeed feed, CancellationToken cancellationToken)
@@ -18,7 +18,7 @@ internal sealed class FeedStart(IMetadataStore store, RegistryClient upstream, M
     }
 
     /// <summary>Asks the feed and the store. A feed that was found reset while it was followed needs the walk, whatever stands in the store.</summary>
-    public async Task<Start> FindAsync(IChangeFeed feed, bool isReset, CancellationToken cancellationToken)
+    public async Task<Start> FindAsync(IChangeFeed feed, bool isReset, Sequence? given, CancellationToken cancellationToken)
     {
         var info = await AskAsync(feed, cancellationToken);
         if (isReset)
@@ -26,9 +26,9 @@ internal sealed class FeedStart(IMetadataStore store, RegistryClient upstream, M
             return new Start(info, info.Head, true);
         }
 
-        if (options.LastSeq is { } explicitly)
+        if (given is { } since)
         {
-            return new Start(info, explicitly == "now" ? info.Head : new Sequence(explicitly), false);
+            return new Start(info, since.Text == "now" ? info.Head : since, false);
         }
 
         // A walk that was cut short is repeated, also where a cursor from before it looks good again because the feed has grown past it.
@@ -49,7 +49,7 @@ internal sealed class FeedStart(IMetadataStore store, RegistryClient upstream, M
     internal sealed record Start(FeedInfo Info, Sequence Since, bool NeedsWalk)
     {
         /// <summary>Notes which feed the cursors belong to.</summary>
-        public async ValueTask NoteAsync(IMetadataStore store, IChangeFeed feed, string upstreamIdentity, CancellationToken cancellationToken)
+        public async ValueTask NoteAsync(IMetadataStore store, IChangeFeed feed, string upstreamIdentity, bool isGiven, CancellationToken cancellationToken)
         {
             if (!NeedsWalk && await store.GetCursorAsync(MirrorCursors.Feed, cancellationToken) != IdOf(feed, Info))
             {
@@ -58,6 +58,13 @@ internal sealed class FeedStart(IMetadataStore store, RegistryClient upstream, M
             }
 
             await store.SetCursorAsync(MirrorCursors.Feed, IdOf(feed, Info), cancellationToken);
+            if (isGiven && !NeedsWalk)
+            {
+                // At once: a process that ends before the first change goes on here, and "now" is the moment of this start.
+                await store.SetCursorAsync(MirrorCursors.Read, Since.Text, cancellationToken);
+                await store.SetCursorAsync(MirrorCursors.Handled, Since.Text, cancellationToken);
+            }
+
             await store.SetCursorAsync(MirrorCursors.Upstream, upstreamIdentity, cancellationToken);
             if (!NeedsWalk && await store.GetCursorAsync(MirrorCursors.Read, cancellationToken) == Since.Text && await store.GetCursorAsync(MirrorCursors.Handled, cancellationToken) != Since.Text)
             {

@@ -9,19 +9,31 @@ namespace NpmMirror.Mirroring;
 /// <param name="Name">The name.</param>
 /// <param name="IsListed">Whether the upstream lists it.</param>
 /// <param name="Rev">The rev that the upstream lists, where it does.</param>
+/// <param name="ModifiedAt">When the package changed last, where the upstream lists that.</param>
 /// <param name="Mark">What the store has; null for a package never held.</param>
 /// <param name="IsRemoved">Whether the store has it in the graveyard.</param>
-internal readonly record struct ListPair(PackageName Name, bool IsListed, string? Rev, PackageMark? Mark, bool IsRemoved)
+internal readonly record struct ListPair(PackageName Name, bool IsListed, string? Rev, DateTimeOffset? ModifiedAt, PackageMark? Mark, bool IsRemoved)
 {
     /// <summary>Whether the store holds it, not counting the graveyard.</summary>
     internal bool IsHeld => Mark is not null && !IsRemoved;
 
-    /// <summary>Whether what is held is what an upstream of this identity lists. What is in the graveyard and listed may be back in the same revision.</summary>
-    internal bool IsCurrent(string identity) => IsHeld && IsSameRevision(identity);
+    /// <summary>
+    /// Whether what is held is what an upstream of this identity lists: in the listed revision, or where it lists none, changed last at the same time.
+    /// What is in the graveyard and listed may be back in the same revision.
+    /// </summary>
+    internal async ValueTask<bool> IsCurrentAsync(IMetadataStore store, string identity, CancellationToken cancellationToken) =>
+        IsHeld && (IsSameRevision(identity) || (Rev is null && await IsSameTimeAsync(store, identity, cancellationToken)));
 
     /// <summary>Whether the upstream lists what it sends of a package that was unpublished, and the store has that in the graveyard: npm's list has those names for ever.</summary>
     internal async ValueTask<bool> IsUnpublishedAsync(IMetadataStore store, string identity, CancellationToken cancellationToken) =>
         IsRemoved && IsSameRevision(identity) && await store.FindAsync(Name, cancellationToken) is { Facts.Removal: RemovalKind.Unpublished };
+
+    // The store's list of marks has no times: only old registries list them, and those are small.
+    private async ValueTask<bool> IsSameTimeAsync(IMetadataStore store, string identity, CancellationToken cancellationToken) =>
+        ModifiedAt is { } listed
+        && Mark is { } mark
+        && UpstreamIdentity.CouldBeSame(mark.Upstream, identity)
+        && (await store.FindAsync(Name, cancellationToken))?.Facts.ModifiedAt?.ToUnixTimeMilliseconds() == listed.ToUnixTimeMilliseconds();
 
     private bool IsSameRevision(string identity) => Mark is { } mark && UpstreamIdentity.CouldBeSame(mark.Upstream, identity) && Rev is { } rev && mark.Rev == rev;
 }
@@ -30,7 +42,7 @@ internal readonly record struct ListPair(PackageName Name, bool IsListed, string
 internal static class ListJoin
 {
     /// <summary>All names of either side, in order.</summary>
-    internal static async IAsyncEnumerable<ListPair> JoinAsync(IEnumerable<(PackageName Name, string? Rev)> listed, IMetadataStore store, [EnumeratorCancellation] CancellationToken cancellationToken)
+    internal static async IAsyncEnumerable<ListPair> JoinAsync(IEnumerable<ListMark> listed, IMetadataStore store, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var left = listed.GetEnumerator();
         var hasLeft = left.MoveNext();
@@ -38,18 +50,18 @@ internal static class ListJoin
         {
             while (hasLeft && left.Current.Name < mark.Name)
             {
-                yield return new ListPair(left.Current.Name, true, left.Current.Rev, null, false);
+                yield return new ListPair(left.Current.Name, true, left.Current.Rev, left.Current.ModifiedAt, null, false);
                 hasLeft = left.MoveNext();
             }
 
             var isListed = hasLeft && left.Current.Name == mark.Name;
-            yield return new ListPair(mark.Name, isListed, isListed ? left.Current.Rev : null, mark, isRemoved);
+            yield return new ListPair(mark.Name, isListed, isListed ? left.Current.Rev : null, isListed ? left.Current.ModifiedAt : null, mark, isRemoved);
             hasLeft = isListed ? left.MoveNext() : hasLeft;
         }
 
         while (hasLeft)
         {
-            yield return new ListPair(left.Current.Name, true, left.Current.Rev, null, false);
+            yield return new ListPair(left.Current.Name, true, left.Current.Rev, left.Current.ModifiedAt, null, false);
             hasLeft = left.MoveNext();
         }
     }

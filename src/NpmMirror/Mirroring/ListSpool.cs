@@ -21,8 +21,9 @@ internal sealed class ListSpool(string folder, UnfinishedFiles files, int pieceB
     /// <summary>A longer one is as good as none: it only costs a look at the package.</summary>
     private const int RevMaxBytes = 256;
 
-    // A record: two lengths, the name, the rev (empty for none).
-    private const int HeaderBytes = 2 * sizeof(ushort);
+    // A record: two lengths, the time of the last change in milliseconds (0 for none), the name, the rev (empty for none).
+    private const int ModifiedOffset = 2 * sizeof(ushort);
+    private const int HeaderBytes = ModifiedOffset + sizeof(long);
     private const int RecordMaxBytes = HeaderBytes + PackageName.LengthMaxBytes + RevMaxBytes;
 
     private readonly byte[] _piece = new byte[Math.Max(pieceBytes, RecordMaxBytes)];
@@ -35,7 +36,7 @@ internal sealed class ListSpool(string folder, UnfinishedFiles files, int pieceB
 
     /// <summary>Adds a package.</summary>
     /// <exception cref="MirrorException">The disk is full or not writable, or the list has no end.</exception>
-    internal void Add(PackageName name, string? rev)
+    internal void Add(PackageName name, string? rev, DateTimeOffset? modifiedAt = null)
     {
         if (_piece.Length - _pieceLength < RecordMaxBytes)
         {
@@ -47,13 +48,14 @@ internal sealed class ListSpool(string folder, UnfinishedFiles files, int pieceB
         var revBytes = rev is null || Encoding.UTF8.GetByteCount(rev) > RevMaxBytes ? 0 : Encoding.UTF8.GetBytes(rev, record[(HeaderBytes + nameBytes)..]);
         BinaryPrimitives.WriteUInt16LittleEndian(record, (ushort)nameBytes);
         BinaryPrimitives.WriteUInt16LittleEndian(record[sizeof(ushort)..], (ushort)revBytes);
+        BinaryPrimitives.WriteInt64LittleEndian(record[ModifiedOffset..], modifiedAt?.ToUnixTimeMilliseconds() ?? 0);
         _starts.Add(_pieceLength);
         _pieceLength += HeaderBytes + nameBytes + revBytes;
     }
 
     /// <summary>All that was added, in order, each name once. To be read once, and nothing added afterwards.</summary>
     /// <exception cref="MirrorException">What was spooled cannot be read back.</exception>
-    internal IEnumerable<(PackageName Name, string? Rev)> ReadSorted()
+    internal IEnumerable<ListMark> ReadSorted()
     {
         Sort();
         var heads = new PriorityQueue<IEnumerator<ReadOnlyMemory<byte>>, IEnumerator<ReadOnlyMemory<byte>>>(ByName);
@@ -68,11 +70,12 @@ internal sealed class ListSpool(string folder, UnfinishedFiles files, int pieceB
             var record = head.Current.Span;
             var name = PackageName.Parse(Encoding.UTF8.GetString(NameOf(record)));
             var rev = RevOf(record);
+            var modified = BinaryPrimitives.ReadInt64LittleEndian(record[ModifiedOffset..]);
             Advance(heads, head);
             if (name != last)
             {
                 last = name;
-                yield return (name, rev.Length == 0 ? null : rev);
+                yield return new ListMark(name, rev.Length == 0 ? null : rev, modified == 0 ? null : DateTimeOffset.FromUnixTimeMilliseconds(modified));
             }
         }
     }
@@ -169,3 +172,9 @@ internal sealed class ListSpool(string folder, UnfinishedFiles files, int pieceB
         _pieceLength = 0;
     }
 }
+
+/// <summary>What the upstream's list tells of a package.</summary>
+/// <param name="Name">The package.</param>
+/// <param name="Rev">Its revision, where the list has those.</param>
+/// <param name="ModifiedAt">When it changed last, where the list has that; to the millisecond.</param>
+internal readonly record struct ListMark(PackageName Name, string? Rev, DateTimeOffset? ModifiedAt);

@@ -36,6 +36,9 @@ public sealed class PackageScope
     /// <summary>The listed names that are no globs.</summary>
     public IEnumerable<PackageName> Names => _names.Select(PackageName.Parse);
 
+    /// <summary>Whether the list has this very name.</summary>
+    public bool IsNamed(PackageName name) => _names.Contains(name.Value);
+
     /// <summary>Whether the list has globs, which only a walk over the upstream's list can resolve.</summary>
     public bool HasGlobs => _globs.Count > 0;
 

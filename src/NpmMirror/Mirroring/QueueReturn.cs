@@ -15,6 +15,9 @@ internal sealed partial class QueueReturn(IMetadataStore store, TimeProvider tim
     /// <inheritdoc/>
     public void Dispose() => _givenUp.Dispose();
 
+    /// <summary>Forgets that a package was given up.</summary>
+    internal ValueTask ForgetAsync(PackageName name, CancellationToken cancellationToken) => _givenUp.ForgetAsync(name, cancellationToken);
+
     /// <summary>After an answer. Finished also when the process is to end: what was learned would be asked for again by the next.</summary>
     internal async Task GiveBackAsync(QueueLease lease, SyncResult result)
     {

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using NpmMirror.History;
 using NpmMirror.Storage;
+using NpmMirror.Upstream;
 
 namespace NpmMirror.Mirroring;
 
@@ -87,6 +88,11 @@ public sealed class ReadThrough : IAsyncDisposable
             return new ReadAnswer.Absent(404, $"{name} is not on this mirror's list (metadata=listed); its operator can add it to the option list.");
         }
 
+        if (_options.Offline)
+        {
+            throw UpstreamFailures.Offline($"The package {name}");
+        }
+
         return _negatives.Find(name) is { } known ? new ReadAnswer.Absent(known.Status, known.Reason) : await FetchAsync(name, cancellationToken);
     }
 
@@ -99,12 +105,19 @@ public sealed class ReadThrough : IAsyncDisposable
     /// <param name="askedAt">When the client's request came, by the mirror's clock.</param>
     /// <param name="cancellationToken">Ends the wait; the look goes on.</param>
     /// <exception cref="MirrorException">The upstream is in trouble, so that nobody can say whether it has the item.</exception>
-    public Task<bool> LookForAsync(PackageRow searched, string item, long askedAt, CancellationToken cancellationToken) => _versions.LookAsync(searched, item, askedAt, cancellationToken);
+    public Task<bool> LookForAsync(PackageRow searched, string item, long askedAt, CancellationToken cancellationToken) => _options.Offline
+        ? throw UpstreamFailures.Offline($"{MirrorException.Quote(item)} of {searched.Name}")
+        : _versions.LookAsync(searched, item, askedAt, cancellationToken);
 
     /// <summary>Fetches now, for an administrator, whatever is held or remembered: no "not modified" and no cache is believed.</summary>
     /// <exception cref="MirrorException">Upstream or store trouble.</exception>
     public async Task<SyncResult> RefreshAsync(PackageName name, CancellationToken cancellationToken)
     {
+        if (_options.Offline)
+        {
+            throw UpstreamFailures.Offline();
+        }
+
         _negatives.Forget(name);
         var attempt = await AttemptAsync(name, QueuePriority.Demand, cancellationToken);
         return attempt.Result ?? throw attempt.Error!;

@@ -14,6 +14,16 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
 {
     private readonly string _dataFolder = Path.GetFullPath(options.Data);
 
+    /// <summary>Why nothing can be compared at an upstream that has no feed and no list.</summary>
+    internal static MirrorException NoList(PackageScope scope, MirrorException found)
+    {
+        var why = scope.HasGlobs ? "globs in list need" : scope.Mode == MetadataMode.All ? "metadata=all needs" : "a comparison needs";
+        return new MirrorException(
+            MirrorFault.Configuration,
+            $"The upstream has neither a feed nor a list of its packages, which {why}; name a feed with --feed, or list the packages by name.",
+            inner: found);
+    }
+
     /// <summary>Compares with a feed's list; where it is another npm-mirror's, also with what that has removed.</summary>
     /// <exception cref="MirrorException">The lists, the store or the disk are in trouble.</exception>
     internal async Task<Reconciliation> RunAsync(IChangeFeed feed, FeedInfo info, CancellationToken cancellationToken)
@@ -31,14 +41,15 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
     /// <param name="list">The upstream's list, in any order.</param>
     /// <param name="upstreamCount">How many documents the upstream says it has, where it tells.</param>
     /// <param name="cancellationToken">Ends it; what was queued by then stays queued.</param>
+    /// <param name="asksForUnlisted">Asks for all that is held and not listed, however much that is: the list may be one that leaves things out.</param>
     /// <exception cref="MirrorException">The list, the store or the disk is in trouble.</exception>
-    internal async Task<Reconciliation> RunAsync(IAsyncEnumerable<ListedPackage> list, long? upstreamCount, CancellationToken cancellationToken)
+    internal async Task<Reconciliation> RunAsync(IAsyncEnumerable<ListedPackage> list, long? upstreamCount, CancellationToken cancellationToken, bool asksForUnlisted = false)
     {
         var begun = new UnfinishedReconciliation(time.GetUtcNow(), null);
         await begun.KeepAsync(store, cancellationToken);
         try
         {
-            var found = await RunAsync(begun.StartedAt, list, upstreamCount, cancellationToken);
+            var found = await RunAsync(begun.StartedAt, list, upstreamCount, asksForUnlisted, cancellationToken);
             if (options.AcceptRemovals)
             {
                 // What was asked for now is confirmed later, also by another process.
@@ -56,24 +67,24 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
         }
     }
 
-    private async Task<Reconciliation> RunAsync(DateTimeOffset startedAt, IAsyncEnumerable<ListedPackage> list, long? upstreamCount, CancellationToken cancellationToken)
+    private async Task<Reconciliation> RunAsync(DateTimeOffset startedAt, IAsyncEnumerable<ListedPackage> list, long? upstreamCount, bool asksForUnlisted, CancellationToken cancellationToken)
     {
         var folder = Path.Combine(_dataFolder, "tmp");
         using var files = new UnfinishedFiles(folder, new DurableFolders(_dataFolder), logger);
         using var spool = new ListSpool(folder, files);
         var others = await SpoolAsync(list, spool, cancellationToken);
-        return await CompareAsync(spool, new Reconciliation(startedAt, startedAt, others, 0, 0, 0, 0, null), upstreamCount, cancellationToken) with { EndedAt = time.GetUtcNow() };
+        return await CompareAsync(spool, new Reconciliation(startedAt, startedAt, others, 0, 0, 0, 0, null), upstreamCount, asksForUnlisted, cancellationToken) with { EndedAt = time.GetUtcNow() };
     }
 
     /// <returns>How many ids are no names. Design documents and other ids are on the list too, and in the upstream's count.</returns>
-    private static async Task<long> SpoolAsync(IAsyncEnumerable<ListedPackage> list, ListSpool spool, CancellationToken cancellationToken)
+    internal static async Task<long> SpoolAsync(IAsyncEnumerable<ListedPackage> list, ListSpool spool, CancellationToken cancellationToken)
     {
         var others = 0L;
-        await foreach (var (id, rev) in list.WithCancellation(cancellationToken))
+        await foreach (var package in list.WithCancellation(cancellationToken))
         {
-            if (PackageName.TryParse(id, out var name))
+            if (PackageName.TryParse(package.Id, out var name))
             {
-                spool.Add(name, rev);
+                spool.Add(name, package.Rev, package.ModifiedAt);
             }
             else
             {
@@ -84,7 +95,7 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
         return others;
     }
 
-    private async Task<Reconciliation> CompareAsync(ListSpool spool, Reconciliation found, long? upstreamCount, CancellationToken cancellationToken)
+    private async Task<Reconciliation> CompareAsync(ListSpool spool, Reconciliation found, long? upstreamCount, bool asksForUnlisted, CancellationToken cancellationToken)
     {
         // Listed are counted here, where each is there once: a name that came twice must not make up for one that did not come.
         var (listed, held, missing, stale, vanished) = (found.Listed, 0L, 0L, 0L, 0L);
@@ -100,7 +111,7 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
             if (!pair.IsListed && pair.IsHeld)
             {
                 vanished++;
-                if (options.AcceptRemovals)
+                if (options.AcceptRemovals || asksForUnlisted)
                 {
                     await bulk.AddAsync(pair.Name, null, cancellationToken);
                 }
@@ -114,7 +125,7 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
                 missing++;
                 await bulk.AddAsync(pair.Name, pair.Rev, cancellationToken);
             }
-            else if (pair.IsListed && pair.Mark is not null && !pair.IsCurrent(upstream.Identity) && !await pair.IsUnpublishedAsync(store, upstream.Identity, cancellationToken))
+            else if (pair.IsListed && pair.Mark is not null && !await pair.IsCurrentAsync(store, upstream.Identity, cancellationToken) && !await pair.IsUnpublishedAsync(store, upstream.Identity, cancellationToken))
             {
                 stale++;
                 await bulk.AddAsync(pair.Name, pair.Rev, cancellationToken);

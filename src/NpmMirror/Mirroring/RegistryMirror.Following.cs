@@ -22,73 +22,80 @@ public sealed partial class RegistryMirror
     private bool _isFeedReset;
 
     /// <summary>While the connection is down nothing tells of changes: then age counts.</summary>
-    private bool IsFollowed => Monitor is { IsConnected: true } || (FeedLocation != NoFeed && _time.GetElapsedTime(_startedAt) < FirstLook);
+    private bool IsFollowed => Monitor.IsConnected || (FeedLocation != NoFeed && _time.GetElapsedTime(_startedAt) < FirstLook);
 
     /// <summary>Finds the feed and follows it; while it cannot be found, asks again. What is held is served all along.</summary>
-    private async Task FollowAsync(CancellationToken cancellationToken)
+    /// <param name="run">The monitor's run.</param>
+    /// <param name="given">Where to begin, from somebody who wrote it; null: where the store stands.</param>
+    private async Task FollowAsync(MonitorRun run, Sequence? given)
     {
         var trouble = new Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(1), Random.Shared);
-        while (!cancellationToken.IsCancellationRequested)
+        while (!run.IsOver)
         {
             try
             {
-                if (await FindFeedAsync(cancellationToken) is not { } feed)
+                if (await FindFeedAsync(run.Stopping) is not { } feed)
                 {
                     FeedLocation = NoFeed;
-                    await SweepAsync(cancellationToken);
+                    await SweepAsync(run.Stopping);
+                    // What clients bring is told as long as nobody stops the monitor.
+                    await Task.Delay(Timeout.InfiniteTimeSpan, _time, run.Stopping);
                     return;
                 }
 
+                var start = await BeginAsync(feed, given, run.Stopping);
+                var isGiven = given is not null && !start.NeedsWalk;
+                // The store has it now: what fails later goes on there, and does not begin anew.
+                given = null;
                 // Comes back when the feed was reset: then everything is compared before following goes on.
-                await FollowFeedAsync(feed, cancellationToken);
+                await FollowFeedAsync(feed, start, isGiven, run);
             }
-            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            catch (OperationCanceledException) when (run.IsOver)
             {
                 return;
             }
             catch (Exception e)
             {
-                // The loop's edge: what is held is served, whatever a look at the upstream brings.
+                // The loop's edge: whatever the first look at an upstream brings, what is held is served.
                 var pause = trouble.Next((e as MirrorException)?.RetryAfter);
                 LogNotFollowing(e is MirrorException ? null : e, pause, e.Message);
-                await PauseAsync(pause, cancellationToken);
+                await Monitor.TellAsync(new MonitorEvent.Failed(e, null), CancellationToken.None);
+                await PauseAsync(pause, run.Stopping);
             }
         }
     }
 
-    private async Task FollowFeedAsync(IChangeFeed feed, CancellationToken cancellationToken)
+    /// <summary>Makes sure where following begins, and that the store knows it.</summary>
+    private async Task<FeedStart.Start> BeginAsync(IChangeFeed feed, Sequence? given, CancellationToken cancellationToken)
     {
         FeedLocation = feed.Location;
-        var start = await new FeedStart(_store, _upstream, _options).FindAsync(feed, _isFeedReset, cancellationToken);
+        var start = await new FeedStart(_store, _upstream).FindAsync(feed, _isFeedReset, given, cancellationToken);
         if (start.NeedsWalk)
         {
             await SeedAsync(feed, start.Info.Head, cancellationToken);
             _isFeedReset = false;
         }
-        else if (_options.LastSeq is null && await _store.GetCursorAsync(MirrorCursors.Scope, cancellationToken) != _scope.Fingerprint)
+        else if (given is null && await _store.GetCursorAsync(MirrorCursors.Scope, cancellationToken) != _scope.Fingerprint)
         {
             await QueueNewlyWantedAsync(feed, cancellationToken);
         }
 
-        await start.NoteAsync(_store, feed, _upstream.Identity, cancellationToken);
+        await start.NoteAsync(_store, feed, _upstream.Identity, isGiven: given is not null, cancellationToken);
+        return start;
+    }
+
+    private async Task FollowFeedAsync(IChangeFeed feed, FeedStart.Start start, bool isGiven, MonitorRun run)
+    {
         var handler = new QueueingHandler(_store, _queue, _readThrough, _scope, _upstream, start.Info.IsMirror, _time);
-        await using var monitor = new RegistryMonitor(feed, handler, _options, start.Info.DatabaseId, _time, _loggers.CreateLogger("NpmMirror.Monitor"));
-        Monitor = monitor;
-        using var following = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var following = CancellationTokenSource.CreateLinkedTokenSource(run.Stopping);
         var reconciling = _schedule.RunAsync(token => ReconcileAsync(feed, token), following.Token);
         try
         {
-            monitor.Start(start.NeedsWalk ? start.Info.Head : start.Since);
-            while (!cancellationToken.IsCancellationRequested && !monitor.IsFeedReset)
-            {
-                await PauseAsync(TimeSpan.FromSeconds(1), cancellationToken);
-            }
+            _isFeedReset = await Monitor.FollowAsync(feed, handler, start.Info.DatabaseId, run, start.NeedsWalk ? start.Info.Head : start.Since, isGiven);
         }
         finally
         {
-            _isFeedReset = monitor.IsFeedReset;
             await following.CancelAsync();
-            await monitor.StopAsync(CancellationToken.None);
             await reconciling;
         }
     }

@@ -24,6 +24,7 @@ public sealed partial class RegistryMirror
                 }
                 else
                 {
+                    catchUp.Want(_scope.Names);
                     await QueueEverythingAsync(cancellationToken);
                 }
             },
@@ -45,6 +46,11 @@ public sealed partial class RegistryMirror
 
     private async Task<SyncSummary> CatchUpAsync(Func<CatchUp, Task> queue, IProgress<SyncProgress>? progress, CancellationToken cancellationToken)
     {
+        if (_options.Offline)
+        {
+            throw UpstreamFailures.Offline();
+        }
+
         await RecallUpstreamAsync(cancellationToken);
         _upstream.IsFeedSought = IsFeedWanted;
         var catchUp = new CatchUp(_store, _queue, _time);
@@ -77,5 +83,5 @@ public sealed partial class RegistryMirror
         _upstream.NewRetry().RunAsync(() => FindFeedAsync(cancellationToken), cancellationToken);
 
     private Task<FeedInfo> AskAsync(IChangeFeed feed, CancellationToken cancellationToken) =>
-        _upstream.NewRetry().RunAsync(() => new FeedStart(_store, _upstream, _options).AskAsync(feed, cancellationToken), cancellationToken);
+        _upstream.NewRetry().RunAsync(() => new FeedStart(_store, _upstream).AskAsync(feed, cancellationToken), cancellationToken);
 }

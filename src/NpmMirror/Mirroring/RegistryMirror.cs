@@ -60,13 +60,17 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         _named = new NamedPackages(store, queue, time);
         _reconciler = new Reconciler(store, queue, scope, upstream, options, time, _logger);
         _schedule = new ReconciliationSchedule(store, options.Reconcile, time, _logger);
+        Monitor = new RegistryMonitor(FollowAsync, MonitorOptions.From(options) with { EndsAtReset = true }, time, loggers.CreateLogger("NpmMirror.Monitor"));
     }
 
     /// <summary>The logger of this mirror, category <c>NpmMirror.Mirror</c>.</summary>
     public ILogger Logger => _logger;
 
-    /// <summary>The live monitor; null while no feed was found, and for an upstream that has none.</summary>
-    public RegistryMonitor? Monitor { get; private set; }
+    /// <summary>
+    /// The monitor, one for the life of this mirror: it starts and stops with the mirror, and survives resets of the feed. Stopped by hand it
+    /// follows nothing more, while what is held is served; started again it goes on where the mirror stands.
+    /// </summary>
+    public RegistryMonitor Monitor { get; }
 
     /// <summary>What the feed was found to be, for <c>status</c>: its location, <c>none</c>, or null while that is not known.</summary>
     public string? FeedLocation { get; private set; }
@@ -85,13 +89,32 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
             throw new InvalidOperationException("The mirror is running already.");
         }
 
+        if (_options.Offline)
+        {
+            // Nothing is asked, and nothing that is remembered changes: no queue, no cursor, no monitor.
+            _stopping = new CancellationTokenSource();
+            LogOffline();
+            return;
+        }
+
         await RecallUpstreamAsync(cancellationToken);
         _stopping = new CancellationTokenSource();
         _upstream.IsFeedSought = IsFeedWanted;
         _startedAt = _time.GetTimestamp();
         _readThrough.IsFollowed = () => IsFollowed;
-        _queue.Attempted = (attempt, token) => Monitor is { } monitor ? new AttemptNews(_store, monitor).TellAsync(attempt, token) : ValueTask.CompletedTask;
-        _running = Task.WhenAll(_queue.RunAsync(_stopping.Token), NumberAsync(_stopping.Token), FollowAsync(_stopping.Token));
+        _queue.Attempted = TellAsync;
+        _running = Task.WhenAll(_queue.RunAsync(_stopping.Token), NumberAsync(_stopping.Token));
+        Monitor.Start(_options.LastSeq is { } given ? new Sequence(given) : null);
+    }
+
+    private ValueTask TellAsync(SyncAttempt attempt, CancellationToken cancellationToken)
+    {
+        if (attempt is { Result: SyncResult.Absent, IsDone: true } && _scope.IsNamed(attempt.Item.Name))
+        {
+            LogListedAndAbsent(attempt.Item.Name);
+        }
+
+        return new AttemptNews(_store, Monitor).TellAsync(attempt, cancellationToken);
     }
 
     /// <summary>Stops: what has begun to be written is finished, nothing more is begun.</summary>
@@ -103,11 +126,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         }
 
         await stopping.CancelAsync();
-        if (Monitor is { } monitor)
-        {
-            await monitor.StopAsync(cancellationToken);
-        }
-
+        await Monitor.StopAsync(cancellationToken);
         await Task.WhenAny(_running, Task.Delay(Timeout.InfiniteTimeSpan, _time, cancellationToken));
         _stopping = null;
         stopping.Dispose();
@@ -121,6 +140,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await StopAsync(CancellationToken.None);
+        await Monitor.DisposeAsync();
         await _readThrough.DisposeAsync();
     }
 
@@ -209,18 +229,21 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     {
         if (NeedsList)
         {
-            await ReconcileAsync(null, cancellationToken);
+            // Such a list may leave out what the registry serves all the same, as one that proxies does: that is asked for by name.
+            await ReconcileAsync(null, cancellationToken, asksForUnlisted: true);
+        }
+        else
+        {
+            await _named.QueueHeldAsync(cancellationToken);
         }
 
-        // Such a list may leave out what the registry serves all the same, as one that proxies does: what is held is asked for by name.
         await _named.QueueAsync(_scope.Names, cancellationToken);
-        await _named.QueueHeldAsync(cancellationToken);
     }
 
     /// <summary>The comparison with the upstream's list: the feed's, or where there is none the registry's own.</summary>
-    private async Task<Reconciliation> ReconcileAsync(IChangeFeed? feed, CancellationToken cancellationToken)
+    private async Task<Reconciliation> ReconcileAsync(IChangeFeed? feed, CancellationToken cancellationToken, bool asksForUnlisted = false)
     {
-        var found = feed is null ? await ReconcileWithoutFeedAsync(cancellationToken) : await ReconcileWithAsync(feed, cancellationToken);
+        var found = feed is null ? await ReconcileWithoutFeedAsync(asksForUnlisted, cancellationToken) : await ReconcileWithAsync(feed, cancellationToken);
         await _schedule.NoteNextAsync(cancellationToken);
         return found;
     }
@@ -231,19 +254,15 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         return await _reconciler.RunAsync(feed, info, cancellationToken);
     }
 
-    private async Task<Reconciliation> ReconcileWithoutFeedAsync(CancellationToken cancellationToken)
+    private async Task<Reconciliation> ReconcileWithoutFeedAsync(bool asksForUnlisted, CancellationToken cancellationToken)
     {
         try
         {
-            return await _reconciler.RunAsync(new PackageList(_upstream).ReadAsync(cancellationToken), null, cancellationToken);
+            return await _reconciler.RunAsync(new PackageList(_upstream).ReadAsync(cancellationToken), null, cancellationToken, asksForUnlisted);
         }
         catch (MirrorException e) when (e.Fault == MirrorFault.UpstreamMalformed)
         {
-            var why = _scope.HasGlobs ? "globs in list need" : _scope.Mode == MetadataMode.All ? "metadata=all needs" : "a reconciliation needs";
-            throw new MirrorException(
-                MirrorFault.Configuration,
-                $"The upstream has neither a feed nor a list of its packages, which {why}; name a feed with --feed, or list the packages by name.",
-                inner: e);
+            throw Reconciler.NoList(_scope, e);
         }
     }
 
@@ -306,6 +325,12 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
             // The loop's own condition ends it.
         }
     }
+
+    [LoggerMessage(EventIds.Mirroring + 14, LogLevel.Information, "Offline: serving what is held, asking nobody (offline=true)")]
+    private partial void LogOffline();
+
+    [LoggerMessage(EventIds.Mirroring + 13, LogLevel.Warning, "{Package} is on the list, and the upstream has no such package")]
+    private partial void LogListedAndAbsent(PackageName package);
 
     [LoggerMessage(EventIds.Mirroring + 12, LogLevel.Warning, "Events wait for their numbers: {Reason}")]
     private partial void LogNotNumbered(string reason);

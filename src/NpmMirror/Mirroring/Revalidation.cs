@@ -16,7 +16,7 @@ internal sealed class Revalidation(UpstreamLooks looks, Freshness freshness, Mir
     /// readers wait. Cheap: asked for with each answer from memory.
     /// </summary>
     public bool IsServable(PackageRow row) =>
-        IsFollowed() || freshness.IsFresh(row) || (looks.Find(row.Name) is { } look && time.GetElapsedTime(look.BegunAt) >= options.RevalidateWait);
+        options.Offline || IsFollowed() || freshness.IsFresh(row) || (looks.Find(row.Name) is { } look && time.GetElapsedTime(look.BegunAt) >= options.RevalidateWait);
 
     /// <summary>Compares a row that is too old, and waits for it a while. True when it was compared: then the store is to be asked again.</summary>
     public async ValueTask<bool> CompareAsync(PackageRow row, CancellationToken cancellationToken)

@@ -132,6 +132,20 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
         return lease is null ? null : await TryAsync(lease, cancellationToken);
     }
 
+    /// <summary>Notes that a package was brought up to date outside the queue: what failed before is no failure any more.</summary>
+    internal async Task NoteMendedAsync(PackageName name, SyncResult result, CancellationToken cancellationToken)
+    {
+        var rev = (result as SyncResult.Stored)?.Row.Facts.Rev ?? (result as SyncResult.Unchanged)?.Row.Facts.Rev;
+        if (await store.FindQueuedAsync(name, cancellationToken) is not { LastError: not null } failing)
+        {
+            await _return.ForgetAsync(name, cancellationToken);
+        }
+        else if (!failing.IsDeletedRow && (failing.WantedRev is null || !failing.IsWantedBeyond(rev)) && await store.TakeAsync(name, LeaseDuration, cancellationToken) is { } lease)
+        {
+            await _return.GiveBackAsync(lease, result);
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _return.Dispose();
 

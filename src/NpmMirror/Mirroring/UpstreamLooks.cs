@@ -98,7 +98,10 @@ internal sealed partial class UpstreamLooks(PackageSync sync, SyncQueue queue, F
             var now = time.GetUtcNow();
             var item = new QueueItem { Name = name, Priority = QueuePriority.Change, WantedRev = wanted, MissingSince = result.MissingSince, DueAt = now + DoubtPause, QueuedAt = now };
             await queue.EnqueueAsync([item], null, _stopping.Token);
+            return;
         }
+
+        await queue.NoteMendedAsync(name, result, _stopping.Token);
     }
 
     private async Task<SyncResult> ComparePastCachesAsync(PackageName name)

@@ -18,6 +18,7 @@ internal sealed partial class FeedFollower
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly ResetWatch _watch;
+    private readonly FeedProgress _progress;
     private readonly Lock _lock = new();
     private Sequence? _lastSequence;
     private volatile bool _isConnected;
@@ -40,6 +41,7 @@ internal sealed partial class FeedFollower
         _time = time;
         _logger = logger;
         _watch = new ResetWatch(feed, time, logger);
+        _progress = new FeedProgress(delay, time);
     }
 
     internal bool IsConnected
@@ -74,16 +76,17 @@ internal sealed partial class FeedFollower
     }
 
     /// <summary>Follows until the run is stopped, or the feed was reset and that is to end it.</summary>
-    internal async Task RunAsync(MonitorRun run, Sequence? since)
+    /// <param name="run">The run.</param>
+    /// <param name="since">What was handled before; null: the head.</param>
+    /// <param name="isGiven">Whether somebody wrote that, so that the feed need not know it.</param>
+    internal async Task RunAsync(MonitorRun run, Sequence? since, bool isGiven)
     {
-        IsFeedReset = false;
         var trouble = new Backoff(_options.FirstRetry, _options.LongestRetry, Random.Shared);
         try
         {
-            // What a mirror begins at is its own cursor, unless the operator wrote another.
-            var place = new FeedPlace { Cursor = since, DatabaseId = _options.DatabaseId, IsGiven = !_options.EndsAtReset || since?.Text == _options.LastSeq };
+            var place = new FeedPlace { Cursor = since, DatabaseId = _options.DatabaseId, IsGiven = isGiven };
             var late = new LateRowSearch(_feed, _handler, _options.Windows, _tell, _time, _logger) { KeepsReceipts = !_options.EndsAtReset };
-            while (!run.IsOver)
+            while (!run.IsOver && !IsFeedReset)
             {
                 try
                 {
@@ -135,13 +138,17 @@ internal sealed partial class FeedFollower
         using var reading = CancellationTokenSource.CreateLinkedTokenSource(run.Stopping);
         var watching = WatchAsync(place, await late.FindLandmarksAsync(run.Stopping), reading);
         var isAtHead = true;
+        _progress.Begin();
         try
         {
-            await foreach (var page in _feed.ReadAsync(cursor, () => Accept(run), reading.Token))
+            await foreach (var read in _feed.ReadAsync(cursor, () => Accept(run), reading.Token))
             {
                 await run.Notices;
+                var before = place.Cursor.Value;
+                var page = _progress.WithoutKnown(read, before, place.Head);
                 isAtHead = page.IsAtHead;
                 await HandleAsync(page, place, run);
+                _progress.Note(page, before);
                 await late.NoteAsync(page, run.Stopping);
                 // Only now: a page that cannot be handled is tried again ever more slowly.
                 trouble.Reset();
@@ -163,6 +170,8 @@ internal sealed partial class FeedFollower
             await late.LookAsync(place.Cursor.Value, run.Stopping);
             await _delay.WaitAsync(_feed.IdleDelay, run.Stopping);
         }
+
+        await _progress.WaitAsync(isAtHead, _feed.IdleDelay, run.Stopping);
     }
 
     /// <summary>Ends the read when the feed it comes from turns out to have been reset.</summary>
@@ -192,6 +201,7 @@ internal sealed partial class FeedFollower
     private async Task HandleAsync(ChangesPage page, FeedPlace place, MonitorRun run)
     {
         place.Refused = default;
+        place.IsGiven = false;
         foreach (var skipped in page.Skipped)
         {
             LogSkipped(skipped);
@@ -214,7 +224,7 @@ internal sealed partial class FeedFollower
 
         await _handler.HandleAsync(page, _tell, run.Stopping);
         place.Cursor = page.LastSequence;
-        place.IsBelieved = place.IsGiven = false;
+        place.IsBelieved = false;
         LastSequence = page.LastSequence;
         await _tell(new MonitorEvent.Revised(page.LastSequence, page.Rows.Count), run.Stopping);
     }
@@ -227,14 +237,15 @@ internal sealed partial class FeedFollower
         var info = look.Info;
         place.CheckedAt = _time.GetTimestamp();
         place.DatabaseId = info.DatabaseId;
+        place.Head = info.Head;
         if (look.ResetBecause is { } reason)
         {
             LogReset(_feed.Location, reason);
-            await _tell(new MonitorEvent.Failed(new MirrorException(MirrorFault.UpstreamMalformed, Reset(reason)), null), run.Stopping);
+            var isBeyond = place is { IsGiven: true, Cursor: { } given } && info.IsBehind(given);
+            await _tell(new MonitorEvent.Failed(isBeyond ? BeyondHead(info, place.Cursor!.Value) : new MirrorException(MirrorFault.UpstreamMalformed, Reset(reason)), null), run.Stopping);
             if (_options.EndsAtReset)
             {
                 IsFeedReset = true;
-                run.Stop();
                 return false;
             }
 
@@ -253,6 +264,10 @@ internal sealed partial class FeedFollower
         await late.NoteHeadAsync(info.Head, place.Cursor.Value, run.Stopping);
         return true;
     }
+
+    private MirrorException BeyondHead(FeedInfo info, Sequence given) => new(
+        MirrorFault.BadInput,
+        $"The feed at {_feed.Location} stands at {MirrorException.Quote(info.Head.Text)}, before the sequence {MirrorException.Quote(given.Text)}; give last_seq one that this feed has told, 0 for everything or now for its head.");
 
     private string Reset(string reason)
     {

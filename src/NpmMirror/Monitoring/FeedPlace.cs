@@ -6,6 +6,9 @@ internal sealed class FeedPlace
     /// <summary>Up to where everything was handled; null before the feed's head is known.</summary>
     internal Sequence? Cursor { get; set; }
 
+    /// <summary>The feed's head as it was told last.</summary>
+    internal Sequence? Head { get; set; }
+
     /// <summary>The cursor is what somebody wrote, not what this feed has told.</summary>
     internal bool IsGiven { get; set; }
 

@@ -11,7 +11,7 @@ internal sealed class MonitorListeners(Action<Exception> onHandlerFailed) : IDis
     private const int WaitingMax = 16;
 
     private readonly SemaphoreSlim _telling = new(1, 1);
-    private ImmutableArray<Channel<MonitorEvent>> _readers = [];
+    private ImmutableArray<Channel<(MonitorEvent Told, MonitorRun Run)>> _readers = [];
     private volatile bool _isClosed;
 
     internal int ReaderCount => _readers.Length;
@@ -19,7 +19,7 @@ internal sealed class MonitorListeners(Action<Exception> onHandlerFailed) : IDis
     /// <summary>Reads until the monitor ends; the last event is made here, so that it needs no room.</summary>
     internal async IAsyncEnumerable<MonitorEvent> ReadAsync(Action? onReady, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var reader = Channel.CreateBounded<MonitorEvent>(new BoundedChannelOptions(WaitingMax) { SingleReader = true });
+        var reader = Channel.CreateBounded<(MonitorEvent Told, MonitorRun Run)>(new BoundedChannelOptions(WaitingMax) { SingleReader = true });
         ImmutableInterlocked.Update(ref _readers, readers => readers.Add(reader));
         try
         {
@@ -29,9 +29,13 @@ internal sealed class MonitorListeners(Action<Exception> onHandlerFailed) : IDis
             }
 
             onReady?.Invoke();
-            await foreach (var told in reader.Reader.ReadAllAsync(cancellationToken))
+            await foreach (var (told, run) in reader.Reader.ReadAllAsync(cancellationToken))
             {
-                yield return told;
+                // What waited here when the monitor was stopped is no event any more.
+                if (!run.IsStopped)
+                {
+                    yield return told;
+                }
             }
 
             yield return new MonitorEvent.Ended();
@@ -45,14 +49,14 @@ internal sealed class MonitorListeners(Action<Exception> onHandlerFailed) : IDis
     }
 
     /// <summary>Tells all, waiting for slow readers.</summary>
-    /// <exception cref="OperationCanceledException">Either token; not everybody heard it.</exception>
-    internal async ValueTask TellAsync(MonitorEvent told, Action<MonitorEvent> raise, Func<bool> isWanted, CancellationToken stopping, CancellationToken cancellationToken)
+    /// <exception cref="OperationCanceledException">Cancelled, or the run is over; not everybody heard it.</exception>
+    internal async ValueTask TellAsync(MonitorEvent told, Action<MonitorEvent> raise, MonitorRun run, CancellationToken cancellationToken)
     {
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(stopping, cancellationToken);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(run.Stopping, cancellationToken);
         await _telling.WaitAsync(either.Token);
         try
         {
-            if (!isWanted())
+            if (run.IsOver)
             {
                 return;
             }
@@ -62,7 +66,7 @@ internal sealed class MonitorListeners(Action<Exception> onHandlerFailed) : IDis
             {
                 try
                 {
-                    await reader.Writer.WriteAsync(told, either.Token);
+                    await reader.Writer.WriteAsync((told, run), either.Token);
                 }
                 catch (ChannelClosedException)
                 {

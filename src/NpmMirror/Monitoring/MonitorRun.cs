@@ -8,14 +8,18 @@ internal sealed class MonitorRun : IDisposable
     private Task _notices = Task.CompletedTask;
     private bool _isAccepted;
     private volatile bool _isOver;
+    private volatile bool _isStopped;
 
     internal MonitorRun() => Stopping = _stopping.Token;
 
-    /// <summary>Cancelled by <see cref="Stop"/>.</summary>
+    /// <summary>Cancelled by <see cref="Stop"/> and <see cref="End"/>.</summary>
     internal CancellationToken Stopping { get; }
 
-    /// <summary>True from <see cref="Stop"/> on.</summary>
+    /// <summary>True from <see cref="Stop"/> or <see cref="End"/> on.</summary>
     internal bool IsOver => _isOver;
+
+    /// <summary>True from <see cref="Stop"/> on: what was told and not heard yet is not heard any more.</summary>
+    internal bool IsStopped => _isStopped;
 
     internal Task Task { get; set; } = Task.CompletedTask;
 
@@ -52,6 +56,13 @@ internal sealed class MonitorRun : IDisposable
     internal Task Waking { get; private set; } = Task.CompletedTask;
 
     internal void Stop()
+    {
+        _isStopped |= !_isOver;
+        End();
+    }
+
+    /// <summary>The run is over by itself: what was told is still heard.</summary>
+    internal void End()
     {
         lock (_lock)
         {

@@ -22,12 +22,14 @@ namespace NpmMirror.Monitoring;
 /// </example>
 public sealed partial class RegistryMonitor : IAsyncDisposable
 {
-    private readonly IChangeHandler _handler;
+    private readonly Func<MonitorRun, Sequence?, Task> _follow;
+    private readonly IAsyncDisposable? _handler;
     private readonly MonitorOptions _options;
-    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
     private readonly MonitorListeners _listeners;
     private readonly MonitorDelay _delay;
-    private readonly FeedFollower _follower;
+    private readonly Sequence? _startsAfter;
+    private volatile FeedFollower? _follower;
     private readonly Lock _lock = new();
     private MonitorRun? _run;
 
@@ -38,25 +40,30 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     /// <param name="time">The clock of all waits.</param>
     /// <param name="logger">Of the category <c>NpmMirror.Monitor</c>.</param>
     public RegistryMonitor(IChangeFeed feed, IChangeHandler handler, MonitorOptions options, TimeProvider time, ILogger logger)
+        : this(monitor => (run, since) => monitor.FollowOneAsync(feed, handler, run, since), options, time, logger)
     {
-        _handler = handler;
-        _options = options;
-        _logger = logger;
-        _listeners = new MonitorListeners(LogListenerFailed);
-        _delay = new MonitorDelay(options.Delay, time);
-        _follower = new FeedFollower(feed, handler, options, _delay, TellAsync, time, logger);
+        _handler = handler as IAsyncDisposable;
+        _startsAfter = options.LastSeq is { } text ? new Sequence(text) : null;
     }
 
-    /// <summary>Creates a monitor inside a mirror: it ends when the feed was reset, for the mirror to compare everything first.</summary>
-    /// <param name="feed">What to follow.</param>
-    /// <param name="handler">What happens with each page.</param>
-    /// <param name="options">The mirror's.</param>
-    /// <param name="databaseId">Which life of the feed's database it is to go on in; null when that is not known.</param>
+    /// <summary>Creates the monitor of a mirror, which finds the feed itself, and compares everything where it was reset.</summary>
+    /// <param name="follow">What a run does until it is stopped.</param>
+    /// <param name="options">How to follow.</param>
     /// <param name="time">The clock of all waits.</param>
     /// <param name="logger">Of the category <c>NpmMirror.Monitor</c>.</param>
-    internal RegistryMonitor(IChangeFeed feed, IChangeHandler handler, MirrorOptions options, string? databaseId, TimeProvider time, ILogger logger)
-        : this(feed, handler, MonitorOptions.From(options) with { EndsAtReset = true, DatabaseId = databaseId }, time, logger)
+    internal RegistryMonitor(Func<MonitorRun, Sequence?, Task> follow, MonitorOptions options, TimeProvider time, ILogger logger)
+        : this(_ => follow, options, time, logger)
     {
+    }
+
+    private RegistryMonitor(Func<RegistryMonitor, Func<MonitorRun, Sequence?, Task>> follow, MonitorOptions options, TimeProvider time, ILogger logger)
+    {
+        _follow = follow(this);
+        _options = options;
+        _time = time;
+        Logger = logger;
+        _listeners = new MonitorListeners(exception => LogListenerFailed(logger, exception));
+        _delay = new MonitorDelay(options.Delay, time);
     }
 
     /// <summary>The first request for changes was accepted.</summary>
@@ -83,8 +90,14 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     /// <summary>The last event.</summary>
     public event Action<MonitorEvent.Ended>? Ended;
 
+    /// <summary>How it follows, with the delay as it is now; to change that, set <see cref="Delay"/>.</summary>
+    public MonitorOptions Options => _options with { Delay = Delay };
+
+    /// <summary>Where it logs, category <c>NpmMirror.Monitor</c>.</summary>
+    public ILogger Logger { get; }
+
     /// <summary>Whether the last request for changes was accepted and nothing failed since.</summary>
-    public bool IsConnected => _follower.IsConnected;
+    public bool IsConnected => _follower is { IsConnected: true };
 
     /// <summary>Whether it was started and not stopped since.</summary>
     public bool IsRunning => Volatile.Read(ref _run) is { IsOver: false };
@@ -96,10 +109,10 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     internal int ReaderCount => _listeners.ReaderCount;
 
     /// <summary>Whether it ended because the feed's sequences jumped back, or its database became another one.</summary>
-    public bool IsFeedReset => _follower.IsFeedReset;
+    public bool IsFeedReset => _follower is { IsFeedReset: true };
 
     /// <summary>Up to where everything was told; null before that is known. Pass it to <see cref="Start"/> to go on there.</summary>
-    public Sequence? LastSequence => _follower.LastSequence;
+    public Sequence? LastSequence => _follower?.LastSequence;
 
     /// <summary>How long to wait at the feed's head; may be changed at any time, and a wait under way obeys at once.</summary>
     public TimeSpan Delay
@@ -112,11 +125,13 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     public static RegistryMonitor Bare(IChangeFeed feed, RegistryClient client, MonitorOptions options, int concurrency, TimeProvider time, ILogger logger)
     {
         client.Feed = feed;
+        client.AllowAtOnce(concurrency);
         return new RegistryMonitor(feed, new FetchingHandler(client, concurrency, time), options, time, logger);
     }
 
     /// <summary>
-    /// Starts following behind a sequence (<c>0</c>: everything, <c>now</c>: the head). Null: where the options say, else from the head.
+    /// Starts following behind a sequence (<c>0</c>: everything, <c>now</c>: the head). Null: where the options say, else from the head; a
+    /// mirror's monitor goes on where the mirror stands.
     /// Starting twice is told as a failure.
     /// </summary>
     public void Start(Sequence? since = null)
@@ -129,7 +144,7 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
                 return;
             }
 
-            var from = since ?? (_options.LastSeq is { } text ? new Sequence(text) : null);
+            var from = since ?? _startsAfter;
             // A run that is still ending is waited for: there are never two loops.
             var before = _run?.Task ?? Task.CompletedTask;
             var run = new MonitorRun();
@@ -137,7 +152,7 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
             run.Task = Task.Run(async () =>
             {
                 await before;
-                await RunAsync(run, from is { Text: "now" } ? null : from);
+                await RunAsync(run, from);
             });
         }
     }
@@ -187,7 +202,7 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
 
         try
         {
-            await _listeners.TellAsync(monitorEvent, Raise, () => !run.IsOver, run.Stopping, cancellationToken);
+            await _listeners.TellAsync(monitorEvent, Raise, run, cancellationToken);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -199,23 +214,35 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await StopAsync(CancellationToken.None);
-        if (_handler is IAsyncDisposable disposable)
+        if (_handler is not null)
         {
-            await disposable.DisposeAsync();
+            await _handler.DisposeAsync();
         }
 
         _listeners.Dispose();
     }
 
+    /// <summary>Follows one feed, until the run is over or the feed was reset; true when it was reset.</summary>
+    internal async Task<bool> FollowAsync(IChangeFeed feed, IChangeHandler handler, string? databaseId, MonitorRun run, Sequence? since, bool isGiven)
+    {
+        var follower = new FeedFollower(feed, handler, _options with { DatabaseId = databaseId }, _delay, TellAsync, _time, Logger);
+        _follower = follower;
+        await follower.RunAsync(run, since, isGiven);
+        return follower.IsFeedReset;
+    }
+
+    private Task<bool> FollowOneAsync(IChangeFeed feed, IChangeHandler handler, MonitorRun run, Sequence? since) =>
+        FollowAsync(feed, handler, _options.DatabaseId, run, since is { Text: "now" } ? null : since, isGiven: !_options.EndsAtReset || since == _startsAfter);
+
     private async Task RunAsync(MonitorRun run, Sequence? since)
     {
         try
         {
-            await _follower.RunAsync(run, since);
+            await _follow(run, since);
         }
         finally
         {
-            run.Stop();
+            run.End();
             await run.Waking;
             await run.Notices;
             await _listeners.EndAsync(() => Raise(new MonitorEvent.Ended()));
@@ -255,5 +282,5 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     }
 
     [LoggerMessage(EventIds.Monitoring + 5, LogLevel.Error, "A listener of the monitor's events failed")]
-    private partial void LogListenerFailed(Exception exception);
+    private static partial void LogListenerFailed(ILogger logger, Exception exception);
 }

@@ -6,7 +6,7 @@ namespace NpmMirror.Upstream;
 
 /// <summary>
 /// The classic list of everything, <c>/-/all</c>: one object with a member a package, hundreds of megabytes where it still
-/// answers. Streamed; it tells no revs.
+/// answers. Streamed; it tells no revs, but when each package changed last.
 /// </summary>
 internal sealed class AllPackagesList(RegistryClient client)
 {
@@ -49,11 +49,11 @@ internal sealed class AllPackagesList(RegistryClient client)
         try
         {
             var state = new JsonReaderState(new JsonReaderOptions { MaxDepth = 256 });
-            var names = new List<string>();
+            var packages = new PackagesReader();
             while (true)
             {
                 var result = await pipe.ReadAsync(cancellationToken);
-                var read = Read(result, ref state, names, answer.Url);
+                var read = Read(result, ref state, packages, answer.Url);
                 var isEndless = result.Buffer.Slice(read).Length > TextMaxBytes;
                 pipe.AdvanceTo(read, result.Buffer.End);
                 if (isEndless)
@@ -61,12 +61,11 @@ internal sealed class AllPackagesList(RegistryClient client)
                     throw UpstreamFailures.Malformed(answer.Url, $"has a text of more than {TextMaxBytes} bytes");
                 }
 
-                foreach (var name in names)
+                foreach (var package in packages.Take())
                 {
-                    yield return new ListedPackage(name, null);
+                    yield return package;
                 }
 
-                names.Clear();
                 if (result.IsCompleted)
                 {
                     yield break;
@@ -79,18 +78,14 @@ internal sealed class AllPackagesList(RegistryClient client)
         }
     }
 
-    private static SequencePosition Read(ReadResult result, ref JsonReaderState state, List<string> names, Uri url)
+    private static SequencePosition Read(ReadResult result, ref JsonReaderState state, PackagesReader packages, Uri url)
     {
         try
         {
             var reader = new Utf8JsonReader(result.Buffer, isFinalBlock: false, state);
             while (reader.Read())
             {
-                // Depth 1: the member's name is the package's; "_updated" stands beside them.
-                if (reader.TokenType == JsonTokenType.PropertyName && reader.CurrentDepth == 1 && reader.GetString() is { } name && name != "_updated")
-                {
-                    names.Add(name);
-                }
+                packages.Read(ref reader);
             }
 
             if (result.IsCompleted && CutJson.IsOpen(reader))
@@ -104,6 +99,57 @@ internal sealed class AllPackagesList(RegistryClient client)
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
             throw UpstreamFailures.Malformed(url, "is no list of packages");
+        }
+    }
+
+    /// <summary>Finds each package and its <c>time.modified</c> among the tokens, in pieces of any length.</summary>
+    private sealed class PackagesReader
+    {
+        private List<ListedPackage> _whole = [];
+        private string? _name;
+        private DateTimeOffset? _modifiedAt;
+        private bool _isInTime, _isModified;
+
+        internal void Read(ref Utf8JsonReader reader)
+        {
+            switch (reader.TokenType, reader.CurrentDepth)
+            {
+                // The member's name is the package's; "_updated" stands beside them.
+                case (JsonTokenType.PropertyName, 1):
+                    End();
+                    _name = reader.GetString() is { } name && name != "_updated" ? name : null;
+                    break;
+                case (JsonTokenType.PropertyName, 2):
+                    _isInTime = reader.ValueTextEquals("time"u8);
+                    break;
+                case (JsonTokenType.PropertyName, 3):
+                    _isModified = _isInTime && reader.ValueTextEquals("modified"u8);
+                    break;
+                case (JsonTokenType.String, 3) when _isModified:
+                    _modifiedAt = reader.TryGetDateTimeOffset(out var modified) ? modified : null;
+                    break;
+                case (JsonTokenType.EndObject, 0):
+                    End();
+                    break;
+            }
+        }
+
+        /// <summary>The packages that were read to their end since the last call.</summary>
+        internal List<ListedPackage> Take()
+        {
+            var whole = _whole;
+            _whole = [];
+            return whole;
+        }
+
+        private void End()
+        {
+            if (_name is not null)
+            {
+                _whole.Add(new ListedPackage(_name, null) { ModifiedAt = _modifiedAt });
+            }
+
+            (_name, _modifiedAt, _isInTime, _isModified) = (null, null, false, false);
         }
     }
 }

@@ -30,6 +30,11 @@ internal static class FeedConvention
         return new UriBuilder(upstream.Scheme, string.Join('.', [Replicate, .. labels[1..]]), upstream.Port, "/registry/").Uri;
     }
 
+    /// <summary>Whether a feed belongs to an upstream: it is on the same host, or where the convention has it.</summary>
+    internal static bool IsOwn(Uri upstream, Uri feed) =>
+        feed.IdnHost.Equals(upstream.IdnHost, StringComparison.OrdinalIgnoreCase)
+        || feed.IdnHost.Equals(FeedOf(new Uri(upstream.GetLeftPart(UriPartial.Authority)))?.IdnHost, StringComparison.OrdinalIgnoreCase);
+
     private static bool IsRegistered(string[] domain) => domain switch
     {
         { Length: < 2 } or [.., "localhost"] => false,

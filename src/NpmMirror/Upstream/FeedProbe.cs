@@ -13,10 +13,14 @@ public sealed partial class FeedProbe
     /// <summary>How often trouble where the convention would have a feed is waited for: most registries have nothing there, and some have a name that leads nowhere.</summary>
     private const int ConventionTriesMax = 3;
 
+    // An empty database has nothing to answer with; most servers send a heartbeat within a second all the same.
+    private static readonly TimeSpan WaitMax = TimeSpan.FromSeconds(5);
+
     private readonly RegistryClient _client;
     private readonly FeedOptions _options;
     private readonly ILogger _logger;
     private int _conventionTries;
+    private bool _hasWarned;
 
     /// <summary>Creates the probe.</summary>
     /// <param name="client">Towards the upstream whose feed is sought.</param>
@@ -40,7 +44,14 @@ public sealed partial class FeedProbe
 
         if (!feed.Equals("auto", StringComparison.OrdinalIgnoreCase))
         {
-            return await OpenAsync(AddressOf(feed), cancellationToken);
+            var address = AddressOf(feed);
+            if (!_hasWarned && FindWarning(_client.BaseUrl, address) is { } warning)
+            {
+                _hasWarned = true;
+                LogForeign(warning);
+            }
+
+            return await OpenAsync(address, cancellationToken);
         }
 
         if (await IsFeedAsync(cancellationToken))
@@ -63,6 +74,11 @@ public sealed partial class FeedProbe
         Uri.TryCreate(feed, UriKind.Absolute, out var address) && address.Scheme is "http" or "https"
             ? new Uri(feed)
             : throw new MirrorException(MirrorFault.Configuration, $"feed is {MirrorException.Quote(feed)}; write auto, none or the feed's http(s) address.");
+
+    /// <summary>What an operator should know of a feed that may not belong to the upstream; null where it does.</summary>
+    public static string? FindWarning(Uri upstream, Uri feed) => FeedConvention.IsOwn(upstream, feed)
+        ? null
+        : $"The feed at {UpstreamFailures.Where(feed)} is on another host than the upstream {UpstreamFailures.Where(upstream)}: the packages that it names are asked for at the upstream. If the feed's own server gives them, name that one with upstream.";
 
     private async Task<bool> IsFeedAsync(CancellationToken cancellationToken)
     {
@@ -145,20 +161,28 @@ public sealed partial class FeedProbe
             return true;
         }
 
-        // npm's own refuses parameters that it does not know; any other one waits this second at most.
-        var longpoll = await AskAsync(() => ReadFirstPageAsync(requests, "?feed=longpoll&timeout=1000&since=0&limit=1", cancellationToken));
-        var plain = longpoll.IsExpected ? longpoll : await AskAsync(() => ReadFirstPageAsync(requests, "?since=0&limit=1", cancellationToken));
-        if ((longpoll.Trouble ?? plain.Trouble) is { } away)
+        var isEmpty = false;
+        var plain = await AskAsync(async () => isEmpty = !await ReadFirstPageAsync(requests, "?since=0&limit=1", cancellationToken));
+        if (plain.Trouble is { } away)
         {
             throw away;
         }
 
-        if (plain.IsExpected)
+        if (!plain.IsExpected)
+        {
+            throw new MirrorException(MirrorFault.Configuration, $"{requests.Location} is no change feed; correct feed, or set it to none.");
+        }
+
+        // npm's own refuses parameters that it does not know. Only the headers are waited for: without any change the body may never come.
+        var wait = isEmpty && WaitMax < _options.Timeout ? WaitMax : _options.Timeout;
+        var longpoll = await AskAsync(async () => await (await requests.OpenAsync("/_changes?feed=longpoll&heartbeat=1000&since=0&limit=1", wait, isEndless: true, cancellationToken)).DisposeAsync());
+        if (longpoll.Trouble is not { } silence)
         {
             return !longpoll.IsExpected;
         }
 
-        throw new MirrorException(MirrorFault.Configuration, $"{requests.Location} is no change feed; correct feed, or set it to none.");
+        // An empty one answered a moment ago: now it waits for its first change.
+        return isEmpty && silence.Fault == MirrorFault.UpstreamUnavailable ? false : throw silence;
     }
 
     /// <summary>Whether the answer is the expected one; trouble when there is none that says anything.</summary>
@@ -180,7 +204,8 @@ public sealed partial class FeedProbe
         }
     }
 
-    private async Task ReadFirstPageAsync(FeedRequests requests, string query, CancellationToken cancellationToken)
+    /// <summary>Whether the feed has any row.</summary>
+    private async Task<bool> ReadFirstPageAsync(FeedRequests requests, string query, CancellationToken cancellationToken)
     {
         await using var answer = await requests.OpenAsync($"/_changes{query}", _options.Timeout, isEndless: false, cancellationToken);
         var pipe = FeedRequests.Pipe(answer);
@@ -189,8 +214,10 @@ public sealed partial class FeedProbe
             await foreach (var page in ChangesReader.ReadPagesAsync(pipe, Sequence.Zero, limit: 1, answer.Url, cancellationToken))
             {
                 // A server that ignores the limit has shown enough by its first page.
-                return;
+                return page.Rows.Count > 0;
             }
+
+            return false;
         }
         finally
         {
@@ -214,6 +241,9 @@ public sealed partial class FeedProbe
 
     [LoggerMessage(EventIds.Upstream + 13, LogLevel.Information, "{Upstream} has no change feed, and by convention {Location} would be it, but is none: packages are revalidated when they are asked for (set feed if it has one elsewhere). {Reason}")]
     private partial void LogNoneByConvention(Uri upstream, string location, string reason);
+
+    [LoggerMessage(EventIds.Upstream + 14, LogLevel.Warning, "{Warning}")]
+    private partial void LogForeign(string warning);
 
     [LoggerMessage(EventIds.Upstream + 11, LogLevel.Information, "{Upstream} has no change feed: packages are revalidated when they are asked for (set feed if it has one elsewhere)")]
     private partial void LogNone(Uri upstream);

@@ -44,6 +44,9 @@ public sealed record ListedPackage(string Id, string? Rev)
 {
     /// <summary>Whether it is listed as removed.</summary>
     public bool IsRemoved { get; init; }
+
+    /// <summary>When it changed last, where the list tells that in the place of revs.</summary>
+    public DateTimeOffset? ModifiedAt { get; init; }
 }
 
 /// <summary>An upstream's change feed, in one dialect. It knows how to ask and how to read; when to ask and what to do is the monitor's.</summary>

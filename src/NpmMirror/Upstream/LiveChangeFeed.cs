@@ -8,9 +8,6 @@ namespace NpmMirror.Upstream;
 /// </summary>
 public sealed class LiveChangeFeed : IChangeFeed
 {
-    // An upstream that answers at once, or hangs up, when asked to wait must not be asked in a hot loop.
-    private static readonly TimeSpan ShortestWait = TimeSpan.FromSeconds(1);
-
     private readonly FeedRequests _requests;
     private readonly FeedOptions _options;
     private Sequence? _head;
@@ -62,7 +59,6 @@ public sealed class LiveChangeFeed : IChangeFeed
 
     private async IAsyncEnumerable<ChangesPage> ReadPagesAsync(Sequence since, bool isWaiting, Action? onAccepted, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var startedAt = _requests.TimeProvider.GetTimestamp();
         var wait = isWaiting ? $"&feed=longpoll&heartbeat={HeartbeatMilliseconds}" : "";
         await using var answer = await _requests.OpenChangesAsync(since, $"&limit={_options.PageRows}{wait}", isWaiting ? _options.Heartbeat * 4 : _options.Timeout, isEndless: isWaiting, cancellationToken);
         onAccepted?.Invoke();
@@ -71,11 +67,6 @@ public sealed class LiveChangeFeed : IChangeFeed
         {
             await foreach (var page in ChangesReader.ReadPagesAsync(pipe, since, _options.PageRows, answer.Url, cancellationToken))
             {
-                if (isWaiting && page.Rows.Count == 0 && _requests.TimeProvider.GetElapsedTime(startedAt) < ShortestWait)
-                {
-                    await Task.Delay(ShortestWait, _requests.TimeProvider, cancellationToken);
-                }
-
                 _head = page.IsAtHead ? page.LastSequence : null;
                 yield return page;
             }
@@ -88,7 +79,6 @@ public sealed class LiveChangeFeed : IChangeFeed
 
     private async IAsyncEnumerable<ChangesPage> ReadContinuousAsync(Sequence since, Action? onAccepted, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var startedAt = _requests.TimeProvider.GetTimestamp();
         await using var answer = await _requests.OpenChangesAsync(since, $"&feed=continuous&heartbeat={HeartbeatMilliseconds}", _options.Heartbeat * 4, isEndless: true, cancellationToken);
         onAccepted?.Invoke();
         var pipe = FeedRequests.Pipe(answer);
@@ -97,11 +87,6 @@ public sealed class LiveChangeFeed : IChangeFeed
             await foreach (var page in ChangesReader.ReadLinesAsync(pipe, since, answer.Url, cancellationToken))
             {
                 yield return page;
-            }
-
-            if (_requests.TimeProvider.GetElapsedTime(startedAt) < ShortestWait)
-            {
-                await Task.Delay(ShortestWait, _requests.TimeProvider, cancellationToken);
             }
         }
         finally

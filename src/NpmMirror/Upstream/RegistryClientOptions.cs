@@ -54,6 +54,9 @@ public sealed record RegistryClientOptions
     /// <summary>How names become addresses: the system's way, or a test's own.</summary>
     internal Func<string, CancellationToken, Task<IPAddress[]>> Resolve { get; init; } = UpstreamConnections.ResolveAsync;
 
+    /// <summary>Asks nobody: each request fails at once and says so.</summary>
+    public bool IsOffline { get; init; }
+
     /// <summary>Packuments fetched at once that nobody waits for.</summary>
     public int Concurrency { get; init; } = 10;
 }

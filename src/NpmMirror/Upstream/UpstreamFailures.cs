@@ -6,6 +6,16 @@ namespace NpmMirror.Upstream;
 /// <summary>What the upstream's ways to fail mean here: one sentence, whether to retry, and when.</summary>
 internal static class UpstreamFailures
 {
+    private static readonly TimeSpan OfflineRetry = TimeSpan.FromMinutes(5);
+
+    /// <summary>Why nothing is asked for by a mirror that its operator set offline.</summary>
+    /// <param name="missing">What a client asked for and the mirror does not hold; null where nothing is missing.</param>
+    internal static MirrorException Offline(string? missing = null) => new(
+        MirrorFault.UpstreamUnavailable,
+        missing is null ? "This mirror is offline (offline=true): it serves what it holds and asks nobody." : $"{missing} is not held here, and this mirror is offline (offline=true): it asks nobody.",
+        isTransient: false,
+        OfflineRetry);
+
     private const int ReasonMaxBytes = 16 * 1024;
 
     /// <summary>An address without what may be secret in it: user, password and query.</summary>

@@ -62,6 +62,11 @@ internal sealed class UpstreamTransport : IDisposable
     /// <exception cref="MirrorException">No answer, a forbidden place, or too many redirects.</exception>
     internal async Task<UpstreamResponse> SendAsync(UpstreamRequest request, CancellationToken cancellationToken)
     {
+        if (_options.IsOffline)
+        {
+            throw UpstreamFailures.Offline();
+        }
+
         // Where the request begins is the operator's choice, or was fenced in as a tarball's address.
         var origin = request.IsTarball ? BaseUrl : request.Url;
         var url = request.Url;

@@ -242,6 +242,26 @@ public sealed class FeedTests
         Assert.Equal(new DateTime(2021, 2, 3, 4, 5, 6), DateTime.Parse(listed.GetProperty("time").GetProperty("modified").GetString()!, CultureInfo.InvariantCulture).ToUniversalTime());
     }
 
+    [Fact]
+    public async Task The_classic_list_has_what_people_search_by_from_the_top_or_the_latest_version()
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("a", """
+            {"_id":"a","_rev":"1-a","name":"a","description":"of the top","users":{"me":true},"readme":"long","readmeFilename":"README.md","author":{"name":"Me"},
+             "dist-tags":{"latest":"2.0.0"},"time":{"modified":"2021-02-03T04:05:06.000Z"},
+             "versions":{"1.0.0":{"name":"a","version":"1.0.0","homepage":"https://old.example.org"},
+                         "2.0.0":{"name":"a","version":"2.0.0","description":"of the version","keywords":["x","y"],"license":"MIT","homepage":"https://example.org",
+                                  "repository":{"type":"git","url":"git+https://example.org/a.git"},"bugs":{"url":"https://example.org/bugs"},"maintainers":[{"name":"me"}],"scripts":{}}}}
+            """);
+        using var all = await JsonAsync(mirror, "-/all");
+        var listed = all.RootElement.GetProperty("a");
+        Assert.Equal(
+            ["name", "dist-tags", "description", "maintainers", "author", "repository", "readmeFilename", "homepage", "keywords", "bugs", "license", "users", "time", "versions"],
+            listed.EnumerateObject().Select(member => member.Name));
+        Assert.Equal(("of the top", "https://example.org", "MIT"), (listed.GetProperty("description").GetString(), listed.GetProperty("homepage").GetString(), listed.GetProperty("license").GetString()));
+        Assert.Equal("""{"2.0.0":"latest"}""", listed.GetProperty("versions").GetRawText());
+    }
+
     private static async Task<JsonDocument> JsonAsync(ServedMirror mirror, string path) => JsonDocument.Parse(await mirror.TextAsync(path));
 
     private static List<JsonElement> RowsOf(JsonDocument page) => [.. page.RootElement.GetProperty("results").EnumerateArray()];

@@ -146,6 +146,32 @@ public sealed class BesideServeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Listed_names_that_the_upstream_does_not_have_are_told_and_fail_a_sync()
+    {
+        string[] arguments = ["sync", $"--upstream={_upstream.Url}", $"--feed={_upstream.FeedUrl}", "--metadata=listed", "--list=ms,nowhere,@scope/*,no-such-*"];
+        var (code, output, errors) = await RunAsync(arguments);
+        Assert.Equal(1, code);
+        Assert.EndsWith("\nnowhere: The upstream has no such package.\n", errors, StringComparison.Ordinal);
+        Assert.StartsWith("2 changed", output, StringComparison.Ordinal);
+
+        // Also the next time, when the other two are held.
+        var again = await RunAsync(arguments);
+        Assert.Equal(1, again.Code);
+        Assert.EndsWith("\nnowhere: The upstream has no such package.\n", again.Errors, StringComparison.Ordinal);
+        Assert.Equal(0, (await RunAsync([.. arguments[..^1], "--list=ms,@scope/*,no-such-*"])).Code);
+    }
+
+    [Theory]
+    [InlineData("ms@2.1.3", "ms")]
+    [InlineData("@scope/one@^1", "@scope/one")]
+    [InlineData("ms@", "ms")]
+    public async Task A_version_given_to_sync_is_told_with_the_form_it_takes(string given, string name)
+    {
+        var (code, output, errors) = await RunAsync("sync", $"--upstream={_upstream.Url}", "--feed=none", given);
+        Assert.Equal((2, "", $"“{given}” names a version, and sync brings a package with all its versions; write the name alone: “{name}”.\n"), (code, output, errors));
+    }
+
+    [Fact]
     public async Task A_backup_taken_meanwhile_serves_the_same_bytes_with_the_upstream_gone()
     {
         var packument = await _client.GetStringAsync(_address + "ms", TestContext.Current.CancellationToken);

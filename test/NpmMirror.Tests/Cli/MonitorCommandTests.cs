@@ -80,5 +80,26 @@ public sealed class MonitorCommandTests : IAsyncLifetime
             monitor.Errors);
     }
 
+    [Theory]
+    [InlineData("2")]
+    [InlineData("9223372036854775807")]
+    public async Task A_sequence_beyond_the_head_is_refused_with_the_option_that_named_it(string beyond)
+    {
+        await using var monitor = Start($"--last_seq={beyond}");
+        Assert.Equal(2, await monitor.WaitForExitAsync());
+        Assert.Equal(
+            $"The feed at {_upstream.Url.AbsoluteUri.TrimEnd('/')} stands at “1”, before the sequence “{beyond}”; give last_seq one that this feed has told, 0 for everything or now for its head.\n",
+            monitor.Errors);
+        Assert.Empty(monitor.Output);
+    }
+
+    [Fact]
+    public async Task The_server_of_couch_host_gives_feed_and_documents()
+    {
+        await using var monitor = CliProcess.Start(_folder.Path, ["monitor", "--couch.host=127.0.0.1", $"--couch.port={_upstream.Url.Port}", "--couch.db=", "--last_seq=0"]);
+        await monitor.WaitForOutputAsync("+ ms@2.1.3");
+        Assert.Empty(monitor.Errors);
+    }
+
     private CliProcess Start(params string[] options) => CliProcess.Start(_folder.Path, ["monitor", $"--upstream={_upstream.Url}", .. options]);
 }

@@ -95,6 +95,35 @@ public sealed class ReconcileTests : IAsyncLifetime
         Assert.Contains("0 vanished of 0 held", status, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Verify_against_the_upstream_fails_as_reconcile_does_where_there_is_no_list()
+    {
+        _upstream.Knobs.Feed = FakeFeedDialect.None;
+        string[] more = [$"--upstream={_upstream.Url}", "--feed=none"];
+        var (code, _, errors) = await RunAsync(["reconcile", .. more]);
+        Assert.Equal(2, code);
+        Assert.Equal((code, errors), await VerifyAsync(more));
+    }
+
+    [Fact]
+    public async Task Verify_against_the_upstream_doubts_a_list_as_reconcile_does()
+    {
+        foreach (var i in Enumerable.Range(0, 55))
+        {
+            _upstream.Knobs.Unlisted[$"package-{i}"] = true;
+        }
+
+        string[] more = [$"--upstream={_upstream.Url}", $"--feed={_upstream.FeedUrl}", "--metadata=all"];
+        Assert.Equal(4, (await RunAsync(["verify", "--against-upstream", .. more])).Code);
+        Assert.Equal(4, (await ReconcileAsync()).Code);
+    }
+
+    private async Task<(int Code, string Errors)> VerifyAsync(string[] more)
+    {
+        var (code, _, errors) = await RunAsync(["verify", "--against-upstream", .. more]);
+        return (code, errors);
+    }
+
     private Task<(int Code, string Output, string Errors)> ReconcileAsync(params string[] more) =>
         RunAsync(["reconcile", $"--upstream={_upstream.Url}", $"--feed={_upstream.FeedUrl}", "--metadata=all", .. more]);
 

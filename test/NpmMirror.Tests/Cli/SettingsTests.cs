@@ -74,6 +74,13 @@ public sealed class SettingsTests : IDisposable
     public async Task Couch_parts_build_the_address_of_the_feed() =>
         Assert.Equal("https://couch.example.org:8443/npm", (await ConfigAsync(["--couch.host=https://couch.example.org", "--couch.port", "8443", "--couch.db=npm"]))["feed"].Value);
 
+    [Theory]
+    [InlineData(new[] { "--couch.host=couch.example.org" }, "http://couch.example.org:5984/registry", "--couch.host")]
+    [InlineData(new[] { "--couch.host=couch.example.org", "--couch.port=81", "--couch.db=npm" }, "http://couch.example.org:81/npm", "--couch.host")]
+    [InlineData(new[] { "--couch.host=couch.example.org", "--upstream=https://registry.example.org/" }, "https://registry.example.org/", "--upstream")]
+    public async Task Couch_parts_name_the_upstream_too_where_no_other_is_named(string[] flags, string upstream, string origin) =>
+        Assert.Equal((upstream, origin), (await ConfigAsync(flags))["upstream"]);
+
     [Fact]
     public async Task Lists_are_repeated_or_separated_by_commas()
     {

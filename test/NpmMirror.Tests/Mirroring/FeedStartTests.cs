@@ -37,8 +37,9 @@ public sealed class FeedStartTests
 
     private static async Task StartAsync(MirrorBench bench, IChangeFeed feed)
     {
-        var start = await new FeedStart(bench.Store, bench.Client, bench.Options).FindAsync(feed, isReset: false, Token);
-        await start.NoteAsync(bench.Store, feed, bench.Client.Identity, Token);
+        Sequence? given = bench.Options.LastSeq is { } text ? new Sequence(text) : null;
+        var start = await new FeedStart(bench.Store, bench.Client).FindAsync(feed, isReset: false, given, Token);
+        await start.NoteAsync(bench.Store, feed, bench.Client.Identity, isGiven: given is not null, Token);
     }
 
     /// <summary>A feed to which something is added when its list has just been read.</summary>

@@ -28,11 +28,13 @@ public sealed class ListSpoolTests : IDisposable
         using var spool = new ListSpool(Spools, files, Small);
         foreach (var name in names.Concat(names.Take(100)).OrderBy(_ => random.Next()))
         {
-            spool.Add(PackageName.Parse(name), name.Length % 2 == 0 ? null : $"1-{name}");
+            spool.Add(PackageName.Parse(name), name.Length % 2 == 0 ? null : $"1-{name}", TimeOf(name));
         }
 
         var wanted = names.OrderBy(Encoding.UTF8.GetBytes, Comparer<byte[]>.Create((left, right) => left.AsSpan().SequenceCompareTo(right)));
-        Assert.Equal(wanted.Select(name => (PackageName.Parse(name), name.Length % 2 == 0 ? null : $"1-{name}")), spool.ReadSorted());
+        Assert.Equal(wanted.Select(name => new ListMark(PackageName.Parse(name), name.Length % 2 == 0 ? null : $"1-{name}", TimeOf(name))), spool.ReadSorted());
+
+        static DateTimeOffset? TimeOf(string name) => name.Length % 3 == 0 ? null : DateTimeOffset.FromUnixTimeMilliseconds(1_600_000_000_000 + name.Length);
     }
 
     [Fact]
@@ -58,7 +60,7 @@ public sealed class ListSpoolTests : IDisposable
         using var files = Files();
         using var spool = new ListSpool(Spools, files);
         spool.Add(PackageName.Parse("express"), "1-a");
-        Assert.Equal([(PackageName.Parse("express"), "1-a")], spool.ReadSorted());
+        Assert.Equal([new ListMark(PackageName.Parse("express"), "1-a", null)], spool.ReadSorted());
         Assert.False(Directory.Exists(Spools));
     }
 
@@ -68,7 +70,7 @@ public sealed class ListSpoolTests : IDisposable
         using var files = Files();
         using var spool = new ListSpool(Spools, files, Small);
         spool.Add(PackageName.Parse("express"), new string('9', 70_000));
-        Assert.Equal([(PackageName.Parse("express"), null)], spool.ReadSorted());
+        Assert.Equal([new ListMark(PackageName.Parse("express"), null, null)], spool.ReadSorted());
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Mirroring;
 using NpmMirror.Monitoring;
@@ -183,6 +184,23 @@ public sealed class RegistryMirrorTests
     }
 
     [Fact]
+    public async Task Of_the_classic_list_only_what_changed_since_is_asked_for_and_what_it_leaves_out()
+    {
+        await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "same", "changed", "unlisted");
+        bench.Upstream.Knobs.Feed = FakeFeedDialect.None;
+        await bench.SyncAsync("unlisted");
+        string Entry(string name, string? time = null) => $"\"{name}\":{{\"name\":\"{name}\",\"time\":{{\"modified\":\"{time ?? ModifiedOf(bench, name)}\"}}}}";
+        bench.Upstream.Knobs.Add(new FakeRule { Path = "/-/all", Status = 200, ContentType = "application/json", Body = $$"""{"_updated":1,{{Entry("same")}},{{Entry("changed")}}}""" });
+        await using var mirror = bench.Mirror(hasFeed: false);
+        Assert.Equal(2, (await mirror.SyncOnceAsync([], null, Token)).Changed);
+
+        bench.Upstream.Requests.Clear();
+        bench.Upstream.Knobs.Add(new FakeRule { Path = "/-/all", Status = 200, ContentType = "application/json", Body = $$"""{"_updated":2,{{Entry("same")}},{{Entry("changed", "2031-02-03T04:05:06.789Z")}}}""" });
+        Assert.Empty((await mirror.SyncOnceAsync([], null, Token)).Failures);
+        Assert.Equal((0, 1, 1), (bench.Upstream.Requests.CountOf("/same"), bench.Upstream.Requests.CountOf("/changed"), bench.Upstream.Requests.CountOf("/unlisted")));
+    }
+
+    [Fact]
     public async Task An_explicit_sequence_beats_the_stored_one()
     {
         await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All, LastSeq = "0" }, "a", "b");
@@ -362,6 +380,12 @@ public sealed class RegistryMirrorTests
         await using var mirror = bench.Mirror(hasFeed: false);
         var refused = await Assert.ThrowsAsync<MirrorException>(() => mirror.SyncOnceAsync([], null, Token));
         Assert.Contains("--feed", refused.Message, StringComparison.Ordinal);
+    }
+
+    private static string ModifiedOf(MirrorBench bench, string name)
+    {
+        using var packument = JsonDocument.Parse(bench.Upstream.Packument(name));
+        return packument.RootElement.GetProperty("time").GetProperty("modified").GetString()!;
     }
 
     private static async Task RunUntilHeldAsync(MirrorBench bench, params string[] names)

@@ -1,5 +1,7 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Monitoring;
 using NpmMirror.Testing;
+using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Monitoring;
 
@@ -194,6 +196,27 @@ public sealed class FetchingHandlerTests
         gate.Open();
         await scene.WaitForAsync(told => told is MonitorEvent.Revised);
         Assert.Equal(Enumerable.Range(0, 12).Select(i => $"p{i}"), scene.Told.OfType<MonitorEvent.Appeared>().Select(told => told.Package.Value));
+    }
+
+    [Theory]
+    [InlineData(3)]
+    [InlineData(25)]
+    public async Task A_monitor_fetches_as_many_at_once_as_it_was_told_whatever_the_client_was_made_for(int concurrency)
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        for (var i = 0; i < 60; i++)
+        {
+            scene.Publish($"p{i}");
+        }
+
+        var gate = scene.Registry.Knobs.Hold("/p*");
+        await using var monitor = RegistryMonitor.Bare(new LiveChangeFeed(scene.Client, scene.Registry.Url, new FeedOptions()), scene.Client, new MonitorOptions(), concurrency, TimeProvider.System, NullLogger.Instance);
+        var revised = false;
+        monitor.Revised += _ => Volatile.Write(ref revised, true);
+        monitor.Start(Sequence.Zero);
+        await Eventually.Async(() => scene.Registry.Requests.CountOf("/p*") == concurrency);
+        gate.Open();
+        await Eventually.Async(() => Volatile.Read(ref revised));
     }
 
     private static Task AdvanceUntilAsync(FakeClock clock, TimeSpan step, Func<bool> isDone) => Eventually.Async(() =>

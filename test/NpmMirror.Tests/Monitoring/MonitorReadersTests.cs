@@ -15,12 +15,22 @@ public sealed class MonitorReadersTests
             scene.Publish($"p{i}");
         }
 
-        var readers = Enumerable.Range(0, 3).Select(_ => Task.Run(() => GatherAsync(scene.Monitor.ReadAsync(Cancellation)), Cancellation)).ToArray();
+        var revised = 0;
+        var readers = Enumerable.Range(0, 3).Select(_ => Task.Run(() => GatherAsync(scene.Monitor.ReadAsync(Cancellation).Select(told =>
+        {
+            if (told is MonitorEvent.Revised)
+            {
+                Interlocked.Increment(ref revised);
+            }
+
+            return told;
+        })), Cancellation)).ToArray();
         await Eventually.Async(() => scene.Monitor.IsObserved);
         // Each reader must be there before the first event.
         await Eventually.Async(() => scene.Monitor.ReaderCount == 3);
         scene.Monitor.Start(Sequence.Zero);
-        await scene.WaitForAsync(told => told is MonitorEvent.Revised);
+        // What still waits for a reader at the stop is not heard.
+        await Eventually.Async(() => Volatile.Read(ref revised) == 3);
         await scene.Monitor.StopAsync(Cancellation);
         foreach (var heard in await Task.WhenAll(readers))
         {
@@ -49,6 +59,32 @@ public sealed class MonitorReadersTests
             Assert.True(await reader.MoveNextAsync());
             heard += reader.Current is MonitorEvent.Appeared ? 1 : 0;
         }
+    }
+
+    [Fact]
+    public async Task A_reader_hears_nothing_of_what_waited_when_the_monitor_was_stopped()
+    {
+        await using var scene = await MonitorScene.StartAsync();
+        for (var i = 0; i < 50; i++)
+        {
+            scene.Publish($"p{i}");
+        }
+
+        await using var reader = scene.Monitor.FollowAsync(Sequence.Zero, Cancellation).GetAsyncEnumerator(Cancellation);
+        while (await reader.MoveNextAsync() && reader.Current is not MonitorEvent.Appeared)
+        {
+        }
+
+        // By now more events wait than one.
+        await Eventually.Async(() => scene.Told.OfType<MonitorEvent.Appeared>().Count() > 5);
+        scene.Monitor.Stop();
+        var rest = new List<MonitorEvent>();
+        while (await reader.MoveNextAsync())
+        {
+            rest.Add(reader.Current);
+        }
+
+        Assert.IsType<MonitorEvent.Ended>(Assert.Single(rest));
     }
 
     [Fact]

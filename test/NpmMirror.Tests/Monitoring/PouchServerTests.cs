@@ -104,6 +104,20 @@ public sealed class PouchServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task On_an_empty_database_following_starts_without_a_change_and_the_first_one_is_told()
+    {
+        var feed = await new FeedProbe(_client, new FeedOptions(), NullLogger.Instance).FindAsync("auto", Cancellation);
+        await using var monitor = RegistryMonitor.Bare(feed!, _client, new MonitorOptions { LastSeq = "now" }, concurrency: 5, TimeProvider.System, NullLogger.Instance);
+        var isStarted = false;
+        monitor.Started += _ => Volatile.Write(ref isStarted, true);
+        monitor.Appeared += _told.Enqueue;
+        monitor.Start();
+        await Eventually.Async(() => Volatile.Read(ref isStarted));
+        await PutAsync("first");
+        await WaitForAppearedAsync(1);
+    }
+
+    [Fact]
     public async Task Lists_everything_and_tells_where_it_stands()
     {
         for (var i = 0; i < 25; i++)

@@ -102,6 +102,53 @@ public sealed class FeedProbeTests
         Assert.Equal(MirrorFault.Configuration, (await Assert.ThrowsAsync<MirrorException>(() => ProbeAsync(client, peer.Url.AbsoluteUri))).Fault);
     }
 
+    [Theory]
+    [InlineData("https://registry.example.org/", "https://registry.example.org/registry", false)]
+    [InlineData("https://registry.example.org/", "http://registry.example.org:5984/registry", false)]
+    [InlineData("https://registry.example.org/", "https://replicate.example.org/registry", false)]
+    [InlineData("https://registry.example.org/", "https://couch.example.org/registry", true)]
+    [InlineData("https://registry.example.org/", "https://replicate.example.com/registry", true)]
+    [InlineData("https://other.example.org/", "https://replicate.example.org/registry", true)]
+    public void A_feed_on_another_host_belongs_to_the_upstream_only_where_that_is_known(string upstream, string feed, bool isForeign) =>
+        Assert.Equal(!isForeign, FeedConvention.IsOwn(new Uri(upstream), new Uri(feed)));
+
+    [Fact]
+    public async Task A_foreign_feed_is_warned_about_once()
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        using var client = New(new Uri("https://registry.example.org/"));
+        var log = new CollectedLog();
+        var probe = new FeedProbe(client, new FeedOptions(), log.For<FeedProbe>());
+        await probe.FindAsync(registry.FeedUrl.AbsoluteUri, TestContext.Current.CancellationToken);
+        await probe.FindAsync(registry.FeedUrl.AbsoluteUri, TestContext.Current.CancellationToken);
+        Assert.Single(log.Lines, line => line.Contains("is on another host than the upstream https://registry.example.org/", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task An_empty_database_that_waits_for_its_first_change_is_a_live_feed_at_once(bool hasHeartbeat)
+    {
+        await using var peer = new LoopbackPeer(async (request, stream, cancellationToken) =>
+        {
+            if (request.Target.Contains("longpoll", StringComparison.Ordinal))
+            {
+                // As pouchdb-server does: the time-out that it is asked for means nothing to it.
+                await stream.WriteAsync(hasHeartbeat && request.Target.Contains("heartbeat", StringComparison.Ordinal) ? "HTTP/1.1 200 OK\r\n\r\n\n"u8.ToArray() : [], cancellationToken);
+                await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+            }
+
+            var body = request.Target == "/" ? """{"db_name":"registry","doc_count":0,"update_seq":0}""" : """{"results":[],"last_seq":0}""";
+            await stream.WriteAsync(System.Text.Encoding.UTF8.GetBytes(LoopbackPeer.Answer(200, body)), cancellationToken);
+        });
+        var clock = new FakeClock();
+        using var client = new RegistryClient(new RegistryClientOptions { BaseUrl = peer.Url }, new ByteBudget(10_000_000), clock, NullLogger.Instance);
+        var finding = new FeedProbe(client, new FeedOptions(), NullLogger.Instance).FindAsync("auto", TestContext.Current.CancellationToken);
+        await clock.SkipWaitsAsync(finding, TimeSpan.FromSeconds(5));
+        Assert.IsType<LiveChangeFeed>(await finding);
+        Assert.True(clock.GetUtcNow() - new FakeClock().GetUtcNow() <= TimeSpan.FromSeconds(5));
+    }
+
     private static RegistryClient New(Uri url) => new(new RegistryClientOptions { BaseUrl = url }, new ByteBudget(10_000_000), TimeProvider.System, NullLogger.Instance);
 
     private static Task<IChangeFeed?> ProbeAsync(RegistryClient client, string feed) =>

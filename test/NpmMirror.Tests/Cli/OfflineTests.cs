@@ -1,0 +1,93 @@
+using System.Net;
+using System.Text;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.Cli;
+
+/// <summary><c>offline=true</c>: what is held is served, nobody is asked, and nothing that is remembered changes.</summary>
+public sealed class OfflineTests : IAsyncLifetime
+{
+    private readonly TestFolder _folder = new();
+    private readonly HttpClient _client = new();
+    private FakeRegistry _upstream = null!;
+    private CliProcess _mirror = null!;
+    private string _address = "";
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _upstream = await FakeRegistry.StartAsync();
+        _upstream.Publish(new FakePackage("held").Version("1.0.0").Version("1.1.0"));
+        _upstream.Publish(new FakePackage("other").Version("1.0.0"));
+        await using (var online = CliProcess.Start(_folder.Path, ["serve", $"--upstream={_upstream.Url}", $"--feed={_upstream.FeedUrl}", "--listen=http://127.0.0.1:0"]))
+        {
+            var address = (await online.WaitForOutputAsync("Serving ")).Split(' ')[1];
+            await _client.GetStringAsync(address + "held", Cancellation);
+            await _client.GetByteArrayAsync(address + "held/-/held-1.1.0.tgz", Cancellation);
+            await online.SignalAsync("TERM");
+            await online.WaitForExitAsync();
+        }
+
+        _upstream.PublishVersion("held", "2.0.0");
+        _upstream.Requests.Clear();
+        // Old enough to be compared at once, where anybody were asked.
+        _mirror = CliProcess.Start(_folder.Path, ["serve", "--offline=true", "--ttl=0s", "--gc.every=1m", "--listen=http://127.0.0.1:0"]);
+        _address = (await _mirror.WaitForOutputAsync("Serving ")).Split(' ')[1];
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _mirror.DisposeAsync();
+        await _upstream.DisposeAsync();
+        _client.Dispose();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task What_is_held_is_served_and_the_rest_is_a_503_that_says_so_and_nothing_is_asked_or_remembered()
+    {
+        var before = (await CliProcess.RunAsync(_folder.Path, ["status", "--json"])).Output;
+        Assert.Contains("1.1.0", await _client.GetStringAsync(_address + "held", Cancellation), StringComparison.Ordinal);
+        await _client.GetByteArrayAsync(_address + "held/-/held-1.1.0.tgz", Cancellation);
+        foreach (var (method, path) in new[]
+        {
+            ("GET", "other"),
+            ("GET", "@no/such"),
+            ("GET", "held/2.0.0"),
+            ("GET", "held/-/held-1.0.0.tgz"),
+            ("GET", "held/-/held-2.0.0.tgz"),
+            ("GET", "held?refresh=1"),
+            ("GET", "-/v1/search?text=held"),
+            ("GET", "-/npm/v1/keys"),
+            ("GET", "-/npm/v1/attestations/held@1.0.0"),
+            ("POST", "-/npm/v1/security/advisories/bulk"),
+        })
+        {
+            using var request = new HttpRequestMessage(new HttpMethod(method), _address + path) { Content = method == "POST" ? new StringContent("{}", Encoding.UTF8, "application/json") : null };
+            using var answer = await _client.SendAsync(request, Cancellation);
+            Assert.True(answer.StatusCode == HttpStatusCode.ServiceUnavailable, $"{path}: {answer.StatusCode}");
+            Assert.Contains("offline", await answer.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
+        }
+
+        Assert.Equal(0, _upstream.Requests.CountOf("*"));
+        Assert.Equal(before, (await CliProcess.RunAsync(_folder.Path, ["status", "--json"])).Output);
+        Assert.Equal(HttpStatusCode.OK, (await _client.GetAsync(new Uri(new Uri(_address), "/health/ready"), Cancellation)).StatusCode);
+    }
+
+    [Theory]
+    [InlineData("sync")]
+    [InlineData("sync", "other")]
+    [InlineData("reconcile")]
+    [InlineData("verify", "--against-upstream")]
+    [InlineData("verify", "--repair")]
+    [InlineData("monitor")]
+    [InlineData("mirror")]
+    public async Task Commands_that_ask_the_upstream_are_refused(params string[] arguments)
+    {
+        var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, [.. arguments, "--offline"]);
+        Assert.Equal(2, code);
+        Assert.Contains("offline is set, and", errors, StringComparison.Ordinal);
+        Assert.Equal(0, _upstream.Requests.CountOf("*"));
+    }
+}

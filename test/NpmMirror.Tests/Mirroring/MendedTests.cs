@@ -1,0 +1,53 @@
+using NpmMirror.Mirroring;
+using NpmMirror.Storage;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.Mirroring;
+
+/// <summary>What <c>status</c> lists as failing or given up, after the package was brought up to date on another way than the queue.</summary>
+public sealed class MendedTests
+{
+    private static readonly PackageName Pad = PackageName.Parse("left-pad");
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task What_failed_in_the_queue_and_is_brought_by_a_client_is_no_failure_any_more()
+    {
+        await using var bench = await FailingAsync(bench => bench.Item("left-pad"));
+        await bench.ReadThrough.FindAsync(Pad, Token);
+        await Eventually.Async(async () => await bench.Store.FindQueuedAsync(Pad, Token) is null);
+    }
+
+    [Fact]
+    public async Task What_was_given_up_and_is_brought_by_a_client_is_forgotten()
+    {
+        await using var bench = await FailingAsync(bench => bench.Item("left-pad") with { QueuedAt = bench.Clock.GetUtcNow() - TimeSpan.FromDays(2) });
+        Assert.Equal("left-pad", Assert.Single(await GivenUpPackages.ReadAsync(bench.Store, Token)).Package);
+        await bench.ReadThrough.FindAsync(Pad, Token);
+        await Eventually.Async(async () => (await GivenUpPackages.ReadAsync(bench.Store, Token)).Count == 0);
+    }
+
+    [Fact]
+    public async Task A_revision_that_the_feed_spoke_of_is_still_waited_for()
+    {
+        await using var bench = await FailingAsync(bench => bench.Item("left-pad", "99-later"));
+        await bench.ReadThrough.FindAsync(Pad, Token);
+        await Eventually.Async(() => bench.Upstream.Requests.CountOf("/left-pad") >= 3);
+        Assert.Equal("99-later", (await bench.Store.FindQueuedAsync(Pad, Token))?.WantedRev);
+    }
+
+    /// <summary>A package that is held and old, whose last try in the queue failed; the upstream is well again.</summary>
+    private static async Task<MirrorBench> FailingAsync(Func<MirrorBench, QueueItem> item)
+    {
+        var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        await bench.SyncAsync("left-pad");
+        bench.Upstream.PutDocument("left-pad", "not json"u8.ToArray());
+        await bench.Queue.EnqueueAsync([item(bench)], null, Token);
+        Assert.NotNull((await bench.Queue.TryNowAsync(Pad, Token))?.Error);
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0").Version("1.1.0"));
+        bench.Clock.Advance(TimeSpan.FromHours(1));
+        return bench;
+    }
+}
