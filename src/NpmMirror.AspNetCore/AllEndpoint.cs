@@ -44,7 +44,7 @@ internal sealed class AllEndpoint(IMetadataStore store, DocumentRepair repair, B
         RawDocument raw;
         try
         {
-            raw = await DocumentCodecs.DecodeAsync(row.Name, document, budget, isHashChecked: false, cancellationToken);
+            raw = await DocumentCodecs.DecodeAsync(row.Name, document, budget, cancellationToken);
         }
         catch (MirrorException failure) when (failure.Fault == MirrorFault.StoreUnavailable)
         {
