@@ -61,7 +61,7 @@ internal sealed class UpstreamConnections : IDisposable
     };
 
     /// <summary>Only the host that npm's configuration names sees the certificate, whoever led there.</summary>
-    private X509Certificate CertificateFor(string host) => _options.ClientCertificates.GetValueOrDefault(host)!;
+    private X509Certificate2 CertificateFor(string host) => _options.ClientCertificates.GetValueOrDefault(host)!;
 
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, bool isFenced, CancellationToken cancellationToken)
     {

@@ -4,7 +4,6 @@ using System.Text;
 using Microsoft.Extensions.DependencyInjection;
 using NpmMirror.AspNetCore;
 using NpmMirror.AspNetCore.Connections;
-using NpmMirror.Maintenance;
 using NpmMirror.Mirroring;
 using NpmMirror.Storage;
 using NpmMirror.Testing;

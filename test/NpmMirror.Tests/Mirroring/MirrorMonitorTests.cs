@@ -3,7 +3,6 @@ using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Mirroring;
 using NpmMirror.Monitoring;
-using NpmMirror.Storage;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Mirroring;

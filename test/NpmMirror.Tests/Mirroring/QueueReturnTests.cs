@@ -64,8 +64,7 @@ public sealed class QueueReturnTests : IAsyncDisposable
         var due = (await _store.FindQueuedAsync(Name, Token))!.DueAt - _clock.GetUtcNow();
         Assert.InRange(due.TotalSeconds, seconds / 2.0, 2.0 * seconds);
 
-        var asked = (await _store.TakeAsync(1, TimeSpan.FromMinutes(1), Token)).FirstOrDefault();
-        Assert.Null(asked);
+        Assert.Empty(await _store.TakeAsync(1, TimeSpan.FromMinutes(1), Token));
         _clock.Advance(due);
         var again = (await _store.TakeAsync(1, TimeSpan.FromMinutes(1), Token)).Single();
         await _return.PostponeAsync(again, new MirrorException(MirrorFault.UpstreamBusy, "Busy.", isTransient: true, retryAfter: TimeSpan.FromSeconds(50)), Token);

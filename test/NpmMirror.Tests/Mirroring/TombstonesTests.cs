@@ -3,7 +3,6 @@ using NpmMirror.History;
 using NpmMirror.Mirroring;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
-using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;
 

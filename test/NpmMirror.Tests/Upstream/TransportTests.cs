@@ -206,7 +206,7 @@ public sealed class TransportTests
                 {
                     ServerCertificate = certificate,
                     ClientCertificateRequired = seen is not null,
-                    RemoteCertificateValidationCallback = (_, _, _, _) => true,
+                    RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate is null || certificate.Subject == authority.Subject,
                 });
                 seen?.Invoke(tls.RemoteCertificate);
                 return tls;
