@@ -20,6 +20,7 @@ internal static class CommandLine
 
         StandardOutput.EndWhenClosed();
         TerminalWriter.Install();
+        PlainLines.Install();
         try
         {
             return await ParseAndRunAsync(arguments);

@@ -24,7 +24,7 @@ internal sealed class JsonReport(TextWriter output, string listName)
     internal void Add(object item)
     {
         output.Write(_isBegun ? ",\n" : $"{{\"{listName}\":[\n");
-        output.Write(JsonSerializer.Serialize(item, Options));
+        output.Write(PlainText.Of(JsonSerializer.Serialize(item, Options)));
         _isBegun = true;
     }
 

@@ -29,13 +29,12 @@ internal static class Setup
         builder.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         builder.AddFilter("NpmMirror.Monitor", options.Monitor ?? options.Level);
         builder.AddFilter("NpmMirror.Mirror", options.Mirror ?? options.Level);
-        builder.AddSimpleConsole(console =>
+        builder.AddConsoleFormatter<LogLines, ConsoleFormatterOptions>();
+        builder.AddConsole(console =>
         {
-            console.SingleLine = true;
-            console.UseUtcTimestamp = true;
-            console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss'Z' ";
+            console.FormatterName = LogLines.FormatterName;
+            console.LogToStandardErrorThreshold = LogLevel.Trace;
         });
-        builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
     }
 
     /// <summary>The store that the options describe, not opened yet.</summary>

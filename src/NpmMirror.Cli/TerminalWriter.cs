@@ -39,7 +39,7 @@ internal sealed class TerminalWriter(TextWriter inner, Func<int> width) : TextWr
         lock (_lock)
         {
             Erase();
-            _line = line;
+            _line = PlainText.Of(line);
             Draw();
             inner.Flush();
         }

@@ -66,7 +66,7 @@ public sealed class MirrorException : Exception
     /// <summary>How long the other side asked to wait; null when it did not say.</summary>
     public TimeSpan? RetryAfter { get; }
 
-    /// <summary>Text from outside, shortened and without control characters, for messages and logs.</summary>
+    /// <summary>Text from outside, shortened and as plain text on one line, for messages and logs.</summary>
     public static string Quote(string? text)
     {
         if (text is null)
@@ -75,6 +75,6 @@ public sealed class MirrorException : Exception
         }
 
         var shortened = text.Length > 200 ? string.Concat(text.AsSpan(0, 200), "…") : text;
-        return "“" + string.Concat(shortened.Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c)) + "”";
+        return $"“{PlainText.Of(shortened)}”";
     }
 }

@@ -57,7 +57,7 @@ internal static class ConfigCommand
     {
         if (asJson)
         {
-            Console.WriteLine(JsonSerializer.Serialize(rows.ToDictionary(row => row.Name, row => new { value = row.Value, from = row.Origin }), Indented));
+            Console.Write(JsonSerializer.Serialize(rows.ToDictionary(row => row.Name, row => new { value = row.Value, from = row.Origin }), Indented) + Environment.NewLine);
             return;
         }
 

@@ -49,7 +49,7 @@ internal static class ReconcileCommand
     {
         if (asJson)
         {
-            Console.WriteLine(JsonSerializer.Serialize(new { found, mended = SyncReport.ToJson(mended) }, SyncReport.Indented));
+            Console.Write(JsonSerializer.Serialize(new { found, mended = SyncReport.ToJson(mended) }, SyncReport.Indented) + Environment.NewLine);
             return;
         }
 

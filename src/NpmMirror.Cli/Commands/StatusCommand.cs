@@ -35,7 +35,7 @@ internal static class StatusCommand
         var status = await ReadAsync(store, Setup.CreateBlobs(settings.Options, logging), upstream, cancellationToken);
         if (asJson)
         {
-            Console.WriteLine(JsonSerializer.Serialize(status, Indented));
+            Console.Write(JsonSerializer.Serialize(status, Indented) + Environment.NewLine);
         }
         else
         {

@@ -49,7 +49,7 @@ internal static class SyncCommand
     {
         if (asJson)
         {
-            Console.WriteLine(JsonSerializer.Serialize(SyncReport.ToJson(summary), SyncReport.Indented));
+            Console.Write(JsonSerializer.Serialize(SyncReport.ToJson(summary), SyncReport.Indented) + Environment.NewLine);
         }
         else
         {

@@ -1,0 +1,33 @@
+using System.Text.Json;
+
+namespace NpmMirror.Tests;
+
+/// <summary>What strangers wrote can neither steer nor deceive a terminal.</summary>
+public sealed class PlainTextTests
+{
+    [Theory]
+    [InlineData("1.0.0", "1.0.0")]
+    [InlineData("", "")]
+    [InlineData("größer, 日本語 😀", "größer, 日本語 😀")]
+    [InlineData("\u001b[31mred\u0007\0\u007f", "\\u001b[31mred\\u0007\\u0000\\u007f")]
+    [InlineData("one\r\ntwo\tthree", "one  two three")]
+    [InlineData("\u009b31m\u0085", "\\u009b31m\\u0085")]
+    [InlineData("\u202egpj.exe\u2066\u200f", "\\u202egpj.exe\\u2066\\u200f")]
+    [InlineData("a\u2028b\u2029c", "a\\u2028b\\u2029c")]
+    [InlineData("zero\u200bwidth\ufeff\u00ad", "zero\\u200bwidth\\ufeff\\u00ad")]
+    public void What_cannot_be_seen_is_written_as_json_writes_it(string text, string plain) => Assert.Equal(plain, PlainText.Of(text));
+
+    [Fact]
+    public void Half_a_character_and_an_invisible_one_beyond_the_first_plane_are_written_out() =>
+        Assert.Equal("\\ud83d!\\udb40\\udc41", PlainText.Of("\ud83d!" + char.ConvertFromUtf32(0xE0041)));
+
+    [Fact]
+    public void Json_stays_the_same_json()
+    {
+        using var json = JsonDocument.Parse(PlainText.Of("{\"tag\":\n\"\u202e\u200b\u0085x\"}"));
+        Assert.Equal("\u202e\u200b\u0085x", json.RootElement.GetProperty("tag").GetString());
+    }
+
+    [Fact]
+    public void Text_that_is_quoted_in_a_message_is_plain() => Assert.Equal("“\\u001b[2J \\u202e”", MirrorException.Quote("\u001b[2J\n\u202e"));
+}
