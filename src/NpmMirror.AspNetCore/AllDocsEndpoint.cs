@@ -1,17 +1,17 @@
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using NpmMirror.Storage;
 
 namespace NpmMirror.AspNetCore;
 
 /// <summary>Answers <c>{m}/_all_docs</c>: the ids and revisions of what this mirror holds, or has in its graveyard, in the order of their UTF-8 bytes.</summary>
-internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments documents, TimeProvider time)
+internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments documents, AskedBody asked, TimeProvider time)
 {
     internal async Task HandleAsync(HttpContext context, string baseUrl)
     {
-        if (AllDocsQuery.Parse(context.Request.Query, out var fault) is not { } query)
+        if ((HttpMethods.IsPost(context.Request.Method) ? await asked.ReadAsync(context, body => Read(context.Request, body)) : Read(context.Request, null)) is not { } query)
         {
-            await RegistryErrors.WriteAsync(context, StatusCodes.Status400BadRequest, fault);
             return;
         }
 
@@ -20,7 +20,14 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments docu
         using var body = FeedBody.Of(context, "application/json", time);
         body.Text("{\"total_rows\":"u8);
         body.Number(query.IsRemoved ? counts.Removed : counts.Packages);
-        body.Text(",\"offset\":0,\"rows\":[\n"u8);
+        body.Text(",\"offset\":0"u8);
+        if (query.TellsSequence)
+        {
+            body.Text(",\"update_seq\":"u8);
+            body.Number((await store.ReadHeadAsync(cancellationToken)).Position.Value);
+        }
+
+        body.Text(",\"rows\":[\n"u8);
         var isFirst = true;
         await foreach (var (key, mark) in SelectAsync(query, cancellationToken))
         {
@@ -40,6 +47,8 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments docu
         body.Text("\n]}\n"u8);
         await body.FlushAsync(isUrgent: true);
     }
+
+    private static AllDocsQuery Read(HttpRequest request, JsonElement? body) => AllDocsQuery.Parse(request.Query, body, out var fault) ?? throw AskedBody.Refused(fault);
 
     private async ValueTask WriteAsync(FeedBody body, string key, PackageMark? mark, AllDocsQuery query, string baseUrl, CancellationToken cancellationToken)
     {
@@ -73,17 +82,19 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments docu
     }
 
     private IAsyncEnumerable<(string Key, PackageMark? Mark)> SelectAsync(AllDocsQuery query, CancellationToken cancellationToken) =>
-        query.Keys is not null ? FindAsync(query.Keys, cancellationToken)
+        query.Keys is { } keys ? FindAsync((query.IsDescending ? keys.Reverse() : keys).Skip(Number(query.Skip)).Take(Number(query.Limit)), cancellationToken)
         : query.IsDescending ? BackwardsAsync(query, cancellationToken)
         : ForwardsAsync(query, cancellationToken);
 
-    private async IAsyncEnumerable<(string Key, PackageMark? Mark)> FindAsync(IReadOnlyList<string> keys, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<(string Key, PackageMark? Mark)> FindAsync(IEnumerable<string> keys, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         foreach (var key in keys)
         {
             yield return (key, PackageName.TryParse(key, out var name) ? await FindAsync(name, cancellationToken) : null);
         }
     }
+
+    private static int Number(long count) => (int)Math.Min(count, int.MaxValue);
 
     private async ValueTask<PackageMark?> FindAsync(PackageName name, CancellationToken cancellationToken) =>
         await store.FindAsync(name, cancellationToken) is { Facts: { IsRemoved: false } facts } ? new PackageMark(name, facts.Rev, facts.Upstream) : null;

@@ -10,8 +10,6 @@ internal sealed record AllDocsQuery
     /// <summary>What can be asked for backwards at once: it is gathered before it is turned round.</summary>
     internal const int DescendingMax = 10_000;
 
-    private const int KeysMax = 1_000;
-
     /// <summary>The lowest id, included; null for the first.</summary>
     internal string? Low { get; private init; }
 
@@ -31,13 +29,16 @@ internal sealed record AllDocsQuery
 
     internal bool IsDescending { get; private init; }
 
+    /// <summary>Whether the end of the log is told too (<c>update_seq=true</c>).</summary>
+    internal bool TellsSequence { get; private init; }
+
     internal bool IncludesDocs { get; private init; }
 
     /// <summary>Whether the graveyard is asked for instead of what is there (<c>removed=true</c>): a question of ours, which CouchDB does not know.</summary>
     internal bool IsRemoved { get; private init; }
 
     /// <summary>Reads the query; null with the fault when it cannot be served.</summary>
-    internal static AllDocsQuery? Parse(IQueryCollection query, out string fault)
+    internal static AllDocsQuery? Parse(IQueryCollection query, JsonElement? body, out string fault)
     {
         fault = "";
         var isDescending = query["descending"].ToString() is "true";
@@ -53,15 +54,38 @@ internal sealed record AllDocsQuery
             return null;
         }
 
-        if (!TryKeys(query, out var keys))
+        IReadOnlyList<string>? keys;
+        try
         {
-            fault = $"keys must be a JSON array of at most {KeysMax} strings.";
+            keys = KeysOf(query, body);
+        }
+        catch (MirrorException refused)
+        {
+            fault = refused.Message;
             return null;
         }
 
         var start = KeyOf(query, "startkey", "start_key");
         var end = KeyOf(query, "endkey", "end_key");
-        var isEndIncluded = query["inclusive_end"].ToString() is not "false";
+        var key = KeyOf(query, "key", "key");
+        if ((keys, key) is (not null, not null) || ((keys is not null || key is not null) && (start is not null || end is not null)))
+        {
+            fault = "Give keys, key, or startkey and endkey.";
+            return null;
+        }
+
+        // No document here has conflicts, so that conflicts=true adds nothing; what else it may say is not known.
+        foreach (var name in (ReadOnlySpan<string>)["conflicts", "update_seq", "descending", "include_docs", "inclusive_end", "removed"])
+        {
+            if (query[name].ToString() is not ("" or "true" or "false"))
+            {
+                fault = $"{name} must be true or false.";
+                return null;
+            }
+        }
+
+        (start, end) = key is null ? (start, end) : (key, key);
+        var isEndIncluded = key is not null || query["inclusive_end"].ToString() is not "false";
         return new AllDocsQuery
         {
             Low = isDescending ? end : start,
@@ -72,29 +96,41 @@ internal sealed record AllDocsQuery
             Limit = limit,
             Skip = skip,
             IsDescending = isDescending,
+            TellsSequence = query["update_seq"].ToString() is "true",
             IncludesDocs = query["include_docs"].ToString() is "true",
             IsRemoved = query["removed"].ToString() is "true",
         };
     }
 
-    private static bool TryKeys(IQueryCollection query, out IReadOnlyList<string>? keys)
+    private static IReadOnlyList<string>? KeysOf(IQueryCollection query, JsonElement? body)
     {
-        keys = KeyOf(query, "key", "key") is { } key ? [key] : null;
-        var text = query["keys"].ToString();
-        if (text.Length == 0)
+        IReadOnlyList<string>? keys = null;
+        if (query["keys"].ToString() is { Length: > 0 } text)
         {
-            return true;
+            try
+            {
+                using var json = JsonDocument.Parse(text);
+                keys = AskedBody.Ids(json.RootElement, "keys");
+            }
+            catch (JsonException)
+            {
+                throw AskedBody.Refused("keys must be a JSON array of ids.");
+            }
         }
 
-        try
+        if (body is not { } given)
         {
-            keys = JsonSerializer.Deserialize(text, WireJson.Default.StringArray);
-            return keys is { Count: <= KeysMax } && keys.All(one => one is not null);
+            return keys;
         }
-        catch (JsonException)
+
+        foreach (var member in given.ValueKind == JsonValueKind.Object ? given.EnumerateObject() : throw AskedBody.Refused("The body must be {\"keys\": [id, …]}."))
         {
-            return false;
+            keys = member.Name == "keys" && keys is null
+                ? AskedBody.Ids(member.Value, "keys")
+                : throw AskedBody.Refused($"The body has {MirrorException.Quote(member.Name)}; it may have keys, once and not in the query too. Everything else belongs in the query.");
         }
+
+        return keys;
     }
 
     private static string? KeyOf(IQueryCollection query, string name, string otherName)

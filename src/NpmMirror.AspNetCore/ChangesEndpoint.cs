@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using NpmMirror.Storage;
@@ -8,16 +10,16 @@ namespace NpmMirror.AspNetCore;
 /// Answers <c>{m}/_changes</c>: this mirror's own feed, one row a package at its newest position, so that mirrors follow mirrors and
 /// followers of CouchDB need not know the difference.
 /// </summary>
-internal sealed class ChangesEndpoint(IMetadataStore store, LogWait wait, ServedDocuments documents, TimeProvider time)
+internal sealed class ChangesEndpoint(IMetadataStore store, LogWait wait, ServedDocuments documents, AskedBody asked, TimeProvider time)
 {
     private static readonly TimeSpan HoldMax = TimeSpan.FromHours(24);
+    private static readonly TimeSpan SignEvery = TimeSpan.FromSeconds(1);
     private static readonly byte[] Heartbeat = "\n"u8.ToArray();
 
     internal async Task HandleAsync(HttpContext context, string baseUrl)
     {
-        if (ChangesQuery.Parse(context.Request.Query, context.Request.Headers["Last-Event-ID"], out var fault) is not { } query)
+        if ((HttpMethods.IsPost(context.Request.Method) ? await asked.ReadAsync(context, body => Read(context.Request, body)) : Read(context.Request, null)) is not { } query)
         {
-            await RegistryErrors.WriteAsync(context, StatusCodes.Status400BadRequest, fault);
             return;
         }
 
@@ -40,15 +42,19 @@ internal sealed class ChangesEndpoint(IMetadataStore store, LogWait wait, Served
     /// <summary>Writes the whole body. A <paramref name="baseUrl"/> is needed only with documents.</summary>
     internal async Task AnswerAsync(ChangesQuery query, string baseUrl, FeedBody body, CancellationToken cancellationToken)
     {
-        var reading = new Reading(query, baseUrl, body, new LogPosition(query.Since ?? 0));
+        var reading = new Reading(query, baseUrl, body, new LogPosition(query.Since ?? 0), time.GetTimestamp());
         await (query.Feed == ChangesFeed.Continuous ? ContinuousAsync(reading, cancellationToken) : PageAsync(reading, cancellationToken));
     }
+
+    private static ChangesQuery Read(HttpRequest request, JsonElement? body) =>
+        ChangesQuery.Parse(request.Query, request.Headers["Last-Event-ID"], body, out var fault) ?? throw AskedBody.Refused(fault);
 
     private async Task PageAsync(Reading reading, CancellationToken cancellationToken)
     {
         reading.Body.Text("{\"results\":[\n"u8);
         await ReadRowsAsync(reading, cancellationToken);
-        if (reading.Query.Feed == ChangesFeed.Longpoll && reading.Rows == 0 && !reading.Query.IsDescending && !reading.IsAnothers && await WaitAsync(reading, cancellationToken))
+        var begun = time.GetTimestamp();
+        while (reading.Query.Feed == ChangesFeed.Longpoll && reading.Rows == 0 && !reading.Query.IsDescending && !reading.IsAnothers && await WaitAsync(reading, begun, cancellationToken))
         {
             await ReadRowsAsync(reading, cancellationToken);
         }
@@ -65,7 +71,7 @@ internal sealed class ChangesEndpoint(IMetadataStore store, LogWait wait, Served
         {
             await ReadRowsAsync(reading, cancellationToken);
         }
-        while (!reading.IsFull && !reading.IsAnothers && await WaitAsync(reading, cancellationToken));
+        while (!reading.IsFull && !reading.IsAnothers && await WaitAsync(reading, reading.WroteAt, cancellationToken));
 
         reading.Body.Text("{\"last_seq\":"u8);
         reading.Body.Number(reading.Position.Value);
@@ -86,8 +92,14 @@ internal sealed class ChangesEndpoint(IMetadataStore store, LogWait wait, Served
         }
 
         var from = reading.Query.IsDescending && reading.Query.Since is 0 ? new LogPosition(long.MaxValue) : reading.Position;
-        await foreach (var row in store.ListChangesAsync(from, reading.Query.IsDescending, cancellationToken))
+        await foreach (var row in ListAsync(reading.Query, from, head, cancellationToken))
         {
+            if (reading.Query.Filter?.Matches(row) == false)
+            {
+                reading.Position = reading.Query.IsDescending ? reading.Position : row.LastPosition;
+                continue;
+            }
+
             await WriteRowAsync(reading, row, cancellationToken);
             if (reading.IsFull || !await reading.Body.FlushAsync(isUrgent: false))
             {
@@ -98,6 +110,33 @@ internal sealed class ChangesEndpoint(IMetadataStore store, LogWait wait, Served
         if (head > reading.Position)
         {
             reading.Position = head;
+        }
+    }
+
+    /// <summary>The rows from a position on; of a few named documents these are looked up, where a walk over what came since would be longer.</summary>
+    private IAsyncEnumerable<PackageRow> ListAsync(ChangesQuery query, LogPosition from, LogPosition head, CancellationToken cancellationToken) =>
+        query is { IsDescending: false, Filter.Ids: { } ids } && head.Value - from.Value > ids.Count
+            ? FindAsync(ids, from, head, cancellationToken)
+            : store.ListChangesAsync(from, query.IsDescending, cancellationToken);
+
+    private async IAsyncEnumerable<PackageRow> FindAsync(IReadOnlyCollection<string> ids, LogPosition from, LogPosition head, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var found = new List<(LogPosition At, PackageName Name)>();
+        foreach (var id in ids)
+        {
+            if (PackageName.TryParse(id, out var name) && await store.FindAsync(name, cancellationToken) is { } row && row.LastPosition > from && row.LastPosition <= head)
+            {
+                found.Add((row.LastPosition, row.Name));
+            }
+        }
+
+        foreach (var (at, name) in found.OrderBy(one => one.At))
+        {
+            // What changed meanwhile lies after the head, and comes when that is asked for.
+            if (await store.FindAsync(name, cancellationToken) is { } row && row.LastPosition == at)
+            {
+                yield return row;
+            }
         }
     }
 
@@ -123,12 +162,23 @@ internal sealed class ChangesEndpoint(IMetadataStore store, LogWait wait, Served
 
         reading.Position = row.LastPosition;
         reading.Rows++;
+        reading.WroteAt = reading.SaidAt = time.GetTimestamp();
     }
 
-    private Task<bool> WaitAsync(Reading reading, CancellationToken cancellationToken) =>
-        wait.ForMoreAsync(reading.Body, reading.Position, reading.Query.Timeout ?? HoldMax, reading.Query.Heartbeat, Heartbeat, cancellationToken);
+    /// <summary>Waits for the log to grow, for what is left of the time since <paramref name="begun"/>.</summary>
+    private async Task<bool> WaitAsync(Reading reading, long begun, CancellationToken cancellationToken)
+    {
+        // What came was nothing for this follower, again and again perhaps: each time the wait for the next sign of life begins anew.
+        if (time.GetElapsedTime(reading.SaidAt) >= (reading.Query.Heartbeat < SignEvery ? reading.Query.Heartbeat : SignEvery) && reading.HasWaited)
+        {
+            reading.Body.Text(Heartbeat);
+        }
 
-    private sealed class Reading(ChangesQuery query, string baseUrl, FeedBody body, LogPosition since)
+        (reading.HasWaited, reading.SaidAt) = (true, time.GetTimestamp());
+        return await wait.ForMoreAsync(reading.Body, reading.Position, (reading.Query.Timeout ?? HoldMax) - time.GetElapsedTime(begun), reading.Query.Heartbeat, Heartbeat, cancellationToken);
+    }
+
+    private sealed class Reading(ChangesQuery query, string baseUrl, FeedBody body, LogPosition since, long begun)
     {
         internal ChangesQuery Query { get; } = query;
 
@@ -139,6 +189,14 @@ internal sealed class ChangesEndpoint(IMetadataStore store, LogWait wait, Served
         internal LogPosition Position { get; set; } = since;
 
         internal long Rows { get; set; }
+
+        /// <summary>When the last row was written, or the answer begun.</summary>
+        internal long WroteAt { get; set; } = begun;
+
+        /// <summary>When the last sign of life was given: a row, or a wait that gives them itself.</summary>
+        internal long SaidAt { get; set; } = begun;
+
+        internal bool HasWaited { get; set; }
 
         internal bool IsFull => Rows >= Query.Limit;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 
 namespace NpmMirror.AspNetCore;
@@ -28,6 +29,9 @@ internal sealed record ChangesQuery
     /// <summary>How many rows at most.</summary>
     internal long Limit { get; private init; } = long.MaxValue;
 
+    /// <summary>Which rows; null for all.</summary>
+    internal ChangesFilter? Filter { get; private init; }
+
     internal bool IsDescending { get; private init; }
 
     internal ChangesFeed Feed { get; private init; }
@@ -41,16 +45,27 @@ internal sealed record ChangesQuery
     internal TimeSpan Heartbeat { get; private init; } = DefaultWait;
 
     /// <summary>Reads the query; null with the fault when it cannot be served.</summary>
-    internal static ChangesQuery? Parse(IQueryCollection query, string? lastEventId, out string fault)
+    internal static ChangesQuery? Parse(IQueryCollection query, string? lastEventId, JsonElement? body, out string fault)
     {
         fault = "";
-        foreach (var unknown in (ReadOnlySpan<string>)["filter", "doc_ids", "view", "skip"])
+        foreach (var unknown in (ReadOnlySpan<string>)["view", "skip", "keys", "selector"])
         {
             if (query.ContainsKey(unknown))
             {
-                fault = $"This mirror's _changes does not know {unknown}; read all rows and choose.";
+                fault = $"This mirror's _changes does not know {unknown} in the query; it knows filter=_doc_ids with doc_ids, and a selector in the body of a POST.";
                 return null;
             }
+        }
+
+        ChangesFilter? filter;
+        try
+        {
+            filter = ChangesFilter.Parse(query, body);
+        }
+        catch (MirrorException refused)
+        {
+            fault = refused.Message;
+            return null;
         }
 
         if (!TryFeed(query["feed"].ToString(), out var feed))
@@ -96,6 +111,7 @@ internal sealed record ChangesQuery
             Since = position,
             // As CouchDB does: no limit below one.
             Limit = Math.Max(limit, 1),
+            Filter = filter,
             IsDescending = query["descending"].ToString() is "true",
             Feed = feed,
             IncludesDocs = query["include_docs"].ToString() is "true",

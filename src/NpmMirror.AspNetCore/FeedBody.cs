@@ -15,6 +15,7 @@ namespace NpmMirror.AspNetCore;
 internal sealed class FeedBody(PipeWriter output, CancellationToken cancellationToken) : IDisposable
 {
     private const int FlushAtBytes = 32 * 1024;
+    private const int PieceBytes = 64 * 1024;
 
     private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 
@@ -150,8 +151,39 @@ internal sealed class FeedBody(PipeWriter output, CancellationToken cancellation
     /// <summary>Ends a row.</summary>
     internal void End() => Text("}"u8);
 
-    /// <summary>A file's bytes from an offset on, a piece at a time.</summary>
-    internal Task FileAsync(SpilledRendition file, long offset) => RenditionAnswer.CopyAsync(file, output, cancellationToken, offset);
+    /// <summary>A document, or a piece of one, without the line ends between its tokens: a row is one line, whatever it holds. The texts in JSON have none.</summary>
+    internal void Document(ReadOnlySpan<byte> json)
+    {
+        for (int end; (end = json.IndexOfAny((byte)'\r', (byte)'\n')) >= 0; json = json[(end + 1)..])
+        {
+            output.Write(json[..end]);
+        }
+
+        output.Write(json);
+    }
+
+    /// <summary>Part of a document in a file, as <see cref="Document"/>, a piece at a time.</summary>
+    internal async Task DocumentAsync(SpilledRendition file, long start, long end)
+    {
+        var piece = ArrayPool<byte>.Shared.Rent(PieceBytes);
+        try
+        {
+            while (start < end)
+            {
+                var read = await file.ReadAsync(start, piece.AsMemory(0, (int)Math.Min(piece.Length, end - start)), cancellationToken);
+                Document(piece.AsSpan(0, read));
+                start += read;
+                if (read == 0 || (await output.FlushAsync(cancellationToken)).IsCompleted)
+                {
+                    return;
+                }
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(piece);
+        }
+    }
 
     /// <summary>A key of <c>_all_docs</c> that names nothing.</summary>
     internal void Missing(string key)

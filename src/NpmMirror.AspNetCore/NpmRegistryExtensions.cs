@@ -125,12 +125,13 @@ public static class NpmRegistryExtensions
         var repair = services.GetRequiredService<DocumentRepair>();
         var documents = new ServedDocuments(cache, repair);
         var routes = new RouteParser(mounts);
-        var changes = new ChangesEndpoint(store, wait, documents, time);
+        var budget = services.GetRequiredService<ByteBudget>();
+        var asked = new AskedBody(budget, time);
+        var changes = new ChangesEndpoint(store, wait, documents, asked, time);
         var crossOrigin = CrossOriginPolicy.Of(options, client);
         hot.CrossOrigin = crossOrigin;
         hot.IsOnConnections = options.TrustedProxies.Count == 0;
         hot.Feeds = hot.IsOnConnections ? new HotFeeds(routes, addresses, changes, crossOrigin, time) : null;
-        var budget = services.GetRequiredService<ByteBudget>();
         var forwarder = new Forwarder(client, budget, time);
         var endpoints = new EndpointSet
         {
@@ -144,9 +145,9 @@ public static class NpmRegistryExtensions
             Info = new InfoEndpoint(store, instance),
             Changes = changes,
             Events = new EventsEndpoint(store, log, wait, time),
-            Replication = new ReplicationEndpoint(store, documents, time),
-            AllDocs = new AllDocsEndpoint(store, documents, time),
-            All = new AllEndpoint(store, repair, services.GetRequiredService<ByteBudget>(), time),
+            Replication = new ReplicationEndpoint(store, documents, asked, time),
+            AllDocs = new AllDocsEndpoint(store, documents, asked, time),
+            All = new AllEndpoint(store, repair, budget, time),
             Health = new HealthEndpoint(store, services.GetService<IBlobStore>(), time),
             Metrics = new MetricsEndpoint(new MetricsListener()),
             Home = new HomeEndpoint(addresses, mounts),

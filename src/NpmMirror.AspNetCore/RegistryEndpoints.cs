@@ -143,7 +143,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, IReadOnly
         }
 
         var isShared = mount is not null && !IsOperations(route);
-        var methods = IsAsked(route) ? "POST" : "GET, HEAD";
+        var methods = IsAsked(route) ? "POST" : MayBeAsked(route) ? "GET, HEAD, POST" : "GET, HEAD";
         if (HttpMethods.IsOptions(method) && route is not (RegistryRoute.NotFound or RegistryRoute.Publishing))
         {
             await (isShared ? crossOrigin : NotShared).AnswerOptionsAsync(context, methods);
@@ -176,10 +176,13 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, IReadOnly
 
     private static bool IsAllowed(string method, RegistryRoute route) => IsAsked(route)
         ? HttpMethods.IsPost(method)
-        : HttpMethods.IsGet(method) || HttpMethods.IsHead(method);
+        : HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || (HttpMethods.IsPost(method) && MayBeAsked(route));
 
     /// <summary>What is asked for with a body.</summary>
     private static bool IsAsked(RegistryRoute route) => route is RegistryRoute.Advisories or RegistryRoute.RetiredAudit or RegistryRoute.BulkGet;
+
+    /// <summary>What is asked for with a body, or without one.</summary>
+    private static bool MayBeAsked(RegistryRoute route) => route is RegistryRoute.Changes or RegistryRoute.AllDocs;
 
     /// <summary>What operators ask for: under a root mount too, and by any name, since probes ask by address.</summary>
     private static bool IsOperations(RegistryRoute route) => route is RegistryRoute.Live or RegistryRoute.Ready or RegistryRoute.Metrics or RegistryRoute.ApiPing;

@@ -106,8 +106,9 @@ internal static class RenditionAnswer
     }
 
     /// <summary>Copies a file's bytes, a piece at a time; stops when the client has left.</summary>
-    internal static async Task CopyAsync(SpilledRendition spilled, PipeWriter output, CancellationToken cancellationToken, long offset = 0)
+    internal static async Task CopyAsync(SpilledRendition spilled, PipeWriter output, CancellationToken cancellationToken)
     {
+        var offset = 0L;
         while (offset < spilled.LengthBytes)
         {
             var read = await spilled.ReadAsync(offset, output.GetMemory(PieceBytes), cancellationToken);

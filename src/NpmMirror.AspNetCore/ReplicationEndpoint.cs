@@ -8,10 +8,8 @@ namespace NpmMirror.AspNetCore;
 /// Answers replicators (PouchDB, CouchDB) that fetch documents by their revisions: <c>POST {m}/_bulk_get</c>, and <c>{m}/{pkg}?open_revs=…</c> of older
 /// ones. What is held now is what they get, whichever revision they heard of: it is the newest, or its row is on its way to them.
 /// </summary>
-internal sealed class ReplicationEndpoint(IMetadataStore store, ServedDocuments documents, TimeProvider time)
+internal sealed class ReplicationEndpoint(IMetadataStore store, ServedDocuments documents, AskedBody asked, TimeProvider time)
 {
-    private const int AskedMaxBytes = 4 * 1024 * 1024;
-
     /// <summary>Whether a packument is asked for as replicators do.</summary>
     internal static bool IsAsked(HttpContext context) => context.Request.QueryString.HasValue && context.Request.Query.ContainsKey("open_revs");
 
@@ -34,15 +32,8 @@ internal sealed class ReplicationEndpoint(IMetadataStore store, ServedDocuments 
     /// <summary>Answers <c>POST {m}/_bulk_get</c>.</summary>
     internal async Task BulkGetAsync(HttpContext context, string baseUrl)
     {
-        if (await BoundedBody.ReadAsync(context.Request.Body, AskedMaxBytes, context.RequestAborted) is not { } asked)
+        if (await asked.ReadAsync(context, IdsOf) is not { } ids)
         {
-            await RegistryErrors.WriteAsync(context, StatusCodes.Status413PayloadTooLarge, $"The body is longer than {AskedMaxBytes} bytes; ask for fewer documents at once.");
-            return;
-        }
-
-        if (IdsOf(asked) is not { } ids)
-        {
-            await RegistryErrors.WriteAsync(context, StatusCodes.Status400BadRequest, "The body must be {\"docs\": [{\"id\": …, \"rev\": …}, …]}.");
             return;
         }
 
@@ -82,16 +73,16 @@ internal sealed class ReplicationEndpoint(IMetadataStore store, ServedDocuments 
         return true;
     }
 
-    private static List<string>? IdsOf(byte[] asked)
+    private static List<string> IdsOf(JsonElement? body)
     {
-        try
+        var ids = new List<string>();
+        foreach (var document in body is { ValueKind: JsonValueKind.Object } given && given.TryGetProperty("docs", out var docs) && docs.ValueKind == JsonValueKind.Array ? docs.EnumerateArray() : throw Misunderstood())
         {
-            using var json = JsonDocument.Parse(asked);
-            return [.. json.RootElement.GetProperty("docs").EnumerateArray().Select(document => document.GetProperty("id").GetString() ?? "")];
+            ids.Add(document.ValueKind == JsonValueKind.Object && document.TryGetProperty("id", out var id) && id.ValueKind == JsonValueKind.String && ids.Count < AskedBody.IdsMax ? AskedBody.Text(id) : throw Misunderstood());
         }
-        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
-        {
-            return null;
-        }
+
+        return ids;
     }
+
+    private static MirrorException Misunderstood() => AskedBody.Refused($"The body must be {{\"docs\": [{{\"id\": …, \"rev\": …}}, …]}}, with at most {AskedBody.IdsMax} documents.");
 }

@@ -12,13 +12,15 @@ namespace NpmMirror.AspNetCore;
 internal sealed class ServedDocuments(RenditionCache cache, DocumentRepair repair)
 {
     private const int PieceBytes = 256 * 1024;
-    private const int BeginMaxBytes = 256;
 
     /// <summary>Writes the document as the member <c>doc</c> of a row; nothing when it is not there any more.</summary>
     internal async Task WriteAsync(FeedBody body, PackageRow row, string baseUrl, CancellationToken cancellationToken) =>
         await WriteAsync(body, ",\"doc\":"u8.ToArray(), row, baseUrl, isReplicated: false, cancellationToken);
 
-    /// <summary>Writes the document with what replication needs in front: id, revision and the revisions before it. False when it is not there any more.</summary>
+    /// <summary>
+    /// Writes the document with what replication needs in front: id, revision and the revisions before it; without <c>_attachments</c>, whose files nobody
+    /// could fetch here. False when it is not there any more.
+    /// </summary>
     internal Task<bool> WriteReplicatedAsync(FeedBody body, PackageRow row, string baseUrl, CancellationToken cancellationToken) =>
         WriteAsync(body, "{\"ok\":"u8.ToArray(), row, baseUrl, isReplicated: true, cancellationToken);
 
@@ -39,8 +41,16 @@ internal sealed class ServedDocuments(RenditionCache cache, DocumentRepair repai
                 return false;
             }
 
+            var own = isReplicated ? MembersOf(document) : new TopMembers();
             body.Text(before);
-            body.Text(document.AsSpan(Begin(body, isReplicated ? Members(row, MembersOf(document)) : [], document)));
+            var at = Begin(body, row, own);
+            foreach (var (start, end) in own.Attachments)
+            {
+                body.Document(document.AsSpan((int)at, (int)(start - at)));
+                at = end;
+            }
+
+            body.Document(document.AsSpan((int)at));
             return true;
         }
 
@@ -51,11 +61,16 @@ internal sealed class ServedDocuments(RenditionCache cache, DocumentRepair repai
 
         await using (spilled)
         {
-            var members = isReplicated ? Members(row, await MembersOfAsync(spilled, cancellationToken)) : [];
-            var begin = new byte[BeginMaxBytes];
-            var read = await spilled.ReadAsync(0, begin, cancellationToken);
+            var own = isReplicated ? await MembersOfAsync(spilled, cancellationToken) : new TopMembers();
             body.Text(before);
-            await body.FileAsync(spilled, Begin(body, members, begin.AsSpan(0, read)));
+            var at = Begin(body, row, own);
+            foreach (var (start, end) in own.Attachments)
+            {
+                await body.DocumentAsync(spilled, at, start);
+                at = end;
+            }
+
+            await body.DocumentAsync(spilled, at, spilled.LengthBytes);
         }
 
         return true;
@@ -88,23 +103,23 @@ internal sealed class ServedDocuments(RenditionCache cache, DocumentRepair repai
         return own;
     }
 
-    /// <summary>Writes an object's beginning with members in front of its own; returns where its own begin.</summary>
-    private static int Begin(FeedBody body, byte[] members, ReadOnlySpan<byte> document)
+    /// <summary>Writes the beginning of a document that was looked through, with what replication needs in front; returns where its own members begin.</summary>
+    private static long Begin(FeedBody body, PackageRow row, TopMembers own)
     {
-        var brace = document.IndexOf((byte)'{');
-        // "{}" adds nothing.
-        if (members.Length <= 2 || brace < 0)
+        if (own.Begin is not { } begin)
         {
             return 0;
         }
 
+        var members = Members(row, own);
         body.Text(members.AsSpan(0, members.Length - 1));
-        if (document[(brace + 1)..].TrimStart(" \t\r\n"u8) is not [(byte)'}', ..])
+        // "{}" adds nothing.
+        if (members.Length > 2 && own.HasOthers)
         {
             body.Text(","u8);
         }
 
-        return brace + 1;
+        return begin;
     }
 
     /// <summary>What replication needs and the document does not say itself: each member once, for who takes the first of two, or refuses them.</summary>

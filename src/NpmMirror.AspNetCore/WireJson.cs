@@ -10,7 +10,6 @@ namespace NpmMirror.AspNetCore;
 /// </summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(string))]
-[JsonSerializable(typeof(string[]))]
 [JsonSerializable(typeof(RefreshAnswer))]
 internal sealed partial class WireJson : JsonSerializerContext
 {

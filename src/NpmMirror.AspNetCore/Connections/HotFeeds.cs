@@ -114,6 +114,6 @@ internal sealed class HotFeeds(RouteParser routes, PublicAddresses addresses, Ch
         }
 
         var asked = QueryHelpers.ParseQuery(target[target.IndexOf('?', StringComparison.Ordinal)..]);
-        return ChangesQuery.Parse(new QueryCollection(asked), null, out _) is { Feed: not ChangesFeed.Normal, IncludesDocs: false } query ? query : null;
+        return ChangesQuery.Parse(new QueryCollection(asked), null, null, out _) is { Feed: not ChangesFeed.Normal, IncludesDocs: false } query ? query : null;
     }
 }
