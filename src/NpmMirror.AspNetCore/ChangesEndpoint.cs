@@ -168,13 +168,14 @@ internal sealed class ChangesEndpoint(IMetadataStore store, LogWait wait, Served
     /// <summary>Waits for the log to grow, for what is left of the time since <paramref name="begun"/>.</summary>
     private async Task<bool> WaitAsync(Reading reading, long begun, CancellationToken cancellationToken)
     {
-        // What came was nothing for this follower, again and again perhaps: each time the wait for the next sign of life begins anew.
-        if (time.GetElapsedTime(reading.SaidAt) >= (reading.Query.Heartbeat < SignEvery ? reading.Query.Heartbeat : SignEvery) && reading.HasWaited)
+        // What came was nothing for this follower, again and again perhaps: each wait counts the time to its first sign of life anew.
+        if (reading.HasWaited && time.GetElapsedTime(reading.SaidAt) >= (reading.Query.Heartbeat < SignEvery ? reading.Query.Heartbeat : SignEvery))
         {
             reading.Body.Text(Heartbeat);
+            reading.SaidAt = time.GetTimestamp();
         }
 
-        (reading.HasWaited, reading.SaidAt) = (true, time.GetTimestamp());
+        reading.HasWaited = true;
         return await wait.ForMoreAsync(reading.Body, reading.Position, (reading.Query.Timeout ?? HoldMax) - time.GetElapsedTime(begun), reading.Query.Heartbeat, Heartbeat, cancellationToken);
     }
 
@@ -193,7 +194,7 @@ internal sealed class ChangesEndpoint(IMetadataStore store, LogWait wait, Served
         /// <summary>When the last row was written, or the answer begun.</summary>
         internal long WroteAt { get; set; } = begun;
 
-        /// <summary>When the last sign of life was given: a row, or a wait that gives them itself.</summary>
+        /// <summary>When the last row or sign of life was given, but for those that are given within a wait.</summary>
         internal long SaidAt { get; set; } = begun;
 
         internal bool HasWaited { get; set; }

@@ -136,7 +136,7 @@ public sealed class FollowerRequestTests
     public async Task A_longpoll_waits_past_the_changes_of_others()
     {
         await using var mirror = await FilledAsync();
-        var waiting = SendAsync(mirror, "_changes?feed=longpoll&since=now&timeout=60000", """{"selector":{"name":"wanted"}}""");
+        var waiting = SendAsync(mirror, "_changes?feed=longpoll&since=5&timeout=60000", """{"selector":{"name":"wanted"}}""");
         for (var i = 0; i < 5; i++)
         {
             await mirror.PutAsync($"other-{i}", Documents.Of($"other-{i}"));
@@ -147,6 +147,21 @@ public sealed class FollowerRequestTests
         using var answer = await waiting.WaitAsync(TimeSpan.FromSeconds(30), Cancelled);
         using var page = JsonDocument.Parse(await answer.Content.ReadAsStringAsync(Cancelled));
         Assert.Equal("wanted", Assert.Single(page.RootElement.GetProperty("results").EnumerateArray()).GetProperty("id").GetString());
+    }
+
+    [Fact]
+    public async Task A_filtered_follower_hears_signs_of_life_while_others_change()
+    {
+        await using var mirror = await FilledAsync();
+        await using var stream = await mirror.Client.GetStreamAsync(new Uri("_changes?feed=continuous&since=now&heartbeat=1000&filter=_doc_ids&doc_ids=[\"none\"]", UriKind.Relative), Cancelled);
+        using var lines = new StreamReader(stream);
+        var sign = lines.ReadLineAsync(Cancelled).AsTask();
+        await Eventually.Async(async () =>
+        {
+            await mirror.PutAsync("other", Documents.Of("other"));
+            return sign.IsCompleted;
+        });
+        Assert.Equal("", await sign);
     }
 
     [Fact]

@@ -45,7 +45,7 @@ public sealed class HostileTargetTests
     [InlineData("DELETE", "/npm/-/package/ms/dist-tags/beta")]
     [InlineData("PUT", "/npm/-/user/org.couchdb.user:x")]
     [InlineData("DELETE", "/npm/-/user/token/abc")]
-    [InlineData("POST", "/npm/_all_docs")]
+    [InlineData("POST", "/npm/_bulk_docs")]
     [InlineData("PATCH", "/npm/ms")]
     public async Task Publishing_is_refused_with_a_sentence(string method, string path)
     {
