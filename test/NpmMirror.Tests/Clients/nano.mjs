@@ -18,7 +18,7 @@ try {
     .on('change', change => say('selected', change.id)).on('end', resolve).on('error', reject))
   await new Promise((resolve, reject) => database.changesReader.spool({ since: 0, includeDocs: true })
     .on('batch', batch => batch.forEach(seen)).on('end', resolve).on('error', reject))
-  database.changesReader.start({ since: 'now' }).on('change', seen).on('error', failed)
+  database.changesReader.start({ since: 'now', includeDocs: true }).on('change', seen).on('error', failed)
   console.log('@')
 } catch (error) {
   failed(error)
