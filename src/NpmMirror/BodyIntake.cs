@@ -8,7 +8,7 @@ namespace NpmMirror;
 /// </summary>
 /// <remarks>
 /// Why a file: several long bodies that grow in memory would each hold a part of the budget and wait for the rest, and every one of them for its peer. So none
-/// of them holds more than <see cref="ByteBudget.ArrivingMaxBytes"/>, and whoever waits for the whole waits for work that ends by itself.
+/// of them holds more than <see cref="ByteBudget.ArrivingMaxBytes"/>, and what waits for the whole waits for work that ends by itself.
 /// </remarks>
 internal static class BodyIntake
 {

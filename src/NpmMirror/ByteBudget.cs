@@ -24,9 +24,9 @@ public enum BudgetUse
 /// (<see cref="BodyIntake"/>). So a peer that announces much, or sends slowly, keeps nobody waiting.</item>
 /// <item>Storing, half: whole documents.</item>
 /// <item>Serving, a quarter, and whatever the others leave free.</item>
-/// <item>Forwarding, an eighth: only who forwards waits for it.</item>
+/// <item>Forwarding, an eighth: only forwarding waits for it.</item>
 /// </list>
-/// Nobody waits in a circle. Who waits in the line of 2 or 3 holds nothing of 2 or 3. Who holds something of them waits for processor and disk only, never
+/// Nobody waits in a circle. Work that waits in the line of 2 or 3 holds nothing of 2 or 3. Work that holds something of them waits for processor and disk only, never
 /// for a peer. The one exception is work that holds a document and needs another one beside it: it takes the overdraft, which one at a time may hold.
 /// The bound: the limit, plus in each of 2, 3 and 4 one document larger than its share, plus the overdraft of one piece of work.
 /// </remarks>

@@ -3,7 +3,7 @@ using System.ComponentModel;
 
 namespace NpmMirror;
 
-/// <summary>Which stretches behind the cursor are read again, where rows of the feed may appear late (npm's paged feed). Zero: not.</summary>
+/// <summary>Which stretches before the cursor are read again, where rows of the feed may appear late (npm's paged feed). Zero: not.</summary>
 public sealed class RereadOptions
 {
     /// <summary>At each idle poll.</summary>

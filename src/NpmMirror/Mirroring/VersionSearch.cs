@@ -44,7 +44,7 @@ internal sealed class VersionSearch(IMetadataStore store, UpstreamLooks looks, F
             return false;
         }
 
-        // Whoever invents versions costs the upstream one request a second, and waits for it himself.
+        // Invented versions cost the upstream one request a second, and their client waits for it.
         if (_lookedAt.TryGet(name, out var last) && BetweenLooks - time.GetElapsedTime(last) is var rest && rest > TimeSpan.Zero)
         {
             await Task.Delay(rest, time, cancellationToken);

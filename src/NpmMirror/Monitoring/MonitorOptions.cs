@@ -21,7 +21,7 @@ public sealed record MonitorOptions
     /// <summary>Which life of the feed's database <see cref="RegistryMonitor.Start"/>'s sequence belongs to, where that is known.</summary>
     internal string? DatabaseId { get; init; }
 
-    /// <summary>Which stretches behind the cursor are read again, where rows may appear late.</summary>
+    /// <summary>Which stretches before the cursor are read again, where rows may appear late.</summary>
     public IReadOnlyList<TrailingWindow> Windows { get; init; } = TrailingWindow.Usual;
 
     /// <summary>The wait after the first failure; doubled by each one more.</summary>

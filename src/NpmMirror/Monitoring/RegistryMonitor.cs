@@ -130,7 +130,7 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     }
 
     /// <summary>
-    /// Starts following behind a sequence (<c>0</c>: everything, <c>now</c>: the head). Null: where the options say, else from the head; a
+    /// Starts following after a sequence (<c>0</c>: everything, <c>now</c>: the head). Null: where the options say, else from the head; a
     /// mirror's monitor goes on where the mirror stands.
     /// Starting twice is told as a failure.
     /// </summary>

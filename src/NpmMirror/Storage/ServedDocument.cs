@@ -16,7 +16,7 @@ namespace NpmMirror.Storage;
 /// prefix, which upstream's takes the place of; where that would be wrong there is an exception.
 /// <para>
 /// The layout, numbers as in an index: the head's length; 1 where upstream's bytes begin with a byte order mark, else 0; base URL,
-/// upstream's prefix and the exceptions (Brotli), each behind its length; the seal; then the member. Documents of older programs have no seal: to
+/// upstream's prefix and the exceptions (Brotli), each after its length; the seal; then the member. Documents of older programs have no seal: to
 /// check one of those it is decoded. An exception: how many places with the
 /// prefix are left before it; the length of the served address, 0 where the text was upstream's own; else upstream's address behind its length.
 /// </para>

@@ -10,7 +10,7 @@ internal static class FeedConvention
     private const string Registry = "registry";
     private const string Replicate = "replicate";
 
-    /// <summary>Below a country's domain, second labels up to this length are mostly the registry's own: co, com, gov, gouv. Who has such a short name gives the feed's address.</summary>
+    /// <summary>Below a country's domain, second labels up to this length are mostly the registry's own: co, com, gov, gouv. A registry with such a short name needs the feed's address in `feed`.</summary>
     private const int SuffixLabelMaxChars = 4;
 
     /// <summary>The feed's address by the convention; null for an upstream that it does not speak of: an address, this machine, another name, a registry below a path.</summary>

@@ -60,7 +60,7 @@ internal sealed class UpstreamConnections : IDisposable
         },
     };
 
-    /// <summary>Only the host that npm's configuration names sees the certificate, whoever led there.</summary>
+    /// <summary>Only the host that npm's configuration names sees the certificate, whatever led there.</summary>
     private X509Certificate2 CertificateFor(string host) => _options.ClientCertificates.GetValueOrDefault(host)!;
 
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, bool isFenced, CancellationToken cancellationToken)

@@ -1,6 +1,6 @@
 namespace NpmMirror.Tests.Cli;
 
-/// <summary>What the program says to a person who does not know its words yet.</summary>
+/// <summary>What the program says to a new user.</summary>
 public sealed class HelpTests : IDisposable
 {
     private readonly TestFolder _folder = new();
