@@ -61,8 +61,8 @@ function read(line) {
 }
 
 const progress = setInterval(() => {
-  const [id, since] = [...running].sort((left, right) => left[1] - right[1])[0] ?? []
-  const longest = id && Date.now() - since > 30_000 ? `; ${names.get(id)} runs for ${span(Math.round((Date.now() - since) / 1000))}` : ''
+  const long = [...running].filter(([, since]) => Date.now() - since > 30_000).sort((left, right) => left[1] - right[1]).slice(0, 3)
+  const longest = long.map(([id, since]) => `\n    ${names.get(id)} runs for ${span(Math.round((Date.now() - since) / 1000))}`).join('')
   console.log(`  ${span(seconds())}: ${casesDone} of ${cases} methods done, ${passed} tests passed, ${problems.length} failed${longest}`)
 }, 20_000)
 
