@@ -23,6 +23,10 @@ internal sealed record ChangesQuery
     private static readonly TimeSpan LongestWait = TimeSpan.FromHours(1);
     private static readonly TimeSpan DefaultWait = TimeSpan.FromSeconds(60);
 
+    // nano posts a longpoll with an empty body and a time-out of a minute, and its changesReader.get ends with the first empty answer: a reader of what
+    // there is would wait a minute for its end. An answer before the time-out is allowed, and few clients ask like that.
+    private static readonly TimeSpan PostedWaitMax = TimeSpan.FromSeconds(10);
+
     /// <summary>Rows behind this position; null means the head.</summary>
     internal long? Since { get; init; } = 0;
 
@@ -106,6 +110,8 @@ internal sealed record ChangesQuery
         }
 
         var beats = heartbeat is not ("" or "false");
+        var wait = timeout >= 0 ? Bounded(timeout) : beats || feed == ChangesFeed.Continuous ? (TimeSpan?)null : DefaultWait;
+        var isReaderToTheEnd = body is not null && filter is null && feed == ChangesFeed.Longpoll && !beats;
         return new ChangesQuery
         {
             Since = position,
@@ -115,7 +121,7 @@ internal sealed record ChangesQuery
             IsDescending = query["descending"].ToString() is "true",
             Feed = feed,
             IncludesDocs = query["include_docs"].ToString() is "true",
-            Timeout = timeout >= 0 ? Bounded(timeout) : beats || feed == ChangesFeed.Continuous ? null : DefaultWait,
+            Timeout = isReaderToTheEnd && wait > PostedWaitMax ? PostedWaitMax : wait,
             Heartbeat = heartbeatMs > 0 ? TimeSpan.FromMilliseconds(Math.Clamp(heartbeatMs, 100, (long)LongestWait.TotalMilliseconds)) : DefaultWait,
         };
     }

@@ -1,6 +1,9 @@
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.WebUtilities;
+using NpmMirror.AspNetCore;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.AspNetCore;
@@ -130,6 +133,19 @@ public sealed class FollowerRequestTests
         using var page = await PostAsync(mirror, "_changes", """{"doc_ids":["b","a","none"]}""");
         Assert.Equal(["a@1", "b@5"], page.RootElement.GetProperty("results").EnumerateArray().Select(row => $"{row.GetProperty("id")}@{row.GetProperty("seq")}"));
         Assert.Equal((5, 0), (page.RootElement.GetProperty("last_seq").GetInt64(), counts.CountOf("ListChangesAsync")));
+    }
+
+    [Theory]
+    [InlineData("{}", "timeout=60000", 10)]
+    [InlineData("{}", "", 10)]
+    [InlineData("{}", "timeout=500", 0.5)]
+    [InlineData("{}", "timeout=60000&heartbeat=true", 60)]
+    [InlineData("""{"doc_ids":["ms"]}""", "timeout=60000", 60)]
+    [InlineData(null, "timeout=60000", 60)]
+    public void A_reader_that_posts_nothing_hears_of_the_end_within_ten_seconds(string? body, string query, double seconds)
+    {
+        using var json = body is null ? null : JsonDocument.Parse(body);
+        Assert.Equal(TimeSpan.FromSeconds(seconds), ChangesQuery.Parse(new QueryCollection(QueryHelpers.ParseQuery($"?feed=longpoll&limit=7&{query}")), null, json?.RootElement, out _)!.Timeout);
     }
 
     [Fact]
