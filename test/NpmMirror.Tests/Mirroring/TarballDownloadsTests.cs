@@ -133,23 +133,6 @@ public sealed class TarballDownloadsTests
     }
 
     [Fact]
-    public async Task A_404_of_a_version_published_a_moment_ago_is_asked_again()
-    {
-        var clock = new FakeClock();
-        var asked = 0;
-        await using var scene = new TarballScene((request, stream, token) => Interlocked.Increment(ref asked) > 2 ? TarballScene.Whole(Bytes)(request, stream, token) : NotFoundAsync(stream, token), clock);
-        var opening = scene.OpenAsync(TarballScene.PromiseOf(Bytes), clock.GetUtcNow().AddSeconds(-5));
-        await Eventually.Async(() =>
-        {
-            clock.Advance(TimeSpan.FromMilliseconds(100));
-            return opening.IsCompleted;
-        });
-        await using var reading = Assert.IsType<TarballResult.Opened>(await opening).Reading;
-        Assert.Equal(Bytes, await TarballScene.ReadToEndAsync(reading));
-        Assert.Equal(3, asked);
-    }
-
-    [Fact]
     public async Task A_download_over_the_limit_is_refused()
     {
         await using var scene = new TarballScene(TarballScene.Whole(Bytes), configure: options => options.TarballMaxBytes = 100_000);

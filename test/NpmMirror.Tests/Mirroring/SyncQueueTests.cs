@@ -1,0 +1,65 @@
+using NpmMirror.Mirroring;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.Mirroring;
+
+/// <summary>How long the queue sleeps when nothing is due: until the next item is, and never longer than a second.</summary>
+public sealed class SyncQueueTests
+{
+    private static readonly PackageName Name = PackageName.Parse("left-pad");
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData(60)]
+    public async Task What_another_process_adds_is_tried_within_a_second(int? laterSeconds)
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        if (laterSeconds is { } seconds)
+        {
+            await bench.Store.EnqueueAsync([bench.Item("later") with { DueAt = bench.Clock.GetUtcNow().AddSeconds(seconds) }], null, Token);
+        }
+
+        await RunAsync(bench, async tried =>
+        {
+            // Into the store and not through the queue: nothing wakes it.
+            await bench.Store.EnqueueAsync([bench.Item("left-pad")], null, Token);
+            bench.Clock.Advance(TimeSpan.FromSeconds(1));
+            Assert.IsType<SyncResult.Stored>((await tried).Result);
+        });
+    }
+
+    [Fact]
+    public async Task What_is_due_within_the_second_is_tried_when_it_is_due()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        await bench.Store.EnqueueAsync([bench.Item("left-pad") with { DueAt = bench.Clock.GetUtcNow().AddMilliseconds(300) }], null, Token);
+        await RunAsync(bench, async tried =>
+        {
+            bench.Clock.Advance(TimeSpan.FromMilliseconds(300));
+            Assert.IsType<SyncResult.Stored>((await tried).Result);
+        });
+    }
+
+    /// <summary>Runs the queue until it sleeps, then does something; ends it in any case.</summary>
+    private static async Task RunAsync(MirrorBench bench, Func<Task<SyncAttempt>, Task> actAsync)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var tried = bench.Queue.NextAttemptAsync(Name).WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, Token);
+        var before = bench.Clock.Waiting;
+        var running = bench.Queue.RunAsync(stop.Token);
+        try
+        {
+            await Eventually.Async(() => bench.Clock.Waiting > before);
+            await actAsync(tried);
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            await running;
+        }
+    }
+}
