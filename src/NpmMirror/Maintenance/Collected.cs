@@ -37,7 +37,7 @@ public sealed record Collected
     /// <summary>Bytes of tarballs held afterwards, each counted as often as it is in the table.</summary>
     public long HeldBytes { get; init; }
 
-    /// <summary>Of those, bytes of tarballs that the upstream could not give again: they are never evicted.</summary>
+    /// <summary>Of those, bytes of tarballs that the upstream could not give again: they are never evicted. They are counted only when the tarballs are over their budget.</summary>
     public long IrreplaceableBytes { get; init; }
 
     /// <summary>By how much the tarballs are over their budget all the same; 0 when they are not, or have none.</summary>

@@ -76,6 +76,17 @@ public sealed class OfflineTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("verify", "--offline")]
+    [InlineData("verify")]
+    public async Task Looking_at_what_is_held_asks_nobody(params string[] arguments)
+    {
+        var (code, output, errors) = await CliProcess.RunAsync(_folder.Path, arguments);
+        Assert.True(code == 0, errors);
+        Assert.Contains("1 documents", output, StringComparison.Ordinal);
+        Assert.Equal(0, _upstream.Requests.CountOf("*"));
+    }
+
+    [Theory]
     [InlineData("sync")]
     [InlineData("sync", "other")]
     [InlineData("reconcile")]

@@ -75,6 +75,27 @@ public sealed class GarbageCollectorTests
         Assert.Null(await bench.RowAsync("lately"));
     }
 
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(1, 1)]
+    [InlineData(-1, 0)]
+    [InlineData(null, 0)]
+    public async Task The_budget_is_kept_to_the_byte_and_without_one_nothing_goes(int? bytesOver, int evicted)
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        await bench.HoldAsync("left-pad", "1.0.0");
+        await bench.HoldAsync("ms", "1.0.0");
+        await bench.HoldAsync("gone", "1.0.0");
+        bench.Upstream.Unpublish("gone");
+        await bench.SyncAsync("gone");
+        bench.Clock.Advance(TimeSpan.FromDays(1));
+        bench.Options.Gc.MaxBytes = bytesOver is { } over ? (await bench.Store.CountAsync(Cancelled)).TarballBytes - over : 0;
+
+        var (items, collected) = await bench.CollectAsync();
+        Assert.Equal((evicted, 0), (items.Count(item => item.Kind == GarbageKind.Evicted), collected.OverBudgetBytes));
+        Assert.Equal(evicted > 0, collected.IrreplaceableBytes > 0);
+    }
+
     [Fact]
     public async Task What_the_upstream_could_not_give_again_is_never_evicted()
     {

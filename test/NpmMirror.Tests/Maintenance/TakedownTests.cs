@@ -66,6 +66,29 @@ public sealed class TakedownTests
             Assert.Single(await ListAsync(bench)).Clients);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(59)]
+    public async Task What_was_seen_before_a_clock_was_set_back_is_listed(int minutesBack)
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        await bench.HoldAsync("early", "1.0.0");
+        bench.Clock.Advance(TimeSpan.FromDays(1));
+        bench.Upstream.Unpublish("early");
+        await bench.SyncAsync("early");
+        var seenAt = bench.Clock.GetUtcNow();
+        bench.Clock.SetWallAhead(TimeSpan.FromMinutes(-minutesBack));
+
+        // Most of the log comes after it, with earlier times.
+        string[] later = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        foreach (var name in later)
+        {
+            await bench.HoldAsync(name, "1.0.0");
+        }
+
+        Assert.Equal("early", Assert.Single(await ListAsync(bench, since: seenAt)).Package.Value);
+    }
+
     [Fact]
     public async Task A_removed_package_that_comes_back_changed_leaves_its_last_document_in_the_archive()
     {

@@ -211,6 +211,29 @@ public sealed class VerifierTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_run_that_was_cut_short_passes_no_finding_however_many_packages_came_after_it()
+    {
+        PutPackages(1_500);
+        Damage("left-pad");
+        Damage("n1400");
+        await CutAfterAsync(findings: 2);
+        Assert.Equal(["left-pad", "n1400"], (await _bench.VerifyAsync()).Findings.Select(finding => finding.Subject));
+    }
+
+    [Fact]
+    public async Task A_run_that_was_cut_short_goes_on_after_the_thousand_that_were_right()
+    {
+        PutPackages(1_500);
+        Damage("n1400");
+        await CutAfterAsync(findings: 1);
+        var (findings, summary) = await _bench.VerifyAsync();
+        Assert.Equal("n1400", Assert.Single(findings).Subject);
+
+        // Of 1,502 the first thousand were believed, and the damaged one is not counted.
+        Assert.Equal((true, 501), (summary.IsContinued, summary.Documents));
+    }
+
+    [Fact]
     public async Task One_at_a_time()
     {
         Assert.True(await _bench.Store.TryHoldLeaseAsync("verify", "another", TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken));
@@ -218,5 +241,38 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Contains("Another npm-mirror verify works on", refused.Message, StringComparison.Ordinal);
         _bench.Clock.Advance(TimeSpan.FromMinutes(2));
         await _bench.VerifyAsync();
+    }
+
+    /// <summary>Puts packages n0001, n0002, … after the others, each with the document of ms.</summary>
+    private void PutPackages(int count)
+    {
+        // Their tarballs are not held, and are no findings so.
+        _bench.Options.Tarballs = TarballMode.OnDemand;
+        var numbers = $"WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})";
+        _bench.Tamper($"""
+            {numbers} INSERT INTO packages (id, name, generation, last_position, is_removed, first_seen_at, stored_at, raw_size, document_sha256, package_index)
+            SELECT 1000 + n, printf('n%04d', n), generation, 0, 0, first_seen_at, stored_at, raw_size, document_sha256, package_index FROM packages, numbers WHERE name = 'ms'
+            """);
+        _bench.Tamper($"{numbers} INSERT INTO documents SELECT 1000 + n, codec, is_pinned, bytes FROM documents, numbers WHERE package = (SELECT id FROM packages WHERE name = 'ms')");
+    }
+
+    private void Damage(string name) => _bench.Tamper($"UPDATE documents SET bytes = x'00' WHERE package = (SELECT id FROM packages WHERE name = '{name}')");
+
+    private async Task CutAfterAsync(int findings)
+    {
+        using var cut = new CancellationTokenSource();
+        var found = 0;
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _bench.Verifier.RunAsync(
+            new VerifyRequest
+            {
+                Found = _ =>
+                {
+                    if (++found == findings)
+                    {
+                        cut.Cancel();
+                    }
+                },
+            },
+            cut.Token));
     }
 }
