@@ -34,6 +34,24 @@ public sealed class DocumentCodecTests : IDisposable
     [InlineData(DocumentCodec.Identity)]
     [InlineData(DocumentCodec.Gzip)]
     [InlineData(DocumentCodec.Brotli)]
+    public async Task Gives_back_what_hardly_compresses_at_every_length_around_its_chunks(DocumentCodec codec)
+    {
+        const int chunkBytes = 64 * 1024;
+        var raw = new byte[(4 * chunkBytes) + 1];
+        new Random(20261130).NextBytes(raw);
+        foreach (var length in Enumerable.Range(chunkBytes - 32, 34).Concat([(2 * chunkBytes) - 8, 2 * chunkBytes, (3 * chunkBytes) + 1, raw.Length]))
+        {
+            var stored = DocumentCodecs.Encode(raw.AsSpan(0, length), codec);
+            Assert.InRange(stored.Bytes.Length, length, length + (length / 10));
+            using var decoded = await DocumentCodecs.DecodeAsync(Package, stored, _budget, Cancellation);
+            Assert.True(decoded.Bytes.SequenceEqual(raw.AsSpan(0, length)), $"{length} bytes came back otherwise");
+        }
+    }
+
+    [Theory]
+    [InlineData(DocumentCodec.Identity)]
+    [InlineData(DocumentCodec.Gzip)]
+    [InlineData(DocumentCodec.Brotli)]
     public async Task Keeps_an_empty_document(DocumentCodec codec)
     {
         using var decoded = await DocumentCodecs.DecodeAsync(Package, DocumentCodecs.Encode([], codec), _budget, Cancellation);
@@ -64,6 +82,13 @@ public sealed class DocumentCodecTests : IDisposable
         var stored = whole with { Bytes = whole.Bytes[..(whole.Bytes.Length / 2)] };
         await AssertDamagedAsync(stored);
         AssertStreamDamaged(stored);
+    }
+
+    [Fact]
+    public async Task Finds_that_only_the_end_of_a_Brotli_stream_is_missing()
+    {
+        var whole = DocumentCodecs.Encode(Raw);
+        await AssertDamagedAsync(whole with { Bytes = whole.Bytes[..^1] });
     }
 
     [Fact]

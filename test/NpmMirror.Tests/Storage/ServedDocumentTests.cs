@@ -30,6 +30,8 @@ public sealed class ServedDocumentTests
     [InlineData("""{"name":"p","versions":{"1.0.0":{"dist":{"tarball":"a"},"dist":{"tarball":"b","tarball":"c"}},"1.0.0":{"dist":{"tarball":"d"}}}}""")]
     [InlineData("""{"name":"p","readme":"http://127.0.0.1:4873/npm/p/-/p-1.0.0.tgz","versions":{"1.0.0":{"_resolved":"http://127.0.0.1:4873/npm/x","dist":{"tarball":"http://127.0.0.1:4873/npm/p/-/p-1.0.0.tgz"}}}}""")]
     [InlineData("""{"name":"p","versions":{"1.0.0":{"dist":{"attestations":{"url":"https://registry.example.org/-/npm/v1/attestations/p@1.0.0"},"tarball":"https://registry.example.org/p/-/p-1.0.0.tgz"}}}}""")]
+    [InlineData("""{"name":"p","versions":{"1.0.0":{"a":"http://127.0.0.1:4873/npm/","dist":{"tarball":"https://registry.example.org/a/very/long/way/to/the/tarball/of/p/-/p-1.0.0.tgz"},"b":"http://127.0.0.1:4873/npm/http://127.0.0.1:4873/npm/"},"2.0.0":{"dist":{"tarball":"https://registry.example.org/p/-/p-2.0.0.tgz"}}}}""")]
+    [InlineData("""{"name":"p","versions":{"1.0.0":{"dist":{"tarball":"https://registry.example.org/p/-/p/-/p-1.0.0.tgz"}},"2.0.0":{"dist":{"tarball":"https://registry.example.org/p/-/p-2.0.0.tgz"}},"3.0.0":{"dist":{"tarball":"https://registry.example.org/p/-/p-3.0.0.tg"}}}}""")]
     [InlineData("\uFEFF{\"name\":\"p\",\"versions\":{\"1.0.0\":{\"dist\":{\"tarball\":\"x\"}}}}")]
     public void Gives_back_odd_addresses(string json)
     {
@@ -46,6 +48,28 @@ public sealed class ServedDocumentTests
             """));
         var document = Encoding.UTF8.GetBytes("{\"name\":\"p\",\"versions\":{" + versions + "}}");
         Assert.True(PackumentProperties.Hold(Name, document, document));
+    }
+
+    [Theory]
+    [InlineData("p", "https://registry.example.org", "http://127.0.0.1:4873/npm")]
+    [InlineData("@s/p", "https://registry.example.org/a/longer/path", "https://n.example.org")]
+    [InlineData("p", "http://r", "https://npm.example.org/mirrors/npm")]
+    public void Of_regular_addresses_nothing_is_kept_beside_the_served_text(string package, string upstream, string baseUrl)
+    {
+        var name = PackageName.Parse(package);
+        foreach (var count in (int[])[1, 2, 500])
+        {
+            var versions = string.Join(',', Enumerable.Range(0, count).Select(i => $$$"""
+                "1.0.{{{i}}}":{"dist":{"tarball":"{{{upstream}}}/{{{package}}}/-/p-1.0.{{{i}}}.tgz"}}
+                """));
+            var document = Encoding.UTF8.GetBytes("{\"name\":\"" + package + "\",\"versions\":{" + versions + "}}");
+            var stored = DocumentCodecs.EncodeServed(document, Digest.OfSha256(document), PackumentReader.Read(document, name).Index, name, baseUrl);
+
+            // The two prefixes, the seal and some lengths.
+            var beside = stored.Bytes.Length - DocumentCodecs.FindServed(name, stored, baseUrl)!.Value.Length;
+            Assert.InRange(beside, 0, upstream.Length + baseUrl.Length + 24);
+            Assert.True(PackumentProperties.Hold(name, document, document));
+        }
     }
 
     [Fact]
