@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.NetworkInformation;
 
 namespace NpmMirror.Tests.AspNetCore;
 
@@ -48,6 +49,31 @@ public sealed class HostTests
         await mirror.PutAsync("ms", Documents.Of("ms"));
         using var answer = await mirror.GetAsync("ms", ("Host", host));
         Assert.Contains(url, await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task Every_address_and_the_name_of_the_machine_are_its_own()
+    {
+        // Asked for over loopback, as a forwarded port asks: the address that was reached does not tell.
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("ms", Documents.Of("ms"));
+        var addresses = NetworkInterface.GetAllNetworkInterfaces().SelectMany(card => card.GetIPProperties().UnicastAddresses).Select(unicast => unicast.Address);
+        var hosts = addresses.Where(address => !address.IsIPv6LinkLocal).Select(address => new IPEndPoint(address, 4873).ToString()).Append(Dns.GetHostName()).ToList();
+        foreach (var host in hosts)
+        {
+            using var answer = await mirror.GetAsync("ms", ("Host", host));
+            Assert.True(answer.StatusCode == HttpStatusCode.OK, host);
+            Assert.Contains($"http://{host.ToLowerInvariant()}/npm/ms/", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        }
+    }
+
+    [Fact]
+    public async Task The_address_that_is_listened_at_is_its_own()
+    {
+        await using var mirror = await ServedMirror.StartAsync(configure: options => options.Listen = "http://0.0.0.0:4873");
+        await mirror.PutAsync("ms", Documents.Of("ms"));
+        using var answer = await mirror.GetAsync("ms", ("Host", "0.0.0.0:4873"));
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
     }
 
     [Fact]
