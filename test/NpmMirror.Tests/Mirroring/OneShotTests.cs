@@ -87,7 +87,7 @@ public sealed class OneShotTests
 
         Assert.Equal((PackageCount, 0, 0), (summary.Changed, summary.Unchanged, summary.Failures.Count));
         Assert.All(reports, report => Assert.InRange(report.Done + report.Left + report.Failed, 0, PackageCount));
-        Assert.Contains(reports, report => report.Failed is 1 or 2);
+        Assert.Contains(reports, report => report.Failed > 0);
         var last = reports[^1];
         Assert.Equal((PackageCount, 0, 0), (last.Done, last.Left, last.Failed));
         Assert.Equal((PackageCount, bench.Upstream.Tarballs.Values.Sum(tarball => (long)tarball.Length), 0), (last.Tarballs, last.TarballBytes, last.TarballsLeft));
