@@ -54,9 +54,9 @@ if ! cmp -s test/tools/package.json "$tools/installed.json"; then
 fi
 
 echo "Building"
-timeout 420 dotnet build NpmMirror.slnx -v quiet --nologo || fail "The build failed."
+timeout 900 dotnet build NpmMirror.slnx -v quiet --nologo || fail "The build failed."
 
 echo "Testing"
 mkdir -p artifacts/test-results
-{ timeout --kill-after=15 1800 dotnet artifacts/bin/NpmMirror.Tests/debug/NpmMirror.Tests.dll -noColor -reporter json ${filters[@]+"${filters[@]}"} || true; } |
+{ timeout --kill-after=15 3600 dotnet artifacts/bin/NpmMirror.Tests/debug/NpmMirror.Tests.dll -noColor -reporter json ${filters[@]+"${filters[@]}"} || true; } |
   node test/report.mjs test/CLAIMS.md "${#filters[@]}" artifacts/test-results/seconds.json
