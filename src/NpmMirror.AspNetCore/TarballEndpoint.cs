@@ -84,7 +84,7 @@ internal sealed partial class TarballEndpoint(
             return true;
         }
 
-        if (HttpMethods.IsHead(context.Request.Method) && options.Tarballs != TarballMode.Never)
+        if (HttpMethods.IsHead(context.Request.Method) && options is { Tarballs: not TarballMode.Never, Offline: false })
         {
             // The packument promises it: that is answer enough, and no reason to fetch it.
             TarballHeaders.Write(context.Response, tarball.Promise.Sha512, null);

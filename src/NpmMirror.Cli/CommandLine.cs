@@ -42,7 +42,9 @@ internal static class CommandLine
         var root = CreateRoot(flags);
         // Without a replacer @types/node is a package, not a file of arguments.
         var parsed = root.Parse(rest, new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false });
-        if (parsed.Action is ParseErrorAction || (parsed.Errors.Count > 0 && parsed.Action is not OptionsHelp))
+        // Help of a word that is no command is a mistake too; the library would print the general help.
+        var isFaulty = parsed.Action is OptionsHelp ? parsed.UnmatchedTokens.Any(token => !token.StartsWith('-')) : parsed.Errors.Count > 0;
+        if (parsed.Action is ParseErrorAction || isFaulty)
         {
             foreach (var fault in CommandFaults.Of(parsed))
             {

@@ -82,7 +82,8 @@ public static class DocumentCodecs
             DocumentCodec.Brotli => new BrotliStream(Open(document.Bytes), CompressionMode.Decompress),
             DocumentCodec.Served => ServedDocument.Open(package, document, Open),
             DocumentCodec.Purged => throw new MirrorException(MirrorFault.StoreUnavailable, $"The document of {package} was purged (removed.*=purge); what it said is gone for good."),
-            _ => throw new MirrorException(MirrorFault.StoreSchema, $"The document of {package} is stored with codec {(int)document.Codec}, which this version does not know; run a newer npm-mirror."),
+            // A store of a newer program has a newer schema, and was refused.
+            _ => throw Damaged(package, null),
         };
         return new DecodedDocumentStream(decoded, package, document.RawSizeBytes);
     }

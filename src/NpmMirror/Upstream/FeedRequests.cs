@@ -216,10 +216,12 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
 
     private async IAsyncEnumerable<ListedPackage> ListPagesAsync(string which, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        string? last = null;
+        string? last = null, firstOfAll = null, firstBefore = null;
         var retry = client.NewRetry();
         while (true)
         {
+            string? first = null;
+            var asked = last;
             var start = last is null ? which : $"{which}&startkey={Uri.EscapeDataString(JsonSerializer.Serialize(last))}";
             await using var rows = ReadPageAsync(start, cancellationToken).GetAsyncEnumerator(cancellationToken);
             var (hasNew, isWhole) = (false, false);
@@ -242,6 +244,18 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
                     break;
                 }
 
+                if (first is null)
+                {
+                    first = rows.Current.Id;
+                    if (first != asked && (first == firstOfAll || first == firstBefore))
+                    {
+                        // It would be read for ever.
+                        throw UpstreamFailures.Malformed(new Uri(Location + "/_all_docs"), $"lists from {MirrorException.Quote(first)} on again when it is asked for what comes after {MirrorException.Quote(asked!)}: it does not know startkey", isTransient: false);
+                    }
+
+                    firstOfAll ??= first;
+                }
+
                 if (rows.Current.Id != last)
                 {
                     (last, hasNew) = (rows.Current.Id, true);
@@ -256,6 +270,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
             }
 
             retry = isWhole ? client.NewRetry() : retry;
+            firstBefore = first;
         }
     }
 

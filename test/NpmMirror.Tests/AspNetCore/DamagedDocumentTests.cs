@@ -18,7 +18,7 @@ public sealed class DamagedDocumentTests
     public static TheoryData<string, string> WaysAndForms()
     {
         var data = new TheoryData<string, string>();
-        foreach (var form in new[] { "brotli", "gzip", "identity", "served", "served without a seal", "served under another address", "cut" })
+        foreach (var form in new[] { "brotli", "gzip", "identity", "served", "served without a seal", "served under another address", "cut", "unknown" })
         {
             foreach (var way in new[] { "ms", "ms abbreviated", "ms gzip", "ms/1.0.0", "ms/latest", "ms/-/ms-1.0.0.tgz", "_changes?include_docs=true", "_all_docs?include_docs=true", "ms?open_revs=all", "_bulk_get" })
             {
@@ -166,6 +166,7 @@ public sealed class DamagedDocumentTests
             "identity" => DocumentCodecs.Encode(wrong, document.Sha256, DocumentCodec.Identity),
             "served" or "served under another address" => served with { Sha256 = document.Sha256 },
             "served without a seal" => served with { Bytes = WithoutSeal(served.Bytes.Span), Sha256 = document.Sha256 },
+            "unknown" => document with { Codec = (DocumentCodec)77 },
             "cut" => document with { Bytes = document.Bytes[..^9] },
             _ => DocumentCodecs.Encode(wrong, document.Sha256),
         };

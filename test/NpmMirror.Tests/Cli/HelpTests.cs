@@ -11,6 +11,8 @@ public sealed class HelpTests : IDisposable
     [InlineData("srve", "“srve” is not a command; did you mean serve?")]
     [InlineData("reconcil --json", "“reconcil” is not a command; did you mean reconcile?")]
     [InlineData("install express", "“install” is not a command of npm-mirror. npm installs through a mirror that serves")]
+    [InlineData("help frobnicate", "“frobnicate” is not a command.")]
+    [InlineData("frobnicate --help", "“frobnicate” is not a command.")]
     [InlineData("start", "npm-mirror serve starts the mirror.")]
     [InlineData("login", "A mirror is read-only")]
     [InlineData("serve --port=4990", "“port” is not an option; here it is --listen=PORT.")]

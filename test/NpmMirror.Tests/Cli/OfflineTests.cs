@@ -56,6 +56,7 @@ public sealed class OfflineTests : IAsyncLifetime
             ("GET", "@no/such"),
             ("GET", "held/2.0.0"),
             ("GET", "held/-/held-1.0.0.tgz"),
+            ("HEAD", "held/-/held-1.0.0.tgz"),
             ("GET", "held/-/held-2.0.0.tgz"),
             ("GET", "held?refresh=1"),
             ("GET", "-/v1/search?text=held"),
@@ -67,7 +68,7 @@ public sealed class OfflineTests : IAsyncLifetime
             using var request = new HttpRequestMessage(new HttpMethod(method), _address + path) { Content = method == "POST" ? new StringContent("{}", Encoding.UTF8, "application/json") : null };
             using var answer = await _client.SendAsync(request, Cancellation);
             Assert.True(answer.StatusCode == HttpStatusCode.ServiceUnavailable, $"{path}: {answer.StatusCode}");
-            Assert.Contains("offline", await answer.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
+            Assert.True(method == "HEAD" || (await answer.Content.ReadAsStringAsync(Cancellation)).Contains("offline", StringComparison.Ordinal));
         }
 
         Assert.Equal(0, _upstream.Requests.CountOf("*"));

@@ -38,7 +38,7 @@ public sealed class RunScriptTests : IDisposable
         await using var mirror = CliProcess.StartScript("run.sh", _folder.Path, [$"--upstream={upstream.Url}", "--listen=http://127.0.0.1:0"]);
         var line = await mirror.WaitForOutputAsync("Serving ", seconds: 600);
         Assert.Contains($" from {upstream.Url}", line, StringComparison.Ordinal);
-        Assert.Equal(mustBuild, mirror.Errors.Contains("Building npm-mirror", StringComparison.Ordinal));
+        Assert.True(!mustBuild || mirror.Errors.Contains("Building npm-mirror", StringComparison.Ordinal), mirror.Errors);
 
         // Relative to the caller's folder, not to the script's.
         Assert.True(Directory.Exists(_folder.File("npm-mirror-data")));

@@ -113,6 +113,21 @@ public sealed class EndlessAnswerTests
         Assert.Equal(["a", "b", "c"], (await listing).Select(package => package.Id));
     }
 
+    [Theory(Timeout = HangMilliseconds)]
+    [InlineData("a,b", "a,b")]
+    [InlineData("a,b,c", "b,c")]
+    [InlineData("a,b", "c,d")]
+    public async Task A_list_that_does_not_know_startkey_is_not_read_for_ever(string first, string others)
+    {
+        await using var peer = new LoopbackPeer(request =>
+            LoopbackPeer.Answer(200, $$"""{"rows":[{{string.Join(',', (request.Target.Contains("startkey", StringComparison.Ordinal) ? others : first).Split(',').Select(Listed))}}]}"""));
+        using var client = RegistryClientTests.Client(peer);
+        var failure = await Assert.ThrowsAsync<MirrorException>(async () => await new PagedChangeFeed(client, peer.Url, new FeedOptions()).ListAllAsync(Cancelled).CountAsync(Cancelled));
+        Assert.Equal((MirrorFault.UpstreamMalformed, false), (failure.Fault, failure.IsTransient));
+        Assert.Contains("it does not know startkey", failure.Message, StringComparison.Ordinal);
+        Assert.InRange(peer.Requests.Count, 2, 4);
+    }
+
     private static string Listed(string id) => $$$"""{"id":"{{{id}}}","value":{"rev":"1-a"}}""";
 
     /// <summary>An answer that goes on for as long as somebody reads it; anything else is a 404.</summary>
