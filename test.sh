@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need, builds everything, runs every test and checks the claims; ends with "N passed, N failed".
 # A skipped test counts as failed here: this script is what makes the tests able to run.
-# --quick leaves out what takes long: installs by real clients, kills in loops, most of the simulation, builds of whole programs.
+# --quick leaves out what takes long: installs by real clients, kills in loops, most of the simulation, builds and runs of whole programs.
 # Other arguments are passed on to the test runner, for example: ./test.sh -class "NpmMirror.Tests.Clients.*"
 set -euo pipefail
 cd "$(dirname "$0")"

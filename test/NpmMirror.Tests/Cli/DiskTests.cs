@@ -6,6 +6,7 @@ namespace NpmMirror.Tests.Cli;
 
 /// <summary>A disk that fills up, and a folder that cannot be written: what is held is served on.</summary>
 /// <remarks>The disk is a small file system in a mount namespace of the mirror's own, so it needs no root where users may have namespaces, and goes with the process.</remarks>
+[Trait("Duration", "long")]
 public sealed class DiskTests : IAsyncLifetime
 {
     private static readonly string[] Namespace = Environment.IsPrivilegedProcess ? ["unshare", "--mount"] : ["unshare", "--user", "--map-root-user", "--mount"];

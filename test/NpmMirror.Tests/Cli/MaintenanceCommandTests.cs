@@ -7,6 +7,7 @@ using NpmMirror.Testing;
 namespace NpmMirror.Tests.Cli;
 
 /// <summary><c>verify</c>, <c>gc</c> and <c>removed</c> beside a running <c>serve</c>, in processes of their own.</summary>
+[Trait("Duration", "long")]
 public sealed class MaintenanceCommandTests : IAsyncLifetime
 {
     private readonly TestFolder _folder = new();

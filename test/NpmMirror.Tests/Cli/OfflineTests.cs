@@ -5,6 +5,7 @@ using NpmMirror.Testing;
 namespace NpmMirror.Tests.Cli;
 
 /// <summary><c>offline=true</c>: what is held is served, nobody is asked, and nothing that is remembered changes.</summary>
+[Trait("Duration", "long")]
 public sealed class OfflineTests : IAsyncLifetime
 {
     private readonly TestFolder _folder = new();

@@ -5,6 +5,7 @@ using NpmMirror.Testing;
 namespace NpmMirror.Tests.Cli;
 
 /// <summary><c>reconcile</c> beside a running <c>serve</c>: what it mends, what it holds back, and what its exit code says.</summary>
+[Trait("Duration", "long")]
 public sealed class ReconcileTests : IAsyncLifetime
 {
     private const int PackageCount = 60;

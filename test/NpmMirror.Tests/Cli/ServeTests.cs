@@ -6,6 +6,7 @@ using NpmMirror.Testing;
 namespace NpmMirror.Tests.Cli;
 
 /// <summary><c>serve</c> as an operator meets it: where it listens, what it refuses, how it ends.</summary>
+[Trait("Duration", "long")]
 public sealed class ServeTests : IAsyncLifetime
 {
     private readonly TestFolder _folder = new();

@@ -5,6 +5,7 @@ using NpmMirror.Testing;
 namespace NpmMirror.Tests.Cli;
 
 /// <summary><c>sync</c> over everything: told while it goes, broken off and gone on.</summary>
+[Trait("Duration", "long")]
 public sealed class SyncTests : IAsyncLifetime
 {
     private const int PackageCount = 30;

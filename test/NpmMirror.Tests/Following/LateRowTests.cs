@@ -8,6 +8,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Tests.Following;
 
 /// <summary>Rows that appear behind the cursor of a mirror that follows npm's paged feed; its clock is moved by hand.</summary>
+[Trait("Duration", "long")]
 public sealed class LateRowTests : IAsyncLifetime
 {
     private MirrorBench _bench = null!;

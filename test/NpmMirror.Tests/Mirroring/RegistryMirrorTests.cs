@@ -9,6 +9,7 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;
 
+[Trait("Duration", "long")]
 public sealed class RegistryMirrorTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;

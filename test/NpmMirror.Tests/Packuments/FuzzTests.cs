@@ -3,6 +3,7 @@ using System.Text;
 
 namespace NpmMirror.Tests.Packuments;
 
+[Trait("Duration", "long")]
 public sealed class FuzzTests(ITestOutputHelper output)
 {
     private const int Inputs = 100_000;

@@ -4,6 +4,7 @@ using NpmMirror.Packuments;
 namespace NpmMirror.Tests.Packuments;
 
 /// <summary>Bodies of 200 MB, as large as any that is accepted, made to be as slow or as hungry as possible.</summary>
+[Trait("Duration", "long")]
 public sealed class LargeBodyTests(ITestOutputHelper output)
 {
     private const int SizeBytes = 200_000_000;
