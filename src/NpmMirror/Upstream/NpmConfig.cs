@@ -57,15 +57,20 @@ public sealed class NpmConfig
         BaseUrl = upstream,
         Credentials = ReadCredentials(upstream),
         Proxy = NpmProxy.Create(
-            Value("https-proxy") ?? Value("proxy"),
-            Variable("https_proxy"),
-            Variable("http_proxy") ?? Variable("proxy"),
+            ProxyOf("https-proxy") ?? ProxyOf("proxy"),
+            ProxyVariable("https_proxy"),
+            ProxyVariable("http_proxy") ?? ProxyVariable("proxy"),
             string.Join(',', All("noproxy")) is { Length: > 0 } configured ? configured : Variable("no_proxy")),
         Authorities = ReadAuthorities(),
         ClientCertificates = NpmClientCertificates.Read(Prefixes(), Value),
         ExtraAuthorities = _surroundings.Variable("NODE_EXTRA_CA_CERTS") is { Length: > 0 } file ? ReadPemFile(file, "NODE_EXTRA_CA_CERTS") : null,
         IsTlsStrict = Value("strict-ssl") is not "false",
     };
+
+    private ProxySetting? ProxyOf(string key) => Value(key) is { } address ? new ProxySetting(address, $"npm's setting {key}") : null;
+
+    private ProxySetting? ProxyVariable(string name) =>
+        Variable(name) is { } address ? new ProxySetting(address, $"the environment's {(_surroundings.Variable(name) is { Length: > 0 } ? name : name.ToUpperInvariant())}") : null;
 
     private static List<KeyValuePair<string, string>> FromEnvironment(NpmSurroundings surroundings)
     {

@@ -2,9 +2,14 @@ using System.Net;
 
 namespace NpmMirror.Upstream;
 
-/// <summary>The proxy that npm would use for an address. Never for this machine itself: a proxy's loopback is another one.</summary>
+/// <summary>A proxy's address as it is written somewhere, and where.</summary>
+internal sealed record ProxySetting(string Address, string Source);
+
+/// <summary>The proxy that npm would use for an address: one that speaks HTTP, or SOCKS as .NET's client does. Never for this machine itself: a proxy's loopback is another one.</summary>
 internal sealed class NpmProxy : IWebProxy
 {
+    private const int SocksPort = 1080;
+
     private readonly Uri? _forHttps;
     private readonly Uri? _forHttp;
     private readonly string[] _exceptions;
@@ -18,7 +23,8 @@ internal sealed class NpmProxy : IWebProxy
         foreach (var proxy in new[] { forHttps, forHttp }.OfType<Uri>().Where(proxy => proxy.UserInfo.Length > 0).DistinctBy(proxy => proxy.Authority))
         {
             var user = proxy.UserInfo.Split(':', 2);
-            credentials.Add(WithoutUser(proxy), "Basic", new NetworkCredential(Uri.UnescapeDataString(user[0]), Uri.UnescapeDataString(user.ElementAtOrDefault(1) ?? "")));
+            // SOCKS has its own way to tell a password, which .NET's client looks up by the scheme.
+            credentials.Add(WithoutUser(proxy), proxy.Scheme is "http" or "https" ? "Basic" : proxy.Scheme, new NetworkCredential(Uri.UnescapeDataString(user[0]), Uri.UnescapeDataString(user.ElementAtOrDefault(1) ?? "")));
         }
 
         Credentials = credentials;
@@ -32,9 +38,9 @@ internal sealed class NpmProxy : IWebProxy
     /// <param name="forHttps">The environment's, where npm has no setting.</param>
     /// <param name="forHttp">The environment's for plain http.</param>
     /// <param name="exceptions">Hosts and domains asked directly, by commas.</param>
-    internal static NpmProxy? Create(string? configured, string? forHttps, string? forHttp, string? exceptions)
+    internal static NpmProxy? Create(ProxySetting? configured, ProxySetting? forHttps, ProxySetting? forHttp, string? exceptions)
     {
-        if (configured is "false")
+        if (configured is { Address: "false" })
         {
             return null;
         }
@@ -75,18 +81,32 @@ internal sealed class NpmProxy : IWebProxy
             && (host.DnsSafeHost.Equals(name, StringComparison.OrdinalIgnoreCase) || host.DnsSafeHost.EndsWith("." + name, StringComparison.OrdinalIgnoreCase));
     }
 
-    private static Uri? Address(string? text)
+    private static Uri? Address(ProxySetting? setting)
     {
-        if (string.IsNullOrEmpty(text) || text is "false" or "null")
+        if (setting is null or { Address: "" or "false" or "null" })
         {
             return null;
         }
 
-        var address = text.Contains("://", StringComparison.Ordinal) ? text : $"http://{text}";
-        return Uri.TryCreate(address, UriKind.Absolute, out var proxy) && proxy.Scheme is "http" or "https"
-            ? new Uri(address)
-            : throw new MirrorException(MirrorFault.Configuration, $"The proxy's address is {MirrorException.Quote(Masked.Address(text))}; write http://host:port.");
+        var text = setting.Address;
+        if (Uri.TryCreate(text.Contains(Uri.SchemeDelimiter, StringComparison.Ordinal) ? text : $"http://{text}", UriKind.Absolute, out var address) && address.Host.Length > 0)
+        {
+            switch (address.Scheme)
+            {
+                case "http" or "https":
+                    return address;
+                case "socks4" or "socks4a" or "socks5":
+                    return OfSocks(address, address.Scheme);
+                // With either the proxy looks names up, as .NET's client always leaves it to a SOCKS 5 proxy.
+                case "socks" or "socks5h":
+                    return OfSocks(address, "socks5");
+            }
+        }
+
+        throw new MirrorException(MirrorFault.Configuration, $"The proxy's address, {setting.Source}, is {MirrorException.Quote(Masked.Address(text))}; write http://host:port, or socks5://host:port.");
     }
+
+    private static Uri OfSocks(Uri address, string scheme) => new UriBuilder(address) { Scheme = scheme, Port = address.Port > 0 ? address.Port : SocksPort }.Uri;
 
     private static Uri WithoutUser(Uri proxy) => new(proxy.GetComponents(UriComponents.SchemeAndServer, UriFormat.UriEscaped));
 }

@@ -133,7 +133,7 @@ public sealed class TransportTests
     {
         await using var proxy = new LoopbackPeer(request => request.Method == "GET" ? LoopbackPeer.Answer(404, "{}") : LoopbackPeer.Answer(502, ""));
         using var client = new RegistryClient(
-            new RegistryClientOptions { BaseUrl = new Uri("http://registry.example.org/npm/"), Credentials = Token, Proxy = NpmProxy.Create($"http://127.0.0.1:{proxy.Port}", null, null, null) },
+            new RegistryClientOptions { BaseUrl = new Uri("http://registry.example.org/npm/"), Credentials = Token, Proxy = NpmProxy.Create(new ProxySetting($"http://127.0.0.1:{proxy.Port}", "here"), null, null, null) },
             new ByteBudget(1_000_000),
             TimeProvider.System,
             NullLogger.Instance);
@@ -155,7 +155,7 @@ public sealed class TransportTests
                 BaseUrl = new Uri("https://registry.example.org/"),
                 Credentials = Token,
                 Authorities = [authority],
-                Proxy = NpmProxy.Create($"http://user:pass@127.0.0.1:{proxy.Port}", null, null, null),
+                Proxy = NpmProxy.Create(new ProxySetting($"http://user:pass@127.0.0.1:{proxy.Port}", "here"), null, null, null),
             },
             new ByteBudget(1_000_000),
             TimeProvider.System,
