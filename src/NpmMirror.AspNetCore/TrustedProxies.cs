@@ -37,8 +37,9 @@ internal sealed class TrustedProxies
         }
 
         var told = Told(context.Request.Headers);
-        var scheme = told.Scheme?.ToLowerInvariant() is { } proto and ("http" or "https") ? proto : origin.Scheme;
-        return new Origin(scheme, WithPort(told.Host ?? origin.Host, told.Port), told.Prefix is { } prefix && IsPath(prefix) ? prefix.TrimEnd('/') : origin.Prefix);
+        var scheme = told.Scheme?.ToLowerInvariant() is "http" or "https" ? told.Scheme.ToLowerInvariant() : null;
+        var host = told.Host ?? (scheme is null ? origin.Host : WithoutInnerPort(origin.Host, scheme));
+        return new Origin(scheme ?? origin.Scheme, WithPort(host, told.Port), told.Prefix is { } prefix && IsPath(prefix) ? prefix.TrimEnd('/') : origin.Prefix);
     }
 
     /// <summary>
@@ -55,6 +56,16 @@ internal sealed class TrustedProxies
 
         var nearest = ForwardedHeader.ReadLast(standard[^1]);
         return (nearest.GetValueOrDefault("proto"), nearest.GetValueOrDefault("host"), null, null);
+    }
+
+    /// <summary>
+    /// The host of <c>Host</c> without the default port of the other scheme. It is the port of a connection inside
+    /// (nginx: <c>proxy_set_header Host $host:$server_port</c>), while the scheme is that of the connection outside: nobody serves https at port 80.
+    /// </summary>
+    private static string WithoutInnerPort(string host, string scheme)
+    {
+        var innerPort = scheme == Uri.UriSchemeHttps ? ":80" : ":443";
+        return host.EndsWith(innerPort, StringComparison.Ordinal) ? host[..^innerPort.Length] : host;
     }
 
     /// <summary>The host with the port that the proxy tells in a header of its own; a port in the host itself counts for more.</summary>

@@ -110,7 +110,7 @@ public sealed class MirrorOptions
     /// <summary>The registry's address as clients see it, mount included. Null: from the request's <c>Host</c>, when allowed.</summary>
     [Description("The registry's address as clients see it, mount included; default: from the request's Host, when allowed")]
     [Category("Serving")]
-    public string? PublicUrl { get; set; }
+    public string? PublicUrl { get; set => field = PublicAddress.WriteOut(value); }
 
     /// <summary>Host names that a request may name, besides loopback, this machine's own and the listen address.</summary>
     [Description("Host names that a request may name, besides loopback, this machine's own and the listen address")]

@@ -9,4 +9,22 @@ public sealed class MirrorOptionsTests
         Assert.Equal((0, null, 10, FeedMode.Longpoll), (options.Delay, options.LastSeq, options.Concurrency, options.Mode));
         Assert.Equal((TimeSpan.FromSeconds(15), MetadataMode.Used, TarballMode.OnDemand, false), (options.PollDelay, options.Metadata, options.Tarballs, options.PublishOnly));
     }
+
+    [Theory]
+    [InlineData("https://npm.example.org:443/npm/", "https://npm.example.org/npm/")]
+    [InlineData("http://npm.example.org:80/npm", "http://npm.example.org/npm")]
+    [InlineData("HTTPS://NPM.Example.org/Npm/A%20b", "https://npm.example.org/Npm/A%20b")]
+    [InlineData("Https://NPM.example.org:0443", "https://npm.example.org")]
+    [InlineData("https://npm.example.org:80/npm", "https://npm.example.org:80/npm")]
+    [InlineData("http://[2001:DB8::1]:80/npm", "http://[2001:db8::1]/npm")]
+    [InlineData("http://npm.example.org:8080/npm", "http://npm.example.org:8080/npm")]
+    [InlineData(" https://npm.example.org/npm ", "https://npm.example.org/npm")]
+    [InlineData("npm.example.org", "npm.example.org")]
+    [InlineData("ftp://NPM.example.org/", "ftp://NPM.example.org/")]
+    [InlineData("https://User:pw@NPM.example.org:443/", "https://User:pw@NPM.example.org:443/")]
+    [InlineData("https://NPM.example.org/npm?x", "https://npm.example.org/npm?x")]
+    [InlineData("", "")]
+    [InlineData(null, null)]
+    public void The_public_address_is_spelled_as_clients_compare_it(string? written, string? kept) =>
+        Assert.Equal(kept, new MirrorOptions { PublicUrl = written }.PublicUrl);
 }

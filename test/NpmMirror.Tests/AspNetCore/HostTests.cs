@@ -132,6 +132,14 @@ public sealed class HostTests
     [InlineData("Forwarded: for=192.0.2.43;proto=https;host=npm.example.org", "https://npm.example.org/npm/ms/")]
     [InlineData("Forwarded: for=far;host=far.example.org, For=\"[2001:db8::1]:4711\" ; Proto=HTTPS;Host=\"npm.example.org:8443\"", "https://npm.example.org:8443/npm/ms/")]
     [InlineData("Forwarded: proto=https;host=evil.example.org|X-Forwarded-Host: npm.example.org", "http://npm.example.org/npm/ms/")]
+    [InlineData("Host: npm.example.org:80|X-Forwarded-Proto: https", "https://npm.example.org/npm/ms/")]
+    [InlineData("Host: npm.example.org:443|X-Forwarded-Proto: http", "http://npm.example.org/npm/ms/")]
+    [InlineData("Host: NPM.example.org:80|Forwarded: proto=https", "https://npm.example.org/npm/ms/")]
+    [InlineData("Host: npm.example.org:80|X-Forwarded-Proto: https|X-Forwarded-Port: 8443", "https://npm.example.org:8443/npm/ms/")]
+    [InlineData("Host: npm.example.org:4873|X-Forwarded-Proto: https", "https://npm.example.org:4873/npm/ms/")]
+    [InlineData("Host: inner:80|X-Forwarded-Host: npm.example.org:80|X-Forwarded-Proto: https", "https://npm.example.org:80/npm/ms/")]
+    [InlineData("Host: npm.example.org:443|X-Forwarded-For: 192.0.2.1", "http://npm.example.org:443/npm/ms/")]
+    [InlineData("Host: [::1]:80|X-Forwarded-Proto: https", "https://[::1]/npm/ms/")]
     public async Task A_trusted_proxy_tells_port_and_scheme_in_every_form(string headers, string address)
     {
         await using var mirror = await ServedMirror.StartAsync(configure: options =>

@@ -1,0 +1,20 @@
+namespace NpmMirror;
+
+/// <summary>The form of <c>publicUrl</c> in which clients compare addresses, as text: scheme and host in lower case, no port that goes without saying.</summary>
+internal static class PublicAddress
+{
+    /// <summary>The address written out; what is no address for clients stays as it is, to be refused with its own text.</summary>
+    internal static string? WriteOut(string? written)
+    {
+        var text = written?.Trim() ?? "";
+        var authority = text.IndexOf(Uri.SchemeDelimiter, StringComparison.Ordinal) + Uri.SchemeDelimiter.Length;
+        if (authority < Uri.SchemeDelimiter.Length || HeaderValues.Address(text) is not { UserInfo: "", Scheme: "http" or "https" } address)
+        {
+            return written;
+        }
+
+        // The path is the operator's own spelling: a proxy in front may tell one from another.
+        var rest = text.AsSpan(authority).IndexOfAny("/?#");
+        return address.GetComponents(UriComponents.SchemeAndServer, UriFormat.UriEscaped) + (rest < 0 ? "" : text[(authority + rest)..]);
+    }
+}
