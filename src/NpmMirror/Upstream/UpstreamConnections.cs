@@ -7,35 +7,57 @@ namespace NpmMirror.Upstream;
 
 /// <summary>
 /// Connections in two pools: to the addresses that the operator chose, and to those that somebody's answer named. The second checks
-/// every resolved address at the moment it connects, so a name that resolves differently a second later gains nothing.
+/// every resolved address at the moment it connects, so a name that resolves differently a second later gains nothing. For each there is a second way
+/// that keeps no connections, for requests that must not meet another dead one.
 /// </summary>
 internal sealed class UpstreamConnections : IDisposable
 {
+    private static readonly HttpRequestOptionsKey<bool> Connected = new("npm-mirror-connected");
+
     private readonly RegistryClientOptions _options;
     private readonly SourceFence _fence;
     private readonly TimeProvider _timeProvider;
+    private readonly HttpMessageInvoker _chosen;
+    private readonly HttpMessageInvoker _named;
+    private readonly HttpMessageInvoker _chosenAnew;
+    private readonly HttpMessageInvoker _namedAnew;
 
     internal UpstreamConnections(RegistryClientOptions options, SourceFence fence, TimeProvider timeProvider)
     {
         _options = options;
         _fence = fence;
         _timeProvider = timeProvider;
-        Chosen = new HttpMessageInvoker(CreateHandler(isFenced: false));
-        Named = new HttpMessageInvoker(CreateHandler(isFenced: true));
+        // Long enough to be worth it, short enough that a moved DNS name is noticed.
+        var lifetime = TimeSpan.FromMinutes(5);
+        _chosen = new HttpMessageInvoker(CreateHandler(isFenced: false, lifetime));
+        _named = new HttpMessageInvoker(CreateHandler(isFenced: true, lifetime));
+        _chosenAnew = new HttpMessageInvoker(CreateHandler(isFenced: false, TimeSpan.Zero));
+        _namedAnew = new HttpMessageInvoker(CreateHandler(isFenced: true, TimeSpan.Zero));
     }
 
-    internal HttpMessageInvoker Chosen { get; }
+    /// <summary>Sends over a connection that is kept, or a new one.</summary>
+    internal Task<HttpResponseMessage> SendAsync(HttpRequestMessage message, bool isChosen, CancellationToken cancellationToken) =>
+        (isChosen ? _chosen : _named).SendAsync(message, cancellationToken);
 
-    internal HttpMessageInvoker Named { get; }
+    /// <summary>Sends over a new connection, which is closed afterwards.</summary>
+    internal Task<HttpResponseMessage> SendAnewAsync(HttpRequestMessage message, bool isChosen, CancellationToken cancellationToken) =>
+        (isChosen ? _chosenAnew : _namedAnew).SendAsync(message, cancellationToken);
+
+    /// <summary>Whether a request met a kept connection that is dead: it opened none itself, and the one that it took broke before an answer began.</summary>
+    internal static bool IsDead(HttpRequestMessage message, HttpRequestException exception) =>
+        exception is { InnerException: IOException, HttpRequestError: HttpRequestError.Unknown or HttpRequestError.ResponseEnded }
+        && !message.Options.TryGetValue(Connected, out _);
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        Chosen.Dispose();
-        Named.Dispose();
+        _chosen.Dispose();
+        _named.Dispose();
+        _chosenAnew.Dispose();
+        _namedAnew.Dispose();
     }
 
-    private SocketsHttpHandler CreateHandler(bool isFenced) => new()
+    private SocketsHttpHandler CreateHandler(bool isFenced, TimeSpan lifetime) => new()
     {
         AllowAutoRedirect = false,
         AutomaticDecompression = DecompressionMethods.None,
@@ -45,8 +67,7 @@ internal sealed class UpstreamConnections : IDisposable
         UseProxy = _options.Proxy is not null,
         // One HTTP/2 connection has some hundred streams at once: requests that hang would keep all others waiting.
         EnableMultipleHttp2Connections = true,
-        // Long enough to be worth it, short enough that a moved DNS name is noticed.
-        PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+        PooledConnectionLifetime = lifetime,
         PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
         KeepAlivePingDelay = TimeSpan.FromSeconds(30),
         KeepAlivePingTimeout = TimeSpan.FromSeconds(15),
@@ -65,6 +86,7 @@ internal sealed class UpstreamConnections : IDisposable
 
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, bool isFenced, CancellationToken cancellationToken)
     {
+        context.InitialRequestMessage.Options.Set(Connected, true);
         var (host, port) = (context.DnsEndPoint.Host, context.DnsEndPoint.Port);
         using var deadline = new CancellationTokenSource(_options.ConnectTimeout, _timeProvider);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);

@@ -7,6 +7,9 @@ internal sealed record UpstreamRequest(HttpMethod Method, Uri Url)
 
     internal HttpContent? Content { get; init; }
 
+    /// <summary>Whether it can be sent a second time: nothing of what is asked changes anything, but a body that is a stream is read once.</summary>
+    internal bool IsRepeatable => Content is null or ByteArrayContent or ReadOnlyMemoryContent;
+
     internal string Accept { get; init; } = "*/*";
 
     /// <summary>Asks for a compressed answer; the body is then to be opened decoded.</summary>

@@ -130,10 +130,9 @@ internal sealed class UpstreamTransport : IDisposable
         var timeout = request.HeadersTimeout ?? _options.Timeout;
         using var deadline = new CancellationTokenSource(timeout, _timeProvider);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-        var message = CreateMessage(request, url, authorization);
         try
         {
-            var response = await (isChosen ? _connections.Chosen : _connections.Named).SendAsync(message, linked.Token);
+            var response = await SendPastDeadAsync(() => CreateMessage(request, url, authorization), isChosen, request.IsRepeatable, linked.Token);
             NoteHealth(url, isAway: false);
             NotePace(url, request.Purpose, response);
             return response;
@@ -146,6 +145,20 @@ internal sealed class UpstreamTransport : IDisposable
         catch (HttpRequestException exception)
         {
             throw Translate(url, exception);
+        }
+    }
+
+    /// <summary>A kept connection may be dead without a word, as after a restart of what stands between: then the request goes once more, over a new one.</summary>
+    private async Task<HttpResponseMessage> SendPastDeadAsync(Func<HttpRequestMessage> create, bool isChosen, bool isRepeatable, CancellationToken cancellationToken)
+    {
+        var message = create();
+        try
+        {
+            return await _connections.SendAsync(message, isChosen, cancellationToken);
+        }
+        catch (HttpRequestException exception) when (isRepeatable && UpstreamConnections.IsDead(message, exception))
+        {
+            return await _connections.SendAnewAsync(create(), isChosen, cancellationToken);
         }
     }
 
