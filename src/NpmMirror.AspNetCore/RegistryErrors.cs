@@ -61,9 +61,10 @@ internal static class RegistryErrors
 
     /// <summary>
     /// Answers with what a failure of the world means to a client: 502 for an upstream that talks nonsense, 503 for one that is away,
-    /// with a time to come back. Never 404, which would be believed, nor 429, at which some clients give up.
+    /// with a time to come back. Never 404, which would be believed, nor 429, at which some clients give up. What the upstream refuses for good it refuses
+    /// the client too, with the same status: after a 502 npm would ask for a minute.
     /// </summary>
-    internal static Task WriteAsync(HttpContext context, MirrorException failure) => failure.Fault switch
+    internal static Task WriteAsync(HttpContext context, MirrorException failure) => failure.RefusedStatus is { } refused ? WriteAsync(context, refused, failure.Message) : failure.Fault switch
     {
         MirrorFault.BadInput => WriteAsync(context, StatusCodes.Status400BadRequest, failure.Message),
         // All that a request can find wrong with the configuration is a circle of mirrors: each of them tells it on.

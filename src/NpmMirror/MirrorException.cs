@@ -15,7 +15,7 @@ public enum MirrorFault
     /// <summary>The upstream asks for fewer requests (429).</summary>
     UpstreamBusy,
 
-    /// <summary>The upstream refuses these credentials (401, 403).</summary>
+    /// <summary>The upstream refuses (401, 403): these credentials, or what was asked for.</summary>
     UpstreamRefused,
 
     /// <summary>What the upstream sent is not what the protocol promises: not JSON, another name, a wrong hash.</summary>
@@ -65,6 +65,12 @@ public sealed class MirrorException : Exception
 
     /// <summary>How long the other side asked to wait; null when it did not say.</summary>
     public TimeSpan? RetryAfter { get; }
+
+    /// <summary>
+    /// The status of an upstream that refuses what was asked for, and will the next time (402, 403, 423, any 4xx that is neither absence nor about this
+    /// mirror's credentials nor about the moment): an answer for the client. Null for every other failure.
+    /// </summary>
+    public int? RefusedStatus { get; init; }
 
     /// <summary>Text from outside, shortened and as plain text on one line, for messages and logs.</summary>
     public static string Quote(string? text)

@@ -81,7 +81,7 @@ internal sealed class TarballArrival
 
     /// <summary>A failure to throw, with <see cref="Outcome.Failed"/>; a new one each time, as each thrower adds its own trace.</summary>
     internal MirrorException Failure => _failure is { } first
-        ? new MirrorException(first.Fault, first.Message, first.IsTransient, first.RetryAfter, first)
+        ? new MirrorException(first.Fault, first.Message, first.IsTransient, first.RetryAfter, first) { RefusedStatus = first.RefusedStatus }
         : throw new InvalidOperationException("The download has not failed.");
 
     /// <summary>Why it is not stored, once <see cref="Ended"/>; also where the readers got all of it. Null when it is, or the upstream has none.</summary>

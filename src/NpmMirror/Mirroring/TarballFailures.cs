@@ -19,7 +19,7 @@ internal sealed class TarballFailures(MirrorOptions options, TimeProvider time)
             return null;
         }
 
-        return entry.Absence ?? throw new MirrorException(entry.Failure!.Fault, entry.Failure.Message, isTransient: true, left, entry.Failure);
+        return entry.Absence ?? throw new MirrorException(entry.Failure!.Fault, entry.Failure.Message, isTransient: true, left, entry.Failure) { RefusedStatus = entry.Failure.RefusedStatus };
     }
 
     /// <summary>Remembers the upstream's 404; briefly for a fresh version, which may be there in a second.</summary>

@@ -227,7 +227,7 @@ public sealed class TarballServingTests : IAsyncLifetime
     [InlineData(500, HttpStatusCode.ServiceUnavailable)]
     [InlineData(503, HttpStatusCode.ServiceUnavailable)]
     [InlineData(429, HttpStatusCode.ServiceUnavailable)]
-    [InlineData(403, HttpStatusCode.BadGateway)]
+    [InlineData(401, HttpStatusCode.BadGateway)]
     public async Task Trouble_upstream_is_never_a_404(int upstream, HttpStatusCode expected)
     {
         await using var mirror = await StartAsync();

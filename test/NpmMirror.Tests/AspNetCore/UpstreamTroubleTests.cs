@@ -10,7 +10,7 @@ public sealed class UpstreamTroubleTests
     [InlineData(502)]
     [InlineData(503)]
     [InlineData(429)]
-    [InlineData(403)]
+    [InlineData(401)]
     public async Task Upstream_trouble_is_never_not_found_and_never_remembered(int status)
     {
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
