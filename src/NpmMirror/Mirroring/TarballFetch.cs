@@ -66,7 +66,7 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
     /// <summary>Asks the upstream; a 404 for a version published a moment ago is asked again for some seconds.</summary>
     internal async Task<TarballAnswer> AskAsync(TarballRequest request, CancellationToken cancellationToken)
     {
-        var url = request.ParseUrl();
+        var url = request.ParseUrl(upstream.AddressOf(request.Package));
         for (var attempt = 0; ; attempt++)
         {
             var answer = await upstream.OpenTarballAsync(url, cancellationToken);

@@ -17,8 +17,18 @@ internal sealed record TarballRequest(PackageName Package, VersionEntry Version,
     /// <summary>The SHA-512 the bytes will have if they are right; empty where the manifest promises none or several.</summary>
     internal Digest PromisedSha512 { get; } = Promise.Sha512;
 
-    /// <summary>Where the upstream keeps it.</summary>
+    /// <summary>Whether the manifest promises a hash that can be checked.</summary>
+    internal bool IsPromised
+    {
+        get
+        {
+            using var check = new IntegrityCheck(Promise);
+            return check.IsPromised;
+        }
+    }
+
+    /// <summary>Where the upstream keeps it. Some registries write an address that is relative to the packument's.</summary>
     /// <exception cref="MirrorException">The packument's <c>dist.tarball</c> is no address.</exception>
-    internal Uri ParseUrl() => HeaderValues.Address(UpstreamUrl)
+    internal Uri ParseUrl(Uri packument) => HeaderValues.Address(UpstreamUrl, packument)
         ?? throw new MirrorException(MirrorFault.UpstreamMalformed, $"The packument gives {MirrorException.Quote(UpstreamUrl)} as the address of tarball {Name}, which is none.");
 }

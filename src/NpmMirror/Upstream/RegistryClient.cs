@@ -64,6 +64,9 @@ public sealed partial class RegistryClient : IDisposable
     /// <summary>The tries of one request.</summary>
     internal BoundedRetry NewRetry() => new(_timeProvider, _logger);
 
+    /// <summary>Where a packument is.</summary>
+    internal Uri AddressOf(PackageName name) => Transport.At($"/{name.UrlSegment}");
+
     /// <summary>Asks for the full packument.</summary>
     /// <param name="name">The package.</param>
     /// <param name="validators">Of the stored document, for a conditional request.</param>

@@ -328,6 +328,50 @@ public sealed class TarballServingTests : IAsyncLifetime
         Assert.Equal(1, _registry.Requests.CountOf("*.tgz"));
     }
 
+    [Theory]
+    [InlineData("files/odd.tgz")]
+    [InlineData("/files/odd.tgz")]
+    [InlineData("./files/../files/odd.tgz")]
+    [InlineData("//{host}/files/odd.tgz")]
+    [InlineData(" /files/odd.tgz ")]
+    public async Task A_relative_address_is_relative_to_the_packuments(string written)
+    {
+        _registry.Publish(new FakePackage("odd").Version("1.0.0", version => version.TarballUrl = written.Replace("{host}", _registry.Url.Authority, StringComparison.Ordinal)));
+        _registry.Tarballs["/files/odd.tgz"] = _registry.Tarballs["/odd/-/odd-1.0.0.tgz"];
+        await using var mirror = await StartAsync();
+        Assert.Contains($"{mirror.Address}npm/odd/-/odd", await mirror.TextAsync("odd"), StringComparison.Ordinal);
+        Assert.Equal(_registry.Tarballs["/files/odd.tgz"], await BytesAsync(await mirror.GetAsync("/npm/odd/-/odd-1.0.0.tgz")));
+        Assert.Equal(1, _registry.Requests.CountOf("/files/odd.tgz"));
+    }
+
+    [Fact]
+    public async Task Below_the_packument_of_an_upstream_with_a_path_a_relative_address_keeps_the_path()
+    {
+        var bytes = _registry.Tarballs[Path];
+        await using var peer = new Upstream.LoopbackPeer(async (request, stream, cancellationToken) =>
+        {
+            var integrity = "sha512-" + Convert.ToBase64String(System.Security.Cryptography.SHA512.HashData(bytes));
+            var packument = """{"name":"@s/x","versions":{"1.0.0":{"name":"@s/x","version":"1.0.0","dist":{"tarball":"x/-/x-1.0.0.tgz","integrity":"HASH"}}}}""".Replace("HASH", integrity, StringComparison.Ordinal);
+            var body = request.Target == "/deep/npm/x/-/x-1.0.0.tgz" ? bytes : System.Text.Encoding.UTF8.GetBytes(packument);
+            await stream.WriteAsync(System.Text.Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nContent-Length: {body.Length}\r\nConnection: close\r\n\r\n"), cancellationToken);
+            await stream.WriteAsync(body, cancellationToken);
+        });
+        await using var mirror = await ServedMirror.StartAsync(_store, new Uri(peer.Url, "deep/npm/"), blobs: _blobs);
+        Assert.Equal(bytes, await BytesAsync(await mirror.GetAsync("/npm/@s/x/-/x-1.0.0.tgz")));
+    }
+
+    [Theory]
+    [InlineData("file:///etc/passwd")]
+    [InlineData("//evil.example.org/x.tgz")]
+    [InlineData("")]
+    public async Task An_address_elsewhere_or_none_stays_an_error(string written)
+    {
+        _registry.Publish(new FakePackage("odd").Version("1.0.0", version => version.TarballUrl = written));
+        await using var mirror = await StartAsync();
+        using var answer = await mirror.GetAsync("/npm/odd/-/odd-1.0.0.tgz");
+        Assert.False(answer.IsSuccessStatusCode);
+    }
+
     private Task<ServedMirror> StartAsync(Action<MirrorOptions>? configure = null) => ServedMirror.StartAsync(_store, _registry.Url, configure, blobs: _blobs);
 
     private static async Task<byte[]> BytesAsync(HttpResponseMessage answer)

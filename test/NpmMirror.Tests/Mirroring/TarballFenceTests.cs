@@ -174,7 +174,7 @@ public sealed class TarballFenceTests : IAsyncDisposable
     }
 
     [Theory]
-    [InlineData("left-pad-1.0.0.tgz")]
+    [InlineData("http:///left-pad-1.0.0.tgz")]
     [InlineData("//")]
     [InlineData("http://")]
     [InlineData("")]
