@@ -57,7 +57,7 @@ internal sealed partial class TarballEndpoint(
 
         if (await downloads.OpenStoredAsync(package, file, cancellationToken) is { } stored)
         {
-            if (stored.FilePath is { } path && stored.LengthBytes is { } length)
+            if (stored is { IsPromised: true, FilePath: { } path, LengthBytes: { } length })
             {
                 Remember(request, package, file, stored, path, length);
             }
@@ -110,7 +110,7 @@ internal sealed partial class TarballEndpoint(
         await using (reading)
         {
             var response = context.Response;
-            TarballHeaders.Write(response, reading.Sha512, reading.StoredAt);
+            TarballHeaders.Write(response, reading.Sha512, reading.StoredAt, reading.IsPromised);
             if (TarballHeaders.IsNotModified(context.Request, response))
             {
                 response.StatusCode = StatusCodes.Status304NotModified;

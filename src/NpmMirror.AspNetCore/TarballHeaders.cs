@@ -9,14 +9,15 @@ internal static class TarballHeaders
 {
     private const int ETagBytes = 16;
     private const string ContentType = "application/octet-stream";
-    private const string CacheControl = "public, immutable, max-age=31557600";
+    private const string ForEver = "public, immutable, max-age=31557600";
 
     /// <summary>Writes what goes with 200, 206 and 304 alike. Never a Content-Encoding: a label on a .tgz breaks most clients.</summary>
-    internal static void Write(HttpResponse response, Digest sha512, DateTimeOffset? storedAt)
+    internal static void Write(HttpResponse response, Digest sha512, DateTimeOffset? storedAt, bool isPromised = true)
     {
         var headers = response.Headers;
         headers.ContentType = ContentType;
-        headers.CacheControl = CacheControl;
+        // Bytes that the registry names by no hash may be others tomorrow, as a packument may.
+        headers.CacheControl = isPromised ? ForEver : CommonHeaders.PackumentCacheControl;
         headers.AcceptRanges = "bytes";
         if (ETagOf(sha512) is { } etag)
         {
@@ -29,9 +30,9 @@ internal static class TarballHeaders
         }
     }
 
-    /// <summary>The same as lines of a head.</summary>
+    /// <summary>The same as lines of a head, for bytes that are the same for ever.</summary>
     internal static string Lines(Digest sha512, DateTimeOffset? storedAt, CrossOriginPolicy crossOrigin) =>
-        $"Content-Type: {ContentType}\r\nCache-Control: {CacheControl}\r\nAccept-Ranges: bytes\r\n{crossOrigin.Lines}"
+        $"Content-Type: {ContentType}\r\nCache-Control: {ForEver}\r\nAccept-Ranges: bytes\r\n{crossOrigin.Lines}"
         + (ETagOf(sha512) is { } etag ? $"ETag: {etag}\r\n" : "")
         + (storedAt is { } at ? $"Last-Modified: {DateOf(at)}\r\n" : "");
 

@@ -55,6 +55,9 @@ public sealed class FakeVersion
     /// <summary>False: a version from before 2017, with only a sha1 <c>shasum</c>.</summary>
     public bool HasIntegrity { get; set; } = true;
 
+    /// <summary>False together with <see cref="HasIntegrity"/>: a version that no hash is promised for.</summary>
+    public bool HasShasum { get; set; } = true;
+
     /// <summary>Whether the registry signed it.</summary>
     public bool HasSignature { get; set; } = true;
 
@@ -87,7 +90,10 @@ public sealed class FakeVersion
         }
 
 #pragma warning disable CA5350 // A registry tells sha1 too, and only that of its oldest versions.
-        dist["shasum"] = Convert.ToHexStringLower(SHA1.HashData(tarball));
+        if (HasShasum)
+        {
+            dist["shasum"] = Convert.ToHexStringLower(SHA1.HashData(tarball));
+        }
 #pragma warning restore CA5350
         dist["tarball"] = TarballUrl ?? new Uri(baseUrl, path).AbsoluteUri;
         dist["fileCount"] = 1 + Files.Count;

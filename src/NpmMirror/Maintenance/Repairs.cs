@@ -18,6 +18,22 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
     /// <summary>Fetches the bytes that a row names. Null when they are stored, else why not.</summary>
     internal Task<string?> TryMendTarballAsync(TarballRow row, CancellationToken cancellationToken) => TryAsync(async () => (await tarballs.RepairAsync(row, cancellationToken))?.Reason);
 
+    /// <summary>
+    /// Fetches a tarball anew whose stored bytes are no tarball. They are not served from then on, whatever the upstream sends; <c>gc</c> deletes them.
+    /// Null when others are stored, else why not. Of a version that the packument does not list any more they stay: no others will come.
+    /// </summary>
+    internal Task<string?> TryReplaceTarballAsync(TarballRow row, CancellationToken cancellationToken) => TryAsync(async () =>
+    {
+        if (await store.FindAsync(row.Package, cancellationToken) is not { } package || PackumentIndex.FromBytes(package.Index.Span).Find(row.Version) is null)
+        {
+            return "its packument does not list the version any more.";
+        }
+
+        return await store.FindTarballAsync(row.Package, row.File, cancellationToken) is { } now && now.Sha512 == row.Sha512 && await store.ForgetTarballAsync(now, cancellationToken)
+            ? await TryFetchTarballAsync(row.Package, row.Version, cancellationToken)
+            : "it was served or written meanwhile; run it again.";
+    });
+
     /// <summary>Fetches a tarball that was never held. Null when it is stored, else why not.</summary>
     internal Task<string?> TryFetchTarballAsync(PackageName name, string version, CancellationToken cancellationToken) => TryAsync(async () =>
     {

@@ -1,11 +1,15 @@
 using System.Buffers;
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
+using NpmMirror.Mirroring;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Maintenance;
 
-/// <summary>Every held tarball whose stamp is old enough: its bytes are there, and their SHA-512 is the one they are stored under. The right ones get a new stamp.</summary>
+/// <summary>
+/// Every held tarball whose stamp is old enough: its bytes are there, their SHA-512 is the one they are stored under, and where no hash was promised for
+/// them they are a whole gzip file. The right ones get a new stamp.
+/// </summary>
 internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs, VerifyRequest request, VerifyTally tally, TimeProvider time)
 {
     private const int BufferBytes = 256 * 1024;
@@ -44,7 +48,7 @@ internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs
 
     private async Task CheckAsync(TarballRow row, CancellationToken cancellationToken)
     {
-        var (fault, problem) = await FindProblemAsync(row, cancellationToken);
+        var (fault, problem, needsOthers) = await FindProblemAsync(row, cancellationToken);
         if (problem is null)
         {
             _stamps.Enqueue(new TarballVerified(row.Package, row.File, row.Sha512, time.GetUtcNow()));
@@ -57,7 +61,9 @@ internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs
             return;
         }
 
-        var failure = request.Repairs is { } repairs ? await repairs.TryMendTarballAsync(row, cancellationToken) : "";
+        var failure = request.Repairs is not { } repairs ? ""
+            : needsOthers ? await repairs.TryReplaceTarballAsync(row, cancellationToken)
+            : await repairs.TryMendTarballAsync(row, cancellationToken);
         tally.Report(new VerifyFinding(fault, $"{row.Package}/{row.File}", Finding.With(problem, failure), failure is null));
         if (failure is not null)
         {
@@ -66,26 +72,30 @@ internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs
         }
     }
 
-    private async Task<(VerifyFault Fault, string? Problem)> FindProblemAsync(TarballRow row, CancellationToken cancellationToken)
+    /// <summary>What is wrong; and whether the bytes are those that were stored, so that only others can mend it.</summary>
+    private async Task<(VerifyFault Fault, string? Problem, bool NeedsOthers)> FindProblemAsync(TarballRow row, CancellationToken cancellationToken)
     {
         try
         {
             await using var blob = await blobs.OpenAsync(row.Sha512, cancellationToken);
             if (blob is null)
             {
-                return (VerifyFault.TarballMissing, $"Its bytes ({row.Sha512.Hex}) are not in {blobs.Location}.");
+                return (VerifyFault.TarballMissing, $"Its bytes ({row.Sha512.Hex}) are not in {blobs.Location}.", false);
             }
 
-            var found = await HashAsync(blob, cancellationToken);
-            return (VerifyFault.TarballDamaged, found == row.Sha512 ? null : $"Its {blob.LengthBytes} bytes have the SHA-512 {found.Hex} instead of {row.Sha512.Hex}.");
+            using var gzip = row.IsUnpromised ? new GzipCheck() : null;
+            var found = await HashAsync(blob, gzip, cancellationToken);
+            return found == row.Sha512
+                ? (VerifyFault.TarballDamaged, gzip is null ? null : await gzip.FinishAsync(cancellationToken), true)
+                : (VerifyFault.TarballDamaged, $"Its {blob.LengthBytes} bytes have the SHA-512 {found.Hex} instead of {row.Sha512.Hex}.", false);
         }
         catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreUnavailable)
         {
-            return (VerifyFault.TarballDamaged, trouble.Message);
+            return (VerifyFault.TarballDamaged, trouble.Message, false);
         }
     }
 
-    private static async Task<Digest> HashAsync(BlobReader blob, CancellationToken cancellationToken)
+    private static async Task<Digest> HashAsync(BlobReader blob, GzipCheck? gzip, CancellationToken cancellationToken)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA512);
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
@@ -95,6 +105,10 @@ internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs
             for (var offset = 0L; (read = await blob.ReadAsync(offset, buffer, cancellationToken)) > 0; offset += read)
             {
                 hash.AppendData(buffer, 0, read);
+                if (gzip is not null)
+                {
+                    await gzip.AppendAsync(buffer.AsMemory(0, read), cancellationToken);
+                }
             }
 
             return new Digest(hash.GetHashAndReset());

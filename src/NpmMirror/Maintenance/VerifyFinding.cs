@@ -13,7 +13,7 @@ public enum VerifyFault
     /// <summary>A tarball is in the books, its bytes are not there.</summary>
     TarballMissing,
 
-    /// <summary>A tarball's bytes are not those that were stored.</summary>
+    /// <summary>A tarball's bytes are not those that were stored; or no hash was promised for them, and they are no whole gzip file.</summary>
     TarballDamaged,
 
     /// <summary>With <c>tarballs=eager</c>: a version's tarball is not held, and nothing says why.</summary>

@@ -254,6 +254,8 @@ internal sealed class TarballArrival
 
         public override Digest Sha512 => arrival.Request.PromisedSha512;
 
+        public override bool IsPromised => arrival.Request.IsPromised;
+
         public override async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
         {
             ObjectDisposedException.ThrowIf(_isDisposed, this);

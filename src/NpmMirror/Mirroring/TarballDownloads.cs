@@ -26,7 +26,7 @@ public sealed partial class TarballDownloads : IAsyncDisposable
     private readonly TarballFetch _fetch;
     private readonly TarballFailures _failures;
 
-    // Held rows only: their hash never changes. A row whose blob turns out to be missing is dropped.
+    // Held rows that nothing is wrong with: their hash never changes. A row whose blob turns out to be missing is dropped.
     private readonly BoundedCache<(PackageName, string), TarballRow> _held = new(RowsRememberedMin);
 
     /// <summary>Uses the stores and the upstream given.</summary>
@@ -70,7 +70,11 @@ public sealed partial class TarballDownloads : IAsyncDisposable
                 return null;
             }
 
-            _held.Set((package, file), row);
+            if (row.Problem is null)
+            {
+                _held.Set((package, file), row);
+            }
+
             stored = held;
         }
 
@@ -141,13 +145,22 @@ public sealed partial class TarballDownloads : IAsyncDisposable
     {
         var file = TarballUrls.FileName(package, version);
         var row = await _store.FindTarballAsync(package, file, cancellationToken);
-        if (row is not { State: TarballState.Held } || await FindProblemAsync(row, promise, cancellationToken) is not { } problem)
+        if (row is not { State: TarballState.Held })
         {
             return true;
         }
 
-        await RaiseAlarmAsync(row, problem, cancellationToken);
-        return false;
+        var (isChecked, problem) = await FindProblemAsync(row, promise, cancellationToken);
+        if (problem is not null)
+        {
+            await RaiseAlarmAsync(row, problem, cancellationToken);
+        }
+        else if (isChecked && row.IsUnpromised)
+        {
+            await TryPutAsync(row with { Problem = null }, cancellationToken);
+        }
+
+        return problem is null;
     }
 
     /// <summary>The stored tarball as the packument promises it: by its row, or by the promised hash where only the row is missing.</summary>
@@ -241,18 +254,19 @@ public sealed partial class TarballDownloads : IAsyncDisposable
         return null;
     }
 
-    private async Task<string?> FindProblemAsync(TarballRow row, TarballPromise promise, CancellationToken cancellationToken)
+    /// <summary>Whether the promise says anything of what is stored, and what is wrong with that.</summary>
+    private async Task<(bool IsChecked, string? Problem)> FindProblemAsync(TarballRow row, TarballPromise promise, CancellationToken cancellationToken)
     {
         using var check = new IntegrityCheck(promise);
         if (check.Algorithm == HashAlgorithmName.SHA512)
         {
-            return check.Verify(row.Sha512.Bytes);
+            return (true, check.Verify(row.Sha512.Bytes));
         }
 
         await using var blob = check.IsPromised ? await _blobs.OpenAsync(row.Sha512, cancellationToken) : null;
         if (blob is null)
         {
-            return null;
+            return (false, null);
         }
 
         var buffer = new byte[TarballReading.WithheldBytes];
@@ -264,21 +278,29 @@ public sealed partial class TarballDownloads : IAsyncDisposable
             offset += read;
         }
 
-        return check.Finish();
+        return (true, check.Finish());
     }
 
     private async Task RaiseAlarmAsync(TarballRow row, string mismatch, CancellationToken cancellationToken)
     {
-        var problem = $"The upstream's packument now promises other bytes for this version than those stored and verified before: {mismatch} The stored ones are kept and served.";
-        if (row.Problem == problem)
+        var problem = $"The upstream's packument now promises other bytes for this version than those stored {(row.IsUnpromised ? "" : "and verified ")}before: {mismatch} The stored ones are kept and served.";
+        var alarmed = row.IsUnpromised ? row.Unpromised(problem) : row with { Problem = problem };
+        if (row.Problem == alarmed.Problem)
         {
             return;
         }
 
         LogPromiseChanged($"{row.Package}/{row.File}", mismatch);
+        await TryPutAsync(alarmed, cancellationToken);
+        _held.Remove((row.Package, row.File));
+    }
+
+    // A store that cannot be written must not hide what is known of the tarball.
+    private async Task TryPutAsync(TarballRow row, CancellationToken cancellationToken)
+    {
         try
         {
-            await _store.PutTarballAsync(row with { Problem = problem }, cancellationToken);
+            await _store.PutTarballAsync(row, cancellationToken);
         }
         catch (MirrorException trouble)
         {

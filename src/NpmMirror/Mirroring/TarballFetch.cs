@@ -44,16 +44,17 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
 
         using var response = opened.Response;
         using var check = new IntegrityCheck(request.Promise);
+        using var gzip = check.IsPromised ? null : new GzipCheck();
         arrival.Begin(writer, opened.LengthBytes);
-        await AppendAllAsync(opened.Body, writer, check, arrival, cancellationToken);
+        await AppendAllAsync(opened.Body, writer, check, gzip, arrival, cancellationToken);
 
         var sha512 = writer.ComputeSha512();
-        var problem = check.Algorithm == HashAlgorithmName.SHA512 ? check.Verify(sha512.Bytes) : check.Finish();
+        var problem = gzip is not null ? await gzip.FinishAsync(cancellationToken) : check.Algorithm == HashAlgorithmName.SHA512 ? check.Verify(sha512.Bytes) : check.Finish();
         if (problem is not null)
         {
             await RecordCorruptAsync(request, problem, cancellationToken);
             LogCorrupt(request.Name, writer.LengthBytes, problem);
-            throw new MirrorException(MirrorFault.UpstreamMalformed, $"Tarball {request.Name} from the upstream is not what its packument promises: {problem} It was not kept; a later request tries again.", isTransient: true);
+            throw Wrong(request, $"{problem} It was not kept; a later request tries again.");
         }
 
         arrival.Verify();
@@ -83,10 +84,14 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
     internal static TarballResult.Absent Explain(TarballRequest request, TarballAnswer.Absent absent) =>
         new(absent.Status == 451 ? 451 : 404, $"The upstream has no tarball {request.Name} (it answered {absent.Status}{(absent.Reason is null ? "" : ": " + absent.Reason)}).");
 
+    /// <summary>The failure that the upstream sent something else than the tarball.</summary>
+    internal static MirrorException Wrong(TarballRequest request, string problem) =>
+        new(MirrorFault.UpstreamMalformed, $"What the upstream sent is not tarball {request.Name}: {problem}", isTransient: true);
+
     /// <summary>Whether the version was published a moment ago.</summary>
     internal bool IsFresh(TarballRequest request) => request.Version.PublishedAt is { } at && time.GetUtcNow() - at < FreshFor;
 
-    private async Task AppendAllAsync(Stream body, BlobWriter writer, IntegrityCheck check, TarballArrival arrival, CancellationToken cancellationToken)
+    private async Task AppendAllAsync(Stream body, BlobWriter writer, IntegrityCheck check, GzipCheck? gzip, TarballArrival arrival, CancellationToken cancellationToken)
     {
         // The writer computes SHA-512 anyway; only other promises need a second hash.
         var needsCheck = check.IsPromised && check.Algorithm != HashAlgorithmName.SHA512;
@@ -103,6 +108,11 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
                     check.Append(buffer.AsSpan(0, read));
                 }
 
+                if (gzip is not null)
+                {
+                    await gzip.AppendAsync(buffer.AsMemory(0, read), cancellationToken);
+                }
+
                 arrival.Grew();
             }
         }
@@ -114,15 +124,8 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
 
     private async Task RecordHeldAsync(TarballRequest request, Digest sha512, long sizeBytes, bool isPromised, CancellationToken cancellationToken)
     {
-        var isWritten = await store.PutTarballAsync(
-            Row(request, TarballState.Held, isPromised ? null : "The packument promises no hash for this version: kept as the upstream sent it.") with
-            {
-                Sha512 = sha512,
-                SizeBytes = sizeBytes,
-                VerifiedAt = time.GetUtcNow(),
-            },
-            cancellationToken);
-        if (!isWritten)
+        var row = Row(request, TarballState.Held, null) with { Sha512 = sha512, SizeBytes = sizeBytes, VerifiedAt = time.GetUtcNow() };
+        if (!await store.PutTarballAsync(isPromised ? row : row.Unpromised(), cancellationToken))
         {
             // The row names other bytes, which are lost: it stays as evidence, and verify reports it.
             LogReplaced(request.Name, sha512);
@@ -163,7 +166,7 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
         Problem = problem,
     };
 
-    [LoggerMessage(EventIds.Mirroring + 200, LogLevel.Warning, "Tarball {Tarball} ({Bytes} bytes) is not what its packument promises and was not kept: {Problem}")]
+    [LoggerMessage(EventIds.Mirroring + 200, LogLevel.Warning, "What came for tarball {Tarball} ({Bytes} bytes) is something else and was not kept: {Problem}")]
     private partial void LogCorrupt(string tarball, long bytes, string problem);
 
     [LoggerMessage(EventIds.Mirroring + 201, LogLevel.Error, "Tarball {Tarball} was held with other bytes, which are missing on disk; what the upstream sends now ({Sha512}) does not replace them in the books")]

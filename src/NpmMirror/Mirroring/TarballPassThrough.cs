@@ -6,11 +6,12 @@ namespace NpmMirror.Mirroring;
 
 /// <summary>
 /// A tarball that goes to one client without being stored, because the disk is full: checked all the same, with its last 64 KB held
-/// in memory until the hash was right.
+/// in memory until the hash was right, or where none is promised until the gzip file was whole.
 /// </summary>
 internal sealed class TarballPassThrough(TarballRequest request, TarballAnswer.Opened answer, Action ended) : TarballReading
 {
     private readonly IntegrityCheck _check = new(request.Promise);
+    private readonly GzipCheck? _gzip = request.IsPromised ? null : new GzipCheck();
     private readonly byte[] _pending = ArrayPool<byte>.Shared.Rent(2 * WithheldBytes);
     private long _offset;
     private int _pendingBytes;
@@ -22,6 +23,9 @@ internal sealed class TarballPassThrough(TarballRequest request, TarballAnswer.O
 
     /// <inheritdoc/>
     public override Digest Sha512 => request.PromisedSha512;
+
+    /// <inheritdoc/>
+    public override bool IsPromised => request.IsPromised;
 
     /// <inheritdoc/>
     public override async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
@@ -62,6 +66,7 @@ internal sealed class TarballPassThrough(TarballRequest request, TarballAnswer.O
             _isDisposed = true;
             answer.Response.Dispose();
             _check.Dispose();
+            _gzip?.Dispose();
             ArrayPool<byte>.Shared.Return(_pending);
             ended();
         }
@@ -75,13 +80,18 @@ internal sealed class TarballPassThrough(TarballRequest request, TarballAnswer.O
         if (read > 0)
         {
             _check.Append(_pending.AsSpan(_pendingBytes, read));
+            if (_gzip is not null)
+            {
+                await _gzip.AppendAsync(_pending.AsMemory(_pendingBytes, read), cancellationToken);
+            }
+
             _pendingBytes += read;
             return;
         }
 
-        if (_check.Finish() is { } problem)
+        if ((_gzip is null ? _check.Finish() : await _gzip.FinishAsync(cancellationToken)) is { } problem)
         {
-            throw new MirrorException(MirrorFault.UpstreamMalformed, $"Tarball {request.Name} from the upstream is not what its packument promises: {problem}", isTransient: true);
+            throw TarballFetch.Wrong(request, problem);
         }
 
         _isVerified = true;

@@ -12,6 +12,9 @@ public abstract class TarballReading : IAsyncDisposable
     /// <summary>The SHA-512 of the whole: found, where the file is stored, or promised, while it is arriving; empty where nobody promised one.</summary>
     public abstract Digest Sha512 { get; }
 
+    /// <summary>Whether the registry names these bytes by a hash, so that they are the same for ever.</summary>
+    public virtual bool IsPromised => true;
+
     /// <summary>When the file was stored; null where that is not known.</summary>
     public virtual DateTimeOffset? StoredAt => null;
 

@@ -12,6 +12,9 @@ internal sealed class TarballStored(TarballRow row, BlobReader blob) : TarballRe
     public override Digest Sha512 => row.Sha512;
 
     /// <inheritdoc/>
+    public override bool IsPromised => row.Problem is null;
+
+    /// <inheritdoc/>
     public override DateTimeOffset? StoredAt => blob.StoredAt;
 
     /// <inheritdoc/>

@@ -20,7 +20,7 @@ public interface ITarballTable
 
     /// <summary>
     /// Removes a held row, if it is still as it was read: false when it was served, verified or written since, or is gone, and nothing changes.
-    /// Its bytes stay in the <see cref="IBlobStore"/>. Durable when it returns. Only <c>gc</c> calls it.
+    /// Its bytes stay in the <see cref="IBlobStore"/>. Durable when it returns. Only <c>gc</c> and <c>verify --repair</c> call it.
     /// </summary>
     ValueTask<bool> ForgetTarballAsync(TarballRow row, CancellationToken cancellationToken);
 
@@ -43,6 +43,9 @@ public interface ITarballTable
 /// <summary>What is known of one tarball.</summary>
 public sealed record TarballRow
 {
+    // What a row says that was written when no hash was promised. Stored: rows are known by it.
+    private const string NoPromise = "The packument promises no hash for this version: kept as the upstream sent it.";
+
     /// <summary>Its package.</summary>
     public required PackageName Package { get; init; }
 
@@ -70,8 +73,15 @@ public sealed record TarballRow
     /// <summary>When it was last served.</summary>
     public DateTimeOffset? LastServedAt { get; init; }
 
-    /// <summary>What is wrong with it, in one sentence.</summary>
+    /// <summary>What is wrong with it, in one sentence or two.</summary>
     public string? Problem { get; init; }
+
+    /// <summary>Whether it was stored without a hash that the registry promised, and none was found right since.</summary>
+    public bool IsUnpromised => Problem?.StartsWith(NoPromise, StringComparison.Ordinal) is true;
+
+    /// <summary>The same row, of bytes that no hash is promised for.</summary>
+    /// <param name="more">What else is wrong with it.</param>
+    public TarballRow Unpromised(string? more = null) => this with { Problem = more is null ? NoPromise : $"{NoPromise} {more}" };
 }
 
 /// <summary>What became of a tarball. The numbers are stored.</summary>

@@ -372,6 +372,30 @@ public sealed class TarballServingTests : IAsyncLifetime
         Assert.False(answer.IsSuccessStatusCode);
     }
 
+    [Fact]
+    public async Task Bytes_that_no_hash_is_promised_for_may_change_and_are_served_so()
+    {
+        _registry.Publish(new FakePackage("odd").Version("1.0.0", version => (version.HasIntegrity, version.HasShasum) = (false, false)));
+        await using var mirror = await StartAsync();
+        for (var round = 0; round < 3; round++)
+        {
+            using var answer = await mirror.GetAsync("/npm/odd/-/odd-1.0.0.tgz");
+            Assert.Equal("public, max-age=300", string.Join(", ", answer.Headers.NonValidated["Cache-Control"]));
+            Assert.Equal(_registry.Tarballs["/odd/-/odd-1.0.0.tgz"], await answer.Content.ReadAsByteArrayAsync(Cancelled));
+            await Eventually.Async(async () => await _store.FindTarballAsync(PackageName.Parse("odd"), "odd-1.0.0.tgz", Cancelled) is { State: TarballState.Held });
+            if (round > 0)
+            {
+                using var known = await mirror.GetAsync("/npm/odd/-/odd-1.0.0.tgz", ("If-None-Match", answer.Headers.ETag!.Tag));
+                Assert.Equal((HttpStatusCode.NotModified, "public, max-age=300"), (known.StatusCode, string.Join(", ", known.Headers.NonValidated["Cache-Control"])));
+            }
+        }
+
+        _registry.Publish(new FakePackage("odd").Version("1.0.0"));
+        Assert.Equal(HttpStatusCode.OK, (await mirror.GetAsync("/npm/odd?refresh=1")).StatusCode);
+        using var promised = await mirror.GetAsync("/npm/odd/-/odd-1.0.0.tgz");
+        Assert.Equal("public, immutable, max-age=31557600", string.Join(", ", promised.Headers.NonValidated["Cache-Control"]));
+    }
+
     private Task<ServedMirror> StartAsync(Action<MirrorOptions>? configure = null) => ServedMirror.StartAsync(_store, _registry.Url, configure, blobs: _blobs);
 
     private static async Task<byte[]> BytesAsync(HttpResponseMessage answer)

@@ -55,6 +55,55 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Empty((await _bench.VerifyAsync()).Findings);
     }
 
+    [Theory]
+    [InlineData("<html>Please log in</html>")]
+    [InlineData("")]
+    [InlineData("\u001f\u008b cut")]
+    public async Task Finds_what_no_hash_was_promised_for_and_is_no_whole_gzip_file_and_mends_it(string body)
+    {
+        var right = await HoldUnpromisedAsync("odd");
+        var wrong = await _bench.PutBlobAsync(System.Text.Encoding.Latin1.GetBytes(body));
+        _bench.Tamper($"UPDATE tarballs SET sha512 = x'{wrong.Hex}', size = {body.Length} WHERE file = 'odd-1.0.0.tgz'");
+
+        var finding = Assert.Single((await _bench.VerifyAsync()).Findings);
+        Assert.Equal((VerifyFault.TarballDamaged, "odd/odd-1.0.0.tgz", false), (finding.Fault, finding.Subject, finding.IsRepaired));
+        Assert.Contains("gzip", finding.Problem, StringComparison.Ordinal);
+        Assert.Equal(wrong, (await _bench.RowAsync("odd"))!.Sha512);
+
+        var (mended, summary) = await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs });
+        Assert.Equal((1, true, 0), (mended.Count, mended.All(found => found.IsRepaired), summary.Left));
+        Assert.Equal(right, (await _bench.RowAsync("odd"))!.Sha512);
+        _bench.Clock.Advance(TimeSpan.FromHours(1));
+        Assert.Empty((await _bench.VerifyAsync()).Findings);
+    }
+
+    [Fact]
+    public async Task Says_when_the_upstream_sends_no_better_one()
+    {
+        await HoldUnpromisedAsync("odd");
+        var wrong = await _bench.PutBlobAsync("<html>"u8.ToArray());
+        _bench.Tamper($"UPDATE tarballs SET sha512 = x'{wrong.Hex}', size = 6 WHERE file = 'odd-1.0.0.tgz'");
+        _bench.Upstream.Tarballs["/odd/-/odd-1.0.0.tgz"] = "<html>still</html>"u8.ToArray();
+        var (findings, summary) = await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs });
+        Assert.Contains("could not be mended", Assert.Single(findings).Problem, StringComparison.Ordinal);
+        Assert.Equal(1, summary.Left);
+        Assert.Equal(NpmMirror.Storage.TarballState.Corrupt, (await _bench.RowAsync("odd"))!.State);
+    }
+
+    [Fact]
+    public async Task What_is_no_gzip_file_stays_where_its_version_is_listed_no_more()
+    {
+        await HoldUnpromisedAsync("odd");
+        var wrong = await _bench.PutBlobAsync("<html>"u8.ToArray());
+        _bench.Upstream.PublishVersion("odd", "2.0.0");
+        _bench.Upstream.UnpublishVersion("odd", "1.0.0");
+        await _bench.SyncAsync("odd");
+        _bench.Tamper($"UPDATE tarballs SET sha512 = x'{wrong.Hex}', size = 6 WHERE file = 'odd-1.0.0.tgz'");
+        var (findings, _) = await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs });
+        Assert.Contains("does not list", Assert.Single(findings).Problem, StringComparison.Ordinal);
+        Assert.Equal(wrong, (await _bench.RowAsync("odd"))!.Sha512);
+    }
+
     [Fact]
     public async Task Says_why_a_tarball_cannot_be_mended()
     {
@@ -274,5 +323,14 @@ public sealed class VerifierTests : IAsyncLifetime
                 },
             },
             cut.Token));
+    }
+
+    /// <summary>Holds a version that no hash is promised for; returns the hash of its bytes.</summary>
+    private async Task<Digest> HoldUnpromisedAsync(string name)
+    {
+        _bench.Upstream.Publish(new NpmMirror.Testing.FakePackage(name).Version("1.0.0", version => (version.HasIntegrity, version.HasShasum) = (false, false)));
+        await _bench.SyncAsync(name);
+        _bench.Clock.Advance(TimeSpan.FromHours(1));
+        return (await _bench.RowAsync(name))!.Sha512;
     }
 }

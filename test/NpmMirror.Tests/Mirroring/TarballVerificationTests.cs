@@ -127,17 +127,6 @@ public sealed class TarballVerificationTests
     }
 
     [Fact]
-    public async Task A_version_without_any_promise_is_kept_and_that_is_written_down()
-    {
-        await using var scene = new TarballScene(TarballScene.Whole(Right));
-        Assert.Equal(Right, await scene.FetchAsync(new TarballPromise(null, null)));
-        await scene.SettleAsync();
-        var row = await scene.RowAsync();
-        Assert.Equal(TarballState.Held, row!.State);
-        Assert.Contains("no hash", row.Problem, StringComparison.Ordinal);
-    }
-
-    [Fact]
     public async Task A_changed_promise_never_replaces_what_is_held_and_raises_an_alarm()
     {
         await using var scene = new TarballScene(TarballScene.Whole(Right));
