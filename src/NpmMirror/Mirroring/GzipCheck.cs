@@ -53,7 +53,7 @@ internal sealed class GzipCheck : IDisposable
 
             return decoded == 0 ? "there is nothing in this one" : null;
         }
-        catch (Exception exception) when (exception is InvalidDataException or EndOfStreamException)
+        catch (Exception exception) when (exception is InvalidDataException or IOException)
         {
             return "these bytes are none, or damaged, or cut short";
         }
