@@ -21,7 +21,15 @@ internal sealed class AllEndpoint(IMetadataStore store, DocumentRepair repair, B
         body.Number(time.GetUtcNow().ToUnixTimeMilliseconds());
         await foreach (var row in store.ListAsync(null, isRemoved: false, context.RequestAborted))
         {
-            await WriteAsync(body, row, context.RequestAborted);
+            try
+            {
+                await repair.ReadAsync(row.Name, () => WriteAsync(body, row, context.RequestAborted), context.RequestAborted);
+            }
+            catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged)
+            {
+                WriteDamaged(body, row.Name, damage.Message);
+            }
+
             if (!await body.FlushAsync(isUrgent: false))
             {
                 return;
@@ -32,31 +40,32 @@ internal sealed class AllEndpoint(IMetadataStore store, DocumentRepair repair, B
         await body.FlushAsync(isUrgent: true);
     }
 
-    private async Task WriteAsync(FeedBody body, PackageRow row, CancellationToken cancellationToken)
+    private async ValueTask<bool> WriteAsync(FeedBody body, PackageRow row, CancellationToken cancellationToken)
     {
         if (await store.ReadAsync(row.Name, cancellationToken) is not { Document: { Codec: not DocumentCodec.Purged } document } stored)
         {
-            Write(body, row, await repair.IndexOfAsync(row, cancellationToken), default);
-            return;
+            Write(body, row, PackumentIndex.FromBytes(row.Index.Span), default);
+            return true;
         }
 
-        var index = await repair.IndexOfAsync(stored.Row, cancellationToken);
-        RawDocument raw;
-        try
-        {
-            raw = await DocumentCodecs.DecodeAsync(row.Name, document, budget, cancellationToken);
-        }
-        catch (MirrorException failure) when (failure.Fault == MirrorFault.StoreUnavailable)
-        {
-            // Damaged: the list goes on with what its row tells.
-            Write(body, stored.Row, index, default);
-            return;
-        }
+        using var raw = await DocumentCodecs.DecodeAsync(row.Name, document, budget, cancellationToken);
+        Write(body, stored.Row, PackumentIndex.FromBytes(stored.Row.Index.Span), raw.Bytes);
+        return true;
+    }
 
-        using (raw)
+    /// <summary>The list goes on, and says what is missing.</summary>
+    private static void WriteDamaged(FeedBody body, PackageName name, string reason)
+    {
+        body.Text(",\n"u8);
+        body.Name(name.Value);
+        body.Object(json =>
         {
-            Write(body, stored.Row, index, raw.Bytes);
-        }
+            json.WriteStartObject();
+            json.WriteString("name"u8, name.Value);
+            json.WriteString("error"u8, "damaged"u8);
+            json.WriteString("reason"u8, reason);
+            json.WriteEndObject();
+        });
     }
 
     private static void Write(FeedBody body, PackageRow row, PackumentIndex index, ReadOnlySpan<byte> document)

@@ -44,11 +44,15 @@ internal sealed class ReplicationEndpoint(IMetadataStore store, ServedDocuments 
             body.Text(i == 0 ? "{\"id\":"u8 : ",\n{\"id\":"u8);
             body.String(ids[i]);
             body.Text(",\"docs\":["u8);
-            if (!PackageName.TryParse(ids[i], out var name) || await store.FindAsync(name, context.RequestAborted) is not { } row || !await WriteAsync(body, row, baseUrl, context.RequestAborted))
+            if (await TryWriteAsync(body, ids[i], baseUrl, context.RequestAborted) is var (error, reason))
             {
                 body.Text("{\"error\":{\"id\":"u8);
                 body.String(ids[i]);
-                body.Text(",\"rev\":\"undefined\",\"error\":\"not_found\",\"reason\":\"missing\"}}"u8);
+                body.Text(",\"rev\":\"undefined\",\"error\":"u8);
+                body.String(error);
+                body.Text(",\"reason\":"u8);
+                body.String(reason);
+                body.Text("}}"u8);
             }
 
             body.Text("]}"u8);
@@ -60,6 +64,21 @@ internal sealed class ReplicationEndpoint(IMetadataStore store, ServedDocuments 
 
         body.Text("\n]}\n"u8);
         await body.FlushAsync(isUrgent: true);
+    }
+
+    /// <summary>Writes a document; or why there is none, and others go on.</summary>
+    private async Task<(string Error, string Reason)?> TryWriteAsync(FeedBody body, string id, string baseUrl, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return PackageName.TryParse(id, out var name) && await store.FindAsync(name, cancellationToken) is { } row && await WriteAsync(body, row, baseUrl, cancellationToken)
+                ? null
+                : ("not_found", "missing");
+        }
+        catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged)
+        {
+            return ("damaged", damage.Message);
+        }
     }
 
     private async Task<bool> WriteAsync(FeedBody body, PackageRow row, string baseUrl, CancellationToken cancellationToken)

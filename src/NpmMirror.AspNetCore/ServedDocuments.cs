@@ -13,9 +13,19 @@ internal sealed class ServedDocuments(RenditionCache cache, DocumentRepair repai
 {
     private const int PieceBytes = 256 * 1024;
 
-    /// <summary>Writes the document as the member <c>doc</c> of a row; nothing when it is not there any more.</summary>
-    internal async Task WriteAsync(FeedBody body, PackageRow row, string baseUrl, CancellationToken cancellationToken) =>
-        await WriteAsync(body, ",\"doc\":"u8.ToArray(), row, baseUrl, isReplicated: false, cancellationToken);
+    /// <summary>Writes the document as the member <c>doc</c> of a row; nothing when it is not there any more. Of a damaged one the row says so, and the list goes on.</summary>
+    internal async Task WriteAsync(FeedBody body, PackageRow row, string baseUrl, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await WriteAsync(body, ",\"doc\":"u8.ToArray(), row, baseUrl, isReplicated: false, cancellationToken);
+        }
+        catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged)
+        {
+            body.Text(",\"doc\":null,\"error\":\"damaged\",\"reason\":"u8);
+            body.String(damage.Message);
+        }
+    }
 
     /// <summary>
     /// Writes the document with what replication needs in front: id, revision and the revisions before it; without <c>_attachments</c>, whose files nobody

@@ -49,7 +49,7 @@ internal sealed partial class TarballEndpoint(
     private async Task<bool> TryHandleAsync(HttpContext context, RequestKey request, PackageName package, string file, long? askedAt)
     {
         var cancellationToken = context.RequestAborted;
-        if (await blocks.FindAsync(package, file, cancellationToken) is { } blocked)
+        if (await repair.ReadAsync(package, () => blocks.FindAsync(package, file, cancellationToken), cancellationToken) is { } blocked)
         {
             await RegistryErrors.WriteAsync(context, blocked.Status, blocked.Reason);
             return true;

@@ -1,3 +1,4 @@
+using Microsoft.Data.Sqlite;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Sqlite;
@@ -15,12 +16,17 @@ public sealed partial class SqliteStore
     public IAsyncEnumerable<CursorMark> ListCursorsAsync(string prefix, CancellationToken cancellationToken)
     {
         var sql = $"SELECT key, octet_length(value) FROM cursors WHERE key >= @from AND substr(key, 1, length(@prefix)) = @prefix ORDER BY key LIMIT {PageRowsMax}";
-        return PagesAsync(
+        return PagesAsync<CursorMark, object>(
             prefix,
             PageRowsMax,
             (session, from) => session.Query(sql, ("@from", from), ("@prefix", prefix)),
-            row => new CursorMark(row.GetString(0), row.GetInt64(1)),
-            mark => mark.Key + '\0',
+            (SqliteDataReader reader, out CursorMark mark) =>
+            {
+                var values = new CheckedRow(reader, "cursors");
+                mark = new CursorMark(values.Text(0), values.Number(1));
+                return values.Damage is null;
+            },
+            reader => After(NameOf(reader)),
             _ => CursorMarkBytes,
             cancellationToken);
     }

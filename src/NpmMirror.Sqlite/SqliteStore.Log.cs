@@ -11,10 +11,13 @@ public sealed partial class SqliteStore
 {
     private const string HeadKey = "log:head";
 
+    /// <summary>Stands where a row of the log names no package.</summary>
+    private static readonly PackageName NoPackage = PackageName.Parse("(damaged)");
+
     private const string SelectLog =
         """
         SELECT l.position, p.name, l.generation, l.ordinal, l.type, l.at, l.seen_at, l.upstream_rev, l.payload_sha256, l.hash, l.payload
-        FROM log l JOIN packages p ON p.id = l.package
+        FROM log l LEFT JOIN packages p ON p.id = l.package
         """;
 
     /// <inheritdoc/>
@@ -68,8 +71,8 @@ public sealed partial class SqliteStore
 
     private static LogHead ReadLastRow(SqliteSession session)
     {
-        using var reader = session.Query("SELECT position, hash FROM log ORDER BY position DESC LIMIT 1");
-        return reader.Read() ? new LogHead(new LogPosition(reader.GetInt64(0)), reader.GetDigest(1)) : new LogHead(LogPosition.Zero, ChainHash.Genesis);
+        using var reader = session.Query($"SELECT position, hash FROM log WHERE position <= {CheckedRow.CountMax} ORDER BY position DESC LIMIT 1");
+        return reader.Read() ? new LogHead(new LogPosition(reader.GetInt64(0)), new CheckedRow(reader, "log").Digest(1, SHA256.HashSizeInBytes)) : new LogHead(LogPosition.Zero, ChainHash.Genesis);
     }
 
     private static LogHead? Parse(string text) =>
@@ -78,7 +81,7 @@ public sealed partial class SqliteStore
             : null;
 
     private IAsyncEnumerable<LogRow> ReadLogPages(long after, Func<SqliteSession, long, SqliteDataReader> query, CancellationToken cancellationToken) =>
-        PagesAsync(after, PageRowsMax, query, ReadLogRow, row => row.Position.Value, row => row.Payload?.Length ?? 0, cancellationToken);
+        PagesAsync<LogRow, long>(after, PageRowsMax, query, TryReadLogRow, reader => reader.GetInt64(0), row => row.Payload?.Length ?? 0, cancellationToken);
 
     private static List<LogRow> Number(WriteTransaction transaction, PackageCommit commit)
     {
@@ -91,6 +94,15 @@ public sealed partial class SqliteStore
         }
 
         return rows;
+    }
+
+    /// <summary>A package that claims a position before it was given would keep all others from being written. It is damaged then.</summary>
+    private static void FreePositions(SqliteSession session, long id, List<LogRow> rows)
+    {
+        if (rows.Count > 0)
+        {
+            session.Execute("UPDATE packages SET last_position = -1 WHERE last_position > 0 AND last_position >= @first AND id <> @id", ("@first", rows[0].Position.Value), ("@id", id));
+        }
     }
 
     private static void AppendToLog(WriteTransaction transaction, long packageId, List<LogRow> rows)
@@ -122,18 +134,27 @@ public sealed partial class SqliteStore
         }
     }
 
-    private static LogRow ReadLogRow(SqliteDataReader reader) => new()
+    /// <summary>Reads a row, whatever is in it: positions are dense, and a reader that missed one would look for it for ever.</summary>
+    private static bool TryReadLogRow(SqliteDataReader reader, out LogRow row)
     {
-        Position = new LogPosition(reader.GetInt64(0)),
-        Package = reader.GetPackage(1),
-        Generation = reader.GetInt64(2),
-        Ordinal = reader.GetInt32(3),
-        Type = reader.GetString(4),
-        At = reader.GetTimeOrNull(5),
-        SeenAt = reader.GetTime(6),
-        UpstreamRev = reader.GetStringOrNull(7),
-        PayloadSha256 = reader.GetDigest(8),
-        Hash = reader.GetDigest(9),
-        Payload = reader.IsDBNull(10) ? (ReadOnlyMemory<byte>?)null : reader.GetBytes(10),
-    };
+        var values = new CheckedRow(reader, "log");
+        row = new LogRow
+        {
+            Position = new LogPosition(reader.GetInt64(0)),
+            Package = values.Package(1) ?? NoPackage,
+            Generation = values.Number(2),
+            Ordinal = values.Integer(3),
+            Type = values.Text(4),
+            At = values.TimeOrNull(5),
+            SeenAt = values.Time(6),
+            UpstreamRev = values.TextOrNull(7),
+            PayloadSha256 = values.Digest(8, SHA256.HashSizeInBytes),
+            Hash = values.Digest(9, SHA256.HashSizeInBytes),
+            Payload = reader.IsDBNull(10) ? (ReadOnlyMemory<byte>?)null : values.Bytes(10),
+        };
+
+        // A payload of nobody knows what is told as one that was purged.
+        row = values.Damage is { } damage ? row with { Payload = null, Damage = damage.Problem } : row;
+        return true;
+    }
 }

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
 using Microsoft.Data.Sqlite;
 using NpmMirror.History;
 using NpmMirror.Storage;
@@ -9,10 +11,10 @@ public sealed partial class SqliteStore
     private const string RowColumns =
         """
         p.name, p.generation, p.last_position, p.removal, p.removal_reason, p.rev, p.upstream, p.etag, p.last_modified,
-        p.modified_at, p.first_seen_at, p.stored_at, p.raw_size, p.document_sha256, p.package_index, p.ancestors
+        p.modified_at, p.first_seen_at, p.stored_at, p.raw_size, p.document_sha256, p.package_index, p.ancestors, p.is_removed
         """;
 
-    private const int RowColumnsCount = 16;
+    private const int RowColumnsCount = 17;
     private const int PageMarksMax = 2048;
     private const int MarkBytes = 100;
 
@@ -20,47 +22,68 @@ public sealed partial class SqliteStore
     public ValueTask<PackageRow?> FindAsync(PackageName name, CancellationToken cancellationToken) => ReadAsync(
         session =>
         {
-            using var reader = session.Query($"SELECT {RowColumns} FROM packages p WHERE p.name = @name", ("@name", name.Value));
-            return reader.Read() ? ReadRow(reader) : null;
-        },
-        cancellationToken);
-
-    /// <inheritdoc/>
-    public ValueTask<StoredPackage?> ReadAsync(PackageName name, CancellationToken cancellationToken) => ReadAsync(
-        session =>
-        {
-            using var reader = session.Query(
-                $"SELECT {RowColumns}, d.codec, d.bytes FROM packages p JOIN documents d ON d.package = p.id WHERE p.name = @name",
-                ("@name", name.Value));
-            if (!reader.Read())
+            using var reader = session.Query($"SELECT {RowColumns}, EXISTS (SELECT 1 FROM documents d WHERE d.package = p.id) FROM packages p WHERE p.name = @name", ("@name", name.Value));
+            if (!reader.Read() || !TryReadRow(reader, out var row))
             {
                 return null;
             }
 
-            var row = ReadRow(reader);
-            var codec = (DocumentCodec)reader.GetInt32(RowColumnsCount);
-            return new StoredPackage(row, new StoredDocument(codec, reader.GetBytes(RowColumnsCount + 1), row.RawSizeBytes, row.DocumentSha256));
+            var hasDocument = row.Damage is not null || reader.GetInt64(RowColumnsCount) != 0;
+            return hasDocument ? row : row with { Index = default, Damage = new StoreDamage("documents", name.Value, "bytes", "nothing") { Package = name } };
         },
         cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<StoredDocument?> ReadArchivedAsync(PackageName name, Digest sha256, CancellationToken cancellationToken) => ReadAsync(
-        session =>
-        {
-            using var reader = session.Query(
-                """
-                SELECT a.codec, a.bytes, a.raw_size FROM packages p JOIN archive a ON a.package = p.id
-                    WHERE p.name = @name AND a.sha256 = @sha256
-                UNION ALL
-                SELECT d.codec, d.bytes, p.raw_size FROM packages p JOIN documents d ON d.package = p.id
-                    WHERE p.name = @name AND p.document_sha256 = @sha256 AND d.is_pinned
-                LIMIT 1
-                """,
-                ("@name", name.Value),
-                ("@sha256", sha256.Bytes.ToArray()));
-            return reader.Read() ? new StoredDocument((DocumentCodec)reader.GetInt32(0), reader.GetBytes(1), reader.GetInt32(2), sha256) : null;
-        },
-        cancellationToken);
+    public async ValueTask<StoredPackage?> ReadAsync(PackageName name, CancellationToken cancellationToken)
+    {
+        var (package, damage) = await ReadAsync(
+            session =>
+            {
+                // A document that is not there is damage, not the absence of the package.
+                using var reader = session.Query(
+                    $"SELECT {RowColumns}, d.codec, d.bytes FROM packages p LEFT JOIN documents d ON d.package = p.id WHERE p.name = @name",
+                    ("@name", name.Value));
+                if (!reader.Read() || !TryReadRow(reader, out var row))
+                {
+                    return default;
+                }
+
+                var values = new CheckedRow(reader, "documents");
+                var document = new StoredDocument((DocumentCodec)values.Integer(RowColumnsCount), values.Bytes(RowColumnsCount + 1), row.RawSizeBytes, row.DocumentSha256);
+                return (Package: new StoredPackage(row, document), Damage: row.Damage ?? values.Damage);
+            },
+            cancellationToken);
+        return damage is null ? package : throw damage.ToException();
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<StoredDocument?> ReadArchivedAsync(PackageName name, Digest sha256, CancellationToken cancellationToken)
+    {
+        var (document, damage) = await ReadAsync(
+            session =>
+            {
+                using var reader = session.Query(
+                    """
+                    SELECT p.name, a.codec, a.bytes, a.raw_size FROM packages p JOIN archive a ON a.package = p.id
+                        WHERE p.name = @name AND a.sha256 = @sha256
+                    UNION ALL
+                    SELECT p.name, d.codec, d.bytes, p.raw_size FROM packages p JOIN documents d ON d.package = p.id
+                        WHERE p.name = @name AND p.document_sha256 = @sha256 AND d.is_pinned
+                    LIMIT 1
+                    """,
+                    ("@name", name.Value),
+                    ("@sha256", sha256.Bytes.ToArray()));
+                if (!reader.Read())
+                {
+                    return default;
+                }
+
+                var values = new CheckedRow(reader, "archive");
+                return (Document: new StoredDocument((DocumentCodec)values.Integer(1), values.Bytes(2), values.Integer(3), sha256), values.Damage);
+            },
+            cancellationToken);
+        return damage is null ? document : throw damage.ToException();
+    }
 
     /// <inheritdoc/>
     public ValueTask<CommitResult> CommitAsync(PackageCommit commit, CancellationToken cancellationToken)
@@ -74,7 +97,7 @@ public sealed partial class SqliteStore
     {
         // A literal, not a parameter: only then does SQLite use the graveyard's own index.
         var sql = $"SELECT {RowColumns} FROM packages p WHERE p.name > @after AND p.is_removed = {(isRemoved ? 1 : 0)} ORDER BY p.name LIMIT {PageRowsMax}";
-        return PagesAsync(after?.Value ?? "", PageRowsMax, (session, last) => session.Query(sql, ("@after", last)), ReadRow, row => row.Name.Value, row => row.Index.Length, cancellationToken);
+        return PagesAsync<PackageRow, object>(after?.Value ?? "", PageRowsMax, (session, last) => session.Query(sql, ("@after", last)), TryReadRow, NameOf, row => row.Index.Length, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -84,8 +107,7 @@ public sealed partial class SqliteStore
         var index = isRemoved ? "packages_removed" : "packages_listed";
         var sql = $"SELECT name, rev, upstream FROM packages INDEXED BY {index} WHERE name >= @from AND is_removed = {(isRemoved ? 1 : 0)} ORDER BY name LIMIT {PageMarksMax}";
 
-        // The first name behind another is that with the smallest character appended.
-        return PagesAsync(from, PageMarksMax, (session, first) => session.Query(sql, ("@from", first)), ReadMark, mark => mark.Name.Value + '\0', _ => MarkBytes, cancellationToken);
+        return PagesAsync<PackageMark, object>(from, PageMarksMax, (session, first) => session.Query(sql, ("@from", first)), TryReadMark, reader => After(NameOf(reader)), _ => MarkBytes, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -94,12 +116,12 @@ public sealed partial class SqliteStore
         var head = (await ReadHeadAsync(cancellationToken)).Position.Value;
         var (range, order) = isDescending ? ("p.last_position < @from", "DESC") : ("p.last_position > @from", "ASC");
         var sql = $"SELECT {RowColumns} FROM packages p WHERE p.last_position > 0 AND p.last_position <= @head AND {range} ORDER BY p.last_position {order} LIMIT {PageRowsMax}";
-        var rows = PagesAsync(
+        var rows = PagesAsync<PackageRow, object>(
             from.Value,
             PageRowsMax,
             (session, last) => session.Query(sql, ("@head", head), ("@from", last)),
-            ReadRow,
-            row => row.LastPosition.Value,
+            TryReadRow,
+            reader => reader.GetValue(2),
             row => row.Index.Length,
             cancellationToken);
         await foreach (var row in rows)
@@ -124,6 +146,7 @@ public sealed partial class SqliteStore
 
         var log = Number(transaction, commit);
         var lastPosition = log.Count > 0 ? log[^1].Position.Value : previous.LastPosition;
+        FreePositions(session, previous.Id, log);
         KeepPrevious(session, previous.Id, commit);
         var id = WriteRow(session, previous, commit, lastPosition);
         if (commit.Document is { } document)
@@ -150,8 +173,18 @@ public sealed partial class SqliteStore
     private static RowMark ReadMark(SqliteSession session, PackageName name)
     {
         using var reader = session.Query("SELECT id, generation, last_position, is_removed, raw_size FROM packages WHERE name = @name", ("@name", name.Value));
-        return reader.Read() ? new RowMark(reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt32(3), reader.GetInt32(4)) : default;
+        if (!reader.Read())
+        {
+            return default;
+        }
+
+        // What cannot be counts as in the row that readers get, so that a commit made from it is one; the log itself knows the last position.
+        var values = new CheckedRow(reader, "packages");
+        var id = reader.GetInt64(0);
+        return new RowMark(id, values.Number(1, min: 1, instead: 1), values.Number(2, instead: -1) is >= 0 and var position ? position : ReadLastPosition(session, id), values.Integer(3, 0, 1), values.Integer(4));
     }
+
+    private static long ReadLastPosition(SqliteSession session, long id) => session.Scalar<long>("SELECT coalesce(max(position), 0) FROM log WHERE package = @id", ("@id", id));
 
     private static void KeepPrevious(SqliteSession session, long id, PackageCommit commit)
     {
@@ -179,6 +212,7 @@ public sealed partial class SqliteStore
         ReadOnlySpan<(string, object?)> columns =
         [
             ("@key", previous.Generation == 0 ? commit.Name.Value : previous.Id),
+            ("@generation", previous.Generation + 1),
             ("@lastPosition", lastPosition),
             ("@isRemoved", facts.IsRemoved),
             ("@removal", facts.Removal?.ToString()),
@@ -201,7 +235,7 @@ public sealed partial class SqliteStore
                 """
                 INSERT INTO packages (name, generation, last_position, is_removed, removal, removal_reason, rev, upstream, etag, last_modified,
                     modified_at, first_seen_at, stored_at, raw_size, document_sha256, package_index, ancestors)
-                VALUES (@key, 1, @lastPosition, @isRemoved, @removal, @removalReason, @rev, @upstream, @etag, @lastModified,
+                VALUES (@key, @generation, @lastPosition, @isRemoved, @removal, @removalReason, @rev, @upstream, @etag, @lastModified,
                     @modifiedAt, @firstSeenAt, @storedAt, @rawSize, @sha256, @index, @ancestors)
                 RETURNING id
                 """,
@@ -210,7 +244,7 @@ public sealed partial class SqliteStore
 
         session.Execute(
             """
-            UPDATE packages SET generation = generation + 1, last_position = @lastPosition, is_removed = @isRemoved, removal = @removal,
+            UPDATE packages SET generation = @generation, last_position = @lastPosition, is_removed = @isRemoved, removal = @removal,
                 removal_reason = @removalReason, rev = @rev, ancestors = @ancestors, upstream = @upstream, etag = @etag, last_modified = @lastModified,
                 modified_at = @modifiedAt, first_seen_at = @firstSeenAt, stored_at = @storedAt, raw_size = coalesce(@rawSize, raw_size),
                 document_sha256 = coalesce(@sha256, document_sha256), package_index = coalesce(@index, package_index)
@@ -220,30 +254,75 @@ public sealed partial class SqliteStore
         return previous.Id;
     }
 
-    private static PackageRow ReadRow(SqliteDataReader reader) => new()
+    /// <summary>Reads a row, whatever is in it; false where its name is no package's.</summary>
+    private static bool TryReadRow(SqliteDataReader reader, [MaybeNullWhen(false)] out PackageRow row)
     {
-        Name = reader.GetPackage(0),
-        Generation = reader.GetInt64(1),
-        LastPosition = new LogPosition(reader.GetInt64(2)),
-        Facts = new PackageFacts
+        row = null;
+        var values = new CheckedRow(reader, "packages");
+        if (values.Package(0) is not { } name)
         {
-            Removal = reader.GetStringOrNull(3) is { } removal ? Enum.Parse<RemovalKind>(removal) : null,
-            RemovalReason = reader.GetStringOrNull(4),
-            Rev = reader.GetStringOrNull(5),
-            Ancestors = reader.GetStringOrNull(15),
-            Upstream = reader.GetStringOrNull(6),
-            ETag = reader.GetStringOrNull(7),
-            LastModified = reader.GetStringOrNull(8),
-            ModifiedAt = reader.GetTimeOrNull(9),
-            FirstSeenAt = reader.GetTime(10),
-            StoredAt = reader.GetTime(11),
-        },
-        RawSizeBytes = reader.GetInt32(12),
-        DocumentSha256 = reader.GetDigest(13),
-        Index = reader.GetBytes(14),
-    };
+            return false;
+        }
 
-    private static PackageMark ReadMark(SqliteDataReader reader) => new(reader.GetPackage(0), reader.GetStringOrNull(1), reader.GetStringOrNull(2));
+        var removal = ReadRemoval(ref values);
+        var storedAt = values.Time(11);
+        var facts = new PackageFacts
+        {
+            Removal = removal,
+            RemovalReason = values.TextOrNull(4),
+            Rev = values.TextOrNull(5),
+            Ancestors = values.TextOrNull(15),
+            Upstream = values.TextOrNull(6),
+            ETag = values.TextOrNull(7),
+            LastModified = values.TextOrNull(8),
+            ModifiedAt = values.TimeOrNull(9),
+            FirstSeenAt = values.Time(10, storedAt),
+            StoredAt = storedAt,
+        };
+        row = new PackageRow
+        {
+            Name = name,
+            Generation = values.Number(1, min: 1, instead: 1),
+            LastPosition = new LogPosition(values.Number(2)),
+            Facts = facts,
+            RawSizeBytes = values.Integer(12),
+            DocumentSha256 = values.Digest(13, SHA256.HashSizeInBytes),
+            Index = values.Bytes(14),
+        };
+        if (values.Flag(16) != facts.IsRemoved)
+        {
+            values.Note(16);
+        }
+
+        // Without its index nothing is made of a damaged row by mistake.
+        row = values.Damage is null ? row : row with { Index = default, Damage = values.Damage };
+        return true;
+    }
+
+    private static RemovalKind? ReadRemoval(ref CheckedRow values)
+    {
+        if (values.TextOrNull(3) is not { } text)
+        {
+            return null;
+        }
+
+        if (Enum.TryParse<RemovalKind>(text, out var kind) && kind.ToString() == text)
+        {
+            return kind;
+        }
+
+        // What the column says that lists go by is believed meanwhile.
+        values.Note(3);
+        return values.Number(16, 0, 1) == 1 ? RemovalKind.Gone : null;
+    }
+
+    private static bool TryReadMark(SqliteDataReader reader, out PackageMark mark)
+    {
+        var values = new CheckedRow(reader, "packages");
+        var name = values.Package(0);
+        mark = new PackageMark(name ?? default, values.TextOrNull(1), values.TextOrNull(2));
+        return name is not null;
+    }
 
     // All zero for a package without a row.
     private readonly record struct RowMark(long Id, long Generation, long LastPosition, int IsRemoved, int RawSizeBytes);

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using Microsoft.Data.Sqlite;
 
@@ -8,51 +9,71 @@ public sealed partial class SqliteStore
     private const int PageRowsMax = 256;
     private const int PageBytesMax = 4 * 1024 * 1024;
 
+    /// <summary>Reads a row; false for one that cannot be told of, because nobody knows whose it is.</summary>
+    private delegate bool RowRead<T>(SqliteDataReader reader, [MaybeNullWhen(false)] out T row);
+
     // Listings read page by page, each behind the last key of the one before: a reader that takes its time holds no snapshot, which
-    // would keep the write-ahead log from being brought in.
+    // would keep the write-ahead log from being brought in. Keys are taken from the reader as they are stored, so that a row whose key is damaged is passed, too.
     private async IAsyncEnumerable<T> PagesAsync<T, TKey>(
         TKey start,
         int rowsMax,
         Func<SqliteSession, TKey, SqliteDataReader> query,
-        Func<SqliteDataReader, T> read,
-        Func<T, TKey> keyOf,
+        RowRead<T> read,
+        Func<SqliteDataReader, TKey> keyOf,
         Func<T, int> sizeOf,
         [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var last = start;
         while (true)
         {
-            var (page, isLast) = await ReadAsync(session => ReadPage(query(session, last), rowsMax, read, sizeOf), cancellationToken);
+            var (page, next, isLast) = await ReadAsync(session => ReadPage(query(session, last), rowsMax, read, keyOf, sizeOf), cancellationToken);
             foreach (var row in page)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 yield return row;
             }
 
-            if (isLast)
+            // A key that does not go on would be read for ever.
+            if (isLast || EqualityComparer<TKey>.Default.Equals(next, last))
             {
                 yield break;
             }
 
-            last = keyOf(page[^1]);
+            last = next!;
         }
     }
 
-    private static (List<T> Page, bool IsLast) ReadPage<T>(SqliteDataReader reader, int rowsMax, Func<SqliteDataReader, T> read, Func<T, int> sizeOf)
+    private static (List<T> Page, TKey? Last, bool IsLast) ReadPage<T, TKey>(SqliteDataReader reader, int rowsMax, RowRead<T> read, Func<SqliteDataReader, TKey> keyOf, Func<T, int> sizeOf)
     {
         using (reader)
         {
             var page = new List<T>();
-            for (var sizeBytes = 0L; sizeBytes < PageBytesMax && reader.Read(); sizeBytes += sizeOf(page[^1]))
+            var sizeBytes = 0L;
+            for (var rows = 1; reader.Read(); rows++)
             {
-                page.Add(read(reader));
-                if (page.Count == rowsMax)
+                if (read(reader, out var row))
                 {
-                    return (page, false);
+                    page.Add(row);
+                    sizeBytes += sizeOf(row);
+                }
+
+                if (rows == rowsMax || sizeBytes >= PageBytesMax)
+                {
+                    return (page, keyOf(reader), false);
                 }
             }
 
-            return (page, page.Count == 0 || !reader.Read());
+            return (page, default, true);
         }
     }
+
+    /// <summary>The key of a list by name, as it is stored.</summary>
+    private static object NameOf(SqliteDataReader reader) => reader.GetValue(0);
+
+    /// <summary>The smallest key that is greater than this one.</summary>
+    private static object After(object key) => key switch
+    {
+        byte[] bytes => (byte[])[.. bytes, 0],
+        _ => $"{key}\0",
+    };
 }

@@ -19,7 +19,7 @@ public sealed partial class SqliteStore
         _ = SQLitePCL.raw.sqlite3_exec(session.Handle, "PRAGMA secure_delete = ON");
         try
         {
-            session.Execute("UPDATE packages SET generation = generation + 1 WHERE id = @id", ("@id", mark.Id));
+            session.Execute("UPDATE packages SET generation = @next WHERE id = @id", ("@next", mark.Generation + 1), ("@id", mark.Id));
             return purge.Payloads.Sum(position => PurgePayload(session, mark.Id, position)) + purge.Documents.Sum(sha256 => PurgeDocument(session, mark.Id, sha256));
         }
         finally

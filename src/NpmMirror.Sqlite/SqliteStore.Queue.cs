@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.Data.Sqlite;
 using NpmMirror.Diagnostics;
 using NpmMirror.Storage;
@@ -9,13 +10,19 @@ public sealed partial class SqliteStore
     private const string QueueColumns = "name, priority, due_at, queued_at, wanted_rev, is_deleted_row, attempts, missing_since, last_error, ticket, has_blind";
 
     // A lease that ends later than any that is given was written by a wrong clock.
-    private const string IsUnleased = "(token IS NULL OR leased_until <= @now OR leased_until > @leaseMax)";
+    private const string IsUnleased = "(token IS NULL OR leased_until IS NULL OR leased_until <= @now OR leased_until > @leaseMax)";
     private const int EnqueueBatch = 1000;
     private const int ItemBytes = 200;
+    private const int AttemptsMax = 1_000_000_000;
 
     // The enum lists its negative values last.
     private static readonly QueuePriority[] Priorities = [.. Enum.GetValues<QueuePriority>().Order()];
     private static readonly string PriorityNumbers = string.Join(", ", Priorities.Select(priority => (int)priority));
+
+    // Ranges of the index: below the first, between two neighbours, above the last, where SQLite has text and bytes, too.
+    private static readonly string IsNoPriority = string.Join(
+        " OR ",
+        [$"priority < {(int)Priorities[0]}", .. Priorities.Skip(1).Select(priority => $"(priority > {(int)priority - 1} AND priority < {(int)priority})"), $"priority > {(int)Priorities[^1]}"]);
 
     /// <inheritdoc/>
     public async ValueTask EnqueueAsync(IReadOnlyList<QueueItem> items, QueueCursor? cursor, CancellationToken cancellationToken)
@@ -53,6 +60,10 @@ public sealed partial class SqliteStore
         {
             var now = Now;
             var due = new List<Queued>();
+            var nameless = new List<object>();
+
+            // What has no priority would never be taken, nor what has no time.
+            transaction.Session.Execute($"UPDATE queue SET priority = {(int)Priorities[^1]} WHERE {IsNoPriority}");
 
             // So was a moment further away than the longest pause. The index finds these without a walk, and as a rule there are none.
             transaction.Session.Execute(
@@ -74,8 +85,22 @@ public sealed partial class SqliteStore
                     ("@max", max - due.Count));
                 while (reader.Read())
                 {
-                    due.Add(ReadQueued(reader, now));
+                    if (TryReadQueued(reader, now, out var queued))
+                    {
+                        due.Add(queued);
+                    }
+                    else
+                    {
+                        nameless.Add(NameOf(reader));
+                    }
                 }
+            }
+
+            foreach (var name in nameless)
+            {
+                // Nobody knows what it asked for, and it would be taken again and again.
+                transaction.Session.Execute("DELETE FROM queue WHERE name = @name", ("@name", name));
+                transaction.Counted = transaction.Counted with { Queued = transaction.Counted.Queued - 1 };
             }
 
             return [.. due.Select(queued => Lease(transaction.Session, queued, now, duration))];
@@ -162,12 +187,12 @@ public sealed partial class SqliteStore
         ReadAsync(session => FindQueued(session, Now, "", ("@name", name.Value))?.Item, cancellationToken);
 
     /// <inheritdoc/>
-    public IAsyncEnumerable<QueueItem> ListQueuedAsync(CancellationToken cancellationToken) => PagesAsync(
+    public IAsyncEnumerable<QueueItem> ListQueuedAsync(CancellationToken cancellationToken) => PagesAsync<QueueItem, object>(
         "",
         PageRowsMax,
         (session, last) => session.Query($"SELECT {QueueColumns} FROM queue WHERE name > @after ORDER BY name LIMIT {PageRowsMax}", ("@after", last)),
-        reader => ReadQueued(reader, Now).Item,
-        item => item.Name.Value,
+        (SqliteDataReader reader, [MaybeNullWhen(false)] out QueueItem item) => (item = TryReadQueued(reader, Now, out var queued) ? queued.Item : null) is not null,
+        NameOf,
         _ => ItemBytes,
         cancellationToken);
 
@@ -195,7 +220,7 @@ public sealed partial class SqliteStore
                 }
             }
 
-            return next is { } ms ? DateTimeOffset.FromUnixTimeMilliseconds(ms) : (DateTimeOffset?)null;
+            return next is { } ms ? DateTimeOffset.FromUnixTimeMilliseconds(Math.Clamp(ms, SqliteValues.TimeMin, SqliteValues.TimeMax)) : (DateTimeOffset?)null;
         },
         cancellationToken);
 
@@ -206,9 +231,14 @@ public sealed partial class SqliteStore
         var session = transaction.Session;
         if (FindQueued(session, now, "", ("@name", item.Name.Value)) is not { } queued)
         {
-            WriteQueued(session, new Queued(item, 1, false));
+            WriteQueued(session, new Queued(item, 1, false, false));
             transaction.Counted = transaction.Counted with { Queued = transaction.Counted.Queued + 1 };
             return;
+        }
+
+        if (queued.IsDamaged)
+        {
+            WriteQueued(session, queued);
         }
 
         var merged = queued.Item.MergedWith(item);
@@ -229,6 +259,11 @@ public sealed partial class SqliteStore
 
     private static QueueLease Lease(SqliteSession session, Queued queued, DateTimeOffset now, TimeSpan duration)
     {
+        if (queued.IsDamaged)
+        {
+            WriteQueued(session, queued);
+        }
+
         var token = Guid.NewGuid().ToString("N");
         session.Execute(
             "UPDATE queue SET token = @token, leased_until = @until, has_blind = 0 WHERE name = @name",
@@ -259,26 +294,38 @@ public sealed partial class SqliteStore
     private static Queued? FindQueued(SqliteSession session, DateTimeOffset now, string condition, params ReadOnlySpan<(string Name, object? Value)> parameters)
     {
         using var reader = session.Query($"SELECT {QueueColumns} FROM queue WHERE name = @name {condition}", parameters);
-        return reader.Read() ? ReadQueued(reader, now) : null;
+        return reader.Read() && TryReadQueued(reader, now, out var queued) ? queued : null;
     }
 
-    private static Queued ReadQueued(SqliteDataReader reader, DateTimeOffset now)
+    /// <summary>Reads an item, whatever is in its row; false where its name is no package's.</summary>
+    private static bool TryReadQueued(SqliteDataReader reader, DateTimeOffset now, [MaybeNullWhen(false)] out Queued queued)
     {
+        queued = null;
+        var values = new CheckedRow(reader, "queue");
+        if (values.Package(0) is not { } name)
+        {
+            return false;
+        }
+
         var item = new QueueItem
         {
-            Name = reader.GetPackage(0),
-            Priority = (QueuePriority)reader.GetInt32(1),
-            DueAt = reader.GetTime(2),
-            QueuedAt = reader.GetTime(3),
-            WantedRev = reader.GetStringOrNull(4),
-            IsDeletedRow = reader.GetBoolean(5),
-            Attempts = reader.GetInt32(6),
-            MissingSince = reader.GetTimeOrNull(7),
-            LastError = reader.GetStringOrNull(8),
+            Name = name,
+            Priority = (QueuePriority)values.Integer(1, (int)Priorities[0], (int)Priorities[^1], (int)Priorities[^1]),
+            DueAt = values.Time(2, now),
+            QueuedAt = values.Time(3, now),
+            WantedRev = values.TextOrNull(4),
+            IsDeletedRow = values.Flag(5),
+            Attempts = values.Integer(6, max: AttemptsMax),
+            MissingSince = values.TimeOrNull(7),
+            LastError = values.TextOrNull(8),
         };
-        return new Queued(item.BelievedAt(now), reader.GetInt64(9), reader.GetBoolean(10));
+        var ticket = values.Number(9);
+        var hasBlind = values.Flag(10);
+        item = values.Damage is { } damage ? item with { LastError = damage.Problem } : item;
+        queued = new Queued(item.BelievedAt(now), ticket, hasBlind, values.Damage is not null);
+        return true;
     }
 
-    // A blind enqueue came since the take and named no rev: no done rev can tell whether it is answered.
-    private sealed record Queued(QueueItem Item, long Ticket, bool HasBlindEnqueue);
+    // A blind enqueue came since the take and named no rev: no done rev can tell whether it is answered. A damaged row is written whole when it is written.
+    private sealed record Queued(QueueItem Item, long Ticket, bool HasBlindEnqueue, bool IsDamaged);
 }

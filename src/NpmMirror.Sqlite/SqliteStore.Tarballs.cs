@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
 using Microsoft.Data.Sqlite;
 using NpmMirror.Storage;
 
@@ -53,7 +55,7 @@ public sealed partial class SqliteStore
             foreach (var (package, file, at) in served)
             {
                 transaction.Session.Execute(
-                    "UPDATE tarballs SET last_served_at = max(coalesce(last_served_at, @at), @at) WHERE package = @package AND file = @file",
+                    $"UPDATE tarballs SET last_served_at = max(coalesce({Believed("last_served_at")}, @at), @at) WHERE package = @package AND file = @file",
                     ("@at", at.ToMs()),
                     ("@package", package.Value),
                     ("@file", file));
@@ -71,7 +73,7 @@ public sealed partial class SqliteStore
             foreach (var (package, file, sha512, at) in verified)
             {
                 transaction.Session.Execute(
-                    $"UPDATE tarballs SET verified_at = CASE WHEN @at IS NULL THEN NULL ELSE max(coalesce(verified_at, @at), @at) END WHERE package = @package AND file = @file AND state = {(int)TarballState.Held} AND sha512 = @sha512",
+                    $"UPDATE tarballs SET verified_at = CASE WHEN @at IS NULL THEN NULL ELSE max(coalesce({Believed("verified_at")}, @at), @at) END WHERE package = @package AND file = @file AND state = {(int)TarballState.Held} AND sha512 = @sha512",
                     ("@at", at?.ToMs()),
                     ("@package", package.Value),
                     ("@file", file),
@@ -110,12 +112,12 @@ public sealed partial class SqliteStore
     {
         var range = package is null ? "(package, file) > (@package, @file)" : "package = @package AND file > @file";
         var sql = $"SELECT {TarballColumns} FROM tarballs WHERE {range} ORDER BY package, file LIMIT {PageRowsMax}";
-        return PagesAsync(
+        return PagesAsync<TarballRow, TarballKey>(
             new TarballKey(package?.Value ?? "", ""),
             PageRowsMax,
             (session, last) => session.Query(sql, ("@package", last.Package), ("@file", last.File)),
-            ReadTarball,
-            row => new TarballKey(row.Package.Value, row.File),
+            TryReadTarball,
+            reader => new TarballKey(reader.GetValue(0), reader.GetValue(1)),
             _ => TarballBytes,
             cancellationToken);
     }
@@ -152,12 +154,18 @@ public sealed partial class SqliteStore
             SELECT file, client, day, count FROM access
             WHERE package = @package {only} AND (file, client, day) > (@file, @client, @day) ORDER BY file, client, day LIMIT {PageRowsMax}
             """;
-        return PagesAsync(
-            new TarballAccess(package, "", "", DateOnly.MinValue, 0),
+        return PagesAsync<TarballAccess, AccessKey>(
+            new AccessKey("", "", -1),
             PageRowsMax,
-            (session, last) => session.Query(sql, ("@package", package.Value), ("@file", last.File), ("@client", last.Client), ("@day", last.File.Length == 0 ? -1 : last.Day.DayNumber), ("@only", file)),
-            reader => new TarballAccess(package, reader.GetString(0), reader.GetString(1), DateOnly.FromDayNumber(reader.GetInt32(2)), reader.GetInt64(3)),
-            access => access,
+            (session, last) => session.Query(sql, ("@package", package.Value), ("@file", last.File), ("@client", last.Client), ("@day", last.Day), ("@only", file)),
+            (SqliteDataReader reader, out TarballAccess access) =>
+            {
+                var values = new CheckedRow(reader, "access", keyColumns: 3);
+                access = new TarballAccess(package, values.Text(0), values.Text(1), DateOnly.FromDayNumber(values.Integer(2, 0, DateOnly.MaxValue.DayNumber)), values.Number(3));
+                // What nobody can tell is not told.
+                return values.Damage is null;
+            },
+            reader => new AccessKey(reader.GetValue(0), reader.GetValue(1), reader.GetValue(2)),
             _ => TarballBytes,
             cancellationToken);
     }
@@ -171,7 +179,7 @@ public sealed partial class SqliteStore
         {
             batch = await WriteAsync(
                 transaction => transaction.Session.Execute(
-                    $"DELETE FROM access WHERE (package, file, client, day) IN (SELECT package, file, client, day FROM access WHERE day < @day LIMIT {ForgetBatch})",
+                    $"DELETE FROM access WHERE (package, file, client, day) IN (SELECT package, file, client, day FROM access WHERE day < @day OR day > {DateOnly.MaxValue.DayNumber} LIMIT {ForgetBatch})",
                     ("@day", day.DayNumber)),
                 ForgetBatch * TarballBytes,
                 cancellationToken);
@@ -185,22 +193,43 @@ public sealed partial class SqliteStore
     private static TarballRow? FindTarball(SqliteSession session, PackageName package, string file)
     {
         using var reader = session.Query($"SELECT {TarballColumns} FROM tarballs WHERE package = @package AND file = @file", ("@package", package.Value), ("@file", file));
-        return reader.Read() ? ReadTarball(reader) : null;
+        return reader.Read() && TryReadTarball(reader, out var row) ? row : null;
     }
 
-    private static TarballRow ReadTarball(SqliteDataReader reader) => new()
-    {
-        Package = reader.GetPackage(0),
-        File = reader.GetString(1),
-        Version = reader.GetString(2),
-        State = (TarballState)reader.GetInt32(3),
-        Sha512 = reader.IsDBNull(4) ? default : reader.GetDigest(4),
-        SizeBytes = reader.GetInt64(5),
-        UpstreamUrl = reader.GetStringOrNull(6),
-        VerifiedAt = reader.GetTimeOrNull(7),
-        LastServedAt = reader.GetTimeOrNull(8),
-        Problem = reader.GetStringOrNull(9),
-    };
+    // A moment that cannot be is none: it would be the latest for ever.
+    private static string Believed(string column) => $"CASE WHEN {column} BETWEEN {SqliteValues.TimeMin} AND {SqliteValues.TimeMax} THEN {column} END";
 
-    private readonly record struct TarballKey(string Package, string File);
+    /// <summary>Reads a row, whatever is in it; false where its package's name is none.</summary>
+    private static bool TryReadTarball(SqliteDataReader reader, [MaybeNullWhen(false)] out TarballRow row)
+    {
+        row = null;
+        var values = new CheckedRow(reader, "tarballs", keyColumns: 2);
+        if (values.Package(0) is not { } package)
+        {
+            return false;
+        }
+
+        row = new TarballRow
+        {
+            Package = package,
+            File = values.Text(1),
+            Version = values.Text(2),
+            State = (TarballState)values.Integer(3, 0, (int)TarballState.Corrupt),
+            Sha512 = reader.IsDBNull(4) ? default : values.Digest(4, SHA512.HashSizeInBytes),
+            SizeBytes = values.Number(5),
+        };
+        if (row.State == TarballState.Held && row.Sha512.IsEmpty)
+        {
+            values.Note(4);
+        }
+
+        // Where these are right the bytes can be found; the others can be done without.
+        row = values.Damage is { } damage ? row with { State = TarballState.Missing, Sha512 = default, SizeBytes = 0, Problem = damage.Problem, Damage = damage } : row;
+        row = row with { UpstreamUrl = values.TextOrNull(6), VerifiedAt = values.TimeOrNull(7), LastServedAt = values.TimeOrNull(8), Problem = values.TextOrNull(9) ?? row.Problem, Damage = values.Damage };
+        return true;
+    }
+
+    private readonly record struct TarballKey(object Package, object File);
+
+    private readonly record struct AccessKey(object File, object Client, object Day);
 }

@@ -75,8 +75,13 @@ public sealed partial class SqliteStore : IMetadataStore
         session =>
         {
             using var reader = session.Query("SELECT packages, removed, raw_bytes, tarballs, tarball_bytes, queued FROM counts");
-            reader.Read();
-            return new StoreCounts(reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3), reader.GetInt64(4), reader.GetInt64(5));
+            if (!reader.Read())
+            {
+                return new StoreCounts(0, 0, 0, 0, 0, 0);
+            }
+
+            var values = new CheckedRow(reader, "counts");
+            return new StoreCounts(values.Number(0), values.Number(1), values.Number(2), values.Number(3), values.Number(4), values.Number(5));
         },
         cancellationToken);
 

@@ -6,6 +6,12 @@ namespace NpmMirror.Sqlite;
 /// <summary>Between the contract's values and columns.</summary>
 internal static class SqliteValues
 {
+    /// <summary>The first moment that a column of ours can have.</summary>
+    internal static readonly long TimeMin = DateTimeOffset.MinValue.ToUnixTimeMilliseconds();
+
+    /// <summary>The last one.</summary>
+    internal static readonly long TimeMax = DateTimeOffset.MaxValue.ToUnixTimeMilliseconds();
+
     internal static long ToMs(this DateTimeOffset time) => time.ToUnixTimeMilliseconds();
 
     internal static long? ToMs(this DateTimeOffset? time) => time?.ToUnixTimeMilliseconds();

@@ -31,6 +31,14 @@ public readonly struct Digest : IEquatable<Digest>
     /// <exception cref="FormatException">The text is not hexadecimal.</exception>
     public static Digest FromHex(string hex) => new(Convert.FromHexString(hex));
 
+    /// <summary>Reads hexadecimal text; false where it is none.</summary>
+    public static bool TryFromHex(string hex, out Digest digest)
+    {
+        var isHex = hex.Length % 2 == 0 && hex.All(char.IsAsciiHexDigit);
+        digest = isHex ? FromHex(hex) : default;
+        return isHex;
+    }
+
     /// <inheritdoc/>
     public bool Equals(Digest other) => Bytes.SequenceEqual(other.Bytes);
 

@@ -57,4 +57,7 @@ public sealed record LogRow
 
     /// <summary>This row's link: see <see cref="ChainHash"/>.</summary>
     public required Digest Hash { get; init; }
+
+    /// <summary>What is stored of this row and cannot be, in one sentence; null for a row that is right.</summary>
+    public string? Damage { get; init; }
 }

@@ -18,7 +18,7 @@ internal sealed class DocumentCheck(IMetadataStore store, ByteBudget budget, Ver
         {
             if (await store.ReadAsync(name, cancellationToken) is not { } stored)
             {
-                return await store.FindAsync(name, cancellationToken) is null ? null : "The package has a row and no document.";
+                return null;
             }
 
             PackumentIndex.FromBytes(stored.Row.Index.Span);
@@ -44,9 +44,16 @@ internal sealed class DocumentCheck(IMetadataStore store, ByteBudget budget, Ver
 
     private async Task<string?> LookAtArchiveAsync(PackageName name, Digest sha256, CancellationToken cancellationToken)
     {
-        if (await store.ReadArchivedAsync(name, sha256, cancellationToken) is { } archived)
+        try
         {
-            return await FindProblemAsync(name, archived, cancellationToken);
+            if (await store.ReadArchivedAsync(name, sha256, cancellationToken) is { } archived)
+            {
+                return await FindProblemAsync(name, archived, cancellationToken);
+            }
+        }
+        catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged)
+        {
+            return damage.Message;
         }
 
         // The last known document of a removed package may be its document still.

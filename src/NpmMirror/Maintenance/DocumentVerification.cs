@@ -30,14 +30,31 @@ internal sealed class DocumentVerification(IMetadataStore store, DocumentCheck c
             }
         }
 
+        // Rows that these lists do not give.
+        await foreach (var damage in store.ListUnlistedAsync(cancellationToken))
+        {
+            isRight &= await IsMendedAsync(damage, cancellationToken);
+        }
+
         return marks with { DocumentsRightAt = isRight ? marks.BegunAt : null, AreDocumentsDone = isRight };
+    }
+
+    private async Task<bool> IsMendedAsync(StoreDamage damage, CancellationToken cancellationToken)
+    {
+        var failure = request.Repairs is not { } repairs ? ""
+            : damage.Package is { } name ? await repairs.TryMendDocumentAsync(name, cancellationToken)
+            : "nobody knows which package it belongs to; delete it, or restore the store from a backup.";
+        tally.Report(new VerifyFinding(VerifyFault.RowDamaged, $"{damage.Table} {damage.Key}", Finding.With(damage.Problem, failure), failure is null));
+        return failure is null;
     }
 
     private async Task<bool> IsRightAsync(PackageName name, bool isInGraveyard, CancellationToken cancellationToken)
     {
         if (await check.FindProblemAsync(name, cancellationToken) is { } problem)
         {
-            var failure = isInGraveyard ? "The upstream has no such package any more." : request.Repairs is { } repairs ? await repairs.TryMendDocumentAsync(name, cancellationToken) : "";
+            // What the upstream does not have any more it cannot give again; the row itself can be written again from what is known.
+            var isLost = isInGraveyard && await store.FindAsync(name, cancellationToken) is not { Damage.Table: "packages" };
+            var failure = isLost ? "The upstream has no such package any more." : request.Repairs is { } repairs ? await repairs.TryMendDocumentAsync(name, cancellationToken) : "";
             tally.Report(new VerifyFinding(VerifyFault.DocumentDamaged, name.Value, Finding.With(problem, failure), failure is null));
             return failure is null;
         }
@@ -55,7 +72,7 @@ internal sealed class DocumentVerification(IMetadataStore store, DocumentCheck c
         // What the upstream does not have, or sends wrong, is in the table too.
         var known = await store.ListTarballsAsync(name, cancellationToken).Select(tarball => tarball.File).ToHashSetAsync(StringComparer.Ordinal, cancellationToken);
         var isRight = true;
-        foreach (var version in PackumentIndex.FromBytes(row.Index.Span).Versions.Where(version => !known.Contains(TarballUrls.FileName(name, version.Version))))
+        foreach (var version in (PackumentIndex.TryFromBytes(row.Index.Span)?.Versions ?? []).Where(version => !known.Contains(TarballUrls.FileName(name, version.Version))))
         {
             var failure = request.Repairs is { } repairs ? await repairs.TryFetchTarballAsync(name, version.Version, cancellationToken) : "";
             var subject = $"{name}/{TarballUrls.FileName(name, version.Version)}";

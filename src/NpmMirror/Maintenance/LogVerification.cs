@@ -17,7 +17,7 @@ internal sealed class LogVerification(IMetadataStore store, DocumentCheck docume
     internal async Task<(VerifyMarks Marks, LogHead Head)> RunAsync(VerifyMarks marks, LogHead? noted, CancellationToken cancellationToken)
     {
         var head = await store.ReadHeadAsync(cancellationToken);
-        var last = marks.LogHash is { } hash ? new LogHead(new LogPosition(marks.LogPosition), Digest.FromHex(hash)) : new LogHead(LogPosition.Zero, ChainHash.Genesis);
+        var last = marks.LogHash is { } hash && Digest.TryFromHex(hash, out var marked) ? new LogHead(new LogPosition(marks.LogPosition), marked) : new LogHead(LogPosition.Zero, ChainHash.Genesis);
         var isRight = await IsStillThereAsync(last, "the last verification", cancellationToken) && (noted is not { } known || await IsStillThereAsync(known, "you", cancellationToken));
         await foreach (var row in store.ReadLogAsync(last.Position, cancellationToken))
         {
@@ -42,6 +42,12 @@ internal sealed class LogVerification(IMetadataStore store, DocumentCheck docume
 
     private async Task<bool> IsRightAsync(LogRow row, LogHead last, CancellationToken cancellationToken)
     {
+        if (row.Damage is { } damage)
+        {
+            Report(row.Position.Value, damage);
+            return false;
+        }
+
         if (row.Position.Value != last.Position.Value + 1)
         {
             Report(last.Position.Value + 1, string.Create(CultureInfo.InvariantCulture, $"After row {last.Position.Value} comes {row.Position.Value}: rows are missing."));

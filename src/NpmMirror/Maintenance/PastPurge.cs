@@ -1,5 +1,6 @@
 using System.Globalization;
 using NpmMirror.History;
+using NpmMirror.Packuments;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Maintenance;
@@ -27,7 +28,7 @@ internal sealed class PastPurge(IMetadataStore store, BlobDisposal disposal, Mir
 
         var settings = string.Join(',', modes);
         var known = (await store.GetCursorAsync(Cursor, cancellationToken))?.Split('@');
-        var position = known is [var then, var text] && then == settings ? new LogPosition(long.Parse(text, CultureInfo.InvariantCulture)) : LogPosition.Zero;
+        var position = known is [var then, var text] && then == settings ? new LogPosition(long.TryParse(text, CultureInfo.InvariantCulture, out var kept) ? kept : 0) : LogPosition.Zero;
         PackageName? last = null;
         await foreach (var row in store.ReadLogAsync(position, cancellationToken))
         {
@@ -66,7 +67,8 @@ internal sealed class PastPurge(IMetadataStore store, BlobDisposal disposal, Mir
     {
         for (var tries = 0; tries < TriesMax; tries++)
         {
-            if (await store.FindAsync(name, cancellationToken) is not { } row)
+            // What a damaged row says is no reason to drop anything: it is purged once it was fetched anew.
+            if (await store.FindAsync(name, cancellationToken) is not { Damage: null } row || PackumentIndex.TryFromBytes(row.Index.Span) is null)
             {
                 return;
             }

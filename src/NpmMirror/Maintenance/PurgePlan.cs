@@ -49,11 +49,24 @@ internal sealed class PurgePlan
 
         foreach (var sha256 in plan._documents)
         {
-            var document = await store.ReadArchivedAsync(row.Name, sha256, cancellationToken) ?? (sha256 == row.DocumentSha256 ? (await store.ReadAsync(row.Name, cancellationToken))?.Document : null);
-            plan.SizeBytes += document?.Bytes.Length ?? 0;
+            plan.SizeBytes += await SizeOfAsync(store, row, sha256, cancellationToken);
         }
 
         return plan;
+    }
+
+    private static async Task<long> SizeOfAsync(IMetadataStore store, PackageRow row, Digest sha256, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var document = await store.ReadArchivedAsync(row.Name, sha256, cancellationToken) ?? (sha256 == row.DocumentSha256 ? (await store.ReadAsync(row.Name, cancellationToken))?.Document : null);
+            return document?.Bytes.Length ?? 0;
+        }
+        catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged)
+        {
+            // It goes all the same, or what is to be gone stays: its length is not known.
+            return 1;
+        }
     }
 
     /// <summary>Whether the tarball of this version goes.</summary>

@@ -11,6 +11,7 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
     internal Task<string?> TryMendDocumentAsync(PackageName name, CancellationToken cancellationToken) => TryAsync(async () => await sync.RepairAsync(name, cancellationToken) switch
     {
         SyncResult.Stored => null,
+        SyncResult.Removed { Row.Damage: null } => null,
         SyncResult.Absent absent => $"the upstream answers {absent.Status}.",
         var other => other.RetryBecause ?? "the upstream has it no more.",
     });
@@ -32,6 +33,21 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
         return await store.FindTarballAsync(row.Package, row.File, cancellationToken) is { } now && now.Sha512 == row.Sha512 && await store.ForgetTarballAsync(now, cancellationToken)
             ? await TryFetchTarballAsync(row.Package, row.Version, cancellationToken)
             : "it was served or written meanwhile; run it again.";
+    });
+
+    /// <summary>Writes a tarball's row anew: where it names the bytes still, from what it says, else from a fetch. Null when it is mended, else why not.</summary>
+    internal Task<string?> TryMendRowAsync(TarballRow row, CancellationToken cancellationToken) => TryAsync(async () =>
+    {
+        if (row.State == TarballState.Held)
+        {
+            // When it was verified is not believed.
+            return await store.PutTarballAsync(row with { VerifiedAt = null, Damage = null }, cancellationToken) ? null : "it was written meanwhile.";
+        }
+
+        var package = await store.FindAsync(row.Package, cancellationToken);
+        return package is not null && PackumentIndex.TryFromBytes(package.Index.Span)?.Versions.FirstOrDefault(version => TarballUrls.FileName(row.Package, version.Version) == row.File) is { } listed
+            ? await TryFetchTarballAsync(row.Package, listed.Version, cancellationToken)
+            : "no packument of this mirror lists it.";
     });
 
     /// <summary>Fetches a tarball that was never held. Null when it is stored, else why not.</summary>

@@ -101,7 +101,7 @@ internal sealed class TarballEviction(IMetadataStore store, BlobDisposal disposa
         if (_package is not { } known || known.Name != row.Package)
         {
             var package = await store.FindAsync(row.Package, cancellationToken);
-            known = (row.Package, package is { Facts.IsRemoved: false } ? PackumentIndex.FromBytes(package.Index.Span) : null);
+            known = (row.Package, package is { Facts.IsRemoved: false } ? PackumentIndex.TryFromBytes(package.Index.Span) : null);
             _package = known;
         }
 

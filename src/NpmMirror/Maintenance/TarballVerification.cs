@@ -21,7 +21,7 @@ internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs
     internal async Task RunAsync(DateTimeOffset due, CancellationToken cancellationToken)
     {
         var total = (await store.CountAsync(cancellationToken)).Tarballs;
-        var rows = store.ListTarballsAsync(null, cancellationToken).Where(row => row.State == TarballState.Held).Where(row => IsDue(row, due));
+        var rows = store.ListTarballsAsync(null, cancellationToken).Where(row => row.Damage is not null || (row.State == TarballState.Held && IsDue(row, due)));
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = Math.Max(2, Environment.ProcessorCount), CancellationToken = cancellationToken };
         await Parallel.ForEachAsync(rows, parallel, async (row, token) =>
         {
@@ -48,6 +48,13 @@ internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs
 
     private async Task CheckAsync(TarballRow row, CancellationToken cancellationToken)
     {
+        if (row.Damage is { } damage)
+        {
+            var left = request.Repairs is { } rows ? await rows.TryMendRowAsync(row, cancellationToken) : "";
+            tally.Report(new VerifyFinding(VerifyFault.RowDamaged, $"{row.Package}/{row.File}", Finding.With(damage.Problem, left), left is null));
+            return;
+        }
+
         var (fault, problem, needsOthers) = await FindProblemAsync(row, cancellationToken);
         if (problem is null)
         {

@@ -25,6 +25,9 @@ public enum VerifyFault
     /// <summary>A document of the past, which an event points into, is not there or not what was stored.</summary>
     ArchiveDamaged,
 
+    /// <summary>A row has a value that no npm-mirror writes, in a place where no list and no lookup finds it, or beside a tarball's bytes.</summary>
+    RowDamaged,
+
     /// <summary>The log's hash chain is broken, or a payload is not what was chained.</summary>
     LogBroken,
 

@@ -41,7 +41,7 @@ internal sealed record VerifyMarks
 
     /// <summary>The marks of a store.</summary>
     internal static async ValueTask<VerifyMarks> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        await store.GetCursorAsync(Cursor, cancellationToken) is { } text ? JsonSerializer.Deserialize(text, VerifyMarksJson.Default.VerifyMarks)! : new VerifyMarks();
+        await store.FindAsync(Cursor, VerifyMarksJson.Default.VerifyMarks, cancellationToken) ?? new VerifyMarks();
 
     /// <summary>Keeps them. What cannot be written is only looked at once more.</summary>
     internal async ValueTask<VerifyMarks> KeepAsync(IMetadataStore store, CancellationToken cancellationToken)

@@ -26,7 +26,7 @@ public sealed partial class GivenUpPackages : IDisposable
 
     /// <summary>Those of a store, the newest last.</summary>
     public static async ValueTask<IReadOnlyList<GivenUp>> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        await store.GetCursorAsync(MirrorCursors.GivenUp, cancellationToken) is { } text ? JsonSerializer.Deserialize(text, GivenUpJson.Default.IReadOnlyListGivenUp) ?? [] : [];
+        await store.FindAsync(MirrorCursors.GivenUp, GivenUpJson.Default.IReadOnlyListGivenUp, cancellationToken) ?? [];
 
     /// <inheritdoc/>
     public void Dispose() => _turn.Dispose();

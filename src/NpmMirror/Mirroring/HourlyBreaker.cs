@@ -171,7 +171,7 @@ public sealed record RemovalState
 
     /// <summary>That of a store.</summary>
     public static async ValueTask<RemovalState> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        await store.GetCursorAsync(MirrorCursors.Removals, cancellationToken) is { } text && JsonSerializer.Deserialize(text, RemovalStateJson.Default.RemovalState) is { } state ? state : new RemovalState();
+        await store.FindAsync(MirrorCursors.Removals, RemovalStateJson.Default.RemovalState, cancellationToken) ?? new RemovalState();
 
     /// <summary>Lets all removals go on for a day.</summary>
     internal static async ValueTask AcceptAsync(IMetadataStore store, DateTimeOffset now, CancellationToken cancellationToken) =>

@@ -32,7 +32,7 @@ public sealed record NotedPause(string Host, [property: JsonConverter(typeof(Jso
         [.. (await ReadAsync(store, cancellationToken)).Where(pause => pause.Until > now && pause.Until <= now + RequestPauses.Longest)];
 
     internal static async ValueTask<IReadOnlyList<NotedPause>> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        await store.GetCursorAsync(MirrorCursors.Pauses, cancellationToken) is { } text ? JsonSerializer.Deserialize(text, NotedPauseJson.Default.IReadOnlyListNotedPause) ?? [] : [];
+        await store.FindAsync(MirrorCursors.Pauses, NotedPauseJson.Default.IReadOnlyListNotedPause, cancellationToken) ?? [];
 
     internal static async ValueTask WriteAsync(IMetadataStore store, IReadOnlyList<NotedPause> pauses, CancellationToken cancellationToken) =>
         await store.SetCursorAsync(MirrorCursors.Pauses, pauses.Count == 0 ? null : JsonSerializer.Serialize(pauses, NotedPauseJson.Default.IReadOnlyListNotedPause), cancellationToken);

@@ -18,7 +18,24 @@ public sealed partial class PackageSync
             return Change.None;
         }
 
-        var stored = await _store.ReadAsync(row.Name, cancellationToken);
+        if (removal is not null && row.Facts.Removal is null)
+        {
+            // The holding package says nothing of what it replaced: one event, and the last known document in the archive.
+            var removed = new PackageRemoved(removal.Value, null, row.DocumentSha256.Hex) { At = index.ModifiedAt, SeenAt = now, UpstreamRev = index.Rev };
+            return new Change([removed], true);
+        }
+
+        StoredPackage? stored;
+        try
+        {
+            stored = await _store.ReadAsync(row.Name, cancellationToken);
+        }
+        catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged)
+        {
+            LogUnreadable(row.Name, damage.Message);
+            return new Change(DocumentEvents.OfLost(oldIndex ?? index, index, document.Bytes, now).Events, false);
+        }
+
         if (stored is null || stored.Row.Generation != row.Generation)
         {
             // The commit will find the other generation and everything is decided again.
@@ -26,13 +43,6 @@ public sealed partial class PackageSync
         }
 
         var oldDocument = stored.Document;
-        if (removal is not null && row.Facts.Removal is null)
-        {
-            // The holding package says nothing of what it replaced: one event, and the last known document in the archive.
-            var removed = new PackageRemoved(removal.Value, null, oldDocument.Sha256.Hex) { At = index.ModifiedAt, SeenAt = now, UpstreamRev = index.Rev };
-            return new Change([removed], true);
-        }
-
         using var raw = await document.CreateBesideAsync(oldDocument.RawSizeBytes, cancellationToken);
         DocumentEvents changes;
         if (TryDecode(row.Name, oldDocument, raw))

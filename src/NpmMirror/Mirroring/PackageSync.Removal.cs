@@ -31,6 +31,8 @@ public sealed partial class PackageSync
             // Under another revision it was back, and removed once more, while nobody looked.
             return absent.Notice is { Rev: var again } && Tombstones.IsNews(row, again)
                 ? await BuryAsync(row, kind, reason, absent.Notice.At, again, cancellationToken)
+                : row.Damage is not null && await CommitAsync(new PackageCommit { Name = name, ExpectedGeneration = row.Generation, Facts = row.Facts with { Removal = row.Damage.IsOfRemoval ? kind : row.Facts.Removal, StoredAt = _time.GetUtcNow() }, Events = [] }, cancellationToken) is { } mended
+                ? new SyncResult.Removed(mended, [])
                 : new SyncResult.Unchanged(row) { RetryBecause = FindFeedAhead(name, row.Facts.Rev, item, absent) };
         }
 

@@ -110,7 +110,7 @@ public sealed partial class PackageSync : IDisposable
             // and then the fetch is repeated too: without a rev only the later fetch is known to be newer.
             var row = await _store.FindAsync(name, cancellationToken);
             var askedAt = _time.GetTimestamp();
-            var isMending = trust == SyncTrust.NothingHeld || _damaged.TryGet(name, out _);
+            var isMending = trust == SyncTrust.NothingHeld || row is { Damage: not null } || _damaged.TryGet(name, out _);
             try
             {
                 if (await SyncOnceAsync(name, item, row, isMending ? SyncTrust.NothingHeld : trust, cancellationToken) is { } result)

@@ -16,8 +16,8 @@ namespace NpmMirror.Mirroring;
 public sealed record Reconciliation(DateTimeOffset StartedAt, DateTimeOffset EndedAt, long Listed, long Held, long Missing, long Stale, long Vanished, string? HeldBack)
 {
     /// <summary>The last one of a store that came to its end; null when there was none.</summary>
-    public static async ValueTask<Reconciliation?> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        await store.GetCursorAsync(MirrorCursors.Reconciliation, cancellationToken) is { } text ? JsonSerializer.Deserialize(text, ReconciliationJson.Default.Reconciliation) : null;
+    public static ValueTask<Reconciliation?> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
+        store.FindAsync(MirrorCursors.Reconciliation, ReconciliationJson.Default.Reconciliation, cancellationToken);
 
     /// <summary>Keeps it as the store's last one, with none under way any more.</summary>
     internal async ValueTask KeepAsync(IMetadataStore store, CancellationToken cancellationToken)
@@ -33,8 +33,8 @@ public sealed record Reconciliation(DateTimeOffset StartedAt, DateTimeOffset End
 public sealed record UnfinishedReconciliation(DateTimeOffset StartedAt, string? Failure)
 {
     /// <summary>That of a store; null when the last one came to its end.</summary>
-    public static async ValueTask<UnfinishedReconciliation?> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        await store.GetCursorAsync(MirrorCursors.ReconciliationUnfinished, cancellationToken) is { } text ? JsonSerializer.Deserialize(text, ReconciliationJson.Default.UnfinishedReconciliation) : null;
+    public static ValueTask<UnfinishedReconciliation?> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
+        store.FindAsync(MirrorCursors.ReconciliationUnfinished, ReconciliationJson.Default.UnfinishedReconciliation, cancellationToken);
 
     /// <summary>Keeps it as the store's.</summary>
     internal ValueTask KeepAsync(IMetadataStore store, CancellationToken cancellationToken) =>

@@ -19,6 +19,7 @@ public sealed class TarballBlocks(IMetadataStore store, MirrorOptions options, T
     private long _epoch;
 
     /// <summary>Why the file is not to be served, or null.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: nobody knows.</exception>
     public async ValueTask<TarballResult.Absent?> FindAsync(PackageName package, string file, CancellationToken cancellationToken)
     {
         if (!TryRecall(package, out var entry))
@@ -53,6 +54,7 @@ public sealed class TarballBlocks(IMetadataStore store, MirrorOptions options, T
 
     private Entry Judge(PackageRow? row) => row?.Facts.Removal switch
     {
+        _ when row is { Damage: { IsOfRemoval: true } damage } => throw damage.ToException(),
         RemovalKind.Blocked when options.Removed.Blocked != RemovedMode.Keep =>
             new Entry(0, new TarballResult.Absent(451, $"{row.Name} is blocked for legal reasons{Because(row)}."), null),
         RemovalKind.SecurityHolder when options.Removed.SecurityHolder != RemovedMode.Keep =>

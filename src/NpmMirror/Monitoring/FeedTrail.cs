@@ -13,8 +13,8 @@ internal sealed class FeedTrail
     private FeedTrail(Kept kept)
     {
         Landmarks = new Landmarks((kept.Rows ?? []).Select(row => new Landmark(row.Seq, row.Id, row.Rev)), kept.Log is { } log ? new LogMark(log.Position, log.Hash) : null);
-        Cursor = new CursorTrail((kept.Marks ?? []).Select(mark => new CursorMark(DateTimeOffset.FromUnixTimeMilliseconds(mark.At), new Sequence(mark.Seq))));
-        _readAgain = (kept.ReadAgain ?? []).ToDictionary(window => TimeSpan.FromSeconds(window.Key), window => DateTimeOffset.FromUnixTimeMilliseconds(window.Value));
+        Cursor = new CursorTrail((kept.Marks ?? []).Where(mark => IsMoment(mark.At) && mark.Seq is not null).Select(mark => new CursorMark(DateTimeOffset.FromUnixTimeMilliseconds(mark.At), new Sequence(mark.Seq))));
+        _readAgain = (kept.ReadAgain ?? []).Where(window => IsMoment(window.Value)).ToDictionary(window => TimeSpan.FromSeconds(window.Key), window => DateTimeOffset.FromUnixTimeMilliseconds(window.Value));
         State = kept.State ?? new FollowingState();
     }
 
@@ -23,6 +23,9 @@ internal sealed class FeedTrail
     internal Landmarks Landmarks { get; }
 
     internal FollowingState State { get; private set; }
+
+    // What another program wrote there is passed.
+    private static bool IsMoment(long ms) => ms >= DateTimeOffset.MinValue.ToUnixTimeMilliseconds() && ms <= DateTimeOffset.MaxValue.ToUnixTimeMilliseconds();
 
     /// <summary>Reads a kept text; nothing, and what is none, is the beginning of a new trail.</summary>
     internal static FeedTrail Parse(string? text) => new(FeedTrailJson.Read(text));

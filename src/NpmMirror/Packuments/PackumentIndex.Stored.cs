@@ -57,6 +57,19 @@ public sealed partial class PackumentIndex
         return writer.Written.ToArray();
     }
 
+    /// <summary>Reads the stored form; null where it is damaged.</summary>
+    public static PackumentIndex? TryFromBytes(ReadOnlySpan<byte> stored)
+    {
+        try
+        {
+            return FromBytes(stored);
+        }
+        catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Reads the stored form.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>, or <see cref="MirrorFault.StoreUnavailable"/> where a newer program wrote it.</exception>
     public static PackumentIndex FromBytes(ReadOnlySpan<byte> stored)

@@ -27,6 +27,12 @@ public interface IMetadataStore : IPackageTable, ILogTable, IQueueTable, ITarbal
 
     /// <summary>Counts for <c>status</c>; may be a little behind, never needs a pass over all rows.</summary>
     ValueTask<StoreCounts> CountAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Rows that no other listing gives, because what they are found by is damaged: a key that is no package's name, say. Other damaged rows are listed with
+    /// their <see cref="PackageRow.Damage"/>. Only <c>verify</c> calls it.
+    /// </summary>
+    IAsyncEnumerable<StoreDamage> ListUnlistedAsync(CancellationToken cancellationToken) => AsyncEnumerable.Empty<StoreDamage>();
 }
 
 /// <summary>What a store holds.</summary>
@@ -45,9 +51,11 @@ public interface IPackageTable
     ValueTask<PackageRow?> FindAsync(PackageName name, CancellationToken cancellationToken);
 
     /// <summary>The row and its document, of one moment; null for a package never held.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: the row is damaged, or its document is not there.</exception>
     ValueTask<StoredPackage?> ReadAsync(PackageName name, CancellationToken cancellationToken);
 
     /// <summary>A document of a package that a commit archived (see <see cref="PackageCommit.ArchivesPrevious"/>), or null.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: its row is damaged.</exception>
     ValueTask<StoredDocument?> ReadArchivedAsync(PackageName name, Digest sha256, CancellationToken cancellationToken);
 
     /// <summary>

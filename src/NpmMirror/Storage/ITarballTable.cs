@@ -82,6 +82,9 @@ public sealed record TarballRow
     /// <summary>The same row, of bytes that no hash is promised for.</summary>
     /// <param name="more">What else is wrong with it.</param>
     public TarballRow Unpromised(string? more = null) => this with { Problem = more is null ? NoPromise : $"{NoPromise} {more}" };
+
+    /// <summary>What is stored of this row and cannot be; null for a row that is right. A damaged row counts as not held, so that the next fetch writes it anew.</summary>
+    public StoreDamage? Damage { get; init; }
 }
 
 /// <summary>What became of a tarball. The numbers are stored.</summary>

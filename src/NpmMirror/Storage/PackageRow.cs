@@ -25,6 +25,12 @@ public sealed record PackageRow
 
     /// <summary>The length of the document's raw bytes.</summary>
     public required int RawSizeBytes { get; init; }
+
+    /// <summary>
+    /// What is stored of this row and cannot be; null for a row that is right. The other values of a damaged row are only as good as they can be, it has no
+    /// index, and nothing of the package is served until it was fetched and written anew.
+    /// </summary>
+    public StoreDamage? Damage { get; init; }
 }
 
 /// <summary>The columns of a package row that <c>PackageSync</c> decides.</summary>

@@ -15,7 +15,10 @@ public static class ServedRevision
 
     /// <summary>The upstream's <c>_rev</c>, else one of our own that changes with every document: <c>&lt;generation&gt;-&lt;32 hex of its SHA-256&gt;</c>.</summary>
     public static string Of(PackageRow row) =>
-        row.Facts.Rev ?? string.Create(CultureInfo.InvariantCulture, $"{row.Generation}-{Convert.ToHexStringLower(row.DocumentSha256.Bytes[..16])}");
+        row.Facts.Rev ?? string.Create(CultureInfo.InvariantCulture, $"{row.Generation}-{Convert.ToHexStringLower(Head(row.DocumentSha256.Bytes))}");
+
+    // Of a damaged row the hash may be missing.
+    private static ReadOnlySpan<byte> Head(ReadOnlySpan<byte> hash) => hash[..Math.Min(hash.Length, 16)];
 
     /// <summary>The revision of a deletion that the upstream gives none: the next number, so that it wins over what was deleted.</summary>
     public static string? OfDeletion(string? deleted) => deleted is null ? null : string.Create(CultureInfo.InvariantCulture, $"{new Revision(deleted).Number + 1}-{Filler(deleted)}");

@@ -1,5 +1,6 @@
 using NpmMirror.History;
 using NpmMirror.Maintenance;
+using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.Maintenance;
 
@@ -159,6 +160,80 @@ public sealed class VerifierTests : IAsyncLifetime
     {
         _bench.Tamper(sql);
         Assert.Contains((fault, subject), (await _bench.VerifyAsync()).Findings.Select(finding => (finding.Fault, finding.Subject)));
+    }
+
+    [Theory]
+    [InlineData("UPDATE packages SET stored_at = 9223372036854775807 WHERE name = 'ms'", VerifyFault.DocumentDamaged, "ms", "stored_at")]
+    [InlineData("UPDATE packages SET stored_at = 'yesterday' WHERE name = 'ms'", VerifyFault.DocumentDamaged, "ms", "stored_at")]
+    [InlineData("UPDATE packages SET raw_size = -1 WHERE name = 'ms'", VerifyFault.DocumentDamaged, "ms", "raw_size")]
+    [InlineData("UPDATE packages SET removal = 'Eaten' WHERE name = 'ms'", VerifyFault.DocumentDamaged, "ms", "removal")]
+    [InlineData("UPDATE packages SET generation = 'many' WHERE name = 'ms'", VerifyFault.DocumentDamaged, "ms", "generation")]
+    [InlineData("UPDATE packages SET last_position = x'00' WHERE name = 'ms'", VerifyFault.DocumentDamaged, "ms", "last_position")]
+    [InlineData("UPDATE packages SET document_sha256 = x'0011' WHERE name = 'ms'", VerifyFault.DocumentDamaged, "ms", "document_sha256")]
+    [InlineData("UPDATE packages SET is_removed = 7 WHERE name = 'ms'", VerifyFault.RowDamaged, "packages ms", "is_removed")]
+    [InlineData("UPDATE documents SET codec = 'zip' WHERE package = (SELECT id FROM packages WHERE name = 'ms')", VerifyFault.DocumentDamaged, "ms", "codec")]
+    [InlineData("DELETE FROM documents WHERE package = (SELECT id FROM packages WHERE name = 'ms')", VerifyFault.DocumentDamaged, "ms", "documents")]
+    [InlineData("UPDATE tarballs SET sha512 = x'0011' WHERE package = 'ms'", VerifyFault.RowDamaged, "ms/ms-1.0.0.tgz", "sha512")]
+    [InlineData("UPDATE tarballs SET state = 9 WHERE package = 'ms'", VerifyFault.RowDamaged, "ms/ms-1.0.0.tgz", "state")]
+    [InlineData("UPDATE tarballs SET size = 'large' WHERE package = 'ms'", VerifyFault.RowDamaged, "ms/ms-1.0.0.tgz", "size")]
+    [InlineData("UPDATE tarballs SET verified_at = 9223372036854775807 WHERE package = 'ms'", VerifyFault.RowDamaged, "ms/ms-1.0.0.tgz", "verified_at")]
+    public async Task Finds_a_value_that_cannot_be_names_it_and_mends_it(string sql, VerifyFault fault, string subject, string column)
+    {
+        _bench.Tamper(sql);
+        var finding = Assert.Single((await _bench.VerifyAsync()).Findings);
+        Assert.Equal((fault, subject), (finding.Fault, finding.Subject));
+        Assert.Contains(column, finding.Problem, StringComparison.Ordinal);
+        Assert.Contains("ms", finding.Problem, StringComparison.Ordinal);
+
+        var (mended, _) = await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs });
+        Assert.True(Assert.Single(mended).IsRepaired, mended[0].Problem);
+        Assert.Empty((await _bench.VerifyAsync()).Findings);
+        // Without its hash nobody knows whether the document has changed.
+        Assert.Equal(column == "document_sha256" ? 3 : 2, (await _bench.Store.ReadHeadAsync(TestContext.Current.CancellationToken)).Position.Value);
+    }
+
+    [Theory]
+    [InlineData("UPDATE log SET seen_at = 'yesterday' WHERE position = 2", VerifyFault.LogBroken, "log 2")]
+    [InlineData("UPDATE log SET hash = x'00' WHERE position = 2", VerifyFault.LogBroken, "log 2")]
+    [InlineData("UPDATE log SET ordinal = 9223372036854775807 WHERE position = 1", VerifyFault.LogBroken, "log 1")]
+    [InlineData("UPDATE log SET package = 4711 WHERE position = 1", VerifyFault.LogBroken, "log 1")]
+    [InlineData("UPDATE packages SET name = 'not/a/name' WHERE name = 'ms'", VerifyFault.RowDamaged, "packages “not/a/name”")]
+    [InlineData("UPDATE packages SET name = x'0011' WHERE name = 'ms'", VerifyFault.RowDamaged, "packages 2 bytes")]
+    [InlineData("UPDATE tarballs SET package = x'0011' WHERE package = 'ms'", VerifyFault.RowDamaged, "tarballs 2 bytes ms-1.0.0.tgz")]
+    public async Task Finds_what_nobody_can_mend_and_looks_at_all_the_rest(string sql, VerifyFault fault, string subject)
+    {
+        _bench.Tamper(sql);
+        _bench.Tamper("UPDATE tarballs SET state = 9 WHERE package = 'left-pad'");
+        var (findings, _) = await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs });
+        Assert.Contains((fault, subject, false), findings.Select(finding => (finding.Fault, finding.Subject, finding.IsRepaired)));
+        Assert.Contains((VerifyFault.RowDamaged, "left-pad/left-pad-1.0.0.tgz", true), findings.Select(finding => (finding.Fault, finding.Subject, finding.IsRepaired)));
+    }
+
+    [Theory]
+    [InlineData("stored_at = 'yesterday'")]
+    [InlineData("removal = 'Eaten'")]
+    [InlineData("generation = 1.5")]
+    public async Task A_damaged_row_of_the_graveyard_is_written_anew(string damage)
+    {
+        _bench.Upstream.Delete("ms");
+        await _bench.SyncAsync("ms", new QueueItem { Name = PackageName.Parse("ms"), Priority = QueuePriority.Change, DueAt = _bench.Clock.GetUtcNow(), QueuedAt = _bench.Clock.GetUtcNow(), IsDeletedRow = true, Attempts = 50, WantedRev = "99-a", MissingSince = _bench.Clock.GetUtcNow() - TimeSpan.FromDays(3) });
+        Assert.True((await _bench.Store.FindAsync(PackageName.Parse("ms"), TestContext.Current.CancellationToken))!.Facts.IsRemoved);
+        _bench.Tamper($"UPDATE packages SET {damage} WHERE name = 'ms'");
+        var (findings, _) = await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs });
+        Assert.True(Assert.Single(findings).IsRepaired, findings[0].Problem);
+        Assert.True((await _bench.Store.FindAsync(PackageName.Parse("ms"), TestContext.Current.CancellationToken)) is { Damage: null, Facts.IsRemoved: true });
+    }
+
+    [Theory]
+    [InlineData("'nonsense'")]
+    [InlineData("'{\"logHash\":\"xyz\",\"logPosition\":3,\"begunAt\":\"2040-01-01T12:30:00+00:00\"}'")]
+    [InlineData("x'00'")]
+    [InlineData("'[]'")]
+    public async Task A_verification_begins_anew_where_its_marks_are_damaged(string marks)
+    {
+        await _bench.VerifyAsync();
+        _bench.Tamper($"UPDATE cursors SET value = {marks} WHERE key = 'verify:marks'");
+        Assert.Equal(2, (await _bench.VerifyAsync()).Summary.LogRows);
     }
 
     [Fact]

@@ -1,0 +1,27 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+
+namespace NpmMirror.Storage;
+
+/// <summary>Reads what was kept under a key as JSON.</summary>
+internal static class StoredJson
+{
+    /// <summary>The value; null where there is none, or none that can be read: what is kept this way is only a note, and is written again.</summary>
+    internal static async ValueTask<T?> FindAsync<T>(this ICursorTable store, string key, JsonTypeInfo<T> type, CancellationToken cancellationToken)
+        where T : class
+    {
+        if (await store.GetCursorAsync(key, cancellationToken) is not { } text)
+        {
+            return null;
+        }
+
+        try
+        {
+            return JsonSerializer.Deserialize(text, type);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+}
