@@ -146,22 +146,6 @@ public sealed class BesideServeTests : IAsyncLifetime
         Assert.Equal(["ms", "nowhere"], summary.RootElement.GetProperty("failures").EnumerateObject().Select(failure => failure.Name).Order());
     }
 
-    [Fact]
-    public async Task Listed_names_that_the_upstream_does_not_have_are_told_and_fail_a_sync()
-    {
-        string[] arguments = ["sync", $"--upstream={_upstream.Url}", $"--feed={_upstream.FeedUrl}", "--metadata=listed", "--list=ms,nowhere,@scope/*,no-such-*"];
-        var (code, output, errors) = await RunAsync(arguments);
-        Assert.Equal(1, code);
-        Assert.EndsWith("\nnowhere: The upstream has no such package.\n", errors, StringComparison.Ordinal);
-        Assert.StartsWith("2 changed", output, StringComparison.Ordinal);
-
-        // Also the next time, when the other two are held.
-        var again = await RunAsync(arguments);
-        Assert.Equal(1, again.Code);
-        Assert.EndsWith("\nnowhere: The upstream has no such package.\n", again.Errors, StringComparison.Ordinal);
-        Assert.Equal(0, (await RunAsync([.. arguments[..^1], "--list=ms,@scope/*,no-such-*"])).Code);
-    }
-
     [Theory]
     [InlineData("ms@2.1.3", "ms")]
     [InlineData("@scope/one@^1", "@scope/one")]

@@ -51,7 +51,7 @@ public sealed class SyncTests : IAsyncLifetime
         await using (var first = Start())
         {
             // Everything but what is held back, a plain line every five seconds.
-            await first.WaitForErrorAsync(" done, ");
+            await first.WaitForErrorAsync(" 19 done, ");
             await first.SignalAsync("TERM");
             Assert.Equal(1, await first.WaitForExitAsync(30));
             Assert.Contains("Interrupted; what is left stays queued: run sync again to go on.", first.Errors, StringComparison.Ordinal);
@@ -91,6 +91,23 @@ public sealed class SyncTests : IAsyncLifetime
         Assert.InRange(told.Count, 11, 1_000);
         Assert.All(told, line => Assert.Matches(@"^(\S+Z )?warn: .*is not held: .*\(it answered 404.*\)\.$", line));
         Assert.Contains(lines, line => line.StartsWith("30 changed, 0 unchanged, 0 removed, 11 failed", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Listed_names_that_the_upstream_does_not_have_are_told_and_fail_a_sync()
+    {
+        Assert.Equal(1, await ListedAsync("package-1,nowhere,package-2*,no-such-*", "12 changed"));
+        // Also the next time, when the others are held.
+        Assert.Equal(1, await ListedAsync("package-1,nowhere,package-2*,no-such-*", "0 changed"));
+        Assert.Equal(0, await ListedAsync("package-1,package-2*,no-such-*", "0 changed"));
+    }
+
+    private async Task<int> ListedAsync(string list, string summary)
+    {
+        var (code, output, errors) = await CliProcess.RunAsync(_folder.Path, ["sync", $"--upstream={_upstream.Url}", $"--feed={_upstream.FeedUrl}", "--metadata=listed", $"--list={list}"]);
+        Assert.StartsWith(summary, output, StringComparison.Ordinal);
+        Assert.Equal(code == 1, errors.EndsWith("\nnowhere: The upstream has no such package.\n", StringComparison.Ordinal));
+        return code;
     }
 
     private CliProcess Start() => CliProcess.Start(_folder.Path, ["sync", $"--upstream={_upstream.Url}", "--metadata=all"]);
