@@ -9,10 +9,6 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using NpmMirror.AspNetCore.Connections;
-using NpmMirror.Mirroring;
-using NpmMirror.Registry;
-using NpmMirror.Storage;
-using NpmMirror.Upstream;
 
 namespace NpmMirror.AspNetCore;
 
@@ -34,7 +30,7 @@ public static class NpmRegistryExtensions
     {
         ArgumentNullException.ThrowIfNull(endpoints);
         ArgumentNullException.ThrowIfNull(mounts);
-        var registry = Create(endpoints.ServiceProvider, mounts);
+        var registry = new ServedRegistry(endpoints.ServiceProvider, mounts);
         var group = endpoints.MapGroup("");
         foreach (var mount in registry.Mounts)
         {
@@ -59,8 +55,8 @@ public static class NpmRegistryExtensions
     {
         ArgumentNullException.ThrowIfNull(app);
         ArgumentNullException.ThrowIfNull(mounts);
-        var registry = Create(app.ApplicationServices, mounts);
-        app.Run(context => registry.HandleAsync(context, context.Request.PathBase.Value ?? ""));
+        var registry = new ServedRegistry(app.ApplicationServices, mounts);
+        app.Run(context => registry.Endpoints.HandleAsync(context, context.Request.PathBase.Value ?? ""));
         return app;
     }
 
@@ -99,59 +95,10 @@ public static class NpmRegistryExtensions
         }));
     }
 
-    private static IEndpointConventionBuilder Map(RouteGroupBuilder group, string pattern, RegistryEndpoints registry) =>
-        group.Map(pattern, context => registry.HandleAsync(context, context.Request.PathBase.Value + GroupOf(context, pattern)));
+    private static IEndpointConventionBuilder Map(RouteGroupBuilder group, string pattern, ServedRegistry registry) =>
+        group.Map(pattern, context => registry.Endpoints.HandleAsync(context, context.Request.PathBase.Value + GroupOf(context, pattern)));
 
     /// <summary>The path of the groups that the pattern was mapped in.</summary>
     private static string GroupOf(HttpContext context, string pattern) =>
         (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText is { } whole && whole.EndsWith(pattern, StringComparison.Ordinal) ? whole[..^pattern.Length] : "";
-
-    internal static RegistryEndpoints Create(IServiceProvider services, IReadOnlyList<string> mounts)
-    {
-        var options = services.GetRequiredService<MirrorOptions>();
-        var store = services.GetRequiredService<IMetadataStore>();
-        var cache = services.GetRequiredService<RenditionCache>();
-        var client = services.GetRequiredService<RegistryClient>();
-        var readThrough = services.GetRequiredService<ReadThrough>();
-        var time = services.GetRequiredService<TimeProvider>();
-        mounts = mounts.Count > 0 ? mounts : [options.Mount];
-
-        var addresses = new PublicAddresses(options);
-        var hot = services.GetService<HotRequests>() ?? new HotRequests();
-        var instance = new MirrorInstance(store);
-        var packages = new PackageFinder(readThrough.FindAsync, readThrough.IsServable, cache);
-        var log = services.GetRequiredService<RegistryLog>();
-        var wait = new LogWait(log, services.GetRequiredService<IHostApplicationLifetime>(), time);
-        var repair = services.GetRequiredService<DocumentRepair>();
-        var documents = new ServedDocuments(cache, repair);
-        var routes = new RouteParser(mounts);
-        var budget = services.GetRequiredService<ByteBudget>();
-        var asked = new AskedBody(budget, time);
-        var changes = new ChangesEndpoint(store, wait, documents, asked, time);
-        var crossOrigin = CrossOriginPolicy.Of(options, client);
-        hot.CrossOrigin = crossOrigin;
-        hot.IsOnConnections = options.TrustedProxies.Count == 0;
-        hot.Feeds = hot.IsOnConnections ? new HotFeeds(routes, addresses, changes, crossOrigin, time) : null;
-        var forwarder = new Forwarder(client, budget, time);
-        var endpoints = new EndpointSet
-        {
-            Packages = packages,
-            Packuments = new PackumentEndpoint(packages, readThrough.LookForAsync, cache, repair, hot, services.GetRequiredService<TarballBlocks>(), time),
-            Tarballs = ActivatorUtilities.CreateInstance<TarballEndpoint>(services, (PackageLookup)readThrough.FindAsync, (VersionLookup)readThrough.LookForAsync, hot, ActivatorUtilities.CreateInstance<TarballDescriptions>(services)).HandleAsync,
-            DistTags = new DistTagsEndpoint(packages, repair),
-            Refresh = new RefreshEndpoint(readThrough.RefreshAsync, new AdminAccess(options, addresses)),
-            Forwarding = new ForwardingEndpoint(forwarder, options, budget, time),
-            Kept = new KeptDocuments(store, services.GetRequiredService<KeptAttestations>(), forwarder, time),
-            Info = new InfoEndpoint(store, instance),
-            Changes = changes,
-            Events = new EventsEndpoint(store, log, wait, time),
-            Replication = new ReplicationEndpoint(store, documents, asked, time),
-            AllDocs = new AllDocsEndpoint(store, documents, asked, time),
-            All = new AllEndpoint(store, repair, budget, time),
-            Health = new HealthEndpoint(store, services.GetService<IBlobStore>(), time),
-            Metrics = new MetricsEndpoint(new MetricsListener()),
-            Home = new HomeEndpoint(addresses, mounts),
-        };
-        return new RegistryEndpoints(endpoints, mounts, routes, addresses, hot, instance, crossOrigin, services.GetRequiredService<ILogger<RegistryEndpoints>>());
-    }
 }

@@ -12,7 +12,7 @@ namespace NpmMirror.AspNetCore;
 /// Every request to the mirror ends here. One that came before in the same words is answered from what was prepared then; the others
 /// are parsed, matched and handed to their endpoint, and what fails there becomes an answer in one place.
 /// </summary>
-internal sealed partial class RegistryEndpoints(EndpointSet endpoints, IReadOnlyList<string> mounts, RouteParser routes, PublicAddresses addresses, HotRequests hot, MirrorInstance instance, CrossOriginPolicy crossOrigin, ILogger logger)
+internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RouteParser routes, PublicAddresses addresses, HotRequests hot, MirrorInstance instance, CrossOriginPolicy crossOrigin, ILogger logger)
 {
     private const string ReadOnly = "This registry is a read-only mirror; publish, log in and change tags at the registry it mirrors.";
 
@@ -22,9 +22,6 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, IReadOnly
 
     /// <summary>What is answered beside the mounts.</summary>
     internal static IReadOnlyList<string> OperationsPaths { get; } = ["/", "/health/live", "/health/ready", "/metrics", "/api/ping"];
-
-    /// <summary>Where the registry is.</summary>
-    internal IReadOnlyList<string> Mounts => mounts;
 
     /// <summary>Answers one request, and lets the limit on connections know of it.</summary>
     /// <param name="context">The request.</param>

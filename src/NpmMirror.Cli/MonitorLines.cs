@@ -32,13 +32,10 @@ internal sealed class MonitorLines(bool asJson, TextWriter output, TextWriter er
 
     private static string? ToText(MonitorEvent told) => told switch
     {
-        MonitorEvent.Started => "Started...",
-        MonitorEvent.Appeared appeared => $"+ {appeared.Package}{Latest(appeared.Package, appeared.Metadata, "@")}",
-        MonitorEvent.Updated updated => $"> {updated.Package}{Latest(updated.Package, updated.Metadata, "@")}",
-        MonitorEvent.Deleted deleted => $"- {deleted.Package}",
-        MonitorEvent.Revised revised => $"@ {revised.LastSequence}",
-        MonitorEvent.Ended => "Terminated.",
-        _ => null,
+        MonitorEvent.Polled => null,
+        MonitorEvent.Appeared appeared => $"{told}{Latest(appeared.Package, appeared.Metadata, "@")}",
+        MonitorEvent.Updated updated => $"{told}{Latest(updated.Package, updated.Metadata, "@")}",
+        _ => told.ToString(),
     };
 
     private static Dictionary<string, object?> ToJson(MonitorEvent told) => told switch

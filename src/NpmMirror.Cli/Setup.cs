@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Logging.Console;
-using NpmMirror.Sqlite;
+using NpmMirror.Hosting;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Cli;
@@ -7,24 +7,23 @@ namespace NpmMirror.Cli;
 /// <summary>What the commands are made of: log output, the engines this program was built with, store and blobs.</summary>
 internal static class Setup
 {
-    private const string EmbeddedEngine = "Sqlite";
-
     private static readonly TimeSpan DrainMax = TimeSpan.FromSeconds(20);
 
     /// <summary>The engines this program was built with.</summary>
-    public static MetadataEngines Engines { get; } = new(new SqliteEngine());
+    public static MetadataEngines Engines { get; } = new();
 
     /// <summary>Logging to standard error, one line each; standard output is for results.</summary>
     public static ILoggerFactory CreateLogging(LogOptions options) => LoggerFactory.Create(builder => ConfigureLogging(builder, options));
 
-    /// <summary>As <see cref="CreateLogging"/>, for a host.</summary>
-    public static void ConfigureLogging(ILoggingBuilder builder, LogOptions options)
+    private static void ConfigureLogging(ILoggingBuilder builder, LogOptions options)
     {
         builder.ClearProviders();
         builder.SetMinimumLevel(options.Level);
         // What the framework tells at Information is of no use to an operator.
         builder.AddFilter("Microsoft", Max(options.Level, LogLevel.Warning));
         builder.AddFilter("System", Max(options.Level, LogLevel.Warning));
+        // A start or end that fails is told in one sentence, when the command ends.
+        builder.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
         // It never tells anything at Warning; while it may, each request costs an Activity.
         builder.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         builder.AddFilter("NpmMirror.Monitor", options.Monitor ?? options.Level);
@@ -45,49 +44,28 @@ internal static class Setup
     public static IBlobStore CreateBlobs(MirrorOptions options, ILoggerFactory logging) =>
         new FileBlobStore(options.Data, logging.CreateLogger<FileBlobStore>());
 
-    /// <summary>A host without a server for a mirror's services; the program's own signal handling ends it.</summary>
-    public static IHost BuildHost(MirrorOptions options, OpenMirror mirror)
-    {
-        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
-        ConfigureLogging(builder.Logging, options.Log);
-        ConfigureHost(builder.Services);
-        builder.Services.AddNpmMirror(options, mirror.Parts);
-        return builder.Build();
-    }
+    /// <summary>Opens the mirror that the options describe, for work that is done once.</summary>
+    /// <exception cref="MirrorException">The upstream is not known, or the store refuses.</exception>
+    public static Task<Mirror> OpenAsync(MirrorOptions options, ILoggerFactory logging, CancellationToken cancellationToken) =>
+        new MirrorBuilder(options).UseLoggers(logging).OpenAsync(cancellationToken);
 
-    /// <summary>What all hosts of this program share: how long ending may take, and that signals are the program's.</summary>
-    public static void ConfigureHost(IServiceCollection services)
+    /// <summary>What all hosts of this program share: where they log, how long ending may take, and that signals are the program's.</summary>
+    public static void ConfigureHost(IServiceCollection services, ILoggingBuilder logging, MirrorOptions options)
     {
+        ConfigureLogging(logging, options.Log);
         services.AddSingleton<IHostLifetime, SignalsLifetime>();
         services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainMax);
-    }
-
-    /// <summary>The folder that the embedded engine keeps its files in; null for an engine that is elsewhere.</summary>
-    public static string? EmbeddedFolder(MirrorOptions options)
-    {
-        if (options.Store.Module is not null)
-        {
-            return null;
-        }
-
-        var location = StoreLocation.Parse(options.Store.Engine ?? EmbeddedEngine);
-        if (!location.Engine.Equals(EmbeddedEngine, StringComparison.OrdinalIgnoreCase))
-        {
-            return null;
-        }
-
-        return location.Address ?? (options.Store.Options.TryGetValue("path", out var path) ? path : options.Data);
     }
 
     /// <summary>Refuses a folder without a store, also the empty one of a disk that is not mounted: a command for what is held makes nothing.</summary>
     /// <exception cref="MirrorException">There is no store.</exception>
     public static void RequireExistingStore(MirrorOptions options)
     {
-        if (EmbeddedFolder(options) is { } folder && !HasStore(options))
+        if (Locate(options) is { IsThere: false } place)
         {
             throw new MirrorException(
                 MirrorFault.StoreUnavailable,
-                $"There is no mirror in {Path.GetFullPath(folder)}, no {SqliteEngine.FileName}; see that its disk is mounted, name its folder with data, or let npm-mirror serve make one.");
+                $"There is no mirror in {place.Folder}, no {place.FileName}; see that its disk is mounted, name its folder with data, or let npm-mirror serve make one.");
         }
     }
 
@@ -119,8 +97,8 @@ internal static class Setup
         }
     }
 
-    /// <summary>True when there is a store already, which tells whose copy it is.</summary>
-    public static bool HasStore(MirrorOptions options) => EmbeddedFolder(options) is { } folder && File.Exists(Path.Combine(folder, SqliteEngine.FileName));
+    /// <summary>Where the store keeps its files on this machine; null for an engine that keeps none here.</summary>
+    public static StorePlace? Locate(MirrorOptions options) => Engines.Locate(options.Store, options.Data);
 
     private static LogLevel Max(LogLevel left, LogLevel right) => left > right ? left : right;
 

@@ -12,7 +12,12 @@ public sealed class SqliteEngine : IMetadataEngine
     public string Name => "Sqlite";
 
     /// <inheritdoc/>
-    public IMetadataStore Create(StoreSettings settings)
+    public IMetadataStore Create(StoreSettings settings) => new SqliteStore(Path.Combine(FolderOf(settings), FileName), settings.TimeProvider);
+
+    /// <inheritdoc/>
+    public StorePlace Locate(StoreSettings settings) => new(FolderOf(settings), FileName);
+
+    private string FolderOf(StoreSettings settings)
     {
         settings.RequireOptions(Name, "path");
         var folder = settings.Address ?? settings.Options.GetValueOrDefault("path") ?? settings.DataFolder;
@@ -21,6 +26,6 @@ public sealed class SqliteEngine : IMetadataEngine
             throw new MirrorException(MirrorFault.Configuration, $"The store engine {Name} has an empty folder; give one with data or store.options.path.");
         }
 
-        return new SqliteStore(Path.Combine(Path.GetFullPath(folder), FileName), settings.TimeProvider);
+        return Path.GetFullPath(folder);
     }
 }

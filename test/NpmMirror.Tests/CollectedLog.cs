@@ -9,8 +9,22 @@ internal sealed class CollectedLog
     /// <summary>The messages, in order.</summary>
     public ConcurrentQueue<string> Lines { get; } = new();
 
+    /// <summary>Loggers of all categories, which collect here.</summary>
+    public ILoggerFactory Factory => new Loggers(this);
+
     /// <summary>A logger that collects here.</summary>
     public ILogger<T> For<T>() => new Logger<T>(this);
+
+    private sealed class Loggers(CollectedLog log) : ILoggerFactory
+    {
+        public ILogger CreateLogger(string categoryName) => log.For<object>();
+
+        public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
+
+        public void Dispose()
+        {
+        }
+    }
 
     private sealed class Logger<T>(CollectedLog log) : ILogger<T>
     {

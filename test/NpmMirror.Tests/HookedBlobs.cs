@@ -14,6 +14,8 @@ internal sealed class HookedBlobs(IBlobStore inner) : IBlobStore
 
     public Func<CancellationToken, ValueTask>? BeforeOpen { get; set; }
 
+    public string? WhyNotWritable { get; set; }
+
     public string Location => inner.Location;
 
     public async ValueTask<BlobReader?> OpenAsync(Digest sha512, CancellationToken cancellationToken)
@@ -43,7 +45,7 @@ internal sealed class HookedBlobs(IBlobStore inner) : IBlobStore
         await CallAsync(AfterList, cancellationToken);
     }
 
-    public ValueTask<string?> CheckWritableAsync(CancellationToken cancellationToken) => inner.CheckWritableAsync(cancellationToken);
+    public async ValueTask<string?> CheckWritableAsync(CancellationToken cancellationToken) => WhyNotWritable ?? await inner.CheckWritableAsync(cancellationToken);
 
     private static ValueTask CallAsync(Func<CancellationToken, ValueTask>? hook, CancellationToken cancellationToken) => hook?.Invoke(cancellationToken) ?? ValueTask.CompletedTask;
 

@@ -19,6 +19,7 @@ public sealed partial class TidyTests
         ["Monitoring"] = ["Upstream", "Packuments"],
         ["Mirroring"] = ["Upstream", "Packuments", "History", "Storage", "Views", "Monitoring"],
         ["Maintenance"] = ["Mirroring", "Upstream", "Packuments", "History", "Storage"],
+        ["Hosting"] = ["Maintenance", "Mirroring", "Monitoring", "Registry", "Upstream", "Storage"],
         ["Diagnostics"] = [],
     };
 

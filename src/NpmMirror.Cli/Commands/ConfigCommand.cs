@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using NpmMirror.Cli.Settings;
+using NpmMirror.Hosting;
 
 namespace NpmMirror.Cli.Commands;
 
@@ -32,25 +33,25 @@ internal static class ConfigCommand
     private static async Task<(string Value, string Origin)> FindUpstreamAsync(EffectiveSettings settings, CancellationToken cancellationToken)
     {
         var options = settings.Options;
-        if (options.Upstream is null && Setup.HasStore(options))
+        if (options.Upstream is null && Setup.Locate(options) is { IsThere: true })
         {
             using var logging = Setup.CreateLogging(options.Log);
             try
             {
                 await using var store = await Setup.OpenExistingStoreAsync(options, logging, cancellationToken);
-                if (await UpstreamSetup.FindNotedAsync(store, cancellationToken) is { } noted)
+                if (await UpstreamChoice.FindNotedAsync(store, cancellationToken) is { } noted)
                 {
-                    return (Masked.Address(noted), UpstreamSetup.AsNoted);
+                    return (Masked.Address(noted), UpstreamChoice.AsNoted);
                 }
             }
             catch (MirrorException failure)
             {
                 // The other options are told all the same: who asks for them may be looking for the fault.
-                return (failure.Message, UpstreamSetup.AsNoted);
+                return (failure.Message, UpstreamChoice.AsNoted);
             }
         }
 
-        return (await UpstreamSetup.DescribeAsync(options, cancellationToken), settings.OriginOf("upstream"));
+        return (await UpstreamChoice.DescribeAsync(options, cancellationToken), settings.OriginOf("upstream"));
     }
 
     private static void Print(List<(string Name, string Value, string Origin)> rows, bool asJson)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using NpmMirror.Cli.Settings;
+using NpmMirror.Hosting;
 
 namespace NpmMirror.Cli.Commands;
 
@@ -18,11 +19,13 @@ internal static class MirrorCommand
     {
         var options = settings.Options;
         Setup.RequireOnline(options, "mirror");
-        using var logging = Setup.CreateLogging(options.Log);
-        await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: true, logging, cancellationToken);
-        using var host = Setup.BuildHost(options, mirror);
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        Setup.ConfigureHost(builder.Services, builder.Logging, options);
+        builder.Services.AddNpmMirror(options);
+        using var host = builder.Build();
         await host.StartAsync(cancellationToken);
-        StandardOutput.Announce($"Mirroring {Masked.Address(mirror.Parts.Upstream.BaseUrl.AbsoluteUri)} into {mirror.Parts.Store.Location}");
+        var mirror = host.Services.GetRequiredService<Mirror>();
+        StandardOutput.Announce($"Mirroring {Masked.Address(mirror.Upstream.BaseUrl.AbsoluteUri)} into {mirror.Store.Location}");
         await host.WaitForShutdownAsync(cancellationToken);
 
         // Ended without being asked: one of its services met what nobody expected, and has logged it.

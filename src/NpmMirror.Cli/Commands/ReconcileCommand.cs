@@ -23,14 +23,12 @@ internal static class ReconcileCommand
         Setup.RequireOnline(options, "reconcile");
         using var logging = Setup.CreateLogging(options.Log);
         Setup.RequireExistingStore(options);
-        await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: false, logging, cancellationToken);
-        using var host = Setup.BuildHost(options, mirror);
-        var registry = host.Services.GetRequiredService<RegistryMirror>();
+        await using var mirror = await Setup.OpenAsync(options, logging, cancellationToken);
         try
         {
-            var (found, mended) = await registry.ReconcileOnceAsync(cancellationToken);
+            var (found, mended) = await mirror.Registry.ReconcileOnceAsync(cancellationToken);
             Print(found, mended, asJson);
-            var isHeld = (await RemovalState.ReadAsync(mirror.Parts.Store, cancellationToken)).IsHeld(TimeProvider.System.GetUtcNow());
+            var isHeld = (await RemovalState.ReadAsync(mirror.Store, cancellationToken)).IsHeld(TimeProvider.System.GetUtcNow());
             if (isHeld)
             {
                 Console.WriteLine("Removals of the last hour are held back too; npm-mirror status says why, --accept-removals goes on.");

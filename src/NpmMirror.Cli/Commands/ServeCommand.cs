@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using NpmMirror.AspNetCore;
 using NpmMirror.Cli.Settings;
+using NpmMirror.Hosting;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Cli.Commands;
@@ -26,9 +27,7 @@ internal static class ServeCommand
         var options = settings.Options;
         _ = OpenFileLimit.ClientsMax(OpenFileLimit.Read(), options.Concurrency);
         CheckListenable(options);
-        using var logging = Setup.CreateLogging(options.Log);
-        await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: true, logging, cancellationToken);
-        await using var application = Build(options, mirror);
+        await using var application = Build(options);
         application.UseNpmRegistry(options.Mount);
         try
         {
@@ -39,13 +38,14 @@ internal static class ServeCommand
             throw new MirrorException(MirrorFault.Configuration, CannotListen(options, failure), inner: failure);
         }
 
+        var mirror = application.Services.GetRequiredService<Mirror>();
         var address = new Uri(application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
-        StandardOutput.Announce($"Serving {ReachLine.ForThisMachine(address)}{options.Mount.TrimEnd('/')}/ from {Masked.Address(mirror.Parts.Upstream.BaseUrl.AbsoluteUri)}, kept in {mirror.Parts.Store.Location}");
+        StandardOutput.Announce($"Serving {ReachLine.ForThisMachine(address)}{options.Mount.TrimEnd('/')}/ from {Masked.Address(mirror.Upstream.BaseUrl.AbsoluteUri)}, kept in {mirror.Store.Location}");
         StandardOutput.Announce(ReachLine.Describe(address, options));
         // Only now could it hear from itself, under whatever name the upstream was given.
         try
         {
-            await UpstreamSelfCheck.CheckAsync(mirror.Parts.Upstream, cancellationToken);
+            await UpstreamSelfCheck.CheckAsync(mirror.Upstream, cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -58,14 +58,13 @@ internal static class ServeCommand
         return cancellationToken.IsCancellationRequested ? ExitCode.Ok : ExitCode.Failed;
     }
 
-    private static WebApplication Build(MirrorOptions options, OpenMirror mirror)
+    private static WebApplication Build(MirrorOptions options)
     {
         // An empty builder: no appsettings.json of some other folder, no ASPNETCORE_URLS; our options are the only ones.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
-        Setup.ConfigureLogging(builder.Logging, options.Log);
+        Setup.ConfigureHost(builder.Services, builder.Logging, options);
         builder.WebHost.UseKestrelCore().UseUrls(options.Listen).ConfigureKestrel(kestrel => kestrel.UseNpmRegistryLimits()).UseNpmRegistryConnections();
-        builder.Services.AddNpmMirror(options, mirror.Parts);
-        Setup.ConfigureHost(builder.Services);
+        builder.Services.AddNpmMirror(options);
         return builder.Build();
     }
 

@@ -2,20 +2,14 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using NpmMirror.Cli.Settings;
+using NpmMirror.Hosting;
 using NpmMirror.Mirroring;
-using NpmMirror.Monitoring;
-using NpmMirror.Storage;
 
 namespace NpmMirror.Cli.Commands;
 
 /// <summary><c>npm-mirror status</c>: what the store holds and how far it is; works beside a running <c>serve</c>.</summary>
 internal static class StatusCommand
 {
-    private const int ErrorsMax = 10;
-
-    // A full mirror may have millions of names queued; what fails shows among the first of them, or soon.
-    private const int ScannedMax = 100_000;
-
     private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
     /// <summary>The command.</summary>
@@ -31,8 +25,13 @@ internal static class StatusCommand
     {
         using var logging = Setup.CreateLogging(settings.Options.Log);
         await using var store = await Setup.OpenExistingStoreAsync(settings.Options, logging, cancellationToken);
-        var upstream = await FindUpstreamAsync(store, settings, cancellationToken);
-        var status = await ReadAsync(store, Setup.CreateBlobs(settings.Options, logging), upstream, cancellationToken);
+        var status = await MirrorStatus.ReadAsync(store, Setup.CreateBlobs(settings.Options, logging), TimeProvider.System, cancellationToken);
+        if (status.Upstream is null)
+        {
+            // A store that has not heard of one: the one that a mirror started like this would have.
+            status = status with { Upstream = new MirrorStatus.UpstreamStatus(await UpstreamChoice.DescribeAsync(settings.Options, cancellationToken), settings.OriginOf("upstream")) };
+        }
+
         if (asJson)
         {
             Console.Write(JsonSerializer.Serialize(status, Indented) + Environment.NewLine);
@@ -45,53 +44,7 @@ internal static class StatusCommand
         return ExitCode.Ok;
     }
 
-    /// <summary>The upstream that what is held came from last; for a store that has not heard of one, the one that a mirror started like this would have.</summary>
-    private static async Task<UpstreamStatus> FindUpstreamAsync(IMetadataStore store, EffectiveSettings settings, CancellationToken cancellationToken) =>
-        await UpstreamSetup.FindNotedAsync(store, cancellationToken) is { } noted
-            ? new UpstreamStatus(noted, UpstreamSetup.AsNoted)
-            : new UpstreamStatus(await UpstreamSetup.DescribeAsync(settings.Options, cancellationToken), settings.OriginOf("upstream"));
-
-    private static async Task<Status> ReadAsync(IMetadataStore store, IBlobStore blobs, UpstreamStatus upstream, CancellationToken cancellationToken)
-    {
-        var head = await store.ReadHeadAsync(cancellationToken);
-        var feed = new FeedStatus(
-            await store.GetCursorAsync(MirrorCursors.Upstream, cancellationToken),
-            await store.GetCursorAsync(MirrorCursors.Feed, cancellationToken),
-            await store.GetCursorAsync(MirrorCursors.Read, cancellationToken),
-            await store.GetCursorAsync(MirrorCursors.Handled, cancellationToken),
-            await store.GetCursorAsync(MirrorCursors.WalkHead, cancellationToken) is not null,
-            FollowingState.Parse(await store.GetCursorAsync(MirrorCursors.Trail, cancellationToken)));
-        var trouble = await store.CheckWritableAsync(cancellationToken) ?? await blobs.CheckWritableAsync(cancellationToken);
-        return new Status(
-            store.Location,
-            blobs.Location,
-            await store.CountAsync(cancellationToken),
-            new LogStatus(head.Position.Value, head.Hash.ToString()),
-            upstream,
-            feed,
-            await Reconciliation.ReadAsync(store, cancellationToken),
-            await UnfinishedReconciliation.ReadAsync(store, cancellationToken),
-            await store.NextDueAsync(cancellationToken),
-            trouble is null,
-            trouble,
-            await ReadErrorsAsync(store, cancellationToken),
-            await GivenUpPackages.ReadAsync(store, cancellationToken),
-            await RemovalState.ReadAsync(store, cancellationToken),
-            await NotedPause.ReadAsync(store, TimeProvider.System.GetUtcNow(), cancellationToken));
-    }
-
-    private static async Task<IReadOnlyList<ErrorStatus>> ReadErrorsAsync(IMetadataStore store, CancellationToken cancellationToken)
-    {
-        var errors = new List<ErrorStatus>();
-        await foreach (var item in store.ListQueuedAsync(cancellationToken).Take(ScannedMax).Where(item => item.LastError is not null).Take(ErrorsMax))
-        {
-            errors.Add(new ErrorStatus(item.Name.Value, item.LastError!, item.Attempts, item.DueAt));
-        }
-
-        return errors;
-    }
-
-    private static void Print(Status status)
+    private static void Print(MirrorStatus status)
     {
         var counts = status.Counts;
         Line("Store", status.Store);
@@ -100,7 +53,7 @@ internal static class StatusCommand
         Line("Tarballs", $"{counts.Tarballs} held, {Amounts.Bytes(counts.TarballBytes)}");
         Line("Log", $"position {status.Log.Position}, hash {status.Log.Hash}");
         var feed = status.Feed;
-        Line("Upstream", $"{status.Upstream.Address} ({status.Upstream.From})");
+        Line("Upstream", $"{status.Upstream!.Address} ({status.Upstream.From})");
         Line("Feed", feed.Location is null ? "none followed yet" : $"{feed.Location}, read to {feed.Read}, handled to {feed.Handled}{(feed.IsFirstWalk ? ", the first walk is not done" : "")}");
         PrintFollowing(feed);
         if (status.Reconciliation is { } last)
@@ -136,7 +89,7 @@ internal static class StatusCommand
         }
     }
 
-    private static void PrintFollowing(FeedStatus feed)
+    private static void PrintFollowing(MirrorStatus.FeedStatus feed)
     {
         var now = TimeProvider.System.GetUtcNow();
         if (FollowingLines.Following(feed.Following, feed.Handled, now) is { } following)
@@ -158,29 +111,4 @@ internal static class StatusCommand
         + (last.HeldBack is { } reason ? $"; REMOVALS ARE HELD BACK: {reason} (npm-mirror reconcile --accept-removals goes on)" : "");
 
     private static void Line(string name, string text) => Console.WriteLine($"{name,-10}{text}");
-
-    private sealed record Status(
-        string Store,
-        string Blobs,
-        StoreCounts Counts,
-        LogStatus Log,
-        UpstreamStatus Upstream,
-        FeedStatus Feed,
-        Reconciliation? Reconciliation,
-        UnfinishedReconciliation? UnfinishedReconciliation,
-        DateTimeOffset? NextDue,
-        bool Writable,
-        string? WhyNotWritable,
-        IReadOnlyList<ErrorStatus> Errors,
-        IReadOnlyList<GivenUp> GivenUp,
-        RemovalState Removals,
-        IReadOnlyList<NotedPause> Pauses);
-
-    private sealed record UpstreamStatus(string Address, string From);
-
-    private sealed record FeedStatus(string? Upstream, string? Location, string? Read, string? Handled, bool IsFirstWalk, FollowingState Following);
-
-    private sealed record LogStatus(long Position, string Hash);
-
-    private sealed record ErrorStatus(string Package, string Error, int Attempts, DateTimeOffset NextTry);
 }

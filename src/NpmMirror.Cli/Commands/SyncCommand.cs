@@ -29,12 +29,10 @@ internal static class SyncCommand
         var options = settings.Options;
         Setup.RequireOnline(options, "sync");
         using var logging = Setup.CreateLogging(options.Log);
-        await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: false, logging, cancellationToken);
-        using var host = Setup.BuildHost(options, mirror);
-        var registry = host.Services.GetRequiredService<RegistryMirror>();
+        await using var mirror = await Setup.OpenAsync(options, logging, cancellationToken);
         try
         {
-            var summary = await SyncReport.ShowAsync(asJson, progress => registry.SyncOnceAsync(packages, progress, cancellationToken), TimeProvider.System);
+            var summary = await SyncReport.ShowAsync(asJson, progress => mirror.Registry.SyncOnceAsync(packages, progress, cancellationToken), TimeProvider.System);
             Print(summary, asJson);
             return summary.Failures.Count == 0 ? ExitCode.Ok : ExitCode.Failed;
         }

@@ -46,15 +46,9 @@ internal static class VerifyCommand
         Setup.RequireOnline(options, isRepairing ? "verify --repair" : "verify --against-upstream");
         using var logging = Setup.CreateLogging(options.Log);
         Setup.RequireExistingStore(options);
-        await using var mirror = await OpenMirror.OpenAsync(options, isFollowing: false, logging, cancellationToken);
-        using var host = Setup.BuildHost(options, mirror);
-        var parts = mirror.Parts;
-        request = request with
-        {
-            Repairs = isRepairing ? ActivatorUtilities.CreateInstance<Repairs>(host.Services) : null,
-            Completeness = isComparing ? ActivatorUtilities.CreateInstance<Completeness>(host.Services) : null,
-        };
-        return await RunAsync(new Verifier(parts.Store, parts.Blobs, parts.Budget, options, TimeProvider.System), request, asJson, cancellationToken);
+        await using var mirror = await Setup.OpenAsync(options, logging, cancellationToken);
+        request = request with { Repairs = isRepairing ? mirror.Repairs : null, Completeness = isComparing ? mirror.Completeness : null };
+        return await RunAsync(mirror.Verifier, request, asJson, cancellationToken);
     }
 
     private static async Task<int> RunAsync(Verifier verifier, VerifyRequest request, bool asJson, CancellationToken cancellationToken)

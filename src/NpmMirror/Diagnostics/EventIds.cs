@@ -11,4 +11,5 @@ internal static class EventIds
     internal const int AspNetCore = 6000;
     internal const int Cli = 7000;
     internal const int Maintenance = 8000;
+    internal const int Hosting = 9000;
 }

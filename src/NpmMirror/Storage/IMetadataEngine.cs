@@ -14,6 +14,19 @@ public interface IMetadataEngine
     /// <summary>Makes a store that has not been opened; nothing is read or written yet.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: a setting is wrong.</exception>
     IMetadataStore Create(StoreSettings settings);
+
+    /// <summary>Where the store keeps its files on this machine; null for an engine that keeps none here.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: a setting is wrong.</exception>
+    StorePlace? Locate(StoreSettings settings) => null;
+}
+
+/// <summary>The files of an embedded engine.</summary>
+/// <param name="Folder">Their folder, whole.</param>
+/// <param name="FileName">The file that is there when there is a store.</param>
+public sealed record StorePlace(string Folder, string FileName)
+{
+    /// <summary>True when there is a store already.</summary>
+    public bool IsThere => File.Exists(Path.Combine(Folder, FileName));
 }
 
 /// <summary>What an engine gets to know.</summary>

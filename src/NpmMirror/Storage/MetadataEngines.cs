@@ -1,16 +1,18 @@
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace NpmMirror.Storage;
 
-/// <summary>The engines a program was built with, and the way from <c>store.*</c> to a store. Memory is always there.</summary>
-/// <example><code>new MetadataEngines(new SqliteEngine()).Create(options.Store, options.Data, timeProvider, loggerFactory)</code></example>
+/// <summary>The engines a program was built with, and the way from <c>store.*</c> to a store. Memory is always there, and the default engine where its assembly is.</summary>
+/// <example><code>new MetadataEngines(new PostgresEngine()).Create(options.Store, options.Data, timeProvider, loggerFactory)</code></example>
 public sealed class MetadataEngines
 {
     private const string DefaultEngine = "Sqlite";
     private readonly IReadOnlyList<IMetadataEngine> _engines;
 
-    /// <summary>Takes the engines besides memory.</summary>
-    public MetadataEngines(params IReadOnlyList<IMetadataEngine> engines) => _engines = [new MemoryEngine(), .. engines];
+    /// <summary>Takes the engines besides memory and the default.</summary>
+    public MetadataEngines(params IReadOnlyList<IMetadataEngine> engines) =>
+        _engines = [new MemoryEngine(), .. engines, .. FindDefault() is { } found && !engines.Any(engine => engine.Name == found.Name) ? [found] : (IMetadataEngine[])[]];
 
     /// <summary>What <c>store.engine</c> may name.</summary>
     public IReadOnlyList<string> Names => [.. _engines.Select(engine => engine.Name).Order(StringComparer.Ordinal)];
@@ -19,6 +21,24 @@ public sealed class MetadataEngines
     /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: the options are wrong; nothing was written.</exception>
     public IMetadataStore Create(StoreOptions options, string dataFolder, TimeProvider timeProvider, ILoggerFactory loggerFactory)
     {
+        var (engine, settings) = Choose(options, dataFolder, timeProvider, loggerFactory);
+        return engine.Create(settings);
+    }
+
+    /// <summary>Where the store that the options describe keeps its files on this machine; null for an engine that keeps none here.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: the options are wrong.</exception>
+    public StorePlace? Locate(StoreOptions options, string dataFolder)
+    {
+        var (engine, settings) = Choose(options, dataFolder, TimeProvider.System, NullLoggerFactory.Instance);
+        return engine.Locate(settings);
+    }
+
+    // The one place that names it: found where its assembly is part of the program, which trimming understands.
+    private static IMetadataEngine? FindDefault() =>
+        Type.GetType("NpmMirror.Sqlite.SqliteEngine, NpmMirror.Sqlite") is { } type ? (IMetadataEngine)Activator.CreateInstance(type)! : null;
+
+    private (IMetadataEngine Engine, StoreSettings Settings) Choose(StoreOptions options, string dataFolder, TimeProvider timeProvider, ILoggerFactory loggerFactory)
+    {
         if (options.Engine is not null && options.Module is not null)
         {
             throw new MirrorException(MirrorFault.Configuration, "store.engine and store.module are both given; keep one: the module names its engine itself.");
@@ -26,7 +46,7 @@ public sealed class MetadataEngines
 
         var location = options.Module is null ? StoreLocation.Parse(options.Engine ?? DefaultEngine) : null;
         var engine = location is null ? EngineModule.Load(options.Module!) : Find(location.Engine);
-        return engine.Create(new StoreSettings
+        return (engine, new StoreSettings
         {
             Address = location?.Address,
             Options = new Dictionary<string, string>(options.Options, StringComparer.OrdinalIgnoreCase),
@@ -38,9 +58,9 @@ public sealed class MetadataEngines
 
     private IMetadataEngine Find(string name) =>
         _engines.FirstOrDefault(engine => string.Equals(engine.Name, name, StringComparison.OrdinalIgnoreCase))
-        ?? throw new MirrorException(
-            MirrorFault.Configuration,
-            $"There is no store engine {MirrorException.Quote(name)}; store.engine knows {string.Join(", ", Names)}, store.module loads another from an assembly.");
+        ?? throw new MirrorException(MirrorFault.Configuration, name.Equals(DefaultEngine, StringComparison.OrdinalIgnoreCase)
+            ? $"The store engine {DefaultEngine}, the default, is not part of this program; add its package NpmMirror.{DefaultEngine}, or name another with store.engine ({string.Join(", ", Names)})."
+            : $"There is no store engine {MirrorException.Quote(name)}; store.engine knows {string.Join(", ", Names)}, store.module loads another from an assembly.");
 
     private sealed class MemoryEngine : IMetadataEngine
     {

@@ -1,7 +1,6 @@
 using System.IO.Compression;
 using System.Net;
 using System.Text;
-using Microsoft.Extensions.DependencyInjection;
 using NpmMirror.Testing;
 using NpmMirror.Tests.Upstream;
 
@@ -56,7 +55,7 @@ public sealed class AuditTests
         await using var mirror = await ServedMirror.StartAsync(upstream: peer.Url, configure: options => options.AuditTimeout = TimeSpan.FromMinutes(5));
         var audits = Enumerable.Range(0, 60).Select(_ => PostAsync(mirror, small, "gzip")).ToList();
         await Eventually.Async(() => peer.Requests.Count == audits.Count);
-        Assert.InRange(mirror.Services.GetRequiredService<ByteBudget>().UsedBytes, 60L * small.Length, 60 * 200_000);
+        Assert.InRange(mirror.Mirror.Budget.UsedBytes, 60L * small.Length, 60 * 200_000);
         Assert.All(peer.Requests, request => Assert.Equal(("gzip", $"{small.Length}"), (request["Content-Encoding"], request["Content-Length"])));
         open.SetResult();
         foreach (var audit in audits)
@@ -65,7 +64,7 @@ public sealed class AuditTests
             Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         }
 
-        await Eventually.Async(() => mirror.Services.GetRequiredService<ByteBudget>().UsedBytes == 0);
+        await Eventually.Async(() => mirror.Mirror.Budget.UsedBytes == 0);
     }
 
     [Theory]

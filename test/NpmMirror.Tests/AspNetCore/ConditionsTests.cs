@@ -1,10 +1,8 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
-using Microsoft.Extensions.DependencyInjection;
 using NpmMirror.AspNetCore;
 using NpmMirror.AspNetCore.Connections;
-using NpmMirror.Mirroring;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
 
@@ -31,7 +29,7 @@ public sealed class ConditionsTests
         {
             // The same modified in each of them.
             registry.PutDocument("ms", Encoding.UTF8.GetBytes(Documents.Of("ms", $"description {round}")));
-            await mirror.Services.GetRequiredService<PackageSync>().RepairAsync(PackageName.Parse("ms"), Cancelled);
+            await mirror.Mirror.Sync.RepairAsync(PackageName.Parse("ms"), Cancelled);
             foreach (var date in dates)
             {
                 using var answer = await mirror.GetAsync("ms", ("If-Modified-Since", date));
@@ -64,7 +62,7 @@ public sealed class ConditionsTests
         var right = new FakeClock(Noon);
         registry.PutDocument("ms", Encoding.UTF8.GetBytes(Documents.Of("ms", "right")));
         await using var again = await ServedMirror.StartAsync(store, registry.Url, time: right);
-        await again.Services.GetRequiredService<PackageSync>().RepairAsync(PackageName.Parse("ms"), Cancelled);
+        await again.Mirror.Sync.RepairAsync(PackageName.Parse("ms"), Cancelled);
         Assert.Equal(Noon, (await store.FindAsync(PackageName.Parse("ms"), Cancelled))!.Facts.StoredAt);
     }
 
@@ -82,7 +80,7 @@ public sealed class ConditionsTests
         var row = (await mirror.Store.FindTarballAsync(PackageName.Parse("ms"), "ms-1.0.0.tgz", Cancelled))!;
         await mirror.Store.StampVerifiedAsync([new TarballVerified(row.Package, row.File, row.Sha512, clock.GetUtcNow())], Cancelled);
         // What this process remembers of the row is not what another one has.
-        await using var another = await ServedMirror.StartAsync(mirror.Store, registry.Url, time: clock, blobs: mirror.Services.GetRequiredService<IBlobStore>());
+        await using var another = await ServedMirror.StartAsync(mirror.Store, registry.Url, time: clock, blobs: mirror.Mirror.Blobs);
         using var after = await another.GetAsync("ms/-/ms-1.0.0.tgz", ("Range", "bytes=0-1"));
         Assert.Equal(before.Content.Headers.GetValues("Last-Modified").Single(), after.Content.Headers.GetValues("Last-Modified").Single());
     }

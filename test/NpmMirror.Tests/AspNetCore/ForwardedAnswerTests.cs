@@ -1,7 +1,6 @@
 using System.IO.Compression;
 using System.Net;
 using System.Text;
-using Microsoft.Extensions.DependencyInjection;
 using NpmMirror.Storage;
 using NpmMirror.Tests.Upstream;
 
@@ -122,7 +121,7 @@ public sealed class ForwardedAnswerTests
         var large = Encoding.UTF8.GetBytes($$"""{"objects":["{{new string('x', 8_000_000)}}"]}""");
         await using var peer = Peer(200, large);
         await using var mirror = await ServedMirror.StartAsync(upstream: peer.Url, configure: options => options.BudgetBytes = 10_000_000);
-        var budget = mirror.Services.GetRequiredService<ByteBudget>();
+        var budget = mirror.Mirror.Budget;
         var answers = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => mirror.Client.GetByteArrayAsync(new Uri(Search, UriKind.Relative), Cancelled)));
         Assert.All(answers, answer => Assert.Equal(large.Length, answer.Length));
         await Eventually.Async(() => budget.UsedBytes == 0);

@@ -1,6 +1,4 @@
 using System.Net;
-using Microsoft.Extensions.DependencyInjection;
-using NpmMirror.Mirroring;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
 
@@ -18,7 +16,7 @@ public sealed class FreshnessTests
         for (var patch = 1; patch <= 20; patch++)
         {
             registry.PublishVersion("ms", $"1.0.{patch}");
-            await mirror.Services.GetRequiredService<PackageSync>().SyncAsync(PackageName.Parse("ms"), null, TestContext.Current.CancellationToken);
+            await mirror.Mirror.Sync.SyncAsync(PackageName.Parse("ms"), null, TestContext.Current.CancellationToken);
             using var after = await mirror.GetAsync("ms", ("If-None-Match", before.Headers.ETag!.Tag));
             Assert.Equal(HttpStatusCode.OK, after.StatusCode);
             Assert.Contains($"\"1.0.{patch}\"", await after.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
@@ -74,7 +72,7 @@ public sealed class FreshnessTests
             registry.Publish(new FakePackage($"p{i}").Version("1.0.0"));
             await mirror.TextAsync($"p{i}");
             registry.Unpublish($"p{i}");
-            await mirror.Services.GetRequiredService<PackageSync>().SyncAsync(PackageName.Parse($"p{i}"), null, TestContext.Current.CancellationToken);
+            await mirror.Mirror.Sync.SyncAsync(PackageName.Parse($"p{i}"), null, TestContext.Current.CancellationToken);
             using var after = await mirror.GetAsync($"p{i}");
             Assert.Equal(HttpStatusCode.NotFound, after.StatusCode);
         }
@@ -157,7 +155,7 @@ public sealed class FreshnessTests
         var (store, counts) = CountedStore.Over(memory);
         await using var after = await ServedMirror.StartAsync(store, configure: options => options.PublicUrl = "https://npm.example.org/npm");
         await after.SettleAsync();
-        after.Services.GetRequiredService<ReadThrough>().IsFollowed = () => true;
+        after.Mirror.ReadThrough.IsFollowed = () => true;
         counts.Calls.Clear();
         using var unchanged = await after.GetAsync("ms", ("If-None-Match", tag));
         Assert.Equal(HttpStatusCode.NotModified, unchanged.StatusCode);

@@ -20,7 +20,7 @@ public sealed class HotPathTests
         await using var mirror = await ServedMirror.StartAsync();
         await mirror.PutAsync("ms", Documents.Of("ms"));
         await mirror.SettleAsync();
-        var endpoints = NpmRegistryExtensions.Create(mirror.Services, []);
+        var endpoints = new ServedRegistry(mirror.Services, []).Endpoints;
         var context = ContextOf(method, "/npm/ms", ifNoneMatch);
         await endpoints.HandleAsync(context);
         var made = mirror.Cache.MadeCount;

@@ -1,8 +1,6 @@
 using System.Text;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.History;
-using NpmMirror.Mirroring;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
 
@@ -86,7 +84,7 @@ public sealed class HotTarballTests : IAsyncLifetime
     public async Task What_was_blocked_is_refused_by_the_next_request()
     {
         await _mirror.RemoveAsync("left-pad", RemovalKind.Blocked);
-        _mirror.Services.GetRequiredService<TarballBlocks>().Forget(PackageName.Parse("left-pad"));
+        _mirror.Mirror.TarballBlocks.Forget(PackageName.Parse("left-pad"));
         Assert.StartsWith("HTTP/1.1 451", (await RawTalk.TalkAsync(_mirror, Hot + Last))[0], StringComparison.Ordinal);
     }
 

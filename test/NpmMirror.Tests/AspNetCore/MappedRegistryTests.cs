@@ -7,10 +7,9 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.AspNetCore;
+using NpmMirror.Hosting;
 using NpmMirror.Storage;
-using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.AspNetCore;
 
@@ -112,12 +111,10 @@ public sealed class MappedRegistryTests
         await store.OpenAsync(Cancelled);
         await ServedMirror.PutAsync(store, "ms", Documents.Of("ms"));
         await ServedMirror.PutAsync(store, "@scope/ms", Documents.Of("@scope/ms"));
-        var budget = new ByteBudget(options.BudgetBytes);
-        var client = new RegistryClient(new RegistryClientOptions { BaseUrl = new Uri(options.Upstream) }, budget, TimeProvider.System, NullLogger.Instance);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
-        builder.Services.AddNpmMirror(options, new MirrorParts(store, new MemoryBlobStore(TimeProvider.System), client, _ => Task.FromResult<IChangeFeed?>(null), budget));
+        builder.Services.AddNpmMirror(options).UseStore(store).UseBlobs(new MemoryBlobStore(TimeProvider.System));
         var application = builder.Build();
         configure(application);
         await application.StartAsync(Cancelled);

@@ -1,6 +1,4 @@
 using System.Net;
-using Microsoft.Extensions.DependencyInjection;
-using NpmMirror.Mirroring;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.AspNetCore;
@@ -40,7 +38,7 @@ public sealed class NewerLockfileTests : IAsyncLifetime
     public async Task What_the_upstream_has_is_found_though_the_packument_is_young(string method, string path, bool isFollowed)
     {
         await using var mirror = await StartAsync();
-        mirror.Services.GetRequiredService<ReadThrough>().IsFollowed = () => isFollowed;
+        mirror.Mirror.ReadThrough.IsFollowed = () => isFollowed;
         PublishNext();
         using var answer = await AskAsync(mirror, method, path);
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);

@@ -9,9 +9,9 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.AspNetCore;
 using NpmMirror.AspNetCore.Connections;
+using NpmMirror.Hosting;
 using NpmMirror.Mirroring;
 using NpmMirror.Packuments;
 using NpmMirror.Registry;
@@ -26,13 +26,11 @@ internal sealed class ServedMirror : IAsyncDisposable
     private const string NoMembers = "{\"members\":[]}";
 
     private readonly WebApplication _application;
-    private readonly RegistryClient _upstream;
     private int _requestsSeen;
 
-    private ServedMirror(WebApplication application, RegistryClient upstream, IMetadataStore store, HeldPort? port)
+    private ServedMirror(WebApplication application, IMetadataStore store, HeldPort? port)
     {
         _application = application;
-        _upstream = upstream;
         Store = store;
         var addresses = application.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses;
         Address = new Uri(port is null ? addresses.First().Replace("0.0.0.0", "127.0.0.1", StringComparison.Ordinal) : $"http://127.0.0.1:{port.Number}/");
@@ -52,25 +50,19 @@ internal sealed class ServedMirror : IAsyncDisposable
     /// <summary>How many requests came as far as the server: hot ones are answered on their connection.</summary>
     internal int RequestsSeen => Volatile.Read(ref _requestsSeen);
 
-    internal RenditionCache Cache => Services.GetRequiredService<RenditionCache>();
+    internal Mirror Mirror => Services.GetRequiredService<Mirror>();
+
+    internal RenditionCache Cache => Mirror.Renditions;
 
     /// <summary>Starts one. Without an upstream it has a dead one.</summary>
     internal static async Task<ServedMirror> StartAsync(
         IMetadataStore? store = null, Uri? upstream = null, Action<MirrorOptions>? configure = null, TimeProvider? time = null, IBlobStore? blobs = null, HeldPort? port = null, bool isHot = true, ClientConnections? connections = null, IPAddress? address = null, params string[] mounts)
     {
-        var options = new MirrorOptions { Upstream = (upstream ?? new Uri("http://127.0.0.1:9/")).AbsoluteUri, Feed = "none" };
+        var options = new MirrorOptions { Upstream = (upstream ?? new Uri("http://127.0.0.1:9/")).AbsoluteUri, Feed = "none", PollDelay = TimeSpan.FromMilliseconds(200) };
         configure?.Invoke(options);
         time ??= TimeProvider.System;
         store ??= new MemoryStore(time);
         await store.OpenAsync(TestContext.Current.CancellationToken);
-        if (await store.GetCursorAsync(MirrorCursors.Instance, default) is null)
-        {
-            await store.SetCursorAsync(MirrorCursors.Instance, Guid.NewGuid().ToString("N"), default);
-        }
-
-        var budget = new ByteBudget(options.BudgetBytes);
-        var instance = await store.GetCursorAsync(MirrorCursors.Instance, default);
-        var client = new RegistryClient(new RegistryClientOptions { BaseUrl = new Uri(options.Upstream!), InstanceId = instance }, budget, time, NullLogger.Instance);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         if (isHot)
@@ -96,7 +88,8 @@ internal sealed class ServedMirror : IAsyncDisposable
         });
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
         builder.Services.AddSingleton(time);
-        builder.Services.AddNpmMirror(options, new MirrorParts(store, blobs ?? new MemoryBlobStore(time), client, FindFeed(client, options), budget));
+        var mirror = builder.Services.AddNpmMirror(options).UseStore(store).UseBlobs(blobs ?? new MemoryBlobStore(time));
+        mirror.Upstream = new RegistryClientOptions { BaseUrl = new Uri(options.Upstream!), IsOffline = options.Offline };
         var application = builder.Build();
         ServedMirror? served = null;
         application.Use(next => context =>
@@ -106,7 +99,7 @@ internal sealed class ServedMirror : IAsyncDisposable
         });
         application.UseNpmRegistry(mounts);
         await application.StartAsync(TestContext.Current.CancellationToken);
-        served = new ServedMirror(application, client, store, port);
+        served = new ServedMirror(application, store, port);
         return served;
     }
 
@@ -120,7 +113,7 @@ internal sealed class ServedMirror : IAsyncDisposable
     internal async Task SettleAsync()
     {
         var head = (await Store.ReadHeadAsync(TestContext.Current.CancellationToken)).Position;
-        Assert.Equal(head, await Services.GetRequiredService<RegistryLog>().WaitAsync(new LogPosition(head.Value - 1), TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+        Assert.Equal(head, await Mirror.Log.WaitAsync(new LogPosition(head.Value - 1), TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
     }
 
     /// <summary>Commits a document straight into a store.</summary>
@@ -193,16 +186,9 @@ internal sealed class ServedMirror : IAsyncDisposable
     /// <summary>A raw GET of a target, by the mirror's own name.</summary>
     internal Task<string> RawGetAsync(string target) => RawAsync($"GET {target} HTTP/1.1\r\nHost: {Address.Authority}\r\nConnection: close\r\n\r\n");
 
-    private static FindFeed FindFeed(RegistryClient client, MirrorOptions options)
-    {
-        var probe = new FeedProbe(client, new FeedOptions { Mode = options.Mode, PollDelay = TimeSpan.FromMilliseconds(200) }, NullLogger.Instance);
-        return cancellationToken => probe.FindAsync(options.Feed, cancellationToken);
-    }
-
     public async ValueTask DisposeAsync()
     {
         Client.Dispose();
         await _application.DisposeAsync();
-        _upstream.Dispose();
     }
 }

@@ -1,5 +1,4 @@
 using System.Net;
-using Microsoft.Extensions.DependencyInjection;
 using NpmMirror.Mirroring;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
@@ -53,7 +52,7 @@ public sealed class UpstreamPauseTests : IAsyncLifetime
         // Told at once, without asking.
         Assert.Equal(HttpStatusCode.ServiceUnavailable, await AskAsync(mirror, refused));
         Assert.Equal(1, _registry.Requests.All.Count(request => request.Path == path));
-        var upstream = mirror.Services.GetRequiredService<RegistryClient>();
+        var upstream = mirror.Mirror.Upstream;
         Assert.False(upstream.IsAway);
         Assert.True(upstream.WaitForTurnAsync(Cancelled).AsTask().IsCompletedSuccessfully);
         Assert.Contains("1.0.0", await mirror.TextAsync("ms"));

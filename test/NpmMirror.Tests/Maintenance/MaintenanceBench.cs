@@ -1,5 +1,6 @@
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Hosting;
 using NpmMirror.Maintenance;
 using NpmMirror.Mirroring;
 using NpmMirror.Packuments;
@@ -16,6 +17,7 @@ internal sealed class MaintenanceBench : IAsyncDisposable
     private readonly TestFolder _folder = new();
     private readonly ByteBudget _budget = new(64_000_000);
     private readonly FileBlobStore _files;
+    private readonly Mirror _mirror;
 
     private MaintenanceBench(FakeRegistry upstream, MirrorOptions options, Func<IMetadataStore, IMetadataStore>? wrapStore, Func<IBlobStore, IBlobStore>? wrapBlobs)
     {
@@ -25,8 +27,7 @@ internal sealed class MaintenanceBench : IAsyncDisposable
         Store = wrapStore?.Invoke(store) ?? store;
         Blobs = wrapBlobs?.Invoke(_files) ?? _files;
         Client = new RegistryClient(new RegistryClientOptions { BaseUrl = upstream.Url }, _budget, TimeProvider.System, NullLogger.Instance);
-        Tarballs = new TarballDownloads(Store, Blobs, Client, options, Clock, NullLogger<TarballDownloads>.Instance);
-        Sync = new PackageSync(Store, Client, Tarballs, new DefaultBase(options), options, Clock, NullLogger<PackageSync>.Instance);
+        _mirror = new Mirror(options, new MirrorParts(Store, Blobs, Client, _ => Task.FromResult<IChangeFeed?>(null), _budget), Clock, NullLoggerFactory.Instance);
     }
 
     public FakeRegistry Upstream { get; }
@@ -42,11 +43,11 @@ internal sealed class MaintenanceBench : IAsyncDisposable
 
     public RegistryClient Client { get; }
 
-    public TarballDownloads Tarballs { get; }
+    public TarballDownloads Tarballs => _mirror.Tarballs;
 
-    public PackageSync Sync { get; }
+    public PackageSync Sync => _mirror.Sync;
 
-    public Repairs Repairs => new(Store, Sync, Tarballs, _budget);
+    public Repairs Repairs => _mirror.Repairs;
 
     private string Database => System.IO.Path.Combine(_folder.Path, "npm-mirror.sqlite");
 
@@ -79,13 +80,13 @@ internal sealed class MaintenanceBench : IAsyncDisposable
         return (findings, summary);
     }
 
-    public Verifier Verifier => new(Store, Blobs, _budget, Options, Clock);
+    public Verifier Verifier => _mirror.Verifier;
 
     /// <summary>Collects; all items and the summary.</summary>
     public async Task<(List<CollectedItem> Items, Collected Collected)> CollectAsync(bool isDryRun = false)
     {
         var items = new List<CollectedItem>();
-        return (items, await new GarbageCollector(Store, Blobs, Options, Clock).RunAsync(isDryRun, items.Add, Cancelled));
+        return (items, await _mirror.Collector.RunAsync(isDryRun, items.Add, Cancelled));
     }
 
     public async Task<TarballRow?> RowAsync(string name, string version = "1.0.0") =>
@@ -121,13 +122,10 @@ internal sealed class MaintenanceBench : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await Tarballs.DisposeAsync();
+        await _mirror.DisposeAsync();
         await Eventually.Async(() => _budget.UsedBytes == 0);
-        Client.Dispose();
-        await Store.DisposeAsync();
         _files.Dispose();
         await Upstream.DisposeAsync();
-        _budget.Dispose();
         _folder.Dispose();
     }
 }

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.History;
+using NpmMirror.Hosting;
 using NpmMirror.Mirroring;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
@@ -10,6 +11,8 @@ namespace NpmMirror.Tests.Mirroring;
 /// <summary>A fake upstream, a store in memory and the parts of a mirror between them, on a clock that a test moves.</summary>
 internal sealed class MirrorBench : IAsyncDisposable
 {
+    private readonly NpmMirror.Hosting.Mirror _mirror;
+
     private MirrorBench(FakeRegistry upstream, MirrorOptions options, bool isClockReal, TimeProvider clientTime, string? host)
     {
         Upstream = upstream;
@@ -20,10 +23,7 @@ internal sealed class MirrorBench : IAsyncDisposable
         var timeout = time == clientTime ? TimeSpan.FromHours(1) : TimeSpan.FromSeconds(30);
         Store = new MemoryStore(time);
         Client = new RegistryClient(ClientOptions(upstream.Url, host) with { ConnectTimeout = timeout, Timeout = timeout }, Budget, clientTime, NullLogger.Instance);
-        Tarballs = new TarballDownloads(Store, new MemoryBlobStore(time), Client, options, time, NullLogger<TarballDownloads>.Instance);
-        Sync = new PackageSync(Store, Client, Tarballs, new DefaultBase(options), options, time, NullLogger<PackageSync>.Instance);
-        Queue = new SyncQueue(Store, Sync, options, time, NullLogger<SyncQueue>.Instance);
-        ReadThrough = new ReadThrough(Store, Sync, Queue, new PackageScope(options), options, time, NullLogger<ReadThrough>.Instance);
+        _mirror = new NpmMirror.Hosting.Mirror(options, new MirrorParts(Store, new MemoryBlobStore(time), Client, _ => Task.FromResult<IChangeFeed?>(null), Budget), time, NullLoggerFactory.Instance);
     }
 
     public FakeRegistry Upstream { get; }
@@ -38,13 +38,13 @@ internal sealed class MirrorBench : IAsyncDisposable
 
     public RegistryClient Client { get; }
 
-    public TarballDownloads Tarballs { get; }
+    public TarballDownloads Tarballs => _mirror.Tarballs;
 
-    public PackageSync Sync { get; }
+    public PackageSync Sync => _mirror.Sync;
 
-    public SyncQueue Queue { get; }
+    public SyncQueue Queue => _mirror.Queue;
 
-    public ReadThrough ReadThrough { get; }
+    public ReadThrough ReadThrough => _mirror.ReadThrough;
 
     private static CancellationToken None => TestContext.Current.CancellationToken;
 
@@ -109,13 +109,9 @@ internal sealed class MirrorBench : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await ReadThrough.DisposeAsync();
-        await Tarballs.DisposeAsync();
+        await _mirror.DisposeAsync();
         // Whatever was fetched is given back, in every test.
         await Eventually.Async(() => Budget.UsedBytes == 0);
-        Client.Dispose();
-        await Store.DisposeAsync();
         await Upstream.DisposeAsync();
-        Budget.Dispose();
     }
 }

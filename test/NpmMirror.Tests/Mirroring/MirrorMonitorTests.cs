@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Mirroring;
 using NpmMirror.Monitoring;
 using NpmMirror.Testing;
@@ -112,7 +111,7 @@ public sealed class MirrorMonitorTests
         registry.Publish(new FakePackage("private").Version("1.0.0"));
         using var folder = new TestFolder();
         var options = new MirrorOptions { Metadata = MetadataMode.All, Data = folder.Path, Store = { Engine = "Memory" }, Couch = { Host = "127.0.0.1", Port = registry.Url.Port, Db = "" } };
-        await using var running = await RegistryMirror.StartAsync(options, loggers: NullLoggerFactory.Instance, cancellationToken: Token);
+        await using var running = await NpmMirror.Hosting.Mirror.StartAsync(options, cancellationToken: Token);
         await Eventually.Async(async () => await running.Store.FindAsync(PackageName.Parse("private"), Token) is not null);
     }
 

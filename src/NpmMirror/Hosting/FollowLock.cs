@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace NpmMirror.Cli;
+namespace NpmMirror.Hosting;
 
 /// <summary>
 /// One process a data folder follows the feed: two would do everything twice and turn each other's cursor back. A file lock, because

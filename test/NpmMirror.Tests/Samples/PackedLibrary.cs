@@ -1,30 +1,29 @@
-using System.Text;
-using NpmMirror.Testing;
-
 namespace NpmMirror.Tests.Samples;
 
-/// <summary>The library as its users get it: packed, restored from a folder into a program of its own, which is the sample.</summary>
-[Trait("Duration", "long")]
-public sealed class WatchTests : IDisposable
+/// <summary>The library as its users get it: packed into a folder, from which a program of its own is restored and built.</summary>
+public sealed class PackedLibrary : IDisposable
 {
+    private static readonly string[] Packages = ["NpmMirror", "NpmMirror.AspNetCore", "NpmMirror.Sqlite"];
+
     private static readonly TimeSpan BuildMax = TimeSpan.FromMinutes(4);
 
     // A version that no folder of packages on this machine holds already: what is built here is what is tried.
     private static readonly string Version = $"0.0.1-test.{Guid.NewGuid():N}";
 
     private readonly TestFolder _folder = new();
+    private Task? _packed;
 
     public void Dispose() => _folder.Dispose();
 
-    [Fact]
-    public async Task The_packed_library_makes_a_program_that_prints_what_changes()
+    /// <summary>Builds a sample outside of the tree, with packages in the place of projects. Returns its program.</summary>
+    internal async Task<string> BuildAsync(string sample, string sdk, params string[] packages)
     {
-        Assert.SkipUnless(TestTools.Has("dotnet"), TestTools.Missing("dotnet"));
-        await RunAsync("pack", Path.Combine(TestTools.Root, "src/NpmMirror"), "-c", Configuration, "--no-build", $"-p:PackageVersion={Version}", "-o", _folder.Folder("packages"));
-        Directory.CreateDirectory(_folder.Folder("program"));
-        File.Copy(Path.Combine(TestTools.Root, "samples/Watch/Program.cs"), _folder.File("program/Program.cs"));
-        File.WriteAllText(_folder.File("program/Watch.csproj"), $"""
-            <Project Sdk="Microsoft.NET.Sdk">
+        await (_packed ??= PackAsync());
+        var program = $"program-{sample}";
+        Directory.CreateDirectory(_folder.Folder(program));
+        File.Copy(Path.Combine(TestTools.Root, $"samples/{sample}/Program.cs"), _folder.File($"{program}/Program.cs"));
+        File.WriteAllText(_folder.File($"{program}/{sample}.csproj"), $"""
+            <Project Sdk="{sdk}">
               <PropertyGroup>
                 <OutputType>Exe</OutputType>
                 <TargetFramework>net10.0</TargetFramework>
@@ -33,49 +32,38 @@ public sealed class WatchTests : IDisposable
                 <TreatWarningsAsErrors>true</TreatWarningsAsErrors>
               </PropertyGroup>
               <ItemGroup>
-                <PackageReference Include="NpmMirror" Version="{Version}" />
+                {string.Concat(packages.Select(package => $"<PackageReference Include=\"{package}\" Version=\"{Version}\" />"))}
               </ItemGroup>
             </Project>
             """);
 
-        // Our package from the folder, what it needs from the packages that building this brought: nothing is downloaded, nothing is left behind.
+        // Our packages from the folder, what they need from the packages that building this brought: nothing is downloaded, nothing is left behind.
         var restored = Environment.GetEnvironmentVariable("NUGET_PACKAGES") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget/packages");
-        File.WriteAllText(_folder.File("program/nuget.config"), $"""
+        File.WriteAllText(_folder.File($"{program}/nuget.config"), $"""
             <configuration>
               <config><add key="globalPackagesFolder" value="{_folder.Folder("restored")}" /></config>
               <packageSources><clear /><add key="folder" value="{_folder.Folder("packages")}" /></packageSources>
               <fallbackPackageFolders><clear /><add key="built" value="{restored}" /></fallbackPackageFolders>
             </configuration>
             """);
-        await RunAsync("build", _folder.Folder("program"), "-o", _folder.Folder("built"), "-p:UseSharedCompilation=false");
-        Assert.True(File.Exists(_folder.File($"restored/npmmirror/{Version}/lib/net10.0/NpmMirror.xml")));
-        Assert.True(File.Exists(_folder.File($"restored/npmmirror/{Version}/README.md")));
-
-        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
-        registry.Publish(new FakePackage("ms").Version("2.1.3"));
-        using var watch = TestProcess.Start([.. TestTools.Command("dotnet"), _folder.File("built/Watch.dll"), registry.Url.AbsoluteUri, "0"], _folder.Path, Surroundings());
-        try
+        await RunAsync("build", _folder.Folder(program), "-o", _folder.Folder($"built-{sample}"), "-p:UseSharedCompilation=false");
+        foreach (var package in packages)
         {
-            var told = new StringBuilder();
-            _ = TestProcess.GatherAsync(watch.StandardOutput, told, CancellationToken.None);
-            _ = TestProcess.GatherAsync(watch.StandardError, told, CancellationToken.None);
-            await Eventually.Async(() => HasTold("@ 1"));
-            registry.PublishVersion("ms", "2.1.4");
-            await Eventually.Async(() => HasTold("> ms"));
-            registry.Delete("ms");
-            await Eventually.Async(() => HasTold("- ms"));
-
-            bool HasTold(string line)
-            {
-                lock (told)
-                {
-                    return told.ToString().Contains(line, StringComparison.Ordinal);
-                }
-            }
+            Assert.True(File.Exists(_folder.File($"restored/{package.ToLowerInvariant()}/{Version}/lib/net10.0/{package}.xml")));
         }
-        finally
+
+        return _folder.File($"built-{sample}/{sample}.dll");
+    }
+
+    /// <summary>Starts a built program.</summary>
+    internal System.Diagnostics.Process Start(string program, params string[] arguments) =>
+        TestProcess.Start([.. TestTools.Command("dotnet"), program, .. arguments], _folder.Path, Surroundings());
+
+    private async Task PackAsync()
+    {
+        foreach (var package in Packages)
         {
-            watch.Kill();
+            await RunAsync("pack", Path.Combine(TestTools.Root, "src", package), "-c", Configuration, "--no-build", $"-p:PackageVersion={Version}", "-o", _folder.Folder("packages"));
         }
     }
 

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.NetworkInformation;
 
-namespace NpmMirror.Cli;
+namespace NpmMirror.Hosting;
 
 /// <summary>Tells whether an address is where this mirror itself would be reached.</summary>
 internal static class OwnAddress

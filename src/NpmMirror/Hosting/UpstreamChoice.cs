@@ -1,12 +1,13 @@
+using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
 using NpmMirror.Mirroring;
 using NpmMirror.Storage;
 using NpmMirror.Upstream;
 
-namespace NpmMirror.Cli;
+namespace NpmMirror.Hosting;
 
-/// <summary>From options and npm's own configuration to the upstream: its address, credentials and feed.</summary>
-internal static partial class UpstreamSetup
+/// <summary>Which registry is mirrored, and how it is reached: from the options, from what the store noted, and from npm's own configuration.</summary>
+internal static partial class UpstreamChoice
 {
     /// <summary>Where an upstream comes from that the store knows.</summary>
     public const string AsNoted = "as the mirror noted";
@@ -44,7 +45,7 @@ internal static partial class UpstreamSetup
     /// refused otherwise, because packages of two registries would be mixed.
     /// </summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: another is named than the store was filled from.</exception>
-    public static string? Choose(string? noted, MirrorOptions options, bool isFollowing, ILoggerFactory logging)
+    public static string? Choose(string? noted, MirrorOptions options, bool isFollowing, ILoggerFactory loggers)
     {
         if (noted is null || options.Upstream is not { } named)
         {
@@ -63,7 +64,7 @@ internal static partial class UpstreamSetup
                 $"This is a mirror of {Masked.Address(noted)}, and nothing is taken into it from {Masked.Address(named)}: leave upstream out, name another folder with data, or give that upstream to serve or mirror, which change it for good.");
         }
 
-        LogAnother(logging.CreateLogger("NpmMirror.Mirror"), Masked.Address(noted), Masked.Address(named));
+        LogAnother(loggers.CreateLogger("NpmMirror.Mirror"), Masked.Address(noted), Masked.Address(named));
         return named;
     }
 
@@ -82,9 +83,9 @@ internal static partial class UpstreamSetup
     }
 
     /// <summary>How the upstream's feed is found.</summary>
-    public static FindFeed CreateFindFeed(RegistryClient client, MirrorOptions options, ILoggerFactory logging)
+    public static FindFeed CreateFindFeed(RegistryClient client, MirrorOptions options, ILoggerFactory loggers)
     {
-        var probe = new FeedProbe(client, FeedOptionsOf(options), logging.CreateLogger("NpmMirror.Monitor"));
+        var probe = new FeedProbe(client, FeedOptionsOf(options), loggers.CreateLogger("NpmMirror.Monitor"));
         return cancellationToken => probe.FindAsync(options.Feed, cancellationToken);
     }
 
@@ -100,6 +101,6 @@ internal static partial class UpstreamSetup
         && Uri.Compare(one, other, UriComponents.SchemeAndServer, UriFormat.Unescaped, StringComparison.OrdinalIgnoreCase) == 0
         && string.Equals(one.AbsolutePath.TrimEnd('/'), other.AbsolutePath.TrimEnd('/'), StringComparison.Ordinal);
 
-    [LoggerMessage(EventIds.Cli + 1, LogLevel.Warning, "This was a mirror of {Noted}; from now on it follows {Named}, and what it holds is compared with that")]
+    [LoggerMessage(EventIds.Hosting + 1, LogLevel.Warning, "This was a mirror of {Noted}; from now on it follows {Named}, and what it holds is compared with that")]
     private static partial void LogAnother(ILogger logger, string noted, string named);
 }

@@ -1,0 +1,85 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using NpmMirror.AspNetCore.Connections;
+using NpmMirror.Hosting;
+
+namespace NpmMirror.AspNetCore;
+
+/// <summary>The registry of one mirror at its mounts. Its endpoints are made when the host has started, which opens the mirror, or with the first request.</summary>
+internal sealed class ServedRegistry
+{
+    private readonly IServiceProvider _services;
+    private readonly RouteParser _routes;
+    private readonly Lazy<RegistryEndpoints> _endpoints;
+
+    // Counts from now on, also what happens before the first request.
+    private readonly MetricsEndpoint _metrics = new(new MetricsListener());
+
+    internal ServedRegistry(IServiceProvider services, IReadOnlyList<string> mounts)
+    {
+        _services = services;
+        Mounts = mounts.Count > 0 ? mounts : [services.GetRequiredService<MirrorOptions>().Mount];
+        _routes = new RouteParser(Mounts);
+        _endpoints = new Lazy<RegistryEndpoints>(Create);
+        services.GetRequiredService<IHostApplicationLifetime>().ApplicationStarted.Register(() => _ = Endpoints);
+    }
+
+    /// <summary>Where the registry is.</summary>
+    internal IReadOnlyList<string> Mounts { get; }
+
+    /// <summary>What answers.</summary>
+    internal RegistryEndpoints Endpoints => _endpoints.Value;
+
+    private RegistryEndpoints Create()
+    {
+        var mirror = _services.GetRequiredService<Mirror>();
+        var hot = _services.GetService<HotRequests>() ?? new HotRequests();
+        var (options, store, cache, client, readThrough, time) = (mirror.Options, mirror.Store, mirror.Renditions, mirror.Upstream, mirror.ReadThrough, mirror.Time);
+        var addresses = new PublicAddresses(options);
+        var instance = new MirrorInstance(store);
+        var packages = new PackageFinder(readThrough.FindAsync, readThrough.IsServable, cache);
+        var wait = new LogWait(mirror.Log, _services.GetRequiredService<IHostApplicationLifetime>(), time);
+        var repair = mirror.DocumentRepair;
+        var documents = new ServedDocuments(cache, repair);
+        var asked = new AskedBody(mirror.Budget, time);
+        var changes = new ChangesEndpoint(store, wait, documents, asked, time);
+        var crossOrigin = CrossOriginPolicy.Of(options, client);
+        hot.CrossOrigin = crossOrigin;
+        hot.IsOnConnections = options.TrustedProxies.Count == 0;
+        hot.Feeds = hot.IsOnConnections ? new HotFeeds(_routes, addresses, changes, crossOrigin, time) : null;
+        var forwarder = new Forwarder(client, mirror.Budget, time);
+        var tarballs = new TarballEndpoint(
+            readThrough.FindAsync,
+            readThrough.LookForAsync,
+            hot,
+            mirror.Tarballs,
+            mirror.TarballBlocks,
+            mirror.TarballUsage,
+            new TarballDescriptions(store, mirror.Budget, time),
+            repair,
+            options,
+            time,
+            mirror.Loggers.CreateLogger<TarballEndpoint>());
+        var endpoints = new EndpointSet
+        {
+            Packages = packages,
+            Packuments = new PackumentEndpoint(packages, readThrough.LookForAsync, cache, repair, hot, mirror.TarballBlocks, time),
+            Tarballs = tarballs.HandleAsync,
+            DistTags = new DistTagsEndpoint(packages, repair),
+            Refresh = new RefreshEndpoint(readThrough.RefreshAsync, new AdminAccess(options, addresses)),
+            Forwarding = new ForwardingEndpoint(forwarder, options, mirror.Budget, time),
+            Kept = new KeptDocuments(store, mirror.Attestations, forwarder, time),
+            Info = new InfoEndpoint(store, instance),
+            Changes = changes,
+            Events = new EventsEndpoint(store, mirror.Log, wait, time),
+            Replication = new ReplicationEndpoint(store, documents, asked, time),
+            AllDocs = new AllDocsEndpoint(store, documents, asked, time),
+            All = new AllEndpoint(store, repair, mirror.Budget, time),
+            Health = new HealthEndpoint(store, mirror.Blobs, time),
+            Metrics = _metrics,
+            Home = new HomeEndpoint(addresses, Mounts),
+        };
+        return new RegistryEndpoints(endpoints, _routes, addresses, hot, instance, crossOrigin, mirror.Loggers.CreateLogger<RegistryEndpoints>());
+    }
+}

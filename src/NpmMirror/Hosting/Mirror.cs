@@ -1,0 +1,217 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using NpmMirror.Diagnostics;
+using NpmMirror.Maintenance;
+using NpmMirror.Mirroring;
+using NpmMirror.Monitoring;
+using NpmMirror.Registry;
+using NpmMirror.Storage;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Hosting;
+
+/// <summary>
+/// One mirror, opened. Its parts are put together here and nowhere else: for the program, for a host (<see cref="NpmMirrorServices.AddNpmMirror(Microsoft.Extensions.DependencyInjection.IServiceCollection, MirrorOptions)"/>),
+/// and for a program that has none.
+/// </summary>
+/// <example>
+/// <code>
+/// await using var mirror = await Mirror.StartAsync(new MirrorOptions { Upstream = "https://registry.example.org/", Metadata = MetadataMode.All });
+/// await foreach (var told in mirror.Log.FollowAsync(LogPosition.Zero, cancellationToken))
+/// {
+///     Console.WriteLine($"{told.Position} {told.Package} {told.GetType().Name}");
+/// }
+/// </code>
+/// </example>
+public sealed partial class Mirror : IAsyncDisposable
+{
+    private readonly MirrorParts _parts;
+    private readonly ILogger _logger;
+    private readonly IReadOnlyList<IHostedService> _services;
+    private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _started;
+    private int _disposed;
+
+    internal Mirror(MirrorOptions options, MirrorParts parts, TimeProvider time, ILoggerFactory loggers)
+    {
+        (Options, _parts, Time, Loggers) = (options, parts, time, loggers);
+        var (store, upstream) = (parts.Store, parts.Upstream);
+        _logger = loggers.CreateLogger("NpmMirror.Mirror");
+        Scope = new PackageScope(options);
+        DefaultBase = new DefaultBase(options);
+        Tarballs = new TarballDownloads(store, parts.Blobs, upstream, options, time, loggers.CreateLogger<TarballDownloads>());
+        Sync = new PackageSync(store, upstream, Tarballs, DefaultBase, options, time, loggers.CreateLogger<PackageSync>());
+        Queue = new SyncQueue(store, Sync, options, time, loggers.CreateLogger<SyncQueue>());
+        ReadThrough = new ReadThrough(store, Sync, Queue, Scope, options, time, loggers.CreateLogger<ReadThrough>());
+        Registry = new RegistryMirror(store, upstream, Queue, ReadThrough, Scope, parts.FindFeed, options, time, loggers);
+        Renditions = new RenditionCache(store, parts.Budget, DefaultBase, options, time);
+        TarballBlocks = new TarballBlocks(store, options, time);
+
+        // Before a commit returns, nobody is served what was before it.
+        Sync.Committed += Renditions.Drop;
+        Sync.Committed += TarballBlocks.Forget;
+        Log = new RegistryLog(store, Renditions, time, loggers.CreateLogger<RegistryLog>());
+        TarballUsage = new TarballUsage(store, time, loggers.CreateLogger<TarballUsage>());
+        DocumentRepair = new DocumentRepair(store, Queue, Sync, time, loggers.CreateLogger<DocumentRepair>());
+        Attestations = new KeptAttestations(store, options, time);
+        Collector = new GarbageCollector(store, parts.Blobs, options, time);
+        _services =
+        [
+            Log,
+            Registry,
+            new WritableWatch(store, parts.Blobs, time, loggers.CreateLogger<WritableWatch>()),
+            new PauseWatch(store, upstream, time, loggers.CreateLogger<PauseWatch>()),
+            new GarbageSchedule(Collector, options, time, loggers.CreateLogger<GarbageSchedule>()),
+        ];
+    }
+
+    /// <summary>What it mirrors and how.</summary>
+    public MirrorOptions Options { get; }
+
+    /// <summary>Follows the upstream, sweeps where there is no feed, catches up once.</summary>
+    public RegistryMirror Registry { get; }
+
+    /// <summary>The mirror's monitor, one for its whole life.</summary>
+    public RegistryMonitor Monitor => Registry.Monitor;
+
+    /// <summary>What happens to the mirror, from any position on.</summary>
+    public RegistryLog Log { get; }
+
+    /// <summary>Finds packages, and brings those that are not held yet.</summary>
+    public ReadThrough ReadThrough { get; }
+
+    /// <summary>Where packages are kept.</summary>
+    public IMetadataStore Store => _parts.Store;
+
+    /// <summary>Where tarballs are kept.</summary>
+    public IBlobStore Blobs => _parts.Blobs;
+
+    /// <summary>The client towards the upstream.</summary>
+    public RegistryClient Upstream => _parts.Upstream;
+
+    /// <summary>The logger of the mirror, category <c>NpmMirror.Mirror</c>.</summary>
+    public ILogger Logger => Registry.Logger;
+
+    /// <summary>Verifies what is held; without repairs nobody is asked.</summary>
+    public Verifier Verifier => new(Store, Blobs, Budget, Options, Time);
+
+    /// <summary>Fetches anew what <see cref="Verifier"/> finds damaged.</summary>
+    public Repairs Repairs => new(Store, Sync, Tarballs, Budget);
+
+    /// <summary>Compares what is held with the upstream's list.</summary>
+    public Completeness Completeness => new(Store, Upstream, _parts.FindFeed, Scope, Options, Loggers.CreateLogger<Completeness>());
+
+    /// <summary>Collects what is not needed any more.</summary>
+    public GarbageCollector Collector { get; }
+
+    /// <summary>Fails when a part of a started mirror met an error that nobody expected, which is logged; never completes otherwise.</summary>
+    public Task Failed => _failed.Task;
+
+    internal ByteBudget Budget => _parts.Budget;
+
+    internal TimeProvider Time { get; }
+
+    internal ILoggerFactory Loggers { get; }
+
+    internal PackageScope Scope { get; }
+
+    internal DefaultBase DefaultBase { get; }
+
+    internal TarballDownloads Tarballs { get; }
+
+    internal PackageSync Sync { get; }
+
+    internal SyncQueue Queue { get; }
+
+    internal RenditionCache Renditions { get; }
+
+    internal TarballBlocks TarballBlocks { get; }
+
+    internal TarballUsage TarballUsage { get; }
+
+    internal DocumentRepair DocumentRepair { get; }
+
+    internal KeptAttestations Attestations { get; }
+
+    /// <summary>Follows and stores, in one call.</summary>
+    /// <param name="options">What to mirror and how. Without an upstream: the registry that npm is configured for.</param>
+    /// <param name="configure">Says more than the options do: another engine, store, clock or loggers.</param>
+    /// <param name="cancellationToken">Ends the starting.</param>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: the options have faults, all of which the message tells; or the store refuses.</exception>
+    public static Task<Mirror> StartAsync(MirrorOptions options, Action<MirrorBuilder>? configure = null, CancellationToken cancellationToken = default)
+    {
+        var builder = new MirrorBuilder(options);
+        configure?.Invoke(builder);
+        return builder.StartAsync(cancellationToken);
+    }
+
+    /// <summary>Starts following, working and the watches over them. Trouble with the upstream is logged and retried.</summary>
+    /// <exception cref="MirrorException">The store refuses.</exception>
+    internal async Task StartAsync(CancellationToken cancellationToken)
+    {
+        for (; _started < _services.Count; _started++)
+        {
+            await _services[_started].StartAsync(cancellationToken);
+            if (_services[_started] is BackgroundService { ExecuteTask: { } running })
+            {
+                _ = WatchAsync(running);
+            }
+        }
+    }
+
+    /// <summary>Stops: what has begun to be written is finished, nothing more is begun.</summary>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    public async Task StopAsync(CancellationToken cancellationToken = default)
+    {
+        while (_started > 0)
+        {
+            await _services[--_started].StopAsync(cancellationToken);
+        }
+
+        Log.EndWaiting();
+    }
+
+    /// <summary>Stops, and closes what was opened.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
+        await StopAsync(CancellationToken.None);
+        await Registry.DisposeAsync();
+        foreach (var service in _services.OfType<BackgroundService>())
+        {
+            service.Dispose();
+        }
+
+        Attestations.Dispose();
+        await TarballUsage.DisposeAsync();
+        Renditions.Dispose();
+        Queue.Dispose();
+        await Tarballs.DisposeAsync();
+        Sync.Dispose();
+        await _parts.DisposeAsync();
+    }
+
+    private async Task WatchAsync(Task running)
+    {
+        try
+        {
+            await running;
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopped.
+        }
+        catch (Exception unexpected)
+        {
+            LogFailed(unexpected);
+            _failed.TrySetException(unexpected);
+        }
+    }
+
+    [LoggerMessage(EventIds.Hosting + 2, LogLevel.Critical, "A part of the mirror failed; please report it")]
+    private partial void LogFailed(Exception unexpected);
+}

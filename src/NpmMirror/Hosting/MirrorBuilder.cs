@@ -1,0 +1,207 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Mirroring;
+using NpmMirror.Storage;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Hosting;
+
+/// <summary>
+/// What a mirror is made of, before it is opened. Nothing has to be said: the default engine keeps metadata in <see cref="MirrorOptions.Data"/>, tarballs
+/// are files beside it, and the upstream is the one that the options, the store or npm's own configuration name.
+/// </summary>
+public sealed class MirrorBuilder
+{
+    private readonly List<IMetadataEngine> _engines = [];
+    private IMetadataStore? _store;
+    private IBlobStore? _blobs;
+    private ILoggerFactory? _loggers;
+    private TimeProvider? _time;
+
+    /// <summary>Begins with options, which are checked when the mirror is opened.</summary>
+    public MirrorBuilder(MirrorOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        Options = options;
+    }
+
+    /// <summary>What to mirror and how.</summary>
+    public MirrorOptions Options { get; }
+
+    /// <summary>How the upstream is reached, for tests; null: as <see cref="Options"/> and npm's configuration say.</summary>
+    internal RegistryClientOptions? Upstream { get; set; }
+
+    /// <summary>Adds an engine that <c>store.engine</c> may name.</summary>
+    public MirrorBuilder AddEngine(IMetadataEngine engine)
+    {
+        _engines.Add(engine);
+        return this;
+    }
+
+    /// <summary>Takes an opened store, which stays the caller's to close, in the place of the one that the options name.</summary>
+    public MirrorBuilder UseStore(IMetadataStore store)
+    {
+        _store = store;
+        return this;
+    }
+
+    /// <summary>Takes another place for tarballs than files below <see cref="MirrorOptions.Data"/>; it stays the caller's.</summary>
+    public MirrorBuilder UseBlobs(IBlobStore blobs)
+    {
+        _blobs = blobs;
+        return this;
+    }
+
+    /// <summary>Logs there: the monitor under <c>NpmMirror.Monitor</c>, the mirror under <c>NpmMirror.Mirror</c>. A host's own loggers need not be given.</summary>
+    public MirrorBuilder UseLoggers(ILoggerFactory loggers)
+    {
+        _loggers = loggers;
+        return this;
+    }
+
+    /// <summary>Takes another clock than the system's.</summary>
+    public MirrorBuilder UseTime(TimeProvider time)
+    {
+        _time = time;
+        return this;
+    }
+
+    /// <summary>Opens a mirror that does nothing by itself: for one catching up, one comparison, a look.</summary>
+    /// <exception cref="MirrorException">The options have faults, all of which the message tells; the upstream is not known; or the store refuses.</exception>
+    public Task<Mirror> OpenAsync(CancellationToken cancellationToken = default) => OpenAsync(isFollowing: false, cancellationToken);
+
+    /// <summary>Opens a mirror and starts it: it follows and stores until it is disposed of.</summary>
+    /// <exception cref="MirrorException">As <see cref="OpenAsync(CancellationToken)"/>; or another process follows into the same folder.</exception>
+    public async Task<Mirror> StartAsync(CancellationToken cancellationToken = default)
+    {
+        var mirror = await OpenAsync(isFollowing: true, cancellationToken);
+        try
+        {
+            await mirror.StartAsync(cancellationToken);
+            return mirror;
+        }
+        catch
+        {
+            await mirror.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>What a host has, unless something else was given.</summary>
+    internal MirrorBuilder UseHost(ILoggerFactory loggers, TimeProvider time)
+    {
+        _loggers ??= loggers;
+        _time ??= time;
+        return this;
+    }
+
+    /// <summary>Refuses options that have faults, and makes their feed's address.</summary>
+    internal void Check()
+    {
+        if (MirrorOptionsValidator.FindFaults(Options).ToList() is { Count: > 0 } faults)
+        {
+            throw new MirrorException(MirrorFault.Configuration, string.Join(" ", faults));
+        }
+
+        Options.TakeCouch();
+    }
+
+    /// <summary>Opens everything.</summary>
+    /// <param name="isFollowing">Whether this process will follow the feed, which one process a data folder does.</param>
+    /// <param name="cancellationToken">Ends the opening.</param>
+    internal async Task<Mirror> OpenAsync(bool isFollowing, CancellationToken cancellationToken)
+    {
+        Check();
+        var (loggers, time) = (_loggers ?? NullLoggerFactory.Instance, _time ?? TimeProvider.System);
+        var parts = _store is null ? await OpenOwnAsync(isFollowing, loggers, time, cancellationToken) : await OpenPartsAsync(_store, loggers, time, cancellationToken);
+        try
+        {
+            return new Mirror(Options, parts, time, loggers);
+        }
+        catch
+        {
+            await parts.DisposeAsync();
+            throw;
+        }
+    }
+
+    private async Task<MirrorParts> OpenOwnAsync(bool isFollowing, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var engines = new MetadataEngines(_engines);
+        var store = engines.Create(Options.Store, Options.Data, time, loggers);
+        FileStream? followLock = null;
+        try
+        {
+            // A store knows the upstream that it is a copy of. Only for a new one npm is asked, and before anything is made.
+            var place = engines.Locate(Options.Store, Options.Data);
+            var isThere = place is { IsThere: true };
+            if (isThere)
+            {
+                await OpenStoreAsync();
+                var noted = await UpstreamChoice.FindNotedAsync(store, cancellationToken);
+                Options.Upstream = Options.Offline ? noted ?? Options.Upstream : UpstreamChoice.Choose(noted, Options, isFollowing, loggers);
+            }
+
+            var upstream = await FindUpstreamAsync(cancellationToken);
+            if (!isThere)
+            {
+                await OpenStoreAsync();
+            }
+
+            return (await OpenPartsAsync(store, upstream, loggers, time, cancellationToken)) with { OwnsStore = true, FollowLock = followLock };
+
+            async Task OpenStoreAsync()
+            {
+                followLock = isFollowing && place is not null ? FollowLock.Take(place.Folder) : null;
+                await store.OpenAsync(cancellationToken);
+            }
+        }
+        catch
+        {
+            await store.DisposeAsync();
+            followLock?.Dispose();
+            throw;
+        }
+    }
+
+    private async Task<MirrorParts> OpenPartsAsync(IMetadataStore store, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken) =>
+        await OpenPartsAsync(store, await FindUpstreamAsync(cancellationToken), loggers, time, cancellationToken);
+
+    private async Task<MirrorParts> OpenPartsAsync(IMetadataStore store, RegistryClientOptions upstream, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var instance = upstream.InstanceId ?? await FindInstanceAsync(store, cancellationToken);
+        var budget = new ByteBudget(Options.BudgetBytes, Path.Combine(Options.Data, "tmp"));
+        var client = new RegistryClient(upstream with { InstanceId = instance }, budget, time, loggers.CreateLogger("NpmMirror.Upstream"));
+        var blobs = _blobs ?? new FileBlobStore(Options.Data, loggers.CreateLogger<FileBlobStore>());
+        return new MirrorParts(store, blobs, client, UpstreamChoice.CreateFindFeed(client, Options, loggers), budget) { OwnsStore = false, OwnsBlobs = _blobs is null };
+    }
+
+    private async Task<RegistryClientOptions> FindUpstreamAsync(CancellationToken cancellationToken) =>
+        Upstream ?? await UpstreamChoice.FindAsync(Options, cancellationToken);
+
+    /// <summary>The id that this mirror goes by among mirrors, so that a circle of them is noticed; made once for a store.</summary>
+    private async Task<string> FindInstanceAsync(IMetadataStore store, CancellationToken cancellationToken)
+    {
+        if (await store.GetCursorAsync(MirrorCursors.Instance, cancellationToken) is { } known)
+        {
+            return known;
+        }
+
+        var instance = Guid.NewGuid().ToString("N");
+        if (Options.Offline)
+        {
+            return instance;
+        }
+
+        try
+        {
+            await store.SetCursorAsync(MirrorCursors.Instance, instance, cancellationToken);
+        }
+        catch (MirrorException failure) when (failure.Fault == MirrorFault.StoreReadOnly)
+        {
+            // What is held is served from a read-only folder too. The id lasts as long as the process then.
+        }
+
+        return instance;
+    }
+}

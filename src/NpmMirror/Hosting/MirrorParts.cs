@@ -1,0 +1,40 @@
+using NpmMirror.Storage;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Hosting;
+
+/// <summary>What a mirror is put together from, opened: its engines, the client towards the upstream, and how its feed is found.</summary>
+/// <param name="Store">The opened metadata store.</param>
+/// <param name="Blobs">Where tarballs go.</param>
+/// <param name="Upstream">The client towards the upstream.</param>
+/// <param name="FindFeed">Finds the upstream's feed.</param>
+/// <param name="Budget">The memory for raw documents; the same one the client uses.</param>
+internal sealed record MirrorParts(IMetadataStore Store, IBlobStore Blobs, RegistryClient Upstream, Mirroring.FindFeed FindFeed, ByteBudget Budget) : IAsyncDisposable
+{
+    /// <summary>False where the caller opened the store, and closes it.</summary>
+    internal bool OwnsStore { get; init; } = true;
+
+    /// <summary>False where the caller made the blob store.</summary>
+    internal bool OwnsBlobs { get; init; } = true;
+
+    /// <summary>Held while this process follows into the folder; null where it does not.</summary>
+    internal FileStream? FollowLock { get; init; }
+
+    /// <summary>Closes what was opened for this mirror.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Upstream.Dispose();
+        if (OwnsStore)
+        {
+            await Store.DisposeAsync();
+        }
+
+        if (OwnsBlobs)
+        {
+            (Blobs as IDisposable)?.Dispose();
+        }
+
+        Budget.Dispose();
+        FollowLock?.Dispose();
+    }
+}

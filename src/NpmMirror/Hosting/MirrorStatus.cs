@@ -1,0 +1,112 @@
+using NpmMirror.Mirroring;
+using NpmMirror.Monitoring;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Hosting;
+
+/// <summary>What a mirror holds, how far it is and what fails. Read from the store, so that another process can tell it too.</summary>
+/// <param name="Store">Where the metadata is.</param>
+/// <param name="Blobs">Where the tarballs are.</param>
+/// <param name="Counts">How much is held, removed and queued.</param>
+/// <param name="Log">The head of the log.</param>
+/// <param name="Upstream">The upstream that what is held came from last; null in a store that has not heard of one.</param>
+/// <param name="Feed">The feed, and how far it was followed.</param>
+/// <param name="Reconciliation">The last comparison with the upstream's list.</param>
+/// <param name="UnfinishedReconciliation">A comparison that was begun and has not ended.</param>
+/// <param name="NextDue">When the next queued package is due.</param>
+/// <param name="Writable">Whether store and blobs can be written.</param>
+/// <param name="WhyNotWritable">Why they cannot.</param>
+/// <param name="Errors">Some of the packages whose last try failed.</param>
+/// <param name="GivenUp">Packages that are not tried any more.</param>
+/// <param name="Removals">Whether removals are held back, and why.</param>
+/// <param name="Pauses">What the upstream is not asked for at the moment.</param>
+public sealed record MirrorStatus(
+    string Store,
+    string Blobs,
+    StoreCounts Counts,
+    MirrorStatus.LogStatus Log,
+    MirrorStatus.UpstreamStatus? Upstream,
+    MirrorStatus.FeedStatus Feed,
+    Reconciliation? Reconciliation,
+    UnfinishedReconciliation? UnfinishedReconciliation,
+    DateTimeOffset? NextDue,
+    bool Writable,
+    string? WhyNotWritable,
+    IReadOnlyList<MirrorStatus.ErrorStatus> Errors,
+    IReadOnlyList<GivenUp> GivenUp,
+    RemovalState Removals,
+    IReadOnlyList<NotedPause> Pauses)
+{
+    private const int ErrorsMax = 10;
+
+    // A full mirror may have millions of names queued. What fails shows among the first of them, or soon.
+    private const int ScannedMax = 100_000;
+
+    /// <summary>Reads it.</summary>
+    /// <exception cref="MirrorException">The store cannot be read.</exception>
+    public static async Task<MirrorStatus> ReadAsync(IMetadataStore store, IBlobStore blobs, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var head = await store.ReadHeadAsync(cancellationToken);
+        var feed = new FeedStatus(
+            await store.GetCursorAsync(MirrorCursors.Upstream, cancellationToken),
+            await store.GetCursorAsync(MirrorCursors.Feed, cancellationToken),
+            await store.GetCursorAsync(MirrorCursors.Read, cancellationToken),
+            await store.GetCursorAsync(MirrorCursors.Handled, cancellationToken),
+            await store.GetCursorAsync(MirrorCursors.WalkHead, cancellationToken) is not null,
+            FollowingState.Parse(await store.GetCursorAsync(MirrorCursors.Trail, cancellationToken)));
+        var trouble = await store.CheckWritableAsync(cancellationToken) ?? await blobs.CheckWritableAsync(cancellationToken);
+        return new MirrorStatus(
+            store.Location,
+            blobs.Location,
+            await store.CountAsync(cancellationToken),
+            new LogStatus(head.Position.Value, head.Hash.ToString()),
+            await UpstreamChoice.FindNotedAsync(store, cancellationToken) is { } noted ? new UpstreamStatus(noted, UpstreamChoice.AsNoted) : null,
+            feed,
+            await Reconciliation.ReadAsync(store, cancellationToken),
+            await UnfinishedReconciliation.ReadAsync(store, cancellationToken),
+            await store.NextDueAsync(cancellationToken),
+            trouble is null,
+            trouble,
+            await ReadErrorsAsync(store, cancellationToken),
+            await GivenUpPackages.ReadAsync(store, cancellationToken),
+            await RemovalState.ReadAsync(store, cancellationToken),
+            await NotedPause.ReadAsync(store, time.GetUtcNow(), cancellationToken));
+    }
+
+    private static async Task<IReadOnlyList<ErrorStatus>> ReadErrorsAsync(IMetadataStore store, CancellationToken cancellationToken)
+    {
+        var errors = new List<ErrorStatus>();
+        await foreach (var item in store.ListQueuedAsync(cancellationToken).Take(ScannedMax).Where(item => item.LastError is not null).Take(ErrorsMax))
+        {
+            errors.Add(new ErrorStatus(item.Name.Value, item.LastError!, item.Attempts, item.DueAt));
+        }
+
+        return errors;
+    }
+
+    /// <summary>The upstream.</summary>
+    /// <param name="Address">Its address, credentials hidden.</param>
+    /// <param name="From">Where it is known from.</param>
+    public sealed record UpstreamStatus(string Address, string From);
+
+    /// <summary>The feed that is followed.</summary>
+    /// <param name="Upstream">The upstream's identity: its address, and its database's where that is known.</param>
+    /// <param name="Location">The feed's address; null where none was followed yet.</param>
+    /// <param name="Read">The sequence up to which names are queued.</param>
+    /// <param name="Handled">The sequence up to which each package was tried.</param>
+    /// <param name="IsFirstWalk">Whether the first walk over everything is not done yet.</param>
+    /// <param name="Following">How the following went lately.</param>
+    public sealed record FeedStatus(string? Upstream, string? Location, string? Read, string? Handled, bool IsFirstWalk, FollowingState Following);
+
+    /// <summary>The head of the log.</summary>
+    /// <param name="Position">Its position.</param>
+    /// <param name="Hash">The hash of everything up to it.</param>
+    public sealed record LogStatus(long Position, string Hash);
+
+    /// <summary>A package whose last try failed.</summary>
+    /// <param name="Package">Its name.</param>
+    /// <param name="Error">Why.</param>
+    /// <param name="Attempts">How often it was tried.</param>
+    /// <param name="NextTry">When it is tried again.</param>
+    public sealed record ErrorStatus(string Package, string Error, int Attempts, DateTimeOffset NextTry);
+}

@@ -1,0 +1,29 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace NpmMirror.Hosting;
+
+/// <summary>A mirror among the services of a host.</summary>
+public static class NpmMirrorServices
+{
+    /// <summary>
+    /// Adds a mirror, which is opened and started with the host. <see cref="Mirror"/> is a service from then on.
+    /// </summary>
+    /// <param name="services">The host's services.</param>
+    /// <param name="options">What to mirror and how. Without an upstream: the registry that npm is configured for.</param>
+    /// <returns>Says more than the options do: another engine, store, clock or loggers.</returns>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: the options have faults; the message tells all of them.</exception>
+    public static MirrorBuilder AddNpmMirror(this IServiceCollection services, MirrorOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        var builder = new MirrorBuilder(options);
+        builder.Check();
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton(options);
+        services.AddSingleton(builder);
+        services.AddSingleton<MirrorHost>();
+        services.AddHostedService(provider => provider.GetRequiredService<MirrorHost>());
+        services.AddSingleton(provider => provider.GetRequiredService<MirrorHost>().Mirror);
+        return builder;
+    }
+}

@@ -1,0 +1,94 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Mirroring;
+using NpmMirror.Monitoring;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Hosting;
+
+/// <summary>Tells what changes in a registry, and keeps nothing.</summary>
+public static class RegistryWatch
+{
+    /// <summary>
+    /// Follows the upstream's feed and tells each event. What fails is told (<see cref="MonitorEvent.Failed"/>) and tried again, also where the upstream is
+    /// away at first. Cancelled it stops, and tells <see cref="MonitorEvent.Ended"/> as the last.
+    /// </summary>
+    /// <param name="options">What to follow and from where on (<see cref="MirrorOptions.LastSeq"/>). Without an upstream: the registry that npm is configured for.</param>
+    /// <param name="loggers">Where it logs; null: nowhere.</param>
+    /// <param name="warn">Told once where the feed is not the upstream's own, and the two may not fit.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    /// <exception cref="MirrorException">The upstream has no feed, or does not know the sequence to begin after.</exception>
+    /// <example>
+    /// <code>
+    /// await foreach (var told in RegistryWatch.FollowAsync(new MirrorOptions { Upstream = "https://registry.example.org/" }))
+    /// {
+    ///     Console.WriteLine(told);
+    /// }
+    /// </code>
+    /// </example>
+    public static async IAsyncEnumerable<MonitorEvent> FollowAsync(
+        MirrorOptions options, ILoggerFactory? loggers = null, Action<string>? warn = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        loggers ??= NullLoggerFactory.Instance;
+        var builder = new MirrorBuilder(options);
+        builder.Check();
+        using var budget = new ByteBudget(options.BudgetBytes);
+        using var client = new RegistryClient(await UpstreamChoice.FindAsync(options, cancellationToken), budget, TimeProvider.System, loggers.CreateLogger("NpmMirror.Upstream"));
+        var find = UpstreamChoice.CreateFindFeed(client, options, loggers);
+        var trouble = new Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(1), Random.Shared);
+        var look = await LookAsync(find, cancellationToken);
+        while (look.Failure is { } failure)
+        {
+            yield return new MonitorEvent.Failed(failure, null);
+            await Task.Delay(trouble.Next(failure.RetryAfter), TimeProvider.System, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            look = await LookAsync(find, cancellationToken);
+        }
+
+        if (cancellationToken.IsCancellationRequested)
+        {
+            yield return new MonitorEvent.Ended();
+            yield break;
+        }
+
+        var feed = look.Feed ?? throw new MirrorException(MirrorFault.Configuration, $"{Masked.Address(client.BaseUrl.AbsoluteUri)} has no feed of changes; name one with feed.");
+        if (FeedProbe.FindWarning(client.BaseUrl, new Uri(feed.Location)) is { } warning)
+        {
+            warn?.Invoke(warning);
+        }
+
+        await using var monitor = RegistryMonitor.Bare(feed, client, MonitorOptions.From(options), options.Concurrency, TimeProvider.System, loggers.CreateLogger("NpmMirror.Monitor"));
+
+        // Stopped rather than cancelled, so that the last event is told too.
+        await using var stopping = cancellationToken.Register(monitor.Stop);
+        var isStarted = false;
+        await foreach (var told in monitor.FollowAsync(since: null, CancellationToken.None))
+        {
+            isStarted |= told is MonitorEvent.Started;
+            if (!isStarted && told is MonitorEvent.Failed { Error: MirrorException { Fault: MirrorFault.BadInput } refused })
+            {
+                // A sequence that the caller named and the feed does not know: asked again it says the same.
+                throw refused;
+            }
+
+            yield return told;
+        }
+    }
+
+    /// <summary>Asks whether the upstream has a feed. An upstream that is away is a failure to tell, not an end; nothing of both: cancelled, or it has none.</summary>
+    private static async Task<(IChangeFeed? Feed, MirrorException? Failure)> LookAsync(FindFeed find, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await find(cancellationToken), null);
+        }
+        catch (MirrorException failure) when (failure.IsTransient)
+        {
+            return (null, failure);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return (null, null);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using NpmMirror.History;
+using NpmMirror.Hosting;
+using NpmMirror.Mirroring;
+using NpmMirror.Packuments;
+using NpmMirror.Storage;
+using NpmMirror.Testing;
+
+namespace NpmMirror.Tests.Hosting;
+
+/// <summary>The one way to open a mirror: with a host and without.</summary>
+public sealed class MirrorTests : IAsyncLifetime
+{
+    private readonly TestFolder _folder = new();
+    private FakeRegistry _registry = null!;
+
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _registry = await FakeRegistry.StartAsync(cancellationToken: Cancelled);
+        _registry.Publish(new FakePackage("ms").Version("1.0.0"));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _registry.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task Follows_and_stores_in_one_call_and_gives_monitor_logger_sequence_and_log()
+    {
+        await using var mirror = await Mirror.StartAsync(Options(), cancellationToken: Cancelled);
+        await using var events = mirror.Log.FollowAsync(LogPosition.Zero, Cancelled).GetAsyncEnumerator(Cancelled);
+        Assert.True(await events.MoveNextAsync());
+        Assert.IsType<PackageAdded>(events.Current);
+
+        await Eventually.Async(() => mirror.Monitor is { IsConnected: true });
+        var change = _registry.PublishVersion("ms", "1.1.0");
+        Assert.True(await events.MoveNextAsync());
+        Assert.Equal("1.1.0", Assert.IsType<VersionPublished>(events.Current).Version);
+        await Eventually.Async(async () => (await mirror.Registry.GetLastSequenceAsync(Cancelled)).Text == change.Sequence.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        var row = await mirror.Store.FindAsync(PackageName.Parse("ms"), Cancelled);
+        Assert.Equal(2, PackumentIndex.FromBytes(row!.Index.Span).Versions.Count);
+        Assert.Same(mirror.Registry.Logger, mirror.Logger);
+    }
+
+    [Fact]
+    public async Task Needs_no_more_than_an_upstream_and_keeps_what_it_holds_in_its_folder()
+    {
+        await using (var first = await Mirror.StartAsync(new MirrorOptions { Upstream = _registry.Url.AbsoluteUri, Data = _folder.Path }, cancellationToken: Cancelled))
+        {
+            Assert.IsType<ReadAnswer.Found>(await first.ReadThrough.FindAsync(PackageName.Parse("ms"), Cancelled));
+        }
+
+        _registry.Knobs.Fail("*", 503);
+        await using var second = await Mirror.StartAsync(new MirrorOptions { Data = _folder.Path }, cancellationToken: Cancelled);
+        Assert.NotNull(await second.Store.FindAsync(PackageName.Parse("ms"), Cancelled));
+        Assert.Equal(_registry.Url, second.Upstream.BaseUrl);
+    }
+
+    [Fact]
+    public async Task A_store_of_the_callers_stays_open_and_wrong_options_are_told_at_once()
+    {
+        var store = new MemoryStore(TimeProvider.System);
+        await using (await Mirror.StartAsync(Options(), mirror => mirror.UseStore(store), Cancelled))
+        {
+        }
+
+        Assert.InRange((await store.CountAsync(Cancelled)).Packages, 0, 1);
+        var options = Options();
+        options.Concurrency = 0;
+        Assert.Contains("concurrency", (await Assert.ThrowsAsync<MirrorException>(() => Mirror.StartAsync(options, cancellationToken: Cancelled))).Message, StringComparison.Ordinal);
+        Assert.Contains("concurrency", Assert.Throws<MirrorException>(() => new ServiceCollection().AddNpmMirror(options)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Keeps_to_the_rate_of_its_options_and_names_itself_to_other_mirrors()
+    {
+        var options = Options();
+        options.RequestsPerSecond = 7;
+        await using var mirror = await Mirror.StartAsync(options, cancellationToken: Cancelled);
+        await Eventually.Async(async () => await mirror.Store.FindAsync(PackageName.Parse("ms"), Cancelled) is not null);
+
+        Assert.Equal(7, mirror.Upstream.Transport.Options.RequestsPerSecond);
+        var id = await mirror.Store.GetCursorAsync("instance", Cancelled);
+        Assert.Equal(id, _registry.Requests.All.First(request => request.Path == "/ms").Header("npm-mirror-instance"));
+    }
+
+    [Fact]
+    public async Task Only_one_follows_into_a_folder_and_a_look_needs_no_turn()
+    {
+        MirrorOptions At() => new() { Upstream = _registry.Url.AbsoluteUri, Feed = "none", Data = _folder.Path };
+        await using (await Mirror.StartAsync(At(), cancellationToken: Cancelled))
+        {
+            var refused = await Assert.ThrowsAsync<MirrorException>(() => Mirror.StartAsync(At(), cancellationToken: Cancelled));
+            Assert.StartsWith("Another npm-mirror serves or follows with the folder", refused.Message, StringComparison.Ordinal);
+            await using var beside = await new MirrorBuilder(At()).OpenAsync(Cancelled);
+            Assert.Equal(1, (await beside.Registry.SyncOnceAsync([PackageName.Parse("ms")], null, Cancelled)).Changed);
+        }
+
+        await using var after = await Mirror.StartAsync(At(), cancellationToken: Cancelled);
+        Assert.NotNull(await after.Store.FindAsync(PackageName.Parse("ms"), Cancelled));
+    }
+
+    [Fact]
+    public async Task Tells_that_nothing_can_be_written_and_collects_on_schedule()
+    {
+        var clock = new FakeClock();
+        var log = new CollectedLog();
+        var options = Options();
+        options.Gc.Every = TimeSpan.FromHours(6);
+        var blobs = new HookedBlobs(new MemoryBlobStore(clock)) { WhyNotWritable = "The disk is full." };
+        await using var mirror = await Mirror.StartAsync(options, builder => builder.UseTime(clock).UseBlobs(blobs).UseLoggers(log.Factory), Cancelled);
+        await Eventually.Async(() => log.Lines.Contains("Nothing can be written: The disk is full."));
+        blobs.WhyNotWritable = null;
+        await Eventually.Async(() =>
+        {
+            clock.Advance(TimeSpan.FromMinutes(10));
+            return log.Lines.Any(line => line.StartsWith("Collected ", StringComparison.Ordinal)) && log.Lines.Contains("Everything can be written again");
+        });
+    }
+
+    [Fact]
+    public async Task A_host_opens_it_before_it_starts_anything_and_closes_it()
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        builder.Services.AddNpmMirror(new MirrorOptions { Upstream = _registry.Url.AbsoluteUri, Feed = "none", Data = _folder.Path });
+        builder.Services.AddHostedService<Looker>();
+        using (var host = builder.Build())
+        {
+            Assert.Throws<InvalidOperationException>(() => host.Services.GetRequiredService<Mirror>());
+            await host.StartAsync(Cancelled);
+            Assert.True(host.Services.GetServices<IHostedService>().OfType<Looker>().Single().HasSeenIt);
+            await host.StopAsync(Cancelled);
+        }
+
+        await using var after = await Mirror.StartAsync(new MirrorOptions { Data = _folder.Path, Feed = "none" }, cancellationToken: Cancelled);
+        Assert.Equal(_registry.Url, after.Upstream.BaseUrl);
+    }
+
+    private MirrorOptions Options() => new()
+    {
+        Upstream = _registry.Url.AbsoluteUri,
+        Feed = _registry.FeedUrl.AbsoluteUri,
+        Metadata = MetadataMode.All,
+        Data = _folder.Path,
+        Store = { Engine = "Memory" },
+    };
+
+    /// <summary>A service of the application that wants the mirror as soon as it starts.</summary>
+    private sealed class Looker(IServiceProvider services) : IHostedService
+    {
+        public bool HasSeenIt { get; private set; }
+
+        public async Task StartAsync(CancellationToken cancellationToken) =>
+            HasSeenIt = (await services.GetRequiredService<Mirror>().Store.CountAsync(cancellationToken)).Packages == 0;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}
