@@ -69,7 +69,7 @@ internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lo
             {
                 if (await repair.ReadAsync(name, () => new ValueTask<SpilledRendition?>(cache.SpillAsync(package.Row, key, context.RequestAborted)), context.RequestAborted) is { } spilled)
                 {
-                    await RenditionAnswer.WriteAsync(context, rendition, spilled);
+                    await RenditionAnswer.WriteAsync(context, rendition, spilled, time);
                     return;
                 }
 
@@ -78,7 +78,7 @@ internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lo
             else if (await repair.ReadAsync(name, () => cache.BodyAsync(rendition, context.RequestAborted), context.RequestAborted) is { } body)
             {
                 Remember(request, rendition);
-                await RenditionAnswer.WriteAsync(context, rendition, body, HttpMethods.IsHead(context.Request.Method));
+                await RenditionAnswer.WriteAsync(context, rendition, body, HttpMethods.IsHead(context.Request.Method), time);
                 return;
             }
         }

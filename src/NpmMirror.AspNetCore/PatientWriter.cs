@@ -41,6 +41,21 @@ internal sealed class PatientWriter(PipeWriter output, Action abort, TimeProvide
     /// <inheritdoc/>
     public override void Complete(Exception? exception = null) => _output.Complete(exception);
 
+    /// <summary>Waits for one write in the same way; what comes after it goes nowhere by itself.</summary>
+    internal static async Task WaitAsync(ValueTask<FlushResult> writing, Action abort, TimeProvider time)
+    {
+        var write = writing.AsTask();
+        try
+        {
+            await write.WaitAsync(StallMax, time);
+        }
+        catch (TimeoutException)
+        {
+            abort();
+            await write;
+        }
+    }
+
     private async ValueTask<FlushResult> WaitAsync(ValueTask<FlushResult> flushing, CancellationToken cancellationToken)
     {
         try

@@ -12,7 +12,7 @@ namespace NpmMirror.AspNetCore;
 /// Every request to the mirror ends here. One that came before in the same words is answered from what was prepared then; the others
 /// are parsed, matched and handed to their endpoint, and what fails there becomes an answer in one place.
 /// </summary>
-internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RouteParser routes, PublicAddresses addresses, HotRequests hot, MirrorInstance instance, CrossOriginPolicy crossOrigin, ILogger logger)
+internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RouteParser routes, PublicAddresses addresses, HotRequests hot, MirrorInstance instance, CrossOriginPolicy crossOrigin, TimeProvider time, ILogger logger)
 {
     private const string ReadOnly = "This registry is a read-only mirror; publish, log in and change tags at the registry it mirrors.";
 
@@ -77,7 +77,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
             if (rendition.Body is { } body)
             {
                 rendition.Touch();
-                return RenditionAnswer.WriteAsync(context, rendition, body, isHead: !isGet);
+                return RenditionAnswer.WriteAsync(context, rendition, body, isHead: !isGet, time);
             }
         }
 

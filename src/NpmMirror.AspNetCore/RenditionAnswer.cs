@@ -7,8 +7,9 @@ namespace NpmMirror.AspNetCore;
 /// <summary>Writes renditions, and decides when the client has them already.</summary>
 internal static class RenditionAnswer
 {
-    // One write copies all of it into the connection's pipe before anything is awaited: five megabytes for each of many slow clients.
-    private const int SliceBytes = 256 * 1024;
+    // One write copies all of it into the connection's pipe before anything is awaited: five megabytes for each of many slow clients. Each piece must be taken
+    // within PatientWriter.StallMax.
+    private const int SliceBytes = 128 * 1024;
     private const int PieceBytes = 32 * 1024;
 
     /// <summary>True when the client's validators say that it holds this very representation.</summary>
@@ -44,7 +45,7 @@ internal static class RenditionAnswer
     }
 
     /// <summary>200 with the prepared bytes, in one write unless they are many.</summary>
-    internal static Task WriteAsync(HttpContext context, Rendition rendition, byte[] body, bool isHead)
+    internal static Task WriteAsync(HttpContext context, Rendition rendition, byte[] body, bool isHead, TimeProvider time)
     {
         var response = context.Response;
         var headers = response.Headers;
@@ -63,7 +64,7 @@ internal static class RenditionAnswer
 
         if (body.Length > SliceBytes)
         {
-            return WriteSlicesAsync(response.BodyWriter, body);
+            return WriteSlicesAsync(new PatientWriter(response.BodyWriter, context.Abort, time), body);
         }
 
         // Without the request's token: asking for it makes one, and a client that left ends the write by itself.
@@ -74,7 +75,7 @@ internal static class RenditionAnswer
             return Task.CompletedTask;
         }
 
-        return write.AsTask();
+        return PatientWriter.WaitAsync(write, context.Abort, time);
     }
 
     private static async Task WriteSlicesAsync(PipeWriter writer, byte[] body)
@@ -90,7 +91,7 @@ internal static class RenditionAnswer
     }
 
     /// <summary>200 with bytes from a file, which is closed.</summary>
-    internal static async Task WriteAsync(HttpContext context, Rendition rendition, SpilledRendition spilled)
+    internal static async Task WriteAsync(HttpContext context, Rendition rendition, SpilledRendition spilled, TimeProvider time)
     {
         await using (spilled)
         {
@@ -100,7 +101,7 @@ internal static class RenditionAnswer
             headers.ContentLength = spilled.LengthBytes;
             if (!HttpMethods.IsHead(context.Request.Method))
             {
-                await CopyAsync(spilled, context.Response.BodyWriter, context.RequestAborted);
+                await CopyAsync(spilled, new PatientWriter(context.Response.BodyWriter, context.Abort, time), context.RequestAborted);
             }
         }
     }

@@ -80,6 +80,6 @@ internal sealed class ServedRegistry
             Metrics = _metrics,
             Home = new HomeEndpoint(addresses, Mounts),
         };
-        return new RegistryEndpoints(endpoints, _routes, addresses, hot, instance, crossOrigin, mirror.Loggers.CreateLogger<RegistryEndpoints>());
+        return new RegistryEndpoints(endpoints, _routes, addresses, hot, instance, crossOrigin, time, mirror.Loggers.CreateLogger<RegistryEndpoints>());
     }
 }

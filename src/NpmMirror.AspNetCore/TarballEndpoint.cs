@@ -136,7 +136,7 @@ internal sealed partial class TarballEndpoint(
     private async Task CopyAsync(HttpContext context, string name, TarballReading reading, TarballRange part)
     {
         // Read into the memory that is sent: copied once less, and a crowd that follows a download costs little more than its bytes.
-        var body = context.Response.BodyWriter;
+        var body = new PatientWriter(context.Response.BodyWriter, context.Abort, time);
         try
         {
             var offset = part.From;

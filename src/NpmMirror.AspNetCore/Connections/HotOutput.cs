@@ -14,14 +14,9 @@ namespace NpmMirror.AspNetCore.Connections;
 internal sealed class HotOutput : PipeWriter
 {
     private const int PipeMaxBytes = 64 * 1024;
-    private const int SliceBytes = 256 * 1024;
-
-    // Of files: 256 clients cost 16 MB.
+    // Of prepared bodies and of files, the most that a client must take within PatientWriter.StallMax: 256 clients cost 16 MB. Kestrel's own limit is a rate over
+    // the whole answer, and lets a client that stalls late stay for hours.
     private const int PieceBytes = 64 * 1024;
-
-    // The server's own measure of a client that is too slow to be kept.
-    private const int SlowestBytesPerSecond = 240;
-    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
     private readonly ConnectionContext _connection;
     private readonly Socket _socket;
@@ -113,17 +108,17 @@ internal sealed class HotOutput : PipeWriter
         var head = new ArraySegment<byte>(_head, 0, answer.WriteHead(_head, answered, _date.Now()));
         if (answered.Bytes is not { } body)
         {
-            await WithinAsync(_socket.SendAsync(head.AsMemory(), SocketFlags.None), head.Count);
+            await WithinAsync(_socket.SendAsync(head.AsMemory(), SocketFlags.None));
             return;
         }
 
-        var first = new ArraySegment<byte>(body, 0, Math.Min(SliceBytes, body.Length));
+        var first = new ArraySegment<byte>(body, 0, Math.Min(PieceBytes, body.Length));
         _headAndBody ??= new ArraySegment<byte>[2];
         (_headAndBody[0], _headAndBody[1]) = (head, first);
-        await WithinAsync(new ValueTask<int>(_socket.SendAsync(_headAndBody, SocketFlags.None)), SliceBytes);
-        for (var at = first.Count; at < body.Length; at += SliceBytes)
+        await WithinAsync(new ValueTask<int>(_socket.SendAsync(_headAndBody, SocketFlags.None)));
+        for (var at = first.Count; at < body.Length; at += PieceBytes)
         {
-            await WithinAsync(_socket.SendAsync(body.AsMemory(at, Math.Min(SliceBytes, body.Length - at)), SocketFlags.None), SliceBytes);
+            await WithinAsync(_socket.SendAsync(body.AsMemory(at, Math.Min(PieceBytes, body.Length - at)), SocketFlags.None));
         }
 
         _headAndBody[1] = default;
@@ -144,7 +139,7 @@ internal sealed class HotOutput : PipeWriter
                 }
 
                 at += read;
-                await WithinAsync(_socket.SendAsync(buffer.AsMemory(0, filled + read), SocketFlags.None), PieceBytes);
+                await WithinAsync(_socket.SendAsync(buffer.AsMemory(0, filled + read), SocketFlags.None));
                 filled = 0;
             }
         }
@@ -187,7 +182,7 @@ internal sealed class HotOutput : PipeWriter
     {
         if (written.IsSingleSegment)
         {
-            await _socket.SendAsync(written.First, SocketFlags.None);
+            await WithinAsync(_socket.SendAsync(written.First, SocketFlags.None));
             return;
         }
 
@@ -202,12 +197,12 @@ internal sealed class HotOutput : PipeWriter
             _pieces.Add(piece);
         }
 
-        await _socket.SendAsync(_pieces, SocketFlags.None);
+        await WithinAsync(new ValueTask<int>(_socket.SendAsync(_pieces, SocketFlags.None)));
         _pieces.Clear();
     }
 
-    /// <summary>Waits for a send no longer than the slowest client may take.</summary>
-    private async ValueTask WithinAsync(ValueTask<int> send, int bytes)
+    /// <summary>Waits for a send no longer than a client may stall.</summary>
+    private async ValueTask WithinAsync(ValueTask<int> send)
     {
         if (send.IsCompleted)
         {
@@ -218,7 +213,7 @@ internal sealed class HotOutput : PipeWriter
         var sending = send.AsTask();
         try
         {
-            await sending.WaitAsync(Grace + TimeSpan.FromSeconds((double)bytes / SlowestBytesPerSecond), _time);
+            await sending.WaitAsync(PatientWriter.StallMax, _time);
         }
         catch (TimeoutException e)
         {
