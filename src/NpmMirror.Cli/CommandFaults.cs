@@ -7,10 +7,14 @@ namespace NpmMirror.Cli;
 internal static class CommandFaults
 {
     /// <summary>The sentences, the last one with where to look.</summary>
-    public static IEnumerable<string> Of(ParseResult parsed)
+    public static IEnumerable<string> Of(ParseResult parsed, IReadOnlyList<string> flags)
     {
         var command = parsed.CommandResult.Command;
-        if (parsed.UnmatchedTokens.Count == 0)
+        if (command is RootCommand && parsed.UnmatchedTokens.Count == 0)
+        {
+            yield return NoCommand(flags);
+        }
+        else if (parsed.UnmatchedTokens.Count == 0)
         {
             foreach (var error in parsed.Errors)
             {
@@ -31,6 +35,25 @@ internal static class CommandFaults
         }
 
         yield return command is RootCommand ? "npm-mirror --help lists the commands." : $"npm-mirror {command.Name} --help tells what it takes.";
+    }
+
+    private static string NoCommand(IReadOnlyList<string> flags) => flags.Count == 0
+        ? "No command is given; npm-mirror serve starts the mirror."
+        : $"No command is given; did you mean npm-mirror serve {string.Join(' ', flags.Select(OurFlag))}?";
+
+    /// <summary>The flag as it is written here, without what must not be shown.</summary>
+    private static string OurFlag(string flag)
+    {
+        var name = flag.TrimStart('-').Split('=')[0];
+        var value = flag.Contains('=', StringComparison.Ordinal) ? flag[(flag.IndexOf('=', StringComparison.Ordinal) + 1)..] : null;
+        var ours = OtherTools.OptionFor(name) ?? flag;
+        if (ours != flag && value is not null && ours[(ours.IndexOf('=', StringComparison.Ordinal) + 1)..].All(char.IsAsciiLetterUpper))
+        {
+            // --port=5000 is --listen=5000: the word in capitals stands for the value.
+            ours = ours[..(ours.IndexOf('=', StringComparison.Ordinal) + 1)] + value;
+        }
+
+        return Masked.IsSecretName(name) ? $"--{name}={Masked.Secret}" : PlainText.Of(Masked.Address(ours));
     }
 
     private static string NotACommand(string word, RootCommand root)

@@ -46,7 +46,7 @@ internal static class CommandLine
         var isFaulty = parsed.Action is OptionsHelp ? parsed.UnmatchedTokens.Any(token => !token.StartsWith('-')) : parsed.Errors.Count > 0;
         if (parsed.Action is ParseErrorAction || isFaulty)
         {
-            foreach (var fault in CommandFaults.Of(parsed))
+            foreach (var fault in CommandFaults.Of(parsed, flags))
             {
                 await Console.Error.WriteLineAsync(fault);
             }

@@ -37,6 +37,12 @@ internal static partial class OptionValue
         _ => Convert.ToString(value, CultureInfo.InvariantCulture) ?? "",
     };
 
+    /// <summary>The values of an option that has few; none where it has many.</summary>
+    public static IReadOnlyList<string> WordsOf(OptionDefinition option) =>
+        option.Type == typeof(bool) ? ["true", "false"]
+        : option.Type.IsEnum ? [.. Enum.GetValues(option.Type).Cast<Enum>().Select(FormatWord).Distinct()]
+        : [];
+
     /// <summary>What the option takes, as the end of a sentence.</summary>
     public static string Describe(OptionDefinition option)
     {
@@ -44,7 +50,7 @@ internal static partial class OptionValue
         {
             var type when type == typeof(bool) => "true or false",
             var type when type == typeof(TimeSpan) => DurationText.Wanted,
-            { IsEnum: true } type => Join([.. Enum.GetValues(type).Cast<Enum>().Select(FormatWord).Distinct()]),
+            { IsEnum: true } => Join([.. WordsOf(option)]),
             _ when option.IsSize => "a number of bytes such as 1000000 or 256MB",
             var type when type == typeof(int) => "a whole number",
             _ => "a text",

@@ -27,9 +27,23 @@ internal static class CompletionCommand
     private static string Bash(RootCommand root)
     {
         var own = root.Subcommands.Select(command => $"    {command.Name}) own=\"{string.Join(' ', OwnOptions(command))}\" ;;");
+        var values = Settings().Where(option => OptionValue.WordsOf(option).Count > 0).Select(option => $"    --{option.Name}) words=\"{string.Join(' ', OptionValue.WordsOf(option))}\" ;;");
+
+        // Bash makes a word of its own of each =, zsh does not.
         return $$"""
             _npm_mirror() {
-              local current="${COMP_WORDS[COMP_CWORD]}" own=""
+              local current="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}" own="" option="" front="" words=""
+              if [[ "$current" == --*=* ]]; then option="${current%%=*}" front="${current%%=*}=" current="${current#*=}"
+              elif [ "$current" = "=" ]; then option="$before" current=""
+              elif [ "$before" = "=" ]; then option="${COMP_WORDS[COMP_CWORD-2]}"
+              fi
+              if [ -n "$option" ]; then
+                case "$option" in
+            {{string.Join('\n', values)}}
+                esac
+                COMPREPLY=($(compgen -P "$front" -W "$words" -- "$current"))
+                return
+              fi
               if [ "$COMP_CWORD" -eq 1 ]; then
                 COMPREPLY=($(compgen -W "{{string.Join(' ', root.Subcommands.Select(command => command.Name))}} help version --help" -- "$current"))
                 return
@@ -37,7 +51,7 @@ internal static class CompletionCommand
               case "${COMP_WORDS[1]}" in
             {{string.Join('\n', own)}}
               esac
-              COMPREPLY=($(compgen -W "$own --help {{string.Join(' ', Settings().Select(name => $"--{name}="))}}" -- "$current"))
+              COMPREPLY=($(compgen -W "$own --help {{string.Join(' ', Settings().Select(option => $"--{option.Name}=").Append("--config="))}}" -- "$current"))
               if [[ "${COMPREPLY[0]-}" == *= ]]; then compopt -o nospace 2>/dev/null; fi
             }
             complete -o default -F _npm_mirror npm-mirror
@@ -49,13 +63,15 @@ internal static class CompletionCommand
     {
         var lines = root.Subcommands.Select(command => $"complete -c npm-mirror -f -n __fish_use_subcommand -a {command.Name} -d {Quote(command.Description ?? "")}")
             .Concat(root.Subcommands.SelectMany(command => OwnOptions(command).Select(option => $"complete -c npm-mirror -n '__fish_seen_subcommand_from {command.Name}' -l {option[2..]}")))
-            .Concat(OptionDefinition.All.Where(option => !option.IsFree).Select(option => $"complete -c npm-mirror -n 'not __fish_use_subcommand' -r -l {option.Name} -d {Quote(option.Description)}"));
+            .Concat(Settings().Select(option => $"complete -c npm-mirror -n 'not __fish_use_subcommand' -l {option.Name} {FishValues(option)} -d {Quote(option.Description)}"));
         return string.Join('\n', lines) + "\n";
     }
 
     private static IEnumerable<string> OwnOptions(Command command) => command.Options.Select(option => option.Name).Where(name => name.StartsWith("--", StringComparison.Ordinal));
 
-    private static IEnumerable<string> Settings() => OptionDefinition.All.Where(option => !option.IsFree).Select(option => option.Name).Append("config");
+    private static IEnumerable<OptionDefinition> Settings() => OptionDefinition.All.Where(option => !option.IsFree);
+
+    private static string FishValues(OptionDefinition option) => OptionValue.WordsOf(option) is { Count: > 0 } words ? $"-x -a '{string.Join(' ', words)}'" : "-r";
 
     private static string Quote(string text) => $"'{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("'", "\\'", StringComparison.Ordinal)}'";
 }

@@ -92,7 +92,7 @@ internal static class RemovedCommand
         Console.WriteLine($"{Time(takedown.SeenAt)}  {JsonNamingPolicy.KebabCaseLower.ConvertName(takedown.Kind.ToString()),-15}  {subject}{(takedown.IsBack ? " (back since)" : "")}{(takedown.Reason is { } reason ? $": {reason}" : "")}{at}");
         foreach (var client in takedown.Clients.Take(ClientsShownMax))
         {
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"    {client.Client} fetched it {client.Before} times before and {client.After} after, first {client.FirstDay:yyyy-MM-dd}, last {client.LastDay:yyyy-MM-dd}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"    {client.Client} fetched it {client.Before} times up to that day and {client.After} after it, first {client.FirstDay:yyyy-MM-dd}, last {client.LastDay:yyyy-MM-dd}"));
         }
 
         if (takedown.ClientCount > ClientsShownMax)

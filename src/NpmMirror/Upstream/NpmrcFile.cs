@@ -52,11 +52,16 @@ internal static partial class NpmrcFile
         return settings;
     }
 
-    /// <summary>Puts the environment's values in; an unknown name stays as it is written, as npm leaves it.</summary>
+    /// <summary>
+    /// Puts the environment's values in, as npm does: an unknown name stays as it is written, with a <c>?</c> it is empty. An odd number of backslashes
+    /// before it keeps it as it is written; half of them stay.
+    /// </summary>
     internal static string Expand(string text, Func<string, string?> environment) => Variable().Replace(text, match =>
     {
-        var (name, fallback) = (match.Groups["name"].Value, match.Groups["fallback"]);
-        return environment(name) ?? (fallback.Success ? fallback.Value : match.Groups["optional"].Success ? "" : match.Value);
+        var (escapes, name) = (match.Groups["escapes"].Length, match.Groups["name"].Value);
+        return escapes % 2 != 0
+            ? match.Value[((escapes + 1) / 2)..]
+            : match.Value[..(escapes / 2)] + (environment(name) ?? (match.Groups["optional"].Success ? "" : $"${{{name}}}"));
     });
 
     private static string Unquote(string text)
@@ -99,6 +104,6 @@ internal static partial class NpmrcFile
     [GeneratedRegex(@"^\[[^\]]*\]\s*$", RegexOptions.CultureInvariant)]
     private static partial Regex Section();
 
-    [GeneratedRegex(@"\$\{(?<name>[^${}?:-]+)(?:(?<optional>\?)|:?-(?<fallback>[^${}]*))?\}", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"(?<!\\)(?<escapes>\\*)\$\{(?<name>[^${}?]+)(?<optional>\?)?\}", RegexOptions.CultureInvariant)]
     private static partial Regex Variable();
 }

@@ -22,6 +22,11 @@ public sealed class HelpTests : IDisposable
     [InlineData("serve --registry=https://registry.example.org", "“registry” is not an option; here it is --upstream=URL.")]
     [InlineData("serve --lisen=4990", "“lisen” is not an option; did you mean listen?")]
     [InlineData("serve --wholly-unknown-word=1", "npm-mirror --help lists them all.")]
+    [InlineData("--port=5000", "No command is given; did you mean npm-mirror serve --listen=5000?")]
+    [InlineData("--port 5000", "did you mean npm-mirror serve --listen=5000?")]
+    [InlineData("--listen=5000 --tarballs=never", "did you mean npm-mirror serve --listen=5000 --tarballs=never?")]
+    [InlineData("--upstream=https://me:word@registry.example.org/", "did you mean npm-mirror serve --upstream=https://***@registry.example.org/?")]
+    [InlineData("--admin.token=abc", "did you mean npm-mirror serve --admin.token=***?")]
     [InlineData("verify left-pad", "npm-mirror verify does not take “left-pad”.")]
     public async Task A_mistyped_or_foreign_word_is_told_with_ours(string line, string told)
     {
@@ -62,18 +67,24 @@ public sealed class HelpTests : IDisposable
     [InlineData("npm-mirror ser", 1, "serve")]
     [InlineData("npm-mirror verify --rep", 2, "--repair")]
     [InlineData("npm-mirror serve --store.eng", 2, "--store.engine=")]
+    [InlineData("npm-mirror serve --metadata = l", 4, "listed listed+used")]
+    [InlineData("npm-mirror serve --metadata=", 2, "--metadata=all --metadata=listed --metadata=listed+used --metadata=used")]
+    [InlineData("npm-mirror mirror --tarballs = ", 3, "eager never on-demand")]
+    [InlineData("npm-mirror serve --offline = t", 4, "true")]
+    [InlineData("npm-mirror serve --log.level=debu", 2, "--log.level=debug")]
     public async Task Bash_completes_commands_and_options(string line, int word, string completed)
     {
         var (_, script, _) = await CliProcess.RunAsync(_folder.Path, ["completion", "bash"]);
         File.WriteAllText(_folder.File("completion"), script);
         var test = $"source ./completion; COMP_WORDS=({line}); COMP_CWORD={word}; _npm_mirror; echo \"${{COMPREPLY[@]}}\"";
         var run = await TestProcess.RunAsync(["/bin/bash", "-c", test], _folder.Path, new Dictionary<string, string>(), TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
-        Assert.Equal(completed, run.Output.Trim());
+        Assert.Equal(completed, string.Join(' ', run.Output.Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries).Order(StringComparer.Ordinal)));
     }
 
     [Theory]
     [InlineData("zsh", "_npm_mirror npm-mirror")]
     [InlineData("fish", "complete -c npm-mirror -f -n __fish_use_subcommand -a serve")]
+    [InlineData("fish", "-l metadata -x -a 'used all listed listed+used'")]
     public async Task Other_shells_have_their_script(string shell, string part)
     {
         var (code, script, _) = await CliProcess.RunAsync(_folder.Path, ["completion", shell]);

@@ -161,7 +161,7 @@ public sealed class MaintenanceCommandTests : IAsyncLifetime
 
         output = (await RunAsync("removed", "--package=ms")).Output;
         Assert.Contains("unpublished      ms@1.0.0", output, StringComparison.Ordinal);
-        Assert.Contains("127.0.0.1 fetched it 2 times before and 0 after", output, StringComparison.Ordinal);
+        Assert.Contains("127.0.0.1 fetched it 2 times up to that day and 0 after it", output, StringComparison.Ordinal);
         Assert.Contains("0 removed.", (await RunAsync("removed", "--package=nobody")).Output, StringComparison.Ordinal);
 
         // Hidden, and served to old lockfiles all the same.

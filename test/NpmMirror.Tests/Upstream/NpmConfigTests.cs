@@ -185,8 +185,29 @@ public sealed class NpmConfigTests : IDisposable
     {
         var settings = NpmrcFile.Parse("\uFEFF; comment\n# comment\n a = 1 ; behind \nflag\nca[]=\"one\\ntwo\"\r\nca[]=three\nq='x;y'\nescaped=a\\;b\nunknown=${NOBODY}\nkept=${NOBODY-else}\n", _ => null);
         Assert.Equal(
-            [("a", "1"), ("flag", "true"), ("ca", "one\ntwo"), ("ca", "three"), ("q", "x;y"), ("escaped", "a;b"), ("unknown", "${NOBODY}"), ("kept", "else")],
+            [("a", "1"), ("flag", "true"), ("ca", "one\ntwo"), ("ca", "three"), ("q", "x;y"), ("escaped", "a;b"), ("unknown", "${NOBODY}"), ("kept", "${NOBODY-else}")],
             settings.Select(setting => (setting.Key, setting.Value)));
+    }
+
+    [Theory]
+    [InlineData("${A}", "aa")]
+    [InlineData("${A?}", "aa")]
+    [InlineData("${NOPE}", "${NOPE}")]
+    [InlineData("${NOPE?}", "")]
+    [InlineData("${NOPE-}", "${NOPE-}")]
+    [InlineData("${NOPE:-x}", "${NOPE:-x}")]
+    [InlineData("${A-x}", "${A-x}")]
+    [InlineData("${A:x}", "${A:x}")]
+    [InlineData("\\${A}", "${A}")]
+    [InlineData("x\\${NOPE}", "x${NOPE}")]
+    [InlineData("\\\\${A}", "${A}")]
+    [InlineData("\\\\\\${A}", "\\aa")]
+    [InlineData("${A}-${NOPE?}-${A}", "aa--aa")]
+    public void Variables_are_read_as_npm_reads_them(string written, string read)
+    {
+        // What npm 11 prints for a file with this line.
+        var setting = Assert.Single(NpmrcFile.Parse($"tag={written}\n", name => name == "A" ? "aa" : null));
+        Assert.Equal(read, setting.Value);
     }
 
     private static Task<Uri> FindAsync(NpmConfig config, string? given = null) => config.FindUpstreamAsync(given, TestContext.Current.CancellationToken);
