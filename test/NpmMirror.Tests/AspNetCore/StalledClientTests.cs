@@ -46,9 +46,17 @@ public sealed class StalledClientTests
         clock.Advance(TimeSpan.FromSeconds(7));
         using var socket = await RawTalk.ConnectAsync(mirror, receiveBytes: 4096);
         await socket.SendAsync(Encoding.ASCII.GetBytes($"GET /npm/{path} HTTP/1.1\r\nHost: {mirror.Address.Authority}\r\n\r\n"), Cancelled);
-        await Eventually.Async(() => socket.Available > 0 && clock.HasTimerBetween(PatientWriter.StallMax, PatientWriter.StallMax));
-        clock.Advance(PatientWriter.StallMax);
-        await Eventually.Async(() => IsBroken(socket));
+        await Eventually.Async(() => socket.Available > 0);
+        await Eventually.Async(() =>
+        {
+            // A wait that ends because the kernel takes more is followed by another.
+            if (clock.HasTimerBetween(PatientWriter.StallMax, PatientWriter.StallMax))
+            {
+                clock.Advance(PatientWriter.StallMax);
+            }
+
+            return IsBroken(socket);
+        });
     }
 
     [Theory]
