@@ -121,17 +121,24 @@ public sealed class AuditTests
         var clock = new FakeClock();
         await using var peer = new LoopbackPeer(async (_, stream, cancellationToken) =>
         {
-            await stream.WriteAsync("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"u8.ToArray(), cancellationToken);
-            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+            await stream.WriteAsync("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{"u8.ToArray(), cancellationToken);
+            while (!cancellationToken.IsCancellationRequested)
+            {
+                await stream.WriteAsync(" "u8.ToArray(), cancellationToken);
+                await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, cancellationToken);
+            }
         });
         await using var mirror = await ServedMirror.StartAsync(upstream: peer.Url, time: clock);
         var install = PostAsync(mirror, "{}"u8.ToArray(), "", ("npm-command", "install"));
-        await Eventually.Async(() =>
+        for (var seconds = 0; seconds < 3; seconds++)
         {
-            clock.Advance(TimeSpan.FromSeconds(0.1));
-            return install.IsCompleted;
-        });
-        using var late = await install;
+            // A byte has come, and the wait for the next one has begun: it would go on for three more seconds.
+            await Eventually.Async(() => clock.HasTimerBetween(TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(3)));
+            Assert.False(install.IsCompleted);
+            clock.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        using var late = await install.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, late.StatusCode);
     }
 

@@ -138,7 +138,10 @@ public sealed class ConditionsTests
             request.Append(CultureInfo.InvariantCulture, $"X-{i}: x\r\n");
         }
 
-        // The first is answered by the server, the second on its connection where that may be; the last header closes it.
+        // In the same words with few headers: from now on its answer is at hand on the connection.
+        await RawTalk.TalkAsync(mirror, "GET /npm/ms HTTP/1.1\r\nHost: localhost\r\n\r\n");
+
+        // The first is answered by the server, because its last header closes it, the second on its connection where that may be.
         foreach (var last in new[] { "Connection: close\r\n", "X-1: x\r\n" })
         {
             var talk = await RawTalk.TalkAsync(mirror, $"{request}{last}\r\n");

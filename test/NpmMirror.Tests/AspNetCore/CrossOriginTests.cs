@@ -24,13 +24,16 @@ public sealed class CrossOriginTests
         var upstream = new Uri(registry.Url.AbsoluteUri.Replace("://", "://" + user, StringComparison.Ordinal));
         await using var mirror = await ServedMirror.StartAsync(upstream: upstream, configure: options => options.CrossOrigin = mode);
         string[] paths = ["ms", "ms/1.0.0", "ms/-/ms-1.0.0.tgz", "-/package/ms/dist-tags", "nosuch", "-/v1/search?text=ms", "-/npm/v1/keys", "_changes", "_all_docs", "-/all", ""];
+        await using var servedOnly = await ServedMirror.StartAsync(upstream: upstream, configure: options => options.CrossOrigin = mode, isHot: false);
         foreach (var path in paths)
         {
-            // Twice: the second is answered on the connection.
+            // Twice: the second is answered on the connection, or by the server from what it remembers.
             for (var time = 0; time < 2; time++)
             {
                 using var answer = await mirror.GetAsync(path, FromElsewhere);
                 Assert.Equal((path, isShared), (path, IsShared(answer)));
+                using var served = await servedOnly.GetAsync(path, FromElsewhere);
+                Assert.Equal((path, isShared), (path, IsShared(served)));
             }
         }
 

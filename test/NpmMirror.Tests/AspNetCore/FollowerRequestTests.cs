@@ -151,11 +151,14 @@ public sealed class FollowerRequestTests
     [Fact]
     public async Task A_longpoll_waits_past_the_changes_of_others()
     {
-        await using var mirror = await FilledAsync();
+        var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
+        await using var mirror = await FilledAsync(store);
         var waiting = SendAsync(mirror, "_changes?feed=longpoll&since=5&timeout=60000", """{"selector":{"name":"wanted"}}""");
-        for (var i = 0; i < 5; i++)
+        for (var others = 0; others < 5; others++)
         {
-            await mirror.PutAsync($"other-{i}", Documents.Of($"other-{i}"));
+            // It has looked at what there is before the next one comes.
+            await Eventually.Async(() => counts.CountOf("ListChangesAsync") > others);
+            await mirror.PutAsync($"other-{others}", Documents.Of($"other-{others}"));
             await mirror.SettleAsync();
         }
 
@@ -187,6 +190,21 @@ public sealed class FollowerRequestTests
         using var page = await PostAsync(mirror, "_changes?feed=longpoll&timeout=200", """{"doc_ids":["none"]}""");
         Assert.Empty(page.RootElement.GetProperty("results").EnumerateArray());
         Assert.Equal(5, page.RootElement.GetProperty("last_seq").GetInt64());
+    }
+
+    [Fact]
+    public async Task A_filtered_wait_ends_with_its_timeout_while_others_change()
+    {
+        await using var mirror = await FilledAsync();
+        var waiting = PostAsync(mirror, "_changes?feed=longpoll&since=now&timeout=500", """{"doc_ids":["none"]}""");
+        await Eventually.Async(async () =>
+        {
+            await mirror.PutAsync("other", Documents.Of("other"));
+            return waiting.IsCompleted;
+        });
+        using var page = await waiting;
+        Assert.Empty(page.RootElement.GetProperty("results").EnumerateArray());
+        Assert.True(page.RootElement.GetProperty("last_seq").GetInt64() > 5);
     }
 
     [Theory]
@@ -265,9 +283,9 @@ public sealed class FollowerRequestTests
         }
     }
 
-    private static async Task<ServedMirror> FilledAsync()
+    private static async Task<ServedMirror> FilledAsync(IMetadataStore? store = null)
     {
-        var mirror = await ServedMirror.StartAsync();
+        var mirror = await ServedMirror.StartAsync(store);
         foreach (var name in new[] { "a", "b", "@s/c", "gone" })
         {
             await mirror.PutAsync(name, Documents.Of(name));

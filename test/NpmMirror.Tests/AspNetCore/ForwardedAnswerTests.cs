@@ -75,8 +75,12 @@ public sealed class ForwardedAnswerTests
     [MemberData(nameof(Services))]
     public async Task Gzip_that_was_cut_is_trouble(string path, string answer)
     {
-        await using var peer = Peer(200, Gzip(answer)[..^9]);
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await AskAsync(peer, path)).Status);
+        // With the last byte alone the JSON is whole, and nothing but gzip's own end is missing.
+        foreach (var missing in (int[])[1, 8, 9])
+        {
+            await using var peer = Peer(200, Gzip(answer)[..^missing]);
+            Assert.Equal((missing, HttpStatusCode.ServiceUnavailable), (missing, (await AskAsync(peer, path)).Status));
+        }
     }
 
     [Theory]

@@ -84,6 +84,17 @@ public sealed class ForwardingTests
     }
 
     [Fact]
+    public async Task Absent_keys_are_passed_on_and_not_kept()
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        registry.Knobs.Fail("/-/npm/v1/keys", 404, timesMax: 1);
+        await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url);
+        using var absent = await mirror.GetAsync("-/npm/v1/keys");
+        Assert.Equal(HttpStatusCode.NotFound, absent.StatusCode);
+        Assert.Contains("keyid", await mirror.TextAsync("-/npm/v1/keys"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_gzip_bomb_is_refused_before_it_is_forwarded()
     {
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);

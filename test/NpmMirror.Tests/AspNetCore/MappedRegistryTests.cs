@@ -28,12 +28,14 @@ public sealed class MappedRegistryTests
             app.MapGet("/npm/-/about", () => "about");
             app.MapPost("/upload", () => "uploaded");
             app.MapGet("/", () => "home");
+            app.Map("/metrics", () => "metrics of its own");
             app.MapFallback(() => "fallback");
         });
         using var client = Client(application);
         Assert.Equal("hello", await client.GetStringAsync(new Uri("/hello", UriKind.Relative), Cancelled));
         Assert.Equal("about", await client.GetStringAsync(new Uri("/npm/-/about", UriKind.Relative), Cancelled));
         Assert.Equal("home", await client.GetStringAsync(new Uri("/", UriKind.Relative), Cancelled));
+        Assert.Equal("metrics of its own", await client.GetStringAsync(new Uri("/metrics", UriKind.Relative), Cancelled));
         Assert.Equal("fallback", await client.GetStringAsync(new Uri("/elsewhere", UriKind.Relative), Cancelled));
         Assert.Equal(HttpStatusCode.OK, (await client.PostAsync(new Uri("/upload", UriKind.Relative), null, Cancelled)).StatusCode);
         Assert.Contains("live", await client.GetStringAsync(new Uri("/health/live", UriKind.Relative), Cancelled), StringComparison.Ordinal);

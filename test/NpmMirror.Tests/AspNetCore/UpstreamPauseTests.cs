@@ -83,6 +83,22 @@ public sealed class UpstreamPauseTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_package_that_never_comes_stops_no_other()
+    {
+        _registry.Knobs.Add(new FakeRule { Path = "/broken", Hangs = true });
+        await using var mirror = await ServedMirror.StartAsync(upstream: _registry.Url, time: _clock);
+        var broken = AskAsync(mirror, "broken");
+        await Eventually.Async(() => _registry.Requests.CountOf("/broken") == 1);
+        _clock.Advance(TimeSpan.FromSeconds(31));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, await broken);
+        Assert.True(mirror.Mirror.Upstream.WaitForTurnAsync(Cancelled).AsTask().IsCompletedSuccessfully);
+        foreach (var path in All.Append("ms"))
+        {
+            Assert.Equal((path, HttpStatusCode.OK), (path, await AskAsync(mirror, path).WaitAsync(TimeSpan.FromSeconds(30), Cancelled)));
+        }
+    }
+
+    [Fact]
     public async Task A_500_of_one_search_is_about_that_search()
     {
         _registry.Knobs.Fail("/-/v1/search", 500, timesMax: 1);

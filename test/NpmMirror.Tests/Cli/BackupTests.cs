@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -46,11 +47,13 @@ public sealed class BackupTests : IDisposable
     public async Task Json_tells_what_was_copied_and_where_to()
     {
         await FillAsync("data", "a");
+        var hex = Convert.ToHexStringLower(SHA512.HashData("bytes"u8));
+        await File.WriteAllTextAsync(_folder.File($"data/blobs/{hex[..2]}/{hex[2..4]}/{hex}"), "bytes", Token);
         var (code, output, _) = await CliProcess.RunAsync(_folder.Path, ["backup", "copy", "--json", $"--data={_folder.File("data")}"]);
         Assert.Equal(0, code);
         using var report = JsonDocument.Parse(output);
         Assert.Equal(_folder.File("copy"), report.RootElement.GetProperty("folder").GetString());
-        Assert.Equal((0, 0), (report.RootElement.GetProperty("tarballsCopied").GetInt32(), report.RootElement.GetProperty("bytesCopied").GetInt64()));
+        Assert.Equal((1, 5), (report.RootElement.GetProperty("tarballsCopied").GetInt32(), report.RootElement.GetProperty("bytesCopied").GetInt64()));
         Assert.StartsWith("sqlite:", report.RootElement.GetProperty("location").GetString(), StringComparison.Ordinal);
     }
 

@@ -1,5 +1,7 @@
 using System.Net;
 using System.Text;
+using NpmMirror.Sqlite;
+using NpmMirror.Storage;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Cli;
@@ -8,6 +10,8 @@ namespace NpmMirror.Tests.Cli;
 [Trait("Duration", "long")]
 public sealed class OfflineTests : IAsyncLifetime
 {
+    private static readonly PackageName Waiting = PackageName.Parse("waiting");
+
     private readonly TestFolder _folder = new();
     private readonly HttpClient _client = new();
     private FakeRegistry _upstream = null!;
@@ -30,6 +34,13 @@ public sealed class OfflineTests : IAsyncLifetime
             await online.WaitForExitAsync();
         }
 
+        // Left in the queue by the process before.
+        await using (var store = await OpenStoreAsync())
+        {
+            var now = TimeProvider.System.GetUtcNow();
+            await store.EnqueueAsync([new QueueItem { Name = Waiting, Priority = QueuePriority.Change, DueAt = now, QueuedAt = now }], null, Cancellation);
+        }
+
         _upstream.PublishVersion("held", "2.0.0");
         _upstream.Requests.Clear();
         // Old enough to be compared at once, where anybody were asked.
@@ -43,6 +54,13 @@ public sealed class OfflineTests : IAsyncLifetime
         await _upstream.DisposeAsync();
         _client.Dispose();
         _folder.Dispose();
+    }
+
+    private async Task<SqliteStore> OpenStoreAsync()
+    {
+        var store = new SqliteStore(_folder.File("npm-mirror-data/npm-mirror.sqlite"), TimeProvider.System);
+        await store.OpenAsync(Cancellation);
+        return store;
     }
 
     [Fact]
@@ -75,6 +93,9 @@ public sealed class OfflineTests : IAsyncLifetime
         Assert.Equal(0, _upstream.Requests.CountOf("*"));
         Assert.Equal(before, (await CliProcess.RunAsync(_folder.Path, ["status", "--json"])).Output);
         Assert.Equal(HttpStatusCode.OK, (await _client.GetAsync(new Uri(new Uri(_address), "/health/ready"), Cancellation)).StatusCode);
+        await using var store = await OpenStoreAsync();
+        var queued = await store.FindQueuedAsync(Waiting, Cancellation);
+        Assert.Equal((0, null), (queued!.Attempts, queued.LastError));
     }
 
     [Theory]

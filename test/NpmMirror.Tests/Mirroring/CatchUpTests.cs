@@ -42,6 +42,20 @@ public sealed class CatchUpTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_is_written_and_finished_by_a_later_try_is_counted_once()
+    {
+        foreach (var (name, later) in new[] { ("written", await SyncAsync("written")), ("left", await SyncAsync("left", twice: true)) })
+        {
+            Count(name, await SyncAsync($"{name}-first") with { RetryBecause = "a tarball is missing" }, isDone: false);
+            Count(name, later);
+        }
+
+        var summary = await _catchUp.RunAsync(null, Token);
+        Assert.Equal((2, 0), (summary.Changed, summary.Unchanged));
+        Assert.Empty(summary.Failures);
+    }
+
+    [Fact]
     public async Task A_failure_that_a_later_try_mended_is_forgotten()
     {
         var stored = await SyncAsync("a");

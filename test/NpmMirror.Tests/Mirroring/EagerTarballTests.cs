@@ -95,6 +95,18 @@ public sealed class EagerTarballTests
         Assert.Equal((Packages, (long)Packages * Versions), (attempts.Count, bench.Tarballs.FetchedCount));
     }
 
+    [Fact]
+    public async Task A_host_that_is_busy_is_waited_for_instead_of_failing()
+    {
+        await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Tarballs = TarballMode.Eager });
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        bench.Upstream.Knobs.Fail("*.tgz", 429, timesMax: 3, retryAfter: "7");
+        var syncing = bench.SyncAsync("left-pad", bench.Item("left-pad"));
+        await bench.Clock.SkipWaitsAsync(syncing, TimeSpan.FromSeconds(20));
+        Assert.Null((await syncing).RetryBecause);
+        Assert.Equal((4, 1), (bench.Upstream.Requests.CountOf("*.tgz"), await CountHeldAsync(bench)));
+    }
+
     private static async Task<int> CountHeldAsync(MirrorBench bench)
     {
         var held = 0;

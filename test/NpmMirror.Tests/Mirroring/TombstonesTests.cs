@@ -3,6 +3,7 @@ using NpmMirror.History;
 using NpmMirror.Mirroring;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
+using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;
 
@@ -16,7 +17,7 @@ public sealed class TombstonesTests
     [Fact]
     public async Task Kind_reason_time_and_revision_are_kept_and_the_document_is_what_npm_sends()
     {
-        var removed = new PackageRemoved(RemovalKind.Unpublished, "by its owner", null) { At = Then, SeenAt = Now, UpstreamRev = "7-b" };
+        var removed = Tombstones.EventOf(RemovalKind.Unpublished, new RemovalNotice("Unpublished", "by its owner", Then, "7-b"), Now);
         var commit = Tombstones.CommitOf(Name, removed, "upstream#1");
         var facts = commit.Facts;
         Assert.Equal((Name, 0L, RemovalKind.Unpublished, "by its owner", "7-b", "upstream#1"), (commit.Name, commit.ExpectedGeneration, facts.Removal, facts.RemovalReason, facts.Rev, facts.Upstream));
@@ -35,10 +36,11 @@ public sealed class TombstonesTests
     [Fact]
     public async Task Without_a_time_none_is_invented()
     {
-        var commit = Tombstones.CommitOf(Name, new PackageRemoved(RemovalKind.Gone, null, null) { SeenAt = Now }, "upstream#1");
+        var commit = Tombstones.CommitOf(Name, Tombstones.EventOf(RemovalKind.Gone, new RemovalNotice("Gone", null, null, "7-b"), Now), "upstream#1");
         await using var decoded = DocumentCodecs.OpenDecoded(Name, commit.Document!);
         using var document = await JsonDocument.ParseAsync(decoded, cancellationToken: TestContext.Current.CancellationToken);
         Assert.Empty(document.RootElement.GetProperty("time").GetProperty("unpublished").EnumerateObject());
         Assert.Null(commit.Facts.ModifiedAt);
+        Assert.Null(Assert.Single(commit.Events).At);
     }
 }

@@ -162,6 +162,24 @@ public sealed class BodyCodingTests
         Assert.Equal(nothing, await ReadAsync(opened.Body, 100_000));
     }
 
+    [Fact]
+    public async Task A_coding_that_decodes_to_nothing_is_not_read_on_for_a_first_byte()
+    {
+        var nothing = Enumerable.Repeat(Compress("gzip", []), 20_000).SelectMany(member => member).ToArray();
+        await using var peer = new LoopbackPeer(async (_, stream, cancellationToken) =>
+        {
+            await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 200 X\r\nContent-Encoding: gzip\r\nContent-Length: {nothing.Length + 1}\r\nConnection: close\r\n\r\n"), cancellationToken);
+            await stream.WriteAsync(nothing, cancellationToken);
+            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+        });
+        using var client = RegistryClientTests.Client(peer);
+        var opened = Assert.IsType<TarballAnswer.Opened>(await client.OpenTarballAsync(new Uri(peer.Url, "x.tgz"), Cancelled));
+        using var _ = opened.Response;
+        var first = new byte[1_000];
+        await opened.Body.ReadExactlyAsync(first, Cancelled);
+        Assert.Equal(nothing[..first.Length], first);
+    }
+
     private static LoopbackPeer Peer(string header, byte[] body) => new(async (_, stream, cancellationToken) =>
     {
         var coding = header.Length == 0 ? "" : $"Content-Encoding: {header}\r\n";
