@@ -177,7 +177,7 @@ public sealed class MirrorBuilder
     }
 
     private async Task<RegistryClientOptions> FindUpstreamAsync(CancellationToken cancellationToken) =>
-        Upstream ?? await UpstreamChoice.FindAsync(Options, cancellationToken);
+        Upstream is { } given ? UpstreamChoice.WithLimits(given, Options) : await UpstreamChoice.FindAsync(Options, cancellationToken);
 
     /// <summary>The id that this mirror goes by among mirrors, so that a circle of them is noticed; made once for a store.</summary>
     private async Task<string> FindInstanceAsync(IMetadataStore store, CancellationToken cancellationToken)

@@ -28,7 +28,12 @@ internal static partial class UpstreamChoice
             throw new MirrorException(MirrorFault.Configuration, $"{who} {Masked.Address(upstream.AbsoluteUri)}, which is this mirror itself; name the registry to mirror with --upstream.");
         }
 
-        return npm.ToClientOptions(upstream) with
+        return WithLimits(npm.ToClientOptions(upstream), options);
+    }
+
+    /// <summary>How a client asks: with the times, sizes and numbers of the mirror's options.</summary>
+    public static RegistryClientOptions WithLimits(RegistryClientOptions upstream, MirrorOptions options) =>
+        upstream with
         {
             Timeout = options.UpstreamTimeout,
             PackumentMaxBytes = options.PackumentMaxBytes,
@@ -38,7 +43,6 @@ internal static partial class UpstreamChoice
             IsOffline = options.Offline,
             RequestsPerSecond = options.RequestsPerSecond,
         };
-    }
 
     /// <summary>
     /// The upstream of a store that noted one: that, when none is named; another one becomes its upstream when this process follows, and is

@@ -22,8 +22,10 @@ public sealed class OlderFaultsTests : IAsyncLifetime
             _registry.Publish(new FakePackage($"p{i}").Version("1.0.0"));
         }
 
+        // On a clock that stands: a request that is slow would give its place to the next.
+        var clock = new FakeClock();
         var gate = _registry.Knobs.Hold("/p*");
-        await using var mirror = await FollowAsync(new MemoryStore(TimeProvider.System), options => (options.LastSeq, options.Concurrency) = ("0", 3));
+        await using var mirror = await FollowAsync(new MemoryStore(clock), options => (options.LastSeq, options.Concurrency) = ("0", 3), clock);
         await gate.WaitForAsync(3, TestContext.Current.CancellationToken);
 
         // All are known and queued by now, and a client is served before them.
@@ -131,11 +133,15 @@ public sealed class OlderFaultsTests : IAsyncLifetime
         }
     }
 
-    private Task<ServedMirror> FollowAsync(IMetadataStore store, Action<MirrorOptions>? configure = null) => ServedMirror.StartAsync(store, _registry.Url, options =>
-    {
-        (options.Feed, options.Metadata) = (_registry.FeedUrl.AbsoluteUri, MetadataMode.All);
-        configure?.Invoke(options);
-    });
+    private Task<ServedMirror> FollowAsync(IMetadataStore store, Action<MirrorOptions>? configure = null, TimeProvider? time = null) => ServedMirror.StartAsync(
+        store,
+        _registry.Url,
+        options =>
+        {
+            (options.Feed, options.Metadata) = (_registry.FeedUrl.AbsoluteUri, MetadataMode.All);
+            configure?.Invoke(options);
+        },
+        time);
 
     /// <summary>Where the feed says that it stands: text as it is, anything else as its JSON.</summary>
     private async Task<string> HeadAsync()

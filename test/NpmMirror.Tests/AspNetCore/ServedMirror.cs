@@ -89,7 +89,7 @@ internal sealed class ServedMirror : IAsyncDisposable
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
         builder.Services.AddSingleton(time);
         var mirror = builder.Services.AddNpmMirror(options).UseStore(store).UseBlobs(blobs ?? new MemoryBlobStore(time));
-        mirror.Upstream = new RegistryClientOptions { BaseUrl = new Uri(options.Upstream!), IsOffline = options.Offline };
+        mirror.Upstream = new RegistryClientOptions { BaseUrl = new Uri(options.Upstream!) };
         var application = builder.Build();
         ServedMirror? served = null;
         application.Use(next => context =>

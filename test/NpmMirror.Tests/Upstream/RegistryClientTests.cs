@@ -223,7 +223,7 @@ public sealed class RegistryClientTests
         using var client = Client(peer, options => options with { Concurrency = 2 }, new FakeClock());
         using var patience = new Patience();
         var all = Enumerable.Range(0, 5).Select(_ => client.GetPackumentAsync(Name, default, isCacheBusted: false, patience, TestContext.Current.CancellationToken)).ToArray();
-        await Eventually.Async(() => peer.Requests.Count == 2);
+        await Eventually.Async(() => Volatile.Read(ref most) == 2);
         gate.SetResult();
         await Task.WhenAll(all);
         Assert.Equal((2, 5), (most, peer.Requests.Count));
