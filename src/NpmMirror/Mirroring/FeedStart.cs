@@ -13,7 +13,7 @@ internal sealed class FeedStart(IMetadataStore store, RegistryClient upstream)
     public async Task<FeedInfo> AskAsync(IChangeFeed feed, CancellationToken cancellationToken)
     {
         var info = await feed.GetInfoAsync(cancellationToken);
-        upstream.Identity = UpstreamIdentity.Of(upstream.BaseUrl, info.DatabaseId);
+        upstream.Known.Note(UpstreamIdentity.Of(upstream.BaseUrl, info.DatabaseId));
         return info;
     }
 

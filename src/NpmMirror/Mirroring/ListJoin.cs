@@ -21,21 +21,21 @@ internal readonly record struct ListPair(PackageName Name, bool IsListed, string
     /// Whether what is held is what an upstream of this identity lists: in the listed revision, or where it lists none, changed last at the same time.
     /// What is in the graveyard and listed may be back in the same revision.
     /// </summary>
-    internal async ValueTask<bool> IsCurrentAsync(IMetadataStore store, string identity, CancellationToken cancellationToken) =>
+    internal async ValueTask<bool> IsCurrentAsync(IMetadataStore store, UpstreamIdentity identity, CancellationToken cancellationToken) =>
         IsHeld && (IsSameRevision(identity) || (Rev is null && await IsSameTimeAsync(store, identity, cancellationToken)));
 
     /// <summary>Whether the upstream lists what it sends of a package that was unpublished, and the store has that in the graveyard: npm's list has those names for ever.</summary>
-    internal async ValueTask<bool> IsUnpublishedAsync(IMetadataStore store, string identity, CancellationToken cancellationToken) =>
+    internal async ValueTask<bool> IsUnpublishedAsync(IMetadataStore store, UpstreamIdentity identity, CancellationToken cancellationToken) =>
         IsRemoved && IsSameRevision(identity) && await store.FindAsync(Name, cancellationToken) is { Facts.Removal: RemovalKind.Unpublished };
 
     // The store's list of marks has no times: only old registries list them, and those are small.
-    private async ValueTask<bool> IsSameTimeAsync(IMetadataStore store, string identity, CancellationToken cancellationToken) =>
+    private async ValueTask<bool> IsSameTimeAsync(IMetadataStore store, UpstreamIdentity identity, CancellationToken cancellationToken) =>
         ModifiedAt is { } listed
         && Mark is { } mark
-        && UpstreamIdentity.CouldBeSame(mark.Upstream, identity)
+        && identity.CouldBeSame(mark.Upstream)
         && (await store.FindAsync(Name, cancellationToken))?.Facts.ModifiedAt?.ToUnixTimeMilliseconds() == listed.ToUnixTimeMilliseconds();
 
-    private bool IsSameRevision(string identity) => Mark is { } mark && UpstreamIdentity.CouldBeSame(mark.Upstream, identity) && Rev is { } rev && mark.Rev == rev;
+    private bool IsSameRevision(UpstreamIdentity identity) => Mark is { } mark && identity.CouldBeSame(mark.Upstream) && Rev is { } rev && mark.Rev == rev;
 }
 
 /// <summary>Joins the upstream's list and the store's by name, both in the order of UTF-8 bytes: each name once, nothing held in memory.</summary>

@@ -168,7 +168,7 @@ public sealed partial class PackageSync : IDisposable
     /// </summary>
     private bool IsNotModifiedBelieved(PackageRow row, QueueItem? item) =>
         row.Facts.Removal is null
-        && UpstreamIdentity.CouldBeSame(row.Facts.Upstream, _upstream.Identity)
+        && _upstream.Known.Identity.CouldBeSame(row.Facts.Upstream)
         && item is null or { Attempts: 0, IsDeletedRow: false }
         && (item?.WantedRev is not { } wanted || (row.Facts.Rev is { } held && !new Revision(held).IsBefore(new Revision(wanted))));
 
@@ -259,7 +259,7 @@ public sealed partial class PackageSync : IDisposable
                 RemovalReason = removal is null ? null : "replaced by a security holding package",
                 Rev = index.Rev,
                 Ancestors = ServedRevision.AncestorsAfter(row, index.Rev),
-                Upstream = _upstream.Identity,
+                Upstream = _upstream.Known.Identity.ToString(),
                 ETag = fetched.Validators.ETag,
                 LastModified = fetched.Validators.LastModified,
                 ModifiedAt = index.ModifiedAt,
@@ -301,7 +301,7 @@ public sealed partial class PackageSync : IDisposable
     /// <summary>Notes that the upstream's present database has the same bytes: otherwise each comparison with its list would ask for them again. Null when the row has changed meanwhile.</summary>
     private async Task<PackageRow?> AdoptAsync(PackageRow row, Validators validators, CancellationToken cancellationToken)
     {
-        if (UpstreamIdentity.CouldBeSame(row.Facts.Upstream, _upstream.Identity))
+        if (_upstream.Known.Identity.CouldBeSame(row.Facts.Upstream))
         {
             return row;
         }
@@ -310,7 +310,7 @@ public sealed partial class PackageSync : IDisposable
         {
             Name = row.Name,
             ExpectedGeneration = row.Generation,
-            Facts = row.Facts with { Upstream = _upstream.Identity, ETag = validators.ETag, LastModified = validators.LastModified },
+            Facts = row.Facts with { Upstream = _upstream.Known.Identity.ToString(), ETag = validators.ETag, LastModified = validators.LastModified },
             Events = [],
             IsPatient = true,
         };

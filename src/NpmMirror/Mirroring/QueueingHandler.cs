@@ -127,7 +127,7 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Rea
 
         // A higher number means newer in one life of the database only; the very same rev is the same document in any.
         return rev == stored
-            ? UpstreamIdentity.CouldBeSame(row.Facts.Upstream, upstream.Identity)
-            : UpstreamIdentity.IsSame(row.Facts.Upstream, upstream.Identity) && new Revision(rev).IsBefore(new Revision(stored));
+            ? upstream.Known.Identity.CouldBeSame(row.Facts.Upstream)
+            : upstream.Known.Identity.IsSame(row.Facts.Upstream) && new Revision(rev).IsBefore(new Revision(stored));
     }
 }

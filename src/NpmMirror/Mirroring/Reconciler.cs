@@ -125,7 +125,7 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
                 missing++;
                 await bulk.AddAsync(pair.Name, pair.Rev, cancellationToken);
             }
-            else if (pair.IsListed && pair.Mark is not null && !await pair.IsCurrentAsync(store, upstream.Identity, cancellationToken) && !await pair.IsUnpublishedAsync(store, upstream.Identity, cancellationToken))
+            else if (pair.IsListed && pair.Mark is not null && !await pair.IsCurrentAsync(store, upstream.Known.Identity, cancellationToken) && !await pair.IsUnpublishedAsync(store, upstream.Known.Identity, cancellationToken))
             {
                 stale++;
                 await bulk.AddAsync(pair.Name, pair.Rev, cancellationToken);

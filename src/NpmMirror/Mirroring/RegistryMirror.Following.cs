@@ -80,7 +80,7 @@ public sealed partial class RegistryMirror
             await QueueNewlyWantedAsync(feed, cancellationToken);
         }
 
-        await start.NoteAsync(_store, feed, _upstream.Identity, isGiven: given is not null, cancellationToken);
+        await start.NoteAsync(_store, feed, _upstream.Known.Identity.ToString(), isGiven: given is not null, cancellationToken);
         return start;
     }
 

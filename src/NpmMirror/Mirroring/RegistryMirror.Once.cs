@@ -52,7 +52,7 @@ public sealed partial class RegistryMirror
         }
 
         await RecallUpstreamAsync(cancellationToken);
-        _upstream.IsFeedSought = IsFeedWanted;
+        NoteFeedSought();
         var catchUp = new CatchUp(_store, _queue, _time);
         _queue.Attempted = (attempt, _) =>
         {

@@ -99,13 +99,15 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
 
         await RecallUpstreamAsync(cancellationToken);
         _stopping = new CancellationTokenSource();
-        _upstream.IsFeedSought = IsFeedWanted;
+        NoteFeedSought();
         _startedAt = _time.GetTimestamp();
         _readThrough.IsFollowed = () => IsFollowed;
         _queue.Attempted = TellAsync;
         _running = Task.WhenAll(_queue.RunAsync(_stopping.Token), NumberAsync(_stopping.Token));
         Monitor.Start(_options.LastSeq is { } given ? new Sequence(given) : null);
     }
+
+    private void NoteFeedSought() => _upstream.Known.Note(IsFeedWanted ? new UpstreamFeed.Seeking() : new UpstreamFeed.None());
 
     private ValueTask TellAsync(SyncAttempt attempt, CancellationToken cancellationToken)
     {
@@ -151,9 +153,9 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     private async Task RecallUpstreamAsync(CancellationToken cancellationToken)
     {
         var known = await _store.GetCursorAsync(MirrorCursors.Upstream, cancellationToken);
-        if (UpstreamIdentity.CouldBeSame(known, _upstream.Identity))
+        if (_upstream.Known.Identity.CouldBeSame(known))
         {
-            _upstream.Identity = known!;
+            _upstream.Known.Note(UpstreamIdentity.Parse(known!));
             _isUpstreamNoted = true;
             return;
         }
@@ -166,7 +168,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     {
         try
         {
-            await _store.SetCursorAsync(MirrorCursors.Upstream, _upstream.Identity, cancellationToken);
+            await _store.SetCursorAsync(MirrorCursors.Upstream, _upstream.Known.Identity.ToString(), cancellationToken);
             _isUpstreamNoted = true;
         }
         catch (MirrorException e) when (e.Fault == MirrorFault.StoreReadOnly)
@@ -180,8 +182,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     {
         if (await _findFeed(cancellationToken) is { } feed)
         {
-            _upstream.Feed = feed;
-            _upstream.IsFeedSought = false;
+            _upstream.Known.Note(new UpstreamFeed.Found(feed));
             return feed;
         }
 
@@ -193,7 +194,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
             throw new MirrorException(MirrorFault.UpstreamUnavailable, $"{location} had a change feed, and answers now as if it had none; with feed=none it is not looked for any more.", isTransient: true);
         }
 
-        _upstream.IsFeedSought = false;
+        _upstream.Known.Note(new UpstreamFeed.None());
         return null;
     }
 

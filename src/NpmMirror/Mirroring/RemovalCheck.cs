@@ -50,12 +50,13 @@ internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream
             return null;
         }
 
-        if (upstream.IsFeedSought)
+        var known = upstream.Known.State.Feed;
+        if (known is UpstreamFeed.Seeking)
         {
             return $"the upstream answers {answer.Status}, and its list has not been found yet";
         }
 
-        if (upstream.Feed is not { } feed)
+        if (known is not UpstreamFeed.Found { Feed: var feed })
         {
             return null;
         }

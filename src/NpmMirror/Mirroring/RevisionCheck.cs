@@ -49,7 +49,7 @@ internal sealed class RevisionCheck(RegistryClient upstream, TimeProvider time)
             return "the upstream sends the package without any version, and does not say that it was unpublished";
         }
 
-        if (row.Facts.Rev is not { } stored || index.Rev is not { } fetched || !UpstreamIdentity.CouldBeSame(row.Facts.Upstream, upstream.Identity))
+        if (row.Facts.Rev is not { } stored || index.Rev is not { } fetched || !upstream.Known.Identity.CouldBeSame(row.Facts.Upstream))
         {
             return null;
         }

@@ -266,7 +266,7 @@ public sealed class FetchingHandler(RegistryClient client, int concurrency, Time
 
         try
         {
-            return client.Feed is not { } feed || await feed.IsListedAsync(name.Value, cancellationToken) != true;
+            return client.Known.State.Feed is not UpstreamFeed.Found { Feed: var feed } || await feed.IsListedAsync(name.Value, cancellationToken) != true;
         }
         catch (MirrorException)
         {

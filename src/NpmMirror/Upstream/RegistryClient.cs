@@ -32,20 +32,14 @@ public sealed partial class RegistryClient : IDisposable
         _logger = logger;
         _places = new RequestPlaces(options.Concurrency, timeProvider);
         Transport = new UpstreamTransport(options, timeProvider);
-        Identity = UpstreamIdentity.Of(BaseUrl, null);
+        Known = new KnownUpstream(UpstreamIdentity.Of(BaseUrl, null));
     }
 
     /// <summary>The upstream's address, without a trailing slash (but that of an empty path).</summary>
     public Uri BaseUrl => Transport.BaseUrl;
 
-    /// <summary>What names this upstream in stored rows: its URL and, where a feed told it, its database identity.</summary>
-    public string Identity { get; set; }
-
-    /// <summary>The upstream's change feed, once it was found; it also lists what is there. Null before, and where there is none.</summary>
-    public IChangeFeed? Feed { get; set; }
-
-    /// <summary>Whether it is still being found out what feed there is, so that nothing can be asked of its list; null as <see cref="Feed"/> means "none" only when this is false.</summary>
-    public bool IsFeedSought { get; set; }
+    /// <summary>What was found out of the upstream: its identity, and whether it has a feed.</summary>
+    public KnownUpstream Known { get; }
 
     /// <summary>True while the upstream is known to be away: nothing could connect to it a few seconds ago. A slow or failed answer is not that.</summary>
     public bool IsAway => Transport.IsAway;

@@ -1,36 +1,43 @@
 namespace NpmMirror.Upstream;
 
 /// <summary>
-/// What names an upstream in stored rows: its URL and, where a feed told one, its database's name behind a <c>#</c>. A process that follows
+/// What names an upstream in stored rows: its URL and, where a feed told one, its database's name, as text with a <c>#</c> between. A process that follows
 /// no feed does not know the latter, so an identity without it may be that of any life of the database.
 /// </summary>
-internal static class UpstreamIdentity
+/// <param name="Url">The address, without a trailing slash.</param>
+/// <param name="DatabaseId">The database's name for life; null where none is known.</param>
+public readonly record struct UpstreamIdentity(string Url, string? DatabaseId)
 {
-    internal static string Of(Uri baseUrl, string? databaseId)
+    /// <summary>The identity of a registry.</summary>
+    public static UpstreamIdentity Of(Uri baseUrl, string? databaseId)
     {
-        var url = baseUrl.AbsoluteUri.TrimEnd('/');
-        return databaseId is null ? url : $"{url}#{databaseId}";
+        ArgumentNullException.ThrowIfNull(baseUrl);
+        return new(baseUrl.AbsoluteUri.TrimEnd('/'), databaseId);
+    }
+
+    /// <summary>Reads stored text.</summary>
+    public static UpstreamIdentity Parse(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var end = text.IndexOf('#', StringComparison.Ordinal);
+        return end < 0 ? new(text.TrimEnd('/'), null) : new(text[..end].TrimEnd('/'), text[(end + 1)..]);
     }
 
     /// <summary>True for the same URL and the same life of its database: their revs have one order.</summary>
-    internal static bool IsSame(string? left, string? right) => left is not null && right is not null && Split(left) == Split(right);
+    public bool IsSame(string? stored) => stored is not null && this == Parse(stored);
 
     /// <summary>True for the same URL, unless both name a life of its database and not the same one: equal revs mean equal documents.</summary>
-    internal static bool CouldBeSame(string? left, string? right)
+    public bool CouldBeSame(string? stored)
     {
-        if (left is null || right is null)
+        if (stored is null)
         {
             return false;
         }
 
-        var (leftUrl, leftDatabase) = Split(left);
-        var (rightUrl, rightDatabase) = Split(right);
-        return leftUrl == rightUrl && (leftDatabase is null || rightDatabase is null || leftDatabase == rightDatabase);
+        var (url, databaseId) = Parse(stored);
+        return Url == url && (DatabaseId is null || databaseId is null || DatabaseId == databaseId);
     }
 
-    private static (string Url, string? Database) Split(string identity)
-    {
-        var end = identity.IndexOf('#', StringComparison.Ordinal);
-        return end < 0 ? (identity.TrimEnd('/'), null) : (identity[..end].TrimEnd('/'), identity[(end + 1)..]);
-    }
+    /// <summary>The text for a row.</summary>
+    public override string ToString() => DatabaseId is null ? Url : $"{Url}#{DatabaseId}";
 }

@@ -39,7 +39,7 @@ public sealed class FeedStartTests
     {
         Sequence? given = bench.Options.LastSeq is { } text ? new Sequence(text) : null;
         var start = await new FeedStart(bench.Store, bench.Client).FindAsync(feed, isReset: false, given, Token);
-        await start.NoteAsync(bench.Store, feed, bench.Client.Identity, isGiven: given is not null, Token);
+        await start.NoteAsync(bench.Store, feed, bench.Client.Known.Identity.ToString(), isGiven: given is not null, Token);
     }
 
     /// <summary>A feed to which something is added when its list has just been read.</summary>

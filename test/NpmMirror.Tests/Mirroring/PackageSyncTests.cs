@@ -5,6 +5,7 @@ using NpmMirror.History;
 using NpmMirror.Mirroring;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
+using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;
 
@@ -177,11 +178,11 @@ public sealed class PackageSyncTests
     public async Task Revs_of_another_database_are_not_compared()
     {
         await using var bench = await MirrorBench.StartAsync();
-        var url = bench.Client.Identity;
-        bench.Client.Identity = url + "#first";
+        var url = bench.Client.Known.Identity.ToString();
+        bench.Client.Known.Note(UpstreamIdentity.Parse(url + "#first"));
         bench.Upstream.PutDocument("a", """{"_rev":"7-a","name":"a","versions":{}}"""u8.ToArray());
         await bench.SyncAsync("a");
-        bench.Client.Identity = url + "#restored";
+        bench.Client.Known.Note(UpstreamIdentity.Parse(url + "#restored"));
         bench.Upstream.PutDocument("a", """{"_rev":"1-b","name":"a","versions":{}}"""u8.ToArray());
         await bench.SyncAsync("a");
         Assert.Equal("1-b", (await bench.RowAsync("a"))!.Facts.Rev);
@@ -192,15 +193,15 @@ public sealed class PackageSyncTests
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(Pad);
-        bench.Client.Identity += "#first";
+        bench.Client.Known.Note(UpstreamIdentity.Parse(bench.Client.Known.Identity + "#first"));
         await bench.SyncAsync("left-pad");
         var before = (await bench.RowAsync("left-pad"))!;
         var events = (await bench.EventsAsync()).Count;
-        bench.Client.Identity = bench.Client.Identity.Replace("#first", "#second", StringComparison.Ordinal);
+        bench.Client.Known.Note(UpstreamIdentity.Parse(bench.Client.Known.Identity.ToString().Replace("#first", "#second", StringComparison.Ordinal)));
         Assert.IsType<SyncResult.Unchanged>(await bench.SyncAsync("left-pad"));
 
         var after = (await bench.RowAsync("left-pad"))!;
-        Assert.Equal(before.Facts with { Upstream = bench.Client.Identity }, after.Facts);
+        Assert.Equal(before.Facts with { Upstream = bench.Client.Known.Identity.ToString() }, after.Facts);
         Assert.Equal((before.DocumentSha256, events), (after.DocumentSha256, (await bench.EventsAsync()).Count));
     }
 

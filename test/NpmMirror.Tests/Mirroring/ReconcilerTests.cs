@@ -194,15 +194,15 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         bench.Upstream.PublishVersion("changed", "2.0.0");
         await using var mirror = bench.Mirror();
         Assert.Equal(1, (await mirror.ReconcileOnceAsync(Token)).Found.Stale);
-        Assert.Contains('#', bench.Client.Identity);
+        Assert.Contains('#', bench.Client.Known.Identity.ToString());
 
         // And the other way round: a process beside it that follows nothing asks conditionally, and regresses nothing.
-        bench.Client.Identity = bench.Client.Identity.Split('#')[0];
+        bench.Client.Known.Note(UpstreamIdentity.Parse(bench.Client.Known.Identity.ToString().Split('#')[0]));
         bench.Upstream.Requests.Clear();
         await bench.SyncAsync("changed");
         Assert.Equal(304, bench.Upstream.Requests.All[^1].Status);
 
-        bench.Client.Identity += "#another";
+        bench.Client.Known.Note(UpstreamIdentity.Parse(bench.Client.Known.Identity + "#another"));
         Assert.IsType<SyncResult.Unchanged>(await bench.SyncAsync("changed"));
         Assert.Equal(200, bench.Upstream.Requests.All[^1].Status);
     }
@@ -249,7 +249,7 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         var facts = new PackageFacts
         {
             Rev = rev,
-            Upstream = isOurs ? bench.Client.Identity : "https://registry.example.org/",
+            Upstream = isOurs ? bench.Client.Known.Identity.ToString() : "https://registry.example.org/",
             Removal = isRemoved ? RemovalKind.Gone : null,
             FirstSeenAt = bench.Clock.GetUtcNow(),
             StoredAt = bench.Clock.GetUtcNow(),

@@ -423,7 +423,7 @@ public sealed class RegistryMirrorTests
         await Eventually.Async(() => counts.CountOf("SetCursorAsync") >= 2);
         Assert.Null(await bench.Store.GetCursorAsync(MirrorCursors.Upstream, Token));
         counts.CursorTrouble = null;
-        await Eventually.Async(async () => await bench.Store.GetCursorAsync(MirrorCursors.Upstream, Token) == bench.Client.Identity);
+        await Eventually.Async(async () => await bench.Store.GetCursorAsync(MirrorCursors.Upstream, Token) == bench.Client.Known.Identity.ToString());
     }
 
     private static async Task<MirrorBench> StartAsync(MirrorOptions options, params string[] packages)

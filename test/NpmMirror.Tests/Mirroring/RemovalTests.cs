@@ -90,7 +90,7 @@ public sealed class RemovalTests
     {
         await using var bench = await ListedAsync();
         bench.Upstream.Knobs.Fail("/left-pad", 404);
-        (bench.Client.Feed, bench.Client.IsFeedSought) = (null, true);
+        bench.Client.Known.Note(new UpstreamFeed.Seeking());
         var item = bench.Item("left-pad") with { MissingSince = bench.Clock.GetUtcNow() };
         bench.Clock.Advance(TimeSpan.FromMinutes(10));
         Assert.Contains("has not been found yet", (await bench.SyncAsync("left-pad", item)).RetryBecause, StringComparison.Ordinal);
@@ -107,9 +107,9 @@ public sealed class RemovalTests
         await using var mirror = bench.Mirror(hasFeed);
         await mirror.StartAsync(TestContext.Current.CancellationToken);
         await Eventually.Async(() => gate.WaitingCount > 0 || !hasFeed);
-        await Eventually.Async(() => bench.Client.IsFeedSought == hasFeed);
+        await Eventually.Async(() => bench.Client.Known.State.Feed is UpstreamFeed.Seeking == hasFeed);
         gate.Open();
-        await Eventually.Async(() => !bench.Client.IsFeedSought);
+        await Eventually.Async(() => bench.Client.Known.State.Feed is not UpstreamFeed.Seeking);
     }
 
     [Theory]
@@ -124,7 +124,7 @@ public sealed class RemovalTests
         }
         else
         {
-            Assert.True(await bench.Client.Feed!.IsListedAsync("left-pad", TestContext.Current.CancellationToken));
+            Assert.True(await Assert.IsType<UpstreamFeed.Found>(bench.Client.Known.State.Feed).Feed.IsListedAsync("left-pad", TestContext.Current.CancellationToken));
         }
 
         bench.Upstream.Knobs.Fail("/left-pad", 404);
@@ -168,7 +168,7 @@ public sealed class RemovalTests
     private static async Task<MirrorBench> ListedAsync()
     {
         var bench = await MirrorBench.StartAsync();
-        bench.Client.Feed = new PagedChangeFeed(bench.Client, bench.Upstream.FeedUrl, new FeedOptions());
+        bench.Client.Known.Note(new UpstreamFeed.Found(new PagedChangeFeed(bench.Client, bench.Upstream.FeedUrl, new FeedOptions())));
         foreach (var package in new[] { Pad, new FakePackage("alive").Version("1.0.0") })
         {
             bench.Upstream.Publish(package);
