@@ -215,7 +215,9 @@ public sealed class ClientConnectionsTests : IAsyncLifetime
             await ConnectAsync(Ask.Replace("/ms", "/slow", StringComparison.Ordinal));
         }
 
+        // An idle one would be closed for the next.
         await gate.WaitForAsync(1, Token);
+        await Eventually.Async(() => _connections.Count == Max && _connections.IdleCount == 0);
         var another = await ConnectAsync(Ask);
         await Eventually.Async(() => _connections.IsFull);
         var ending = _mirror.DisposeAsync().AsTask();

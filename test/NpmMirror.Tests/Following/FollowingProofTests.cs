@@ -11,10 +11,12 @@ public sealed class FollowingProofTests(ITestOutputHelper output)
 {
     private const string Variable = "NPM_MIRROR_SIMULATED_HOURS";
 
+    private const int HoursForAll = 200;
+
     [Fact(Timeout = 3_600_000)]
     public async Task Loses_nothing_in_hundreds_of_hostile_hours()
     {
-        var hours = int.TryParse(Environment.GetEnvironmentVariable(Variable), NumberStyles.None, CultureInfo.InvariantCulture, out var given) ? given : 200;
+        var hours = int.TryParse(Environment.GetEnvironmentVariable(Variable), NumberStyles.None, CultureInfo.InvariantCulture, out var given) ? given : HoursForAll;
         var seed = FuzzSeed.Next(output);
         var counts = new WorldCounts();
         for (var round = 0; counts.Hours < hours; round++)
@@ -33,9 +35,15 @@ public sealed class FollowingProofTests(ITestOutputHelper output)
         }
 
         output.WriteLine(counts.ToString());
-        Assert.True(counts.Hours >= hours, $"{counts}");
+        Assert.True(counts.Hours >= hours && counts.HandledChecks > hours, $"Too little happened: {counts}");
+        if (hours < HoursForAll)
+        {
+            // One world of a short run need not bring everything about.
+            return;
+        }
+
         Assert.True(counts.Crashes > hours / 20 && counts.LateRows > hours / 8 && counts.LostRows > hours / 200 && counts.LostDeletions > hours / 1000, $"Too little happened: {counts}");
         Assert.True(counts.BadNights > 0 && counts.HalfNights > 0 && counts.ShortLists > 0 && counts.Resets > counts.ResetsWithoutList && counts.ResetsWithoutList > hours / 100, $"Too little happened: {counts}");
-        Assert.True(counts.HandledChecks > hours && counts.OpaqueHours > hours / 8 && counts.HoursOf.Values.All(of => of > hours / 8), $"Too little happened: {counts}");
+        Assert.True(counts.OpaqueHours > hours / 8 && counts.HoursOf.Values.All(of => of > hours / 8), $"Too little happened: {counts}");
     }
 }
