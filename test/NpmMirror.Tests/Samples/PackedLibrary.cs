@@ -49,11 +49,14 @@ public sealed class PackedLibrary : IDisposable
         await RunAsync("build", _folder.Folder(program), "-o", _folder.Folder($"built-{sample}"), "-p:UseSharedCompilation=false");
         foreach (var package in packages)
         {
-            Assert.True(File.Exists(_folder.File($"restored/{package.ToLowerInvariant()}/{Version}/lib/net10.0/{package}.xml")));
+            Assert.True(File.Exists(FileOf(package, $"lib/net10.0/{package}.xml")));
         }
 
         return _folder.File($"built-{sample}/{sample}.dll");
     }
+
+    /// <summary>A file of a package that a sample was built with, as it was restored.</summary>
+    internal string FileOf(string package, string file) => _folder.File($"restored/{package.ToLowerInvariant()}/{Version}/{file}");
 
     /// <summary>Starts a built program.</summary>
     internal System.Diagnostics.Process Start(string program, params string[] arguments) =>

@@ -18,6 +18,7 @@ public sealed class SampleTests(PackedLibrary library) : IClassFixture<PackedLib
     {
         Assert.SkipUnless(TestTools.Has("dotnet"), TestTools.Missing("dotnet"));
         var program = await library.BuildAsync("Watch", "Microsoft.NET.Sdk", "NpmMirror");
+        Assert.True(File.Exists(library.FileOf("NpmMirror", "README.md")));
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
         registry.Publish(new FakePackage("ms").Version("2.1.3"));
         await RunAsync(program, [registry.Url.AbsoluteUri, "0"], async told =>
