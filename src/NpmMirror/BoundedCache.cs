@@ -53,6 +53,16 @@ internal sealed class BoundedCache<TKey, TValue>(int countMin)
         }
     }
 
+    /// <summary>Forgets everything.</summary>
+    internal void Clear()
+    {
+        lock (_lock)
+        {
+            _young.Clear();
+            _old.Clear();
+        }
+    }
+
     private void SetYoung(TKey key, TValue value)
     {
         if (_young.Count >= countMin && !_young.ContainsKey(key))

@@ -40,17 +40,13 @@ public sealed partial class Mirror : IAsyncDisposable
         Scope = new PackageScope(options);
         DefaultBase = new DefaultBase(options);
         Tarballs = new TarballDownloads(store, parts.Blobs, upstream, options, time, loggers.CreateLogger<TarballDownloads>());
-        Sync = new PackageSync(store, upstream, Tarballs, DefaultBase, options, time, loggers.CreateLogger<PackageSync>());
+        Sync = new PackageSync(store, upstream, Tarballs, News, DefaultBase, options, time, loggers.CreateLogger<PackageSync>());
         Queue = new SyncQueue(store, Sync, options, time, loggers.CreateLogger<SyncQueue>());
-        ReadThrough = new ReadThrough(store, Sync, Queue, Scope, options, time, loggers.CreateLogger<ReadThrough>());
-        Registry = new RegistryMirror(store, upstream, Queue, ReadThrough, Scope, parts.FindFeed, options, time, loggers);
-        Renditions = new RenditionCache(store, parts.Budget, DefaultBase, options, time);
-        TarballBlocks = new TarballBlocks(store, options, time);
-
-        // Before a commit returns, nobody is served what was before it.
-        Sync.Committed += Renditions.Drop;
-        Sync.Committed += TarballBlocks.Forget;
-        Log = new RegistryLog(store, Renditions, time, loggers.CreateLogger<RegistryLog>());
+        Registry = new RegistryMirror(store, upstream, Queue, News, Scope, parts.FindFeed, options, time, loggers);
+        ReadThrough = new ReadThrough(store, Sync, Queue, Scope, parts.IsFollowed ?? (() => Registry.IsFollowed), options, time, loggers.CreateLogger<ReadThrough>());
+        Renditions = new RenditionCache(store, News, parts.Budget, DefaultBase, options, time);
+        TarballBlocks = new TarballBlocks(store, News, options);
+        Log = new RegistryLog(store, News, time, loggers.CreateLogger<RegistryLog>());
         TarballUsage = new TarballUsage(store, time, loggers.CreateLogger<TarballUsage>());
         DocumentRepair = new DocumentRepair(store, Queue, Sync, time, loggers.CreateLogger<DocumentRepair>());
         Attestations = new KeptAttestations(store, options, time);
@@ -106,6 +102,9 @@ public sealed partial class Mirror : IAsyncDisposable
 
     /// <summary>Fails when a part of a started mirror met an error that nobody expected, which is logged; never completes otherwise.</summary>
     public Task Failed => _failed.Task;
+
+    /// <summary>What becomes of packages.</summary>
+    public PackageNews News { get; } = new();
 
     internal ByteBudget Budget => _parts.Budget;
 
@@ -181,6 +180,7 @@ public sealed partial class Mirror : IAsyncDisposable
 
         await StopAsync(CancellationToken.None);
         await Registry.DisposeAsync();
+        await ReadThrough.DisposeAsync();
         foreach (var service in _services.OfType<BackgroundService>())
         {
             service.Dispose();

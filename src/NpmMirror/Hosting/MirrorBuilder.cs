@@ -31,6 +31,9 @@ public sealed class MirrorBuilder
     /// <summary>How the upstream is reached, for tests; null: as <see cref="Options"/> and npm's configuration say.</summary>
     internal RegistryClientOptions? Upstream { get; set; }
 
+    /// <summary>Whether a live feed tells of every change, for tests; null: as the mirror itself knows.</summary>
+    internal Func<bool>? IsFollowed { get; set; }
+
     /// <summary>Adds an engine that <c>store.engine</c> may name.</summary>
     public MirrorBuilder AddEngine(IMetadataEngine engine)
     {
@@ -173,7 +176,7 @@ public sealed class MirrorBuilder
         var budget = new ByteBudget(Options.BudgetBytes, Path.Combine(Options.Data, "tmp"));
         var client = new RegistryClient(upstream with { InstanceId = instance }, budget, time, loggers.CreateLogger("NpmMirror.Upstream"));
         var blobs = _blobs ?? new FileBlobStore(Options.Data, loggers.CreateLogger<FileBlobStore>());
-        return new MirrorParts(store, blobs, client, UpstreamChoice.CreateFindFeed(client, Options, loggers), budget) { OwnsStore = false, OwnsBlobs = _blobs is null };
+        return new MirrorParts(store, blobs, client, UpstreamChoice.CreateFindFeed(client, Options, loggers), budget) { OwnsStore = false, OwnsBlobs = _blobs is null, IsFollowed = IsFollowed };
     }
 
     private async Task<RegistryClientOptions> FindUpstreamAsync(CancellationToken cancellationToken) =>

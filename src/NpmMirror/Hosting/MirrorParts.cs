@@ -17,6 +17,9 @@ internal sealed record MirrorParts(IMetadataStore Store, IBlobStore Blobs, Regis
     /// <summary>False where the caller made the blob store.</summary>
     internal bool OwnsBlobs { get; init; } = true;
 
+    /// <summary>Whether a live feed tells of every change, for tests; null: as the mirror itself knows.</summary>
+    internal Func<bool>? IsFollowed { get; init; }
+
     /// <summary>Held while this process follows into the folder; null where it does not.</summary>
     internal FileStream? FollowLock { get; init; }
 

@@ -1,15 +1,25 @@
 using System.Collections.Concurrent;
+using NpmMirror.Storage;
 
 namespace NpmMirror.Mirroring;
 
 /// <summary>
 /// Names that the upstream itself said it does not have, for a short while and in memory only. Trouble is never remembered as absence.
 /// </summary>
-internal sealed class NegativeAnswers(TimeSpan lifetime, TimeProvider time)
+internal sealed class NegativeAnswers
 {
     private const int NamesMax = 100_000;
 
     private readonly ConcurrentDictionary<PackageName, (int Status, string Reason, long Until)> _names = new();
+    private readonly TimeSpan _lifetime;
+    private readonly TimeProvider _time;
+
+    internal NegativeAnswers(PackageNews news, TimeSpan lifetime, TimeProvider time)
+    {
+        (_lifetime, _time) = (lifetime, time);
+        news.Changed += Forget;
+        news.Named += Forget;
+    }
 
     public (int Status, string Reason)? Find(PackageName name)
     {
@@ -18,7 +28,7 @@ internal sealed class NegativeAnswers(TimeSpan lifetime, TimeProvider time)
             return null;
         }
 
-        if (time.GetTimestamp() < known.Until)
+        if (_time.GetTimestamp() < known.Until)
         {
             return (known.Status, known.Reason);
         }
@@ -35,7 +45,7 @@ internal sealed class NegativeAnswers(TimeSpan lifetime, TimeProvider time)
             _names.Clear();
         }
 
-        _names[name] = (status, reason, time.GetTimestamp() + (long)(lifetime.TotalSeconds * time.TimestampFrequency));
+        _names[name] = (status, reason, _time.GetTimestamp() + (long)(_lifetime.TotalSeconds * _time.TimestampFrequency));
     }
 
     public void Forget(PackageName name) => _names.TryRemove(name, out _);

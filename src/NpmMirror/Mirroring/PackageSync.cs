@@ -43,11 +43,12 @@ public sealed partial class PackageSync : IDisposable
     private bool IsEager => _options.Tarballs == TarballMode.Eager;
 
     /// <summary>Creates the sync; one per store and process.</summary>
-    public PackageSync(IMetadataStore store, RegistryClient upstream, TarballDownloads tarballs, DefaultBase defaultBase, MirrorOptions options, TimeProvider time, ILogger<PackageSync> logger)
+    public PackageSync(IMetadataStore store, RegistryClient upstream, TarballDownloads tarballs, PackageNews news, DefaultBase defaultBase, MirrorOptions options, TimeProvider time, ILogger<PackageSync> logger)
     {
         _store = store;
         _upstream = upstream;
         _tarballs = tarballs;
+        News = news;
         _promises = new TarballPromises(tarballs);
         _eager = new EagerTarballs(store, upstream, tarballs, options.Concurrency, time, logger);
         _defaultBase = defaultBase;
@@ -59,11 +60,8 @@ public sealed partial class PackageSync : IDisposable
         _breaker = new HourlyBreaker(store, options, time, logger);
     }
 
-    /// <summary>Told of each commit before <see cref="SyncAsync"/> returns, so that the process that wrote never serves what was before.</summary>
-    public event Action<PackageName>? Committed;
-
-    /// <summary>Told of each answer of the upstream that a package's row was compared with, changed or not, and of the moment when it was asked.</summary>
-    internal event Action<PackageName, long>? Compared;
+    /// <summary>Where each commit is told before <see cref="SyncAsync"/> returns, so that the process that wrote never serves what was before.</summary>
+    public PackageNews News { get; }
 
     /// <summary>Brings one package to what the upstream says now.</summary>
     /// <param name="name">The package.</param>
@@ -131,7 +129,7 @@ public sealed partial class PackageSync : IDisposable
 
     private void NoteDone(PackageName name, SyncResult result, long askedAt)
     {
-        Compared?.Invoke(name, askedAt);
+        News.TellCompared(name, askedAt);
         if (result is SyncResult.Stored)
         {
             _damaged.Remove(name);
@@ -327,7 +325,7 @@ public sealed partial class PackageSync : IDisposable
         }
 
         CrashPoint.Hit(CrashPoint.AfterCommit);
-        Committed?.Invoke(commit.Name);
+        News.TellChanged(commit.Name);
         return await _store.FindAsync(commit.Name, CancellationToken.None);
     }
 

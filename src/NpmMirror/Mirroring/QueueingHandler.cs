@@ -9,7 +9,7 @@ namespace NpmMirror.Mirroring;
 /// waits until each was tried once, then moves <c>handled</c>. Rows of packages not held cost no request. From another npm-mirror
 /// (<c>isMirrors</c>) deletions of what was never held are wanted too: it tells what was removed, how and when.
 /// </summary>
-internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, ReadThrough readThrough, PackageScope scope, RegistryClient upstream, bool isMirrors, TimeProvider time) : IChangeHandler
+internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, PackageNews packageNews, PackageScope scope, RegistryClient upstream, bool isMirrors, TimeProvider time) : IChangeHandler
 {
     /// <summary>What takes longer is parked in the queue, and holds nothing up.</summary>
     private static readonly TimeSpan FirstTryMax = TimeSpan.FromMinutes(2);
@@ -80,7 +80,7 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Rea
                 continue;
             }
 
-            readThrough.ForgetAbsence(name);
+            packageNews.TellNamed(name);
             var row = await store.FindAsync(name, cancellationToken);
             if ((row is null ? await IsWantedAsync(name, change, cancellationToken) : !IsKnown(row, change)) && (news is null || !await IsQueuedAsync(name, change, cancellationToken)))
             {

@@ -45,27 +45,26 @@ public sealed class ReadThrough : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
 
     /// <summary>Creates the read-through; one per store and process.</summary>
-    public ReadThrough(IMetadataStore store, PackageSync sync, SyncQueue queue, PackageScope scope, MirrorOptions options, TimeProvider time, ILogger<ReadThrough> logger)
+    /// <param name="store">Where packages are kept.</param>
+    /// <param name="sync">Fetches.</param>
+    /// <param name="queue">Where what a client wants is queued first.</param>
+    /// <param name="scope">What is mirrored.</param>
+    /// <param name="isFollowed">Whether a live feed tells of every change, so that nothing held needs to be asked for by age. Cheap: asked for with each answer.</param>
+    /// <param name="options">How old what is served may be.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">Looks that failed.</param>
+    public ReadThrough(IMetadataStore store, PackageSync sync, SyncQueue queue, PackageScope scope, Func<bool> isFollowed, MirrorOptions options, TimeProvider time, ILogger<ReadThrough> logger)
     {
         _store = store;
         _queue = queue;
         _scope = scope;
         _options = options;
         _time = time;
-        _freshness = new Freshness(options.Ttl, time);
+        _freshness = new Freshness(sync.News, options.Ttl, time);
         _looks = new UpstreamLooks(sync, queue, _freshness, options, time, logger);
-        _revalidation = new Revalidation(_looks, _freshness, options, time);
+        _revalidation = new Revalidation(_looks, _freshness, isFollowed, options, time);
         _versions = new VersionSearch(store, _looks, _freshness, options, time);
-        _negatives = new NegativeAnswers(options.NegativeTtl, time);
-        sync.Committed += _negatives.Forget;
-        sync.Compared += _freshness.Note;
-    }
-
-    /// <summary>Whether a live feed tells of every change, so that nothing held needs to be asked for by age. Cheap: asked for with each answer.</summary>
-    public Func<bool> IsFollowed
-    {
-        get => _revalidation.IsFollowed;
-        set => _revalidation.IsFollowed = value;
+        _negatives = new NegativeAnswers(sync.News, options.NegativeTtl, time);
     }
 
     /// <summary>
@@ -122,9 +121,6 @@ public sealed class ReadThrough : IAsyncDisposable
         var attempt = await AttemptAsync(name, QueuePriority.Demand, cancellationToken);
         return attempt.Result ?? throw attempt.Error!;
     }
-
-    /// <summary>Forgets that the upstream did not have the package: a feed row names it.</summary>
-    public void ForgetAbsence(PackageName name) => _negatives.Forget(name);
 
     /// <summary>Ends what runs in the background.</summary>
     public async ValueTask DisposeAsync()

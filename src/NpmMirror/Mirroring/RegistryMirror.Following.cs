@@ -22,7 +22,7 @@ public sealed partial class RegistryMirror
     private bool _isFeedReset;
 
     /// <summary>While the connection is down nothing tells of changes: then age counts.</summary>
-    private bool IsFollowed => Monitor.IsConnected || (FeedLocation != NoFeed && _time.GetElapsedTime(_startedAt) < FirstLook);
+    internal bool IsFollowed => Monitor.IsConnected || (FeedLocation != NoFeed && _time.GetElapsedTime(_startedAt) < FirstLook);
 
     /// <summary>Finds the feed and follows it; while it cannot be found, asks again. What is held is served all along.</summary>
     /// <param name="run">The monitor's run.</param>
@@ -86,7 +86,7 @@ public sealed partial class RegistryMirror
 
     private async Task FollowFeedAsync(IChangeFeed feed, FeedStart.Start start, bool isGiven, MonitorRun run)
     {
-        var handler = new QueueingHandler(_store, _queue, _readThrough, _scope, _upstream, start.Info.IsMirror, _time);
+        var handler = new QueueingHandler(_store, _queue, _news, _scope, _upstream, start.Info.IsMirror, _time);
         using var following = CancellationTokenSource.CreateLinkedTokenSource(run.Stopping);
         var reconciling = _schedule.RunAsync(token => ReconcileAsync(feed, token), following.Token);
         try

@@ -54,11 +54,11 @@ public sealed partial class RegistryMirror
         await RecallUpstreamAsync(cancellationToken);
         NoteFeedSought();
         var catchUp = new CatchUp(_store, _queue, _time);
-        _queue.Attempted = (attempt, _) =>
+        using var counting = _queue.OnAttempt((attempt, _) =>
         {
             catchUp.Count(attempt);
             return ValueTask.CompletedTask;
-        };
+        });
         await queue(catchUp);
         var summary = await catchUp.RunAsync(progress, cancellationToken);
         await _store.NumberEventsAsync(cancellationToken);

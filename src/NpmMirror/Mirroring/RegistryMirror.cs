@@ -21,7 +21,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     private readonly IMetadataStore _store;
     private readonly RegistryClient _upstream;
     private readonly SyncQueue _queue;
-    private readonly ReadThrough _readThrough;
+    private readonly PackageNews _news;
     private readonly PackageScope _scope;
     private readonly FindFeed _findFeed;
     private readonly MirrorOptions _options;
@@ -32,6 +32,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     private readonly Reconciler _reconciler;
     private readonly ReconciliationSchedule _schedule;
     private CancellationTokenSource? _stopping;
+    private IDisposable? _listening;
     private bool _isUpstreamNoted;
     private Task _running = Task.CompletedTask;
 
@@ -40,7 +41,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         IMetadataStore store,
         RegistryClient upstream,
         SyncQueue queue,
-        ReadThrough readThrough,
+        PackageNews news,
         PackageScope scope,
         FindFeed findFeed,
         MirrorOptions options,
@@ -50,7 +51,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         _store = store;
         _upstream = upstream;
         _queue = queue;
-        _readThrough = readThrough;
+        _news = news;
         _scope = scope;
         _findFeed = findFeed;
         _options = options;
@@ -101,8 +102,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         _stopping = new CancellationTokenSource();
         NoteFeedSought();
         _startedAt = _time.GetTimestamp();
-        _readThrough.IsFollowed = () => IsFollowed;
-        _queue.Attempted = TellAsync;
+        _listening = _queue.OnAttempt(TellAsync);
         _running = Task.WhenAll(_queue.RunAsync(_stopping.Token), NumberAsync(_stopping.Token));
         Monitor.Start(_options.LastSeq is { } given ? new Sequence(given) : null);
     }
@@ -116,7 +116,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
             LogListedAndAbsent(attempt.Item.Name);
         }
 
-        return new AttemptNews(_store, Monitor).TellAsync(attempt, cancellationToken);
+        return new MonitorNews(_store, Monitor).TellAsync(attempt, cancellationToken);
     }
 
     /// <summary>Stops: what has begun to be written is finished, nothing more is begun.</summary>
@@ -130,6 +130,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         await stopping.CancelAsync();
         await Monitor.StopAsync(cancellationToken);
         await Task.WhenAny(_running, Task.Delay(Timeout.InfiniteTimeSpan, _time, cancellationToken));
+        _listening?.Dispose();
         _stopping = null;
         stopping.Dispose();
     }
@@ -143,7 +144,6 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     {
         await StopAsync(CancellationToken.None);
         await Monitor.DisposeAsync();
-        await _readThrough.DisposeAsync();
     }
 
     /// <summary>

@@ -6,17 +6,14 @@ namespace NpmMirror.Mirroring;
 /// Where no feed tells of changes, what is held is compared with the upstream by its age. A reader waits for that, but no longer than
 /// <c>revalidateWait</c>: then it is served what is held, and the comparison goes on in the background.
 /// </summary>
-internal sealed class Revalidation(UpstreamLooks looks, Freshness freshness, MirrorOptions options, TimeProvider time)
+internal sealed class Revalidation(UpstreamLooks looks, Freshness freshness, Func<bool> isFollowed, MirrorOptions options, TimeProvider time)
 {
-    /// <summary>Whether a live feed tells of every change. Cheap: asked for with each answer.</summary>
-    public Func<bool> IsFollowed { get; set; } = static () => false;
-
     /// <summary>
     /// Whether the row may be served without a look at the upstream: it is fresh, or followed, or the look is under way and takes longer than
     /// readers wait. Cheap: asked for with each answer from memory.
     /// </summary>
     public bool IsServable(PackageRow row) =>
-        options.Offline || IsFollowed() || freshness.IsFresh(row) || (looks.Find(row.Name) is { } look && time.GetElapsedTime(look.BegunAt) >= options.RevalidateWait);
+        options.Offline || isFollowed() || freshness.IsFresh(row) || (looks.Find(row.Name) is { } look && time.GetElapsedTime(look.BegunAt) >= options.RevalidateWait);
 
     /// <summary>Compares a row that is too old, and waits for it a while. True when it was compared: then the store is to be asked again.</summary>
     public async ValueTask<bool> CompareAsync(PackageRow row, CancellationToken cancellationToken)

@@ -38,12 +38,13 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
 
     private readonly ConcurrentDictionary<PackageName, Awaited> _awaited = new();
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly AttemptListeners _listeners = new();
     private readonly QueueReturn _return = new(store, time, logger);
     private int _inFlight;
     private long? _measuredAt;
 
-    /// <summary>Told of every try. Handlers are awaited: a slow one slows the queue, and nothing is told twice.</summary>
-    public Func<SyncAttempt, CancellationToken, ValueTask>? Attempted { get; set; }
+    /// <summary>Calls the listener with each try, until disposed of. It hears before those who wait for the try, and is waited for: a slow one slows the queue.</summary>
+    public IDisposable OnAttempt(Func<SyncAttempt, CancellationToken, ValueTask> listener) => _listeners.Add(listener);
 
     /// <summary>Packages being worked on now.</summary>
     public int InFlight => Volatile.Read(ref _inFlight);
@@ -283,15 +284,18 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
             await renewing;
         }
 
-        if (_awaited.TryRemove(item.Name, out var awaited))
-        {
-            awaited.TrySetResult(attempt);
-        }
-
         QueueMetrics.Count(attempt);
-        if (Attempted is { } attempted)
+        try
         {
-            await attempted(attempt, cancellationToken);
+            // Listeners first: what a waiter tells next covers what they were told.
+            await _listeners.TellAsync(attempt, cancellationToken);
+        }
+        finally
+        {
+            if (_awaited.TryRemove(item.Name, out var awaited))
+            {
+                awaited.TrySetResult(attempt);
+            }
         }
 
         return attempt;

@@ -12,7 +12,7 @@ namespace NpmMirror.Registry;
 /// returned; dropping them again costs nothing that matters. It is the one reader of the log in a process: who waits for the log to grow
 /// waits here, so that ten thousand waiting clients cost the store no more than one.
 /// </summary>
-public sealed partial class RegistryLog(IMetadataStore store, RenditionCache cache, TimeProvider time, ILogger<RegistryLog> logger) : BackgroundService
+public sealed partial class RegistryLog(IMetadataStore store, PackageNews news, TimeProvider time, ILogger<RegistryLog> logger) : BackgroundService
 {
     private static readonly TimeSpan WaitAtMost = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan AfterTrouble = TimeSpan.FromSeconds(1);
@@ -98,7 +98,7 @@ public sealed partial class RegistryLog(IMetadataStore store, RenditionCache cac
                 {
                     seen = (await store.ReadHeadAsync(stoppingToken)).Position;
                     // What passed while nobody read is not known.
-                    cache.DropAll();
+                    news.TellAllChanged();
                     _signal.Advance(seen.Value);
                 }
 
@@ -125,7 +125,7 @@ public sealed partial class RegistryLog(IMetadataStore store, RenditionCache cac
 
         await foreach (var row in store.ReadLogAsync(seen, cancellationToken))
         {
-            cache.Drop(row.Package);
+            news.TellChanged(row.Package);
             _tail.Add(row);
             seen = row.Position;
         }

@@ -43,7 +43,7 @@ public sealed class RenditionCache : IDisposable
     private long _usedBytes;
 
     /// <summary>An empty cache over the store's documents.</summary>
-    public RenditionCache(IMetadataStore store, ByteBudget budget, DefaultBase defaultBase, MirrorOptions options, TimeProvider time)
+    public RenditionCache(IMetadataStore store, PackageNews news, ByteBudget budget, DefaultBase defaultBase, MirrorOptions options, TimeProvider time)
     {
         _renditions = new Renditions(store, budget);
         _improver = new RenditionImprover(_renditions, more => Interlocked.Add(ref _usedBytes, more));
@@ -52,6 +52,8 @@ public sealed class RenditionCache : IDisposable
         _limitBytes = options.CacheBytes;
         _bases = new RecentBases(time);
         _temporaryFolder = Path.Combine(options.Data, "tmp");
+        news.Changed += Drop;
+        news.AllChanged += DropAll;
     }
 
     /// <summary>Bytes held now, overhead included.</summary>

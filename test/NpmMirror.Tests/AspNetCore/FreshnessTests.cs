@@ -158,7 +158,7 @@ public sealed class FreshnessTests
         var (store, counts) = CountedStore.Over(memory);
         await using var after = await ServedMirror.StartAsync(store, configure: options => options.PublicUrl = "https://npm.example.org/npm");
         await after.SettleAsync();
-        after.Mirror.ReadThrough.IsFollowed = () => true;
+        after.IsFollowed = true;
         counts.Calls.Clear();
         using var unchanged = await after.GetAsync("ms", ("If-None-Match", tag));
         Assert.Equal(HttpStatusCode.NotModified, unchanged.StatusCode);

@@ -15,7 +15,8 @@ public sealed class HotRenditionTests
     {
         await using var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(1_000_000);
-        using var cache = new RenditionCache(store, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
+        var news = new PackageNews();
+        using var cache = new RenditionCache(store, news, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
         await ServedMirror.PutAsync(store, "ms", Documents.Of("ms"));
         var name = PackageName.Parse("ms");
         var package = cache.Keep((await store.FindAsync(name, TestContext.Current.CancellationToken))!, cache.Ticket(name));

@@ -70,6 +70,15 @@ public sealed class HotTarballTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Is_given_without_the_server_to_one_that_comes_much_later()
+    {
+        _clock.Advance(TimeSpan.FromHours(1));
+        var before = _mirror.RequestsSeen;
+        Assert.EndsWith(Encoding.Latin1.GetString(Tarball), (await RawTalk.TalkAsync(_mirror, Hot + Last))[0], StringComparison.Ordinal);
+        Assert.Equal(before + 1, _mirror.RequestsSeen);
+    }
+
+    [Fact]
     public async Task A_file_that_was_deleted_or_cut_is_fetched_again()
     {
         File.WriteAllBytes(Blob, Tarball[..1000]);
@@ -84,15 +93,15 @@ public sealed class HotTarballTests : IAsyncLifetime
     public async Task What_was_blocked_is_refused_by_the_next_request()
     {
         await _mirror.RemoveAsync("left-pad", RemovalKind.Blocked);
-        _mirror.Mirror.TarballBlocks.Forget(PackageName.Parse("left-pad"));
+        _mirror.Mirror.News.TellChanged(PackageName.Parse("left-pad"));
         Assert.StartsWith("HTTP/1.1 451", (await RawTalk.TalkAsync(_mirror, Hot + Last))[0], StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task What_another_process_blocked_is_refused_a_second_later()
+    public async Task What_another_process_blocked_is_refused_once_the_log_was_read()
     {
         await _mirror.RemoveAsync("left-pad", RemovalKind.Blocked);
-        _clock.Advance(TimeSpan.FromSeconds(1.1));
+        await _mirror.SettleAsync();
         Assert.StartsWith("HTTP/1.1 451", (await RawTalk.TalkAsync(_mirror, Hot + Last))[0], StringComparison.Ordinal);
     }
 

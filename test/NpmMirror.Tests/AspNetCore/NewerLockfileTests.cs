@@ -38,7 +38,7 @@ public sealed class NewerLockfileTests : IAsyncLifetime
     public async Task What_the_upstream_has_is_found_though_the_packument_is_young(string method, string path, bool isFollowed)
     {
         await using var mirror = await StartAsync();
-        mirror.Mirror.ReadThrough.IsFollowed = () => isFollowed;
+        mirror.IsFollowed = isFollowed;
         PublishNext();
         using var answer = await AskAsync(mirror, method, path);
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);

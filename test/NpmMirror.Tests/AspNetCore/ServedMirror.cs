@@ -52,6 +52,9 @@ internal sealed class ServedMirror : IAsyncDisposable
 
     internal Mirror Mirror => Services.GetRequiredService<Mirror>();
 
+    /// <summary>Whether a live feed tells of every change; null: as the mirror itself knows.</summary>
+    internal bool? IsFollowed { get; set; }
+
     internal RenditionCache Cache => Mirror.Renditions;
 
     /// <summary>Starts one. Without an upstream it has a dead one.</summary>
@@ -88,10 +91,11 @@ internal sealed class ServedMirror : IAsyncDisposable
         });
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
         builder.Services.AddSingleton(time);
+        ServedMirror? served = null;
         var mirror = builder.Services.AddNpmMirror(options).UseStore(store).UseBlobs(blobs ?? new MemoryBlobStore(time));
         mirror.Upstream = new RegistryClientOptions { BaseUrl = new Uri(options.Upstream!) };
+        mirror.IsFollowed = () => served is not null && (served.IsFollowed ?? served.Mirror.Registry.IsFollowed);
         var application = builder.Build();
-        ServedMirror? served = null;
         application.Use(next => context =>
         {
             Interlocked.Increment(ref served!._requestsSeen);

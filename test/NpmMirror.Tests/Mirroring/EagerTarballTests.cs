@@ -78,11 +78,11 @@ public sealed class EagerTarballTests
         }
 
         var attempts = new ConcurrentQueue<SyncAttempt>();
-        bench.Queue.Attempted = (attempt, _) =>
+        using var counting = bench.Queue.OnAttempt((attempt, _) =>
         {
             attempts.Enqueue(attempt);
             return ValueTask.CompletedTask;
-        };
+        });
         await bench.Queue.EnqueueAsync([.. names.Select(name => bench.Item(name) with { DueAt = DateTimeOffset.UnixEpoch, QueuedAt = TimeProvider.System.GetUtcNow() })], null, Token);
         var gate = bench.Upstream.Knobs.Hold("*.tgz");
         var draining = bench.Queue.DrainAsync(Token);

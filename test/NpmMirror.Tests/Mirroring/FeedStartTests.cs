@@ -30,7 +30,7 @@ public sealed class FeedStartTests
         await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, isClockReal: true);
         bench.Upstream.Publish(new FakePackage("a").Version("1.0.0"));
         var feed = new GrowingFeed(new LiveChangeFeed(bench.Client, bench.Upstream.FeedUrl, new FeedOptions()), () => bench.Upstream.Publish(new FakePackage("late").Version("1.0.0")));
-        await using var mirror = new RegistryMirror(bench.Store, bench.Client, bench.Queue, bench.ReadThrough, new PackageScope(bench.Options), _ => Task.FromResult<IChangeFeed?>(feed), bench.Options, TimeProvider.System, NullLoggerFactory.Instance);
+        await using var mirror = new RegistryMirror(bench.Store, bench.Client, bench.Queue, bench.News, new PackageScope(bench.Options), _ => Task.FromResult<IChangeFeed?>(feed), bench.Options, TimeProvider.System, NullLoggerFactory.Instance);
         await mirror.StartAsync(Token);
         await Eventually.Async(async () => await bench.RowAsync("a") is not null && await bench.RowAsync("late") is not null);
     }

@@ -23,7 +23,7 @@ internal sealed class MirrorBench : IAsyncDisposable
         var timeout = time == clientTime ? TimeSpan.FromHours(1) : TimeSpan.FromSeconds(30);
         Store = new MemoryStore(time);
         Client = new RegistryClient(ClientOptions(upstream.Url, host) with { ConnectTimeout = timeout, Timeout = timeout }, Budget, clientTime, NullLogger.Instance);
-        _mirror = new NpmMirror.Hosting.Mirror(options, new MirrorParts(Store, new MemoryBlobStore(time), Client, _ => Task.FromResult<IChangeFeed?>(null), Budget), time, NullLoggerFactory.Instance);
+        _mirror = new NpmMirror.Hosting.Mirror(options, new MirrorParts(Store, new MemoryBlobStore(time), Client, _ => Task.FromResult<IChangeFeed?>(null), Budget) { IsFollowed = () => IsFollowed() }, time, NullLoggerFactory.Instance);
     }
 
     public FakeRegistry Upstream { get; }
@@ -39,6 +39,11 @@ internal sealed class MirrorBench : IAsyncDisposable
     public RegistryClient Client { get; }
 
     public TarballDownloads Tarballs => _mirror.Tarballs;
+
+    public PackageNews News => _mirror.News;
+
+    /// <summary>Whether a live feed tells of every change.</summary>
+    public Func<bool> IsFollowed { get; set; } = () => false;
 
     public PackageSync Sync => _mirror.Sync;
 
@@ -58,7 +63,9 @@ internal sealed class MirrorBench : IAsyncDisposable
     public RegistryMirror Mirror(string feed)
     {
         var probe = new FeedProbe(Client, new FeedOptions { Mode = Options.Mode, PollDelay = TimeSpan.FromMilliseconds(50) }, NullLogger.Instance);
-        return new RegistryMirror(Store, Client, Queue, ReadThrough, new PackageScope(Options), token => probe.FindAsync(feed, token), Options, TimeProvider.System, NullLoggerFactory.Instance);
+        var mirror = new RegistryMirror(Store, Client, Queue, News, new PackageScope(Options), token => probe.FindAsync(feed, token), Options, TimeProvider.System, NullLoggerFactory.Instance);
+        IsFollowed = () => mirror.IsFollowed;
+        return mirror;
     }
 
     public Task<SyncResult> SyncAsync(string name, QueueItem? item = null) => Sync.SyncAsync(PackageName.Parse(name), item, None);

@@ -309,7 +309,7 @@ public sealed class PackageSyncTests
         bench.Upstream.PutDocument("a", Document("now"));
         using var gate = new FakeGate();
         bench.Upstream.Knobs.Add(new FakeRule { Path = "/a", TimesMax = 1, Gate = gate, Status = 200, ContentType = "application/json", Body = Encoding.UTF8.GetString(Document("before")) });
-        var otherProcess = new PackageSync(bench.Store, bench.Client, bench.Tarballs, new DefaultBase(bench.Options), bench.Options, bench.Clock, NullLogger<PackageSync>.Instance);
+        var otherProcess = new PackageSync(bench.Store, bench.Client, bench.Tarballs, new PackageNews(), new DefaultBase(bench.Options), bench.Options, bench.Clock, NullLogger<PackageSync>.Instance);
         var late = otherProcess.SyncAsync(PackageName.Parse("a"), null, TestContext.Current.CancellationToken);
         await gate.WaitForAsync(1, TestContext.Current.CancellationToken);
         await bench.SyncAsync("a");
@@ -355,7 +355,7 @@ public sealed class PackageSyncTests
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(Pad);
         var told = new List<string>();
-        bench.Sync.Committed += name => told.Add(name.Value);
+        bench.News.Changed += name => told.Add(name.Value);
         await bench.SyncAsync("left-pad");
         Assert.Equal(["left-pad"], told);
     }

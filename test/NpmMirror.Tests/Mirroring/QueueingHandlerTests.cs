@@ -84,5 +84,5 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
     private static ChangesPage Page(string rev) => new([new ChangeRow(new Sequence("7"), "a", rev, IsDeleted: false)], new Sequence("7"), IsAtHead: true);
 
     private QueueingHandler Handler(IMetadataStore store, SyncQueue queue) =>
-        new(store, queue, _bench.ReadThrough, new PackageScope(_bench.Options), _bench.Client, isMirrors: false, _bench.Clock);
+        new(store, queue, _bench.News, new PackageScope(_bench.Options), _bench.Client, isMirrors: false, _bench.Clock);
 }

@@ -134,11 +134,11 @@ public sealed class ReadThroughTests
         bench.Clock.Advance(TimeSpan.FromMinutes(4));
         await bench.ReadThrough.FindAsync(Pad, Token);
         bench.Clock.Advance(TimeSpan.FromHours(4));
-        bench.ReadThrough.IsFollowed = () => true;
+        bench.IsFollowed = () => true;
         await bench.ReadThrough.FindAsync(Pad, Token);
 
         // Another is asked for behind it: by then a question that was begun before would have been asked.
-        bench.ReadThrough.IsFollowed = () => false;
+        bench.IsFollowed = () => false;
         await bench.ReadThrough.FindAsync(PackageName.Parse("other"), Token);
         await Eventually.Async(() => bench.Upstream.Requests.CountOf("/other") == 2);
         Assert.Equal(1, bench.Upstream.Requests.CountOf("/left-pad"));
@@ -193,7 +193,7 @@ public sealed class ReadThroughTests
         await using var bench = await MirrorBench.StartAsync();
         await bench.ReadThrough.FindAsync(Pad, Token);
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
-        bench.ReadThrough.ForgetAbsence(Pad);
+        bench.News.TellNamed(Pad);
         Assert.IsType<ReadAnswer.Found>(await bench.ReadThrough.FindAsync(Pad, Token));
 
         var other = PackageName.Parse("other");

@@ -79,7 +79,7 @@ public sealed class RegistryMirrorTests
         var looks = 0;
         var feed = new LiveChangeFeed(bench.Client, bench.Upstream.FeedUrl, new FeedOptions());
         FindFeed find = _ => looks++ == 0 ? throw new InvalidOperationException("a look that nobody foresaw") : Task.FromResult<IChangeFeed?>(feed);
-        await using var mirror = new RegistryMirror(bench.Store, bench.Client, bench.Queue, bench.ReadThrough, new PackageScope(bench.Options), find, bench.Options, TimeProvider.System, NullLoggerFactory.Instance);
+        await using var mirror = new RegistryMirror(bench.Store, bench.Client, bench.Queue, bench.News, new PackageScope(bench.Options), find, bench.Options, TimeProvider.System, NullLoggerFactory.Instance);
         await mirror.StartAsync(Token);
         await Eventually.Async(async () => await bench.RowAsync("a") is not null);
     }
@@ -100,7 +100,7 @@ public sealed class RegistryMirrorTests
         await using var bench = await StartAsync(new MirrorOptions(), "a");
         await bench.Queue.EnqueueAsync([bench.Item("a")], null, Token);
         using var stopping = new CancellationTokenSource();
-        bench.Sync.Committed += _ => stopping.Cancel();
+        bench.News.Changed += _ => stopping.Cancel();
         await bench.Queue.RunAsync(stopping.Token);
         Assert.NotNull(await bench.RowAsync("a"));
         Assert.Equal(0, (await bench.Store.CountAsync(Token)).Queued);
@@ -418,7 +418,7 @@ public sealed class RegistryMirrorTests
         var (store, counts) = CountedStore.Over(bench.Store);
         counts.CursorTrouble = new MirrorException(MirrorFault.StoreReadOnly, "The disk is full.", isTransient: true);
         await using var mirror = new RegistryMirror(
-            store, bench.Client, bench.Queue, bench.ReadThrough, new PackageScope(bench.Options), _ => Task.FromResult<IChangeFeed?>(null), bench.Options, TimeProvider.System, NullLoggerFactory.Instance);
+            store, bench.Client, bench.Queue, bench.News, new PackageScope(bench.Options), _ => Task.FromResult<IChangeFeed?>(null), bench.Options, TimeProvider.System, NullLoggerFactory.Instance);
         await mirror.StartAsync(Token);
         await Eventually.Async(() => counts.CountOf("SetCursorAsync") >= 2);
         Assert.Null(await bench.Store.GetCursorAsync(MirrorCursors.Upstream, Token));

@@ -10,6 +10,30 @@ public sealed class SyncQueueTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    [Fact]
+    public async Task Listeners_hear_of_a_try_before_those_who_wait_for_it()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        var (heard, goOn) = (new TaskCompletionSource(), new TaskCompletionSource());
+        using var listening = bench.Queue.OnAttempt(async (_, _) =>
+        {
+            heard.SetResult();
+            await goOn.Task;
+            throw new MirrorException(MirrorFault.StoreUnavailable, "A listener that fails.");
+        });
+        await bench.Store.EnqueueAsync([bench.Item("left-pad")], null, Token);
+        var waiting = bench.Queue.NextAttemptAsync(Name);
+        var trying = bench.Queue.TryNowAsync(Name, Token);
+        await heard.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        Assert.False(waiting.IsCompleted);
+
+        // A listener that fails keeps nobody waiting.
+        goOn.SetResult();
+        Assert.IsType<SyncResult.Stored>((await waiting).Result);
+        await Assert.ThrowsAsync<MirrorException>(() => trying);
+    }
+
     [Theory]
     [InlineData(null)]
     [InlineData(60)]

@@ -12,8 +12,9 @@ public sealed class RegistryLogTests
     {
         var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
         using var budget = new ByteBudget(1_000_000);
-        using var cache = new RenditionCache(store, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
-        using var log = new RegistryLog(store, cache, TimeProvider.System, NullLogger<RegistryLog>.Instance);
+        var news = new PackageNews();
+        using var cache = new RenditionCache(store, news, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
+        using var log = new RegistryLog(store, news, TimeProvider.System, NullLogger<RegistryLog>.Instance);
         await log.StartAsync(TestContext.Current.CancellationToken);
         var waiting = Enumerable.Range(0, 1_000).Select(_ => log.WaitAsync(LogPosition.Zero, TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken).AsTask()).ToList();
         await Eventually.Async(() => counts.CountOf("WaitForLogAsync") == 1);
@@ -28,9 +29,10 @@ public sealed class RegistryLogTests
     {
         var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
         using var budget = new ByteBudget(1_000_000);
-        using var cache = new RenditionCache(store, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
+        var news = new PackageNews();
+        using var cache = new RenditionCache(store, news, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
         counts.LogTrouble = new MirrorException(MirrorFault.StoreUnavailable, "The store is away.", isTransient: true);
-        using var log = new RegistryLog(store, cache, TimeProvider.System, NullLogger<RegistryLog>.Instance);
+        using var log = new RegistryLog(store, news, TimeProvider.System, NullLogger<RegistryLog>.Instance);
         await log.StartAsync(TestContext.Current.CancellationToken);
         await Eventually.Async(() => counts.CountOf("ReadHeadAsync") > 0);
         counts.LogTrouble = null;
@@ -44,8 +46,9 @@ public sealed class RegistryLogTests
     {
         var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(1_000_000);
-        using var cache = new RenditionCache(store, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
-        using var log = new RegistryLog(store, cache, TimeProvider.System, NullLogger<RegistryLog>.Instance);
+        var news = new PackageNews();
+        using var cache = new RenditionCache(store, news, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
+        using var log = new RegistryLog(store, news, TimeProvider.System, NullLogger<RegistryLog>.Instance);
 
         // More than is kept of the end: some come from the store, the others from memory.
         await PutAsync(0, 300);

@@ -21,7 +21,8 @@ public sealed class RenditionCacheTests
     {
         var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(100_000_000);
-        using var cache = new RenditionCache(store, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions { CacheBytes = 40_000 }, TimeProvider.System);
+        var news = new PackageNews();
+        using var cache = new RenditionCache(store, news, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions { CacheBytes = 40_000 }, TimeProvider.System);
         var names = Enumerable.Range(0, 20).Select(i => PackageName.Parse($"p{i}")).ToList();
         foreach (var name in names)
         {
@@ -59,7 +60,8 @@ public sealed class RenditionCacheTests
         bench.Upstream.Publish(new FakePackage("p").Version("1.0.0"));
         await bench.SyncAsync("p");
         using var budget = new ByteBudget(100_000_000);
-        using var cache = new RenditionCache(bench.Store, budget, new DefaultBase(bench.Options), bench.Options, TimeProvider.System);
+        var news = new PackageNews();
+        using var cache = new RenditionCache(bench.Store, news, budget, new DefaultBase(bench.Options), bench.Options, TimeProvider.System);
         var name = PackageName.Parse("p");
         var package = cache.Keep((await bench.RowAsync("p"))!, cache.Ticket(name));
 
@@ -80,7 +82,8 @@ public sealed class RenditionCacheTests
     {
         await using var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(100_000_000);
-        using var cache = new RenditionCache(store, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
+        var news = new PackageNews();
+        using var cache = new RenditionCache(store, news, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
         var rendition = await LongRenditionAsync(store, cache, coding);
         var (quick, etag) = ((await cache.BodyAsync(rendition, Cancellation))!, rendition.ETag);
         Assert.Equal(0, cache.ImprovedCount);
@@ -99,7 +102,8 @@ public sealed class RenditionCacheTests
     {
         await using var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(1_000_000);
-        using var cache = new RenditionCache(store, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
+        var news = new PackageNews();
+        using var cache = new RenditionCache(store, news, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
         var rendition = await LongRenditionAsync(store, cache, ContentCoding.Gzip);
         await cache.BodyAsync(rendition, Cancellation);
         using (await budget.ReserveAsync(1_000_000, Cancellation))
@@ -118,7 +122,8 @@ public sealed class RenditionCacheTests
     {
         var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(100_000_000);
-        using var cache = new RenditionCache(store, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
+        var news = new PackageNews();
+        using var cache = new RenditionCache(store, news, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
         var name = PackageName.Parse("ms");
         await ServedMirror.PutAsync(store, "ms", Documents.Of("ms"));
         var package = cache.Keep((await store.FindAsync(name, TestContext.Current.CancellationToken))!, cache.Ticket(name));

@@ -5,7 +5,7 @@ using NpmMirror.Storage;
 namespace NpmMirror.Mirroring;
 
 /// <summary>Tells a monitor's listeners how a try ended, whoever asked for it: the feed, a client, an administrator.</summary>
-internal sealed class AttemptNews(IMetadataStore store, RegistryMonitor monitor)
+internal sealed class MonitorNews(IMetadataStore store, RegistryMonitor monitor)
 {
     public async ValueTask TellAsync(SyncAttempt attempt, CancellationToken cancellationToken)
     {

@@ -1,0 +1,28 @@
+namespace NpmMirror.Storage;
+
+/// <summary>
+/// News of packages, told in one place. A cache subscribes where it is made and never asks how the news came: from a commit of this process, or through
+/// the log from another.
+/// </summary>
+public sealed class PackageNews
+{
+    /// <summary>A package was written, by this process or another. Of an own commit this is told before the commit returns. It may be told twice.</summary>
+    public event Action<PackageName>? Changed;
+
+    /// <summary>Nobody knows what was written in the meantime: what is remembered of any package counts for nothing.</summary>
+    public event Action? AllChanged;
+
+    /// <summary>An answer of the upstream was compared with a package's row, changed or not; with the moment when the upstream was asked.</summary>
+    public event Action<PackageName, long>? Compared;
+
+    /// <summary>The upstream's feed named a package: what was said of its absence counts no more.</summary>
+    public event Action<PackageName>? Named;
+
+    internal void TellChanged(PackageName name) => Changed?.Invoke(name);
+
+    internal void TellAllChanged() => AllChanged?.Invoke();
+
+    internal void TellCompared(PackageName name, long askedAt) => Compared?.Invoke(name, askedAt);
+
+    internal void TellNamed(PackageName name) => Named?.Invoke(name);
+}
