@@ -37,12 +37,13 @@ public sealed partial class Mirror : IAsyncDisposable
         (Options, _parts, Time, Loggers) = (options, parts, time, loggers);
         var (store, upstream) = (parts.Store, parts.Upstream);
         _logger = loggers.CreateLogger("NpmMirror.Mirror");
+        Known = new KnownUpstream(upstream.BaseUrl);
         Scope = new PackageScope(options);
         DefaultBase = new DefaultBase(options);
         Tarballs = new TarballDownloads(store, parts.Blobs, upstream, options, time, loggers.CreateLogger<TarballDownloads>());
-        Sync = new PackageSync(store, upstream, Tarballs, News, DefaultBase, options, time, loggers.CreateLogger<PackageSync>());
+        Sync = new PackageSync(store, upstream, Known, Tarballs, News, DefaultBase, options, time, loggers.CreateLogger<PackageSync>());
         Queue = new SyncQueue(store, Sync, options, time, loggers.CreateLogger<SyncQueue>());
-        Registry = new RegistryMirror(store, upstream, Queue, News, Scope, parts.FindFeed, options, time, loggers);
+        Registry = new RegistryMirror(store, upstream, Known, Queue, News, Scope, parts.FindFeed, options, time, loggers);
         ReadThrough = new ReadThrough(store, Sync, Queue, Scope, parts.IsFollowed ?? (() => Registry.IsFollowed), options, time, loggers.CreateLogger<ReadThrough>());
         Renditions = new RenditionCache(store, News, parts.Budget, DefaultBase, options, time);
         TarballBlocks = new TarballBlocks(store, News, options);
@@ -95,7 +96,7 @@ public sealed partial class Mirror : IAsyncDisposable
     public Repairs Repairs => new(Store, Sync, Tarballs, Budget);
 
     /// <summary>Compares what is held with the upstream's list.</summary>
-    public Completeness Completeness => new(Store, Upstream, _parts.FindFeed, Scope, Options, Loggers.CreateLogger<Completeness>());
+    public Completeness Completeness => new(Store, Upstream, Known, _parts.FindFeed, Scope, Options, Loggers.CreateLogger<Completeness>());
 
     /// <summary>Collects what is not needed any more.</summary>
     public GarbageCollector Collector { get; }
@@ -105,6 +106,9 @@ public sealed partial class Mirror : IAsyncDisposable
 
     /// <summary>What becomes of packages.</summary>
     public PackageNews News { get; } = new();
+
+    /// <summary>What was found out of the upstream.</summary>
+    public KnownUpstream Known { get; }
 
     internal ByteBudget Budget => _parts.Budget;
 

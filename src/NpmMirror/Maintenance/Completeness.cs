@@ -9,7 +9,7 @@ namespace NpmMirror.Maintenance;
 /// Whether the mirror holds what the upstream lists, in the listed revisions: the comparison of a reconciliation, but it only looks. What is queued already
 /// is on its way and no finding.
 /// </summary>
-public sealed class Completeness(IMetadataStore store, RegistryClient upstream, FindFeed findFeed, PackageScope scope, MirrorOptions options, ILogger<Completeness> logger)
+public sealed class Completeness(IMetadataStore store, RegistryClient upstream, KnownUpstream known, FindFeed findFeed, PackageScope scope, MirrorOptions options, ILogger<Completeness> logger)
 {
     /// <summary>Compares, in bounded memory; whatever it finds is told.</summary>
     /// <exception cref="MirrorException">The upstream has no list, or it cannot be read to its end.</exception>
@@ -26,7 +26,7 @@ public sealed class Completeness(IMetadataStore store, RegistryClient upstream, 
             listed += pair.IsListed ? 1 : 0;
             held += pair.IsHeld ? 1 : 0;
             vanished += pair is { IsHeld: true, IsListed: false } ? 1 : 0;
-            if (await JudgeAsync(pair, cancellationToken) is var (fault, problem) && !await pair.IsUnpublishedAsync(store, upstream.Known.Identity, cancellationToken) && await store.FindQueuedAsync(pair.Name, cancellationToken) is null)
+            if (await JudgeAsync(pair, cancellationToken) is var (fault, problem) && !await pair.IsUnpublishedAsync(store, known.Identity, cancellationToken) && await store.FindQueuedAsync(pair.Name, cancellationToken) is null)
             {
                 var failure = request.Repairs is { } repairs && fault != VerifyFault.Vanished ? await repairs.TryMendDocumentAsync(pair.Name, cancellationToken) : "";
                 tally.Report(new VerifyFinding(fault, pair.Name.Value, Finding.With(problem, failure), failure is null));
@@ -53,7 +53,7 @@ public sealed class Completeness(IMetadataStore store, RegistryClient upstream, 
         }
 
         // Asking the feed for its name is what makes revs comparable.
-        var info = await upstream.NewRetry().RunAsync(() => new FeedStart(store, upstream).AskAsync(feed, cancellationToken), cancellationToken);
+        var info = await upstream.NewRetry().RunAsync(() => new FeedStart(store, known).AskAsync(feed, cancellationToken), cancellationToken);
         return (await Reconciler.SpoolAsync(feed.ListAllAsync(cancellationToken), spool, cancellationToken), info.DocumentCount);
     }
 
@@ -61,7 +61,7 @@ public sealed class Completeness(IMetadataStore store, RegistryClient upstream, 
     {
         { IsListed: true, Mark: null } => scope.IsWantedAhead(pair.Name) ? (VerifyFault.NotHeld, "The upstream lists it, and it is not held.") : null,
         { IsListed: true, IsRemoved: true } => (VerifyFault.Stale, "The upstream lists it, and it is in the graveyard."),
-        { IsListed: true, Mark: { } mark } => await pair.IsCurrentAsync(store, upstream.Known.Identity, cancellationToken) ? null : (VerifyFault.Stale, Difference(pair, mark)),
+        { IsListed: true, Mark: { } mark } => await pair.IsCurrentAsync(store, known.Identity, cancellationToken) ? null : (VerifyFault.Stale, Difference(pair, mark)),
         { IsHeld: true } => (VerifyFault.Vanished, "It is held, and the upstream does not list it; npm-mirror reconcile asks for it."),
         _ => null,
     };

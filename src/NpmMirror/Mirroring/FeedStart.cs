@@ -7,13 +7,13 @@ namespace NpmMirror.Mirroring;
 /// Where following begins: a sequence that somebody wrote (<c>last_seq</c>) beats the stored cursor; a stored one counts only for the same feed in the same
 /// life of its database; else the head is noted and a walk comes first. That the feed jumped behind a cursor the monitor finds that begins there.
 /// </summary>
-internal sealed class FeedStart(IMetadataStore store, RegistryClient upstream)
+internal sealed class FeedStart(IMetadataStore store, KnownUpstream known)
 {
     /// <summary>What the feed says of itself; from now on revs are of that life of its database.</summary>
     public async Task<FeedInfo> AskAsync(IChangeFeed feed, CancellationToken cancellationToken)
     {
         var info = await feed.GetInfoAsync(cancellationToken);
-        upstream.Known.Note(UpstreamIdentity.Of(upstream.BaseUrl, info.DatabaseId));
+        known.Note(known.Identity with { DatabaseId = info.DatabaseId });
         return info;
     }
 

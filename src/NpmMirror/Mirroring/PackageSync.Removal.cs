@@ -19,7 +19,7 @@ public sealed partial class PackageSync
             {
                 // Gone before this mirror began, or between two looks of it: another mirror knows, and those who follow this one shall too.
                 var removed = Tombstones.EventOf(kind, notice, _time.GetUtcNow());
-                return await CommitAsync(Tombstones.CommitOf(name, removed, _upstream.Known.Identity.ToString()), cancellationToken) is { } written ? new SyncResult.Removed(written, [removed]) : null;
+                return await CommitAsync(Tombstones.CommitOf(name, removed, _known.Identity.ToString()), cancellationToken) is { } written ? new SyncResult.Removed(written, [removed]) : null;
             }
 
             return new SyncResult.Absent(absent.Status, absent.Reason) { RetryBecause = FindFeedAhead(name, null, item, absent) };

@@ -14,9 +14,6 @@ public sealed partial class PackageSync : IDisposable
     /// <summary>After this long the upstream is believed, whatever the feed or the stored document said before.</summary>
     internal static readonly TimeSpan DoubtMax = TimeSpan.FromHours(24);
 
-    /// <summary>A day has ten times as many tries: a wall clock that leaps over one has not.</summary>
-    internal const int DoubtTriesMin = 12;
-
     private static readonly TimeSpan OneSecond = TimeSpan.FromSeconds(1);
 
     private const int TriesMax = 5;
@@ -27,6 +24,7 @@ public sealed partial class PackageSync : IDisposable
     private readonly EagerTarballs _eager;
     private readonly TarballDownloads _tarballs;
     private readonly TarballPromises _promises;
+    private readonly KnownUpstream _known;
     private readonly DefaultBase _defaultBase;
     private readonly MirrorOptions _options;
     private readonly TimeProvider _time;
@@ -43,10 +41,11 @@ public sealed partial class PackageSync : IDisposable
     private bool IsEager => _options.Tarballs == TarballMode.Eager;
 
     /// <summary>Creates the sync; one per store and process.</summary>
-    public PackageSync(IMetadataStore store, RegistryClient upstream, TarballDownloads tarballs, PackageNews news, DefaultBase defaultBase, MirrorOptions options, TimeProvider time, ILogger<PackageSync> logger)
+    public PackageSync(IMetadataStore store, RegistryClient upstream, KnownUpstream known, TarballDownloads tarballs, PackageNews news, DefaultBase defaultBase, MirrorOptions options, TimeProvider time, ILogger<PackageSync> logger)
     {
         _store = store;
         _upstream = upstream;
+        _known = known;
         _tarballs = tarballs;
         News = news;
         _promises = new TarballPromises(tarballs);
@@ -55,8 +54,8 @@ public sealed partial class PackageSync : IDisposable
         _options = options;
         _time = time;
         _logger = logger;
-        _removals = new RemovalCheck(store, upstream, time);
-        _revisions = new RevisionCheck(upstream, time);
+        _removals = new RemovalCheck(store, upstream, known, time);
+        _revisions = new RevisionCheck(known, time);
         _breaker = new HourlyBreaker(store, options, time, logger);
     }
 
@@ -166,7 +165,7 @@ public sealed partial class PackageSync : IDisposable
     /// </summary>
     private bool IsNotModifiedBelieved(PackageRow row, QueueItem? item) =>
         row.Facts.Removal is null
-        && _upstream.Known.Identity.CouldBeSame(row.Facts.Upstream)
+        && _known.Identity.CouldBeSame(row.Facts.Upstream)
         && item is null or { Attempts: 0, IsDeletedRow: false }
         && (item?.WantedRev is not { } wanted || (row.Facts.Rev is { } held && !new Revision(held).IsBefore(new Revision(wanted))));
 
@@ -257,7 +256,7 @@ public sealed partial class PackageSync : IDisposable
                 RemovalReason = removal is null ? null : "replaced by a security holding package",
                 Rev = index.Rev,
                 Ancestors = ServedRevision.AncestorsAfter(row, index.Rev),
-                Upstream = _upstream.Known.Identity.ToString(),
+                Upstream = _known.Identity.ToString(),
                 ETag = fetched.Validators.ETag,
                 LastModified = fetched.Validators.LastModified,
                 ModifiedAt = index.ModifiedAt,
@@ -276,7 +275,7 @@ public sealed partial class PackageSync : IDisposable
     }
 
     /// <summary>Whether what was doubted is taken for what there is: a day has passed, with as many tries.</summary>
-    internal static bool IsDoubtOver(QueueItem item, DateTimeOffset now) => now - item.QueuedAt >= DoubtMax && item.Attempts >= DoubtTriesMin;
+    internal static bool IsDoubtOver(QueueItem item, DateTimeOffset now) => now - item.QueuedAt >= DoubtMax && item.Attempts >= RemovalCheck.DoubtTriesMin;
 
     /// <summary>Now, but at least a second after the document before: dates of HTTP have no parts of a second, and each document needs its own.</summary>
     private static DateTimeOffset StoredAfter(PackageRow? row, DateTimeOffset now)
@@ -299,7 +298,7 @@ public sealed partial class PackageSync : IDisposable
     /// <summary>Notes that the upstream's present database has the same bytes: otherwise each comparison with its list would ask for them again. Null when the row has changed meanwhile.</summary>
     private async Task<PackageRow?> AdoptAsync(PackageRow row, Validators validators, CancellationToken cancellationToken)
     {
-        if (_upstream.Known.Identity.CouldBeSame(row.Facts.Upstream))
+        if (_known.Identity.CouldBeSame(row.Facts.Upstream))
         {
             return row;
         }
@@ -308,7 +307,7 @@ public sealed partial class PackageSync : IDisposable
         {
             Name = row.Name,
             ExpectedGeneration = row.Generation,
-            Facts = row.Facts with { Upstream = _upstream.Known.Identity.ToString(), ETag = validators.ETag, LastModified = validators.LastModified },
+            Facts = row.Facts with { Upstream = _known.Identity.ToString(), ETag = validators.ETag, LastModified = validators.LastModified },
             Events = [],
             IsPatient = true,
         };

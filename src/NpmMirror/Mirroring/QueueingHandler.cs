@@ -9,7 +9,7 @@ namespace NpmMirror.Mirroring;
 /// waits until each was tried once, then moves <c>handled</c>. Rows of packages not held cost no request. From another npm-mirror
 /// (<c>isMirrors</c>) deletions of what was never held are wanted too: it tells what was removed, how and when.
 /// </summary>
-internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, PackageNews packageNews, PackageScope scope, RegistryClient upstream, bool isMirrors, TimeProvider time) : IChangeHandler
+internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, PackageNews packageNews, PackageScope scope, KnownUpstream known, bool isMirrors, TimeProvider time) : IChangeHandler
 {
     /// <summary>What takes longer is parked in the queue, and holds nothing up.</summary>
     private static readonly TimeSpan FirstTryMax = TimeSpan.FromMinutes(2);
@@ -127,7 +127,7 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Pac
 
         // A higher number means newer in one life of the database only; the very same rev is the same document in any.
         return rev == stored
-            ? upstream.Known.Identity.CouldBeSame(row.Facts.Upstream)
-            : upstream.Known.Identity.IsSame(row.Facts.Upstream) && new Revision(rev).IsBefore(new Revision(stored));
+            ? known.Identity.CouldBeSame(row.Facts.Upstream)
+            : known.Identity.IsSame(row.Facts.Upstream) && new Revision(rev).IsBefore(new Revision(stored));
     }
 }

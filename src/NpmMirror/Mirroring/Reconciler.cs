@@ -10,7 +10,7 @@ namespace NpmMirror.Mirroring;
 /// collation, the store's in that of bytes: the former is spooled, then both are joined in one pass and in bounded memory. Repeatable: what is
 /// as it should be is skipped, what is queued already is merged; so one that was cut short is run again and loses nothing.
 /// </summary>
-internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, PackageScope scope, RegistryClient upstream, MirrorOptions options, TimeProvider time, ILogger logger)
+internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, PackageScope scope, KnownUpstream known, MirrorOptions options, TimeProvider time, ILogger logger)
 {
     private readonly string _dataFolder = Path.GetFullPath(options.Data);
 
@@ -31,7 +31,7 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
         var found = await RunAsync(feed.ListAllAsync(cancellationToken), info.DocumentCount, cancellationToken);
         if (info.IsMirror)
         {
-            await new Tombstones(store, queue, scope, time).QueueAsync(feed.ListRemovedAsync(cancellationToken), cancellationToken);
+            await new TombstoneQueue(store, queue, scope, time).AddAsync(feed.ListRemovedAsync(cancellationToken), cancellationToken);
         }
 
         return found;
@@ -125,7 +125,7 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
                 missing++;
                 await bulk.AddAsync(pair.Name, pair.Rev, cancellationToken);
             }
-            else if (pair.IsListed && pair.Mark is not null && !await pair.IsCurrentAsync(store, upstream.Known.Identity, cancellationToken) && !await pair.IsUnpublishedAsync(store, upstream.Known.Identity, cancellationToken))
+            else if (pair.IsListed && pair.Mark is not null && !await pair.IsCurrentAsync(store, known.Identity, cancellationToken) && !await pair.IsUnpublishedAsync(store, known.Identity, cancellationToken))
             {
                 stale++;
                 await bulk.AddAsync(pair.Name, pair.Rev, cancellationToken);

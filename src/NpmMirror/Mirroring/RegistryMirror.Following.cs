@@ -69,7 +69,7 @@ public sealed partial class RegistryMirror
     private async Task<FeedStart.Start> BeginAsync(IChangeFeed feed, Sequence? given, CancellationToken cancellationToken)
     {
         FeedLocation = feed.Location;
-        var start = await new FeedStart(_store, _upstream).FindAsync(feed, _isFeedReset, given, cancellationToken);
+        var start = await new FeedStart(_store, _known).FindAsync(feed, _isFeedReset, given, cancellationToken);
         if (start.NeedsWalk)
         {
             await SeedAsync(feed, start.Info.Head, cancellationToken);
@@ -80,13 +80,13 @@ public sealed partial class RegistryMirror
             await QueueNewlyWantedAsync(feed, cancellationToken);
         }
 
-        await start.NoteAsync(_store, feed, _upstream.Known.Identity.ToString(), isGiven: given is not null, cancellationToken);
+        await start.NoteAsync(_store, feed, _known.Identity.ToString(), isGiven: given is not null, cancellationToken);
         return start;
     }
 
     private async Task FollowFeedAsync(IChangeFeed feed, FeedStart.Start start, bool isGiven, MonitorRun run)
     {
-        var handler = new QueueingHandler(_store, _queue, _news, _scope, _upstream, start.Info.IsMirror, _time);
+        var handler = new QueueingHandler(_store, _queue, _news, _scope, _known, start.Info.IsMirror, _time);
         using var following = CancellationTokenSource.CreateLinkedTokenSource(run.Stopping);
         var reconciling = _schedule.RunAsync(token => ReconcileAsync(feed, token), following.Token);
         try

@@ -20,6 +20,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
 
     private readonly IMetadataStore _store;
     private readonly RegistryClient _upstream;
+    private readonly KnownUpstream _known;
     private readonly SyncQueue _queue;
     private readonly PackageNews _news;
     private readonly PackageScope _scope;
@@ -40,6 +41,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     public RegistryMirror(
         IMetadataStore store,
         RegistryClient upstream,
+        KnownUpstream known,
         SyncQueue queue,
         PackageNews news,
         PackageScope scope,
@@ -50,6 +52,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     {
         _store = store;
         _upstream = upstream;
+        _known = known;
         _queue = queue;
         _news = news;
         _scope = scope;
@@ -59,7 +62,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         _loggers = loggers;
         _logger = loggers.CreateLogger("NpmMirror.Mirror");
         _named = new NamedPackages(store, queue, time);
-        _reconciler = new Reconciler(store, queue, scope, upstream, options, time, _logger);
+        _reconciler = new Reconciler(store, queue, scope, known, options, time, _logger);
         _schedule = new ReconciliationSchedule(store, options.Reconcile, time, _logger);
         Monitor = new RegistryMonitor(FollowAsync, MonitorOptions.From(options) with { EndsAtReset = true }, time, loggers.CreateLogger("NpmMirror.Monitor"));
     }
@@ -107,7 +110,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         Monitor.Start(_options.LastSeq is { } given ? new Sequence(given) : null);
     }
 
-    private void NoteFeedSought() => _upstream.Known.Note(IsFeedWanted ? new UpstreamFeed.Seeking() : new UpstreamFeed.None());
+    private void NoteFeedSought() => _known.Note(IsFeedWanted ? new UpstreamFeed.Seeking() : new UpstreamFeed.None());
 
     private ValueTask TellAsync(SyncAttempt attempt, CancellationToken cancellationToken)
     {
@@ -153,9 +156,9 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     private async Task RecallUpstreamAsync(CancellationToken cancellationToken)
     {
         var known = await _store.GetCursorAsync(MirrorCursors.Upstream, cancellationToken);
-        if (_upstream.Known.Identity.CouldBeSame(known))
+        if (_known.Identity.CouldBeSame(known))
         {
-            _upstream.Known.Note(UpstreamIdentity.Parse(known!));
+            _known.Note(UpstreamIdentity.Parse(known!));
             _isUpstreamNoted = true;
             return;
         }
@@ -168,7 +171,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     {
         try
         {
-            await _store.SetCursorAsync(MirrorCursors.Upstream, _upstream.Known.Identity.ToString(), cancellationToken);
+            await _store.SetCursorAsync(MirrorCursors.Upstream, _known.Identity.ToString(), cancellationToken);
             _isUpstreamNoted = true;
         }
         catch (MirrorException e) when (e.Fault == MirrorFault.StoreReadOnly)
@@ -182,7 +185,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     {
         if (await _findFeed(cancellationToken) is { } feed)
         {
-            _upstream.Known.Note(new UpstreamFeed.Found(feed));
+            _known.Note(new UpstreamFeed.Found(feed));
             return feed;
         }
 
@@ -194,7 +197,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
             throw new MirrorException(MirrorFault.UpstreamUnavailable, $"{location} had a change feed, and answers now as if it had none; with feed=none it is not looked for any more.", isTransient: true);
         }
 
-        _upstream.Known.Note(new UpstreamFeed.None());
+        _known.Note(new UpstreamFeed.None());
         return null;
     }
 

@@ -8,8 +8,11 @@ namespace NpmMirror.Mirroring;
 /// Whether a package that is held is gone for good. One 404 proves nothing: caches lag, upstreams have bad nights. It takes a feed row that flags the
 /// deletion and one 404, or two 404 at least ten minutes apart while another package is alive and the upstream does not list this one any more.
 /// </summary>
-internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream, TimeProvider time)
+internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream, KnownUpstream knownUpstream, TimeProvider time)
 {
+    /// <summary>A day has ten times as many tries: a wall clock that leaps over one has not.</summary>
+    internal const int DoubtTriesMin = 12;
+
     private static readonly TimeSpan BetweenAnswers = TimeSpan.FromMinutes(10);
 
     /// <summary>Long enough that even an upstream with a single package is believed, and one whose list has names that never resolve.</summary>
@@ -34,7 +37,7 @@ internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream
             return $"the upstream answered {answer.Status} for a package that is held; asked again before it is believed";
         }
 
-        if (missingFor >= BelievedAlone && item?.Attempts >= PackageSync.DoubtTriesMin)
+        if (missingFor >= BelievedAlone && item?.Attempts >= DoubtTriesMin)
         {
             return null;
         }
@@ -50,7 +53,7 @@ internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream
             return null;
         }
 
-        var known = upstream.Known.State.Feed;
+        var known = knownUpstream.State.Feed;
         if (known is UpstreamFeed.Seeking)
         {
             return $"the upstream answers {answer.Status}, and its list has not been found yet";

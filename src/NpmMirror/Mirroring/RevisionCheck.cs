@@ -5,7 +5,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Mirroring;
 
 /// <summary>Whether an answer is as new as it should be: caches lag behind the feed, and send what is older than what is stored.</summary>
-internal sealed class RevisionCheck(RegistryClient upstream, TimeProvider time)
+internal sealed class RevisionCheck(KnownUpstream known, TimeProvider time)
 {
     /// <summary>Why the answer is older than what the feed spoke of, or null.</summary>
     internal string? FindLag(QueueItem? item, string? rev, bool isDifferent)
@@ -49,7 +49,7 @@ internal sealed class RevisionCheck(RegistryClient upstream, TimeProvider time)
             return "the upstream sends the package without any version, and does not say that it was unpublished";
         }
 
-        if (row.Facts.Rev is not { } stored || index.Rev is not { } fetched || !upstream.Known.Identity.CouldBeSame(row.Facts.Upstream))
+        if (row.Facts.Rev is not { } stored || index.Rev is not { } fetched || !known.Identity.CouldBeSame(row.Facts.Upstream))
         {
             return null;
         }

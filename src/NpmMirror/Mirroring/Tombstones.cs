@@ -6,27 +6,9 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Mirroring;
 
-/// <summary>
-/// The removed packages of another npm-mirror, so that a mirror of a mirror has the same ones however late it began. Each is only queued: that it is
-/// gone, and how, is said by the answer for the package itself, and what that still serves is held like any other.
-/// </summary>
-internal sealed class Tombstones(IMetadataStore store, SyncQueue queue, PackageScope scope, TimeProvider time)
+/// <summary>What stands for a package that was removed before this mirror ever held it.</summary>
+internal static class Tombstones
 {
-    /// <summary>Queues what is listed as removed, wanted by the mode, and not known here under that revision. What is held is left to the comparison with what is listed as there.</summary>
-    internal async Task QueueAsync(IAsyncEnumerable<ListedPackage> removed, CancellationToken cancellationToken)
-    {
-        var bulk = new BulkQueue(queue, time);
-        await foreach (var (id, rev) in removed.WithCancellation(cancellationToken))
-        {
-            if (PackageName.TryParse(id, out var name) && scope.IsWantedAhead(name) && IsNews(await store.FindAsync(name, cancellationToken), rev))
-            {
-                await bulk.AddAsync(name, rev, cancellationToken, isRemoved: true);
-            }
-        }
-
-        await bulk.FlushAsync(cancellationToken);
-    }
-
     /// <summary>Whether a deletion under this revision is not known yet, as far as the row tells.</summary>
     internal static bool IsNews(PackageRow? row, string? rev) => row is null || (row.Facts.IsRemoved && rev is not null && ServedRevision.Of(row) != rev);
 

@@ -7,7 +7,7 @@ namespace NpmMirror.Monitoring;
 /// What a monitor without a store does with a page: fetches each changed package, several at once, and tells of them in the feed's
 /// order. What fails is told, kept in memory and tried again behind the page, so that one package never holds up the others.
 /// </summary>
-public sealed class FetchingHandler(RegistryClient client, int concurrency, TimeProvider time) : IChangeHandler, IAsyncDisposable
+public sealed class FetchingHandler(RegistryClient client, KnownUpstream known, int concurrency, TimeProvider time) : IChangeHandler, IAsyncDisposable
 {
     /// <summary>How many packages wait for another try at most; beyond, only their next change tells of them.</summary>
     private const int ParkedMax = 10_000;
@@ -266,7 +266,7 @@ public sealed class FetchingHandler(RegistryClient client, int concurrency, Time
 
         try
         {
-            return client.Known.State.Feed is not UpstreamFeed.Found { Feed: var feed } || await feed.IsListedAsync(name.Value, cancellationToken) != true;
+            return known.State.Feed is not UpstreamFeed.Found { Feed: var feed } || await feed.IsListedAsync(name.Value, cancellationToken) != true;
         }
         catch (MirrorException)
         {

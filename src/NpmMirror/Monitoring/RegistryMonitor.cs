@@ -124,9 +124,10 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     /// <summary>A monitor without a store: it fetches each changed package and tells of it.</summary>
     public static RegistryMonitor Bare(IChangeFeed feed, RegistryClient client, MonitorOptions options, int concurrency, TimeProvider time, ILogger logger)
     {
-        client.Known.Note(new UpstreamFeed.Found(feed));
+        var known = new KnownUpstream(client.BaseUrl);
+        known.Note(new UpstreamFeed.Found(feed));
         client.AllowAtOnce(concurrency);
-        return new RegistryMonitor(feed, new FetchingHandler(client, concurrency, time), options, time, logger);
+        return new RegistryMonitor(feed, new FetchingHandler(client, known, concurrency, time), options, time, logger);
     }
 
     /// <summary>

@@ -32,14 +32,10 @@ public sealed partial class RegistryClient : IDisposable
         _logger = logger;
         _places = new RequestPlaces(options.Concurrency, timeProvider);
         Transport = new UpstreamTransport(options, timeProvider);
-        Known = new KnownUpstream(UpstreamIdentity.Of(BaseUrl, null));
     }
 
     /// <summary>The upstream's address, without a trailing slash (but that of an empty path).</summary>
     public Uri BaseUrl => Transport.BaseUrl;
-
-    /// <summary>What was found out of the upstream: its identity, and whether it has a feed.</summary>
-    public KnownUpstream Known { get; }
 
     /// <summary>True while the upstream is known to be away: nothing could connect to it a few seconds ago. A slow or failed answer is not that.</summary>
     public bool IsAway => Transport.IsAway;

@@ -28,7 +28,8 @@ public sealed class KnownUpstream
 {
     private UpstreamState _state;
 
-    internal KnownUpstream(UpstreamIdentity identity) => _state = new UpstreamState(identity, new UpstreamFeed.None());
+    /// <summary>Nothing but the address is known yet.</summary>
+    public KnownUpstream(Uri baseUrl) => _state = new UpstreamState(UpstreamIdentity.Of(baseUrl, null), new UpstreamFeed.None());
 
     /// <summary>What is known now.</summary>
     public UpstreamState State => Volatile.Read(ref _state);

@@ -118,7 +118,7 @@ public sealed class LateRowTests : IAsyncLifetime
     private async Task StartAsync()
     {
         var feed = new PartlyBrokenFeed(new PagedChangeFeed(_bench.Client, _bench.Upstream.FeedUrl, new FeedOptions { PageRows = 2 }), since => _isBroken(since));
-        _mirror = new RegistryMirror(_bench.Store, _bench.Client, _bench.Queue, _bench.News, new PackageScope(_bench.Options), _ => Task.FromResult<IChangeFeed?>(feed), _bench.Options, _bench.Clock, NullLoggerFactory.Instance);
+        _mirror = new RegistryMirror(_bench.Store, _bench.Client, _bench.Known, _bench.Queue, _bench.News, new PackageScope(_bench.Options), _ => Task.FromResult<IChangeFeed?>(feed), _bench.Options, _bench.Clock, NullLoggerFactory.Instance);
         await _mirror.StartAsync(Token);
     }
 

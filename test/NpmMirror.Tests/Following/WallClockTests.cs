@@ -64,7 +64,7 @@ public sealed class WallClockTests : IAsyncLifetime
     private async Task StartAsync()
     {
         var feed = new PagedChangeFeed(_bench.Client, _bench.Upstream.FeedUrl, new FeedOptions { PageRows = 2 });
-        _mirror = new RegistryMirror(_bench.Store, _bench.Client, _bench.Queue, _bench.News, new PackageScope(_bench.Options), _ => Task.FromResult<IChangeFeed?>(feed), _bench.Options, _clock, NullLoggerFactory.Instance);
+        _mirror = new RegistryMirror(_bench.Store, _bench.Client, _bench.Known, _bench.Queue, _bench.News, new PackageScope(_bench.Options), _ => Task.FromResult<IChangeFeed?>(feed), _bench.Options, _clock, NullLoggerFactory.Instance);
         await _mirror.StartAsync(Token);
     }
 

@@ -35,7 +35,7 @@ public sealed class DoubtTests
         Assert.Equal(held!.Facts.Removal, (await bench.RowAsync("left-pad"))!.Facts.Removal);
 
         // A day of tries: then it is what there is.
-        Assert.Null((await bench.SyncAsync("left-pad", again with { Attempts = PackageSync.DoubtTriesMin })).RetryBecause);
+        Assert.Null((await bench.SyncAsync("left-pad", again with { Attempts = RemovalCheck.DoubtTriesMin })).RetryBecause);
     }
 
     [Fact]

@@ -41,7 +41,7 @@ public sealed class EagerTarballTests
         var item = bench.Item("left-pad");
         Assert.NotNull((await bench.SyncAsync("left-pad", item)).RetryBecause);
         bench.Clock.Advance(TimeSpan.FromHours(24));
-        Assert.Null((await bench.SyncAsync("left-pad", item with { Attempts = PackageSync.DoubtTriesMin })).RetryBecause);
+        Assert.Null((await bench.SyncAsync("left-pad", item with { Attempts = RemovalCheck.DoubtTriesMin })).RetryBecause);
     }
 
     [Theory]

@@ -30,7 +30,7 @@ public sealed class FeedStartTests
         await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, isClockReal: true);
         bench.Upstream.Publish(new FakePackage("a").Version("1.0.0"));
         var feed = new GrowingFeed(new LiveChangeFeed(bench.Client, bench.Upstream.FeedUrl, new FeedOptions()), () => bench.Upstream.Publish(new FakePackage("late").Version("1.0.0")));
-        await using var mirror = new RegistryMirror(bench.Store, bench.Client, bench.Queue, bench.News, new PackageScope(bench.Options), _ => Task.FromResult<IChangeFeed?>(feed), bench.Options, TimeProvider.System, NullLoggerFactory.Instance);
+        await using var mirror = new RegistryMirror(bench.Store, bench.Client, bench.Known, bench.Queue, bench.News, new PackageScope(bench.Options), _ => Task.FromResult<IChangeFeed?>(feed), bench.Options, TimeProvider.System, NullLoggerFactory.Instance);
         await mirror.StartAsync(Token);
         await Eventually.Async(async () => await bench.RowAsync("a") is not null && await bench.RowAsync("late") is not null);
     }
@@ -38,8 +38,8 @@ public sealed class FeedStartTests
     private static async Task StartAsync(MirrorBench bench, IChangeFeed feed)
     {
         Sequence? given = bench.Options.LastSeq is { } text ? new Sequence(text) : null;
-        var start = await new FeedStart(bench.Store, bench.Client).FindAsync(feed, isReset: false, given, Token);
-        await start.NoteAsync(bench.Store, feed, bench.Client.Known.Identity.ToString(), isGiven: given is not null, Token);
+        var start = await new FeedStart(bench.Store, bench.Known).FindAsync(feed, isReset: false, given, Token);
+        await start.NoteAsync(bench.Store, feed, bench.Known.Identity.ToString(), isGiven: given is not null, Token);
     }
 
     /// <summary>A feed to which something is added when its list has just been read.</summary>

@@ -22,7 +22,7 @@ public sealed class MendedTests
     [Fact]
     public async Task What_was_given_up_and_is_brought_by_a_client_is_forgotten()
     {
-        await using var bench = await FailingAsync(bench => bench.Item("left-pad") with { QueuedAt = bench.Clock.GetUtcNow() - TimeSpan.FromDays(2), Attempts = PackageSync.DoubtTriesMin });
+        await using var bench = await FailingAsync(bench => bench.Item("left-pad") with { QueuedAt = bench.Clock.GetUtcNow() - TimeSpan.FromDays(2), Attempts = RemovalCheck.DoubtTriesMin });
         Assert.Equal("left-pad", Assert.Single(await GivenUpPackages.ReadAsync(bench.Store, Token)).Package);
         await bench.ReadThrough.FindAsync(Pad, Token);
         await Eventually.Async(async () => (await GivenUpPackages.ReadAsync(bench.Store, Token)).Count == 0);

@@ -40,6 +40,8 @@ internal sealed class MirrorBench : IAsyncDisposable
 
     public TarballDownloads Tarballs => _mirror.Tarballs;
 
+    public KnownUpstream Known => _mirror.Known;
+
     public PackageNews News => _mirror.News;
 
     /// <summary>Whether a live feed tells of every change.</summary>
@@ -63,7 +65,7 @@ internal sealed class MirrorBench : IAsyncDisposable
     public RegistryMirror Mirror(string feed)
     {
         var probe = new FeedProbe(Client, new FeedOptions { Mode = Options.Mode, PollDelay = TimeSpan.FromMilliseconds(50) }, NullLogger.Instance);
-        var mirror = new RegistryMirror(Store, Client, Queue, News, new PackageScope(Options), token => probe.FindAsync(feed, token), Options, TimeProvider.System, NullLoggerFactory.Instance);
+        var mirror = new RegistryMirror(Store, Client, Known, Queue, News, new PackageScope(Options), token => probe.FindAsync(feed, token), Options, TimeProvider.System, NullLoggerFactory.Instance);
         IsFollowed = () => mirror.IsFollowed;
         return mirror;
     }

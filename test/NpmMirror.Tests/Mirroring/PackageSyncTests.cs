@@ -155,7 +155,7 @@ public sealed class PackageSyncTests
         Assert.Contains("without any version", (await bench.SyncAsync("left-pad", item)).RetryBecause, StringComparison.Ordinal);
         Assert.Single(await bench.EventsAsync());
         bench.Clock.Advance(TimeSpan.FromHours(24));
-        Assert.Contains(Assert.IsType<SyncResult.Stored>(await bench.SyncAsync("left-pad", item with { Attempts = PackageSync.DoubtTriesMin })).Events, told => told is VersionRemoved);
+        Assert.Contains(Assert.IsType<SyncResult.Stored>(await bench.SyncAsync("left-pad", item with { Attempts = RemovalCheck.DoubtTriesMin })).Events, told => told is VersionRemoved);
     }
 
     [Fact]
@@ -170,7 +170,7 @@ public sealed class PackageSyncTests
         Assert.Equal("7-a", (await bench.RowAsync("a"))!.Facts.Rev);
 
         bench.Clock.Advance(TimeSpan.FromHours(24));
-        Assert.Null((await bench.SyncAsync("a", item with { Attempts = PackageSync.DoubtTriesMin })).RetryBecause);
+        Assert.Null((await bench.SyncAsync("a", item with { Attempts = RemovalCheck.DoubtTriesMin })).RetryBecause);
         Assert.Equal("6-b", (await bench.RowAsync("a"))!.Facts.Rev);
     }
 
@@ -178,11 +178,11 @@ public sealed class PackageSyncTests
     public async Task Revs_of_another_database_are_not_compared()
     {
         await using var bench = await MirrorBench.StartAsync();
-        var url = bench.Client.Known.Identity.ToString();
-        bench.Client.Known.Note(UpstreamIdentity.Parse(url + "#first"));
+        var url = bench.Known.Identity.ToString();
+        bench.Known.Note(UpstreamIdentity.Parse(url + "#first"));
         bench.Upstream.PutDocument("a", """{"_rev":"7-a","name":"a","versions":{}}"""u8.ToArray());
         await bench.SyncAsync("a");
-        bench.Client.Known.Note(UpstreamIdentity.Parse(url + "#restored"));
+        bench.Known.Note(UpstreamIdentity.Parse(url + "#restored"));
         bench.Upstream.PutDocument("a", """{"_rev":"1-b","name":"a","versions":{}}"""u8.ToArray());
         await bench.SyncAsync("a");
         Assert.Equal("1-b", (await bench.RowAsync("a"))!.Facts.Rev);
@@ -193,15 +193,15 @@ public sealed class PackageSyncTests
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(Pad);
-        bench.Client.Known.Note(UpstreamIdentity.Parse(bench.Client.Known.Identity + "#first"));
+        bench.Known.Note(UpstreamIdentity.Parse(bench.Known.Identity + "#first"));
         await bench.SyncAsync("left-pad");
         var before = (await bench.RowAsync("left-pad"))!;
         var events = (await bench.EventsAsync()).Count;
-        bench.Client.Known.Note(UpstreamIdentity.Parse(bench.Client.Known.Identity.ToString().Replace("#first", "#second", StringComparison.Ordinal)));
+        bench.Known.Note(UpstreamIdentity.Parse(bench.Known.Identity.ToString().Replace("#first", "#second", StringComparison.Ordinal)));
         Assert.IsType<SyncResult.Unchanged>(await bench.SyncAsync("left-pad"));
 
         var after = (await bench.RowAsync("left-pad"))!;
-        Assert.Equal(before.Facts with { Upstream = bench.Client.Known.Identity.ToString() }, after.Facts);
+        Assert.Equal(before.Facts with { Upstream = bench.Known.Identity.ToString() }, after.Facts);
         Assert.Equal((before.DocumentSha256, events), (after.DocumentSha256, (await bench.EventsAsync()).Count));
     }
 
@@ -214,7 +214,7 @@ public sealed class PackageSyncTests
         Assert.NotNull((await bench.SyncAsync("a", item)).RetryBecause);
         Assert.Equal("3-a", (await bench.RowAsync("a"))!.Facts.Rev);
         bench.Clock.Advance(TimeSpan.FromHours(24));
-        Assert.Null((await bench.SyncAsync("a", item with { Attempts = PackageSync.DoubtTriesMin })).RetryBecause);
+        Assert.Null((await bench.SyncAsync("a", item with { Attempts = RemovalCheck.DoubtTriesMin })).RetryBecause);
     }
 
     public static TheoryData<string, Func<QueueItem, QueueItem>> Doubts() => new()
@@ -309,7 +309,7 @@ public sealed class PackageSyncTests
         bench.Upstream.PutDocument("a", Document("now"));
         using var gate = new FakeGate();
         bench.Upstream.Knobs.Add(new FakeRule { Path = "/a", TimesMax = 1, Gate = gate, Status = 200, ContentType = "application/json", Body = Encoding.UTF8.GetString(Document("before")) });
-        var otherProcess = new PackageSync(bench.Store, bench.Client, bench.Tarballs, new PackageNews(), new DefaultBase(bench.Options), bench.Options, bench.Clock, NullLogger<PackageSync>.Instance);
+        var otherProcess = new PackageSync(bench.Store, bench.Client, bench.Known, bench.Tarballs, new PackageNews(), new DefaultBase(bench.Options), bench.Options, bench.Clock, NullLogger<PackageSync>.Instance);
         var late = otherProcess.SyncAsync(PackageName.Parse("a"), null, TestContext.Current.CancellationToken);
         await gate.WaitForAsync(1, TestContext.Current.CancellationToken);
         await bench.SyncAsync("a");
@@ -338,13 +338,13 @@ public sealed class PackageSyncTests
         bench.Upstream.Delete("left-pad");
 
         // A deletion that is not flagged: its row names a revision that never comes, and is known afterwards by that.
-        var unflagged = bench.Item("left-pad", Next(held, 1)) with { MissingSince = bench.Clock.GetUtcNow() - TimeSpan.FromDays(1), Attempts = PackageSync.DoubtTriesMin };
+        var unflagged = bench.Item("left-pad", Next(held, 1)) with { MissingSince = bench.Clock.GetUtcNow() - TimeSpan.FromDays(1), Attempts = RemovalCheck.DoubtTriesMin };
         Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", unflagged));
         Assert.Null((await bench.SyncAsync("left-pad", unflagged)).RetryBecause);
 
         var back = bench.Item("left-pad", Next(held, 2));
         Assert.NotNull((await bench.SyncAsync("left-pad", back)).RetryBecause);
-        Assert.Null((await bench.SyncAsync("left-pad", back with { QueuedAt = back.QueuedAt - PackageSync.DoubtMax, Attempts = PackageSync.DoubtTriesMin })).RetryBecause);
+        Assert.Null((await bench.SyncAsync("left-pad", back with { QueuedAt = back.QueuedAt - PackageSync.DoubtMax, Attempts = RemovalCheck.DoubtTriesMin })).RetryBecause);
 
         static string Next(string rev, int by) => $"{new Revision(rev).Number + by}-a";
     }

@@ -25,12 +25,12 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
     [InlineData("second life", null, true)]
     public async Task A_row_is_known_by_its_rev_in_the_same_life_of_the_database_only(string life, string? rev, bool isNew)
     {
-        _bench.Client.Known.Note(UpstreamIdentity.Of(_bench.Client.BaseUrl, "first life"));
+        _bench.Known.Note(UpstreamIdentity.Of(_bench.Client.BaseUrl, "first life"));
         _bench.Upstream.Publish(new FakePackage("a").Version("1.0.0"));
         _bench.Upstream.Touch("a");
         _bench.Upstream.Touch("a");
         await _bench.SyncAsync("a");
-        _bench.Client.Known.Note(UpstreamIdentity.Of(_bench.Client.BaseUrl, life));
+        _bench.Known.Note(UpstreamIdentity.Of(_bench.Client.BaseUrl, life));
         var page = Page(rev ?? _bench.Upstream.Revision("a")!);
         var news = await Handler(_bench.Store, _bench.Queue).HandleAgainAsync(page, (_, _) => ValueTask.CompletedTask, Token);
         Assert.Equal(isNew, news.Count == 1);
@@ -84,5 +84,5 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
     private static ChangesPage Page(string rev) => new([new ChangeRow(new Sequence("7"), "a", rev, IsDeleted: false)], new Sequence("7"), IsAtHead: true);
 
     private QueueingHandler Handler(IMetadataStore store, SyncQueue queue) =>
-        new(store, queue, _bench.News, new PackageScope(_bench.Options), _bench.Client, isMirrors: false, _bench.Clock);
+        new(store, queue, _bench.News, new PackageScope(_bench.Options), _bench.Known, isMirrors: false, _bench.Clock);
 }

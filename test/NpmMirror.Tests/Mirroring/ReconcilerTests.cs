@@ -194,15 +194,15 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         bench.Upstream.PublishVersion("changed", "2.0.0");
         await using var mirror = bench.Mirror();
         Assert.Equal(1, (await mirror.ReconcileOnceAsync(Token)).Found.Stale);
-        Assert.Contains('#', bench.Client.Known.Identity.ToString());
+        Assert.Contains('#', bench.Known.Identity.ToString());
 
         // And the other way round: a process beside it that follows nothing asks conditionally, and regresses nothing.
-        bench.Client.Known.Note(UpstreamIdentity.Parse(bench.Client.Known.Identity.ToString().Split('#')[0]));
+        bench.Known.Note(UpstreamIdentity.Parse(bench.Known.Identity.ToString().Split('#')[0]));
         bench.Upstream.Requests.Clear();
         await bench.SyncAsync("changed");
         Assert.Equal(304, bench.Upstream.Requests.All[^1].Status);
 
-        bench.Client.Known.Note(UpstreamIdentity.Parse(bench.Client.Known.Identity + "#another"));
+        bench.Known.Note(UpstreamIdentity.Parse(bench.Known.Identity + "#another"));
         Assert.IsType<SyncResult.Unchanged>(await bench.SyncAsync("changed"));
         Assert.Equal(200, bench.Upstream.Requests.All[^1].Status);
     }
@@ -233,7 +233,7 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
     }
 
     private static Reconciler Reconciler(MirrorBench bench, ILogger? logger = null) =>
-        new(bench.Store, bench.Queue, new PackageScope(bench.Options), bench.Client, bench.Options, bench.Clock, logger ?? NullLogger.Instance);
+        new(bench.Store, bench.Queue, new PackageScope(bench.Options), bench.Known, bench.Options, bench.Clock, logger ?? NullLogger.Instance);
 
     private static IAsyncEnumerable<ListedPackage> List(params (string Id, string? Rev)[] rows) => rows.Select(row => new ListedPackage(row.Id, row.Rev)).ToAsyncEnumerable();
 
@@ -249,7 +249,7 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         var facts = new PackageFacts
         {
             Rev = rev,
-            Upstream = isOurs ? bench.Client.Known.Identity.ToString() : "https://registry.example.org/",
+            Upstream = isOurs ? bench.Known.Identity.ToString() : "https://registry.example.org/",
             Removal = isRemoved ? RemovalKind.Gone : null,
             FirstSeenAt = bench.Clock.GetUtcNow(),
             StoredAt = bench.Clock.GetUtcNow(),

@@ -79,7 +79,7 @@ public sealed class RegistryMirrorTests
         var looks = 0;
         var feed = new LiveChangeFeed(bench.Client, bench.Upstream.FeedUrl, new FeedOptions());
         FindFeed find = _ => looks++ == 0 ? throw new InvalidOperationException("a look that nobody foresaw") : Task.FromResult<IChangeFeed?>(feed);
-        await using var mirror = new RegistryMirror(bench.Store, bench.Client, bench.Queue, bench.News, new PackageScope(bench.Options), find, bench.Options, TimeProvider.System, NullLoggerFactory.Instance);
+        await using var mirror = new RegistryMirror(bench.Store, bench.Client, bench.Known, bench.Queue, bench.News, new PackageScope(bench.Options), find, bench.Options, TimeProvider.System, NullLoggerFactory.Instance);
         await mirror.StartAsync(Token);
         await Eventually.Async(async () => await bench.RowAsync("a") is not null);
     }
@@ -418,12 +418,12 @@ public sealed class RegistryMirrorTests
         var (store, counts) = CountedStore.Over(bench.Store);
         counts.CursorTrouble = new MirrorException(MirrorFault.StoreReadOnly, "The disk is full.", isTransient: true);
         await using var mirror = new RegistryMirror(
-            store, bench.Client, bench.Queue, bench.News, new PackageScope(bench.Options), _ => Task.FromResult<IChangeFeed?>(null), bench.Options, TimeProvider.System, NullLoggerFactory.Instance);
+            store, bench.Client, bench.Known, bench.Queue, bench.News, new PackageScope(bench.Options), _ => Task.FromResult<IChangeFeed?>(null), bench.Options, TimeProvider.System, NullLoggerFactory.Instance);
         await mirror.StartAsync(Token);
         await Eventually.Async(() => counts.CountOf("SetCursorAsync") >= 2);
         Assert.Null(await bench.Store.GetCursorAsync(MirrorCursors.Upstream, Token));
         counts.CursorTrouble = null;
-        await Eventually.Async(async () => await bench.Store.GetCursorAsync(MirrorCursors.Upstream, Token) == bench.Client.Known.Identity.ToString());
+        await Eventually.Async(async () => await bench.Store.GetCursorAsync(MirrorCursors.Upstream, Token) == bench.Known.Identity.ToString());
     }
 
     private static async Task<MirrorBench> StartAsync(MirrorOptions options, params string[] packages)

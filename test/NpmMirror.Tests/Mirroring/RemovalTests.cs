@@ -50,7 +50,7 @@ public sealed class RemovalTests
         bench.Clock.Advance(TimeSpan.FromHours(23));
         Assert.Contains("lists the package still", (await bench.SyncAsync("left-pad", item with { MissingSince = missingSince })).RetryBecause, StringComparison.Ordinal);
         bench.Clock.Advance(TimeSpan.FromHours(1));
-        Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", item with { MissingSince = missingSince, Attempts = PackageSync.DoubtTriesMin }));
+        Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", item with { MissingSince = missingSince, Attempts = RemovalCheck.DoubtTriesMin }));
     }
 
     [Theory]
@@ -90,7 +90,7 @@ public sealed class RemovalTests
     {
         await using var bench = await ListedAsync();
         bench.Upstream.Knobs.Fail("/left-pad", 404);
-        bench.Client.Known.Note(new UpstreamFeed.Seeking());
+        bench.Known.Note(new UpstreamFeed.Seeking());
         var item = bench.Item("left-pad") with { MissingSince = bench.Clock.GetUtcNow() };
         bench.Clock.Advance(TimeSpan.FromMinutes(10));
         Assert.Contains("has not been found yet", (await bench.SyncAsync("left-pad", item)).RetryBecause, StringComparison.Ordinal);
@@ -107,9 +107,9 @@ public sealed class RemovalTests
         await using var mirror = bench.Mirror(hasFeed);
         await mirror.StartAsync(TestContext.Current.CancellationToken);
         await Eventually.Async(() => gate.WaitingCount > 0 || !hasFeed);
-        await Eventually.Async(() => bench.Client.Known.State.Feed is UpstreamFeed.Seeking == hasFeed);
+        await Eventually.Async(() => bench.Known.State.Feed is UpstreamFeed.Seeking == hasFeed);
         gate.Open();
-        await Eventually.Async(() => bench.Client.Known.State.Feed is not UpstreamFeed.Seeking);
+        await Eventually.Async(() => bench.Known.State.Feed is not UpstreamFeed.Seeking);
     }
 
     [Theory]
@@ -124,7 +124,7 @@ public sealed class RemovalTests
         }
         else
         {
-            Assert.True(await Assert.IsType<UpstreamFeed.Found>(bench.Client.Known.State.Feed).Feed.IsListedAsync("left-pad", TestContext.Current.CancellationToken));
+            Assert.True(await Assert.IsType<UpstreamFeed.Found>(bench.Known.State.Feed).Feed.IsListedAsync("left-pad", TestContext.Current.CancellationToken));
         }
 
         bench.Upstream.Knobs.Fail("/left-pad", 404);
@@ -168,7 +168,7 @@ public sealed class RemovalTests
     private static async Task<MirrorBench> ListedAsync()
     {
         var bench = await MirrorBench.StartAsync();
-        bench.Client.Known.Note(new UpstreamFeed.Found(new PagedChangeFeed(bench.Client, bench.Upstream.FeedUrl, new FeedOptions())));
+        bench.Known.Note(new UpstreamFeed.Found(new PagedChangeFeed(bench.Client, bench.Upstream.FeedUrl, new FeedOptions())));
         foreach (var package in new[] { Pad, new FakePackage("alive").Version("1.0.0") })
         {
             bench.Upstream.Publish(package);
