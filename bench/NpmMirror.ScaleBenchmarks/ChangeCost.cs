@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using NpmMirror.Storage;
 
 namespace NpmMirror.ScaleBenchmarks;
 

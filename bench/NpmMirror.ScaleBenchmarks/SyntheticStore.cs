@@ -1,9 +1,11 @@
 using System.Diagnostics;
-using NpmMirror.History;
-using NpmMirror.Mirroring;
+using NpmMirror.Log;
+using NpmMirror.Notes;
+using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Sqlite;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
 
 namespace NpmMirror.ScaleBenchmarks;
 

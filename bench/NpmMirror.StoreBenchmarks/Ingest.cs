@@ -1,7 +1,7 @@
 using System.Net.Http.Json;
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.History;
+using NpmMirror.Log;
 using NpmMirror.Packuments;
 using NpmMirror.Sqlite;
 using NpmMirror.Storage;

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using NpmMirror.History;
+using NpmMirror.Log;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
 

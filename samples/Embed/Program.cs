@@ -2,6 +2,7 @@
 using NpmMirror;
 using NpmMirror.AspNetCore;
 using NpmMirror.Hosting;
+using NpmMirror.Options;
 using NpmMirror.Sqlite;
 
 var builder = WebApplication.CreateBuilder();

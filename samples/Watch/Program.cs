@@ -1,6 +1,7 @@
 // Prints what changes in a registry, until Ctrl+C: dotnet run --project samples/Watch -- https://registry.example.org/ [sequence to begin after]
 using NpmMirror;
 using NpmMirror.Hosting;
+using NpmMirror.Options;
 
 await foreach (var told in RegistryWatch.FollowAsync(new MirrorOptions { Upstream = args[0], LastSeq = args.ElementAtOrDefault(1) }))
 {

@@ -1,7 +1,7 @@
 using Microsoft.AspNetCore.Http;
-using NpmMirror.Mirroring;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
 
 namespace NpmMirror.AspNetCore;
 

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using NpmMirror.Options;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.AspNetCore;

@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using NpmMirror.Mirroring;
+using NpmMirror.Syncing;
 
 namespace NpmMirror.AspNetCore;
 

@@ -1,6 +1,5 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
-using NpmMirror.Registry;
 using NpmMirror.Storage;
 
 namespace NpmMirror.AspNetCore;

@@ -5,8 +5,8 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using NpmMirror.AspNetCore.Connections;
-using NpmMirror.History;
-using NpmMirror.Registry;
+using NpmMirror.Log;
+using NpmMirror.Renditions;
 using NpmMirror.Storage;
 
 namespace NpmMirror.AspNetCore;

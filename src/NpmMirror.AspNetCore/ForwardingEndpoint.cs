@@ -1,5 +1,6 @@
 using System.Net.Http.Headers;
 using Microsoft.AspNetCore.Http;
+using NpmMirror.Options;
 
 namespace NpmMirror.AspNetCore;
 

@@ -1,7 +1,7 @@
 using System.Text;
 using Microsoft.AspNetCore.Http;
-using NpmMirror.Mirroring;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
 
 namespace NpmMirror.AspNetCore;
 

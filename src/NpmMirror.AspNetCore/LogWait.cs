@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Hosting;
-using NpmMirror.Registry;
+using NpmMirror.Storage;
 
 namespace NpmMirror.AspNetCore;
 

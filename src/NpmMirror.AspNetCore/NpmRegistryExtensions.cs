@@ -9,6 +9,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using NpmMirror.AspNetCore.Connections;
+using NpmMirror.Options;
 
 namespace NpmMirror.AspNetCore;
 

@@ -1,6 +1,6 @@
-using NpmMirror.Mirroring;
-using NpmMirror.Registry;
+using NpmMirror.Renditions;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
 
 namespace NpmMirror.AspNetCore;
 

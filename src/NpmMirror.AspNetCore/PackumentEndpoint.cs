@@ -1,9 +1,10 @@
 using Microsoft.AspNetCore.Http;
 using NpmMirror.AspNetCore.Connections;
-using NpmMirror.Mirroring;
 using NpmMirror.Packuments;
-using NpmMirror.Registry;
-using NpmMirror.Views;
+using NpmMirror.Renditions;
+using NpmMirror.Syncing;
+using NpmMirror.Tarballs;
+using NpmMirror.Visibility;
 
 namespace NpmMirror.AspNetCore;
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using NpmMirror.Mirroring;
+using NpmMirror.Syncing;
 
 namespace NpmMirror.AspNetCore;
 

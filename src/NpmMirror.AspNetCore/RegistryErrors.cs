@@ -2,8 +2,8 @@ using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using NpmMirror.Mirroring;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.AspNetCore;

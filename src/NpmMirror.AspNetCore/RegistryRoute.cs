@@ -1,3 +1,4 @@
+
 namespace NpmMirror.AspNetCore;
 
 /// <summary>What a request target asks for: a closed family. The method is not part of it.</summary>

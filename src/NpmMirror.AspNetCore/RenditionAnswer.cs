@@ -1,6 +1,6 @@
 using System.IO.Pipelines;
 using Microsoft.AspNetCore.Http;
-using NpmMirror.Registry;
+using NpmMirror.Renditions;
 
 namespace NpmMirror.AspNetCore;
 

@@ -1,10 +1,10 @@
 using System.Buffers;
 using System.Text.Json;
-using NpmMirror.Mirroring;
 using NpmMirror.Packuments;
-using NpmMirror.Registry;
+using NpmMirror.Renditions;
 using NpmMirror.Storage;
-using NpmMirror.Views;
+using NpmMirror.Syncing;
+using NpmMirror.Visibility;
 
 namespace NpmMirror.AspNetCore;
 

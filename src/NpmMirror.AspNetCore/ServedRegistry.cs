@@ -3,6 +3,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using NpmMirror.AspNetCore.Connections;
 using NpmMirror.Hosting;
+using NpmMirror.Options;
 
 namespace NpmMirror.AspNetCore;
 

@@ -4,8 +4,10 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using NpmMirror.AspNetCore.Connections;
 using NpmMirror.Diagnostics;
-using NpmMirror.Mirroring;
+using NpmMirror.Options;
 using NpmMirror.Packuments;
+using NpmMirror.Syncing;
+using NpmMirror.Tarballs;
 
 namespace NpmMirror.AspNetCore;
 

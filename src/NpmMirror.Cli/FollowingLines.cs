@@ -1,5 +1,5 @@
 using System.Globalization;
-using NpmMirror.Monitoring;
+using NpmMirror.Following;
 
 namespace NpmMirror.Cli;
 

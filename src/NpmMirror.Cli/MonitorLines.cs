@@ -1,6 +1,6 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using NpmMirror.Monitoring;
+using NpmMirror.Following;
 using NpmMirror.Packuments;
 
 namespace NpmMirror.Cli;

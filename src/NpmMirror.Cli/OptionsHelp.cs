@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using NpmMirror.Cli.Settings;
+using NpmMirror.Options;
 
 namespace NpmMirror.Cli;
 

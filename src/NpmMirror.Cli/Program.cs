@@ -1,3 +1,4 @@
+
 if (NpmMirror.OpenFileLimit.Read() is var limit && limit < NpmMirror.OpenFileLimit.LeastToRun)
 {
     // Before anything else: what follows could not be loaded.

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Console;
 using NpmMirror.Hosting;
+using NpmMirror.Options;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Cli;

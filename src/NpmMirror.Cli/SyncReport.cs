@@ -1,5 +1,5 @@
 using System.Text.Json;
-using NpmMirror.Mirroring;
+using NpmMirror.Syncing;
 
 namespace NpmMirror.Cli;
 

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using Microsoft.Data.Sqlite;
 using NpmMirror.Diagnostics;
-using NpmMirror.History;
+using NpmMirror.Log;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Sqlite;

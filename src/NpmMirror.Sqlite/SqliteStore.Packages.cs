@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using Microsoft.Data.Sqlite;
-using NpmMirror.History;
+using NpmMirror.Log;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Sqlite;

@@ -1,5 +1,5 @@
 using System.Text;
-using NpmMirror.History;
+using NpmMirror.Log;
 using NpmMirror.Storage;
 using Xunit;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using NpmMirror.History;
+using NpmMirror.Log;
 using NpmMirror.Storage;
 using Xunit;
 

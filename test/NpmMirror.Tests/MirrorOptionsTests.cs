@@ -1,3 +1,5 @@
+using NpmMirror.Options;
+
 namespace NpmMirror.Tests;
 
 public sealed class MirrorOptionsTests

@@ -2,56 +2,12 @@ using System.Text.RegularExpressions;
 
 namespace NpmMirror.Tests;
 
-/// <summary>The shape of the tree itself: `using` lines point one way, files stay small, nothing unfinished remains.</summary>
+/// <summary>The shape of the tree itself: files stay small, nothing unfinished remains.</summary>
 public sealed partial class TidyTests
 {
     private const int LinesMax = 400;
 
-    // What a folder of the library may use besides the root and Diagnostics.
-    private static readonly Dictionary<string, string[]> Allowed = new()
-    {
-        ["Upstream"] = [],
-        ["Packuments"] = [],
-        ["History"] = ["Packuments"],
-        ["Storage"] = ["History", "Packuments"],
-        ["Views"] = ["History", "Storage", "Packuments"],
-        ["Registry"] = ["Views", "Storage", "History", "Packuments"],
-        ["Monitoring"] = ["Upstream", "Packuments"],
-        ["Mirroring"] = ["Upstream", "Packuments", "History", "Storage", "Views", "Monitoring"],
-        ["Maintenance"] = ["Mirroring", "Upstream", "Packuments", "History", "Storage"],
-        ["Hosting"] = ["Maintenance", "Mirroring", "Monitoring", "Registry", "Upstream", "Storage"],
-        ["Diagnostics"] = [],
-    };
-
     private static readonly string Root = FindRoot();
-
-    [Fact]
-    public void Folders_of_the_library_use_each_other_one_way_only()
-    {
-        var wrong = new List<string>();
-        foreach (var file in Sources("src/NpmMirror"))
-        {
-            var relative = Path.GetRelativePath(Path.Combine(Root, "src/NpmMirror"), file);
-            var folder = Path.GetDirectoryName(relative)!.Split(Path.DirectorySeparatorChar)[0];
-            if (folder.Length == 0)
-            {
-                continue;
-            }
-
-            Assert.True(Allowed.ContainsKey(folder), $"{folder} is a new folder: say in TidyTests what it may use.");
-            wrong.AddRange(Uses(file).Where(used => used != folder && used != "Diagnostics" && !Allowed[folder].Contains(used)).Select(used => $"{relative} uses {used}"));
-        }
-
-        Assert.Empty(wrong);
-    }
-
-    [Fact]
-    public void Engines_and_endpoints_stay_apart()
-    {
-        Assert.DoesNotContain(Sources("src/NpmMirror"), file => Uses(file).Any(used => used is "Sqlite" or "AspNetCore" or "Cli" or "Testing"));
-        Assert.DoesNotContain(Sources("src/NpmMirror.AspNetCore"), file => Uses(file).Contains("Sqlite"));
-        Assert.DoesNotContain(Sources("src/NpmMirror.Sqlite"), file => Uses(file).Any(used => used is "Upstream" or "Mirroring" or "Registry" or "Monitoring" or "AspNetCore"));
-    }
 
     [Fact]
     public void No_file_grows_into_a_second_idea()
@@ -80,9 +36,6 @@ public sealed partial class TidyTests
         Assert.Empty(named);
     }
 
-    private static IEnumerable<string> Uses(string file) =>
-        File.ReadLines(file).Select(line => UsingLine().Match(line)).Where(match => match.Success).Select(match => match.Groups[1].Value);
-
     private static IEnumerable<string> Sources(string folder) => Directory.Exists(Path.Combine(Root, folder))
         ? Directory.EnumerateFiles(Path.Combine(Root, folder), "*.cs", SearchOption.AllDirectories).Where(file => !IsOutput(file))
         : [];
@@ -100,9 +53,6 @@ public sealed partial class TidyTests
 
         return folder?.FullName ?? throw new InvalidOperationException("The tests run from a clone of the repository.");
     }
-
-    [GeneratedRegex(@"^using NpmMirror\.(\w+)")]
-    private static partial Regex UsingLine();
 
     [GeneratedRegex(@"\b(TODO|FIXME|HACK)\b|NotImplementedException|async void|\bSkip *= *""")]
     private static partial Regex Leftover();

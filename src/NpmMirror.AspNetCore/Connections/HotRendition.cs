@@ -1,5 +1,5 @@
 using System.Net;
-using NpmMirror.Registry;
+using NpmMirror.Renditions;
 
 namespace NpmMirror.AspNetCore.Connections;
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using NpmMirror.Options;
 
 namespace NpmMirror.Cli.Commands;
 

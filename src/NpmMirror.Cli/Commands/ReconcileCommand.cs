@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.Text.Json;
 using NpmMirror.Cli.Settings;
-using NpmMirror.Mirroring;
+using NpmMirror.Notes;
+using NpmMirror.Removals;
+using NpmMirror.Syncing;
 
 namespace NpmMirror.Cli.Commands;
 

@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using NpmMirror.Cli.Settings;
-using NpmMirror.Maintenance;
+using NpmMirror.Removals;
 
 namespace NpmMirror.Cli.Commands;
 

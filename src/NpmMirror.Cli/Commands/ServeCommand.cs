@@ -6,8 +6,9 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using NpmMirror.AspNetCore;
 using NpmMirror.Cli.Settings;
+using NpmMirror.Feeds;
 using NpmMirror.Hosting;
-using NpmMirror.Upstream;
+using NpmMirror.Options;
 
 namespace NpmMirror.Cli.Commands;
 

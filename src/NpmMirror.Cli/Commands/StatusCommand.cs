@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using NpmMirror.Cli.Settings;
 using NpmMirror.Hosting;
-using NpmMirror.Mirroring;
+using NpmMirror.Notes;
 
 namespace NpmMirror.Cli.Commands;
 

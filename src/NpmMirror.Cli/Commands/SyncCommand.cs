@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using NpmMirror.Cli.Settings;
-using NpmMirror.Mirroring;
+using NpmMirror.Syncing;
 
 namespace NpmMirror.Cli.Commands;
 

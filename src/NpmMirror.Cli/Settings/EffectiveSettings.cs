@@ -1,3 +1,5 @@
+using NpmMirror.Options;
+
 namespace NpmMirror.Cli.Settings;
 
 /// <summary>The options in force: flags before environment before file before defaults, with where each came from.</summary>

@@ -1,3 +1,5 @@
+using NpmMirror.Options;
+
 namespace NpmMirror.Cli.Settings;
 
 /// <summary>Dotted flags: <c>--a.b=value</c> and <c>--a.b value</c>.</summary>

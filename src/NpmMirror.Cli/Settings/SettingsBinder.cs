@@ -1,3 +1,5 @@
+using NpmMirror.Options;
+
 namespace NpmMirror.Cli.Settings;
 
 /// <summary>Puts given settings into <see cref="MirrorOptions"/>; what does not fit becomes a fault with what would be right.</summary>

@@ -1,11 +1,14 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
 using NpmMirror.Maintenance;
-using NpmMirror.Mirroring;
-using NpmMirror.Monitoring;
-using NpmMirror.Registry;
+using NpmMirror.Options;
+using NpmMirror.Renditions;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
+using NpmMirror.Tarballs;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Hosting;

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Mirroring;
+using NpmMirror.Notes;
+using NpmMirror.Options;
 using NpmMirror.Storage;
 using NpmMirror.Upstream;
 

@@ -9,7 +9,7 @@ namespace NpmMirror.Hosting;
 /// <param name="Upstream">The client towards the upstream.</param>
 /// <param name="FindFeed">Finds the upstream's feed.</param>
 /// <param name="Budget">The memory for raw documents; the same one the client uses.</param>
-internal sealed record MirrorParts(IMetadataStore Store, IBlobStore Blobs, RegistryClient Upstream, Mirroring.FindFeed FindFeed, ByteBudget Budget) : IAsyncDisposable
+internal sealed record MirrorParts(IMetadataStore Store, IBlobStore Blobs, RegistryClient Upstream, Following.FindFeed FindFeed, ByteBudget Budget) : IAsyncDisposable
 {
     /// <summary>False where the caller opened the store, and closes it.</summary>
     internal bool OwnsStore { get; init; } = true;

@@ -1,5 +1,6 @@
-using NpmMirror.Mirroring;
-using NpmMirror.Monitoring;
+using NpmMirror.Following;
+using NpmMirror.Notes;
+using NpmMirror.Removals;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Hosting;

@@ -1,8 +1,9 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Mirroring;
-using NpmMirror.Monitoring;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
+using NpmMirror.Options;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Hosting;

@@ -1,6 +1,10 @@
 using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
-using NpmMirror.Mirroring;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
+using NpmMirror.Notes;
+using NpmMirror.NpmSettings;
+using NpmMirror.Options;
 using NpmMirror.Storage;
 using NpmMirror.Upstream;
 

@@ -9,7 +9,7 @@ namespace NpmMirror.Maintenance;
 /// <remarks>
 /// 1 no row names it · 2 out of sight, in one step · 3 look again: is it old, does still no row name it · 4 delete, else restore.
 /// Whoever stores bytes first has them under their hash, then writes the row; whoever takes over bytes that were there writes the row and then looks
-/// whether they still are in sight (<see cref="Mirroring.TarballDownloads"/>). So either 3 sees the row or the youth of what was taken, or the other side sees that the bytes are
+/// whether they still are in sight (<see cref="Tarballs.TarballDownloads"/>). So either 3 sees the row or the youth of what was taken, or the other side sees that the bytes are
 /// gone and fetches them. What a crash leaves out of sight is settled by the next run.
 /// </remarks>
 internal sealed class BlobDisposal(IMetadataStore store, IBlobStore blobs)

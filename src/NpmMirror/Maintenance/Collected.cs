@@ -1,3 +1,5 @@
+using NpmMirror.Options;
+
 namespace NpmMirror.Maintenance;
 
 /// <summary>Why something was collected, or would be.</summary>

@@ -1,6 +1,11 @@
 using Microsoft.Extensions.Logging;
-using NpmMirror.Mirroring;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
+using NpmMirror.Options;
+using NpmMirror.Reconciling;
+using NpmMirror.Removals;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Maintenance;

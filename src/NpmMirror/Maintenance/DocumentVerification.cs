@@ -1,3 +1,4 @@
+using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
 

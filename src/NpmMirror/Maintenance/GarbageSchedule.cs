@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
+using NpmMirror.Options;
 
 namespace NpmMirror.Maintenance;
 

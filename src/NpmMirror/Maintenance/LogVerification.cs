@@ -1,5 +1,5 @@
 using System.Globalization;
-using NpmMirror.History;
+using NpmMirror.Log;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Maintenance;

@@ -1,5 +1,6 @@
 using System.Globalization;
-using NpmMirror.History;
+using NpmMirror.Log;
+using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
 

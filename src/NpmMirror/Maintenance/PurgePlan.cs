@@ -1,4 +1,5 @@
-using NpmMirror.History;
+using NpmMirror.Log;
+using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
 

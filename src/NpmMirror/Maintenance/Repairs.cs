@@ -1,6 +1,7 @@
-using NpmMirror.Mirroring;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
+using NpmMirror.Tarballs;
 
 namespace NpmMirror.Maintenance;
 

@@ -1,4 +1,5 @@
 using NpmMirror.Diagnostics;
+using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
 

@@ -1,8 +1,8 @@
 using System.Buffers;
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
-using NpmMirror.Mirroring;
 using NpmMirror.Storage;
+using NpmMirror.Tarballs;
 
 namespace NpmMirror.Maintenance;
 

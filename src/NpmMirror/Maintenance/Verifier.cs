@@ -1,3 +1,4 @@
+using NpmMirror.Options;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Maintenance;

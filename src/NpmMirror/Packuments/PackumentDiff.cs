@@ -1,3 +1,4 @@
+
 namespace NpmMirror.Packuments;
 
 /// <summary>A member of an object and where its old value lies in the old document; an empty slice = there was none.</summary>

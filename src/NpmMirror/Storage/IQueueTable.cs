@@ -1,3 +1,4 @@
+
 namespace NpmMirror.Storage;
 
 /// <summary>

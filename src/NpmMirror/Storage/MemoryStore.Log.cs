@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using NpmMirror.History;
+using NpmMirror.Log;
 
 namespace NpmMirror.Storage;
 

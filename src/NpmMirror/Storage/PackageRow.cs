@@ -1,4 +1,4 @@
-using NpmMirror.History;
+using NpmMirror.Log;
 
 namespace NpmMirror.Storage;
 

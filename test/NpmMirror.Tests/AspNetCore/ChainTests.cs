@@ -1,4 +1,5 @@
 using System.Net;
+using NpmMirror.Options;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.AspNetCore;

@@ -1,4 +1,5 @@
 using System.Text;
+using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
@@ -229,7 +230,7 @@ public sealed class DamagedDocumentTests
     // As another process would, and with a row of the log: nothing of before stays in memory.
     private static async Task PutAsync(ServedMirror mirror, StoredPackage package, StoredDocument document, ReadOnlyMemory<byte> index)
     {
-        var pending = new History.PendingEvent { Ordinal = 0, Type = "MetadataChanged", SeenAt = DateTimeOffset.UnixEpoch, Payload = "{\"members\":[]}"u8.ToArray() };
+        var pending = new Log.PendingEvent { Ordinal = 0, Type = "MetadataChanged", SeenAt = DateTimeOffset.UnixEpoch, Payload = "{\"members\":[]}"u8.ToArray() };
         var commit = new PackageCommit { Name = Name, ExpectedGeneration = package.Row.Generation, Document = document, Index = index.ToArray(), Facts = package.Row.Facts, Events = [pending] };
         Assert.True((await mirror.Store.CommitAsync(commit, Cancelled)).IsCommitted);
         mirror.Cache.DropAll();

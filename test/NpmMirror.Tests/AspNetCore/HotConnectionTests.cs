@@ -8,6 +8,7 @@ using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.Extensions.DependencyInjection;
 using NpmMirror.AspNetCore;
 using NpmMirror.AspNetCore.Connections;
+using NpmMirror.Options;
 
 namespace NpmMirror.Tests.AspNetCore;
 

@@ -1,10 +1,11 @@
 using System.Text;
 using NpmMirror.AspNetCore;
 using NpmMirror.AspNetCore.Connections;
+using NpmMirror.Options;
 using NpmMirror.Packuments;
-using NpmMirror.Registry;
+using NpmMirror.Renditions;
 using NpmMirror.Storage;
-using NpmMirror.Views;
+using NpmMirror.Visibility;
 
 namespace NpmMirror.Tests.AspNetCore;
 

@@ -1,6 +1,6 @@
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.History;
+using NpmMirror.Log;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
 

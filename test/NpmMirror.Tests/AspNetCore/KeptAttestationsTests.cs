@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json.Nodes;
 using NpmMirror.Maintenance;
+using NpmMirror.Options;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
 

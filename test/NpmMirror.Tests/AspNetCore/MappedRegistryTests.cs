@@ -9,6 +9,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using NpmMirror.AspNetCore;
 using NpmMirror.Hosting;
+using NpmMirror.Options;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.AspNetCore;

@@ -26,7 +26,7 @@ public sealed class MembersTests
             await mirror.PutAsync(name, json);
         }
 
-        foreach (var kind in new[] { History.RemovalKind.Gone, History.RemovalKind.Blocked, History.RemovalKind.Unpublished })
+        foreach (var kind in new[] { Log.RemovalKind.Gone, Log.RemovalKind.Blocked, Log.RemovalKind.Unpublished })
         {
             await mirror.PutAsync($"was-{kind}", Documents.Of($"was-{kind}"));
             await mirror.RemoveAsync($"was-{kind}", kind);

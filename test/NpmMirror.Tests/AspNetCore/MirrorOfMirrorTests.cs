@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
-using NpmMirror.History;
+using NpmMirror.Log;
+using NpmMirror.Options;
 using NpmMirror.Sqlite;
 using NpmMirror.Storage;
 using NpmMirror.Testing;

@@ -1,5 +1,6 @@
 using System.Text.Json;
-using NpmMirror.Mirroring;
+using NpmMirror.Notes;
+using NpmMirror.Options;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
 

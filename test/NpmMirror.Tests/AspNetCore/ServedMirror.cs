@@ -12,9 +12,10 @@ using Microsoft.Extensions.Logging;
 using NpmMirror.AspNetCore;
 using NpmMirror.AspNetCore.Connections;
 using NpmMirror.Hosting;
-using NpmMirror.Mirroring;
+using NpmMirror.Notes;
+using NpmMirror.Options;
 using NpmMirror.Packuments;
-using NpmMirror.Registry;
+using NpmMirror.Renditions;
 using NpmMirror.Storage;
 using NpmMirror.Upstream;
 
@@ -127,7 +128,7 @@ internal sealed class ServedMirror : IAsyncDisposable
         var raw = Encoding.UTF8.GetBytes(json);
         var parsed = PackumentReader.Read(raw, package);
         var row = await store.FindAsync(package, default);
-        var pending = new History.PendingEvent { Ordinal = 0, Type = "MetadataChanged", SeenAt = DateTimeOffset.UnixEpoch, Payload = Encoding.UTF8.GetBytes(payload) };
+        var pending = new Log.PendingEvent { Ordinal = 0, Type = "MetadataChanged", SeenAt = DateTimeOffset.UnixEpoch, Payload = Encoding.UTF8.GetBytes(payload) };
         var committed = await store.CommitAsync(
             new PackageCommit
             {
@@ -143,10 +144,10 @@ internal sealed class ServedMirror : IAsyncDisposable
     }
 
     /// <summary>Puts a package into the graveyard.</summary>
-    internal async Task RemoveAsync(string name, History.RemovalKind kind = History.RemovalKind.Gone)
+    internal async Task RemoveAsync(string name, Log.RemovalKind kind = Log.RemovalKind.Gone)
     {
         var row = (await Store.FindAsync(PackageName.Parse(name), default))!;
-        var pending = new History.PendingEvent { Ordinal = 0, Type = "PackageRemoved", SeenAt = DateTimeOffset.UnixEpoch, Payload = "{\"kind\":\"gone\",\"archived\":\"\"}"u8.ToArray() };
+        var pending = new Log.PendingEvent { Ordinal = 0, Type = "PackageRemoved", SeenAt = DateTimeOffset.UnixEpoch, Payload = "{\"kind\":\"gone\",\"archived\":\"\"}"u8.ToArray() };
         await Store.CommitAsync(new PackageCommit { Name = row.Name, ExpectedGeneration = row.Generation, Facts = row.Facts with { Removal = kind }, Events = [pending] }, default);
     }
 

@@ -1,7 +1,7 @@
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
-using NpmMirror.Mirroring;
+using NpmMirror.Tarballs;
 using NpmMirror.Tests.Mirroring;
 using NpmMirror.Tests.Upstream;
 

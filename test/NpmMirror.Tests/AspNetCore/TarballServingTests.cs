@@ -1,5 +1,6 @@
 using System.Net;
-using NpmMirror.History;
+using NpmMirror.Log;
+using NpmMirror.Options;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
 

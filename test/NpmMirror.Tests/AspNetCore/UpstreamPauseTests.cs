@@ -1,5 +1,5 @@
 using System.Net;
-using NpmMirror.Mirroring;
+using NpmMirror.Notes;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
 using NpmMirror.Upstream;

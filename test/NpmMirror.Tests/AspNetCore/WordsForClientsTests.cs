@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using NpmMirror.Options;
 
 namespace NpmMirror.Tests.AspNetCore;
 

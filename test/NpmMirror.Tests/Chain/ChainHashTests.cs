@@ -1,6 +1,6 @@
 using System.Text;
 using System.Text.Json;
-using NpmMirror.History;
+using NpmMirror.Log;
 
 namespace NpmMirror.Tests.Chain;
 

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using NpmMirror.Options;
 
 namespace NpmMirror.Tests.Cli;
 

@@ -1,5 +1,5 @@
 using NpmMirror.Cli;
-using NpmMirror.Monitoring;
+using NpmMirror.Following;
 
 namespace NpmMirror.Tests.Cli;
 

@@ -1,3 +1,5 @@
+using NpmMirror.Options;
+
 namespace NpmMirror.Tests.Cli;
 
 /// <summary>What the program says to a new user.</summary>

@@ -1,3 +1,5 @@
+using NpmMirror.Options;
+
 namespace NpmMirror.Tests.Cli;
 
 /// <summary>Each fault says which option, what is wrong and what would be right.</summary>

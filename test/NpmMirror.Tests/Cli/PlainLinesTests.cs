@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Cli;
-using NpmMirror.Mirroring;
+using NpmMirror.Notes;
 using NpmMirror.Sqlite;
 using NpmMirror.Testing;
 

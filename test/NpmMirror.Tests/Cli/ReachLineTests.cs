@@ -1,4 +1,5 @@
 using NpmMirror.Cli;
+using NpmMirror.Options;
 
 namespace NpmMirror.Tests.Cli;
 

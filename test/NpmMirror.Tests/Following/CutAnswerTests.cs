@@ -1,5 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Monitoring;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
+using NpmMirror.Options;
 using NpmMirror.Testing;
 using NpmMirror.Tests.Packuments;
 using NpmMirror.Upstream;

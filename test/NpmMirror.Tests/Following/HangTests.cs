@@ -1,6 +1,7 @@
+using NpmMirror.Feeds;
+using NpmMirror.Options;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
-using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Following;
 

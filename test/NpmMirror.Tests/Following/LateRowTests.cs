@@ -1,9 +1,11 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Mirroring;
-using NpmMirror.Monitoring;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
+using NpmMirror.Notes;
+using NpmMirror.Options;
+using NpmMirror.Syncing;
 using NpmMirror.Testing;
 using NpmMirror.Tests.Mirroring;
-using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Following;
 

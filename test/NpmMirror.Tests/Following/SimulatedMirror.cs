@@ -1,5 +1,7 @@
 using Microsoft.Extensions.Logging;
+using NpmMirror.Feeds;
 using NpmMirror.Hosting;
+using NpmMirror.Options;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
 using NpmMirror.Upstream;

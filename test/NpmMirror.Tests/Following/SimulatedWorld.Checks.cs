@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using NpmMirror.History;
-using NpmMirror.Mirroring;
+using NpmMirror.Log;
+using NpmMirror.Notes;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
 using NpmMirror.Testing;

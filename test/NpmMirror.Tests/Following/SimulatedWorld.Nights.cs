@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using NpmMirror.Mirroring;
+using NpmMirror.Notes;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Following;

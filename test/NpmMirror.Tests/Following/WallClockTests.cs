@@ -1,8 +1,10 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Mirroring;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
+using NpmMirror.Options;
+using NpmMirror.Syncing;
 using NpmMirror.Testing;
 using NpmMirror.Tests.Mirroring;
-using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Following;
 

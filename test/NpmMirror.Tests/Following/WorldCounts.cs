@@ -1,4 +1,5 @@
 using System.Globalization;
+using NpmMirror.Options;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Following;

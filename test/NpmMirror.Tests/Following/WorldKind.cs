@@ -1,3 +1,4 @@
+using NpmMirror.Options;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Following;

@@ -1,10 +1,11 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using NpmMirror.History;
 using NpmMirror.Hosting;
-using NpmMirror.Mirroring;
+using NpmMirror.Log;
+using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Hosting;

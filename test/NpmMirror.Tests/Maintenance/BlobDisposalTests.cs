@@ -1,6 +1,6 @@
-using NpmMirror.Mirroring;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
+using NpmMirror.Tarballs;
 
 namespace NpmMirror.Tests.Maintenance;
 

@@ -1,11 +1,14 @@
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Feeds;
 using NpmMirror.Hosting;
 using NpmMirror.Maintenance;
-using NpmMirror.Mirroring;
+using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Sqlite;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
+using NpmMirror.Tarballs;
 using NpmMirror.Testing;
 using NpmMirror.Upstream;
 

@@ -1,8 +1,9 @@
 using System.Text;
-using NpmMirror.History;
-using NpmMirror.Maintenance;
-using NpmMirror.Mirroring;
+using NpmMirror.Log;
+using NpmMirror.Options;
+using NpmMirror.Removals;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
 
 namespace NpmMirror.Tests.Maintenance;
 

@@ -1,5 +1,6 @@
-using NpmMirror.History;
+using NpmMirror.Log;
 using NpmMirror.Maintenance;
+using NpmMirror.Options;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.Maintenance;

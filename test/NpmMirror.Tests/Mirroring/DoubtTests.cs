@@ -1,4 +1,5 @@
-using NpmMirror.Mirroring;
+using NpmMirror.Options;
+using NpmMirror.Removals;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Mirroring;

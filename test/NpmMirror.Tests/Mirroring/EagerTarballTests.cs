@@ -1,6 +1,9 @@
 using System.Collections.Concurrent;
-using NpmMirror.Mirroring;
+using NpmMirror.Notes;
+using NpmMirror.Options;
+using NpmMirror.Removals;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Mirroring;

@@ -1,8 +1,11 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Mirroring;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
+using NpmMirror.Notes;
+using NpmMirror.Options;
+using NpmMirror.Syncing;
 using NpmMirror.Testing;
-using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;
 

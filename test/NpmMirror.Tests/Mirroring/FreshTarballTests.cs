@@ -1,5 +1,5 @@
-using NpmMirror.Mirroring;
 using NpmMirror.Storage;
+using NpmMirror.Tarballs;
 
 namespace NpmMirror.Tests.Mirroring;
 

@@ -1,6 +1,8 @@
-using NpmMirror.History;
-using NpmMirror.Mirroring;
+using NpmMirror.Log;
+using NpmMirror.Options;
+using NpmMirror.Removals;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Mirroring;

@@ -1,6 +1,6 @@
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Mirroring;
+using NpmMirror.Reconciling;
 using NpmMirror.Storage;
 using NpmMirror.Tests.Sqlite;
 

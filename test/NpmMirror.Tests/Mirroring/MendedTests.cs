@@ -1,4 +1,5 @@
-using NpmMirror.Mirroring;
+using NpmMirror.Notes;
+using NpmMirror.Removals;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
 

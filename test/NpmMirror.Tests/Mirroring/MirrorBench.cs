@@ -1,8 +1,12 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.History;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
 using NpmMirror.Hosting;
-using NpmMirror.Mirroring;
+using NpmMirror.Log;
+using NpmMirror.Options;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
+using NpmMirror.Tarballs;
 using NpmMirror.Testing;
 using NpmMirror.Upstream;
 

@@ -1,7 +1,8 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using NpmMirror.Mirroring;
-using NpmMirror.Monitoring;
+using NpmMirror.Following;
+using NpmMirror.Notes;
+using NpmMirror.Options;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Mirroring;

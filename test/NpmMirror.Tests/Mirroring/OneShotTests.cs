@@ -1,5 +1,6 @@
 using System.Globalization;
-using NpmMirror.Mirroring;
+using NpmMirror.Options;
+using NpmMirror.Syncing;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Mirroring;

@@ -1,9 +1,11 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.History;
-using NpmMirror.Mirroring;
+using NpmMirror.Log;
+using NpmMirror.Removals;
+using NpmMirror.Renditions;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
 using NpmMirror.Testing;
 using NpmMirror.Upstream;
 

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Mirroring;
+using NpmMirror.Notes;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
 
 namespace NpmMirror.Tests.Mirroring;
 

@@ -1,6 +1,10 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Mirroring;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
+using NpmMirror.Notes;
+using NpmMirror.Options;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
 using NpmMirror.Testing;
 using NpmMirror.Tests.Following;
 using NpmMirror.Upstream;

@@ -1,4 +1,5 @@
-using NpmMirror.Mirroring;
+using NpmMirror.Options;
+using NpmMirror.Syncing;
 using NpmMirror.Testing;
 using NpmMirror.Upstream;
 

@@ -1,8 +1,13 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.History;
-using NpmMirror.Mirroring;
+using NpmMirror.Feeds;
+using NpmMirror.Log;
+using NpmMirror.Notes;
+using NpmMirror.Options;
+using NpmMirror.Reconciling;
+using NpmMirror.Removals;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
 using NpmMirror.Testing;
 using NpmMirror.Tests.Packuments;
 using NpmMirror.Upstream;

@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Mirroring;
+using NpmMirror.Reconciling;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.Mirroring;

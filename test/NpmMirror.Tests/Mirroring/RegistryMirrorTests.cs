@@ -1,11 +1,13 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Mirroring;
-using NpmMirror.Monitoring;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
+using NpmMirror.Notes;
+using NpmMirror.Options;
+using NpmMirror.Syncing;
 using NpmMirror.Testing;
 using NpmMirror.Tests.AspNetCore;
-using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;
 

@@ -1,4 +1,4 @@
-using NpmMirror.Mirroring;
+using NpmMirror.Syncing;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Mirroring;

@@ -1,4 +1,4 @@
-using NpmMirror.Mirroring;
+using NpmMirror.Removals;
 
 namespace NpmMirror.Tests.Mirroring;
 

@@ -1,7 +1,9 @@
-using NpmMirror.History;
-using NpmMirror.Mirroring;
+using NpmMirror.Feeds;
+using NpmMirror.Log;
+using NpmMirror.Notes;
+using NpmMirror.Removals;
+using NpmMirror.Syncing;
 using NpmMirror.Testing;
-using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;
 

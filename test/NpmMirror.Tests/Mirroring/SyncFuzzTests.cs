@@ -1,4 +1,4 @@
-using NpmMirror.Mirroring;
+using NpmMirror.Syncing;
 using NpmMirror.Tests.Packuments;
 
 namespace NpmMirror.Tests.Mirroring;

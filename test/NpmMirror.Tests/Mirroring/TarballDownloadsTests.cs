@@ -1,5 +1,6 @@
-using NpmMirror.Mirroring;
+using NpmMirror.Options;
 using NpmMirror.Storage;
+using NpmMirror.Tarballs;
 using NpmMirror.Tests.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;

@@ -4,8 +4,9 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Mirroring;
+using NpmMirror.Options;
 using NpmMirror.Storage;
+using NpmMirror.Tarballs;
 using NpmMirror.Tests.Upstream;
 using NpmMirror.Upstream;
 

@@ -2,9 +2,10 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Mirroring;
+using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
+using NpmMirror.Tarballs;
 using NpmMirror.Tests.Upstream;
 using NpmMirror.Upstream;
 

@@ -1,4 +1,4 @@
-using NpmMirror.Mirroring;
+using NpmMirror.Tarballs;
 using NpmMirror.Tests.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;

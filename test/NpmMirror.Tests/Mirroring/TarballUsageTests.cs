@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Mirroring;
 using NpmMirror.Storage;
+using NpmMirror.Tarballs;
 
 namespace NpmMirror.Tests.Mirroring;
 

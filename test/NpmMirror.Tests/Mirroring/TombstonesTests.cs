@@ -1,7 +1,7 @@
 using System.Text.Json;
-using NpmMirror.History;
-using NpmMirror.Mirroring;
+using NpmMirror.Log;
 using NpmMirror.Packuments;
+using NpmMirror.Removals;
 using NpmMirror.Storage;
 using NpmMirror.Upstream;
 

@@ -1,8 +1,8 @@
 using System.IO.Compression;
 using System.Security.Cryptography;
-using NpmMirror.Mirroring;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
+using NpmMirror.Tarballs;
 using NpmMirror.Tests.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;

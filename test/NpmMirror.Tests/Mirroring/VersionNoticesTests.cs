@@ -1,4 +1,4 @@
-using NpmMirror.History;
+using NpmMirror.Log;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Mirroring;

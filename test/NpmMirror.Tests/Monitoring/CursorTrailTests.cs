@@ -1,6 +1,6 @@
-using NpmMirror.Monitoring;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
 using NpmMirror.Tests.Packuments;
-using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Monitoring;
 
@@ -33,7 +33,7 @@ public sealed class CursorTrailTests(ITestOutputHelper output)
     [Fact]
     public void A_mark_is_the_moment_at_which_its_own_sequence_was_passed()
     {
-        var trail = new CursorTrail([new CursorMark(Start, new Sequence("10")), new CursorMark(Start + Day, new Sequence("20"))]);
+        var trail = new CursorTrail([new TrailMark(Start, new Sequence("10")), new TrailMark(Start + Day, new Sequence("20"))]);
         Assert.Equal(Start, trail.PassedAt(9));
         Assert.Equal(Start, trail.PassedAt(10));
         Assert.Equal(Start + Day, trail.PassedAt(11));

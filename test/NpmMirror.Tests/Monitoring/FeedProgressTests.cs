@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Monitoring;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
+using NpmMirror.Options;
 using NpmMirror.Tests.Upstream;
 using NpmMirror.Upstream;
 

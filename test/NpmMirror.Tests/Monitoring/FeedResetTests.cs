@@ -1,7 +1,8 @@
 using System.Text.Json;
-using NpmMirror.Monitoring;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
+using NpmMirror.Options;
 using NpmMirror.Testing;
-using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Monitoring;
 

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Monitoring;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
 using NpmMirror.Testing;
-using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Monitoring;
 

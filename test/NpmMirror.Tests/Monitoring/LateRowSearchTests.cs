@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Monitoring;
-using NpmMirror.Upstream;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
 
 namespace NpmMirror.Tests.Monitoring;
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Monitoring;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
 using NpmMirror.Testing;
 using NpmMirror.Upstream;
 

@@ -1,4 +1,4 @@
-using NpmMirror.Monitoring;
+using NpmMirror.Following;
 
 namespace NpmMirror.Tests.Monitoring;
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
+using NpmMirror.Options;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
 using NpmMirror.Tests.AspNetCore;

@@ -5,7 +5,9 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Monitoring;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
+using NpmMirror.Options;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Monitoring;

@@ -1,6 +1,7 @@
-using NpmMirror.Monitoring;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
+using NpmMirror.Options;
 using NpmMirror.Testing;
-using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Monitoring;
 

@@ -1,5 +1,5 @@
-using NpmMirror.Monitoring;
-using NpmMirror.Upstream;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
 
 namespace NpmMirror.Tests.Monitoring;
 

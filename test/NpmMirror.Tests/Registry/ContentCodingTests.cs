@@ -1,4 +1,4 @@
-using NpmMirror.Registry;
+using NpmMirror.Renditions;
 
 namespace NpmMirror.Tests.Registry;
 

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Registry;
+using NpmMirror.Options;
+using NpmMirror.Renditions;
 using NpmMirror.Storage;
 using NpmMirror.Tests.AspNetCore;
 

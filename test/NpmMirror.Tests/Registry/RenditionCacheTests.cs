@@ -1,12 +1,13 @@
 using System.IO.Compression;
 using System.Text;
+using NpmMirror.Options;
 using NpmMirror.Packuments;
-using NpmMirror.Registry;
+using NpmMirror.Renditions;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
 using NpmMirror.Tests.AspNetCore;
 using NpmMirror.Tests.Mirroring;
-using NpmMirror.Views;
+using NpmMirror.Visibility;
 
 namespace NpmMirror.Tests.Registry;
 

@@ -1,5 +1,5 @@
 using Microsoft.Data.Sqlite;
-using NpmMirror.History;
+using NpmMirror.Log;
 using NpmMirror.Sqlite;
 using NpmMirror.Storage;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
-using NpmMirror.History;
+using NpmMirror.Log;
 using NpmMirror.Sqlite;
 using NpmMirror.Storage;
 

@@ -1,4 +1,4 @@
-using NpmMirror.History;
+using NpmMirror.Log;
 using NpmMirror.Sqlite;
 using NpmMirror.Storage;
 

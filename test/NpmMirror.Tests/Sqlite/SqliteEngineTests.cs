@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Options;
 using NpmMirror.Sqlite;
 using NpmMirror.Storage;
 

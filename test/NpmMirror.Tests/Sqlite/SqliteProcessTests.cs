@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using NpmMirror.Diagnostics;
-using NpmMirror.History;
+using NpmMirror.Log;
 using NpmMirror.Sqlite;
 using NpmMirror.Storage;
 

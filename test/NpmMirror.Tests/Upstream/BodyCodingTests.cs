@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Text;
+using NpmMirror.Feeds;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Upstream;

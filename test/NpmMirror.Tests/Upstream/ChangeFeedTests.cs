@@ -1,5 +1,7 @@
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Feeds;
+using NpmMirror.Options;
 using NpmMirror.Testing;
 using NpmMirror.Upstream;
 

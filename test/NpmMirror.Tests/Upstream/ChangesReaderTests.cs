@@ -1,6 +1,6 @@
 using System.IO.Pipelines;
 using System.Text;
-using NpmMirror.Upstream;
+using NpmMirror.Feeds;
 
 namespace NpmMirror.Tests.Upstream;
 

@@ -1,5 +1,6 @@
 using System.Text;
-using NpmMirror.Upstream;
+using NpmMirror.Feeds;
+using NpmMirror.Options;
 
 namespace NpmMirror.Tests.Upstream;
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using NpmMirror.Feeds;
 using NpmMirror.Testing;
 using NpmMirror.Upstream;
 

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Feeds;
 using NpmMirror.Testing;
 using NpmMirror.Upstream;
 

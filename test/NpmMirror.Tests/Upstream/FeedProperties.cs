@@ -1,7 +1,7 @@
 using System.IO.Pipelines;
 using System.Text;
+using NpmMirror.Feeds;
 using NpmMirror.Tests.Packuments;
-using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Upstream;
 

@@ -1,7 +1,7 @@
-using System.Security.Cryptography.X509Certificates;
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
-using NpmMirror.Upstream;
+using NpmMirror.NpmSettings;
 
 namespace NpmMirror.Tests.Upstream;
 

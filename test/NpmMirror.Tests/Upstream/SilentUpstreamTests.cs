@@ -1,5 +1,5 @@
 using System.Text;
-using NpmMirror.Upstream;
+using NpmMirror.Feeds;
 
 namespace NpmMirror.Tests.Upstream;
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.NpmSettings;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Upstream;

@@ -4,6 +4,8 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Feeds;
+using NpmMirror.NpmSettings;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Upstream;

@@ -1,4 +1,4 @@
-using NpmMirror.Upstream;
+using NpmMirror.Feeds;
 
 namespace NpmMirror.Tests.Upstream;
 

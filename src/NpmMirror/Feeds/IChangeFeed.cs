@@ -1,0 +1,92 @@
+namespace NpmMirror.Feeds;
+
+/// <summary>One row of an upstream's change feed. A hint, not a fact: the packument may still be older, or newer.</summary>
+/// <param name="Sequence">Its place in the feed.</param>
+/// <param name="Id">The id as sent; not always a package name.</param>
+/// <param name="Rev">The newest rev it names, or null.</param>
+/// <param name="IsDeleted">Whether it is flagged as deleted.</param>
+public sealed record ChangeRow(Sequence Sequence, string Id, string? Rev, bool IsDeleted);
+
+/// <summary>Some rows of a feed and where the feed stands behind them.</summary>
+/// <param name="Rows">The rows, in the feed's order.</param>
+/// <param name="LastSequence">Where to go on from.</param>
+/// <param name="IsAtHead">True when the feed had no more rows at that moment.</param>
+public sealed record ChangesPage(IReadOnlyList<ChangeRow> Rows, Sequence LastSequence, bool IsAtHead)
+{
+    /// <summary>What stood where a row should, each as a sentence; skipped, so that nothing malformed stops a follower.</summary>
+    public IReadOnlyList<string> Skipped { get; init; } = [];
+}
+
+/// <summary>What an upstream's feed says of itself.</summary>
+/// <param name="Head">Its newest sequence.</param>
+/// <param name="DocumentCount">How many documents it has, where it tells.</param>
+/// <param name="DatabaseId">A name for this database's life (uuid, instance_start_time or db_name), where it tells; another one means another sequence space.</param>
+public sealed record FeedInfo(Sequence Head, long? DocumentCount, string? DatabaseId)
+{
+    /// <summary>Whether it is another npm-mirror: one that knows what was removed, and says so when it is asked.</summary>
+    public bool IsMirror { get; init; }
+
+    /// <summary>The hash of all that another npm-mirror has told up to <see cref="Head"/>, where it is one.</summary>
+    public string? LogHash { get; init; }
+
+    /// <summary>True when the head lies before a cursor taken from the same feed: its database was reset or restored, if <see cref="IsExact"/>.</summary>
+    public bool IsBehind(Sequence cursor) => Head.IsBefore(cursor);
+
+    /// <summary>
+    /// Whether one answer is proof: plain numbers come from one counter. What a cluster puts before its opaque sequences is a sum over
+    /// shards, and a node that lags the others answers a smaller one.
+    /// </summary>
+    public bool IsExact(Sequence cursor) => Head.Number is not null && cursor.Number is not null;
+}
+
+/// <summary>One id of an upstream's list of everything.</summary>
+public sealed record ListedPackage(string Id, string? Rev)
+{
+    /// <summary>Whether it is listed as removed.</summary>
+    public bool IsRemoved { get; init; }
+
+    /// <summary>When it changed last, where the list tells that in the place of revs.</summary>
+    public DateTimeOffset? ModifiedAt { get; init; }
+}
+
+/// <summary>An upstream's change feed, in one dialect. It knows how to ask and how to read; when to ask and what to do is the monitor's.</summary>
+public interface IChangeFeed
+{
+    /// <summary>Where the feed is, without secrets; two feeds with different locations never share a cursor.</summary>
+    string Location { get; }
+
+    /// <summary>How long to wait after a page that reached the head before asking again; zero where the feed itself waits.</summary>
+    TimeSpan IdleDelay { get; }
+
+    /// <summary>How many sequences behind its head rows may still appear, roughly; zero where rows come in order.</summary>
+    long LateSequences => 0;
+
+    /// <summary>What the feed says of itself.</summary>
+    Task<FeedInfo> GetInfoAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Pages behind <paramref name="since"/>. One enumeration is one connection (continuous) or one request (the others): it ends when
+    /// that ends, and the caller enumerates again. Nothing is lost or doubled by ending early. <paramref name="onAccepted"/> is called when the upstream accepted the request.
+    /// </summary>
+    /// <exception cref="MirrorException">Trouble, with whether and when to retry.</exception>
+    IAsyncEnumerable<ChangesPage> ReadAsync(Sequence since, Action? onAccepted, CancellationToken cancellationToken);
+
+    /// <summary>The first rows behind a sequence, at once and <paramref name="rowsMax"/> at most; nothing where the feed cannot be read from any place.</summary>
+    Task<IReadOnlyList<ChangeRow>> ReadRowsAsync(Sequence since, int rowsMax, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ChangeRow>>([]);
+
+    /// <summary>The hash of all that another npm-mirror has told up to a position of its log; null where it does not say, and at any other feed.</summary>
+    Task<string?> ReadLogHashAsync(long position, CancellationToken cancellationToken) => Task.FromResult<string?>(null);
+
+    /// <summary>The newest rows, the oldest of them first; nothing where the feed cannot be read from its end.</summary>
+    Task<IReadOnlyList<ChangeRow>> ReadNewestAsync(int rowsMax, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ChangeRow>>([]);
+
+    /// <summary>Everything the upstream lists, in its own order, streamed; after trouble that passed an id may come twice.</summary>
+    IAsyncEnumerable<ListedPackage> ListAllAsync(CancellationToken cancellationToken);
+
+    /// <summary>Whether the upstream lists an id; null where it has no list, or does not answer such a question.</summary>
+    /// <exception cref="MirrorException">Trouble.</exception>
+    Task<bool?> IsListedAsync(string id, CancellationToken cancellationToken) => Task.FromResult<bool?>(null);
+
+    /// <summary>Everything that another npm-mirror knows to be removed; nothing at any other feed.</summary>
+    IAsyncEnumerable<ListedPackage> ListRemovedAsync(CancellationToken cancellationToken) => AsyncEnumerable.Empty<ListedPackage>();
+}

@@ -1,0 +1,57 @@
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Feeds;
+
+/// <summary>What is known of the upstream at one moment.</summary>
+/// <param name="Identity">What names it in stored rows.</param>
+/// <param name="Feed">Its change feed, which also lists what is there.</param>
+public sealed record UpstreamState(UpstreamIdentity Identity, UpstreamFeed Feed);
+
+/// <summary>What is known of an upstream's change feed: a closed family.</summary>
+public abstract record UpstreamFeed
+{
+    private UpstreamFeed()
+    {
+    }
+
+    /// <summary>It is being found out whether there is one, so that nothing can be asked of its list yet.</summary>
+    public sealed record Seeking : UpstreamFeed;
+
+    /// <summary>There is none, or none is wanted.</summary>
+    public sealed record None : UpstreamFeed;
+
+    /// <summary>There is one.</summary>
+    /// <param name="Feed">The feed.</param>
+    public sealed record Found(IChangeFeed Feed) : UpstreamFeed;
+}
+
+/// <summary>Holds what is known of the upstream. The value in it never changes; it is replaced as a whole.</summary>
+public sealed class KnownUpstream
+{
+    private UpstreamState _state;
+
+    /// <summary>Nothing but the address is known yet.</summary>
+    public KnownUpstream(Uri baseUrl) => _state = new UpstreamState(UpstreamIdentity.Of(baseUrl, null), new UpstreamFeed.None());
+
+    /// <summary>What is known now.</summary>
+    public UpstreamState State => Volatile.Read(ref _state);
+
+    /// <summary>What names the upstream in stored rows.</summary>
+    public UpstreamIdentity Identity => State.Identity;
+
+    /// <summary>Notes what the upstream's database is.</summary>
+    internal void Note(UpstreamIdentity identity) => Change(state => state with { Identity = identity });
+
+    /// <summary>Notes what is known of the feed.</summary>
+    internal void Note(UpstreamFeed feed) => Change(state => state with { Feed = feed });
+
+    private void Change(Func<UpstreamState, UpstreamState> change)
+    {
+        UpstreamState before;
+        do
+        {
+            before = State;
+        }
+        while (Interlocked.CompareExchange(ref _state, change(before), before) != before);
+    }
+}

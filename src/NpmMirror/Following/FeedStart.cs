@@ -1,0 +1,77 @@
+using NpmMirror.Feeds;
+using NpmMirror.Notes;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Following;
+
+/// <summary>
+/// Where following begins: a sequence that somebody wrote (<c>last_seq</c>) beats the stored cursor; a stored one counts only for the same feed in the same
+/// life of its database; else the head is noted and a walk comes first. That the feed jumped behind a cursor the monitor finds that begins there.
+/// </summary>
+internal sealed class FeedStart(IMetadataStore store, KnownUpstream known)
+{
+    /// <summary>What the feed says of itself; from now on revs are of that life of its database.</summary>
+    public async Task<FeedInfo> AskAsync(IChangeFeed feed, CancellationToken cancellationToken)
+    {
+        var info = await feed.GetInfoAsync(cancellationToken);
+        known.Note(known.Identity with { DatabaseId = info.DatabaseId });
+        return info;
+    }
+
+    /// <summary>Asks the feed and the store. A feed that was found reset while it was followed needs the walk, whatever stands in the store.</summary>
+    public async Task<Start> FindAsync(IChangeFeed feed, bool isReset, Sequence? given, CancellationToken cancellationToken)
+    {
+        var info = await AskAsync(feed, cancellationToken);
+        if (isReset)
+        {
+            return new Start(info, info.Head, true);
+        }
+
+        if (given is { } since)
+        {
+            return new Start(info, since.Text == "now" ? info.Head : since, false);
+        }
+
+        // A walk that was cut short is repeated, also where a cursor from before it looks good again because the feed has grown past it.
+        var read = await store.GetCursorAsync(MirrorCursors.Read, cancellationToken);
+        var isSameFeed = await store.GetCursorAsync(MirrorCursors.Feed, cancellationToken) == IdOf(feed, info);
+        var isWalking = await store.GetCursorAsync(MirrorCursors.WalkHead, cancellationToken) is not null;
+        return read is null || isWalking || !isSameFeed
+            ? new Start(info, info.Head, true)
+            : new Start(info, new Sequence(read), false);
+    }
+
+    private static string IdOf(IChangeFeed feed, FeedInfo info) => $"{feed.Location}#{info.DatabaseId}";
+
+    /// <summary>A place to begin.</summary>
+    /// <param name="Info">What the feed said of itself.</param>
+    /// <param name="Since">Where to read on, unless a walk comes first.</param>
+    /// <param name="NeedsWalk">Whether everything wanted must be queued first; then following begins at the noted head.</param>
+    internal sealed record Start(FeedInfo Info, Sequence Since, bool NeedsWalk)
+    {
+        /// <summary>Notes which feed the cursors belong to.</summary>
+        public async ValueTask NoteAsync(IMetadataStore store, IChangeFeed feed, string upstreamIdentity, bool isGiven, CancellationToken cancellationToken)
+        {
+            if (!NeedsWalk && await store.GetCursorAsync(MirrorCursors.Feed, cancellationToken) != IdOf(feed, Info))
+            {
+                // An explicit last_seq: what is known of the way belongs to another feed.
+                await store.SetCursorAsync(MirrorCursors.Trail, null, cancellationToken);
+            }
+
+            await store.SetCursorAsync(MirrorCursors.Feed, IdOf(feed, Info), cancellationToken);
+            if (isGiven && !NeedsWalk)
+            {
+                // At once: a process that ends before the first change goes on here, and "now" is the moment of this start.
+                await store.SetCursorAsync(MirrorCursors.Read, Since.Text, cancellationToken);
+                await store.SetCursorAsync(MirrorCursors.Handled, Since.Text, cancellationToken);
+            }
+
+            await store.SetCursorAsync(MirrorCursors.Upstream, upstreamIdentity, cancellationToken);
+            if (!NeedsWalk && await store.GetCursorAsync(MirrorCursors.Read, cancellationToken) == Since.Text && await store.GetCursorAsync(MirrorCursors.Handled, cancellationToken) != Since.Text)
+            {
+                // A process died between the two: the names up to here are in the queue, and with no further change nothing would tell.
+                await store.SetCursorAsync(MirrorCursors.Handled, Since.Text, cancellationToken);
+            }
+        }
+    }
+}

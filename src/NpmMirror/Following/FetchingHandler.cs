@@ -1,0 +1,326 @@
+using NpmMirror.Feeds;
+using NpmMirror.Packuments;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Following;
+
+/// <summary>
+/// What a monitor without a store does with a page: fetches each changed package, several at once, and tells of them in the feed's
+/// order. What fails is told, kept in memory and tried again behind the page, so that one package never holds up the others.
+/// </summary>
+public sealed class FetchingHandler(RegistryClient client, KnownUpstream known, int concurrency, TimeProvider time) : IChangeHandler, IAsyncDisposable
+{
+    /// <summary>How many packages wait for another try at most; beyond, only their next change tells of them.</summary>
+    private const int ParkedMax = 10_000;
+
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan GiveUpAfter = TimeSpan.FromHours(24);
+
+    // A fresh publish is a 404 for seconds at some caches, so is a change in the middle of a deployment.
+    private static readonly TimeSpan ConfirmAbsenceAfter = TimeSpan.FromMinutes(10);
+
+    // A cache between is seconds behind the feed as a rule: a short wait here saves an error and a later try.
+    private static readonly TimeSpan[] LagWaits = [TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2)];
+
+    private readonly SeenPackages _seen = new();
+    private readonly Lock _lock = new();
+    private readonly Dictionary<PackageName, Parked> _parked = [];
+    private readonly SemaphoreSlim _retries = new(concurrency);
+    private string? _trail;
+
+    /// <inheritdoc/>
+    public async Task HandleAsync(ChangesPage page, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken)
+    {
+        var wanted = await SelectAsync(page);
+        var fetching = new Queue<Task<Outcome>>();
+        try
+        {
+            for (int told = 0, begun = 0; told < wanted.Count; told++)
+            {
+                while (begun < wanted.Count && fetching.Count < concurrency)
+                {
+                    fetching.Enqueue(FetchPatientlyAsync(wanted[begun++], cancellationToken));
+                }
+
+                await TellAsync(wanted[told], await fetching.Dequeue(), tell, cancellationToken);
+            }
+        }
+        finally
+        {
+            // A page that is broken off leaves nothing running behind it.
+            await Task.WhenAll(fetching).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<ChangeRow>> HandleAgainAsync(ChangesPage page, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken)
+    {
+        await HandleAsync(page, tell, cancellationToken);
+        return page.Rows;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<string?> ReadTrailAsync(CancellationToken cancellationToken) => ValueTask.FromResult(_trail);
+
+    /// <inheritdoc/>
+    public ValueTask KeepTrailAsync(string trail, CancellationToken cancellationToken)
+    {
+        _trail = trail;
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Ends the tries that are still to come.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        List<PackageName> names;
+        lock (_lock)
+        {
+            names = [.. _parked.Keys];
+        }
+
+        foreach (var name in names)
+        {
+            await UnparkAsync(name);
+        }
+
+        _retries.Dispose();
+    }
+
+    /// <summary>The packages of a page in its order, each once, at its newest row; the feed also has design documents and ids that are no names.</summary>
+    private async Task<List<Wanted>> SelectAsync(ChangesPage page)
+    {
+        var places = new Dictionary<PackageName, int>();
+        var wanted = new List<Wanted>(page.Rows.Count);
+        foreach (var row in page.Rows)
+        {
+            if (!PackageName.TryParse(row.Id, out var name))
+            {
+                continue;
+            }
+
+            await UnparkAsync(name);
+            if (places.TryGetValue(name, out var place))
+            {
+                wanted[place] = new Wanted(name, row.Rev, row.IsDeleted);
+            }
+            else
+            {
+                places[name] = wanted.Count;
+                wanted.Add(new Wanted(name, row.Rev, row.IsDeleted));
+            }
+        }
+
+        return wanted;
+    }
+
+    private async Task<Outcome> FetchPatientlyAsync(Wanted wanted, CancellationToken cancellationToken)
+    {
+        // Fetches of one page begin together, not one inside the other.
+        await Task.Yield();
+        var outcome = await FetchAsync(wanted, isCacheBusted: false, cancellationToken);
+        foreach (var wait in LagWaits)
+        {
+            if (!outcome.IsLagging)
+            {
+                break;
+            }
+
+            await Task.Delay(wait, time, cancellationToken);
+            outcome = await FetchAsync(wanted, isCacheBusted: true, cancellationToken);
+        }
+
+        return outcome;
+    }
+
+    private async Task<Outcome> FetchAsync(Wanted wanted, bool isCacheBusted, CancellationToken cancellationToken)
+    {
+        if (wanted.IsDeleted)
+        {
+            return new Outcome { IsGone = true };
+        }
+
+        try
+        {
+            var answer = await client.GetPackumentAsync(wanted.Name, default, isCacheBusted, cancellationToken);
+            return answer switch
+            {
+                PackumentAnswer.Fetched fetched => Read(wanted, fetched.Document),
+                PackumentAnswer.Absent { Status: 404 } => new Outcome { IsMissing = true, Error = Missing(wanted) },
+                _ => new Outcome { IsGone = true },
+            };
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            throw;
+        }
+        catch (Exception exception)
+        {
+            // The edge of one package's work: whatever is wrong with it, the others go on.
+            return new Outcome { Error = exception };
+        }
+    }
+
+    private static Outcome Read(Wanted wanted, RawDocument document)
+    {
+        using (document)
+        {
+            var index = PackumentReader.Read(document.Bytes, wanted.Name).Index;
+            if (index.IsUnpublished)
+            {
+                return new Outcome { IsGone = true };
+            }
+
+            var outcome = new Outcome { Packument = document.Bytes.ToArray(), Index = index };
+            // Without a rev on both sides there is nothing to compare: what came is what there is.
+            var isLagging = wanted.Rev is { } rev && index.Rev is { } got && new Revision(got).IsBefore(new Revision(rev));
+            return isLagging ? outcome with { Error = Lagging(wanted, index.Rev!), IsLagging = true } : outcome;
+        }
+    }
+
+    private async ValueTask TellAsync(Wanted wanted, Outcome outcome, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken)
+    {
+        if (outcome.Error is { } error)
+        {
+            await tell(new MonitorEvent.Failed(error, wanted.Name), cancellationToken);
+            Park(wanted, outcome, tell, cancellationToken);
+            return;
+        }
+
+        await tell(_seen.Classify(wanted.Name, outcome.Packument, outcome.Index, wanted.Rev), cancellationToken);
+    }
+
+    private void Park(Wanted wanted, Outcome outcome, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            if (_parked.Count < ParkedMax && !_parked.ContainsKey(wanted.Name))
+            {
+                var giving = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+                _parked[wanted.Name] = new Parked(giving, RetryAsync(wanted, outcome, tell, giving));
+            }
+        }
+    }
+
+    /// <summary>A newer row takes the place of the try that waits.</summary>
+    private async ValueTask UnparkAsync(PackageName name)
+    {
+        Parked? parked;
+        lock (_lock)
+        {
+            _parked.Remove(name, out parked);
+        }
+
+        if (parked is not null)
+        {
+            await parked.Giving.CancelAsync();
+            await parked.Retrying;
+            parked.Giving.Dispose();
+        }
+    }
+
+    private async Task RetryAsync(Wanted wanted, Outcome last, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationTokenSource giving)
+    {
+        var backoff = new Backoff(FirstRetry, LongestRetry, Random.Shared);
+        var startedAt = time.GetTimestamp();
+        long? missingSince = last.IsMissing ? startedAt : null;
+        await Task.Yield();
+        try
+        {
+            while (last.Error is not null && time.GetElapsedTime(startedAt) < GiveUpAfter)
+            {
+                await Task.Delay(backoff.Next((last.Error as MirrorException)?.RetryAfter), time, giving.Token);
+                last = await RetryOnceAsync(wanted, giving.Token);
+                missingSince = last.IsMissing ? missingSince ?? time.GetTimestamp() : null;
+                if (missingSince is { } since && await IsGoneAsync(wanted.Name, time.GetElapsedTime(since), giving.Token))
+                {
+                    last = new Outcome { IsGone = true };
+                }
+            }
+
+            // A rev that never came: what there is is told all the same.
+            if (last.Error is null || last.IsLagging)
+            {
+                await tell(_seen.Classify(wanted.Name, last.Packument, last.Index, wanted.Rev), giving.Token);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // A newer row, or the monitor's end.
+        }
+        finally
+        {
+            if (IsLeaving(wanted.Name, giving))
+            {
+                giving.Dispose();
+            }
+        }
+    }
+
+    /// <summary>What the upstream lists all the same is waited for, for a day: a part of all packages may be a 404 in a bad night.</summary>
+    private async Task<bool> IsGoneAsync(PackageName name, TimeSpan missingFor, CancellationToken cancellationToken)
+    {
+        if (missingFor < ConfirmAbsenceAfter || missingFor >= GiveUpAfter)
+        {
+            return missingFor >= GiveUpAfter;
+        }
+
+        try
+        {
+            return known.State.Feed is not UpstreamFeed.Found { Feed: var feed } || await feed.IsListedAsync(name.Value, cancellationToken) != true;
+        }
+        catch (MirrorException)
+        {
+            // Asked again at the next try.
+            return false;
+        }
+    }
+
+    /// <summary>Takes a try that is over out of the list; false when somebody did, and disposes what it held.</summary>
+    private bool IsLeaving(PackageName name, CancellationTokenSource giving)
+    {
+        lock (_lock)
+        {
+            return _parked.TryGetValue(name, out var own) && own.Giving == giving && _parked.Remove(name);
+        }
+    }
+
+    private async Task<Outcome> RetryOnceAsync(Wanted wanted, CancellationToken cancellationToken)
+    {
+        await _retries.WaitAsync(cancellationToken);
+        try
+        {
+            return await FetchAsync(wanted, isCacheBusted: true, cancellationToken);
+        }
+        finally
+        {
+            _retries.Release();
+        }
+    }
+
+    private static MirrorException Missing(Wanted wanted) =>
+        new(MirrorFault.UpstreamMalformed, $"The feed names a change of {wanted.Name}, the upstream has no such package; will ask again before it counts as gone.", isTransient: true);
+
+    private static MirrorException Lagging(Wanted wanted, string got) =>
+        new(MirrorFault.UpstreamUnavailable, $"The feed names {wanted.Name} at {MirrorException.Quote(wanted.Rev)}, the upstream still answers {MirrorException.Quote(got)}; will ask again.", isTransient: true);
+
+    private sealed record Wanted(PackageName Name, string? Rev, bool IsDeleted);
+
+    private sealed record Parked(CancellationTokenSource Giving, Task Retrying);
+
+    /// <summary>How one fetch ended: with a packument, gone, or with an error to be tried again (a lagging one has both).</summary>
+    private sealed record Outcome
+    {
+        internal byte[] Packument { get; init; } = [];
+
+        internal PackumentIndex? Index { get; init; }
+
+        internal Exception? Error { get; init; }
+
+        internal bool IsGone { get; init; }
+
+        internal bool IsMissing { get; init; }
+
+        internal bool IsLagging { get; init; }
+    }
+}

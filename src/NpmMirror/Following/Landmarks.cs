@@ -1,0 +1,161 @@
+using NpmMirror.Feeds;
+
+namespace NpmMirror.Following;
+
+/// <summary>
+/// Rows whose places in a feed are known. As long as a database lives, a place belongs to one change: where another one stands at one of them,
+/// the feed is not the one that a cursor was taken from, however far beyond that its head may lie. A place that is empty says nothing: the package
+/// has changed since. Plain numbers only: at another node of a cluster rows may stand in another order. Where a feed tells two at one
+/// place, that place tells nothing.
+/// Another npm-mirror tells more: the hash of all that it has ever told, at any position. Its rows stay where they are when nothing changed but the
+/// revision, so that only the packages are compared there.
+/// </summary>
+internal sealed class Landmarks
+{
+    /// <summary>Enough that one that stays is among them until the next look, also where packages change again and again.</summary>
+    private const int Max = 16;
+
+    // An id is remote text, and these are kept.
+    private const int IdMaxLength = 300;
+
+    private readonly Lock _lock = new();
+    private List<Landmark> _known;
+    private List<Landmark> _read = [];
+
+    internal Landmarks(IEnumerable<Landmark> known, LogMark? log)
+    {
+        _known = [.. known.OrderBy(mark => mark.Number)];
+        Log = log;
+    }
+
+    /// <summary>Where another npm-mirror's log ended at the last look.</summary>
+    internal LogMark? Log
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return field;
+            }
+        }
+
+        private set
+        {
+            lock (_lock)
+            {
+                field = value;
+            }
+        }
+    }
+
+    /// <summary>What is to be kept for the next start.</summary>
+    internal IReadOnlyList<Landmark> All
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _known, .. _read];
+            }
+        }
+    }
+
+    /// <summary>Notes rows that were read on the way forward.</summary>
+    internal void Note(IReadOnlyList<ChangeRow> rows)
+    {
+        lock (_lock)
+        {
+            if (_known.Count == 0)
+            {
+                // The feed was looked at just before.
+                _known = [.. Of(rows).OrderBy(mark => mark.Number)];
+                return;
+            }
+
+            _read = [.. _read.Concat(Of(rows)).TakeLast(Max)];
+        }
+    }
+
+    /// <summary>Asks the feed whether other changes stand where these stood. If not, what was read before the question is known from now on.</summary>
+    /// <exception cref="MirrorException">Trouble that passes.</exception>
+    internal async Task<bool> AreTakenAsync(IChangeFeed feed, FeedInfo info, CancellationToken cancellationToken)
+    {
+        if (Log is { } log && await IsAnotherLogAsync(feed, info, log, cancellationToken))
+        {
+            return true;
+        }
+
+        if (await AreRowsTakenAsync(feed, !info.IsMirror, cancellationToken))
+        {
+            return true;
+        }
+
+        Log = info is { Head.Number: { } head, LogHash: { } hash } ? new LogMark(head, hash) : null;
+        return false;
+    }
+
+    private static async Task<bool> IsAnotherLogAsync(IChangeFeed feed, FeedInfo info, LogMark log, CancellationToken cancellationToken)
+    {
+        if (info.LogHash is null || info.Head.Number is not { } head)
+        {
+            return false;
+        }
+
+        var hash = head == log.Position ? info.LogHash : head < log.Position ? "" : await feed.ReadLogHashAsync(log.Position, cancellationToken);
+        return hash is not null && hash != log.Hash;
+    }
+
+    private async Task<bool> AreRowsTakenAsync(IChangeFeed feed, bool areRevisionsFixed, CancellationToken cancellationToken)
+    {
+        List<Landmark> known, read;
+        lock (_lock)
+        {
+            (known, read) = (_known, _read);
+        }
+
+        try
+        {
+            if (known.Count == 0)
+            {
+                // Nothing was read here before: what stands there now is what a later look compares with.
+                read = [.. Of(await feed.ReadNewestAsync(Max, cancellationToken))];
+            }
+            else
+            {
+                var rows = await feed.ReadRowsAsync(new Sequence($"{Math.Max(0, known[0].Number - 1)}"), known.Count, cancellationToken);
+                var taken = rows.ToLookup(row => row.Sequence.Number);
+                if (known.Exists(mark => taken.Contains(mark.Number) && !taken[mark.Number].Any(row => row.Id == mark.Id && (row.Rev == mark.Rev || !areRevisionsFixed))))
+                {
+                    return true;
+                }
+            }
+        }
+        catch (MirrorException exception) when (!exception.IsTransient)
+        {
+            // A feed that does not answer such a question cannot be told from another one this way.
+            return false;
+        }
+
+        lock (_lock)
+        {
+            _known = [.. known.Concat(read).Distinct().OrderBy(mark => mark.Number).TakeLast(Max)];
+            _read = [.. _read.Except(read)];
+        }
+
+        return false;
+    }
+
+    private static IEnumerable<Landmark> Of(IReadOnlyList<ChangeRow> rows) =>
+        from row in rows.TakeLast(2 * Max)
+        let number = row.Sequence.Number
+        where number is not null && row.Id.Length <= IdMaxLength
+        group new Landmark(number.Value, row.Id, row.Rev) by number.Value into place
+        where place.Distinct().Count() == 1
+        select place.First();
+}
+
+/// <summary>Which change stands at a place of a feed.</summary>
+internal readonly record struct Landmark(long Number, string Id, string? Rev);
+
+/// <summary>The hash of all that a log had said up to a position.</summary>
+internal readonly record struct LogMark(long Position, string Hash);

@@ -1,0 +1,46 @@
+using NpmMirror.Log;
+using NpmMirror.Storage;
+using NpmMirror.Syncing;
+
+namespace NpmMirror.Following;
+
+/// <summary>Tells a monitor's listeners how a try ended, whoever asked for it: the feed, a client, an administrator.</summary>
+internal sealed class MonitorNews(IMetadataStore store, RegistryMonitor monitor)
+{
+    public async ValueTask TellAsync(SyncAttempt attempt, CancellationToken cancellationToken)
+    {
+        var name = attempt.Item.Name;
+        switch (attempt.Result)
+        {
+            case SyncResult.Stored { IsNew: true }:
+                await monitor.TellAsync(new MonitorEvent.Appeared(name, await ReadMetadataAsync(name, cancellationToken)), cancellationToken);
+                break;
+            case SyncResult.Stored { Events: { Count: > 0 } events }:
+                var isPublish = events.Any(told => told is VersionPublished);
+                await monitor.TellAsync(new MonitorEvent.Updated(name, await ReadMetadataAsync(name, cancellationToken)) { IsPublish = isPublish }, cancellationToken);
+                break;
+            // What was never held is no loss to anybody who listens.
+            case SyncResult.Removed { Row.Generation: > 1 }:
+                await monitor.TellAsync(new MonitorEvent.Deleted(name), cancellationToken);
+                break;
+        }
+
+        if (attempt.Error is { } error)
+        {
+            await monitor.TellAsync(new MonitorEvent.Failed(error, name), cancellationToken);
+        }
+    }
+
+    private async Task<ReadOnlyMemory<byte>> ReadMetadataAsync(PackageName name, CancellationToken cancellationToken)
+    {
+        if (!monitor.IsObserved || await store.ReadAsync(name, cancellationToken) is not { } stored)
+        {
+            return default;
+        }
+
+        await using var decoded = DocumentCodecs.OpenDecoded(name, stored.Document);
+        using var copy = new MemoryStream(stored.Document.RawSizeBytes);
+        await decoded.CopyToAsync(copy, cancellationToken);
+        return copy.GetBuffer().AsMemory(0, (int)copy.Length);
+    }
+}

@@ -1,0 +1,80 @@
+namespace NpmMirror.Following;
+
+/// <summary>One run of a monitor, from its start to its last event.</summary>
+internal sealed class MonitorRun : IDisposable
+{
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Lock _lock = new();
+    private Task _notices = Task.CompletedTask;
+    private bool _isAccepted;
+    private volatile bool _isOver;
+    private volatile bool _isStopped;
+
+    internal MonitorRun() => Stopping = _stopping.Token;
+
+    /// <summary>Cancelled by <see cref="Stop"/> and <see cref="End"/>.</summary>
+    internal CancellationToken Stopping { get; }
+
+    /// <summary>True from <see cref="Stop"/> or <see cref="End"/> on.</summary>
+    internal bool IsOver => _isOver;
+
+    /// <summary>True from <see cref="Stop"/> on: what was told and not heard yet is not heard any more.</summary>
+    internal bool IsStopped => _isStopped;
+
+    internal Task Task { get; set; } = Task.CompletedTask;
+
+    /// <summary>Events that were told where nobody could wait; done when those are.</summary>
+    internal Task Notices
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _notices;
+            }
+        }
+    }
+
+    internal void Note(ValueTask telling)
+    {
+        lock (_lock)
+        {
+            _notices = Task.WhenAll(_notices, telling.AsTask());
+        }
+    }
+
+    /// <summary>True the first time.</summary>
+    internal bool TryAccept()
+    {
+        lock (_lock)
+        {
+            return !_isAccepted && (_isAccepted = true);
+        }
+    }
+
+    /// <summary>Done when everybody who waits has been woken after <see cref="Stop"/>.</summary>
+    internal Task Waking { get; private set; } = Task.CompletedTask;
+
+    internal void Stop()
+    {
+        _isStopped |= !_isOver;
+        End();
+    }
+
+    /// <summary>The run is over by itself: what was told is still heard.</summary>
+    internal void End()
+    {
+        lock (_lock)
+        {
+            if (!_isOver)
+            {
+                _isOver = true;
+                // On another thread: the caller may be a listener in the middle of an event.
+                Waking = _stopping.CancelAsync();
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _stopping.Dispose();
+}

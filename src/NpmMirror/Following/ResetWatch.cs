@@ -1,0 +1,118 @@
+using Microsoft.Extensions.Logging;
+using NpmMirror.Diagnostics;
+using NpmMirror.Feeds;
+
+namespace NpmMirror.Following;
+
+/// <summary>
+/// Finds out that a feed is not the one any more that a cursor was taken from: its head lies before the cursor,
+/// other changes stand where known rows stood, or it is another database.
+/// A read that waits for changes would wait for ever there, so it is looked while one is open too.
+/// </summary>
+internal sealed partial class ResetWatch(IChangeFeed feed, TimeProvider time, ILogger logger)
+{
+    /// <summary>How long a reset may go unnoticed, and how often an idle feed is asked what it is.</summary>
+    internal static readonly TimeSpan Every = TimeSpan.FromMinutes(1);
+
+    // A node of a cluster that lags the others catches up within seconds, and where several answer by turns one of these looks meets
+    // another. Waiting costs nothing: what a reset takes away is found by comparing everything, whenever that begins.
+    private const int LooksMax = 7;
+
+    private static readonly TimeSpan BetweenLooks = TimeSpan.FromSeconds(10);
+
+    // One 400 may be a proxy's bad moment, and a walk over everything is dear.
+    private const int RefusalsBelieved = 3;
+
+    /// <summary>Asks the feed before it is read from a place.</summary>
+    internal async Task<FeedLook> LookAsync(FeedPlace place, Landmarks landmarks, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var look = await LookAsync(place.Cursor, place.DatabaseId, landmarks, cancellationToken);
+            return !look.IsReset && place.Refused is { Times: >= RefusalsBelieved, Reason: { } refusal } ? look with { ResetBecause = refusal.TrimEnd('.') } : look;
+        }
+        catch (MirrorException exception) when (exception.Fault == MirrorFault.UpstreamMalformed && place.Cursor is { } cursor)
+        {
+            // A feed that tells nothing of itself is followed nevertheless, from where we know.
+            return new FeedLook(new FeedInfo(cursor, null, place.DatabaseId), null);
+        }
+    }
+
+    /// <summary>Looks at an interval beside an open read, until the feed turns out to have been reset. Trouble here is none of that read's.</summary>
+    internal async Task<FeedLook> FindResetAsync(Func<Sequence?> cursor, string? databaseId, Landmarks landmarks, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            await Task.Delay(Every, time, cancellationToken);
+            try
+            {
+                if (await LookAsync(cursor(), databaseId, landmarks, cancellationToken) is { IsReset: true } found)
+                {
+                    return found;
+                }
+            }
+            catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+            {
+                // Whatever a feed does when it is asked what it is: the open read may be well.
+                LogNotLooked(feed.Location, exception.Message);
+            }
+        }
+    }
+
+    /// <summary>Asks the feed. A head that is behind by opaque sequences is asked for again before it is believed.</summary>
+    /// <param name="cursor">From before the asking; null when nothing was read yet.</param>
+    /// <param name="databaseId">Which database the cursor was taken from; null when that is not known.</param>
+    /// <param name="landmarks">Rows that were read before it.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    private async Task<FeedLook> LookAsync(Sequence? cursor, string? databaseId, Landmarks landmarks, CancellationToken cancellationToken)
+    {
+        for (var looks = 1; ; looks++)
+        {
+            var info = await feed.GetInfoAsync(cancellationToken);
+            if (cursor is not { } before)
+            {
+                return new FeedLook(info, null);
+            }
+
+            if ((databaseId ?? info.DatabaseId) != info.DatabaseId)
+            {
+                return new FeedLook(info, $"it is another database, {info.DatabaseId}");
+            }
+
+            var isProof = info.IsBehind(before) && info.IsExact(before);
+            var reason = await FindReasonAsync(info, before, landmarks, cancellationToken);
+            if (reason is null || isProof || looks == LooksMax)
+            {
+                return new FeedLook(info, reason);
+            }
+
+            LogDoubted(feed.Location, reason);
+            await Task.Delay(BetweenLooks, time, cancellationToken);
+        }
+    }
+
+    private async Task<string?> FindReasonAsync(FeedInfo info, Sequence before, Landmarks landmarks, CancellationToken cancellationToken)
+    {
+        if (info.IsBehind(before))
+        {
+            return $"it stands at {MirrorException.Quote(info.Head.Text)}, and was to be read on from {MirrorException.Quote(before.Text)}";
+        }
+
+        // The beginning is the same in any database.
+        return before != Sequence.Zero && info.IsExact(before) && await landmarks.AreTakenAsync(feed, info, cancellationToken) ? $"other changes stand where those stood that it told up to {MirrorException.Quote(before.Text)}" : null;
+    }
+
+    [LoggerMessage(EventIds.Monitoring + 6, LogLevel.Information, "The feed at {Feed} seems to have been reset; asked again before that is believed: {Reason}")]
+    private partial void LogDoubted(string feed, string reason);
+
+    [LoggerMessage(EventIds.Monitoring + 7, LogLevel.Debug, "Could not look whether the feed at {Feed} was reset: {Reason}")]
+    private partial void LogNotLooked(string feed, string reason);
+}
+
+/// <summary>What a feed said of itself, and whether it is not the one any more that a cursor was taken from.</summary>
+/// <param name="Info">What it said.</param>
+/// <param name="ResetBecause">What tells that it was reset; null when nothing does.</param>
+internal sealed record FeedLook(FeedInfo Info, string? ResetBecause)
+{
+    internal bool IsReset => ResetBecause is not null;
+}

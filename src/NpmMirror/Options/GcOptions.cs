@@ -1,0 +1,28 @@
+using System.ComponentModel.DataAnnotations;
+using System.ComponentModel;
+
+namespace NpmMirror.Options;
+
+/// <summary>What is collected, and when.</summary>
+public sealed class GcOptions
+{
+    /// <summary>Bytes of tarballs to keep; those served longest ago go first, those that the upstream could not give again never. Zero: no limit.</summary>
+    [Range(0, 1L << 60)]
+    [Description("Bytes of tarballs to keep, those served longest ago go first; 0: no limit")]
+    public long MaxBytes { get; set; }
+
+    /// <summary>How long bytes are kept that nobody needs.</summary>
+    [Range(typeof(TimeSpan), "01:00:00", "365.00:00:00")]
+    [Description("How long bytes are kept that no package needs")]
+    public TimeSpan Grace { get; set; } = TimeSpan.FromHours(24);
+
+    /// <summary>How often <c>serve</c> and <c>mirror</c> collect by themselves. Zero: only <c>npm-mirror gc</c> does.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "365.00:00:00")]
+    [Description("How often serve and mirror collect by themselves; 0s: only npm-mirror gc does")]
+    public TimeSpan Every { get; set; }
+
+    /// <summary>How long it is known which clients fetched which tarballs.</summary>
+    [Range(typeof(TimeSpan), "1.00:00:00", "3650.00:00:00")]
+    [Description("How long it is known which clients fetched which tarballs; older records go with the next gc")]
+    public TimeSpan AccessRetention { get; set; } = TimeSpan.FromDays(365);
+}

@@ -1,0 +1,79 @@
+namespace NpmMirror.Options;
+
+/// <summary>Which packages' metadata a mirror holds.</summary>
+public enum MetadataMode
+{
+    /// <summary>A package is held from its first request on, and followed.</summary>
+    Used,
+
+    /// <summary>Everything the upstream lists.</summary>
+    All,
+
+    /// <summary>What <see cref="MirrorOptions.List"/> names.</summary>
+    Listed,
+
+    /// <summary>What the list names eagerly, the rest as used.</summary>
+    ListedUsed,
+}
+
+/// <summary>When tarballs are fetched.</summary>
+public enum TarballMode
+{
+    /// <summary>At the first request.</summary>
+    OnDemand,
+
+    /// <summary>With their packument, before it becomes visible.</summary>
+    Eager,
+
+    /// <summary>Never: only what is stored is served.</summary>
+    Never,
+}
+
+/// <summary>How a live feed is read.</summary>
+public enum FeedMode
+{
+    /// <summary>One request that the upstream answers when something changed.</summary>
+    Longpoll,
+
+    /// <summary>One connection on which rows arrive.</summary>
+    Continuous,
+
+    /// <summary>Plain requests.</summary>
+    Poll,
+}
+
+/// <summary>What happens with a removed package or version.</summary>
+public enum RemovedMode
+{
+    /// <summary>Gone from packuments and lists; stored tarballs are still served by their URL.</summary>
+    Hide,
+
+    /// <summary>Still shown.</summary>
+    Keep,
+
+    /// <summary>As hide, and payload and blobs are dropped by gc.</summary>
+    Purge,
+}
+
+/// <summary>How packuments are stored. Another one counts for what is stored from then on.</summary>
+public enum StoredForm
+{
+    /// <summary>The smallest: every answer is made when it is first asked for.</summary>
+    Compact,
+
+    /// <summary>As most clients get them: the full form, gzip, under the default base URL. Any other answer is made when it is first asked for.</summary>
+    Served,
+}
+
+/// <summary>Whether web pages of other sites may read answers.</summary>
+public enum CrossOriginMode
+{
+    /// <summary>Where the upstream needs no credentials: then what is answered is public anyway.</summary>
+    Auto,
+
+    /// <summary>Always.</summary>
+    Always,
+
+    /// <summary>Never.</summary>
+    Never,
+}

@@ -1,0 +1,32 @@
+using System.ComponentModel;
+
+namespace NpmMirror.Options;
+
+/// <summary>What happens with what the upstream removed, by kind.</summary>
+public sealed class RemovedOptions
+{
+    /// <summary>The publisher unpublished it.</summary>
+    [Description("What the publisher unpublished: hide, keep or purge")]
+    public RemovedMode Unpublished { get; set; } = RemovedMode.Hide;
+
+    /// <summary>The upstream does not know it any more.</summary>
+    [Description("What the upstream does not know any more: hide, keep or purge")]
+    public RemovedMode Gone { get; set; } = RemovedMode.Hide;
+
+    /// <summary>A security holding package stands in its place. Hide: the holder is served, the older versions answer 451.</summary>
+    [Description("What a security holding package replaced: hide, keep or purge")]
+    public RemovedMode SecurityHolder { get; set; } = RemovedMode.Hide;
+
+    /// <summary>Refused for legal reasons. Hide: it answers 451.</summary>
+    [Description("What was blocked for legal reasons: hide, keep or purge")]
+    public RemovedMode Blocked { get; set; } = RemovedMode.Hide;
+
+    /// <summary>What happens with this kind.</summary>
+    internal RemovedMode ModeOf(Log.RemovalKind kind) => kind switch
+    {
+        Log.RemovalKind.Unpublished => Unpublished,
+        Log.RemovalKind.Gone => Gone,
+        Log.RemovalKind.SecurityHolder => SecurityHolder,
+        _ => Blocked,
+    };
+}

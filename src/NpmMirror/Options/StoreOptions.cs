@@ -1,0 +1,23 @@
+using System.ComponentModel;
+
+namespace NpmMirror.Options;
+
+/// <summary>Which engine keeps what.</summary>
+public sealed class StoreOptions
+{
+    /// <summary>An engine's name (<c>Sqlite</c>, <c>Memory</c>) or a location (<c>sqlite:/data</c>). Null: <c>Sqlite</c>, unless there is a <see cref="Module"/>.</summary>
+    [Description("An engine's name (Sqlite, Memory) or a location (sqlite:/data); default: Sqlite")]
+    public string? Engine { get; set; }
+
+    /// <summary>The assembly of a third-party engine; not together with <see cref="Engine"/>.</summary>
+    [Description("The assembly of a third-party engine; not together with store.engine")]
+    public string? Module { get; set; }
+
+    /// <summary>How packuments are stored.</summary>
+    [Description("How packuments are stored: compact, or served (as most clients get them, so that nothing is left to do)")]
+    public StoredForm Documents { get; set; } = StoredForm.Compact;
+
+    /// <summary>The engine's own settings.</summary>
+    [Description("The engine's own settings: store.options.<name>")]
+    public IDictionary<string, string> Options { get; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+}

@@ -1,0 +1,89 @@
+using System.Runtime.CompilerServices;
+using NpmMirror.Log;
+using NpmMirror.Storage;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Reconciling;
+
+/// <summary>A name on the upstream's list, in the store, or both.</summary>
+/// <param name="Name">The name.</param>
+/// <param name="IsListed">Whether the upstream lists it.</param>
+/// <param name="Rev">The rev that the upstream lists, where it does.</param>
+/// <param name="ModifiedAt">When the package changed last, where the upstream lists that.</param>
+/// <param name="Mark">What the store has; null for a package never held.</param>
+/// <param name="IsRemoved">Whether the store has it in the graveyard.</param>
+internal readonly record struct ListPair(PackageName Name, bool IsListed, string? Rev, DateTimeOffset? ModifiedAt, PackageMark? Mark, bool IsRemoved)
+{
+    /// <summary>Whether the store holds it, not counting the graveyard.</summary>
+    internal bool IsHeld => Mark is not null && !IsRemoved;
+
+    /// <summary>
+    /// Whether what is held is what an upstream of this identity lists: in the listed revision, or where it lists none, changed last at the same time.
+    /// What is in the graveyard and listed may be back in the same revision.
+    /// </summary>
+    internal async ValueTask<bool> IsCurrentAsync(IMetadataStore store, UpstreamIdentity identity, CancellationToken cancellationToken) =>
+        IsHeld && (IsSameRevision(identity) || (Rev is null && await IsSameTimeAsync(store, identity, cancellationToken)));
+
+    /// <summary>Whether the upstream lists what it sends of a package that was unpublished, and the store has that in the graveyard: npm's list has those names for ever.</summary>
+    internal async ValueTask<bool> IsUnpublishedAsync(IMetadataStore store, UpstreamIdentity identity, CancellationToken cancellationToken) =>
+        IsRemoved && IsSameRevision(identity) && await store.FindAsync(Name, cancellationToken) is { Facts.Removal: RemovalKind.Unpublished };
+
+    // The store's list of marks has no times: only old registries list them, and those are small.
+    private async ValueTask<bool> IsSameTimeAsync(IMetadataStore store, UpstreamIdentity identity, CancellationToken cancellationToken) =>
+        ModifiedAt is { } listed
+        && Mark is { } mark
+        && identity.CouldBeSame(mark.Upstream)
+        && (await store.FindAsync(Name, cancellationToken))?.Facts.ModifiedAt?.ToUnixTimeMilliseconds() == listed.ToUnixTimeMilliseconds();
+
+    private bool IsSameRevision(UpstreamIdentity identity) => Mark is { } mark && identity.CouldBeSame(mark.Upstream) && Rev is { } rev && mark.Rev == rev;
+}
+
+/// <summary>Joins the upstream's list and the store's by name, both in the order of UTF-8 bytes: each name once, nothing held in memory.</summary>
+internal static class ListJoin
+{
+    /// <summary>All names of either side, in order.</summary>
+    internal static async IAsyncEnumerable<ListPair> JoinAsync(IEnumerable<ListMark> listed, IMetadataStore store, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var left = listed.GetEnumerator();
+        var hasLeft = left.MoveNext();
+        await foreach (var (mark, isRemoved) in MarksAsync(store, cancellationToken))
+        {
+            while (hasLeft && left.Current.Name < mark.Name)
+            {
+                yield return new ListPair(left.Current.Name, true, left.Current.Rev, left.Current.ModifiedAt, null, false);
+                hasLeft = left.MoveNext();
+            }
+
+            var isListed = hasLeft && left.Current.Name == mark.Name;
+            yield return new ListPair(mark.Name, isListed, isListed ? left.Current.Rev : null, isListed ? left.Current.ModifiedAt : null, mark, isRemoved);
+            hasLeft = isListed ? left.MoveNext() : hasLeft;
+        }
+
+        while (hasLeft)
+        {
+            yield return new ListPair(left.Current.Name, true, left.Current.Rev, left.Current.ModifiedAt, null, false);
+            hasLeft = left.MoveNext();
+        }
+    }
+
+    /// <summary>The held and the graveyard as one list. A package that changes sides meanwhile may come twice, or as one that is not there: it is only looked at once more.</summary>
+    private static async IAsyncEnumerable<(PackageMark Mark, bool IsRemoved)> MarksAsync(IMetadataStore store, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await using var held = store.ListMarksAsync("", isRemoved: false, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        await using var removed = store.ListMarksAsync("", isRemoved: true, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        var (hasHeld, hasRemoved) = (await held.MoveNextAsync(), await removed.MoveNextAsync());
+        while (hasHeld || hasRemoved)
+        {
+            if (hasHeld && (!hasRemoved || held.Current.Name <= removed.Current.Name))
+            {
+                yield return (held.Current, false);
+                hasHeld = await held.MoveNextAsync();
+            }
+            else
+            {
+                yield return (removed.Current, true);
+                hasRemoved = await removed.MoveNextAsync();
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+namespace NpmMirror.Renditions;
+
+/// <summary>
+/// A rendition too long to be held: in a temporary file that has no name any more, so that nothing of it outlives its reader, not even
+/// when the process is killed.
+/// </summary>
+public sealed class SpilledRendition : IAsyncDisposable
+{
+    private readonly FileStream _file;
+
+    private SpilledRendition(FileStream file) => _file = file;
+
+    /// <summary>Its length in bytes.</summary>
+    public long LengthBytes => _file.Length;
+
+    /// <summary>Reads from <paramref name="offset"/>; 0 at the end.</summary>
+    public ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken) => RandomAccess.ReadAsync(_file.SafeFileHandle, buffer, offset, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _file.DisposeAsync();
+
+    /// <summary>An empty one; what is written into <paramref name="file"/> is its content.</summary>
+    internal static SpilledRendition Create(string folder, out Stream file)
+    {
+        var stream = SpillFile.Open(folder, "rendition");
+        file = stream;
+        return new SpilledRendition(stream);
+    }
+}

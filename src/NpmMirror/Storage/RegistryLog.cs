@@ -1,0 +1,138 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using NpmMirror.Diagnostics;
+using NpmMirror.Log;
+
+namespace NpmMirror.Storage;
+
+/// <summary>
+/// Follows the log so that this process also forgets what other processes changed. Its own commits were dropped before they
+/// returned; dropping them again costs nothing that matters. It is the one reader of the log in a process: who waits for the log to grow
+/// waits here, so that ten thousand waiting clients cost the store no more than one.
+/// </summary>
+public sealed partial class RegistryLog(IMetadataStore store, PackageNews news, TimeProvider time, ILogger<RegistryLog> logger) : BackgroundService
+{
+    private static readonly TimeSpan WaitAtMost = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan AfterTrouble = TimeSpan.FromSeconds(1);
+
+    private readonly LogSignal _signal = new();
+    private readonly LogTail _tail = new();
+
+    /// <summary>Waits until the log's head is behind <paramref name="after"/>, at most <paramref name="timeout"/>; returns the head as far as it is known.</summary>
+    public ValueTask<LogPosition> WaitAsync(LogPosition after, TimeSpan timeout, CancellationToken cancellationToken) => _signal.WaitAsync(after, timeout, time, cancellationToken);
+
+    /// <summary>The rows behind a position, to the head of this moment.</summary>
+    public async IAsyncEnumerable<LogRow> ReadAsync(LogPosition after, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        if (_tail.Behind(after) is { } tail)
+        {
+            foreach (var row in tail)
+            {
+                yield return row;
+            }
+
+            yield break;
+        }
+
+        await foreach (var row in store.ReadLogAsync(after, cancellationToken))
+        {
+            yield return row;
+        }
+    }
+
+    /// <summary>
+    /// Everything that happened behind a position, and then what happens, until it is cancelled or the mirror ends. To go on later, pass the
+    /// <see cref="RegistryEvent.Position"/> of the last event that was dealt with: none is left out, and none comes twice.
+    /// </summary>
+    /// <param name="after">Where to begin: <see cref="LogPosition.Zero"/> for all there is.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <exception cref="MirrorException">The store cannot be read, or a newer program has written to it.</exception>
+    /// <example>
+    /// <code>
+    /// await foreach (var told in log.FollowAsync(position, cancellationToken))
+    /// {
+    ///     if (told is InstallScriptAppeared appeared)
+    ///     {
+    ///         Alarm(appeared.Package, appeared.Versions);
+    ///     }
+    ///
+    ///     position = told.Position;
+    /// }
+    /// </code>
+    /// </example>
+    public async IAsyncEnumerable<RegistryEvent> FollowAsync(LogPosition after, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            await foreach (var row in ReadAsync(after, cancellationToken))
+            {
+                after = row.Position;
+                // Of a purged event nothing is left to tell.
+                if (EventPayload.FromRow(row) is { } told)
+                {
+                    yield return told;
+                }
+            }
+
+            if (await WaitAsync(after, WaitAtMost, cancellationToken) <= after && _signal.IsEnded)
+            {
+                yield break;
+            }
+        }
+    }
+
+    /// <summary>Lets all who wait go, from now on: for a server that ends.</summary>
+    public void EndWaiting() => _signal.End();
+
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        LogPosition? seen = null;
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                if (seen is null)
+                {
+                    seen = (await store.ReadHeadAsync(stoppingToken)).Position;
+                    // What passed while nobody read is not known.
+                    news.TellAllChanged();
+                    _signal.Advance(seen.Value);
+                }
+
+                seen = await TakeInAsync(seen.Value, stoppingToken);
+            }
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e) when (e is MirrorException or ObjectDisposedException)
+            {
+                LogTrouble(e.Message);
+                await Task.Delay(AfterTrouble, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private async Task<LogPosition> TakeInAsync(LogPosition seen, CancellationToken cancellationToken)
+    {
+        if (await store.WaitForLogAsync(seen, WaitAtMost, cancellationToken) <= seen)
+        {
+            return seen;
+        }
+
+        await foreach (var row in store.ReadLogAsync(seen, cancellationToken))
+        {
+            news.TellChanged(row.Package);
+            _tail.Add(row);
+            seen = row.Position;
+        }
+
+        _signal.Advance(seen);
+        return seen;
+    }
+
+    [LoggerMessage(EventIds.Registry + 1, LogLevel.Warning, "The log cannot be read: {Reason} Changes made by other processes are served late until it can.")]
+    private partial void LogTrouble(string reason);
+}

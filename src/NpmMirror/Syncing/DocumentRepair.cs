@@ -1,0 +1,66 @@
+using Microsoft.Extensions.Logging;
+using NpmMirror.Diagnostics;
+using NpmMirror.Packuments;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Syncing;
+
+/// <summary>
+/// Reads what is stored for clients. Where that is damaged the reader gets a failure that says so, and the queue fetches the package again,
+/// without validators and at the queue's own pace: requests for a damaged document never go to the upstream themselves.
+/// </summary>
+public sealed partial class DocumentRepair(IMetadataStore store, SyncQueue queue, PackageSync sync, TimeProvider time, ILogger<DocumentRepair> logger)
+{
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(2);
+
+    /// <summary>What <paramref name="read"/> makes of a stored package.</summary>
+    /// <exception cref="MirrorException">What is stored is damaged and will be fetched again; or <paramref name="read"/> failed otherwise.</exception>
+    public async ValueTask<T> ReadAsync<T>(PackageName name, Func<ValueTask<T>> read, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await read();
+        }
+        catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged)
+        {
+            var failure = await QueueAsync(name, cancellationToken);
+            throw new MirrorException(
+                MirrorFault.StoreDamaged,
+                $"What this mirror has stored of {name} is damaged. It is fetched again from the upstream{(failure is null ? "" : $"; the last try failed: {failure.TrimEnd('.')}")}. Ask again in some seconds.",
+                isTransient: true,
+                RetryAfter,
+                damage);
+        }
+    }
+
+    /// <summary>The index of a row.</summary>
+    /// <exception cref="MirrorException">It is damaged and will be fetched again.</exception>
+    public ValueTask<PackumentIndex> IndexOfAsync(PackageRow row, CancellationToken cancellationToken) =>
+        ReadAsync(row.Name, () => new ValueTask<PackumentIndex>(PackumentIndex.FromBytes(row.Index.Span)), cancellationToken);
+
+    /// <summary>Queues the repair; returns why the last try failed, if it did.</summary>
+    private async ValueTask<string?> QueueAsync(PackageName name, CancellationToken cancellationToken)
+    {
+        sync.NoteDamaged(name);
+        try
+        {
+            var now = time.GetUtcNow();
+            // What is due will be tried, and what failed has its time for the next try: queued anew, each request would be a question to the upstream.
+            if (await store.FindQueuedAsync(name, cancellationToken) is { } queued && (queued.Attempts > 0 || queued.DueAt <= now))
+            {
+                return queued.LastError;
+            }
+
+            await queue.EnqueueAsync([new QueueItem { Name = name, Priority = QueuePriority.Change, DueAt = now, QueuedAt = now }], null, cancellationToken);
+            LogDamaged(name);
+            return null;
+        }
+        catch (MirrorException trouble)
+        {
+            return trouble.Message;
+        }
+    }
+
+    [LoggerMessage(EventIds.Mirroring + 260, LogLevel.Error, "What is stored of {Package} is damaged; it is queued to be fetched again")]
+    private partial void LogDamaged(PackageName package);
+}

@@ -1,0 +1,100 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using NpmMirror.Options;
+using NpmMirror.Packuments;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Syncing;
+
+/// <summary>
+/// Attestations that were passed on once, kept for the time when the upstream is away: of versions that are held, and no more bytes than
+/// <see cref="MirrorOptions.AttestationsMaxBytes"/>, for anybody may ask for any of them.
+/// </summary>
+internal sealed class KeptAttestations(IMetadataStore store, MirrorOptions options, TimeProvider time) : IDisposable
+{
+    private const string Prefix = "kept:";
+    private const string PathPrefix = "/-/npm/v1/attestations/";
+    private const int OneMaxBytes = 4 * 1024 * 1024;
+
+    private static readonly TimeSpan CountEvery = TimeSpan.FromMinutes(1);
+
+    private readonly SemaphoreSlim _turn = new(1);
+    private long? _keptBytes;
+    private long _countedAt;
+
+    /// <summary>Where the upstream has those of a version.</summary>
+    internal static string PathOf(PackageName package, string version) => $"{PathPrefix}{package.UrlSegment}@{Uri.EscapeDataString(version)}";
+
+    /// <inheritdoc/>
+    public void Dispose() => _turn.Dispose();
+
+    /// <summary>What is kept of a version, or null.</summary>
+    internal ValueTask<string?> FindAsync(PackageName package, string version, CancellationToken cancellationToken) =>
+        store.GetCursorAsync(KeyOf(package, version), cancellationToken);
+
+    /// <summary>Keeps an answer, if its version is held and there is room.</summary>
+    internal async Task KeepAsync(PackageName package, string version, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
+    {
+        if (json.Length > OneMaxBytes || !await IsHeldAsync(package, version, cancellationToken))
+        {
+            return;
+        }
+
+        await _turn.WaitAsync(cancellationToken);
+        try
+        {
+            if (await HasRoomAsync(json.Length, cancellationToken))
+            {
+                await store.SetCursorAsync(KeyOf(package, version), Encoding.UTF8.GetString(json.Span), cancellationToken);
+                _keptBytes += json.Length;
+            }
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    /// <summary>What nobody needs: those of versions that are not held any more, and what is more than the bound.</summary>
+    internal async IAsyncEnumerable<CursorMark> ListUselessAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var keptBytes = 0L;
+        await foreach (var mark in store.ListCursorsAsync(Prefix + PathPrefix, cancellationToken))
+        {
+            if (keptBytes + mark.SizeBytes <= options.AttestationsMaxBytes && Parse(mark.Key) is var (package, version) && await IsHeldAsync(package, version, cancellationToken))
+            {
+                keptBytes += mark.SizeBytes;
+            }
+            else
+            {
+                yield return mark;
+            }
+        }
+    }
+
+    private static string KeyOf(PackageName package, string version) => Prefix + PathOf(package, version);
+
+    private static (PackageName Package, string Version)? Parse(string key)
+    {
+        var text = key[(Prefix.Length + PathPrefix.Length)..];
+        var at = text.LastIndexOf('@');
+        return at > 0 && PackageName.TryParse(Uri.UnescapeDataString(text[..at]), out var package) ? (package, Uri.UnescapeDataString(text[(at + 1)..])) : null;
+    }
+
+    private async ValueTask<bool> IsHeldAsync(PackageName package, string version, CancellationToken cancellationToken) =>
+        await store.FindAsync(package, cancellationToken) is { } row
+        && (row.Facts.Removal is not { } removal || !row.Facts.IsRemoved || options.Removed.ModeOf(removal) == RemovedMode.Keep)
+        && PackumentIndex.FromBytes(row.Index.Span).Find(version) is not null;
+
+    private async ValueTask<bool> HasRoomAsync(int sizeBytes, CancellationToken cancellationToken)
+    {
+        // What gc took meanwhile, perhaps in another process, shows when it is counted again.
+        if (_keptBytes is null || (_keptBytes + sizeBytes > options.AttestationsMaxBytes && time.GetElapsedTime(_countedAt) >= CountEvery))
+        {
+            _countedAt = time.GetTimestamp();
+            _keptBytes = await store.ListCursorsAsync(Prefix + PathPrefix, cancellationToken).Select(mark => mark.SizeBytes).SumAsync(cancellationToken);
+        }
+
+        return _keptBytes + sizeBytes <= options.AttestationsMaxBytes;
+    }
+}

@@ -1,0 +1,111 @@
+using Microsoft.Extensions.Logging;
+using NpmMirror.Diagnostics;
+using NpmMirror.Log;
+using NpmMirror.Options;
+using NpmMirror.Packuments;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Syncing;
+
+/// <content>What a new document changes, told as events. A stored one that cannot be read does not keep the package from going on.</content>
+public sealed partial class PackageSync
+{
+    /// <summary>What leads from the stored document to the new one.</summary>
+    private async Task<Change> FindChangeAsync(PackageRow row, RemovalKind? removal, PackumentIndex index, RawDocument document, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var oldIndex = TryReadIndex(row);
+        if (oldIndex is not null && row.Facts.Removal is null && removal is null && PackumentDiff.IsSame(oldIndex, index))
+        {
+            return Change.None;
+        }
+
+        if (removal is not null && row.Facts.Removal is null)
+        {
+            // The holding package says nothing of what it replaced: one event, and the last known document in the archive.
+            var removed = new PackageRemoved(removal.Value, null, row.DocumentSha256.Hex) { At = index.ModifiedAt, SeenAt = now, UpstreamRev = index.Rev };
+            return new Change([removed], true);
+        }
+
+        StoredPackage? stored;
+        try
+        {
+            stored = await _store.ReadAsync(row.Name, cancellationToken);
+        }
+        catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged)
+        {
+            LogUnreadable(row.Name, damage.Message);
+            return new Change(DocumentEvents.OfLost(oldIndex ?? index, index, document.Bytes, now).Events, false);
+        }
+
+        if (stored is null || stored.Row.Generation != row.Generation)
+        {
+            // The commit will find the other generation and everything is decided again.
+            return Change.None;
+        }
+
+        var oldDocument = stored.Document;
+        using var raw = await document.CreateBesideAsync(oldDocument.RawSizeBytes, cancellationToken);
+        DocumentEvents changes;
+        if (TryDecode(row.Name, oldDocument, raw))
+        {
+            oldIndex ??= PackumentReader.Read(raw.Bytes, row.Name).Index;
+            changes = EventsOf(PackumentDiff.Compare(oldIndex, raw.Bytes, index, document.Bytes), oldIndex, oldDocument, raw, index, document, now);
+        }
+        else
+        {
+            changes = DocumentEvents.OfLost(oldIndex ?? index, index, document.Bytes, now);
+        }
+
+        if (row.Facts.Removal is null || removal is not null)
+        {
+            return new Change(changes.Events, changes.ArchivesPrevious);
+        }
+
+        var restored = new PackageRestored { At = index.ModifiedAt, SeenAt = now, UpstreamRev = index.Rev };
+        return new Change([restored, .. changes.Events], changes.ArchivesPrevious);
+    }
+
+    private DocumentEvents EventsOf(PackumentDiff diff, PackumentIndex oldIndex, StoredDocument stored, RawDocument oldDocument, PackumentIndex index, RawDocument document, DateTimeOffset now)
+    {
+        var neverInlines = diff.Removed.Count > 0 && _options.Removed.Unpublished == RemovedMode.Purge;
+        return DocumentEvents.Of(diff, oldIndex, oldDocument.Bytes, stored.Sha256, stored.Bytes.Length, index, document.Bytes, now, neverInlines);
+    }
+
+    private PackumentIndex? TryReadIndex(PackageRow row)
+    {
+        try
+        {
+            return PackumentIndex.FromBytes(row.Index.Span);
+        }
+        catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged)
+        {
+            LogUnreadable(row.Name, damage.Message);
+            return null;
+        }
+    }
+
+    private bool TryDecode(PackageName name, StoredDocument stored, RawDocument target)
+    {
+        try
+        {
+            DocumentCodecs.DecodeInto(name, stored, target);
+            return true;
+        }
+        catch (MirrorException trouble) when (trouble.Fault is MirrorFault.StoreUnavailable or MirrorFault.StoreDamaged)
+        {
+            // Purged, or damaged: what it said in detail is lost, and must not keep the package from going on.
+            LogUnreadable(name, trouble.Message);
+            return false;
+        }
+    }
+
+    private sealed record Change(IReadOnlyList<RegistryEvent> Events, bool ArchivesPrevious)
+    {
+        public static Change None { get; } = new([], false);
+
+        public static Change FirstSight(PackumentIndex index, DateTimeOffset now) => new([DocumentEvents.OfFirstSight(index, now)], false);
+    }
+
+    [LoggerMessage(EventIds.Mirroring + 9, LogLevel.Warning, "What {Package} said before cannot be read, so its change is told only as far as the index knows: {Reason}")]
+    private partial void LogUnreadable(PackageName package, string reason);
+}

@@ -1,0 +1,59 @@
+using NpmMirror.Feeds;
+using NpmMirror.Packuments;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Syncing;
+
+/// <summary>Whether an answer is as new as it should be: caches lag behind the feed, and send what is older than what is stored.</summary>
+internal sealed class RevisionCheck(KnownUpstream known, TimeProvider time)
+{
+    /// <summary>Why the answer is older than what the feed spoke of, or null.</summary>
+    internal string? FindLag(QueueItem? item, string? rev, bool isDifferent)
+    {
+        if (item is null || (item.WantedRev is null && !item.IsDeletedRow))
+        {
+            return null;
+        }
+
+        var now = time.GetUtcNow();
+        if (PackageSync.IsDoubtOver(item, now))
+        {
+            return null;
+        }
+
+        var areComparable = rev is not null && item.WantedRev is not null;
+        if (item.IsDeletedRow)
+        {
+            // Published again since, or a cache that has not heard of the deletion.
+            var isAfterDeletion = areComparable ? new Revision(item.WantedRev!).IsBefore(new Revision(rev!)) : isDifferent;
+            return isAfterDeletion ? null : "the feed says it was deleted, the upstream still sends it";
+        }
+
+        var isReached = areComparable
+            ? !new Revision(rev!).IsBefore(new Revision(item.WantedRev!))
+            : isDifferent || (item.Attempts + 1 >= 3 && now - item.QueuedAt >= TimeSpan.FromMinutes(1));
+        return isReached ? null : $"the feed speaks of rev {item.WantedRev}, the upstream still sends {rev ?? "the same document"}";
+    }
+
+    /// <summary>Why the answer must not replace the stored document, or null.</summary>
+    internal string? FindRegression(PackageRow row, PackumentIndex index, QueueItem? item)
+    {
+        if (row.Facts.IsRemoved || (item is not null && PackageSync.IsDoubtOver(item, time.GetUtcNow())))
+        {
+            return null;
+        }
+
+        // Whoever takes a package away says so; whoever forgets all its versions has a bad night.
+        if (index is { Versions.Count: 0, IsUnpublished: false } && PackumentIndex.FromBytes(row.Index.Span).Versions.Count > 0)
+        {
+            return "the upstream sends the package without any version, and does not say that it was unpublished";
+        }
+
+        if (row.Facts.Rev is not { } stored || index.Rev is not { } fetched || !known.Identity.CouldBeSame(row.Facts.Upstream))
+        {
+            return null;
+        }
+
+        return new Revision(fetched).IsBefore(new Revision(stored)) ? $"the upstream sends rev {fetched}, older than the stored {stored}" : null;
+    }
+}

@@ -1,0 +1,69 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Tarballs;
+
+/// <summary>
+/// Judges a tarball that no hash is promised for: it must be a whole gzip file with something in it. A log-in page, an empty answer and one that was
+/// cut are none. The bytes are decoded while they come, and given up at once.
+/// </summary>
+internal sealed class GzipCheck : IDisposable
+{
+    /// <summary>A gzip file can unpack to a thousand times its size: one that unpacks to more than this is not decoded further.</summary>
+    internal const long DecodedMaxBytes = 16L * 1024 * 1024 * 1024;
+
+    private const int BufferBytes = 64 * 1024;
+
+    // A bounded pipe: what comes faster than it is decoded waits.
+    private readonly Pipe _pipe = new();
+    private readonly Task<string?> _problem;
+
+    internal GzipCheck(long decodedMaxBytes = DecodedMaxBytes) => _problem = Task.Run(() => DecodeAsync(decodedMaxBytes));
+
+    /// <summary>Takes the next bytes. Once the decoder has ended, whatever it found, they are of no interest any more.</summary>
+    internal async ValueTask AppendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) => await _pipe.Writer.WriteAsync(bytes, cancellationToken);
+
+    /// <summary>After the last byte: null when the file is whole, else what is wrong in one sentence.</summary>
+    internal async Task<string?> FinishAsync(CancellationToken cancellationToken)
+    {
+        await _pipe.Writer.CompleteAsync();
+        return await _problem.WaitAsync(cancellationToken) is { } problem ? $"No hash is promised for it, so it must be a whole gzip file, and {problem}." : null;
+    }
+
+    /// <summary>Ends the decoder, if it still waits for bytes.</summary>
+    public void Dispose() => _pipe.Writer.Complete(new OperationCanceledException());
+
+    private async Task<string?> DecodeAsync(long decodedMaxBytes)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
+        try
+        {
+            await using var body = new DecodedStream(_pipe.Reader.AsStream(), BodyCoding.Gzip);
+            var decoded = 0L;
+            int read;
+            while ((read = await body.ReadAsync(buffer)) > 0)
+            {
+                decoded += read;
+                if (decoded > decodedMaxBytes)
+                {
+                    return $"this one unpacks to more than {decodedMaxBytes} bytes";
+                }
+            }
+
+            return decoded == 0 ? "there is nothing in this one" : null;
+        }
+        catch (Exception exception) when (exception is InvalidDataException or IOException)
+        {
+            return "these bytes are none, or damaged, or cut short";
+        }
+        catch (OperationCanceledException)
+        {
+            return "this one was not read to its end";
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+}

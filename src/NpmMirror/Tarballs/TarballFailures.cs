@@ -1,0 +1,50 @@
+using NpmMirror.Options;
+
+namespace NpmMirror.Tarballs;
+
+/// <summary>
+/// What went wrong with tarballs a moment ago, so that a crowd of impatient clients does not make the same download fail over and
+/// over. Everything is forgotten within a minute or so, and by a restart.
+/// </summary>
+internal sealed class TarballFailures(MirrorOptions options, TimeProvider time)
+{
+    private const int RememberedMax = 10_000;
+    private static readonly TimeSpan WaitMax = TimeSpan.FromSeconds(60);
+
+    private readonly BoundedCache<(PackageName, string), Entry> _entries = new(RememberedMax);
+
+    /// <summary>The absence or, thrown, the failure that still counts; null when it is time to try.</summary>
+    internal TarballResult.Absent? Recall(TarballRequest request)
+    {
+        if (!_entries.TryGet(Key(request), out var entry) || entry.For - time.GetElapsedTime(entry.At) is var left && left <= TimeSpan.Zero)
+        {
+            return null;
+        }
+
+        return entry.Absence ?? throw new MirrorException(entry.Failure!.Fault, entry.Failure.Message, isTransient: true, left, entry.Failure) { RefusedStatus = entry.Failure.RefusedStatus };
+    }
+
+    /// <summary>Remembers the upstream's 404; briefly for a fresh version, which may be there in a second.</summary>
+    internal void Remember(TarballRequest request, TarballResult.Absent absence, bool isFresh) =>
+        _entries.Set(Key(request), new Entry(time.GetTimestamp(), isFresh ? TimeSpan.FromSeconds(1) : options.NegativeTtl, 0, absence, null));
+
+    /// <summary>Remembers a failure: one second at first, twice as long each time, at least what the upstream asked, at most a minute.</summary>
+    internal void Remember(TarballRequest request, MirrorException failure)
+    {
+        var count = _entries.TryGet(Key(request), out var entry) ? entry.Count + 1 : 1;
+        var wait = TimeSpan.FromSeconds(Math.Pow(2, Math.Min(count - 1, 6)));
+        if (failure.RetryAfter > wait)
+        {
+            wait = failure.RetryAfter.Value;
+        }
+
+        _entries.Set(Key(request), new Entry(time.GetTimestamp(), wait < WaitMax ? wait : WaitMax, count, null, failure));
+    }
+
+    /// <summary>It went well.</summary>
+    internal void Forget(TarballRequest request) => _entries.Remove(Key(request));
+
+    private static (PackageName, string) Key(TarballRequest request) => (request.Package, request.File);
+
+    private readonly record struct Entry(long At, TimeSpan For, int Count, TarballResult.Absent? Absence, MirrorException? Failure);
+}
