@@ -232,7 +232,8 @@ internal sealed class SwitchRewriter(SemanticModel model, string file, Func<int>
     private static bool IsCall(StatementSyntax statement) => statement is ExpressionStatementSyntax { Expression: var expression }
         && (expression is AwaitExpressionSyntax { Expression: var awaited } ? awaited : expression) is InvocationExpressionSyntax call && !IsTelling(NameOf(call)) && !Declares(statement);
 
-    private static bool IsDenial(ExpressionSyntax node) => node is IsPatternExpressionSyntax { Pattern: UnaryPatternSyntax } or PrefixUnaryExpressionSyntax;
+    private static bool IsDenial(ExpressionSyntax node) => node is IsPatternExpressionSyntax { Pattern: UnaryPatternSyntax } or PrefixUnaryExpressionSyntax
+        || (node is BinaryExpressionSyntax { RawKind: (int)SyntaxKind.LogicalOrExpression } either && (IsDenial(either.Left) || IsDenial(either.Right)));
 
     private static bool IsThrown(SyntaxNode node) => node.Ancestors().OfType<ObjectCreationExpressionSyntax>().Any(creation => creation.Type.ToString().EndsWith("Exception", StringComparison.Ordinal));
 
