@@ -89,7 +89,7 @@ internal sealed class PublicAddresses
     }
 
     /// <summary>Whether a request that names this host gets an answer.</summary>
-    internal bool IsServed(string host, IPAddress? local) => _publicUrl is not null || (host.Length > 0 && IsAllowed(local, host));
+    internal bool IsServed(string host, IPAddress? local) => _publicUrl is not null || IsAllowed(local, host);
 
     /// <summary>True when the host is one of this mirror's own names, or the address <paramref name="local"/> that the client has reached.</summary>
     internal bool IsAllowed(IPAddress? local, string host)
@@ -119,7 +119,7 @@ internal sealed class PublicAddresses
         // Clients leave default ports out when they compare addresses.
         var defaultPort = origin.Scheme == "https" ? ":443" : ":80";
         var host = origin.Host.ToLowerInvariant();
-        return host.EndsWith(defaultPort, StringComparison.Ordinal) && !host.EndsWith(':' + defaultPort, StringComparison.Ordinal) ? host[..^defaultPort.Length] : host;
+        return host.EndsWith(defaultPort, StringComparison.Ordinal) ? host[..^defaultPort.Length] : host;
     }
 
     /// <summary>The name or address of <c>name[:port]</c>; false for text that is neither.</summary>

@@ -81,7 +81,6 @@ internal sealed class TrustedProxies
             return false;
         }
 
-        peer = peer.IsIPv4MappedToIPv6 ? peer.MapToIPv4() : peer;
         foreach (var network in _networks)
         {
             if (network.Contains(peer))

@@ -55,7 +55,7 @@ public sealed partial class SqliteStore
     // Only adding is synced. A power cut that undoes a lease, a completion or a postponement makes work be done once more, which it may be anyway.
 
     /// <inheritdoc/>
-    public ValueTask<IReadOnlyList<QueueLease>> TakeAsync(int max, TimeSpan duration, CancellationToken cancellationToken) => WriteAsync<IReadOnlyList<QueueLease>>(
+    public ValueTask<IReadOnlyList<QueueLease>> TakeAsync(int max, TimeSpan duration, CancellationToken cancellationToken) => WriteUnsyncedAsync<IReadOnlyList<QueueLease>>(
         transaction =>
         {
             var now = Now;
@@ -105,35 +105,29 @@ public sealed partial class SqliteStore
 
             return [.. due.Select(queued => Lease(transaction.Session, queued, now, duration))];
         },
-        WriteUrgency.Unsynced,
-        0,
         cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<QueueLease?> TakeAsync(PackageName name, TimeSpan duration, CancellationToken cancellationToken) => WriteAsync(
+    public ValueTask<QueueLease?> TakeAsync(PackageName name, TimeSpan duration, CancellationToken cancellationToken) => WriteUnsyncedAsync(
         transaction =>
         {
             var now = Now;
             var queued = FindQueued(transaction.Session, now, $"AND {IsUnleased}", ("@name", name.Value), ("@now", now.ToMs()), ("@leaseMax", LeaseMax(now)));
             return queued is null ? null : Lease(transaction.Session, queued, now, duration);
         },
-        WriteUrgency.Unsynced,
-        0,
         cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<bool> RenewAsync(QueueLease lease, TimeSpan duration, CancellationToken cancellationToken) => WriteAsync(
+    public ValueTask<bool> RenewAsync(QueueLease lease, TimeSpan duration, CancellationToken cancellationToken) => WriteUnsyncedAsync(
         transaction => transaction.Session.Execute(
             "UPDATE queue SET leased_until = @until WHERE name = @name AND token = @token",
             ("@until", StoredMoments.EndOfLease(Now, duration).ToMs()),
             ("@name", lease.Item.Name.Value),
             ("@token", lease.Token)) > 0,
-        WriteUrgency.Unsynced,
-        0,
         cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<bool> CompleteAsync(QueueLease lease, string? doneRev, CancellationToken cancellationToken) => WriteAsync(
+    public ValueTask<bool> CompleteAsync(QueueLease lease, string? doneRev, CancellationToken cancellationToken) => WriteUnsyncedAsync(
         transaction =>
         {
             if (FindLeased(transaction.Session, lease, Now) is not { } queued)
@@ -151,12 +145,10 @@ public sealed partial class SqliteStore
             transaction.Counted = transaction.Counted with { Queued = transaction.Counted.Queued - 1 };
             return true;
         },
-        WriteUrgency.Unsynced,
-        0,
         cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<bool> PostponeAsync(QueueLease lease, QueuePostponement postponement, CancellationToken cancellationToken) => WriteAsync(
+    public ValueTask<bool> PostponeAsync(QueueLease lease, QueuePostponement postponement, CancellationToken cancellationToken) => WriteUnsyncedAsync(
         transaction =>
         {
             if (FindLeased(transaction.Session, lease, Now) is not { } queued)
@@ -178,8 +170,6 @@ public sealed partial class SqliteStore
             });
             return true;
         },
-        WriteUrgency.Unsynced,
-        0,
         cancellationToken);
 
     /// <inheritdoc/>

@@ -154,6 +154,10 @@ public sealed partial class SqliteStore : IMetadataStore
     private ValueTask<T> WriteAsync<T>(Func<WriteTransaction, T> write, long sizeBytes, CancellationToken cancellationToken) =>
         WriteAsync(write, WriteUrgency.Now, sizeBytes, cancellationToken);
 
+    /// <summary>Writes a little that is only repeated work when it is lost in a power cut.</summary>
+    private ValueTask<T> WriteUnsyncedAsync<T>(Func<WriteTransaction, T> write, CancellationToken cancellationToken) =>
+        WriteAsync(write, WriteUrgency.Unsynced, sizeBytes: 0, cancellationToken);
+
     private ValueTask<T> WriteAsync<T>(Func<WriteTransaction, T> write, WriteUrgency urgency, long sizeBytes, CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);

@@ -17,9 +17,6 @@ internal sealed class VerifyTally(VerifyRequest request)
     private long _tarballBytes;
     private long _skipped;
 
-    /// <summary>Findings that were not mended.</summary>
-    internal long Left => Interlocked.Read(ref _found) - Interlocked.Read(ref _repaired);
-
     /// <summary>Why the upstream's list is not to be believed; null when it is, or was not read.</summary>
     internal string? HeldBack { get; set; }
 

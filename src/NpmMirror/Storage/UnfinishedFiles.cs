@@ -117,7 +117,7 @@ internal sealed partial class UnfinishedFiles(string folder, DurableFolders fold
         var left = default(UnfinishedBlobs);
         foreach (var file in new DirectoryInfo(folder).EnumerateFiles("*" + FileSuffix))
         {
-            var owner = file.Name[..Math.Max(file.Name.IndexOf('-', StringComparison.Ordinal), 0)];
+            var owner = file.Name.Split('-')[0];
             if (!living.Contains(owner) && (isDryRun || !File.Exists(Path.Combine(folder, owner + MarkSuffix))))
             {
                 left = new UnfinishedBlobs(left.Count + 1, left.SizeBytes + (file.Exists ? file.Length : 0));
