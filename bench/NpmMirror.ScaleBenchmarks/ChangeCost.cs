@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using NpmMirror.Storage;
 
 namespace NpmMirror.ScaleBenchmarks;
 

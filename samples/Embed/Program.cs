@@ -1,5 +1,4 @@
 // A web application with a mirror at /npm: dotnet run --project samples/Embed -- https://registry.example.org/ FOLDER [urls]
-using NpmMirror;
 using NpmMirror.AspNetCore;
 using NpmMirror.Hosting;
 using NpmMirror.Options;

@@ -1,5 +1,4 @@
 // Prints what changes in a registry, until Ctrl+C: dotnet run --project samples/Watch -- https://registry.example.org/ [sequence to begin after]
-using NpmMirror;
 using NpmMirror.Hosting;
 using NpmMirror.Options;
 
