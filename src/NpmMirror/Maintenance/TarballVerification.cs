@@ -8,7 +8,7 @@ namespace NpmMirror.Maintenance;
 
 /// <summary>
 /// Every held tarball whose stamp is old enough: its bytes are there, their SHA-512 is the one they are stored under, and where no hash was promised for
-/// them they are a whole gzip file. The right ones get a new stamp.
+/// them they are a tar archive. The right ones get a new stamp.
 /// </summary>
 internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs, VerifyRequest request, VerifyTally tally, TimeProvider time)
 {
@@ -90,10 +90,10 @@ internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs
                 return (VerifyFault.TarballMissing, $"Its bytes ({row.Sha512.Hex}) are not in {blobs.Location}.", false);
             }
 
-            using var gzip = row.IsUnpromised ? new GzipCheck() : null;
-            var found = await HashAsync(blob, gzip, cancellationToken);
+            using var tar = row.IsUnpromised ? new TarCheck() : null;
+            var found = await HashAsync(blob, tar, cancellationToken);
             return found == row.Sha512
-                ? (VerifyFault.TarballDamaged, gzip is null ? null : await gzip.FinishAsync(cancellationToken), true)
+                ? (VerifyFault.TarballDamaged, tar is null ? null : await tar.FinishAsync(cancellationToken), true)
                 : (VerifyFault.TarballDamaged, $"Its {blob.LengthBytes} bytes have the SHA-512 {found.Hex} instead of {row.Sha512.Hex}.", false);
         }
         catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreUnavailable)
@@ -102,7 +102,7 @@ internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs
         }
     }
 
-    private static async Task<Digest> HashAsync(BlobReader blob, GzipCheck? gzip, CancellationToken cancellationToken)
+    private static async Task<Digest> HashAsync(BlobReader blob, TarCheck? tar, CancellationToken cancellationToken)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA512);
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
@@ -112,9 +112,9 @@ internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs
             for (var offset = 0L; (read = await blob.ReadAsync(offset, buffer, cancellationToken)) > 0; offset += read)
             {
                 hash.AppendData(buffer, 0, read);
-                if (gzip is not null)
+                if (tar is not null)
                 {
-                    await gzip.AppendAsync(buffer.AsMemory(0, read), cancellationToken);
+                    await tar.AppendAsync(buffer.AsMemory(0, read), cancellationToken);
                 }
             }
 

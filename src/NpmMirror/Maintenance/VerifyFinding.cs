@@ -13,8 +13,11 @@ public enum VerifyFault
     /// <summary>A tarball is in the books, its bytes are not there.</summary>
     TarballMissing,
 
-    /// <summary>A tarball's bytes are not those that were stored; or no hash was promised for them, and they are no whole gzip file.</summary>
+    /// <summary>A tarball's bytes are not those that were stored; or no hash was promised for them, and they are no tar archive.</summary>
     TarballDamaged,
+
+    /// <summary>A tarball is held that is another than its packument promises: the version was republished, or the row names the wrong bytes.</summary>
+    TarballNotPromised,
 
     /// <summary>With <c>tarballs=eager</c>: a version's tarball is not held, and nothing says why.</summary>
     TarballNotHeld,

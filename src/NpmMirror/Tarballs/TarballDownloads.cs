@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
 using NpmMirror.Options;
@@ -15,6 +14,7 @@ namespace NpmMirror.Tarballs;
 public sealed partial class TarballDownloads : IAsyncDisposable
 {
     private const int RowsRememberedMin = 10_000;
+    private const int LettingGoTriesMax = 5;
 
     /// <summary>How long a client waits for the first byte.</summary>
     private static readonly TimeSpan FirstByteWait = TimeSpan.FromSeconds(30);
@@ -118,6 +118,19 @@ public sealed partial class TarballDownloads : IAsyncDisposable
         return await StoreAsync(new TarballRequest(row.Package, version, row.UpstreamUrl ?? "", promise) { IsRepair = true }, cancellationToken);
     }
 
+    /// <summary>
+    /// Fetches a tarball that is held with other bytes than its packument promises: what is right by the promise takes their place. Null when it is stored,
+    /// else the upstream's refusal.
+    /// </summary>
+    /// <exception cref="MirrorException">Upstream or store trouble, or the upstream sends other bytes than it promises: what is held stays.</exception>
+    internal async Task<TarballResult.Absent?> ReplaceAsync(PackageName package, VersionEntry version, string upstreamUrl, TarballPromise promise, CancellationToken cancellationToken)
+    {
+        var request = new TarballRequest(package, version, upstreamUrl, promise) { IsRepair = true, IsReplacement = true };
+        var absent = await StoreAsync(request, cancellationToken);
+        _held.Remove((package, request.File));
+        return absent;
+    }
+
     private async Task<TarballResult.Absent?> StoreAsync(TarballRequest request, CancellationToken cancellationToken)
     {
         var arrival = Join(request);
@@ -139,8 +152,8 @@ public sealed partial class TarballDownloads : IAsyncDisposable
     }
 
     /// <summary>
-    /// Holds a stored tarball against a promise that may have changed since. Other bytes under a version's name are never taken over:
-    /// the stored ones stay and are served, the row says what is wrong, and the log raises the alarm. False when the promise is another.
+    /// Holds a stored tarball against a promise that may have changed since. Where another was kept before, the stored bytes stay and are
+    /// served, the row says what is wrong, and the log raises the alarm. Where none was, they are let go and fetched again. False when the promise is another.
     /// </summary>
     public async Task<bool> CheckPromiseAsync(PackageName package, string version, TarballPromise promise, CancellationToken cancellationToken)
     {
@@ -151,8 +164,12 @@ public sealed partial class TarballDownloads : IAsyncDisposable
             return true;
         }
 
-        var (isChecked, problem) = await FindProblemAsync(row, promise, cancellationToken);
-        if (problem is not null)
+        var (isChecked, problem) = await PromiseCheck.FindProblemAsync(_blobs, row, promise, cancellationToken);
+        if (problem is not null && row.IsUnpromised)
+        {
+            await LetGoAsync(row, problem, cancellationToken);
+        }
+        else if (problem is not null)
         {
             await RaiseAlarmAsync(row, problem, cancellationToken);
         }
@@ -168,6 +185,11 @@ public sealed partial class TarballDownloads : IAsyncDisposable
     private async Task<TarballReading?> OpenPromisedAsync(TarballRequest request, CancellationToken cancellationToken)
     {
         var row = await _store.FindTarballAsync(request.Package, request.File, cancellationToken);
+        if (row is { State: TarballState.Held, IsUnpromised: true } && request.IsPromised)
+        {
+            row = await CheckPromiseAsync(request.Package, request.Version.Version, request.Promise, cancellationToken) ? row : null;
+        }
+
         if (row is { State: TarballState.Held })
         {
             if (!request.PromisedSha512.IsEmpty && request.PromisedSha512 != row.Sha512)
@@ -255,37 +277,9 @@ public sealed partial class TarballDownloads : IAsyncDisposable
         return null;
     }
 
-    /// <summary>Whether the promise says anything of what is stored, and what is wrong with that.</summary>
-    private async Task<(bool IsChecked, string? Problem)> FindProblemAsync(TarballRow row, TarballPromise promise, CancellationToken cancellationToken)
-    {
-        using var check = new IntegrityCheck(promise);
-        if (check.Algorithm == HashAlgorithmName.SHA512)
-        {
-            return (true, check.Verify(row.Sha512.Bytes));
-        }
-
-        await using var blob = check.IsPromised ? await _blobs.OpenAsync(row.Sha512, cancellationToken) : null;
-        if (blob is null)
-        {
-            return (false, null);
-        }
-
-        var buffer = new byte[TarballReading.WithheldBytes];
-        var offset = 0L;
-        int read;
-        while ((read = await blob.ReadAsync(offset, buffer, cancellationToken)) > 0)
-        {
-            check.Append(buffer.AsSpan(0, read));
-            offset += read;
-        }
-
-        return (true, check.Finish());
-    }
-
     private async Task RaiseAlarmAsync(TarballRow row, string mismatch, CancellationToken cancellationToken)
     {
-        var problem = $"The upstream's packument now promises other bytes for this version than those stored {(row.IsUnpromised ? "" : "and verified ")}before: {mismatch} The stored ones are kept and served.";
-        var alarmed = row.IsUnpromised ? row.Unpromised(problem) : row with { Problem = problem };
+        var alarmed = row with { Problem = $"The upstream's packument now promises other bytes for this version than those stored and verified before: {mismatch} The stored ones are kept and served; npm-mirror verify --repair takes the new ones." };
         if (row.Problem == alarmed.Problem)
         {
             return;
@@ -294,6 +288,27 @@ public sealed partial class TarballDownloads : IAsyncDisposable
         LogPromiseChanged($"{row.Package}/{row.File}", mismatch);
         await TryPutAsync(alarmed, cancellationToken);
         _held.Remove((row.Package, row.File));
+    }
+
+    // Nobody vouched for them, and now somebody vouches for others. gc deletes them.
+    private async Task LetGoAsync(TarballRow row, string mismatch, CancellationToken cancellationToken)
+    {
+        for (var tries = 0; tries < LettingGoTriesMax; tries++)
+        {
+            if (await _store.ForgetTarballAsync(row, cancellationToken))
+            {
+                LogLetGo($"{row.Package}/{row.File}", mismatch);
+                return;
+            }
+
+            // Served meanwhile, or another process was here first.
+            if (await _store.FindTarballAsync(row.Package, row.File, cancellationToken) is not { State: TarballState.Held, IsUnpromised: true } now)
+            {
+                return;
+            }
+
+            row = now;
+        }
     }
 
     // A store that cannot be written must not hide what is known of the tarball.
@@ -309,8 +324,11 @@ public sealed partial class TarballDownloads : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(EventIds.Mirroring + 210, LogLevel.Error, "The upstream changed what it promises for tarball {Tarball}, which is held: {Mismatch} The old bytes are kept and served; find out who republished it")]
+    [LoggerMessage(EventIds.Mirroring + 210, LogLevel.Error, "The upstream changed what it promises for tarball {Tarball}, which is held: {Mismatch} The old bytes are kept and served; find out who republished it, and run npm-mirror verify --repair if the new ones are right")]
     private partial void LogPromiseChanged(string tarball, string mismatch);
+
+    [LoggerMessage(EventIds.Mirroring + 217, LogLevel.Warning, "Tarball {Tarball} was kept when no hash was promised for it, and the one that is promised now is another: {Mismatch} It is fetched again")]
+    private partial void LogLetGo(string tarball, string mismatch);
 
     [LoggerMessage(EventIds.Mirroring + 211, LogLevel.Warning, "Tarball {Tarball} is in the books but its bytes ({Sha512}) are missing or cut in {Location}; it is fetched again")]
     private partial void LogBlobLost(string tarball, Digest sha512, string location);

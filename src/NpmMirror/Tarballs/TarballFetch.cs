@@ -18,6 +18,8 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
     private const int ChunkBytes = 512 * 1024;
     private static readonly TimeSpan[] FreshRetries = [.. new[] { 1, 2, 4, 8 }.Select(seconds => TimeSpan.FromSeconds(seconds))];
 
+    private const int ReplacingTriesMax = 5;
+
     private long _fetchedBytes;
 
     /// <summary>Bytes that came since the start.</summary>
@@ -44,12 +46,12 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
 
         using var response = opened.Response;
         using var check = new IntegrityCheck(request.Promise);
-        using var gzip = check.IsPromised ? null : new GzipCheck();
+        using var tar = check.IsPromised ? null : new TarCheck();
         arrival.Begin(writer, opened.LengthBytes);
-        await AppendAllAsync(opened.Body, writer, check, gzip, arrival, cancellationToken);
+        await AppendAllAsync(opened.Body, writer, check, tar, arrival, cancellationToken);
 
         var sha512 = writer.ComputeSha512();
-        var problem = gzip is not null ? await gzip.FinishAsync(cancellationToken) : check.Algorithm == HashAlgorithmName.SHA512 ? check.Verify(sha512.Bytes) : check.Finish();
+        var problem = tar is not null ? await tar.FinishAsync(cancellationToken) : check.Algorithm == HashAlgorithmName.SHA512 ? check.Verify(sha512.Bytes) : check.Finish();
         if (problem is not null)
         {
             await RecordCorruptAsync(request, problem, cancellationToken);
@@ -91,7 +93,7 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
     /// <summary>Whether the version was published a moment ago.</summary>
     internal bool IsFresh(TarballRequest request) => request.Version.PublishedAt is { } at && time.GetUtcNow() - at < FreshFor;
 
-    private async Task AppendAllAsync(Stream body, BlobWriter writer, IntegrityCheck check, GzipCheck? gzip, TarballArrival arrival, CancellationToken cancellationToken)
+    private async Task AppendAllAsync(Stream body, BlobWriter writer, IntegrityCheck check, TarCheck? tar, TarballArrival arrival, CancellationToken cancellationToken)
     {
         // The writer computes SHA-512 anyway; only other promises need a second hash.
         var needsCheck = check.IsPromised && check.Algorithm != HashAlgorithmName.SHA512;
@@ -108,9 +110,9 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
                     check.Append(buffer.AsSpan(0, read));
                 }
 
-                if (gzip is not null)
+                if (tar is not null)
                 {
-                    await gzip.AppendAsync(buffer.AsMemory(0, read), cancellationToken);
+                    await tar.AppendAsync(buffer.AsMemory(0, read), cancellationToken);
                 }
 
                 arrival.Grew();
@@ -125,11 +127,36 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
     private async Task RecordHeldAsync(TarballRequest request, Digest sha512, long sizeBytes, bool isPromised, CancellationToken cancellationToken)
     {
         var row = Row(request, TarballState.Held, null) with { Sha512 = sha512, SizeBytes = sizeBytes, VerifiedAt = time.GetUtcNow() };
-        if (!await store.PutTarballAsync(isPromised ? row : row.Unpromised(), cancellationToken))
+        row = isPromised ? row : row.Unpromised();
+        if (await store.PutTarballAsync(row, cancellationToken))
+        {
+            return;
+        }
+
+        if (!request.IsReplacement)
         {
             // The row names other bytes, which are lost: it stays as evidence, and verify reports it.
             LogReplaced(request.Name, sha512);
+            return;
         }
+
+        // A crash in between leaves the new bytes under the promised hash, where the next request finds them.
+        for (var tries = 0; tries < ReplacingTriesMax; tries++)
+        {
+            var old = await store.FindTarballAsync(request.Package, request.File, cancellationToken);
+            if (old is { State: TarballState.Held } && !await store.ForgetTarballAsync(old, cancellationToken))
+            {
+                continue;
+            }
+
+            if (await store.PutTarballAsync(row with { LastServedAt = old?.LastServedAt }, cancellationToken))
+            {
+                LogReplacing(request.Name, old?.Sha512 ?? default, sha512);
+                return;
+            }
+        }
+
+        throw new MirrorException(MirrorFault.StoreUnavailable, $"The row of tarball {request.Name} was written by others {ReplacingTriesMax} times in a row; run it again.", isTransient: true);
     }
 
     private async Task RecordMissingAsync(TarballRequest request, TarballAnswer.Absent absent, CancellationToken cancellationToken)
@@ -171,6 +198,9 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
 
     [LoggerMessage(EventIds.Mirroring + 201, LogLevel.Error, "Tarball {Tarball} was held with other bytes, which are missing on disk; what the upstream sends now ({Sha512}) does not replace them in the books")]
     private partial void LogReplaced(string tarball, Digest sha512);
+
+    [LoggerMessage(EventIds.Mirroring + 203, LogLevel.Warning, "Tarball {Tarball} was held with other bytes ({Old}); those that its packument promises now ({Sha512}) have taken their place")]
+    private partial void LogReplacing(string tarball, Digest old, Digest sha512);
 
     [LoggerMessage(EventIds.Mirroring + 202, LogLevel.Debug, "What is wrong with tarball {Tarball} could not be recorded: {Problem}")]
     private partial void LogUnrecorded(string tarball, string problem);

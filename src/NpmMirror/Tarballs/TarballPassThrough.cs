@@ -6,12 +6,12 @@ namespace NpmMirror.Tarballs;
 
 /// <summary>
 /// A tarball that goes to one client without being stored, because the disk is full: checked all the same, with its last 64 KB held
-/// in memory until the hash was right, or where none is promised until the gzip file was whole.
+/// in memory until the hash was right, or where none is promised until it was a whole tar archive.
 /// </summary>
 internal sealed class TarballPassThrough(TarballRequest request, TarballAnswer.Opened answer, Action ended) : TarballReading
 {
     private readonly IntegrityCheck _check = new(request.Promise);
-    private readonly GzipCheck? _gzip = request.IsPromised ? null : new GzipCheck();
+    private readonly TarCheck? _tar = request.IsPromised ? null : new TarCheck();
     private readonly byte[] _pending = ArrayPool<byte>.Shared.Rent(2 * WithheldBytes);
     private long _offset;
     private int _pendingBytes;
@@ -66,7 +66,7 @@ internal sealed class TarballPassThrough(TarballRequest request, TarballAnswer.O
             _isDisposed = true;
             answer.Response.Dispose();
             _check.Dispose();
-            _gzip?.Dispose();
+            _tar?.Dispose();
             ArrayPool<byte>.Shared.Return(_pending);
             ended();
         }
@@ -80,16 +80,16 @@ internal sealed class TarballPassThrough(TarballRequest request, TarballAnswer.O
         if (read > 0)
         {
             _check.Append(_pending.AsSpan(_pendingBytes, read));
-            if (_gzip is not null)
+            if (_tar is not null)
             {
-                await _gzip.AppendAsync(_pending.AsMemory(_pendingBytes, read), cancellationToken);
+                await _tar.AppendAsync(_pending.AsMemory(_pendingBytes, read), cancellationToken);
             }
 
             _pendingBytes += read;
             return;
         }
 
-        if ((_gzip is null ? _check.Finish() : await _gzip.FinishAsync(cancellationToken)) is { } problem)
+        if ((_tar is null ? _check.Finish() : await _tar.FinishAsync(cancellationToken)) is { } problem)
         {
             throw TarballFetch.Wrong(request, problem);
         }

@@ -1,3 +1,4 @@
+using System.Formats.Tar;
 using System.IO.Compression;
 using System.Security.Cryptography;
 using NpmMirror.Packuments;
@@ -7,10 +8,11 @@ using NpmMirror.Tests.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;
 
-/// <summary>Tarballs that no hash is promised for: a whole gzip file that holds something is kept, and nothing else.</summary>
+/// <summary>Tarballs that no hash is promised for: a tar archive, in a whole gzip file or bare, is kept, and nothing else.</summary>
 public sealed class UnpromisedTarballTests
 {
-    private static readonly byte[] Whole = Gzip(TarballScene.Bytes(200_000));
+    private static readonly byte[] Tar = TarOf(TarballScene.Bytes(200_000));
+    private static readonly byte[] Whole = Gzip(Tar);
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
@@ -19,7 +21,7 @@ public sealed class UnpromisedTarballTests
         get
         {
             var data = new TheoryData<string, string?, string?>();
-            foreach (var body in new[] { "html", "json", "empty", "nothing inside", "cut", "cut in its last bytes", "cut after its head", "second member cut", "damaged" })
+            foreach (var body in new[] { "html", "html in gzip", "json", "json in gzip", "long page in gzip", "zeros in gzip", "empty", "nothing inside", "cut tar", "a wrong sum", "cut", "cut in its last bytes", "cut after its head", "second member cut", "damaged" })
             {
                 data.Add(body, null, null);
             }
@@ -32,14 +34,14 @@ public sealed class UnpromisedTarballTests
 
     [Theory]
     [MemberData(nameof(WrongBodies))]
-    public async Task What_is_no_whole_gzip_file_is_an_error_and_is_not_kept(string body, string? integrity, string? shasum)
+    public async Task What_is_no_whole_tar_archive_is_an_error_and_is_not_kept(string body, string? integrity, string? shasum)
     {
         var clock = new FakeClock();
         var bytes = BodyOf(body);
         await using var scene = new TarballScene((request, stream, token) => UntilClosed(bytes)(request, stream, token), clock);
         var failure = await Assert.ThrowsAsync<MirrorException>(() => scene.FetchAsync(new TarballPromise(integrity, shasum)));
         Assert.Equal((MirrorFault.UpstreamMalformed, true), (failure.Fault, failure.IsTransient));
-        Assert.Contains("gzip", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("must be a tar archive", failure.Message, StringComparison.Ordinal);
         await scene.SettleAsync();
         Assert.Empty(await scene.ListBlobsAsync());
         Assert.Equal(0, scene.UnfinishedFiles);
@@ -57,13 +59,19 @@ public sealed class UnpromisedTarballTests
     [InlineData("two members")]
     [InlineData("padding")]
     [InlineData("small")]
-    public async Task A_whole_gzip_file_is_kept_as_it_came(string shape)
+    [InlineData("bare")]
+    [InlineData("old tar")]
+    [InlineData("pax")]
+    public async Task A_whole_tar_archive_is_kept_as_it_came(string shape)
     {
         var bytes = shape switch
         {
             "two members" => [.. Whole, .. Gzip([1])],
             "padding" => [.. Whole, .. new byte[10_240]],
-            "small" => Gzip([1]),
+            "small" => Gzip(TarOf([1])),
+            "bare" => Tar,
+            "old tar" => Gzip(TarOf([1], TarEntryFormat.V7)),
+            "pax" => Gzip(TarOf([1], TarEntryFormat.Pax)),
             _ => Whole,
         };
         await using var scene = new TarballScene(UntilClosed(bytes));
@@ -118,22 +126,35 @@ public sealed class UnpromisedTarballTests
         Assert.Null((await scene.RowAsync())!.Problem);
     }
 
-    [Fact]
-    public async Task Another_hash_that_is_promised_later_raises_the_alarm()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Bytes_that_a_later_promise_does_not_name_are_replaced(bool isNoticedBySync)
     {
-        await using var scene = new TarballScene(UntilClosed(Whole));
+        var (before, after) = (Whole, Gzip(TarOf([1, 2, 3])));
+        var sent = before;
+        await using var scene = new TarballScene((request, stream, token) => UntilClosed(sent)(request, stream, token));
         await scene.FetchAsync(new TarballPromise(null, null));
         await scene.SettleAsync();
-        Assert.False(await scene.Downloads.CheckPromiseAsync(TarballScene.Package, "1.0.0", TarballScene.PromiseOf([1]), Cancelled));
-        Assert.Contains("other bytes", (await scene.RowAsync())!.Problem, StringComparison.Ordinal);
+        sent = after;
+        if (isNoticedBySync)
+        {
+            Assert.False(await scene.Downloads.CheckPromiseAsync(TarballScene.Package, "1.0.0", TarballScene.PromiseOf(after), Cancelled));
+            Assert.Null(await scene.Downloads.OpenStoredAsync(TarballScene.Package, "left-pad-1.0.0.tgz", Cancelled));
+        }
+
+        Assert.Equal(after, await scene.FetchAsync(isNoticedBySync ? TarballScene.PromiseOf(after) : new TarballPromise(null, Convert.ToHexString(SHA1.HashData(after)))));
+        await scene.SettleAsync();
+        var row = await scene.RowAsync();
+        Assert.Equal((new Digest(SHA512.HashData(after)), null), (row!.Sha512, row.Problem));
     }
 
     [Theory]
-    [InlineData(200_000, true)]
-    [InlineData(199_999, false)]
-    public async Task What_is_unpacked_has_a_bound(long decodedMaxBytes, bool isRight)
+    [InlineData(0, true)]
+    [InlineData(-1, false)]
+    public async Task What_is_unpacked_has_a_bound(int more, bool isRight)
     {
-        using var check = new GzipCheck(decodedMaxBytes);
+        using var check = new TarCheck(Tar.Length + more);
         await check.AppendAsync(Whole, Cancelled);
         Assert.Equal(isRight, await check.FinishAsync(Cancelled) is null);
     }
@@ -141,7 +162,7 @@ public sealed class UnpromisedTarballTests
     [Fact]
     public async Task What_comes_after_the_verdict_is_taken_and_dropped()
     {
-        using var check = new GzipCheck();
+        using var check = new TarCheck();
         for (var i = 0; i < 100; i++)
         {
             await check.AppendAsync(TarballScene.Bytes(100_000), Cancelled);
@@ -154,6 +175,12 @@ public sealed class UnpromisedTarballTests
     {
         "html" => "<html>Please log in</html>"u8.ToArray(),
         "json" => """{"error":"try later"}"""u8.ToArray(),
+        "html in gzip" => Gzip("<html>Please log in</html>"u8.ToArray()),
+        "json in gzip" => Gzip("""{"error":"try later"}"""u8.ToArray()),
+        "long page in gzip" => Gzip([.. Enumerable.Repeat((byte)'0', 2000)]),
+        "zeros in gzip" => Gzip(new byte[2000]),
+        "cut tar" => Tar[..^1024],
+        "a wrong sum" => Gzip([(byte)(Tar[0] ^ 1), .. Tar[1..]]),
         "empty" => [],
         "nothing inside" => Gzip([]),
         "cut" => Whole[..60_000],
@@ -162,6 +189,24 @@ public sealed class UnpromisedTarballTests
         "second member cut" => [.. Whole, .. Whole[..1000]],
         _ => [.. Whole[..100_000], (byte)(Whole[100_000] ^ 1), .. Whole[100_001..]],
     };
+
+    private static byte[] TarOf(byte[] content, TarEntryFormat format = TarEntryFormat.Ustar)
+    {
+        using var archive = new MemoryStream();
+        using (var writer = new TarWriter(archive, format, leaveOpen: true))
+        {
+            TarEntry entry = format switch
+            {
+                TarEntryFormat.V7 => new V7TarEntry(TarEntryType.V7RegularFile, "package/index.js"),
+                TarEntryFormat.Pax => new PaxTarEntry(TarEntryType.RegularFile, "package/index.js"),
+                _ => new UstarTarEntry(TarEntryType.RegularFile, "package/index.js"),
+            };
+            entry.DataStream = new MemoryStream(content);
+            writer.WriteEntry(entry);
+        }
+
+        return archive.ToArray();
+    }
 
     private static byte[] Gzip(byte[] bytes)
     {

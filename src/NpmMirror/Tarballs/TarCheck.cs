@@ -5,10 +5,10 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Tarballs;
 
 /// <summary>
-/// Judges a tarball that no hash is promised for: it must be a whole gzip file with something in it. A log-in page, an empty answer and one that was
-/// cut are none. The bytes are decoded while they come, and given up at once.
+/// Judges a tarball that no hash is promised for: it must be a tar archive, in a whole gzip file or bare. A log-in page, an empty answer and one that
+/// was cut are none. The bytes are decoded while they come, and given up at once.
 /// </summary>
-internal sealed class GzipCheck : IDisposable
+internal sealed class TarCheck : IDisposable
 {
     /// <summary>A gzip file can unpack to a thousand times its size: one that unpacks to more than this is not decoded further.</summary>
     internal const long DecodedMaxBytes = 16L * 1024 * 1024 * 1024;
@@ -19,7 +19,7 @@ internal sealed class GzipCheck : IDisposable
     private readonly Pipe _pipe = new();
     private readonly Task<string?> _problem;
 
-    internal GzipCheck(long decodedMaxBytes = DecodedMaxBytes) => _problem = Task.Run(() => DecodeAsync(decodedMaxBytes));
+    internal TarCheck(long decodedMaxBytes = DecodedMaxBytes) => _problem = Task.Run(() => DecodeAsync(decodedMaxBytes));
 
     /// <summary>Takes the next bytes. Once the decoder has ended, whatever it found, they are of no interest any more.</summary>
     internal async ValueTask AppendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) => await _pipe.Writer.WriteAsync(bytes, cancellationToken);
@@ -28,7 +28,7 @@ internal sealed class GzipCheck : IDisposable
     internal async Task<string?> FinishAsync(CancellationToken cancellationToken)
     {
         await _pipe.Writer.CompleteAsync();
-        return await _problem.WaitAsync(cancellationToken) is { } problem ? $"No hash is promised for it, so it must be a whole gzip file, and {problem}." : null;
+        return await _problem.WaitAsync(cancellationToken) is { } problem ? $"No hash is promised for it, so it must be a tar archive, in a whole gzip file or bare, and {problem}." : null;
     }
 
     /// <summary>Ends the decoder, if it still waits for bytes.</summary>
@@ -39,19 +39,27 @@ internal sealed class GzipCheck : IDisposable
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
         try
         {
-            await using var body = new DecodedStream(_pipe.Reader.AsStream(), BodyCoding.Gzip);
-            var decoded = 0L;
+            // Looked at and left where it is.
+            var start = await _pipe.Reader.ReadAtLeastAsync(2);
+            var isGzip = IsGzip(start.Buffer);
+            _pipe.Reader.AdvanceTo(start.Buffer.Start);
+            await using var bytes = _pipe.Reader.AsStream();
+            await using var body = isGzip ? new DecodedStream(bytes, BodyCoding.Gzip) : bytes;
+            var tar = new TarShape();
             int read;
-            while ((read = await body.ReadAsync(buffer)) > 0)
+            while ((read = await body.ReadAsync(buffer.AsMemory(0, BufferBytes))) > 0)
             {
-                decoded += read;
-                if (decoded > decodedMaxBytes)
+                tar.Append(buffer.AsSpan(0, read));
+                if (tar.LengthBytes > decodedMaxBytes)
                 {
                     return $"this one unpacks to more than {decodedMaxBytes} bytes";
                 }
             }
 
-            return decoded == 0 ? "there is nothing in this one" : null;
+            // A gzip file that was cut is known by its own end.
+            return tar.LengthBytes == 0 ? "there is nothing in this one"
+                : !tar.IsTar ? "this one does not begin as one does"
+                : isGzip || tar.IsEnded ? null : "this one has no end";
         }
         catch (Exception exception) when (exception is InvalidDataException or IOException)
         {
@@ -65,5 +73,17 @@ internal sealed class GzipCheck : IDisposable
         {
             ArrayPool<byte>.Shared.Return(buffer);
         }
+    }
+
+    private static bool IsGzip(ReadOnlySequence<byte> start)
+    {
+        Span<byte> magic = stackalloc byte[2];
+        if (start.Length < magic.Length)
+        {
+            return false;
+        }
+
+        start.Slice(0, magic.Length).CopyTo(magic);
+        return magic.SequenceEqual((ReadOnlySpan<byte>)[0x1f, 0x8b]);
     }
 }
