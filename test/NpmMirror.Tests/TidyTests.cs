@@ -36,6 +36,15 @@ public sealed partial class TidyTests
         Assert.Empty(named);
     }
 
+    [Fact]
+    public void Each_name_in_the_lists_of_small_changes_is_a_files()
+    {
+        var names = new[] { "test/mutate.files", "test/mutate.equivalents" }.SelectMany(list => File.ReadLines(Path.Combine(Root, list)))
+            .Where(line => line.Length > 0 && line[0] != '#').Select(line => line.Split(" | ")[0]).Distinct();
+        var gone = names.Where(name => Path.GetDirectoryName(Path.Combine(Root, name)) is var folder && !(Directory.Exists(folder) && Directory.EnumerateFiles(folder, Path.GetFileName(name)).Any())).ToList();
+        Assert.Empty(gone);
+    }
+
     private static IEnumerable<string> Sources(string folder) => Directory.Exists(Path.Combine(Root, folder))
         ? Directory.EnumerateFiles(Path.Combine(Root, folder), "*.cs", SearchOption.AllDirectories).Where(file => !IsOutput(file))
         : [];

@@ -19,7 +19,7 @@ public sealed class Takedowns(IMetadataStore store)
     /// <exception cref="MirrorException">The store cannot be read.</exception>
     public async IAsyncEnumerable<Takedown> ListAsync(DateTimeOffset? since, PackageName? package, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var rows = package is { } name ? store.ReadHistoryAsync(name, cancellationToken) : store.ReadLogAsync(await FindStartAsync(since, cancellationToken), cancellationToken);
+        var rows = package is { } name ? store.ReadHistoryAsync(name, cancellationToken) : store.ReadLogAsync(since is { } from ? await FindStartAsync(from, cancellationToken) : LogPosition.Zero, cancellationToken);
         await foreach (var row in rows)
         {
             if (row.Type is nameof(PackageRemoved) or nameof(VersionRemoved) && !(row.SeenAt < since))
@@ -30,9 +30,9 @@ public sealed class Takedowns(IMetadataStore store)
     }
 
     /// <summary>A position before all rows seen since then, found by halving: rows are in the order of their times, but for clocks that were set back.</summary>
-    private async ValueTask<LogPosition> FindStartAsync(DateTimeOffset? since, CancellationToken cancellationToken)
+    private async ValueTask<LogPosition> FindStartAsync(DateTimeOffset since, CancellationToken cancellationToken)
     {
-        var (low, high) = (0L, since is null ? 0 : (await store.ReadHeadAsync(cancellationToken)).Position.Value);
+        var (low, high) = (0L, (await store.ReadHeadAsync(cancellationToken)).Position.Value);
         while (low < high)
         {
             var middle = (low + high) / 2;

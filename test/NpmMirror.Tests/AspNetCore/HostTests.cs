@@ -127,6 +127,8 @@ public sealed class HostTests
     [InlineData("X-Forwarded-Port: 8443|X-Forwarded-Host: npm.example.org|X-Forwarded-Proto: HTTPS", "https://npm.example.org:8443/npm/ms/")]
     [InlineData("X-Forwarded-Port: 443|X-Forwarded-Host: npm.example.org|X-Forwarded-Proto: https", "https://npm.example.org/npm/ms/")]
     [InlineData("X-Forwarded-Port: 8443|X-Forwarded-Host: npm.example.org:9000", "http://npm.example.org:9000/npm/ms/")]
+    [InlineData("X-Forwarded-Port: 8443|X-Forwarded-Host: [::1]", "http://[::1]:8443/npm/ms/")]
+    [InlineData("X-Forwarded-Port: 8443|X-Forwarded-Host: [::1]:9000", "http://[::1]:9000/npm/ms/")]
     [InlineData("X-Forwarded-Port: 99999|X-Forwarded-Host: npm.example.org", "http://npm.example.org/npm/ms/")]
     [InlineData("X-Forwarded-Port: x|X-Forwarded-Host: npm.example.org", "http://npm.example.org/npm/ms/")]
     [InlineData("Forwarded: for=192.0.2.43;proto=https;host=npm.example.org", "https://npm.example.org/npm/ms/")]

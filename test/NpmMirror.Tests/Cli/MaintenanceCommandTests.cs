@@ -79,6 +79,36 @@ public sealed class MaintenanceCommandTests : IAsyncLifetime
         Assert.Equal(0, (await RunAsync([.. arguments, "--repair"])).Code);
         (code, output, errors) = await RunAsync(arguments);
         Assert.True(code == 0, output + errors);
+
+        _upstream.Knobs.DocumentCount = 1000;
+        (code, output, _) = await RunAsync(arguments);
+        Assert.Equal(4, code);
+        Assert.Contains("The upstream's list is not believed: the upstream says it has 1000 documents and lists 2.", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Gc_shows_fifty_items_and_tells_how_many_more_and_what_is_over_the_budget_still()
+    {
+        for (var i = 0; i < 52; i++)
+        {
+            PutGarbage($"nobody's {i}");
+        }
+
+        // What is held was fetched a moment ago.
+        var (code, output, errors) = await RunAsync("gc", "--gc.maxBytes=1");
+        Assert.True(code == 0, errors);
+        Assert.Equal(50, output.Split('\n').Count(line => line.StartsWith("unreferenced ", StringComparison.Ordinal)));
+        Assert.Contains("… and 2 more: --json lists all.", output, StringComparison.Ordinal);
+        Assert.Contains("over gc.maxBytes: 0 B are of versions", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("over gc.maxBytes", (await RunAsync("gc")).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Verify_says_that_it_goes_on_with_a_run_that_was_cut_short()
+    {
+        Tamper($"INSERT OR REPLACE INTO cursors (key, value) VALUES ('verify:marks', '{{\"begunAt\":\"{TimeProvider.System.GetUtcNow().AddHours(-1):yyyy-MM-ddTHH:mm:ssZ}\"}}')");
+        Assert.Contains("Went on with the verification begun ", (await RunAsync("verify")).Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("Went on", (await RunAsync("verify")).Output, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -179,11 +209,11 @@ public sealed class MaintenanceCommandTests : IAsyncLifetime
         }
     }
 
-    private string PutGarbage()
+    private string PutGarbage(string text = "nobody's")
     {
-        var hash = Convert.ToHexStringLower(SHA512.HashData("nobody's"u8));
+        var hash = Convert.ToHexStringLower(SHA512.HashData(Encoding.ASCII.GetBytes(text)));
         var file = _folder.File($"npm-mirror-data/blobs/{hash[..2]}/{hash[2..4]}/{hash}");
-        File.WriteAllText(file, "nobody's", Encoding.ASCII);
+        File.WriteAllText(file, text, Encoding.ASCII);
         File.SetLastWriteTimeUtc(file, DateTime.UnixEpoch);
         return file;
     }

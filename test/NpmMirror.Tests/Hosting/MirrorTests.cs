@@ -107,6 +107,18 @@ public sealed class MirrorTests : IAsyncLifetime
     }
 
     [Fact]
+    public void A_folder_that_cannot_be_written_is_followed_by_nobody_and_one_that_is_locked_by_one()
+    {
+        Directory.CreateDirectory(_folder.File("odd/follow.lock"));
+        Assert.Null(FollowLock.Take(_folder.File("odd")));
+        File.WriteAllText(_folder.File("file"), "");
+        Assert.Null(FollowLock.Take(_folder.File("file")));
+        using var held = FollowLock.Take(_folder.File("data"));
+        Assert.NotNull(held);
+        Assert.Throws<MirrorException>(() => FollowLock.Take(_folder.File("data")));
+    }
+
+    [Fact]
     public async Task Tells_that_nothing_can_be_written_and_collects_on_schedule()
     {
         var clock = new FakeClock();
@@ -122,6 +134,29 @@ public sealed class MirrorTests : IAsyncLifetime
             clock.Advance(TimeSpan.FromMinutes(10));
             return log.Lines.Any(line => line.StartsWith("Collected ", StringComparison.Ordinal)) && log.Lines.Contains("Everything can be written again");
         });
+    }
+
+    [Fact]
+    public async Task Collects_for_the_first_time_after_the_time_between_two_collections()
+    {
+        var clock = new FakeClock();
+        var options = Options();
+        options.Gc.Every = TimeSpan.FromDays(30);
+        options.Feed = "none";
+        var blobs = new MemoryBlobStore(clock);
+        Digest garbage;
+        await using (var writer = await blobs.CreateAsync(Cancelled))
+        {
+            await writer.AppendAsync("nobody's"u8.ToArray(), Cancelled);
+            garbage = await writer.CommitAsync(Cancelled);
+        }
+
+        await using var mirror = await Mirror.StartAsync(options, builder => builder.UseTime(clock).UseBlobs(blobs), Cancelled);
+        await Eventually.Async(() => clock.HasTimerBetween(options.Gc.Every, options.Gc.Every));
+        clock.Advance(options.Gc.Every / 2);
+        Assert.True(await blobs.ExistsAsync(garbage, Cancelled));
+        clock.Advance(options.Gc.Every / 2);
+        await Eventually.Async(async () => !await blobs.ExistsAsync(garbage, Cancelled));
     }
 
     [Fact]

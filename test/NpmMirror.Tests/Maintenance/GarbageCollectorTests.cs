@@ -1,4 +1,5 @@
 using NpmMirror.Maintenance;
+using NpmMirror.Options;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.Maintenance;
@@ -76,6 +77,48 @@ public sealed class GarbageCollectorTests
     }
 
     [Theory]
+    [InlineData(1)]
+    [InlineData(5)]
+    public async Task An_hour_is_enough_to_tell_which_was_served_longest_ago(int hoursBetween)
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        // By name the later one comes first.
+        await bench.HoldAsync("a-later", "1.0.0");
+        await bench.HoldAsync("b-earlier", "1.0.0");
+        bench.Clock.Advance(TimeSpan.FromDays(2));
+        await ServeAsync(bench, "a-later", TimeSpan.FromDays(1));
+        await ServeAsync(bench, "b-earlier", TimeSpan.FromDays(1) + TimeSpan.FromHours(hoursBetween));
+        bench.Options.Gc.MaxBytes = (await bench.Store.CountAsync(Cancelled)).TarballBytes - 1;
+        Assert.Equal("b-earlier/b-earlier-1.0.0.tgz", Assert.Single((await bench.CollectAsync()).Items).Subject);
+    }
+
+    [Fact]
+    public async Task What_was_verified_just_now_is_not_evicted()
+    {
+        await using var bench = await MaintenanceBench.StartAsync(options => options.Gc.MaxBytes = 1);
+        await bench.HoldAsync("just-stored", "1.0.0");
+        Assert.Empty((await bench.CollectAsync()).Items);
+        bench.Clock.Advance(TarballEviction.SettledAfter + TimeSpan.FromMinutes(1));
+        Assert.Equal("just-stored/just-stored-1.0.0.tgz", Assert.Single((await bench.CollectAsync()).Items).Subject);
+    }
+
+    [Fact]
+    public async Task A_mirror_that_fetches_no_tarballs_evicts_none_and_none_that_failed_goes()
+    {
+        await using var bench = await MaintenanceBench.StartAsync(options => options.Gc.MaxBytes = 1);
+        await bench.HoldAsync("whole", "1.0.0");
+        await bench.HoldAsync("doubted", "1.0.0");
+        bench.Clock.Advance(TimeSpan.FromDays(1));
+        Assert.True(await bench.Store.PutTarballAsync((await bench.RowAsync("doubted"))! with { Problem = "The upstream sends other bytes." }, Cancelled));
+        bench.Options.Tarballs = TarballMode.Never;
+        var (items, collected) = await bench.CollectAsync();
+        Assert.Empty(items);
+        Assert.Equal(collected.HeldBytes, collected.IrreplaceableBytes);
+        bench.Options.Tarballs = TarballMode.Eager;
+        Assert.Equal("whole/whole-1.0.0.tgz", Assert.Single((await bench.CollectAsync()).Items).Subject);
+    }
+
+    [Theory]
     [InlineData(0, 0)]
     [InlineData(1, 1)]
     [InlineData(-1, 0)]
@@ -144,6 +187,19 @@ public sealed class GarbageCollectorTests
         await bench.Store.RecordAccessAsync([new TarballAccess(name, "a.tgz", "old", today.AddDays(-31), 1), new TarballAccess(name, "a.tgz", "new", today.AddDays(-30), 1)], Cancelled);
         Assert.Equal(1, (await bench.CollectAsync()).Collected.ForgottenAccesses);
         Assert.Equal("new", (await bench.Store.ListAccessAsync(name, null, Cancelled).SingleAsync(Cancelled)).Client);
+    }
+
+    [Fact]
+    public async Task What_dead_processes_left_is_told_by_its_number_and_size_and_goes()
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        await bench.HoldAsync("left-pad", "1.0.0");
+        bench.LeaveUnfinished("dead-1.part", 3);
+        bench.LeaveUnfinished("dead-2.part", 40);
+        var (told, _) = await bench.CollectAsync(isDryRun: true);
+        Assert.Equal([new CollectedItem(GarbageKind.Unfinished, "2 files", 43)], told);
+        Assert.Equal(told, (await bench.CollectAsync()).Items);
+        Assert.Empty((await bench.CollectAsync()).Items);
     }
 
     [Fact]

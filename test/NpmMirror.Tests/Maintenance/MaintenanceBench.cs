@@ -111,6 +111,9 @@ internal sealed class MaintenanceBench : IAsyncDisposable
     /// <summary>Makes a blob's file as young as the clock.</summary>
     public void Rejuvenate(Digest sha512) => File.SetLastWriteTimeUtc(FileOf(sha512), Clock.GetUtcNow().UtcDateTime);
 
+    /// <summary>Puts a file among those that are being written, as a process leaves it that dies.</summary>
+    public void LeaveUnfinished(string file, int bytes) => File.WriteAllBytes(_folder.File(System.IO.Path.Combine("blobs", "unfinished", file)), new byte[bytes]);
+
     /// <summary>Changes the database behind the store's back.</summary>
     public void Tamper(string sql)
     {

@@ -177,6 +177,150 @@ public sealed class TakedownTests
         Assert.IsType<SyncResult.Unchanged>(await bench.SyncAsync("part"));
     }
 
+    [Fact]
+    public async Task A_version_that_came_back_with_a_package_that_then_went_is_not_back()
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        await bench.HoldAsync("part", "1.0.0", "2.0.0");
+        bench.Upstream.UnpublishVersion("part", "1.0.0");
+        await bench.SyncAsync("part");
+        bench.Upstream.PublishVersion("part", "1.0.0");
+        await bench.SyncAsync("part");
+        await DeleteAsync(bench, "part");
+        Assert.Equal([false, false], (await ListAsync(bench)).Select(takedown => takedown.IsBack));
+    }
+
+    [Fact]
+    public async Task Clients_beyond_those_that_are_listed_are_counted_once_each()
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        await bench.HoldAsync("part", "1.0.0", "2.0.0");
+        bench.Upstream.UnpublishVersion("part", "1.0.0");
+        await bench.SyncAsync("part");
+        var (name, day) = (PackageName.Parse("part"), DateOnly.FromDateTime(bench.Clock.GetUtcNow().UtcDateTime));
+        await bench.Store.RecordAccessAsync([.. Enumerable.Range(0, 10_002).SelectMany(i => (TarballAccess[])[new(name, "part-1.0.0.tgz", $"c{i:00000}", day, 1), new(name, "part-1.0.0.tgz", $"c{i:00000}", day.AddDays(1), 1)])], Cancelled);
+        var takedown = Assert.Single(await ListAsync(bench));
+        Assert.Equal((10_000, 10_002L), (takedown.Clients.Count, takedown.ClientCount));
+    }
+
+    [Fact]
+    public async Task Of_a_whole_package_the_first_and_last_day_of_any_of_its_files_count()
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        await bench.HoldAsync("whole", "1.0.0", "2.0.0");
+        bench.Upstream.Unpublish("whole");
+        await bench.SyncAsync("whole");
+        var (name, day) = (PackageName.Parse("whole"), DateOnly.FromDateTime(bench.Clock.GetUtcNow().UtcDateTime));
+        TarballAccess Fetched(string version, string client, int days) => new(name, $"whole-{version}.tgz", client, day.AddDays(days), 1);
+        await bench.Store.RecordAccessAsync([Fetched("1.0.0", "a", -2), Fetched("2.0.0", "a", -5), Fetched("1.0.0", "b", -5), Fetched("2.0.0", "b", -2)], Cancelled);
+        Assert.Equal(
+            [new TakedownClient("a", 2, 0, day.AddDays(-5), day.AddDays(-2)), new TakedownClient("b", 2, 0, day.AddDays(-5), day.AddDays(-2))],
+            Assert.Single(await ListAsync(bench)).Clients);
+    }
+
+    [Fact]
+    public async Task A_version_is_purged_and_not_the_rest_of_a_package_that_went_another_way()
+    {
+        await using var bench = await MaintenanceBench.StartAsync(options => options.Removed.Unpublished = RemovedMode.Purge);
+        await bench.HoldAsync("part", "1.0.0", "2.0.0");
+        bench.Upstream.UnpublishVersion("part", "1.0.0");
+        await bench.SyncAsync("part");
+        await DeleteAsync(bench, "part");
+        bench.Clock.Advance(TimeSpan.FromDays(2));
+        await bench.CollectAsync();
+        Assert.Null(await bench.RowAsync("part", "1.0.0"));
+        Assert.True(await bench.IsStoredAsync((await bench.RowAsync("part", "2.0.0"))!));
+        Assert.Equal(DocumentCodec.Brotli, (await bench.Store.ReadAsync(PackageName.Parse("part"), Cancelled))!.Document.Codec);
+        Assert.Empty((await bench.VerifyAsync()).Findings);
+    }
+
+    [Fact]
+    public async Task A_version_that_is_only_hidden_stays_where_its_package_once_was_purged()
+    {
+        await using var bench = await MaintenanceBench.StartAsync(options => options.Removed.Gone = RemovedMode.Purge);
+        await bench.HoldAsync("part", "1.0.0");
+        await DeleteAsync(bench, "part");
+        await bench.HoldAsync("part", "1.0.0", "2.0.0");
+        bench.Upstream.UnpublishVersion("part", "1.0.0");
+        await bench.SyncAsync("part");
+        bench.Clock.Advance(TimeSpan.FromDays(2));
+        await bench.CollectAsync();
+        Assert.True(await bench.IsStoredAsync((await bench.RowAsync("part", "1.0.0"))!));
+    }
+
+    [Fact]
+    public async Task A_version_that_was_unpublished_and_is_back_is_not_purged()
+    {
+        await using var bench = await MaintenanceBench.StartAsync(options => options.Removed.Unpublished = RemovedMode.Purge);
+        await bench.HoldAsync("part", "1.0.0", "2.0.0");
+        bench.Upstream.UnpublishVersion("part", "1.0.0");
+        await bench.SyncAsync("part");
+        bench.Upstream.PublishVersion("part", "1.0.0");
+        await bench.SyncAsync("part");
+        bench.Clock.Advance(TimeSpan.FromDays(2));
+        await bench.CollectAsync();
+        Assert.True(await bench.IsStoredAsync((await bench.RowAsync("part", "1.0.0"))!));
+    }
+
+    [Fact]
+    public async Task Of_what_a_security_holder_replaced_all_goes_but_the_holder()
+    {
+        await using var bench = await MaintenanceBench.StartAsync(options => options.Removed.SecurityHolder = RemovedMode.Purge);
+        await bench.HoldAsync("bad", "1.0.0");
+        bench.Upstream.TakeDown("bad");
+        await bench.SyncAsync("bad");
+        bench.Clock.Advance(TimeSpan.FromDays(2));
+        await bench.CollectAsync();
+        Assert.Null(await bench.RowAsync("bad", "1.0.0"));
+        Assert.True(await bench.IsStoredAsync((await bench.RowAsync("bad", "0.0.1-security"))!));
+        Assert.Equal(DocumentCodec.Brotli, (await bench.Store.ReadAsync(PackageName.Parse("bad"), Cancelled))!.Document.Codec);
+        Assert.Empty((await bench.VerifyAsync()).Findings);
+    }
+
+    [Fact]
+    public async Task What_went_before_a_mode_was_set_to_purge_is_purged_from_then_on()
+    {
+        await using var bench = await MaintenanceBench.StartAsync(options => options.Removed.Gone = RemovedMode.Purge);
+        await bench.HoldAsync("part", "1.0.0", "2.0.0");
+        bench.Upstream.UnpublishVersion("part", "1.0.0");
+        await bench.SyncAsync("part");
+        bench.Clock.Advance(TimeSpan.FromDays(2));
+        Assert.Empty((await bench.CollectAsync()).Items);
+        bench.Options.Removed.Unpublished = RemovedMode.Purge;
+        await bench.CollectAsync();
+        Assert.Null(await bench.RowAsync("part", "1.0.0"));
+    }
+
+    [Fact]
+    public async Task A_tarball_that_is_served_while_it_is_purged_goes_all_the_same()
+    {
+        MaintenanceBench? bench = null;
+        var served = 0;
+        await using var owned = bench = await MaintenanceBench.StartAsync(options => options.Removed.Unpublished = RemovedMode.Purge, store => HookedStore.Over(store, async (method, before) =>
+        {
+            if (method == nameof(IMetadataStore.ForgetTarballAsync) && before && served < 2)
+            {
+                bench!.Clock.Advance(TimeSpan.FromSeconds(1));
+                await bench.Store.StampServedAsync([new TarballServed(PackageName.Parse("part"), "part-1.0.0.tgz", bench.Clock.GetUtcNow())], Cancelled);
+                served++;
+            }
+        }));
+        await bench.HoldAsync("part", "1.0.0", "2.0.0");
+        bench.Upstream.UnpublishVersion("part", "1.0.0");
+        await bench.SyncAsync("part");
+        bench.Clock.Advance(TimeSpan.FromDays(2));
+        Assert.Single((await bench.CollectAsync()).Items, item => item.Subject == "part/part-1.0.0.tgz");
+        Assert.Equal(2, served);
+        Assert.Null(await bench.RowAsync("part", "1.0.0"));
+    }
+
+    private static async Task DeleteAsync(MaintenanceBench bench, string name)
+    {
+        bench.Upstream.Delete(name);
+        var now = bench.Clock.GetUtcNow();
+        Assert.IsType<SyncResult.Removed>(await bench.SyncAsync(name, new QueueItem { Name = PackageName.Parse(name), Priority = QueuePriority.Change, DueAt = now, QueuedAt = now, IsDeletedRow = true }));
+    }
+
     private static async Task<List<Takedown>> ListAsync(MaintenanceBench bench, DateTimeOffset? since = null, string? package = null) =>
         await new Takedowns(bench.Store).ListAsync(since, package is null ? null : PackageName.Parse(package), Cancelled).ToListAsync(Cancelled);
 }

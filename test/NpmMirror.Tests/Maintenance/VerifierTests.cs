@@ -360,6 +360,94 @@ public sealed class VerifierTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_is_believed_of_the_log_begins_at_a_row_that_is_still_there()
+    {
+        await _bench.VerifyAsync();
+        _bench.Clock.Advance(TimeSpan.FromDays(1));
+        _bench.Tamper("UPDATE log SET hash = zeroblob(32) WHERE position = 2");
+        var finding = Assert.Single((await _bench.VerifyAsync(new VerifyRequest { OlderThan = TimeSpan.FromDays(7) })).Findings);
+        Assert.Contains("not what the last verification noted", finding.Problem, StringComparison.Ordinal);
+
+        // What was found is found again by the next, however much that believes and whatever came after it.
+        await _bench.HoldAsync("later", "1.0.0");
+        Assert.NotEmpty((await _bench.VerifyAsync(new VerifyRequest { OlderThan = TimeSpan.FromDays(7) })).Findings);
+        Assert.NotEmpty((await _bench.VerifyAsync(new VerifyRequest { OlderThan = TimeSpan.FromDays(7) })).Findings);
+    }
+
+    [Fact]
+    public async Task A_tarball_that_is_wanted_and_not_held_is_fetched_where_it_mends()
+    {
+        _bench.Tamper("DELETE FROM tarballs WHERE package = 'ms'");
+        Assert.True(Assert.Single((await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs })).Findings).IsRepaired);
+        Assert.True(await _bench.IsStoredAsync((await _bench.RowAsync("ms"))!));
+    }
+
+    [Fact]
+    public async Task A_head_that_was_noted_has_the_whole_log_looked_at()
+    {
+        var head = (await _bench.VerifyAsync()).Summary.Head;
+        _bench.Clock.Advance(TimeSpan.FromDays(1));
+        Assert.Equal(0, (await _bench.VerifyAsync(new VerifyRequest { OlderThan = TimeSpan.FromDays(7) })).Summary.LogRows);
+        Assert.Equal(2, (await _bench.VerifyAsync(new VerifyRequest { OlderThan = TimeSpan.FromDays(7), NotedHead = head })).Summary.LogRows);
+    }
+
+    [Theory]
+    [InlineData(6, true)]
+    [InlineData(8, false)]
+    public async Task A_run_that_was_cut_short_is_gone_on_with_for_a_week(int daysLater, bool isContinued)
+    {
+        File.Delete(_bench.FileOf((await _bench.RowAsync("ms"))!.Sha512));
+        using var cut = new CancellationTokenSource();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _bench.Verifier.RunAsync(new VerifyRequest { Found = _ => cut.Cancel() }, cut.Token));
+        _bench.Clock.Advance(TimeSpan.FromDays(daysLater));
+        Assert.Equal(isContinued, (await _bench.VerifyAsync()).Summary.IsContinued);
+    }
+
+    [Fact]
+    public async Task A_tarball_that_gc_takes_while_it_is_looked_at_is_no_finding()
+    {
+        HookedBlobs? blobs = null;
+        await using var bench = await MaintenanceBench.StartAsync(wrapBlobs: inner => blobs = new HookedBlobs(inner));
+        await bench.HoldAsync("ms", "1.0.0");
+        bench.Clock.Advance(TimeSpan.FromHours(1));
+        var row = (await bench.RowAsync("ms"))!;
+        blobs!.BeforeOpen = async token =>
+        {
+            Assert.True(await bench.Store.ForgetTarballAsync(row, token));
+            File.Delete(bench.FileOf(row.Sha512));
+        };
+        Assert.Empty((await bench.VerifyAsync()).Findings);
+    }
+
+    [Fact]
+    public async Task A_tarball_that_its_disk_cannot_read_is_a_finding_and_the_others_are_looked_at()
+    {
+        HookedBlobs? blobs = null;
+        await using var bench = await MaintenanceBench.StartAsync(wrapBlobs: inner => blobs = new HookedBlobs(inner));
+        await bench.HoldAsync("a", "1.0.0");
+        await bench.HoldAsync("b", "1.0.0");
+        bench.Clock.Advance(TimeSpan.FromHours(1));
+        var opened = 0;
+        blobs!.BeforeOpen = _ => Interlocked.Increment(ref opened) == 1 ? throw new MirrorException(MirrorFault.StoreUnavailable, "The disk has a bad block.") : ValueTask.CompletedTask;
+        var (findings, summary) = await bench.VerifyAsync();
+        Assert.Equal((VerifyFault.TarballDamaged, "The disk has a bad block.", 2), (Assert.Single(findings).Fault, findings[0].Problem, summary.Tarballs));
+    }
+
+    [Fact]
+    public async Task What_cannot_be_written_is_verified_all_the_same()
+    {
+        var isReadOnly = false;
+        await using var bench = await MaintenanceBench.StartAsync(wrapStore: store => FailingStore.ReadOnly(store, () => isReadOnly));
+        await bench.HoldAsync("ms", "1.0.0");
+        await bench.HoldAsync("left-pad", "1.0.0");
+        bench.Clock.Advance(TimeSpan.FromHours(1));
+        File.Delete(bench.FileOf((await bench.RowAsync("ms"))!.Sha512));
+        isReadOnly = true;
+        var (findings, summary) = await bench.VerifyAsync();
+        Assert.Equal((VerifyFault.TarballMissing, 2, 2, 2), (Assert.Single(findings).Fault, summary.LogRows, summary.Documents, summary.Tarballs));
+    }
+
+    [Fact]
     public async Task One_at_a_time()
     {
         Assert.True(await _bench.Store.TryHoldLeaseAsync("verify", "another", TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken));

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Log;
 using NpmMirror.Options;
 using NpmMirror.Removals;
@@ -120,6 +121,23 @@ public sealed class HourlyBreakerTests : IAsyncLifetime
         await RemovalState.AcceptAsync(_bench.Store, _bench.Clock.GetUtcNow(), Token);
         _bench.Clock.SetWallAhead(TimeSpan.Zero);
         Assert.Equal(50, await DeleteAsync(0, 60));
+    }
+
+    [Theory]
+    [InlineData(0, 20)]
+    [InlineData(54, 20)]
+    [InlineData(66, 50)]
+    public async Task What_another_process_let_go_counts_for_an_hour(int minutesAgo, int more)
+    {
+        Assert.Equal(30, await DeleteAsync(0, 30));
+        _bench.Clock.Advance(TimeSpan.FromMinutes(minutesAgo));
+        using var next = new HourlyBreaker(_bench.Store, _options, _bench.Clock, NullLogger.Instance);
+        for (var i = 0; i < more; i++)
+        {
+            Assert.Null(await next.FindReasonAsync(PackageName.Parse($"p{i}"), Token));
+        }
+
+        Assert.NotNull(await next.FindReasonAsync(PackageName.Parse("one-more"), Token));
     }
 
     [Fact]

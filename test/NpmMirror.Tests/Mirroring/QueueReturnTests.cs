@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Log;
 using NpmMirror.Notes;
 using NpmMirror.Storage;
 using NpmMirror.Syncing;
@@ -39,7 +40,7 @@ public sealed class QueueReturnTests : IAsyncDisposable
         var attempt = await _return.PostponeAsync(lease, Failure(isTransient), Token);
         Assert.Equal(isGivenUp, attempt.IsDone);
         Assert.Equal(isGivenUp, await _store.FindQueuedAsync(Name, Token) is null);
-        Assert.Equal(isGivenUp ? 1 : 0, (await GivenUpPackages.ReadAsync(_store, Token)).Count);
+        Assert.Equal(isGivenUp ? [attempts + 1] : [], (await GivenUpPackages.ReadAsync(_store, Token)).Select(given => given.Attempts));
     }
 
     [Theory]
@@ -72,6 +73,45 @@ public sealed class QueueReturnTests : IAsyncDisposable
         Assert.True((await _store.FindQueuedAsync(Name, Token))!.DueAt - _clock.GetUtcNow() >= TimeSpan.FromSeconds(50));
         Assert.Equal("Busy.", (await _store.FindQueuedAsync(Name, Token))!.LastError);
     }
+
+    [Theory]
+    [InlineData("3-a", "2-b", 4)]
+    [InlineData("3-a", "3-a", 0)]
+    [InlineData("3-a", "4-c", 0)]
+    [InlineData("3-a", null, 0)]
+    [InlineData(null, "2-b", 0)]
+    public async Task A_revision_that_the_feed_spoke_of_and_that_never_came_is_told_as_given_up(string? wanted, string? rev, int attempts)
+    {
+        var lease = await TakeAsync(QueuePriority.Change, wanted, 3, TimeSpan.FromDays(2));
+        await _return.GiveBackAsync(lease, new SyncResult.Unchanged(Row(rev, null)));
+        Assert.Null(await _store.FindQueuedAsync(Name, Token));
+        var givenUp = (await GivenUpPackages.ReadAsync(_store, Token)).SingleOrDefault();
+        Assert.Equal(attempts, givenUp?.Attempts ?? 0);
+        if (givenUp is not null)
+        {
+            Assert.Contains("spoke of rev 3-a, and a day later the upstream still sends 2-b", givenUp.Reason, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_package_of_the_graveyard_waits_for_no_revision_and_an_answer_ends_what_was_given_up()
+    {
+        await _return.GiveBackAsync(await TakeAsync(QueuePriority.Change, "3-a", 3, TimeSpan.FromDays(2)), new SyncResult.Unchanged(Row("2-b", null)));
+        Assert.Single(await GivenUpPackages.ReadAsync(_store, Token));
+        await _return.GiveBackAsync(await TakeAsync(QueuePriority.Change, "3-a", 3, TimeSpan.FromDays(2)), new SyncResult.Unchanged(Row("2-b", RemovalKind.Gone)));
+        Assert.Empty(await GivenUpPackages.ReadAsync(_store, Token));
+    }
+
+    private PackageRow Row(string? rev, RemovalKind? removal) => new()
+    {
+        Name = Name,
+        Generation = 1,
+        Facts = new PackageFacts { Rev = rev, Removal = removal, FirstSeenAt = _clock.GetUtcNow(), StoredAt = _clock.GetUtcNow() },
+        LastPosition = LogPosition.Zero,
+        Index = default,
+        DocumentSha256 = default,
+        RawSizeBytes = 0,
+    };
 
     private static MirrorException Failure(bool isTransient) => new(MirrorFault.UpstreamMalformed, "No.", isTransient);
 

@@ -85,8 +85,98 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
         Assert.Equal("7", await _bench.Store.GetCursorAsync(MirrorCursors.Handled, Token));
     }
 
+    [Theory]
+    [InlineData(false, true, false)]
+    [InlineData(true, true, true)]
+    [InlineData(false, false, true)]
+    public async Task A_deletion_of_what_was_never_held_is_wanted_of_another_mirror_only(bool isMirrors, bool isDeleted, bool isNew)
+    {
+        var page = new ChangesPage([new ChangeRow(new Sequence("7"), "_design/app", "1-x", false), new ChangeRow(new Sequence("7"), "a", "1-x", isDeleted)], new Sequence("7"), IsAtHead: true);
+        var news = await Handler(_bench.Store, _bench.Queue, isMirrors).HandleAgainAsync(page, (_, _) => ValueTask.CompletedTask, Token);
+        Assert.Equal(isNew ? ["a"] : [], news.Select(row => row.Id));
+        var queued = await _bench.Store.ListQueuedAsync(Token).ToListAsync(Token);
+        Assert.Equal(isNew ? [("a", "1-x", isDeleted)] : [], queued.Select(item => (item.Name.Value, item.WantedRev, item.IsDeletedRow)));
+    }
+
+    [Theory]
+    [InlineData("3-x", false, "3-x", false, false)]
+    [InlineData("3-x", false, "2-x", false, false)]
+    [InlineData("3-x", false, "4-x", false, true)]
+    [InlineData("3-x", false, "3-x", true, true)]
+    [InlineData("3-x", true, "3-x", true, false)]
+    [InlineData("3-x", false, null, false, true)]
+    [InlineData(null, false, "3-x", false, true)]
+    public async Task A_late_row_brings_nothing_where_the_queue_waits_for_it_or_a_newer_one(string? wanted, bool isDeletion, string? rev, bool isDeleted, bool isNew)
+    {
+        await _bench.Queue.EnqueueAsync([_bench.Item("a", wanted) with { IsDeletedRow = isDeletion }], null, Token);
+        var page = new ChangesPage([new ChangeRow(new Sequence("7"), "a", rev, isDeleted)], new Sequence("7"), IsAtHead: true);
+        Assert.Equal(isNew, (await Handler(_bench.Store, _bench.Queue).HandleAgainAsync(page, (_, _) => ValueTask.CompletedTask, Token)).Count == 1);
+    }
+
+    [Theory]
+    [InlineData(false, false, "9-x", true)]
+    [InlineData(false, true, "9-x", false)]
+    [InlineData(true, true, "9-x", true)]
+    [InlineData(true, true, null, false)]
+    public async Task A_deletion_of_what_is_in_the_graveyard_is_known_but_for_another_revision_of_another_mirror(bool isMirrors, bool isDeleted, string? rev, bool isNew)
+    {
+        _bench.Upstream.Publish(new FakePackage("a").Version("1.0.0"));
+        await _bench.SyncAsync("a");
+        _bench.Upstream.Unpublish("a");
+        await _bench.SyncAsync("a");
+        Assert.True((await _bench.RowAsync("a"))!.Facts.IsRemoved);
+        async Task<bool> IsNewAsync(string? told) => (await Handler(_bench.Store, _bench.Queue, isMirrors).HandleAgainAsync(
+            new ChangesPage([new ChangeRow(new Sequence("7"), "a", told, isDeleted)], new Sequence("7"), IsAtHead: true), (_, _) => ValueTask.CompletedTask, Token)).Count == 1;
+        Assert.Equal(isNew && !isDeleted, await IsNewAsync(ServedRevision.Of((await _bench.RowAsync("a"))!)));
+        Assert.Equal(isNew, await IsNewAsync(rev));
+    }
+
+    [Fact]
+    public async Task A_row_without_a_revision_is_asked_about()
+    {
+        _bench.Upstream.Publish(new FakePackage("a").Version("1.0.0"));
+        await _bench.SyncAsync("a");
+        var page = new ChangesPage([new ChangeRow(new Sequence("7"), "a", null, IsDeleted: false)], new Sequence("7"), IsAtHead: true);
+        Assert.Single(await Handler(_bench.Store, _bench.Queue).HandleAgainAsync(page, (_, _) => ValueTask.CompletedTask, Token));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_fails_in_another_process_or_takes_two_minutes_holds_the_feed_no_longer(bool isTriedElsewhere)
+    {
+        var name = PackageName.Parse("a");
+        var handling = Handler(_bench.Store, _bench.Queue).HandleAsync(Page("1-x"), (_, _) => ValueTask.CompletedTask, Token);
+        await Eventually.Async(async () => await _bench.Store.FindQueuedAsync(name, Token) is not null);
+        var lease = (await _bench.Store.TakeAsync(name, TimeSpan.FromMinutes(2), Token))!;
+        await AdvanceAsync(handling, seconds: 10);
+        Assert.False(handling.IsCompleted);
+        if (isTriedElsewhere)
+        {
+            await _bench.Store.PostponeAsync(lease, new QueuePostponement(_bench.Clock.GetUtcNow().AddHours(1), "No.", null), Token);
+            await AdvanceAsync(handling, seconds: 2);
+        }
+        else
+        {
+            await AdvanceAsync(handling, seconds: 111);
+        }
+
+        await handling.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, Token);
+        Assert.Equal("7", await _bench.Store.GetCursorAsync(MirrorCursors.Handled, Token));
+        Assert.NotNull(await _bench.Store.FindQueuedAsync(name, Token));
+    }
+
+    private async Task AdvanceAsync(Task handling, int seconds)
+    {
+        for (var second = 0; second < seconds && !handling.IsCompleted; second++)
+        {
+            await Eventually.Async(() => handling.IsCompleted || _bench.Clock.IsNextIn(TimeSpan.FromSeconds(1)));
+            _bench.Clock.Advance(TimeSpan.FromSeconds(1));
+        }
+    }
+
     private static ChangesPage Page(string rev) => new([new ChangeRow(new Sequence("7"), "a", rev, IsDeleted: false)], new Sequence("7"), IsAtHead: true);
 
-    private QueueingHandler Handler(IMetadataStore store, SyncQueue queue) =>
-        new(store, queue, _bench.News, new PackageScope(_bench.Options), _bench.Known, isMirrors: false, _bench.Clock);
+    private QueueingHandler Handler(IMetadataStore store, SyncQueue queue, bool isMirrors = false) =>
+        new(store, queue, _bench.News, new PackageScope(_bench.Options), _bench.Known, isMirrors, _bench.Clock);
 }

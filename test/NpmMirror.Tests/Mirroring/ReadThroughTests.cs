@@ -96,6 +96,25 @@ public sealed class ReadThroughTests
     }
 
     [Fact]
+    public async Task A_package_that_a_worker_stands_in_line_with_goes_ahead_when_a_client_wants_it()
+    {
+        await using var bench = await MirrorBench.StartAsync(clientTime: new FakeClock());
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        using var gate = bench.Upstream.Knobs.Hold("/slow*");
+        var places = new RegistryClientOptions { BaseUrl = bench.Upstream.Url }.Concurrency;
+        var slow = Enumerable.Range(0, places).Select(i => bench.SyncAsync($"slow{i}", bench.Item($"slow{i}"))).ToList();
+        await gate.WaitForAsync(places, Token);
+        await bench.Queue.EnqueueAsync([bench.Item("left-pad")], null, Token);
+        var working = bench.Queue.TryNowAsync(Pad, Token);
+
+        Assert.IsType<ReadAnswer.Found>(await bench.ReadThrough.FindAsync(Pad, Token));
+        Assert.IsType<SyncResult.Stored>((await working)!.Result);
+        Assert.DoesNotContain(slow, one => one.IsCompleted);
+        gate.Open();
+        await Task.WhenAll(slow);
+    }
+
+    [Fact]
     public async Task With_a_wait_of_zero_what_is_held_is_served_at_once_and_compared_in_the_background()
     {
         await using var bench = await MirrorBench.StartAsync(new MirrorOptions { RevalidateWait = TimeSpan.Zero });

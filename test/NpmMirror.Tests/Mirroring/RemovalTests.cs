@@ -2,6 +2,7 @@ using NpmMirror.Feeds;
 using NpmMirror.Log;
 using NpmMirror.Notes;
 using NpmMirror.Removals;
+using NpmMirror.Storage;
 using NpmMirror.Syncing;
 using NpmMirror.Testing;
 
@@ -284,6 +285,92 @@ public sealed class RemovalTests
         Assert.Equal((row.Facts.ModifiedAt, row.Facts.Rev, bench.Clock.GetUtcNow()), (restored.At, restored.UpstreamRev, restored.SeenAt));
     }
 
+    [Theory]
+    [InlineData("same", false)]
+    [InlineData("99-x", true)]
+    public async Task What_another_mirror_removed_again_is_buried_anew_under_its_other_revision_only(string rev, bool isAnew)
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        await bench.SyncAsync("left-pad");
+        bench.Upstream.Unpublish("left-pad");
+        await bench.SyncAsync("left-pad");
+        var told = rev == "same" ? ServedRevision.Of((await bench.RowAsync("left-pad"))!) : rev;
+        Tell(bench, "left-pad", 404, $$$"""{"error":"not_found","removed":{"kind":"Gone","reason":"by a mirror","at":"2030-01-02T03:04:05Z","rev":"{{{told}}}"}}""");
+        var events = (await bench.EventsAsync()).Count;
+        Assert.Equal(isAnew, await bench.SyncAsync("left-pad") is SyncResult.Removed);
+        Assert.Equal(events + (isAnew ? 1 : 0), (await bench.EventsAsync()).Count);
+        Assert.Equal(told, ServedRevision.Of((await bench.RowAsync("left-pad"))!));
+    }
+
+    [Theory]
+    [InlineData(404, RemovalKind.Gone)]
+    [InlineData(451, RemovalKind.Blocked)]
+    public async Task What_another_mirror_removed_before_this_one_began_is_kept_as_it_tells_it(int status, RemovalKind kind)
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        Tell(bench, "never-held", status, """{"error":"not_found","removed":{"kind":"Gone","reason":"by a mirror","at":"2030-01-02T03:04:05Z","rev":"7-x"}}""");
+        Assert.IsType<SyncResult.Absent>(await bench.SyncAsync("never-held", bench.Item("never-held", "7-x")));
+        Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("never-held", bench.Item("never-held", "7-x") with { IsDeletedRow = true }));
+        var facts = (await bench.RowAsync("never-held"))!.Facts;
+        Assert.Equal((kind, "by a mirror", "7-x"), (facts.Removal!.Value, facts.RemovalReason, facts.Rev));
+    }
+
+    [Theory]
+    [InlineData(0, false, false)]
+    [InlineData(-1, false, false)]
+    [InlineData(1, false, true)]
+    [InlineData(1, true, true)]
+    [InlineData(0, true, true)]
+    public async Task A_deletion_has_the_revision_of_the_row_that_told_of_it(int ahead, bool isDeletedRow, bool isTold)
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        bench.Upstream.Touch("left-pad");
+        await bench.SyncAsync("left-pad");
+        var held = (await bench.RowAsync("left-pad"))!.Facts.Rev!;
+        var wanted = ahead == 0 ? held : $"{new Revision(held).Number + ahead}-x";
+        bench.Upstream.Delete("left-pad");
+        var item = bench.Item("left-pad", wanted) with { IsDeletedRow = isDeletedRow, MissingSince = bench.Clock.GetUtcNow() - TimeSpan.FromDays(1), Attempts = RemovalCheck.DoubtTriesMin };
+        Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", item));
+        Assert.Equal(isTold ? wanted : null, Assert.IsType<PackageRemoved>((await bench.EventsAsync())[^1]).UpstreamRev);
+
+        // Who knows the last document takes it for something newer all the same.
+        var told = (await bench.RowAsync("left-pad"))!.Facts.Rev!;
+        Assert.True(new Revision(held).IsBefore(new Revision(told)));
+    }
+
+    [Theory]
+    [InlineData(-1, false)]
+    [InlineData(0, false)]
+    [InlineData(1, true)]
+    public async Task What_is_in_the_graveyard_is_asked_for_again_where_the_feed_is_ahead_of_that(int ahead, bool isAskedAgain)
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        bench.Upstream.Touch("left-pad");
+        await bench.SyncAsync("left-pad");
+        bench.Upstream.Delete("left-pad");
+        await bench.SyncAsync("left-pad", bench.Item("left-pad") with { IsDeletedRow = true });
+        var removedAs = (await bench.RowAsync("left-pad"))!.Facts.Rev!;
+        var wanted = ahead == 0 ? removedAs : $"{new Revision(removedAs).Number + ahead}-x";
+        Assert.Equal(isAskedAgain, (await bench.SyncAsync("left-pad", bench.Item("left-pad", wanted))).RetryBecause is not null);
+    }
+
+    [Theory]
+    [InlineData(null, false, false)]
+    [InlineData("99-x", false, true)]
+    [InlineData("99-x", true, false)]
+    public async Task What_was_unpublished_before_it_was_ever_held_is_absent_and_a_newer_revision_is_waited_for(string? wanted, bool isDeletedRow, bool isAskedAgain)
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        bench.Upstream.Unpublish("left-pad");
+        var absent = Assert.IsType<SyncResult.Absent>(await bench.SyncAsync("left-pad", bench.Item("left-pad", wanted) with { IsDeletedRow = isDeletedRow }));
+        Assert.Equal((404, isAskedAgain), (absent.Status, absent.RetryBecause is not null));
+        Assert.Null(await bench.RowAsync("left-pad"));
+    }
+
     [Fact]
     public async Task Deleting_what_was_never_held_leaves_no_tombstone()
     {
@@ -292,4 +379,7 @@ public sealed class RemovalTests
         Assert.Null(await bench.RowAsync("nobody"));
         Assert.Empty(await bench.EventsAsync());
     }
+
+    private static void Tell(MirrorBench bench, string name, int status, string body) =>
+        bench.Upstream.Knobs.Add(new FakeRule { Path = $"/{name}", Status = status, ContentType = "application/json", Body = body });
 }

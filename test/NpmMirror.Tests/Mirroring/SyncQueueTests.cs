@@ -1,5 +1,8 @@
+using Microsoft.Extensions.Logging;
+using NpmMirror.Storage;
 using NpmMirror.Syncing;
 using NpmMirror.Testing;
+using NpmMirror.Tests.Maintenance;
 
 namespace NpmMirror.Tests.Mirroring;
 
@@ -66,6 +69,49 @@ public sealed class SyncQueueTests
             bench.Clock.Advance(TimeSpan.FromMilliseconds(300));
             Assert.IsType<SyncResult.Stored>((await tried).Result);
         });
+    }
+
+    [Theory]
+    [InlineData(0, true)]
+    [InlineData(1, false)]
+    public async Task Of_the_named_ones_only_those_that_are_due_are_tried(int secondsUntilDue, bool isTried)
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        await bench.Queue.EnqueueAsync([bench.Item("left-pad") with { DueAt = bench.Clock.GetUtcNow().AddSeconds(secondsUntilDue) }], null, Token);
+        await bench.Queue.DrainAsync([Name, PackageName.Parse("not-queued")], Token);
+        Assert.Equal(isTried ? 1 : 0, bench.Upstream.Requests.CountOf("/*"));
+        Assert.Equal(isTried, await bench.Store.FindQueuedAsync(Name, Token) is null);
+    }
+
+    [Theory]
+    [InlineData(MirrorFault.StoreUnavailable, true)]
+    [InlineData(MirrorFault.StoreReadOnly, false)]
+    public async Task A_queue_that_cannot_be_read_is_told_looked_at_again_after_a_pause_and_goes_on(MirrorFault fault, bool isTold)
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        var isFailing = true;
+        var store = FailingStore.Over(bench.Store, nameof(IMetadataStore.TakeAsync), () => isFailing ? new MirrorException(fault, "Not now.", isTransient: true) : null);
+        var log = new CollectedLog();
+        using var queue = new SyncQueue(store, bench.Sync, bench.Options, bench.Clock, log.Factory.CreateLogger<SyncQueue>());
+        await queue.EnqueueAsync([bench.Item("left-pad")], null, Token);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var tried = queue.NextAttemptAsync(Name);
+        var running = queue.RunAsync(stop.Token);
+
+        // The pause, and no busy loop: a timer waits.
+        await Eventually.Async(() => bench.Clock.HasTimerBetween(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(30)));
+        Assert.Equal(isTold, log.Lines.Any(line => line.Contains("cannot be worked on: Not now.", StringComparison.Ordinal)));
+        isFailing = false;
+        await Eventually.Async(() =>
+        {
+            bench.Clock.Advance(TimeSpan.FromSeconds(1));
+            return tried.IsCompleted;
+        });
+        Assert.IsType<SyncResult.Stored>((await tried).Result);
+        await stop.CancelAsync();
+        await running;
     }
 
     /// <summary>Runs the queue until it sleeps, then does something; ends it in any case.</summary>

@@ -1,8 +1,12 @@
 using System.Text.Json;
+using NpmMirror.Feeds;
 using NpmMirror.Log;
+using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Removals;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
+using NpmMirror.Testing;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;
@@ -43,4 +47,46 @@ public sealed class TombstonesTests
         Assert.Null(commit.Facts.ModifiedAt);
         Assert.Null(Assert.Single(commit.Events).At);
     }
+
+    [Theory]
+    [InlineData("never-held", "5-x", true)]
+    [InlineData("held", "5-x", false)]
+    [InlineData("removed", "5-x", true)]
+    [InlineData("removed", null, false)]
+    [InlineData("removed", "the same", false)]
+    [InlineData("not/a/name", "5-x", false)]
+    public async Task Of_what_another_mirror_removed_only_news_are_queued(string name, string? rev, bool isQueued)
+    {
+        await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Metadata = MetadataMode.All });
+        await HoldAsync(bench);
+        rev = rev == "the same" ? ServedRevision.Of((await bench.RowAsync("removed"))!) : rev;
+        await QueueAsync(bench, new ListedPackage(name, rev));
+        Assert.Equal(isQueued ? [(name, rev, true)] : [], await QueuedAsync(bench));
+    }
+
+    [Fact]
+    public async Task What_the_mode_does_not_want_ahead_is_not_queued_when_another_mirror_removed_it()
+    {
+        await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Metadata = MetadataMode.Used });
+        await QueueAsync(bench, new ListedPackage("never-held", "5-x"));
+        Assert.Empty(await QueuedAsync(bench));
+    }
+
+    private static async Task HoldAsync(MirrorBench bench)
+    {
+        foreach (var name in (string[])["held", "removed"])
+        {
+            bench.Upstream.Publish(new FakePackage(name).Version("1.0.0"));
+            await bench.SyncAsync(name);
+        }
+
+        bench.Upstream.Unpublish("removed");
+        await bench.SyncAsync("removed");
+    }
+
+    private static Task QueueAsync(MirrorBench bench, ListedPackage listed) =>
+        new TombstoneQueue(bench.Store, bench.Queue, new PackageScope(bench.Options), bench.Clock).AddAsync(new[] { listed }.ToAsyncEnumerable(), TestContext.Current.CancellationToken);
+
+    private static async Task<List<(string, string?, bool)>> QueuedAsync(MirrorBench bench) =>
+        await bench.Store.ListQueuedAsync(TestContext.Current.CancellationToken).Select(item => (item.Name.Value, item.WantedRev, item.IsDeletedRow)).ToListAsync(TestContext.Current.CancellationToken);
 }

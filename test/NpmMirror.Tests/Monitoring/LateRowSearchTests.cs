@@ -69,6 +69,7 @@ public sealed class LateRowSearchTests
         await search.LookAsync(new Sequence("110"), Token);
         await search.LookAsync(new Sequence("110"), Token);
         Assert.Equal(1, _feed.Reads);
+        Assert.Equal(new Sequence("100"), Assert.Single(_told.OfType<MonitorEvent.Polled>()).Since);
     }
 
     private static ChangeRow Row(long sequence, string id) => new(new Sequence($"{sequence}"), id, "1-a", false);

@@ -35,6 +35,45 @@ public sealed class SqliteTroubleTests : IDisposable
     }
 
     [Fact]
+    public async Task A_write_whose_caller_left_before_it_began_is_not_done()
+    {
+        var path = _folder.File("mirror.sqlite");
+        await using (await OpenAsync(path))
+        {
+        }
+
+        using var writer = new SqliteWriter(path, _ => { });
+        using var begun = new ManualResetEventSlim();
+        using var gate = new ManualResetEventSlim();
+        using var leaving = new CancellationTokenSource();
+        var first = writer.WriteAsync(
+            _ =>
+            {
+                begun.Set();
+                return gate.Wait(TimeSpan.FromSeconds(30));
+            },
+            WriteUrgency.Now,
+            0,
+            Cancellation).AsTask();
+        Assert.True(begun.Wait(TimeSpan.FromSeconds(30), Cancellation));
+        var hasRun = false;
+        var second = writer.WriteAsync(_ => hasRun = true, WriteUrgency.Now, 0, leaving.Token).AsTask();
+        await leaving.CancelAsync();
+        gate.Set();
+        Assert.True(await first);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => second);
+        Assert.False(hasRun);
+    }
+
+    [Fact]
+    public async Task A_writer_that_was_closed_refuses_at_once()
+    {
+        var writer = new SqliteWriter(_folder.File("mirror.sqlite"), _ => { });
+        writer.Dispose();
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => writer.WriteAsync(_ => true, WriteUrgency.Now, 0, Cancellation).AsTask().WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, Cancellation));
+    }
+
+    [Fact]
     public async Task Says_that_it_cannot_be_written_while_the_disk_is_full()
     {
         using var disk = SmallDisk.Mount(megabytes: 4);

@@ -49,6 +49,18 @@ public sealed class DocumentCodecTests : IDisposable
     }
 
     [Theory]
+    [InlineData(DocumentCodec.Gzip)]
+    [InlineData(DocumentCodec.Brotli)]
+    public async Task Gives_back_what_is_longer_than_the_window_of_its_encoder(DocumentCodec codec)
+    {
+        // The Brotli encoder takes in 4 MB at once; what is longer it takes in parts.
+        var raw = new byte[(9 << 20) + 7];
+        new Random(20261130).NextBytes(raw.AsSpan(0, 5 << 20));
+        using var decoded = await DocumentCodecs.DecodeAsync(Package, DocumentCodecs.Encode(raw, codec), _budget, Cancellation);
+        Assert.True(decoded.Bytes.SequenceEqual(raw));
+    }
+
+    [Theory]
     [InlineData(DocumentCodec.Identity)]
     [InlineData(DocumentCodec.Gzip)]
     [InlineData(DocumentCodec.Brotli)]

@@ -1,0 +1,116 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Feeds;
+using NpmMirror.Following;
+using NpmMirror.Maintenance;
+using NpmMirror.Options;
+using NpmMirror.Syncing;
+using NpmMirror.Testing;
+using NpmMirror.Tests.Mirroring;
+
+namespace NpmMirror.Tests.Maintenance;
+
+/// <summary>The comparison with the upstream's list: what it tells, and what it leaves alone.</summary>
+public sealed class CompletenessTests : IAsyncLifetime
+{
+    private readonly TestFolder _folder = new();
+    private readonly MirrorOptions _options = new() { Metadata = MetadataMode.All };
+    private MirrorBench _bench = null!;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _options.Data = _folder.Path;
+        _bench = await MirrorBench.StartAsync(_options);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _bench.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    [Theory]
+    [InlineData(50, false, null)]
+    [InlineData(51, false, "51 of 53 packages are not on the upstream's list, and one reconciliation removes 50 at most")]
+    [InlineData(51, true, null)]
+    public async Task From_the_fifty_first_on_it_says_that_removals_are_held_back(int vanished, bool isAccepted, string? told)
+    {
+        _options.AcceptRemovals = isAccepted;
+        foreach (var name in Enumerable.Range(0, vanished).Select(i => $"p{i}").Append("stays").Append("stays-too"))
+        {
+            await HoldAsync(name);
+        }
+
+        for (var i = 0; i < vanished; i++)
+        {
+            _bench.Upstream.Delete($"p{i}");
+        }
+
+        var (findings, heldBack) = await CompareAsync();
+        Assert.Equal(told, heldBack);
+        Assert.Equal(vanished, findings.Count(finding => finding.Fault == VerifyFault.Vanished));
+    }
+
+    [Fact]
+    public async Task A_list_that_is_shorter_than_the_upstream_says_is_told_with_both_numbers()
+    {
+        await HoldAsync("a");
+        await HoldAsync("b");
+        _bench.Upstream.Knobs.DocumentCount = 100;
+        Assert.Equal("the upstream says it has 100 documents and lists 2", (await CompareAsync()).HeldBack);
+    }
+
+    [Fact]
+    public async Task What_is_queued_and_what_was_unpublished_is_no_finding()
+    {
+        await HoldAsync("unpublished");
+        _bench.Upstream.Unpublish("unpublished");
+        await _bench.SyncAsync("unpublished");
+        _bench.Upstream.Publish(new FakePackage("queued").Version("1.0.0"));
+        await _bench.Queue.EnqueueAsync([_bench.Item("queued")], null, Token);
+        _bench.Upstream.Publish(new FakePackage("missing").Version("1.0.0"));
+        Assert.Equal([(VerifyFault.NotHeld, "missing")], (await CompareAsync()).Findings.Select(finding => (finding.Fault, finding.Subject)));
+    }
+
+    [Fact]
+    public async Task Only_what_the_upstream_lists_is_mended()
+    {
+        await HoldAsync("vanished");
+        _bench.Upstream.Delete("vanished");
+        _bench.Upstream.Publish(new FakePackage("missing").Version("1.0.0"));
+        var asked = _bench.Upstream.Requests.CountOf("/vanished");
+        var (findings, _) = await CompareAsync(new Repairs(_bench.Store, _bench.Sync, _bench.Tarballs, _bench.Budget));
+        Assert.Equal(
+            [(VerifyFault.NotHeld, "missing", true), (VerifyFault.Vanished, "vanished", false)],
+            findings.Select(finding => (finding.Fault, finding.Subject, finding.IsRepaired)));
+        Assert.Equal(asked, _bench.Upstream.Requests.CountOf("/vanished"));
+        Assert.DoesNotContain("mended", findings[1].Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Of_a_list_with_times_the_time_that_differs_is_told()
+    {
+        await HoldAsync("changed");
+        _bench.Upstream.Knobs.Feed = FakeFeedDialect.None;
+        _bench.Upstream.Knobs.Add(new FakeRule { Path = "/-/all", Status = 200, ContentType = "application/json", Body = """{"_updated":1,"changed":{"name":"changed","time":{"modified":"2031-02-03T04:05:06.789Z"}}}""" });
+        Assert.Equal("The upstream lists a change of 2031-02-03 04:05:06Z, which is not that of what is held.", Assert.Single((await CompareAsync(hasFeed: false)).Findings).Problem);
+    }
+
+    private async Task HoldAsync(string name)
+    {
+        _bench.Upstream.Publish(new FakePackage(name).Version("1.0.0"));
+        await _bench.SyncAsync(name);
+    }
+
+    private async Task<(List<VerifyFinding> Findings, string? HeldBack)> CompareAsync(Repairs? repairs = null, bool hasFeed = true)
+    {
+        var findings = new List<VerifyFinding>();
+        var request = new VerifyRequest { Found = findings.Add, Repairs = repairs };
+        var tally = new VerifyTally(request);
+        var probe = new FeedProbe(_bench.Client, new FeedOptions(), NullLogger.Instance);
+        FindFeed findFeed = hasFeed ? token => probe.FindAsync(_bench.Upstream.FeedUrl.AbsoluteUri, token) : _ => Task.FromResult<IChangeFeed?>(null);
+        await new Completeness(_bench.Store, _bench.Client, _bench.Known, findFeed, new PackageScope(_options), _options, NullLogger<Completeness>.Instance).RunAsync(request, tally, Token);
+        return (findings, tally.HeldBack);
+    }
+}
