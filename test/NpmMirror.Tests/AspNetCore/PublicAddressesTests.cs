@@ -75,7 +75,7 @@ public sealed class PublicAddressesTests
     [InlineData("127.0.0.1", "evil.example.org", "", false)]
     [InlineData("203.0.113.7", "localhost", "", false)]
     [InlineData(null, "localhost", "", false)]
-    public void An_administrator_without_a_token_is_a_program_here_that_asks_by_a_name_of_ours(string? peer, string host, string site, bool isAllowed)
+    public void Without_a_token_only_a_program_here_administers_by_a_name_of_ours(string? peer, string host, string site, bool isAllowed)
     {
         var options = new MirrorOptions();
         var context = Context(peer, ("Host", host), ("Sec-Fetch-Site", site));

@@ -87,7 +87,7 @@ public sealed class MaintenanceCommandTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Gc_shows_fifty_items_and_tells_how_many_more_and_what_is_over_the_budget_still()
+    public async Task Gc_shows_fifty_items_and_tells_how_many_more_there_are()
     {
         for (var i = 0; i < 52; i++)
         {

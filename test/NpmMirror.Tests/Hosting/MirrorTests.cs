@@ -107,7 +107,7 @@ public sealed class MirrorTests : IAsyncLifetime
     }
 
     [Fact]
-    public void A_folder_that_cannot_be_written_is_followed_by_nobody_and_one_that_is_locked_by_one()
+    public void A_folder_that_cannot_be_written_needs_no_lock()
     {
         Directory.CreateDirectory(_folder.File("odd/follow.lock"));
         Assert.Null(FollowLock.Take(_folder.File("odd")));

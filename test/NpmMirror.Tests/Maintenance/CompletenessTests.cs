@@ -53,7 +53,7 @@ public sealed class CompletenessTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_list_that_is_shorter_than_the_upstream_says_is_told_with_both_numbers()
+    public async Task A_list_that_is_too_short_is_told_with_both_numbers()
     {
         await HoldAsync("a");
         await HoldAsync("b");

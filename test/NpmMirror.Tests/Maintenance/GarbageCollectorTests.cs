@@ -103,7 +103,7 @@ public sealed class GarbageCollectorTests
     }
 
     [Fact]
-    public async Task A_mirror_that_fetches_no_tarballs_evicts_none_and_none_that_failed_goes()
+    public async Task Nothing_is_evicted_that_would_not_be_fetched_again()
     {
         await using var bench = await MaintenanceBench.StartAsync(options => options.Gc.MaxBytes = 1);
         await bench.HoldAsync("whole", "1.0.0");

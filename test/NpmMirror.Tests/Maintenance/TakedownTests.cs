@@ -219,7 +219,7 @@ public sealed class TakedownTests
     }
 
     [Fact]
-    public async Task A_version_is_purged_and_not_the_rest_of_a_package_that_went_another_way()
+    public async Task A_version_is_purged_and_not_the_rest_that_went_another_way()
     {
         await using var bench = await MaintenanceBench.StartAsync(options => options.Removed.Unpublished = RemovedMode.Purge);
         await bench.HoldAsync("part", "1.0.0", "2.0.0");

@@ -420,7 +420,7 @@ public sealed class VerifierTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_tarball_that_its_disk_cannot_read_is_a_finding_and_the_others_are_looked_at()
+    public async Task A_tarball_that_cannot_be_read_is_a_finding_and_ends_no_run()
     {
         HookedBlobs? blobs = null;
         await using var bench = await MaintenanceBench.StartAsync(wrapBlobs: inner => blobs = new HookedBlobs(inner));

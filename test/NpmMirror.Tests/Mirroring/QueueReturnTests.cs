@@ -80,7 +80,7 @@ public sealed class QueueReturnTests : IAsyncDisposable
     [InlineData("3-a", "4-c", 0)]
     [InlineData("3-a", null, 0)]
     [InlineData(null, "2-b", 0)]
-    public async Task A_revision_that_the_feed_spoke_of_and_that_never_came_is_told_as_given_up(string? wanted, string? rev, int attempts)
+    public async Task A_revision_that_never_came_is_told_as_given_up(string? wanted, string? rev, int attempts)
     {
         var lease = await TakeAsync(QueuePriority.Change, wanted, 3, TimeSpan.FromDays(2));
         await _return.GiveBackAsync(lease, new SyncResult.Unchanged(Row(rev, null)));
@@ -94,7 +94,7 @@ public sealed class QueueReturnTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_package_of_the_graveyard_waits_for_no_revision_and_an_answer_ends_what_was_given_up()
+    public async Task A_package_of_the_graveyard_waits_for_no_revision()
     {
         await _return.GiveBackAsync(await TakeAsync(QueuePriority.Change, "3-a", 3, TimeSpan.FromDays(2)), new SyncResult.Unchanged(Row("2-b", null)));
         Assert.Single(await GivenUpPackages.ReadAsync(_store, Token));

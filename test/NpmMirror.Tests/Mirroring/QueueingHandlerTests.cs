@@ -118,7 +118,7 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
     [InlineData(false, true, "9-x", false)]
     [InlineData(true, true, "9-x", true)]
     [InlineData(true, true, null, false)]
-    public async Task A_deletion_of_what_is_in_the_graveyard_is_known_but_for_another_revision_of_another_mirror(bool isMirrors, bool isDeleted, string? rev, bool isNew)
+    public async Task A_deletion_of_what_is_in_the_graveyard_is_known_by_its_revision(bool isMirrors, bool isDeleted, string? rev, bool isNew)
     {
         _bench.Upstream.Publish(new FakePackage("a").Version("1.0.0"));
         await _bench.SyncAsync("a");
@@ -143,7 +143,7 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task What_fails_in_another_process_or_takes_two_minutes_holds_the_feed_no_longer(bool isTriedElsewhere)
+    public async Task What_was_tried_elsewhere_or_takes_two_minutes_holds_nothing_up(bool isTriedElsewhere)
     {
         var name = PackageName.Parse("a");
         var handling = Handler(_bench.Store, _bench.Queue).HandleAsync(Page("1-x"), (_, _) => ValueTask.CompletedTask, Token);

@@ -96,7 +96,7 @@ public sealed class ReadThroughTests
     }
 
     [Fact]
-    public async Task A_package_that_a_worker_stands_in_line_with_goes_ahead_when_a_client_wants_it()
+    public async Task A_package_in_line_goes_ahead_when_a_client_wants_it()
     {
         await using var bench = await MirrorBench.StartAsync(clientTime: new FakeClock());
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));

@@ -87,7 +87,7 @@ public sealed class SyncQueueTests
     [Theory]
     [InlineData(MirrorFault.StoreUnavailable, true)]
     [InlineData(MirrorFault.StoreReadOnly, false)]
-    public async Task A_queue_that_cannot_be_read_is_told_looked_at_again_after_a_pause_and_goes_on(MirrorFault fault, bool isTold)
+    public async Task A_queue_that_cannot_be_read_is_looked_at_again_after_a_pause(MirrorFault fault, bool isTold)
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));

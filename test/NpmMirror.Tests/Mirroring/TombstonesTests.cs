@@ -65,7 +65,7 @@ public sealed class TombstonesTests
     }
 
     [Fact]
-    public async Task What_the_mode_does_not_want_ahead_is_not_queued_when_another_mirror_removed_it()
+    public async Task What_the_mode_does_not_want_ahead_is_not_queued_as_removed()
     {
         await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Metadata = MetadataMode.Used });
         await QueueAsync(bench, new ListedPackage("never-held", "5-x"));

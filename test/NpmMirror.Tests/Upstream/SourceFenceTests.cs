@@ -54,7 +54,7 @@ public sealed class SourceFenceTests
     [InlineData("http://localhost:4873/", "http://127.0.0.2/a.tgz", null)]
     [InlineData("http://npm.localhost/", "http://[::1]/a.tgz", null)]
     [InlineData("http://localhost:4873/", "http://169.254.169.254/a.tgz", "link-local")]
-    public void Past_a_proxy_an_upstream_with_a_local_address_opens_its_own_kind_of_network_only(string upstream, string url, string? refused)
+    public void Past_a_proxy_a_local_upstream_opens_its_own_kind_of_network_only(string upstream, string url, string? refused)
     {
         var fence = new SourceFence(new Uri(upstream), [], (_, _) => throw new InvalidOperationException("The proxy resolves names."));
         var refusal = Record.Exception(() => fence.CheckLiteral(new Uri(url)));
