@@ -46,8 +46,8 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
         }
 
         var package = await store.FindAsync(row.Package, cancellationToken);
-        return package is not null && PackumentIndex.TryFromBytes(package.Index.Span)?.Versions.FirstOrDefault(version => TarballUrls.FileName(row.Package, version.Version) == row.File) is { } listed
-            ? await TryFetchTarballAsync(row.Package, listed.Version, cancellationToken)
+        return package is not null && PackumentIndex.TryFromBytes(package.Index.Span)?.Versions.Select(entry => entry.Version).FirstOrDefault(version => TarballUrls.FileName(row.Package, version) == row.File) is { } listed
+            ? await TryFetchTarballAsync(row.Package, listed, cancellationToken)
             : "no packument of this mirror lists it.";
     });
 
@@ -74,6 +74,11 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
         catch (MirrorException trouble)
         {
             return trouble.Message;
+        }
+        catch (Exception surprise) when (surprise is not OperationCanceledException)
+        {
+            // One repair that goes wrong is a finding; the others go on.
+            return $"an unexpected error ({surprise.GetType().Name}: {surprise.Message})";
         }
     }
 }

@@ -202,6 +202,7 @@ public sealed class VerifierTests : IAsyncLifetime
     [InlineData("UPDATE packages SET name = 'not/a/name' WHERE name = 'ms'", VerifyFault.RowDamaged, "packages “not/a/name”")]
     [InlineData("UPDATE packages SET name = x'0011' WHERE name = 'ms'", VerifyFault.RowDamaged, "packages 2 bytes")]
     [InlineData("UPDATE tarballs SET package = x'0011' WHERE package = 'ms'", VerifyFault.RowDamaged, "tarballs 2 bytes ms-1.0.0.tgz")]
+    [InlineData("UPDATE tarballs SET file = x'0011' WHERE package = 'ms'", VerifyFault.RowDamaged, "ms/")]
     public async Task Finds_what_nobody_can_mend_and_looks_at_all_the_rest(string sql, VerifyFault fault, string subject)
     {
         _bench.Tamper(sql);
