@@ -13,10 +13,16 @@ public static class NpmMirrorServices
     /// <param name="services">The host's services.</param>
     /// <param name="options">What to mirror and how. Without an upstream: the registry that npm is configured for.</param>
     /// <returns>Says more than the options do: another engine, store, clock or loggers.</returns>
+    /// <exception cref="InvalidOperationException">The host has a mirror already.</exception>
     /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: the options have faults; the message tells all of them.</exception>
     public static MirrorBuilder AddNpmMirror(this IServiceCollection services, MirrorOptions options)
     {
         ArgumentNullException.ThrowIfNull(services);
+        if (services.Any(service => service.ServiceType == typeof(MirrorHost)))
+        {
+            throw new InvalidOperationException($"This host has a mirror already, and a host has one. Give the second one a host of its own, or start it with {nameof(Mirror)}.{nameof(Mirror.StartAsync)}.");
+        }
+
         var builder = new MirrorBuilder(options);
         builder.Check();
         services.TryAddSingleton(TimeProvider.System);

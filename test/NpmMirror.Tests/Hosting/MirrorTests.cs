@@ -78,6 +78,15 @@ public sealed class MirrorTests : IAsyncLifetime
     }
 
     [Fact]
+    public void A_second_mirror_in_one_host_is_refused_in_words()
+    {
+        var services = new ServiceCollection();
+        var options = new MirrorOptions { Upstream = _registry.Url.AbsoluteUri };
+        services.AddNpmMirror(options);
+        Assert.Contains("a host of its own", Assert.Throws<InvalidOperationException>(() => services.AddNpmMirror(options)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Keeps_to_the_rate_of_its_options_and_names_itself_to_other_mirrors()
     {
         var options = Options();
