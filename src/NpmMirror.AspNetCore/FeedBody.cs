@@ -41,7 +41,7 @@ internal sealed class FeedBody(PipeWriter output, CancellationToken cancellation
         var headers = context.Response.Headers;
         headers.ContentType = contentType;
         headers.CacheControl = "no-cache";
-        return new FeedBody(new PatientWriter(context.Response.BodyWriter, context.Abort, time), context.RequestAborted) { Client = context.Features.Get<ClientConnection>() };
+        return new FeedBody(PatientWriter.Of(context, time), context.RequestAborted) { Client = context.Features.Get<ClientConnection>() };
     }
 
     public void Dispose() => _json?.Dispose();
@@ -115,7 +115,8 @@ internal sealed class FeedBody(PipeWriter output, CancellationToken cancellation
         }
 
         json.WritePropertyName("payload"u8);
-        if (row.Payload is { } payload)
+        var isDamaged = row.Damage is not null;
+        if (!isDamaged && row.Payload is { } payload && !(isDamaged = !IsObject(payload.Span)))
         {
             json.WriteRawValue(payload.Span, skipInputValidation: true);
         }
@@ -124,9 +125,27 @@ internal sealed class FeedBody(PipeWriter output, CancellationToken cancellation
             json.WriteNullValue();
         }
 
+        if (isDamaged)
+        {
+            json.WriteString("error"u8, "damaged"u8);
+        }
+
         json.WriteEndObject();
         json.Flush();
         Text("\n\n"u8);
+    }
+
+    private static bool IsObject(ReadOnlySpan<byte> json)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(json);
+            return reader.Read() && reader.TokenType == JsonTokenType.StartObject && reader.TrySkip() && !reader.Read();
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
     }
 
     /// <summary>One row of <c>_all_docs</c>, but for its closing brace: see <see cref="End"/>.</summary>

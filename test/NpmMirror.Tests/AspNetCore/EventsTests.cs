@@ -48,6 +48,24 @@ public sealed class EventsTests
     }
 
     [Theory]
+    [InlineData("")]
+    [InlineData("{bad")]
+    [InlineData("{}{}")]
+    [InlineData("[1]")]
+    public async Task A_row_whose_payload_is_damaged_is_told_as_such_and_the_next_one_too(string payload)
+    {
+        await using var mirror = await ServedMirror.StartAsync();
+        await mirror.PutAsync("a", Documents.Of("a"), payload);
+        await mirror.PutAsync("b", Documents.Of("b"));
+        await using var reader = await Reader.OpenAsync(mirror, "-/events?since=0");
+        Assert.Equal("0", (await reader.NextAsync()).Id);
+        var damaged = (await reader.NextAsync()).Data;
+        Assert.Equal(("a", JsonValueKind.Null, "damaged"), (damaged.GetProperty("package").GetString(), damaged.GetProperty("payload").ValueKind, damaged.GetProperty("error").GetString()));
+        var right = (await reader.NextAsync()).Data;
+        Assert.Equal(("b", false), (right.GetProperty("package").GetString(), right.TryGetProperty("error", out _)));
+    }
+
+    [Theory]
     [InlineData("-/events")]
     [InlineData("-/events?since=now")]
     public async Task A_reader_that_was_told_of_nothing_yet_knows_where_to_go_on(string path)
