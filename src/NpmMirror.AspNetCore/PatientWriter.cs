@@ -1,17 +1,18 @@
 using System.IO.Pipelines;
+using Microsoft.AspNetCore.Http;
 
 namespace NpmMirror.AspNetCore;
 
 /// <summary>
-/// Waits for a client that takes what it asked for slowly, and not for one that takes nothing: it is cut off, and what is written from then on
-/// goes nowhere. Only a bounded pipe stands between, so no reader is ever ahead of what its client took by more than that.
+/// Waits for a client that takes what it asked for slowly, and not for one that takes nothing (<see cref="StallLimit"/>): it is cut off, and what is
+/// written from then on goes nowhere. Only a bounded pipe stands between, so no reader is ever ahead of what its client took by more than that.
 /// </summary>
-internal sealed class PatientWriter(PipeWriter output, Action abort, TimeProvider time) : PipeWriter
+internal sealed class PatientWriter(PipeWriter output, StallLimit stall, Action abort) : PipeWriter
 {
-    /// <summary>How long a client may take nothing at all.</summary>
-    internal static readonly TimeSpan StallMax = TimeSpan.FromSeconds(30);
-
     private PipeWriter _output = output;
+
+    /// <summary>For the body of an answer.</summary>
+    internal static PatientWriter Of(HttpContext context, TimeProvider time) => new(context.Response.BodyWriter, StallLimit.Of(context, time), context.Abort);
 
     /// <inheritdoc/>
     public override bool CanGetUnflushedBytes => _output.CanGetUnflushedBytes;
@@ -41,32 +42,15 @@ internal sealed class PatientWriter(PipeWriter output, Action abort, TimeProvide
     /// <inheritdoc/>
     public override void Complete(Exception? exception = null) => _output.Complete(exception);
 
-    /// <summary>Waits for one write in the same way; what comes after it goes nowhere by itself.</summary>
-    internal static async Task WaitAsync(ValueTask<FlushResult> writing, Action abort, TimeProvider time)
-    {
-        var write = writing.AsTask();
-        try
-        {
-            await write.WaitAsync(StallMax, time);
-        }
-        catch (TimeoutException)
-        {
-            abort();
-            await write;
-        }
-    }
-
     private async ValueTask<FlushResult> WaitAsync(ValueTask<FlushResult> flushing, CancellationToken cancellationToken)
     {
-        try
+        var flush = flushing.AsTask();
+        if (await stall.WaitAsync(flush, abort, cancellationToken))
         {
-            return await flushing.AsTask().WaitAsync(StallMax, time, cancellationToken);
+            return await flush;
         }
-        catch (TimeoutException)
-        {
-            abort();
-            _output = Create(Stream.Null);
-            return new FlushResult(isCanceled: false, isCompleted: true);
-        }
+
+        _output = Create(Stream.Null);
+        return new FlushResult(isCanceled: false, isCompleted: true);
     }
 }

@@ -7,8 +7,7 @@ namespace NpmMirror.AspNetCore;
 /// <summary>Writes renditions, and decides when the client has them already.</summary>
 internal static class RenditionAnswer
 {
-    // One write copies all of it into the connection's pipe before anything is awaited: five megabytes for each of many slow clients. Each piece must be taken
-    // within PatientWriter.StallMax.
+    // One write copies all of it into the connection's pipe before anything is awaited: five megabytes for each of many slow clients.
     private const int SliceBytes = 128 * 1024;
     private const int PieceBytes = 32 * 1024;
 
@@ -64,7 +63,7 @@ internal static class RenditionAnswer
 
         if (body.Length > SliceBytes)
         {
-            return WriteSlicesAsync(new PatientWriter(response.BodyWriter, context.Abort, time), body);
+            return WriteSlicesAsync(PatientWriter.Of(context, time), body);
         }
 
         // Without the request's token: asking for it makes one, and a client that left ends the write by itself.
@@ -75,7 +74,13 @@ internal static class RenditionAnswer
             return Task.CompletedTask;
         }
 
-        return PatientWriter.WaitAsync(write, context.Abort, time);
+        return EndAsync(write.AsTask(), context, time);
+    }
+
+    private static async Task EndAsync(Task write, HttpContext context, TimeProvider time)
+    {
+        await StallLimit.Of(context, time).WaitAsync(write, context.Abort, CancellationToken.None);
+        await write;
     }
 
     private static async Task WriteSlicesAsync(PipeWriter writer, byte[] body)
@@ -101,7 +106,7 @@ internal static class RenditionAnswer
             headers.ContentLength = spilled.LengthBytes;
             if (!HttpMethods.IsHead(context.Request.Method))
             {
-                await CopyAsync(spilled, new PatientWriter(context.Response.BodyWriter, context.Abort, time), context.RequestAborted);
+                await CopyAsync(spilled, PatientWriter.Of(context, time), context.RequestAborted);
             }
         }
     }

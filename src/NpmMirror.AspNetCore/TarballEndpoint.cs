@@ -138,7 +138,7 @@ internal sealed partial class TarballEndpoint(
     private async Task CopyAsync(HttpContext context, string name, TarballReading reading, TarballRange part)
     {
         // Read into the memory that is sent: copied once less, and a crowd that follows a download costs little more than its bytes.
-        var body = new PatientWriter(context.Response.BodyWriter, context.Abort, time);
+        var body = PatientWriter.Of(context, time);
         try
         {
             var offset = part.From;

@@ -28,7 +28,7 @@ internal sealed class UpstreamAnswer(int status, ReadOnlyMemory<byte> body, IDis
             return;
         }
 
-        var writer = new PatientWriter(context.Response.BodyWriter, context.Abort, time);
+        var writer = PatientWriter.Of(context, time);
         for (var at = 0; at < Body.Length; at += SliceBytes)
         {
             var slice = Body.Slice(at, Math.Min(SliceBytes, Body.Length - at));

@@ -3,16 +3,14 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace NpmMirror.AspNetCore.Connections;
 
 /// <summary>Stands between a listening socket and the server, and answers hot requests there: without a request object, and without copying a body.</summary>
-internal sealed class HotConnections(HotRequests hot, IOptions<KestrelServerOptions> server, IHostApplicationLifetime lifetime, TimeProvider time)
+internal sealed class HotConnections(HotRequests hot, IOptions<KestrelServerOptions> server, IHostApplicationLifetime lifetime, ILogger<StallLimit> logger, TimeProvider time)
 {
-    /// <summary>What a client may take for the last bytes once the server is done with it.</summary>
-    private static readonly TimeSpan LastBytesWait = TimeSpan.FromSeconds(30);
-
     private readonly DateLine _date = new(time);
 
     /// <summary>Serves one connection, to its end.</summary>
@@ -37,15 +35,17 @@ internal sealed class HotConnections(HotRequests hot, IOptions<KestrelServerOpti
             return;
         }
 
+        var stall = new StallLimit(socket, connection.RemoteEndPoint, logger, time);
+        connection.Features.Set(stall);
         if (hot.Feeds is { } feeds)
         {
-            await feeds.ServeAsync(connection, socket, _date, lifetime.ApplicationStopping);
+            await feeds.ServeAsync(connection, socket, stall, _date, lifetime.ApplicationStopping);
         }
 
         // The server ends connections on which it sees no request for so long: well before that it must see one.
         var handOverAfter = server.Value.Limits.KeepAliveTimeout / 4;
         var transport = connection.Transport;
-        var output = new HotOutput(connection, socket, connection.Features.Get<IMemoryPoolFeature>()?.MemoryPool, time, _date);
+        var output = new HotOutput(connection, socket, connection.Features.Get<IMemoryPoolFeature>()?.MemoryPool, stall, _date);
         connection.Transport = new Duplex(new HotInput(transport.Input, output, hot, connection.RemoteEndPoint, handOverAfter, time, lifetime.ApplicationStopping), output);
         var sending = output.SendWrittenAsync();
         try
@@ -55,15 +55,8 @@ internal sealed class HotConnections(HotRequests hot, IOptions<KestrelServerOpti
         finally
         {
             await output.CompleteAsync();
-            try
-            {
-                await sending.WaitAsync(LastBytesWait, time);
-            }
-            catch (TimeoutException e)
-            {
-                connection.Abort(new ConnectionAbortedException("The client does not take its last bytes.", e));
-            }
-
+            // Ends with the last byte, or when the client takes nothing.
+            await sending;
             connection.Transport = transport;
         }
     }

@@ -20,14 +20,14 @@ internal sealed class HotFeeds(RouteParser routes, PublicAddresses addresses, Ch
     private static readonly TimeSpan FirstBytesWait = TimeSpan.FromSeconds(5);
 
     /// <summary>Serves what is ours. Then either the next request lies there unread, or the connection is over.</summary>
-    internal async Task ServeAsync(ConnectionContext connection, Socket socket, DateLine date, CancellationToken stopping)
+    internal async Task ServeAsync(ConnectionContext connection, Socket socket, StallLimit stall, DateLine date, CancellationToken stopping)
     {
         var left = connection.ConnectionClosed;
         try
         {
             while (!stopping.IsCancellationRequested && await FindAsync(connection, left) is { } query)
             {
-                await AnswerAsync(connection, socket, query, date, left);
+                await AnswerAsync(connection, socket, stall, query, date, left);
             }
         }
         catch (OperationCanceledException) when (left.IsCancellationRequested)
@@ -41,17 +41,19 @@ internal sealed class HotFeeds(RouteParser routes, PublicAddresses addresses, Ch
         }
     }
 
-    private async Task AnswerAsync(ConnectionContext connection, Socket socket, ChangesQuery query, DateLine date, CancellationToken left)
+    private async Task AnswerAsync(ConnectionContext connection, Socket socket, StallLimit stall, ChangesQuery query, DateLine date, CancellationToken left)
     {
         var client = connection.Features.Get<ClientConnection>();
         client?.Begin();
         try
         {
             var chunks = new ChunkedWriter(socket);
-            using var body = new FeedBody(new PatientWriter(chunks, connection.Abort, time), left) { Client = client };
+            using var body = new FeedBody(new PatientWriter(chunks, stall, connection.Abort), left) { Client = client };
             chunks.Begin(date.Now(), _crossOrigin);
             await changes.AnswerAsync(query, "", body, left);
-            await chunks.EndAsync();
+            var ending = chunks.EndAsync();
+            await stall.WaitAsync(ending, connection.Abort, CancellationToken.None);
+            await ending;
         }
         finally
         {

@@ -14,13 +14,12 @@ namespace NpmMirror.AspNetCore.Connections;
 internal sealed class HotOutput : PipeWriter
 {
     private const int PipeMaxBytes = 64 * 1024;
-    // Of prepared bodies and of files, the most that a client must take within PatientWriter.StallMax: 256 clients cost 16 MB. Kestrel's own limit is a rate over
-    // the whole answer, and lets a client that stalls late stay for hours.
+    // Of files, what a client costs: 256 clients 16 MB.
     private const int PieceBytes = 64 * 1024;
 
     private readonly ConnectionContext _connection;
     private readonly Socket _socket;
-    private readonly TimeProvider _time;
+    private readonly StallLimit _stall;
     private readonly DateLine _date;
     private readonly Pipe _pipe;
     private readonly ClientConnection? _client;
@@ -31,9 +30,9 @@ internal sealed class HotOutput : PipeWriter
     private long _writtenBytes;
     private long _sentBytes;
 
-    internal HotOutput(ConnectionContext connection, Socket socket, MemoryPool<byte>? pool, TimeProvider time, DateLine date)
+    internal HotOutput(ConnectionContext connection, Socket socket, MemoryPool<byte>? pool, StallLimit stall, DateLine date)
     {
-        (_connection, _socket, _time, _date) = (connection, socket, time, date);
+        (_connection, _socket, _stall, _date) = (connection, socket, stall, date);
         _client = connection.Features.Get<ClientConnection>();
         _client?.IsDrained = () => IsDrained;
         // The sender never blocks, so it runs on the thread that flushes; who waits for room goes on elsewhere.
@@ -211,15 +210,8 @@ internal sealed class HotOutput : PipeWriter
         }
 
         var sending = send.AsTask();
-        try
-        {
-            await sending.WaitAsync(PatientWriter.StallMax, _time);
-        }
-        catch (TimeoutException e)
-        {
-            _connection.Abort(new ConnectionAbortedException("The client takes nothing.", e));
-            // The bytes are the kernel's until it lets go: a buffer that went back too early would carry somebody else's.
-            await sending;
-        }
+        await _stall.WaitAsync(sending, () => _connection.Abort(new ConnectionAbortedException("The client takes nothing.")), CancellationToken.None);
+        // The bytes are the kernel's until it lets go: a buffer that went back too early would carry somebody else's.
+        await sending;
     }
 }

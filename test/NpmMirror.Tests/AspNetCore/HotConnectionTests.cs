@@ -176,12 +176,7 @@ public sealed class HotConnectionTests
         var connections = mirror.Services.GetRequiredService<ClientConnections>();
         await Eventually.Async(() =>
         {
-            // A wait that ends because the kernel takes more is followed by another.
-            if (clock.HasTimerBetween(PatientWriter.StallMax, PatientWriter.StallMax))
-            {
-                clock.Advance(PatientWriter.StallMax);
-            }
-
+            clock.Advance(StallLimit.LookEvery);
             return connections.Count == 0;
         });
 

@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.AspNetCore;
 using NpmMirror.Storage;
@@ -9,6 +11,7 @@ namespace NpmMirror.Tests.AspNetCore;
 /// <summary>Clients that ask for much and take nothing, or promise a body and do not send it.</summary>
 public sealed class StalledClientTests
 {
+    private const int StepBytes = 64 * 1024;
     private const string Tarball = "ms/-/ms-1.0.0.tgz";
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
@@ -49,14 +52,45 @@ public sealed class StalledClientTests
         await Eventually.Async(() => socket.Available > 0);
         await Eventually.Async(() =>
         {
-            // A wait that ends because the kernel takes more is followed by another.
-            if (clock.HasTimerBetween(PatientWriter.StallMax, PatientWriter.StallMax))
-            {
-                clock.Advance(PatientWriter.StallMax);
-            }
-
+            clock.Advance(StallLimit.LookEvery);
             return IsBroken(socket);
         });
+    }
+
+    [Theory]
+    [MemberData(nameof(Bodies))]
+    public async Task A_client_that_reads_slowly_all_the_time_is_never_cut_off(string path, bool isHot, bool isKnown)
+    {
+        using var folder = new TestFolder();
+        using var blobs = new FileBlobStore(folder.Path, NullLogger<FileBlobStore>.Instance);
+        var clock = new FakeClock();
+        await using var mirror = await ServedMirror.StartAsync(time: clock, blobs: blobs, isHot: isHot, configure: options => options.Data = folder.Path);
+        await FillAsync(mirror, blobs, clock);
+        for (var i = 0; isKnown && i < 2; i++)
+        {
+            Assert.True((await mirror.Client.GetByteArrayAsync(new Uri(path, UriKind.Relative), Cancelled)).Length > 5_000_000);
+        }
+
+        // Waits of others that began before are shorter now.
+        clock.Advance(TimeSpan.FromSeconds(7));
+        using var socket = await RawTalk.ConnectAsync(mirror, receiveBytes: 4096);
+        await socket.SendAsync(Encoding.ASCII.GetBytes($"GET /npm/{path} HTTP/1.1\r\nHost: {mirror.Address.Authority}\r\n\r\n"), Cancelled);
+        await Eventually.Async(() => clock.HasTimerBetween(StallLimit.LookEvery, StallLimit.LookEvery));
+        await using var stream = new NetworkStream(socket);
+        var begin = new byte[StepBytes];
+        await stream.ReadExactlyAsync(begin, Cancelled);
+        var head = Encoding.ASCII.GetString(begin).Split("\r\n\r\n")[0];
+        var left = head.Length + 4 + int.Parse(Regex.Match(head, "Content-Length: ([0-9]+)").Groups[1].ValueSpan, CultureInfo.InvariantCulture) - StepBytes;
+        for (var spent = TimeSpan.Zero; spent < 6 * StallLimit.StallMax; spent += 5 * StallLimit.LookEvery)
+        {
+            // 25 s go by for every piece: some 2.6 KB/s, far less than the kernel frees before it takes more.
+            clock.Advance(5 * StallLimit.LookEvery);
+            await stream.ReadExactlyAsync(begin, Cancelled);
+            left -= StepBytes;
+        }
+
+        Assert.InRange(left, 4_000_000, int.MaxValue);
+        await stream.ReadExactlyAsync(new byte[left], Cancelled);
     }
 
     [Theory]
