@@ -48,6 +48,8 @@ internal static class UpstreamFailures
             429 => new MirrorException(MirrorFault.UpstreamBusy, $"The upstream at {Where(response.Url)} {said}: too many requests.", isTransient: true, retryAfter),
             508 => new MirrorException(MirrorFault.Configuration, $"The upstream at {Where(response.Url)} {said}: its own upstream leads back here; point one of the mirrors elsewhere."),
             408 or 425 or >= 500 => Unavailable(response.Url, said, retryAfter: retryAfter),
+            // Length, size, expectation, host, protocol, headers and range: this mirror's own request, and not what its client asked for.
+            411 or 413 or 416 or 417 or 421 or 426 or 431 => new MirrorException(MirrorFault.UpstreamMalformed, $"The upstream at {Where(response.Url)} {said}: it does not take the requests of this mirror; is its address right?"),
             >= 400 => new MirrorException(MirrorFault.UpstreamMalformed, $"The upstream at {Where(response.Url)} {said}.") { RefusedStatus = status },
             _ => Malformed(response.Url, $"has the unexpected status {status}{(reason is null ? "" : $" ({reason})")}", isTransient: false),
         };

@@ -65,6 +65,26 @@ public sealed class UpstreamRefusalTests
         Assert.NotNull(answer.Headers.RetryAfter);
     }
 
+    [Theory]
+    [InlineData(411)]
+    [InlineData(413)]
+    [InlineData(416)]
+    [InlineData(417)]
+    [InlineData(421)]
+    [InlineData(426)]
+    [InlineData(431)]
+    public async Task A_refusal_of_the_mirrors_own_request_is_no_answer_to_the_client(int status)
+    {
+        await using var peer = new LoopbackPeer(_ => LoopbackPeer.Answer(status, """{"error":"not like this"}"""));
+        await using var mirror = await ServedMirror.StartAsync(upstream: peer.Url);
+        foreach (var path in new[] { "ms", "ms/latest", "ms/-/ms-1.0.0.tgz", "-/package/ms/dist-tags" })
+        {
+            using var answer = await mirror.GetAsync(path);
+            Assert.Equal(HttpStatusCode.BadGateway, answer.StatusCode);
+            Assert.NotNull(answer.Headers.RetryAfter);
+        }
+    }
+
     [Fact]
     public async Task What_is_held_is_served_as_before()
     {
