@@ -77,17 +77,18 @@ public sealed class GarbageCollectorTests
     }
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(5)]
-    public async Task An_hour_is_enough_to_tell_which_was_served_longest_ago(int hoursBetween)
+    [InlineData(24)]
+    [InlineData(25)]
+    [InlineData(26)]
+    public async Task An_hour_is_enough_to_tell_which_was_served_longest_ago(int hoursAgo)
     {
         await using var bench = await MaintenanceBench.StartAsync();
         // By name the later one comes first.
         await bench.HoldAsync("a-later", "1.0.0");
         await bench.HoldAsync("b-earlier", "1.0.0");
         bench.Clock.Advance(TimeSpan.FromDays(2));
-        await ServeAsync(bench, "a-later", TimeSpan.FromDays(1));
-        await ServeAsync(bench, "b-earlier", TimeSpan.FromDays(1) + TimeSpan.FromHours(hoursBetween));
+        await ServeAsync(bench, "a-later", TimeSpan.FromHours(hoursAgo));
+        await ServeAsync(bench, "b-earlier", TimeSpan.FromHours(hoursAgo + 1));
         bench.Options.Gc.MaxBytes = (await bench.Store.CountAsync(Cancelled)).TarballBytes - 1;
         Assert.Equal("b-earlier/b-earlier-1.0.0.tgz", Assert.Single((await bench.CollectAsync()).Items).Subject);
     }
