@@ -44,12 +44,12 @@ internal sealed class AllEndpoint(IMetadataStore store, DocumentRepair repair, B
     {
         if (await store.ReadAsync(row.Name, cancellationToken) is not { Document: { Codec: not DocumentCodec.Purged } document } stored)
         {
-            Write(body, row, PackumentIndex.FromBytes(row.Index.Span), default);
+            Write(body, row, PackumentIndex.FromBytes(row.Index.Span, row.Name), default);
             return true;
         }
 
         using var raw = await DocumentCodecs.DecodeAsync(row.Name, document, budget, cancellationToken);
-        Write(body, stored.Row, PackumentIndex.FromBytes(stored.Row.Index.Span), raw.Bytes);
+        Write(body, stored.Row, PackumentIndex.FromBytes(stored.Row.Index.Span, stored.Row.Name), raw.Bytes);
         return true;
     }
 

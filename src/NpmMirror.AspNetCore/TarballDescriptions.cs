@@ -54,7 +54,7 @@ internal sealed class TarballDescriptions(IMetadataStore store, ByteBudget budge
                 return null;
             }
 
-            var index = PackumentIndex.FromBytes(stored.Row.Index.Span);
+            var index = PackumentIndex.FromBytes(stored.Row.Index.Span, stored.Row.Name);
             using var document = await DocumentCodecs.DecodeAsync(package, stored.Document, budget, limit.Token);
             return TarballUrls.FindVersion(index, document.Bytes, package, file) is { } version && Manifest.TarballUrl(version, document.Bytes) is { } url
                 ? new TarballDescription(version, url, Manifest.Promise(version, document.Bytes))

@@ -3,7 +3,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Maintenance;
 
-/// <summary>Whether a stored document still is what was stored: decoded and compared with its digest.</summary>
+/// <summary>Whether a stored document still is what was stored: decoded, compared with its digest, and of the package that it is stored for.</summary>
 internal sealed class DocumentCheck(IMetadataStore store, ByteBudget budget, VerifyTally tally)
 {
     // A document of the past is pointed into by several events of one commit.
@@ -21,7 +21,7 @@ internal sealed class DocumentCheck(IMetadataStore store, ByteBudget budget, Ver
                 return null;
             }
 
-            PackumentIndex.FromBytes(stored.Row.Index.Span);
+            PackumentIndex.FromBytes(stored.Row.Index.Span, stored.Row.Name);
             return await FindProblemAsync(name, stored.Document, cancellationToken);
         }
         catch (MirrorException trouble) when (trouble.Fault is MirrorFault.StoreUnavailable or MirrorFault.StoreDamaged)
@@ -71,7 +71,12 @@ internal sealed class DocumentCheck(IMetadataStore store, ByteBudget budget, Ver
         {
             using var raw = await DocumentCodecs.DecodeAsync(name, document, budget, cancellationToken);
             tally.CountDocument(raw.LengthBytes, _total ??= await CountAsync(cancellationToken));
+            PackumentReader.Read(raw.Bytes, name, isAnyCase: true);
             return null;
+        }
+        catch (MirrorException trouble) when (trouble.Fault == MirrorFault.UpstreamMalformed)
+        {
+            return "The document is no packument of this package.";
         }
         catch (MirrorException trouble) when (trouble.Fault is MirrorFault.StoreUnavailable or MirrorFault.StoreDamaged)
         {

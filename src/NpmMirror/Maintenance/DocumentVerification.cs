@@ -5,10 +5,10 @@ using NpmMirror.Storage;
 namespace NpmMirror.Maintenance;
 
 /// <summary>
-/// Every package's document, those held and then the graveyard, by name; with <c>tarballs=eager</c> also whether each version's tarball is held. One page
+/// Every package's document, those held and then the graveyard, by name, and whether the tarballs held are those it promises; with <c>tarballs=eager</c> also whether each version's tarball is held. One page
 /// of names is in memory at a time.
 /// </summary>
-internal sealed class DocumentVerification(IMetadataStore store, DocumentCheck check, MirrorOptions options, VerifyRequest request, VerifyTally tally)
+internal sealed class DocumentVerification(IMetadataStore store, DocumentCheck check, PromiseVerification promises, MirrorOptions options, VerifyRequest request, VerifyTally tally)
 {
     private const int MarkEvery = 1_000;
 
@@ -60,7 +60,8 @@ internal sealed class DocumentVerification(IMetadataStore store, DocumentCheck c
             return failure is null;
         }
 
-        return options.Tarballs != TarballMode.Eager || isInGraveyard || await AreTarballsHeldAsync(name, cancellationToken);
+        var isRight = isInGraveyard || await promises.AreKeptAsync(name, cancellationToken);
+        return (options.Tarballs != TarballMode.Eager || isInGraveyard || await AreTarballsHeldAsync(name, cancellationToken)) && isRight;
     }
 
     private async Task<bool> AreTarballsHeldAsync(PackageName name, CancellationToken cancellationToken)
@@ -73,7 +74,7 @@ internal sealed class DocumentVerification(IMetadataStore store, DocumentCheck c
         // What the upstream does not have, or sends wrong, is in the table too.
         var known = await store.ListTarballsAsync(name, cancellationToken).Select(tarball => tarball.File).ToHashSetAsync(StringComparer.Ordinal, cancellationToken);
         var isRight = true;
-        foreach (var version in (PackumentIndex.TryFromBytes(row.Index.Span)?.Versions ?? []).Where(version => !known.Contains(TarballUrls.FileName(name, version.Version))))
+        foreach (var version in (PackumentIndex.TryFromBytes(row.Index.Span, row.Name)?.Versions ?? []).Where(version => !known.Contains(TarballUrls.FileName(name, version.Version))))
         {
             var failure = request.Repairs is { } repairs ? await repairs.TryFetchTarballAsync(name, version.Version, cancellationToken) : "";
             var subject = $"{name}/{TarballUrls.FileName(name, version.Version)}";

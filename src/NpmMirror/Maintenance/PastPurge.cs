@@ -69,7 +69,7 @@ internal sealed class PastPurge(IMetadataStore store, BlobDisposal disposal, Mir
         for (var tries = 0; tries < TriesMax; tries++)
         {
             // What a damaged row says is no reason to drop anything: it is purged once it was fetched anew.
-            if (await store.FindAsync(name, cancellationToken) is not { Damage: null } row || PackumentIndex.TryFromBytes(row.Index.Span) is null)
+            if (await store.FindAsync(name, cancellationToken) is not { Damage: null } row || PackumentIndex.TryFromBytes(row.Index.Span, row.Name) is null)
             {
                 return;
             }

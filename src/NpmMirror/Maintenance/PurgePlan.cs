@@ -17,7 +17,7 @@ internal sealed class PurgePlan
 
     private PurgePlan(PackageRow row, RemovedOptions removed)
     {
-        _index = PackumentIndex.FromBytes(row.Index.Span);
+        _index = PackumentIndex.FromBytes(row.Index.Span, row.Name);
         _isHeld = !row.Facts.IsRemoved;
         _isWhole = row.Facts.Removal is { } kind && removed.ModeOf(kind) == RemovedMode.Purge;
     }

@@ -26,7 +26,7 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
     /// </summary>
     internal Task<string?> TryReplaceTarballAsync(TarballRow row, CancellationToken cancellationToken) => TryAsync(async () =>
     {
-        if (await store.FindAsync(row.Package, cancellationToken) is not { } package || PackumentIndex.FromBytes(package.Index.Span).Find(row.Version) is null)
+        if (await store.FindAsync(row.Package, cancellationToken) is not { } package || PackumentIndex.FromBytes(package.Index.Span, package.Name).Find(row.Version) is null)
         {
             return "its packument does not list the version any more.";
         }
@@ -46,13 +46,18 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
         }
 
         var package = await store.FindAsync(row.Package, cancellationToken);
-        return package is not null && PackumentIndex.TryFromBytes(package.Index.Span)?.Versions.Select(entry => entry.Version).FirstOrDefault(version => TarballUrls.FileName(row.Package, version) == row.File) is { } listed
+        return package is not null && PackumentIndex.TryFromBytes(package.Index.Span, package.Name)?.Versions.Select(entry => entry.Version).FirstOrDefault(version => TarballUrls.FileName(row.Package, version) == row.File) is { } listed
             ? await TryFetchTarballAsync(row.Package, listed, cancellationToken)
             : "no packument of this mirror lists it.";
     });
 
     /// <summary>Fetches a tarball that was never held. Null when it is stored, else why not.</summary>
-    internal Task<string?> TryFetchTarballAsync(PackageName name, string version, CancellationToken cancellationToken) => TryAsync(async () =>
+    internal Task<string?> TryFetchTarballAsync(PackageName name, string version, CancellationToken cancellationToken) => TryFetchAsync(name, version, tarballs.StoreAsync, cancellationToken);
+
+    /// <summary>Fetches a tarball that is held with other bytes than its packument promises. Null when those that it promises are stored, else why not: the others stay then.</summary>
+    internal Task<string?> TryTakePromisedAsync(PackageName name, string version, CancellationToken cancellationToken) => TryFetchAsync(name, version, tarballs.ReplaceAsync, cancellationToken);
+
+    private Task<string?> TryFetchAsync(PackageName name, string version, Fetch fetch, CancellationToken cancellationToken) => TryAsync(async () =>
     {
         if (await store.ReadAsync(name, cancellationToken) is not { } stored)
         {
@@ -60,10 +65,12 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
         }
 
         using var document = await DocumentCodecs.DecodeAsync(name, stored.Document, budget, cancellationToken);
-        return PackumentIndex.FromBytes(stored.Row.Index.Span).Find(version) is { } entry && Manifest.TarballUrl(entry, document.Bytes) is { } url
-            ? (await tarballs.StoreAsync(name, entry, url, Manifest.Promise(entry, document.Bytes), cancellationToken))?.Reason
+        return PackumentIndex.FromBytes(stored.Row.Index.Span, stored.Row.Name).Find(version) is { } entry && Manifest.TarballUrl(entry, document.Bytes) is { } url
+            ? (await fetch(name, entry, url, Manifest.Promise(entry, document.Bytes), cancellationToken))?.Reason
             : "its packument gives no address for it.";
     });
+
+    private delegate Task<TarballResult.Absent?> Fetch(PackageName name, VersionEntry version, string url, TarballPromise promise, CancellationToken cancellationToken);
 
     private static async Task<string?> TryAsync(Func<Task<string?>> mend)
     {

@@ -102,7 +102,7 @@ internal sealed class TarballEviction(IMetadataStore store, BlobDisposal disposa
         if (_package is not { } known || known.Name != row.Package)
         {
             var package = await store.FindAsync(row.Package, cancellationToken);
-            known = (row.Package, package is { Facts.IsRemoved: false } ? PackumentIndex.TryFromBytes(package.Index.Span) : null);
+            known = (row.Package, package is { Facts.IsRemoved: false } ? PackumentIndex.TryFromBytes(package.Index.Span, package.Name) : null);
             _package = known;
         }
 

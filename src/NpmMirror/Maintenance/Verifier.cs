@@ -42,7 +42,7 @@ public sealed class Verifier(IMetadataStore store, IBlobStore blobs, ByteBudget 
         (marks, var head) = await new LogVerification(store, documents, tally).RunAsync(marks, request.NotedHead, token);
         if (!marks.AreDocumentsDone)
         {
-            marks = await new DocumentVerification(store, documents, options, request, tally).RunAsync(await marks.KeepAsync(store, token), token);
+            marks = await new DocumentVerification(store, documents, new PromiseVerification(store, blobs, budget, request, tally), options, request, tally).RunAsync(await marks.KeepAsync(store, token), token);
         }
 
         await marks.KeepAsync(store, token);

@@ -57,12 +57,12 @@ public sealed partial class PackumentIndex
         return writer.Written.ToArray();
     }
 
-    /// <summary>Reads the stored form; null where it is damaged.</summary>
-    public static PackumentIndex? TryFromBytes(ReadOnlySpan<byte> stored)
+    /// <summary>Reads the stored form of a package's index; null where it is damaged, or another package's.</summary>
+    public static PackumentIndex? TryFromBytes(ReadOnlySpan<byte> stored, PackageName name)
     {
         try
         {
-            return FromBytes(stored);
+            return FromBytes(stored, name);
         }
         catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged)
         {
@@ -70,9 +70,16 @@ public sealed partial class PackumentIndex
         }
     }
 
-    /// <summary>Reads the stored form.</summary>
-    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>, or <see cref="MirrorFault.StoreUnavailable"/> where a newer program wrote it.</exception>
-    public static PackumentIndex FromBytes(ReadOnlySpan<byte> stored)
+    /// <summary>Reads the stored form of a package's index.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>, also where it is another package's, or <see cref="MirrorFault.StoreUnavailable"/> where a newer program wrote it.</exception>
+    public static PackumentIndex FromBytes(ReadOnlySpan<byte> stored, PackageName name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        var index = FromBytes(stored);
+        return index.Name == name.Value ? index : throw IndexReader.Damaged();
+    }
+
+    internal static PackumentIndex FromBytes(ReadOnlySpan<byte> stored)
     {
         if (stored.Length <= ChecksumSizeBytes || !SHA256.HashData(stored[..^ChecksumSizeBytes]).AsSpan(0, ChecksumSizeBytes).SequenceEqual(stored[^ChecksumSizeBytes..]))
         {

@@ -62,18 +62,22 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
     /// <summary>The text of a member that is a string of a sensible length, else null.</summary>
     public readonly string? TextOf(Slice slice) => JsonText.ReadWord(slice.Of(_document));
 
+    /// <summary>What the document itself gives as the moment of its last change; known once there is an index.</summary>
+    public DateTimeOffset? StatedModifiedAt { get; private set; }
+
     public PackumentIndex ToIndex(PackageName name)
     {
         DropWithdrawn();
         var entries = _versions.ToArray();
         var tags = ReadTags();
         var (created, modified, isUnpublished) = TimeMap.Apply(_document, _time, _byVersion, entries);
+        StatedModifiedAt = TimeMap.DateOf(_modified.Of(_document)) ?? modified;
         return new PackumentIndex(_byVersion)
         {
             Name = name.Value,
             Rev = TextOf(_rev),
             CreatedAt = created,
-            ModifiedAt = TimeMap.DateOf(_modified.Of(_document)) ?? modified ?? TimeMap.Newest(_document, _time),
+            ModifiedAt = StatedModifiedAt ?? TimeMap.Newest(_document, _time),
             Versions = entries,
             DistTags = tags,
             VersionsValue = _versionsValue,

@@ -11,6 +11,9 @@ public sealed record ParsedPackument(PackumentIndex Index, IReadOnlyList<string>
 {
     /// <summary>Whether it says whose packument it is.</summary>
     public required bool IsNamed { get; init; }
+
+    /// <summary><c>modified</c> or <c>time.modified</c>; null where the document has neither.</summary>
+    public DateTimeOffset? StatedModifiedAt { get; init; }
 }
 
 /// <summary>
@@ -59,6 +62,7 @@ public static class PackumentReader
             PackumentColumns.License(pass.License.Of(document)))
         {
             IsNamed = pass.IsText(name),
+            StatedModifiedAt = pass.StatedModifiedAt,
         };
     }
 

@@ -72,7 +72,7 @@ public sealed class Takedowns(IMetadataStore store)
 
     private static bool IsBack(PackageRow now, LogRow row, string? version) => row.Type == nameof(PackageRemoved)
         ? now.Facts.Removal is null
-        : version is not null && now.Facts.Removal is null && PackumentIndex.TryFromBytes(now.Index.Span)?.Find(version) is not null;
+        : version is not null && now.Facts.Removal is null && PackumentIndex.TryFromBytes(now.Index.Span, now.Name)?.Find(version) is not null;
 
     private async Task<(IReadOnlyList<TakedownClient> Clients, long Count)> FindClientsAsync(LogRow row, string? version, CancellationToken cancellationToken)
     {

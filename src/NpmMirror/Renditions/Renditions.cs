@@ -92,7 +92,7 @@ internal sealed class Renditions(IMetadataStore store, ByteBudget budget) : IDis
 
     private bool Render(PackageRow row, ReadOnlySpan<byte> document, RenditionKey key, RenditionEffort effort, Stream output)
     {
-        var index = PackumentIndex.FromBytes(row.Index.Span);
+        var index = PackumentIndex.FromBytes(row.Index.Span, row.Name);
         using var writer = new RenditionWriter(output, key.Coding, effort);
         if (key.Version is null)
         {

@@ -36,7 +36,7 @@ public sealed partial class DocumentRepair(IMetadataStore store, SyncQueue queue
     /// <summary>The index of a row.</summary>
     /// <exception cref="MirrorException">It is damaged and will be fetched again.</exception>
     public ValueTask<PackumentIndex> IndexOfAsync(PackageRow row, CancellationToken cancellationToken) =>
-        ReadAsync(row.Name, () => new ValueTask<PackumentIndex>(PackumentIndex.FromBytes(row.Index.Span)), cancellationToken);
+        ReadAsync(row.Name, () => new ValueTask<PackumentIndex>(PackumentIndex.FromBytes(row.Index.Span, row.Name)), cancellationToken);
 
     /// <summary>Queues the repair; returns why the last try failed, if it did.</summary>
     private async ValueTask<string?> QueueAsync(PackageName name, CancellationToken cancellationToken)

@@ -84,7 +84,7 @@ internal sealed class KeptAttestations(IMetadataStore store, MirrorOptions optio
     private async ValueTask<bool> IsHeldAsync(PackageName package, string version, CancellationToken cancellationToken) =>
         await store.FindAsync(package, cancellationToken) is { } row
         && (row.Facts.Removal is not { } removal || !row.Facts.IsRemoved || options.Removed.ModeOf(removal) == RemovedMode.Keep)
-        && PackumentIndex.FromBytes(row.Index.Span).Find(version) is not null;
+        && PackumentIndex.FromBytes(row.Index.Span, row.Name).Find(version) is not null;
 
     private async ValueTask<bool> HasRoomAsync(int sizeBytes, CancellationToken cancellationToken)
     {

@@ -75,7 +75,7 @@ public sealed partial class PackageSync
     {
         try
         {
-            return PackumentIndex.FromBytes(row.Index.Span);
+            return PackumentIndex.FromBytes(row.Index.Span, row.Name);
         }
         catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged)
         {

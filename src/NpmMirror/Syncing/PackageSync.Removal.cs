@@ -68,9 +68,10 @@ public sealed partial class PackageSync
     private static bool IsBehind(string? rev, string other) => rev is not null && new Revision(rev).IsBefore(new Revision(other));
 
     /// <summary>A cache may also send the notice of before a republication: it must not take away what is newer, nor end the wait for it.</summary>
-    private async Task<SyncResult?> BuryUnpublishedAsync(PackageName name, PackageRow? row, QueueItem? item, PackumentIndex index, CancellationToken cancellationToken)
+    private async Task<SyncResult?> BuryUnpublishedAsync(PackageName name, PackageRow? row, QueueItem? item, ParsedPackument parsed, CancellationToken cancellationToken)
     {
-        if (row is not null && _revisions.FindRegression(row, index, item) is { } regression)
+        var index = parsed.Index;
+        if (row is not null && _revisions.FindRegression(row, parsed, item) is { } regression)
         {
             return new SyncResult.Unchanged(row) { RetryBecause = regression };
         }

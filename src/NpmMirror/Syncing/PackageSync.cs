@@ -206,14 +206,14 @@ public sealed partial class PackageSync : IDisposable
 
         if (index.IsUnpublished)
         {
-            return await BuryUnpublishedAsync(name, row, item, index, cancellationToken);
+            return await BuryUnpublishedAsync(name, row, item, parsed, cancellationToken);
         }
 
         _removals.NoteAlive(name);
         var sha256 = Digest.OfSha256(document.Bytes);
         var isDifferent = row is null || row.DocumentSha256 != sha256;
         var lag = _revisions.FindLag(item, index.Rev, isDifferent);
-        if (row is not null && _revisions.FindRegression(row, index, item) is { } regression)
+        if (row is not null && _revisions.FindRegression(row, parsed, item) is { } regression)
         {
             return new SyncResult.Unchanged(row) { RetryBecause = regression };
         }

@@ -36,20 +36,37 @@ internal sealed class RevisionCheck(KnownUpstream known, TimeProvider time)
     }
 
     /// <summary>Why the answer must not replace the stored document, or null.</summary>
-    internal string? FindRegression(PackageRow row, PackumentIndex index, QueueItem? item)
+    /// <remarks>
+    /// Where the upstream has revisions they decide, else the moment of the last change that the document states. One that is only inferred from its
+    /// versions' times says nothing: it goes back when the newest version is unpublished.
+    /// </remarks>
+    internal string? FindRegression(PackageRow row, ParsedPackument parsed, QueueItem? item)
     {
+        var index = parsed.Index;
         if (row.Facts.IsRemoved || (item is not null && PackageSync.IsDoubtOver(item, time.GetUtcNow())))
         {
             return null;
         }
 
         // Whoever takes a package away says so; whoever forgets all its versions has a bad night.
-        if (index is { Versions.Count: 0, IsUnpublished: false } && PackumentIndex.FromBytes(row.Index.Span).Versions.Count > 0)
+        if (index is { Versions.Count: 0, IsUnpublished: false } && PackumentIndex.FromBytes(row.Index.Span, row.Name).Versions.Count > 0)
         {
             return "the upstream sends the package without any version, and does not say that it was unpublished";
         }
 
-        if (row.Facts.Rev is not { } stored || index.Rev is not { } fetched || !known.Identity.CouldBeSame(row.Facts.Upstream))
+        if (!known.Identity.CouldBeSame(row.Facts.Upstream))
+        {
+            return null;
+        }
+
+        if (row.Facts.Rev is null && index.Rev is null)
+        {
+            return parsed.StatedModifiedAt < row.Facts.ModifiedAt
+                ? $"the upstream sends the document of {parsed.StatedModifiedAt:O}, older than the stored of {row.Facts.ModifiedAt:O}"
+                : null;
+        }
+
+        if (row.Facts.Rev is not { } stored || index.Rev is not { } fetched)
         {
             return null;
         }

@@ -29,7 +29,7 @@ internal sealed partial class EagerTarballs(IMetadataStore store, RegistryClient
 
     /// <summary>Whether a tarball of a package that is held is not: something failed before, or nothing was fetched ahead then.</summary>
     public async Task<bool> IsAnyMissingAsync(PackageRow row, CancellationToken cancellationToken) =>
-        (await FindMissingAsync(row.Name, PackumentIndex.FromBytes(row.Index.Span), cancellationToken)).Count > 0;
+        (await FindMissingAsync(row.Name, PackumentIndex.FromBytes(row.Index.Span, row.Name), cancellationToken)).Count > 0;
 
     /// <summary>What is missing, read out of the document: it need not be held while that is fetched.</summary>
     public async Task<IReadOnlyList<WantedTarball>> FindWantedAsync(PackageName name, PackumentIndex index, RawDocument document, CancellationToken cancellationToken)

@@ -77,7 +77,7 @@ public sealed class TarballBlocks
     private static string Because(PackageRow row) => row.Facts.RemovalReason is { } reason ? $" ({reason})" : "";
 
     private static HashSet<string> FilesOf(PackageRow row) =>
-        [.. PackumentIndex.FromBytes(row.Index.Span).Versions.Select(version => TarballUrls.FileName(row.Name, version.Version))];
+        [.. PackumentIndex.FromBytes(row.Index.Span, row.Name).Versions.Select(version => TarballUrls.FileName(row.Name, version.Version))];
 
     private readonly record struct Entry(TarballResult.Absent? Refusal, HashSet<string>? Spared)
     {

@@ -96,6 +96,21 @@ public sealed class OperationsTests
         Assert.Contains("2.0.0", await mirror.TextAsync("ms"));
     }
 
+    [Fact]
+    public async Task A_stale_edge_without_revisions_takes_no_version_away()
+    {
+        await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
+        registry.Knobs.HasRevision = false;
+        registry.PutDocument("ms", """{"name":"ms","dist-tags":{"latest":"1.1.0"},"versions":{"1.0.0":{"name":"ms","version":"1.0.0"},"1.1.0":{"name":"ms","version":"1.1.0"}},"time":{"modified":"2020-02-01"}}"""u8.ToArray());
+        await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url);
+        await mirror.TextAsync("ms");
+        registry.PutDocument("ms", """{"name":"ms","dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{"name":"ms","version":"1.0.0"}},"time":{"modified":"2020-01-01"}}"""u8.ToArray());
+        using var refused = await mirror.GetAsync("ms?refresh=1");
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+        Assert.Contains("older than the stored", await refused.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Contains("1.1.0", await mirror.TextAsync("ms/latest"), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

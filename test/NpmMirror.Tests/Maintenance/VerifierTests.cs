@@ -1,6 +1,7 @@
 using NpmMirror.Log;
 using NpmMirror.Maintenance;
 using NpmMirror.Options;
+using NpmMirror.Packuments;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.Maintenance;
@@ -151,6 +152,8 @@ public sealed class VerifierTests : IAsyncLifetime
     [InlineData("UPDATE packages SET package_index = x'0011' WHERE name = 'ms'", VerifyFault.DocumentDamaged, "ms")]
     [InlineData("DELETE FROM documents WHERE package = (SELECT id FROM packages WHERE name = 'ms')", VerifyFault.DocumentDamaged, "ms")]
     [InlineData("UPDATE packages SET document_sha256 = (SELECT document_sha256 FROM packages WHERE name = 'left-pad')", VerifyFault.DocumentDamaged, "ms")]
+    [InlineData("UPDATE packages SET package_index = (SELECT package_index FROM packages WHERE name = 'left-pad')", VerifyFault.DocumentDamaged, "ms")]
+    [InlineData("UPDATE tarballs SET (sha512, size) = (SELECT sha512, size FROM tarballs WHERE package = 'left-pad') WHERE package = 'ms'", VerifyFault.TarballNotPromised, "ms/ms-1.0.0.tgz")]
     [InlineData("UPDATE log SET payload = x'7b7d' WHERE position = 2", VerifyFault.LogBroken, "log 2")]
     [InlineData("UPDATE log SET seen_at = seen_at + 1 WHERE position = 1", VerifyFault.LogBroken, "log 1")]
     [InlineData("UPDATE log SET hash = zeroblob(32) WHERE position = 2", VerifyFault.LogBroken, "log 2")]
@@ -340,7 +343,7 @@ public sealed class VerifierTests : IAsyncLifetime
     [Fact]
     public async Task A_run_that_was_cut_short_passes_no_finding_however_many_packages_came_after_it()
     {
-        PutPackages(1_500);
+        await PutPackagesAsync(1_500);
         Damage("left-pad");
         Damage("n1400");
         await CutAfterAsync(findings: 2);
@@ -350,7 +353,7 @@ public sealed class VerifierTests : IAsyncLifetime
     [Fact]
     public async Task A_run_that_was_cut_short_goes_on_after_the_thousand_that_were_right()
     {
-        PutPackages(1_500);
+        await PutPackagesAsync(1_500);
         Damage("n1400");
         await CutAfterAsync(findings: 1);
         var (findings, summary) = await _bench.VerifyAsync();
@@ -458,17 +461,27 @@ public sealed class VerifierTests : IAsyncLifetime
         await _bench.VerifyAsync();
     }
 
-    /// <summary>Puts packages n0001, n0002, … after the others, each with the document of ms.</summary>
-    private void PutPackages(int count)
+    /// <summary>Puts packages n0001, n0002, … after the others.</summary>
+    private async Task PutPackagesAsync(int count)
     {
         // Their tarballs are not held, and are no findings so.
         _bench.Options.Tarballs = TarballMode.OnDemand;
-        var numbers = $"WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})";
-        _bench.Tamper($"""
-            {numbers} INSERT INTO packages (id, name, generation, last_position, is_removed, first_seen_at, stored_at, raw_size, document_sha256, package_index)
-            SELECT 1000 + n, printf('n%04d', n), generation, 0, 0, first_seen_at, stored_at, raw_size, document_sha256, package_index FROM packages, numbers WHERE name = 'ms'
-            """);
-        _bench.Tamper($"{numbers} INSERT INTO documents SELECT 1000 + n, codec, is_pinned, bytes FROM documents, numbers WHERE package = (SELECT id FROM packages WHERE name = 'ms')");
+        await Parallel.ForEachAsync(Enumerable.Range(1, count), TestContext.Current.CancellationToken, async (n, token) =>
+        {
+            var name = PackageName.Parse($"n{n:D4}");
+            var bytes = System.Text.Encoding.UTF8.GetBytes($"{{\"name\":\"{name}\",\"versions\":{{}}}}");
+            var commit = new PackageCommit
+            {
+                Name = name,
+                ExpectedGeneration = 0,
+                Facts = new PackageFacts { FirstSeenAt = _bench.Clock.GetUtcNow(), StoredAt = _bench.Clock.GetUtcNow() },
+                Document = DocumentCodecs.Encode(bytes, Digest.OfSha256(bytes)),
+                Index = PackumentReader.Read(bytes, name).Index.ToBytes(),
+                Columns = new PackageColumns([], [], null, new Dictionary<string, string>()),
+                Events = [],
+            };
+            Assert.True((await _bench.Store.CommitAsync(commit, token)).IsCommitted);
+        });
     }
 
     private void Damage(string name) => _bench.Tamper($"UPDATE documents SET bytes = x'00' WHERE package = (SELECT id FROM packages WHERE name = '{name}')");

@@ -161,6 +161,57 @@ public sealed class PackageSyncTests
     }
 
     [Fact]
+    public async Task Without_revs_an_older_document_does_not_replace_a_newer_one_for_a_day()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Knobs.HasRevision = false;
+        bench.Upstream.PutDocument("a", Dated("2020-02-01", "1.0.0", "1.1.0"));
+        await bench.SyncAsync("a");
+        var held = await bench.DocumentAsync("a");
+        var item = bench.Item("a");
+        for (var flips = 0; flips < 2; flips++)
+        {
+            bench.Upstream.PutDocument("a", Dated("2020-01-01", "1.0.0"));
+            Assert.Contains("older than the stored", (await bench.SyncAsync("a", item)).RetryBecause, StringComparison.Ordinal);
+            Assert.Contains("older than the stored", (await bench.SyncAsync("a")).RetryBecause, StringComparison.Ordinal);
+            Assert.Equal(held, await bench.DocumentAsync("a"));
+            bench.Upstream.PutDocument("a", Dated("2020-02-01", "1.0.0", "1.1.0"));
+            Assert.Null((await bench.SyncAsync("a", item)).RetryBecause);
+        }
+
+        Assert.Single(await bench.EventsAsync());
+
+        // A registry that was restored from a backup.
+        bench.Upstream.PutDocument("a", Dated("2020-01-01", "1.0.0"));
+        bench.Clock.Advance(TimeSpan.FromHours(24));
+        Assert.Null((await bench.SyncAsync("a", item with { Attempts = RemovalCheck.DoubtTriesMin })).RetryBecause);
+        Assert.NotEqual(held, await bench.DocumentAsync("a"));
+    }
+
+    [Theory]
+    [InlineData("2020-02-01")]
+    [InlineData("2020-02-02")]
+    [InlineData(null)]
+    [InlineData("soon")]
+    public async Task Without_revs_a_version_that_went_is_believed_unless_the_document_is_older(string? modified)
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Knobs.HasRevision = false;
+        bench.Upstream.PutDocument("a", Dated(modified is null or "soon" ? modified : "2020-02-01", "1.0.0", "1.1.0"));
+        await bench.SyncAsync("a");
+        bench.Upstream.PutDocument("a", Dated(modified, "1.0.0"));
+        Assert.Contains(Assert.IsType<SyncResult.Stored>(await bench.SyncAsync("a")).Events, told => told is VersionRemoved);
+    }
+
+    /// <summary>A document without a revision, whose versions are of January 2020, one a day.</summary>
+    private static byte[] Dated(string? modified, params string[] versions)
+    {
+        var time = versions.Select((version, at) => $"\"{version}\":\"2020-01-0{at + 1}T00:00:00.000Z\"").Concat(modified is null ? [] : [$"\"modified\":\"{modified}\""]);
+        var manifests = versions.Select(version => $"\"{version}\":{{\"name\":\"a\",\"version\":\"{version}\"}}");
+        return System.Text.Encoding.UTF8.GetBytes($"{{\"name\":\"a\",\"versions\":{{{string.Join(',', manifests)}}},\"time\":{{{string.Join(',', time)}}}}}");
+    }
+
+    [Fact]
     public async Task A_lower_rev_of_the_same_upstream_does_not_replace_a_higher_one_for_a_day()
     {
         await using var bench = await MirrorBench.StartAsync();
