@@ -74,7 +74,6 @@ public sealed partial class PackumentIndex
     /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>, also where it is another package's, or <see cref="MirrorFault.StoreUnavailable"/> where a newer program wrote it.</exception>
     public static PackumentIndex FromBytes(ReadOnlySpan<byte> stored, PackageName name)
     {
-        ArgumentNullException.ThrowIfNull(name);
         var index = FromBytes(stored);
         return index.Name == name.Value ? index : throw IndexReader.Damaged();
     }

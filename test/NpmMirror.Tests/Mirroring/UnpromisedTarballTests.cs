@@ -143,7 +143,7 @@ public sealed class UnpromisedTarballTests
             Assert.Null(await scene.Downloads.OpenStoredAsync(TarballScene.Package, "left-pad-1.0.0.tgz", Cancelled));
         }
 
-        Assert.Equal(after, await scene.FetchAsync(isNoticedBySync ? TarballScene.PromiseOf(after) : new TarballPromise(null, Convert.ToHexString(SHA1.HashData(after)))));
+        Assert.Equal(after, await scene.FetchAsync(isNoticedBySync ? TarballScene.PromiseOf(after) : new TarballPromise("sha384-" + Convert.ToBase64String(SHA384.HashData(after)), null)));
         await scene.SettleAsync();
         var row = await scene.RowAsync();
         Assert.Equal((new Digest(SHA512.HashData(after)), null), (row!.Sha512, row.Problem));
