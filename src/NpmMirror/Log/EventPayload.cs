@@ -46,18 +46,18 @@ public static class EventPayload
 
     private static string TypeOf(RegistryEvent registryEvent) => registryEvent switch
     {
-        PackageAdded => "PackageAdded",
-        VersionPublished => "VersionPublished",
-        VersionChanged => "VersionChanged",
-        VersionRemoved => "VersionRemoved",
-        DistTagMoved => "DistTagMoved",
-        MaintainersChanged => "MaintainersChanged",
-        MetadataChanged => "MetadataChanged",
-        Deprecated => "Deprecated",
-        InstallScriptAppeared => "InstallScriptAppeared",
-        ProvenanceLost => "ProvenanceLost",
-        PackageRemoved => "PackageRemoved",
-        PackageRestored => "PackageRestored",
+        PackageAdded => EventTypes.PackageAdded,
+        VersionPublished => EventTypes.VersionPublished,
+        VersionChanged => EventTypes.VersionChanged,
+        VersionRemoved => EventTypes.VersionRemoved,
+        DistTagMoved => EventTypes.DistTagMoved,
+        MaintainersChanged => EventTypes.MaintainersChanged,
+        MetadataChanged => EventTypes.MetadataChanged,
+        Deprecated => EventTypes.Deprecated,
+        InstallScriptAppeared => EventTypes.InstallScriptAppeared,
+        ProvenanceLost => EventTypes.ProvenanceLost,
+        PackageRemoved => EventTypes.PackageRemoved,
+        PackageRestored => EventTypes.PackageRestored,
         _ => throw new System.Diagnostics.UnreachableException(),
     };
 
@@ -87,18 +87,18 @@ public static class EventPayload
         var json = EventJson.Default;
         RegistryEvent? registryEvent = type switch
         {
-            "PackageAdded" => JsonSerializer.Deserialize(payload, json.PackageAdded),
-            "VersionPublished" => JsonSerializer.Deserialize(payload, json.VersionPublished),
-            "VersionChanged" => JsonSerializer.Deserialize(payload, json.VersionChanged),
-            "VersionRemoved" => JsonSerializer.Deserialize(payload, json.VersionRemoved),
-            "DistTagMoved" => JsonSerializer.Deserialize(payload, json.DistTagMoved),
-            "MaintainersChanged" => JsonSerializer.Deserialize(payload, json.MaintainersChanged),
-            "MetadataChanged" => JsonSerializer.Deserialize(payload, json.MetadataChanged),
-            "Deprecated" => JsonSerializer.Deserialize(payload, json.Deprecated),
-            "InstallScriptAppeared" => JsonSerializer.Deserialize(payload, json.InstallScriptAppeared),
-            "ProvenanceLost" => JsonSerializer.Deserialize(payload, json.ProvenanceLost),
-            "PackageRemoved" => JsonSerializer.Deserialize(payload, json.PackageRemoved),
-            "PackageRestored" => JsonSerializer.Deserialize(payload, json.PackageRestored),
+            EventTypes.PackageAdded => JsonSerializer.Deserialize(payload, json.PackageAdded),
+            EventTypes.VersionPublished => JsonSerializer.Deserialize(payload, json.VersionPublished),
+            EventTypes.VersionChanged => JsonSerializer.Deserialize(payload, json.VersionChanged),
+            EventTypes.VersionRemoved => JsonSerializer.Deserialize(payload, json.VersionRemoved),
+            EventTypes.DistTagMoved => JsonSerializer.Deserialize(payload, json.DistTagMoved),
+            EventTypes.MaintainersChanged => JsonSerializer.Deserialize(payload, json.MaintainersChanged),
+            EventTypes.MetadataChanged => JsonSerializer.Deserialize(payload, json.MetadataChanged),
+            EventTypes.Deprecated => JsonSerializer.Deserialize(payload, json.Deprecated),
+            EventTypes.InstallScriptAppeared => JsonSerializer.Deserialize(payload, json.InstallScriptAppeared),
+            EventTypes.ProvenanceLost => JsonSerializer.Deserialize(payload, json.ProvenanceLost),
+            EventTypes.PackageRemoved => JsonSerializer.Deserialize(payload, json.PackageRemoved),
+            EventTypes.PackageRestored => JsonSerializer.Deserialize(payload, json.PackageRestored),
             _ => throw new MirrorException(MirrorFault.StoreSchema, $"The log holds an event of type {MirrorException.Quote(type)}, which this version does not know; run a newer npm-mirror."),
         };
         return registryEvent ?? throw new JsonException("null");

@@ -10,7 +10,7 @@ internal static class ArchivedReferences
     internal static HashSet<Digest> Of(LogRow row)
     {
         // Most events point nowhere, and need not be read to know it.
-        if (row.Payload is not { } payload || (row.Type != nameof(PackageRemoved) && payload.Span.IndexOf("\"document\""u8) < 0))
+        if (row.Payload is not { } payload || (row.Type != EventTypes.PackageRemoved && payload.Span.IndexOf("\"document\""u8) < 0))
         {
             return [];
         }

@@ -59,8 +59,8 @@ internal sealed class PastPurge(IMetadataStore store, BlobDisposal disposal, Mir
 
     private bool IsOne(LogRow row) => row.Type switch
     {
-        nameof(PackageRemoved) => EventPayload.FromRow(row) is PackageRemoved removed && Removed.ModeOf(removed.Kind) == RemovedMode.Purge,
-        nameof(VersionRemoved) => Removed.Unpublished == RemovedMode.Purge,
+        EventTypes.PackageRemoved => EventPayload.FromRow(row) is PackageRemoved removed && Removed.ModeOf(removed.Kind) == RemovedMode.Purge,
+        EventTypes.VersionRemoved => Removed.Unpublished == RemovedMode.Purge,
         _ => false,
     };
 

@@ -78,11 +78,11 @@ internal sealed class PurgePlan
         var until = LogPosition.Zero;
         await foreach (var past in store.ReadHistoryAsync(row.Name, cancellationToken))
         {
-            if (past.Type == nameof(PackageRemoved) && _isWhole)
+            if (past.Type == EventTypes.PackageRemoved && _isWhole)
             {
                 until = past.Position;
             }
-            else if (past.Type == nameof(VersionRemoved) && removed.Unpublished == RemovedMode.Purge && EventPayload.FromRow(past) is VersionRemoved version && _index.Find(version.Version) is null)
+            else if (past.Type == EventTypes.VersionRemoved && removed.Unpublished == RemovedMode.Purge && EventPayload.FromRow(past) is VersionRemoved version && _index.Find(version.Version) is null)
             {
                 _gone.Add(version.Version);
                 until = past.Position;

@@ -22,7 +22,7 @@ public sealed class Takedowns(IMetadataStore store)
         var rows = package is { } name ? store.ReadHistoryAsync(name, cancellationToken) : store.ReadLogAsync(since is { } from ? await FindStartAsync(from, cancellationToken) : LogPosition.Zero, cancellationToken);
         await foreach (var row in rows)
         {
-            if (row.Type is nameof(PackageRemoved) or nameof(VersionRemoved) && !(row.SeenAt < since))
+            if (row.Type is EventTypes.PackageRemoved or EventTypes.VersionRemoved && !(row.SeenAt < since))
             {
                 yield return await DescribeAsync(row, cancellationToken);
             }
@@ -70,13 +70,13 @@ public sealed class Takedowns(IMetadataStore store)
             count);
     }
 
-    private static bool IsBack(PackageRow now, LogRow row, string? version) => row.Type == nameof(PackageRemoved)
+    private static bool IsBack(PackageRow now, LogRow row, string? version) => row.Type == EventTypes.PackageRemoved
         ? now.Facts.Removal is null
         : version is not null && now.Facts.Removal is null && PackumentIndex.TryFromBytes(now.Index.Span, now.Name)?.Find(version) is not null;
 
     private async Task<(IReadOnlyList<TakedownClient> Clients, long Count)> FindClientsAsync(LogRow row, string? version, CancellationToken cancellationToken)
     {
-        if (version is null && row.Type == nameof(VersionRemoved))
+        if (version is null && row.Type == EventTypes.VersionRemoved)
         {
             // Purged: which file it was is not known any more.
             return ([], 0);
