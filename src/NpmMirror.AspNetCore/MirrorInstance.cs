@@ -1,3 +1,4 @@
+using NpmMirror.Notes;
 using NpmMirror.Storage;
 using NpmMirror.Upstream;
 
@@ -6,8 +7,6 @@ namespace NpmMirror.AspNetCore;
 /// <summary>The id that this mirror sends with its own requests: one that comes back has gone round in a circle.</summary>
 internal sealed class MirrorInstance(IMetadataStore store)
 {
-    private const string CursorKey = "instance";
-
     private string? _id;
 
     /// <summary>True when one of the mirrors that the request came through is this one.</summary>
@@ -22,6 +21,6 @@ internal sealed class MirrorInstance(IMetadataStore store)
             return known;
         }
 
-        return _id = await store.GetCursorAsync(CursorKey, cancellationToken);
+        return _id = await store.GetCursorAsync(MirrorCursors.Instance, cancellationToken);
     }
 }

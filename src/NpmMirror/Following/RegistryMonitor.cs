@@ -127,7 +127,6 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     {
         var known = new KnownUpstream(client.BaseUrl);
         known.Note(new UpstreamFeed.Found(feed));
-        client.AllowAtOnce(concurrency);
         return new RegistryMonitor(feed, new FetchingHandler(client, known, concurrency, time), options, time, logger);
     }
 

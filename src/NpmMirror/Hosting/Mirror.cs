@@ -39,7 +39,6 @@ public sealed partial class Mirror : IAsyncDisposable
     {
         (Options, _parts, Time, Loggers) = (options, parts, time, loggers);
         var (store, upstream) = (parts.Store, parts.Upstream);
-        _logger = loggers.CreateLogger("NpmMirror.Mirror");
         Known = new KnownUpstream(upstream.BaseUrl);
         Scope = new PackageScope(options);
         DefaultBase = new DefaultBase(options);
@@ -47,6 +46,7 @@ public sealed partial class Mirror : IAsyncDisposable
         Sync = new PackageSync(store, upstream, Known, Tarballs, News, DefaultBase, options, time, loggers.CreateLogger<PackageSync>());
         Queue = new SyncQueue(store, Sync, options, time, loggers.CreateLogger<SyncQueue>());
         Registry = new RegistryMirror(store, upstream, Known, Queue, News, Scope, parts.FindFeed, options, time, loggers);
+        _logger = Registry.Logger;
         ReadThrough = new ReadThrough(store, Sync, Queue, Scope, parts.IsFollowed ?? (() => Registry.IsFollowed), options, time, loggers.CreateLogger<ReadThrough>());
         Renditions = new RenditionCache(store, News, parts.Budget, DefaultBase, options, time);
         TarballBlocks = new TarballBlocks(store, News, options);
@@ -90,7 +90,7 @@ public sealed partial class Mirror : IAsyncDisposable
     public RegistryClient Upstream => _parts.Upstream;
 
     /// <summary>The logger of the mirror, category <c>NpmMirror.Mirror</c>.</summary>
-    public ILogger Logger => Registry.Logger;
+    public ILogger Logger => _logger;
 
     /// <summary>Verifies what is held; without repairs nobody is asked.</summary>
     public Verifier Verifier => new(Store, Blobs, Budget, Options, Time);

@@ -100,14 +100,14 @@ public sealed class MirrorBuilder
     }
 
     /// <summary>Refuses options that have faults, and makes their feed's address.</summary>
-    internal void Check()
+    internal static void Check(MirrorOptions options)
     {
-        if (MirrorOptionsValidator.FindFaults(Options).ToList() is { Count: > 0 } faults)
+        if (MirrorOptionsValidator.FindFaults(options).ToList() is { Count: > 0 } faults)
         {
             throw new MirrorException(MirrorFault.Configuration, string.Join(" ", faults));
         }
 
-        Options.TakeCouch();
+        options.TakeCouch();
     }
 
     /// <summary>Opens everything.</summary>
@@ -115,7 +115,7 @@ public sealed class MirrorBuilder
     /// <param name="cancellationToken">Ends the opening.</param>
     internal async Task<Mirror> OpenAsync(bool isFollowing, CancellationToken cancellationToken)
     {
-        Check();
+        Check(Options);
         var (loggers, time) = (_loggers ?? NullLoggerFactory.Instance, _time ?? TimeProvider.System);
         var parts = _store is null ? await OpenOwnAsync(isFollowing, loggers, time, cancellationToken) : await OpenPartsAsync(_store, loggers, time, cancellationToken);
         try

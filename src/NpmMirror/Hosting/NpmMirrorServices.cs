@@ -24,7 +24,7 @@ public static class NpmMirrorServices
         }
 
         var builder = new MirrorBuilder(options);
-        builder.Check();
+        MirrorBuilder.Check(options);
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(options);
         services.AddSingleton(builder);

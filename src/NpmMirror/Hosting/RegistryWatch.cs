@@ -32,8 +32,7 @@ public static class RegistryWatch
         MirrorOptions options, ILoggerFactory? loggers = null, Action<string>? warn = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         loggers ??= NullLoggerFactory.Instance;
-        var builder = new MirrorBuilder(options);
-        builder.Check();
+        MirrorBuilder.Check(options);
         using var budget = new ByteBudget(options.BudgetBytes);
         using var client = new RegistryClient(await UpstreamChoice.FindAsync(options, cancellationToken), budget, TimeProvider.System, loggers.CreateLogger("NpmMirror.Upstream"));
         var find = UpstreamChoice.CreateFindFeed(client, options, loggers);

@@ -48,9 +48,6 @@ public sealed partial class RegistryClient : IDisposable
     /// <summary>What the upstream's hosts are not asked for at the moment.</summary>
     internal RequestPauses Pauses => Transport.Pace.Pauses;
 
-    /// <summary>Fetches at least this many packuments at once from now on.</summary>
-    internal void AllowAtOnce(int requests) => _places.Widen(requests);
-
     /// <summary>The tries of one request.</summary>
     internal BoundedRetry NewRetry() => new(_timeProvider, _logger);
 

@@ -13,22 +13,7 @@ internal sealed class RequestPlaces(int placesMax, TimeProvider time) : IDisposa
     internal const int SlowPerPlace = 3;
 
     private readonly SemaphoreSlim _places = new(placesMax);
-    private int _placesMax = placesMax;
     private readonly SemaphoreSlim _open = new(placesMax * (1 + SlowPerPlace));
-
-    /// <summary>Makes at least this many places.</summary>
-    internal void Widen(int places)
-    {
-        lock (_places)
-        {
-            if (places > _placesMax)
-            {
-                _open.Release((places - _placesMax) * (1 + SlowPerPlace));
-                _places.Release(places - _placesMax);
-                _placesMax = places;
-            }
-        }
-    }
 
     /// <summary>Waits for a place; disposing gives it back.</summary>
     internal async ValueTask<IDisposable> EnterAsync(CancellationToken cancellationToken)

@@ -41,7 +41,7 @@ public sealed class StalledClientTests
         var uri = new Uri(path, UriKind.Relative);
         for (var i = 0; isKnown && i < 2; i++)
         {
-            // Whoever asks again is answered from memory, or from the file itself.
+            // The next request is answered from memory, or from the file itself.
             Assert.True((await mirror.Client.GetByteArrayAsync(uri, Cancelled)).Length > 5_000_000);
         }
 

@@ -37,7 +37,7 @@ public sealed class PackedLibrary : IDisposable
             </Project>
             """);
 
-        // Our packages from the folder, what they need from the packages that building this brought: nothing is downloaded, nothing is left behind.
+        // Our packages from the folder, what they need from the packages that building this brought: nothing is downloaded, nothing stays afterwards.
         var restored = Environment.GetEnvironmentVariable("NUGET_PACKAGES") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget/packages");
         File.WriteAllText(_folder.File($"{program}/nuget.config"), $"""
             <configuration>
