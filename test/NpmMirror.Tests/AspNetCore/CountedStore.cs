@@ -59,12 +59,12 @@ public class CountedStore : DispatchProxy
 
         if (ListTrouble is not null && targetMethod.Name == "ListMarksAsync")
         {
-            return FirstOfAsync((IAsyncEnumerable<PackageMark>)targetMethod.Invoke(_store, args)!);
+            return FirstOfAsync((IAsyncEnumerable<PackageMark>)targetMethod.Invoke(_store, BindingFlags.DoNotWrapExceptions, null, args, null)!);
         }
 
         return targetMethod.Name == "ReadAsync" && BeforeRead is not null
             ? new ValueTask<StoredPackage?>(ReadAsync((PackageName)args![0]!, (CancellationToken)args[1]!))
-            : targetMethod.Invoke(_store, args);
+            : targetMethod.Invoke(_store, BindingFlags.DoNotWrapExceptions, null, args, null);
     }
 
     private async IAsyncEnumerable<PackageMark> FirstOfAsync(IAsyncEnumerable<PackageMark> marks)

@@ -20,7 +20,7 @@ public class FailingStore : DispatchProxy
     public static IMetadataStore Over(IMetadataStore store, string method, Func<MirrorException?> failure) => Over(store, [method], failure);
 
     protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) =>
-        _methods.Contains(targetMethod!.Name) && _failure!() is { } failure ? throw failure : targetMethod.Invoke(_store, args);
+        _methods.Contains(targetMethod!.Name) && _failure!() is { } failure ? throw failure : targetMethod.Invoke(_store, BindingFlags.DoNotWrapExceptions, null, args, null);
 
     private static IMetadataStore Over(IMetadataStore store, string[] methods, Func<MirrorException?> failure)
     {

@@ -21,12 +21,12 @@ public class HookedStore : DispatchProxy
     }
 
     protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) =>
-        Hooked.Contains(targetMethod!.Name) ? new ValueTask<bool>(CallAsync(targetMethod, args)) : targetMethod.Invoke(_store, args);
+        Hooked.Contains(targetMethod!.Name) ? new ValueTask<bool>(CallAsync(targetMethod, args)) : targetMethod.Invoke(_store, BindingFlags.DoNotWrapExceptions, null, args, null);
 
     private async Task<bool> CallAsync(MethodInfo method, object?[]? args)
     {
         await _hook!(method.Name, true);
-        var answer = await (ValueTask<bool>)method.Invoke(_store, args)!;
+        var answer = await (ValueTask<bool>)method.Invoke(_store, BindingFlags.DoNotWrapExceptions, null, args, null)!;
         await _hook(method.Name, false);
         return answer;
     }
