@@ -1,5 +1,9 @@
 using Microsoft.AspNetCore.Http;
-using NpmMirror.AspNetCore.Connections;
+using NpmMirror.AspNetCore.Answers;
+using NpmMirror.AspNetCore.Feeds;
+using NpmMirror.AspNetCore.Forwarding;
+using NpmMirror.AspNetCore.Operations;
+using NpmMirror.AspNetCore.Packages;
 
 namespace NpmMirror.AspNetCore;
 

@@ -8,7 +8,9 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using NpmMirror.AspNetCore.Answers;
 using NpmMirror.AspNetCore.Connections;
+using NpmMirror.AspNetCore.Shortcut;
 using NpmMirror.Options;
 
 namespace NpmMirror.AspNetCore;

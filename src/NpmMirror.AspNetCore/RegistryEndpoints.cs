@@ -2,7 +2,12 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Primitives;
+using NpmMirror.AspNetCore.Answers;
 using NpmMirror.AspNetCore.Connections;
+using NpmMirror.AspNetCore.Feeds;
+using NpmMirror.AspNetCore.Forwarding;
+using NpmMirror.AspNetCore.Operations;
+using NpmMirror.AspNetCore.Routing;
 using NpmMirror.Diagnostics;
 using NpmMirror.Upstream;
 

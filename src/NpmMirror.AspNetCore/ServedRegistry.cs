@@ -1,7 +1,13 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using NpmMirror.AspNetCore.Connections;
+using NpmMirror.AspNetCore.Answers;
+using NpmMirror.AspNetCore.Feeds;
+using NpmMirror.AspNetCore.Forwarding;
+using NpmMirror.AspNetCore.Operations;
+using NpmMirror.AspNetCore.Packages;
+using NpmMirror.AspNetCore.Routing;
+using NpmMirror.AspNetCore.Shortcut;
 using NpmMirror.Hosting;
 using NpmMirror.Options;
 

@@ -5,32 +5,38 @@ using Mono.Cecil.Rocks;
 namespace NpmMirror.Tests;
 
 /// <summary>
-/// The rooms of the library (its folders) and the arrows between them, by the types that each type refers to: base types, signatures, fields, attributes and
+/// The rooms of the library and of the server (their folders) and the arrows between them, by the types that each type refers to: base types, signatures, fields, attributes and
 /// the code of methods. docs/architecture.md says which room uses which, and this holds it to that.
 /// </summary>
 public sealed partial class ArchitectureTests
 {
     private const string Library = "NpmMirror";
+    private const string Server = "NpmMirror.AspNetCore";
 
-    /// <summary>The words that every room may use.</summary>
-    private const string Words = "";
+    /// <summary>The root folder. In the library it holds the words that every room may use, in the server what puts the rooms together.</summary>
+    private const string Root = "";
 
-    [Fact]
-    public void Each_room_uses_just_the_rooms_that_the_page_says()
+    [Theory]
+    [InlineData(Library)]
+    [InlineData(Server)]
+    public void Each_room_uses_just_the_rooms_that_the_page_says(string assembly)
     {
-        var drawn = Drawn();
-        var used = References(Library).GroupBy(arrow => arrow.From, arrow => arrow.To).ToDictionary(group => group.Key, group => group.ToHashSet());
-        Assert.Equal(Folders().Order(StringComparer.Ordinal), drawn.Keys.Order(StringComparer.Ordinal));
-        var wrong = drawn.Where(row => !row.Value.SetEquals(used.GetValueOrDefault(row.Key) ?? []))
-            .Select(row => $"{row.Key} uses {string.Join(", ", (used.GetValueOrDefault(row.Key) ?? []).Order(StringComparer.Ordinal))}; docs/architecture.md says {string.Join(", ", row.Value.Order(StringComparer.Ordinal))}.");
+        var drawn = Drawn(assembly);
+        var used = References(assembly).GroupBy(arrow => arrow.From, arrow => arrow.To).ToDictionary(group => group.Key, group => group.ToHashSet());
+        Assert.Equal(Folders(assembly).Order(StringComparer.Ordinal), drawn.Keys.Order(StringComparer.Ordinal));
+        var wrong = drawn.Where(row => !row.Value.SetEquals(UsedBy(row.Key)))
+            .Select(row => $"{row.Key} uses {string.Join(", ", UsedBy(row.Key).Order(StringComparer.Ordinal))}; docs/architecture.md says {string.Join(", ", row.Value.Order(StringComparer.Ordinal))}.");
         Assert.True(!wrong.Any(), string.Join("\n", wrong));
+
+        IEnumerable<string> UsedBy(string room) => used.GetValueOrDefault(room)?.Where(other => other != Root) ?? [];
     }
 
-    [Fact]
-    public void Arrows_between_rooms_make_no_circle_and_words_use_no_room()
+    [Theory]
+    [InlineData(Library)]
+    [InlineData(Server)]
+    public void Arrows_between_rooms_make_no_circle(string assembly)
     {
-        var arrows = References(Library).ToHashSet();
-        Assert.DoesNotContain(arrows, arrow => arrow.From == Words);
+        var arrows = References(assembly).Where(arrow => arrow.From != Root && arrow.To != Root).ToHashSet();
         var left = arrows.Select(arrow => arrow.From).ToHashSet();
         while (left.Count > 0)
         {
@@ -41,46 +47,53 @@ public sealed partial class ArchitectureTests
     }
 
     [Fact]
+    public void The_words_of_the_library_use_no_room() => Assert.DoesNotContain(References(Library), arrow => arrow.From == Root);
+
+    [Fact]
+    public void No_room_of_the_server_uses_what_puts_the_rooms_together() => Assert.DoesNotContain(References(Server), arrow => arrow.To == Root);
+
+    [Fact]
     public void An_engine_knows_storage_and_how_to_be_added_to_a_mirror()
     {
-        var rooms = Types("NpmMirror.Sqlite").SelectMany(Referred).Where(IsOfLibrary).Select(RoomOf).ToHashSet();
-        Assert.Subset(new HashSet<string>(["Storage", "Log", "Options", "Hosting", "Diagnostics", Words]), rooms);
+        var rooms = Types("NpmMirror.Sqlite").SelectMany(Referred).Where(type => IsOf(type, Library)).Select(type => RoomOf(type, Library)).ToHashSet();
+        Assert.Subset(new HashSet<string>(["Storage", "Log", "Options", "Hosting", "Diagnostics", Root]), rooms);
     }
 
     [Theory]
     [InlineData(Library)]
-    [InlineData("NpmMirror.AspNetCore")]
+    [InlineData(Server)]
     public void No_engine_is_known_to(string assembly) =>
         Assert.DoesNotContain(Types(assembly).SelectMany(Referred), type => type.Scope.Name is "NpmMirror.Sqlite" or "npm-mirror" or "NpmMirror.Testing");
 
-    /// <summary>The table of rooms: <c>| `Room/` | what it is | rooms it uses |</c>.</summary>
-    private static Dictionary<string, HashSet<string>> Drawn() => File.ReadLines(Path.Combine(TestTools.Root, "docs/architecture.md")).Select(line => Row().Match(line)).Where(match => match.Success)
-        .ToDictionary(match => match.Groups[1].Value, match => match.Groups[2].Value.Split(", ", StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Where(name => name is not "–").ToHashSet());
+    /// <summary>The tables of rooms: <c>| `Room/` | what it is | rooms it uses |</c>, and <c>`AspNetCore/Room/`</c> for the server's.</summary>
+    private static Dictionary<string, HashSet<string>> Drawn(string assembly) => File.ReadLines(Path.Combine(TestTools.Root, "docs/architecture.md")).Select(line => Row().Match(line))
+        .Where(match => match.Success && match.Groups["assembly"].Success == (assembly == Server))
+        .ToDictionary(match => match.Groups["room"].Value, match => match.Groups["uses"].Value.Split(", ", StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Where(name => name is not "–").ToHashSet());
 
-    private static IEnumerable<string> Folders() => Directory.EnumerateDirectories(Path.Combine(TestTools.Root, "src", Library)).Select(folder => Path.GetFileName(folder)!).Where(name => name is not ("obj" or "bin"));
+    private static IEnumerable<string> Folders(string assembly) => Directory.EnumerateDirectories(Path.Combine(TestTools.Root, "src", assembly)).Select(folder => Path.GetFileName(folder)!).Where(name => name is not ("obj" or "bin"));
 
     private static IEnumerable<(string From, string To)> References(string assembly) =>
         from type in Types(assembly)
-        let room = RoomOf(type)
+        let room = RoomOf(type, assembly)
         from other in Referred(type)
-        where IsOfLibrary(other)
-        let used = RoomOf(other)
-        where used != room && used != Words
+        where IsOf(other, assembly)
+        let used = RoomOf(other, assembly)
+        where used != room && !(assembly == Library && used == Root)
         select (room, used);
 
     private static IEnumerable<TypeDefinition> Types(string assembly) =>
         ModuleDefinition.ReadModule(Path.Combine(AppContext.BaseDirectory, assembly + ".dll")).GetAllTypes().Where(type => type.FullName.StartsWith(Library, StringComparison.Ordinal) || type.DeclaringType is not null);
 
-    private static bool IsOfLibrary(TypeReference type) => type.Scope.Name is Library or Library + ".dll";
+    private static bool IsOf(TypeReference type, string assembly) => type.Scope.Name == assembly || type.Scope.Name == assembly + ".dll";
 
-    private static string RoomOf(TypeReference type)
+    private static string RoomOf(TypeReference type, string assembly)
     {
         while (type.DeclaringType is { } outer)
         {
             type = outer;
         }
 
-        return type.Namespace.StartsWith(Library + ".", StringComparison.Ordinal) ? type.Namespace.Split('.')[1] : Words;
+        return type.Namespace.StartsWith(assembly + ".", StringComparison.Ordinal) ? type.Namespace[(assembly.Length + 1)..].Split('.')[0] : Root;
     }
 
     private static IEnumerable<TypeReference> Referred(TypeDefinition type)
@@ -119,6 +132,6 @@ public sealed partial class ArchitectureTests
         _ => [type],
     };
 
-    [GeneratedRegex(@"^\| `(\w+)/` \| .* \| ([^|]*) \|$")]
+    [GeneratedRegex(@"^\| `(?<assembly>AspNetCore/)?(?<room>\w+)/` \| .* \| (?<uses>[^|]*) \|$")]
     private static partial Regex Row();
 }

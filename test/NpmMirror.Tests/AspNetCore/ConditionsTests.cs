@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
-using NpmMirror.AspNetCore;
-using NpmMirror.AspNetCore.Connections;
+using NpmMirror.AspNetCore.Answers;
+using NpmMirror.AspNetCore.Routing;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
 

@@ -1,5 +1,5 @@
 using System.Text;
-using NpmMirror.AspNetCore;
+using NpmMirror.AspNetCore.Answers;
 
 namespace NpmMirror.Tests.AspNetCore;
 

@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.WebUtilities;
-using NpmMirror.AspNetCore;
+using NpmMirror.AspNetCore.Feeds;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.AspNetCore;

@@ -6,8 +6,8 @@ using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.Extensions.DependencyInjection;
-using NpmMirror.AspNetCore;
 using NpmMirror.AspNetCore.Connections;
+using NpmMirror.AspNetCore.Shortcut;
 using NpmMirror.Options;
 
 namespace NpmMirror.Tests.AspNetCore;

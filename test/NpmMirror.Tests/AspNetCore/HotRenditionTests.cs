@@ -1,6 +1,6 @@
 using System.Text;
-using NpmMirror.AspNetCore;
-using NpmMirror.AspNetCore.Connections;
+using NpmMirror.AspNetCore.Answers;
+using NpmMirror.AspNetCore.Routing;
 using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Renditions;

@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.AspNetCore.Http;
-using NpmMirror.AspNetCore;
+using NpmMirror.AspNetCore.Operations;
+using NpmMirror.AspNetCore.Routing;
 using NpmMirror.Options;
 
 namespace NpmMirror.Tests.AspNetCore;

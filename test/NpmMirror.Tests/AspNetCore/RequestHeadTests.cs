@@ -1,5 +1,5 @@
 using System.Text;
-using NpmMirror.AspNetCore.Connections;
+using NpmMirror.AspNetCore.Routing;
 
 namespace NpmMirror.Tests.AspNetCore;
 

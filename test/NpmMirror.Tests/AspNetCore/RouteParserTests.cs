@@ -1,4 +1,4 @@
-using NpmMirror.AspNetCore;
+using NpmMirror.AspNetCore.Routing;
 
 namespace NpmMirror.Tests.AspNetCore;
 

@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using NpmMirror.AspNetCore;
+using NpmMirror.AspNetCore.Connections;
 
 namespace NpmMirror.Tests.AspNetCore;
 

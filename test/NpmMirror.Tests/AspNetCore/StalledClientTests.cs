@@ -3,7 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.AspNetCore;
+using NpmMirror.AspNetCore.Connections;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.AspNetCore;

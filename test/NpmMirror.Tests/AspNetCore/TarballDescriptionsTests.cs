@@ -1,4 +1,4 @@
-using NpmMirror.AspNetCore;
+using NpmMirror.AspNetCore.Packages;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.AspNetCore;

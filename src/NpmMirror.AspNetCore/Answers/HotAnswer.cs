@@ -1,0 +1,58 @@
+using System.Buffers.Text;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+
+namespace NpmMirror.AspNetCore.Answers;
+
+/// <summary>What goes behind a head: bytes from memory, or a file's, or nothing where the client has them already.</summary>
+/// <param name="Bytes">All of the body.</param>
+/// <param name="File">The body's file, which its sender closes.</param>
+/// <param name="LengthBytes">How long it is: of these bytes, whatever the answer has by the time they are sent.</param>
+internal readonly record struct HotBody(byte[]? Bytes, SafeFileHandle? File, long LengthBytes)
+{
+    /// <summary>True for a 304.</summary>
+    internal bool IsNotModified => Bytes is null && File is null;
+}
+
+/// <summary>An answer that was given before, with its heads as they go over the wire. It can be given again as long as nothing changed.</summary>
+internal abstract class HotAnswer(string validators, string representation, string? etag, string status = "200 OK")
+{
+    /// <summary>Room that a head needs, its date and length included.</summary>
+    internal const int HeadMaxBytes = 1024;
+
+    private readonly byte[] _etag = Encoding.ASCII.GetBytes(etag ?? "");
+    private readonly byte[] _found = Encoding.ASCII.GetBytes($"HTTP/1.1 {status}\r\n{representation}{validators}");
+    private readonly byte[] _notModified = Encoding.ASCII.GetBytes($"HTTP/1.1 304 Not Modified\r\n{validators}");
+
+    /// <summary>False once it is worth nothing to anybody.</summary>
+    internal virtual bool IsWorthKeeping => true;
+
+    /// <summary>What to send now; false where the server has to look.</summary>
+    /// <param name="ifNoneMatch">The header, empty where there is none.</param>
+    /// <param name="client">The address that asks.</param>
+    /// <param name="body">What goes behind the head.</param>
+    internal abstract bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, System.Net.EndPoint? client, out HotBody body);
+
+    /// <summary>Writes the head of a 304, or of a 200 with the whole body; returns its length.</summary>
+    internal int WriteHead(Span<byte> target, in HotBody body, ReadOnlySpan<byte> date)
+    {
+        var head = body.IsNotModified ? _notModified : _found;
+        head.CopyTo(target);
+        var at = head.Length;
+        if (!body.IsNotModified)
+        {
+            "Content-Length: "u8.CopyTo(target[at..]);
+            at += 16;
+            Utf8Formatter.TryFormat(body.LengthBytes, target[at..], out var digits);
+            at += digits;
+            "\r\n"u8.CopyTo(target[at..]);
+            at += 2;
+        }
+
+        date.CopyTo(target[at..]);
+        return at + date.Length;
+    }
+
+    /// <summary>True when the client's validators name this very representation.</summary>
+    private protected bool IsKnown(ReadOnlySpan<byte> ifNoneMatch) => !ifNoneMatch.IsEmpty && EntityTags.Names(ifNoneMatch, _etag);
+}

@@ -1,0 +1,38 @@
+using System.Net;
+using NpmMirror.AspNetCore.Routing;
+using NpmMirror.Renditions;
+
+namespace NpmMirror.AspNetCore.Answers;
+
+/// <summary>A rendition, while its package is what it was.</summary>
+internal sealed class HotRendition(Rendition rendition, Func<CachedPackage, bool> isCurrent, CrossOriginPolicy crossOrigin)
+    : HotAnswer(ValidatorsOf(rendition, crossOrigin), RepresentationOf(rendition), rendition.ETag)
+{
+    internal Rendition Rendition { get; } = rendition;
+
+    /// <inheritdoc/>
+    internal override bool IsWorthKeeping => !Rendition.Package.IsDropped;
+
+    /// <inheritdoc/>
+    internal override bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, EndPoint? client, out HotBody body)
+    {
+        var isKnown = IsKnown(ifNoneMatch);
+        var bytes = isKnown ? null : Rendition.Body;
+        body = new HotBody(bytes, null, bytes?.Length ?? 0);
+        // A body that is not in memory is the server's to make.
+        if (body.IsNotModified != isKnown || !isCurrent(Rendition.Package))
+        {
+            return false;
+        }
+
+        Rendition.Touch();
+        return true;
+    }
+
+    private static string RepresentationOf(Rendition rendition) =>
+        $"Content-Type: {rendition.ContentType}\r\n" + (rendition.ContentEncoding is { } coding ? $"Content-Encoding: {coding}\r\n" : "");
+
+    private static string ValidatorsOf(Rendition rendition, CrossOriginPolicy crossOrigin) =>
+        $"ETag: {rendition.ETag}\r\nVary: {CommonHeaders.Vary}\r\nCache-Control: {CommonHeaders.PackumentCacheControl}\r\n{crossOrigin.Lines}"
+        + (rendition.LastModified is { } modified ? $"Last-Modified: {modified}\r\n" : "");
+}

@@ -1,0 +1,43 @@
+using Microsoft.AspNetCore.Http;
+using NpmMirror.AspNetCore.Answers;
+using NpmMirror.AspNetCore.Connections;
+
+namespace NpmMirror.AspNetCore.Forwarding;
+
+/// <summary>An upstream's answer to a forwarded request that may be passed on: JSON, held in memory until it is disposed.</summary>
+internal sealed class UpstreamAnswer(int status, ReadOnlyMemory<byte> body, IDisposable? held) : IDisposable
+{
+    // One write copies all of it into the connection's pipe before anything is awaited.
+    private const int SliceBytes = 64 * 1024;
+
+    /// <summary>The status code: 2xx, or a 4xx that says something about the request.</summary>
+    internal int Status => status;
+
+    /// <summary>The JSON, as sent.</summary>
+    internal ReadOnlyMemory<byte> Body => body;
+
+    internal bool IsOk => Status == StatusCodes.Status200OK;
+
+    /// <inheritdoc/>
+    public void Dispose() => held?.Dispose();
+
+    /// <summary>Passes it on. A client that takes nothing is cut off, for what it waits for is held in memory.</summary>
+    internal async Task WriteAsync(HttpContext context, TimeProvider time)
+    {
+        RegistryErrors.BeginJson(context.Response, Status, Body.Length);
+        if (HttpMethods.IsHead(context.Request.Method))
+        {
+            return;
+        }
+
+        var writer = PatientWriter.Of(context, time);
+        for (var at = 0; at < Body.Length; at += SliceBytes)
+        {
+            var slice = Body.Slice(at, Math.Min(SliceBytes, Body.Length - at));
+            if ((await writer.WriteAsync(slice, context.RequestAborted)).IsCompleted)
+            {
+                return;
+            }
+        }
+    }
+}

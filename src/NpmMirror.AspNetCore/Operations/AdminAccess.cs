@@ -1,0 +1,78 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.AspNetCore.Http;
+using NpmMirror.AspNetCore.Routing;
+using NpmMirror.Options;
+
+namespace NpmMirror.AspNetCore.Operations;
+
+/// <summary>
+/// Who may change state: where a token is configured, its bearer and nobody else; without one, a program on this machine. A request that any proxy
+/// passed on is from elsewhere, and so is one that a web page made in a browser on this machine.
+/// </summary>
+internal sealed class AdminAccess(MirrorOptions options, PublicAddresses addresses)
+{
+    private static readonly string[] ForwardingHeaders = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Real-IP", "Forwarded", "Via"];
+
+    private readonly byte[]? _tokenHash = string.IsNullOrEmpty(options.Admin.Token) ? null : SHA256.HashData(Encoding.UTF8.GetBytes(options.Admin.Token));
+
+    /// <summary>Null when the request is allowed, else why not.</summary>
+    internal string? Refusal(HttpContext context)
+    {
+        var authorization = context.Request.Headers.Authorization.ToString();
+        if (authorization.Length > 0)
+        {
+            // A token that is sent decides, wherever the request comes from.
+            return IsToken(authorization) ? null : "The Authorization header is not Bearer with the token of the option admin.token.";
+        }
+
+        if (_tokenHash is not null)
+        {
+            return "Only an administrator may do this, from this machine too: send the token of the option admin.token as Authorization: Bearer.";
+        }
+
+        return IsFromHere(context)
+            ? null
+            : "Only an administrator may do this: ask from the mirror's own machine, or send the token of the option admin.token as Authorization: Bearer.";
+    }
+
+    private bool IsToken(string authorization)
+    {
+        const string Bearer = "Bearer ";
+        if (_tokenHash is null || !authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase))
+        {
+            return false;
+        }
+
+        // Hashes of equal length: neither the time nor the length tells how much was right.
+        var hash = SHA256.HashData(Encoding.UTF8.GetBytes(authorization[Bearer.Length..].Trim()));
+        return CryptographicOperations.FixedTimeEquals(hash, _tokenHash);
+    }
+
+    private bool IsFromHere(HttpContext context)
+    {
+        var headers = context.Request.Headers;
+        if (context.Connection.RemoteIpAddress is not { } peer || !IPAddress.IsLoopback(peer) || headers.ContainsKey("Origin"))
+        {
+            return false;
+        }
+
+        if (headers.TryGetValue("Sec-Fetch-Site", out var site) && site.ToString() is not ("none" or "same-origin"))
+        {
+            return false;
+        }
+
+        foreach (var header in ForwardingHeaders)
+        {
+            if (headers.ContainsKey(header))
+            {
+                return false;
+            }
+        }
+
+        // A foreign name that was made to resolve to this machine (DNS rebinding) comes with that name.
+        var host = headers.Host.ToString();
+        return host.Length == 0 || addresses.IsAllowed(context.Connection.LocalIpAddress, host);
+    }
+}

@@ -1,0 +1,59 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using NpmMirror.AspNetCore.Answers;
+using NpmMirror.Syncing;
+
+namespace NpmMirror.AspNetCore.Operations;
+
+/// <summary>Answers <c>{m}/{pkg}?refresh=1</c>: fetches now, for an administrator.</summary>
+internal sealed class RefreshEndpoint(Func<PackageName, CancellationToken, Task<SyncResult>> refresh, AdminAccess admin)
+{
+    /// <summary>True when the request asks for a refresh, or for something that is no refresh under that name.</summary>
+    internal static bool IsAsked(HttpContext context) =>
+        context.Request.QueryString.HasValue && HttpMethods.IsGet(context.Request.Method) && context.Request.Query.TryGetValue("refresh", out var asked)
+        && asked.ToString() is not ("0" or "false");
+
+    internal async Task HandleAsync(HttpContext context, PackageName name)
+    {
+        if (context.Request.Query["refresh"].ToString() is var asked and not ("" or "1" or "true"))
+        {
+            await WriteAsync(context, StatusCodes.Status400BadRequest, "KO", $"refresh is 1 or nothing (fetch now), or 0 (do not); {MirrorException.Quote(asked)} is neither.");
+            return;
+        }
+
+        if (admin.Refusal(context) is { } refusal)
+        {
+            await WriteAsync(context, StatusCodes.Status403Forbidden, "KO", refusal);
+            return;
+        }
+
+        try
+        {
+            await AnswerAsync(context, await refresh(name, context.RequestAborted));
+        }
+        catch (MirrorException e)
+        {
+            var status = e.Fault is MirrorFault.UpstreamMalformed or MirrorFault.UpstreamRefused or MirrorFault.TooLarge
+                ? StatusCodes.Status502BadGateway
+                : StatusCodes.Status503ServiceUnavailable;
+            context.Response.Headers.RetryAfter = RegistryErrors.RetryAfterOf(e);
+            await WriteAsync(context, status, "KO", e.Message);
+        }
+    }
+
+    private static Task AnswerAsync(HttpContext context, SyncResult result) => result switch
+    {
+        { RetryBecause: { } reason } => WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "KO", reason),
+        SyncResult.Absent absent => WriteAsync(context, absent.Status is 451 ? 451 : 404, "KO", absent.Reason ?? "The upstream has no such package."),
+        SyncResult.Removed => WriteAsync(context, StatusCodes.Status200OK, "OK", "Package removed"),
+        SyncResult.Unchanged { Row.Facts.IsRemoved: true } => WriteAsync(context, StatusCodes.Status200OK, "OK", "Package unchanged: it was removed before"),
+        SyncResult.Unchanged => WriteAsync(context, StatusCodes.Status200OK, "OK", "Package unchanged"),
+        _ => WriteAsync(context, StatusCodes.Status200OK, "OK", "Package updated"),
+    };
+
+    private static Task WriteAsync(HttpContext context, int status, string word, string message) =>
+        RegistryErrors.WriteJsonAsync(context, status, JsonSerializer.SerializeToUtf8Bytes(new RefreshAnswer(word, message), WireJson.Readable.RefreshAnswer));
+}
+
+/// <summary>The body of a refresh's answer.</summary>
+internal sealed record RefreshAnswer(string Status, string Message);

@@ -1,0 +1,72 @@
+using System.Collections.Concurrent;
+using NpmMirror.Packuments;
+using NpmMirror.Storage;
+
+namespace NpmMirror.AspNetCore.Packages;
+
+/// <summary>What a packument says of one tarball.</summary>
+/// <param name="Version">The version that has it.</param>
+/// <param name="Url">Where the upstream keeps it.</param>
+/// <param name="Promise">What its bytes must be.</param>
+internal sealed record TarballDescription(VersionEntry Version, string Url, TarballPromise Promise);
+
+/// <summary>
+/// Looks tarballs up in their packuments. That decodes the whole packument: two hundred clients that ask for one new file of a package with
+/// a packument of 20 MB would keep the machine busy for seconds before the first byte, so those who come while one is looking share what it finds.
+/// </summary>
+internal sealed class TarballDescriptions(IMetadataStore store, ByteBudget budget, TimeProvider time)
+{
+    private static readonly TimeSpan SearchMax = TimeSpan.FromSeconds(30);
+
+    private readonly ConcurrentDictionary<(PackageName, string), Lazy<Task<TarballDescription?>>> _searches = new();
+    private long _searchCount;
+
+    /// <summary>How many packuments were looked into.</summary>
+    internal long SearchCount => Interlocked.Read(ref _searchCount);
+
+    /// <summary>The description of a package's tarball by its file name; null when no version of the stored packument has it.</summary>
+    /// <exception cref="MirrorException">The stored packument cannot be read, or not in time.</exception>
+    internal async Task<TarballDescription?> FindAsync(PackageName package, string file, CancellationToken cancellationToken)
+    {
+        var key = (package, file);
+        var mine = new Lazy<Task<TarballDescription?>>(() => Task.Run(() => SearchAsync(package, file), CancellationToken.None));
+        for (var isFirst = true; ; isFirst = false)
+        {
+            var search = _searches.GetOrAdd(key, mine);
+            var found = await search.Value.WaitAsync(cancellationToken);
+
+            // The first may have begun before this request, with an older packument: what it found is so, what it did not find may be there by now.
+            if (found is not null || search == mine || !isFirst)
+            {
+                return found;
+            }
+        }
+    }
+
+    private async Task<TarballDescription?> SearchAsync(PackageName package, string file)
+    {
+        using var limit = new CancellationTokenSource(SearchMax, time);
+        try
+        {
+            Interlocked.Increment(ref _searchCount);
+            if (await store.ReadAsync(package, limit.Token) is not { } stored)
+            {
+                return null;
+            }
+
+            var index = PackumentIndex.FromBytes(stored.Row.Index.Span, stored.Row.Name);
+            using var document = await DocumentCodecs.DecodeAsync(package, stored.Document, budget, limit.Token);
+            return TarballUrls.FindVersion(index, document.Bytes, package, file) is { } version && Manifest.TarballUrl(version, document.Bytes) is { } url
+                ? new TarballDescription(version, url, Manifest.Promise(version, document.Bytes))
+                : null;
+        }
+        catch (OperationCanceledException e)
+        {
+            throw new MirrorException(MirrorFault.StoreUnavailable, $"The packument of {package} could not be looked into within {SearchMax.TotalSeconds:N0} s; try again.", isTransient: true, TimeSpan.FromSeconds(5), e);
+        }
+        finally
+        {
+            _searches.TryRemove((package, file), out _);
+        }
+    }
+}
