@@ -85,7 +85,7 @@ public static class NpmRegistryExtensions
         ArgumentNullException.ThrowIfNull(web);
         web.ConfigureServices(services =>
         {
-            services.AddSingleton<HotRequests>().AddSingleton<HotConnections>().AddSingleton<IConnectionListenerFactory, LimitedListeners>();
+            services.AddSingleton<AnswerMemory>().AddSingleton<ShortcutAnswers>().AddSingleton<ShortcutConnections>().AddSingleton<IConnectionListenerFactory, LimitedListeners>();
             services.TryAddSingleton(provider => new ClientConnections(
                 OpenFileLimit.ClientsMax(OpenFileLimit.Read(), provider.GetRequiredService<MirrorOptions>().Concurrency),
                 provider.GetRequiredService<TimeProvider>(),
@@ -93,7 +93,7 @@ public static class NpmRegistryExtensions
         });
         return web.ConfigureKestrel(kestrel => kestrel.ConfigureEndpointDefaults(listen =>
         {
-            var connections = listen.ApplicationServices.GetRequiredService<HotConnections>();
+            var connections = listen.ApplicationServices.GetRequiredService<ShortcutConnections>();
             listen.Use(server => connection => connections.RunAsync(connection, server));
         }));
     }

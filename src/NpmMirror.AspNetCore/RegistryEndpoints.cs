@@ -17,7 +17,7 @@ namespace NpmMirror.AspNetCore;
 /// Every request to the mirror ends here. One that came before in the same words is answered from what was prepared then; the others
 /// are parsed, matched and handed to their endpoint, and what fails there becomes an answer in one place.
 /// </summary>
-internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RouteParser routes, PublicAddresses addresses, HotRequests hot, MirrorInstance instance, CrossOriginPolicy crossOrigin, TimeProvider time, ILogger logger)
+internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RouteParser routes, PublicAddresses addresses, AnswerMemory memory, MirrorInstance instance, CrossOriginPolicy crossOrigin, TimeProvider time, ILogger logger)
 {
     private const string ReadOnly = "This registry is a read-only mirror; publish, log in and change tags at the registry it mirrors.";
 
@@ -70,7 +70,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         var key = new RequestKey(request.RawTarget, origin, Text(headers.Accept), Text(headers.AcceptEncoding));
         var isGet = HttpMethods.IsGet(request.Method);
         // What came through other mirrors may have come in a circle, which is looked at first.
-        if ((isGet || HttpMethods.IsHead(request.Method)) && !headers.ContainsKey(MirrorChain.Header) && hot.Find(key) is { } rendition && endpoints.Packages.IsCurrent(rendition.Package))
+        if ((isGet || HttpMethods.IsHead(request.Method)) && !headers.ContainsKey(MirrorChain.Header) && memory.Find(key) is { } rendition && endpoints.Packages.IsCurrent(rendition.Package))
         {
             crossOrigin.Write(context.Response.Headers);
             if (RenditionAnswer.IsNotModified(headers, rendition))

@@ -41,7 +41,7 @@ internal sealed class ServedRegistry
     private RegistryEndpoints Create()
     {
         var mirror = _services.GetRequiredService<Mirror>();
-        var hot = _services.GetService<HotRequests>() ?? new HotRequests();
+        var memory = _services.GetService<AnswerMemory>() ?? new AnswerMemory();
         var (options, store, cache, client, readThrough, time) = (mirror.Options, mirror.Store, mirror.Renditions, mirror.Upstream, mirror.ReadThrough, mirror.Time);
         var addresses = new PublicAddresses(options);
         var instance = new MirrorInstance(store);
@@ -52,14 +52,17 @@ internal sealed class ServedRegistry
         var asked = new AskedBody(mirror.Budget, time);
         var changes = new ChangesEndpoint(store, wait, documents, asked, time);
         var crossOrigin = CrossOriginPolicy.Of(options, client);
-        hot.CrossOrigin = crossOrigin;
-        hot.IsOnConnections = options.TrustedProxies.Count == 0;
-        hot.Feeds = hot.IsOnConnections ? new HotFeeds(_routes, addresses, changes, crossOrigin, time) : null;
+        if (options.TrustedProxies.Count == 0)
+        {
+            _services.GetService<ShortcutAnswers>()?.Open(new ShortcutFeeds(_routes, addresses, changes, crossOrigin, time));
+        }
+
         var forwarder = new Forwarder(client, mirror.Budget, time);
         var tarballs = new TarballEndpoint(
             readThrough.FindAsync,
             readThrough.LookForAsync,
-            hot,
+            memory,
+            crossOrigin,
             mirror.Tarballs,
             mirror.TarballBlocks,
             mirror.TarballUsage,
@@ -71,7 +74,7 @@ internal sealed class ServedRegistry
         var endpoints = new EndpointSet
         {
             Packages = packages,
-            Packuments = new PackumentEndpoint(packages, readThrough.LookForAsync, cache, repair, hot, mirror.TarballBlocks, time),
+            Packuments = new PackumentEndpoint(packages, readThrough.LookForAsync, cache, repair, memory, crossOrigin, mirror.TarballBlocks, time),
             Tarballs = tarballs.HandleAsync,
             DistTags = new DistTagsEndpoint(packages, repair),
             Refresh = new RefreshEndpoint(readThrough.RefreshAsync, new AdminAccess(options, addresses)),
@@ -87,6 +90,6 @@ internal sealed class ServedRegistry
             Metrics = _metrics,
             Home = new HomeEndpoint(addresses, Mounts),
         };
-        return new RegistryEndpoints(endpoints, _routes, addresses, hot, instance, crossOrigin, time, mirror.Loggers.CreateLogger<RegistryEndpoints>());
+        return new RegistryEndpoints(endpoints, _routes, addresses, memory, instance, crossOrigin, time, mirror.Loggers.CreateLogger<RegistryEndpoints>());
     }
 }

@@ -84,17 +84,12 @@ public sealed partial class ArchitectureTests
     private static IEnumerable<TypeDefinition> Types(string assembly) =>
         ModuleDefinition.ReadModule(Path.Combine(AppContext.BaseDirectory, assembly + ".dll")).GetAllTypes().Where(type => type.FullName.StartsWith(Library, StringComparison.Ordinal) || type.DeclaringType is not null);
 
-    private static bool IsOf(TypeReference type, string assembly) => type.Scope.Name == assembly || type.Scope.Name == assembly + ".dll";
+    /// <summary>What the compiler makes for itself has no namespace.</summary>
+    private static bool IsOf(TypeReference type, string assembly) => Outermost(type).Namespace.Length > 0 && type.Scope.Name is var scope && (scope == assembly || scope == assembly + ".dll");
 
-    private static string RoomOf(TypeReference type, string assembly)
-    {
-        while (type.DeclaringType is { } outer)
-        {
-            type = outer;
-        }
+    private static string RoomOf(TypeReference type, string assembly) => Outermost(type).Namespace is var place && place.StartsWith(assembly + ".", StringComparison.Ordinal) ? place[(assembly.Length + 1)..].Split('.')[0] : Root;
 
-        return type.Namespace.StartsWith(assembly + ".", StringComparison.Ordinal) ? type.Namespace[(assembly.Length + 1)..].Split('.')[0] : Root;
-    }
+    private static TypeReference Outermost(TypeReference type) => type.DeclaringType is { } outer ? Outermost(outer) : type;
 
     private static IEnumerable<TypeReference> Referred(TypeDefinition type)
     {

@@ -2,7 +2,6 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using NpmMirror.AspNetCore.Operations;
 
 namespace NpmMirror.AspNetCore.Answers;
 
@@ -11,7 +10,6 @@ namespace NpmMirror.AspNetCore.Answers;
 /// </summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(string))]
-[JsonSerializable(typeof(RefreshAnswer))]
 internal sealed partial class WireJson : JsonSerializerContext
 {
     /// <summary>For bodies that are serialized whole.</summary>

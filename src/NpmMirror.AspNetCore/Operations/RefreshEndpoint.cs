@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using NpmMirror.AspNetCore.Answers;
 using NpmMirror.Syncing;
@@ -52,8 +51,5 @@ internal sealed class RefreshEndpoint(Func<PackageName, CancellationToken, Task<
     };
 
     private static Task WriteAsync(HttpContext context, int status, string word, string message) =>
-        RegistryErrors.WriteJsonAsync(context, status, JsonSerializer.SerializeToUtf8Bytes(new RefreshAnswer(word, message), WireJson.Readable.RefreshAnswer));
+        RegistryErrors.WriteJsonAsync(context, status, (byte[])[.. "{\"status\":"u8, .. WireJson.Text(word), .. ",\"message\":"u8, .. WireJson.Text(message), .. "}"u8]);
 }
-
-/// <summary>The body of a refresh's answer.</summary>
-internal sealed record RefreshAnswer(string Status, string Message);

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using NpmMirror.AspNetCore.Answers;
+using NpmMirror.AspNetCore.Routing;
 using NpmMirror.Packuments;
 using NpmMirror.Renditions;
 using NpmMirror.Syncing;
@@ -9,7 +10,7 @@ using NpmMirror.Visibility;
 namespace NpmMirror.AspNetCore.Packages;
 
 /// <summary>Answers for packuments and for single manifests: find the row, compare validators, write prepared bytes.</summary>
-internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lookFor, RenditionCache cache, DocumentRepair repair, HotRequests hot, TarballBlocks blocks, TimeProvider time)
+internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lookFor, RenditionCache cache, DocumentRepair repair, AnswerMemory memory, CrossOriginPolicy crossOrigin, TarballBlocks blocks, TimeProvider time)
 {
     private const string AbbreviatedType = "application/vnd.npm.install-v1+json";
 
@@ -96,7 +97,7 @@ internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lo
         // Without a place in the cache no later request finds it again anyway.
         if (rendition.IsKept)
         {
-            hot.Remember(request, new HotRendition(rendition, packages.IsCurrent, hot.CrossOrigin));
+            memory.Remember(request, new RememberedRendition(rendition, packages.IsCurrent, crossOrigin));
         }
     }
 

@@ -3,6 +3,7 @@ using System.Net;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using NpmMirror.AspNetCore.Answers;
+using NpmMirror.AspNetCore.Routing;
 using NpmMirror.AspNetCore.Connections;
 using NpmMirror.Diagnostics;
 using NpmMirror.Options;
@@ -19,7 +20,8 @@ namespace NpmMirror.AspNetCore.Packages;
 internal sealed partial class TarballEndpoint(
     PackageLookup lookup,
     VersionLookup lookFor,
-    HotRequests hot,
+    AnswerMemory memory,
+    CrossOriginPolicy crossOrigin,
     TarballDownloads downloads,
     TarballBlocks blocks,
     TarballUsage usage,
@@ -202,8 +204,8 @@ internal sealed partial class TarballEndpoint(
     private void Remember(in RequestKey request, PackageName package, string file, TarballReading stored, string path, long length)
     {
         var sha512 = stored.Sha512;
-        hot.Remember(request, new HotTarball(
-            TarballHeaders.Lines(sha512, stored.StoredAt, hot.CrossOrigin),
+        memory.Remember(request, new RememberedTarball(
+            TarballHeaders.Lines(sha512, stored.StoredAt, crossOrigin),
             TarballHeaders.ETagOf(sha512),
             path,
             length,

@@ -152,12 +152,11 @@ public sealed class ConditionsTests
     [Fact]
     public void Nothing_is_remembered_for_a_request_without_a_host()
     {
-        var hot = new HotRequests();
+        var hot = new AnswerMemory();
         var key = new RequestKey("/npm/ms", new Origin("http", "", ""), "", "");
-        hot.Remember(key, new HotTarball("", null, "/dev/null", 0, () => true, _ => { }));
+        hot.Remember(key, new RememberedTarball("", null, "/dev/null", 0, () => true, _ => { }));
         var head = "GET /npm/ms HTTP/1.1\r\nHost:\r\n\r\n"u8;
         Assert.Equal(RequestKind.Simple, RequestHead.Read(head, out var read));
-        hot.IsOnConnections = true;
         Assert.Null(hot.Find(read));
     }
 }

@@ -11,7 +11,7 @@ namespace NpmMirror.AspNetCore.Shortcut;
 /// What the server reads its requests from: between two of them, requests that can be answered from memory are, and the server never
 /// sees them. It gets the others one at a time, so that the place between two requests stays known.
 /// </summary>
-internal sealed class HotInput(PipeReader connection, HotOutput output, HotRequests hot, EndPoint? client, TimeSpan handOverAfter, TimeProvider time, CancellationToken stopping) : PipeReader
+internal sealed class ShortcutInput(PipeReader connection, ShortcutOutput output, ShortcutAnswers answers, EndPoint? client, TimeSpan handOverAfter, TimeProvider time, CancellationToken stopping) : PipeReader
 {
     private ReadOnlySequence<byte> _handed;
     private static readonly ReadResult Over = new(ReadOnlySequence<byte>.Empty, isCanceled: false, isCompleted: true);
@@ -32,8 +32,8 @@ internal sealed class HotInput(PipeReader connection, HotOutput output, HotReque
             }
 
             var read = await connection.ReadAsync(cancellationToken);
-            HotAnswer? answer = null;
-            var (body, length) = (default(HotBody), 0);
+            RememberedAnswer? answer = null;
+            var (body, length) = (default(AnswerBody), 0);
             _isOpaque = _isOpaque || read.IsCanceled || read.IsCompleted || !TryLook(read.Buffer, out length, out answer, out body);
             if (_isOpaque)
             {
@@ -50,7 +50,7 @@ internal sealed class HotInput(PipeReader connection, HotOutput output, HotReque
 
             connection.AdvanceTo(head.End);
             await output.SendAsync(answer, body);
-            if (answer is HotRefusal)
+            if (answer is RefusedHead)
             {
                 // For the server this is a client that left.
                 _isOver = true;
@@ -100,7 +100,7 @@ internal sealed class HotInput(PipeReader connection, HotOutput output, HotReque
     public override void Complete(Exception? exception = null) => connection.Complete(exception);
 
     /// <summary>The length of the request, when it is one without a body, and its answer, when it is at hand and may be given now.</summary>
-    private bool TryLook(in ReadOnlySequence<byte> buffer, out int length, out HotAnswer? answer, out HotBody body)
+    private bool TryLook(in ReadOnlySequence<byte> buffer, out int length, out RememberedAnswer? answer, out AnswerBody body)
     {
         (length, answer, body) = (0, null, default);
         // A head in pieces is long or slow; the server has limits for both.
@@ -113,7 +113,7 @@ internal sealed class HotInput(PipeReader connection, HotOutput output, HotReque
 
         length = end + 4;
         var kind = RequestHead.Read(bytes[..length], out var head);
-        if (kind != RequestKind.Opaque && bytes.StartsWith("GET "u8) && output.IsDrained && HotRefusal.Of(head) is { } refusal)
+        if (kind != RequestKind.Opaque && bytes.StartsWith("GET "u8) && output.IsDrained && RefusedHead.Of(head) is { } refusal)
         {
             answer = refusal;
             return refusal.TryBegin(default, client, out body);
@@ -121,7 +121,7 @@ internal sealed class HotInput(PipeReader connection, HotOutput output, HotReque
 
         // At the end the server answers, because it tells the client that the connection closes.
         if (kind == RequestKind.Simple && !stopping.IsCancellationRequested && output.IsDrained && time.GetElapsedTime(_handedAt) <= handOverAfter
-            && hot.Find(head) is { } found && found.TryBegin(head.IfNoneMatch, client, out body))
+            && answers.Find(head) is { } found && found.TryBegin(head.IfNoneMatch, client, out body))
         {
             answer = found;
         }

@@ -1,12 +1,11 @@
 using System.Collections.Concurrent;
 using NpmMirror.AspNetCore.Routing;
-using NpmMirror.AspNetCore.Shortcut;
 using NpmMirror.Renditions;
 
 namespace NpmMirror.AspNetCore.Answers;
 
 /// <summary>From requests to the answers they got. Two generations, so that forgetting needs no order of use.</summary>
-internal sealed class HotRequests
+internal sealed class AnswerMemory
 {
     private const int GenerationMax = 8_192;
 
@@ -16,31 +15,22 @@ internal sealed class HotRequests
     private volatile Generation _young = new();
     private volatile Generation _old = new();
 
-    /// <summary>Whether connections may be answered before the server: not while a request's headers can change where it came from.</summary>
-    internal bool IsOnConnections { get; set; }
-
-    /// <summary>Whether web pages of other sites may read what is remembered.</summary>
-    internal CrossOriginPolicy CrossOrigin { get; set; } = new(isAllowed: false);
-
-    /// <summary>Answers feeds on their connection; null where the server does.</summary>
-    internal HotFeeds? Feeds { get; set; }
-
     /// <summary>The rendition that answered this request before and still holds, or null.</summary>
     internal Rendition? Find(in RequestKey key)
     {
         Span<byte> bytes = stackalloc byte[KeyMaxBytes];
-        return key.TryWrite(bytes, out var length) ? (Find(bytes[..length]) as HotRendition)?.Rendition : null;
+        return key.TryWrite(bytes, out var length) ? (Find(bytes[..length]) as RememberedRendition)?.Rendition : null;
     }
 
     /// <summary>The answer that this request got before, or null.</summary>
-    internal HotAnswer? Find(in RequestHead head)
+    internal RememberedAnswer? Find(in RequestHead head)
     {
         Span<byte> bytes = stackalloc byte[KeyMaxBytes];
-        return IsOnConnections && RequestKey.TryWrite(head, bytes, out var length) ? Find(bytes[..length]) : null;
+        return RequestKey.TryWrite(head, bytes, out var length) ? Find(bytes[..length]) : null;
     }
 
     /// <summary>Remembers the answer, unless no later request can ask in these words.</summary>
-    internal void Remember(in RequestKey key, HotAnswer answer)
+    internal void Remember(in RequestKey key, RememberedAnswer answer)
     {
         Span<byte> bytes = stackalloc byte[KeyMaxBytes];
         // Queries are endless: no target with one is remembered. Without a host the answer names the local address, which differs by connection.
@@ -50,7 +40,7 @@ internal sealed class HotRequests
         }
     }
 
-    private HotAnswer? Find(ReadOnlySpan<byte> key)
+    private RememberedAnswer? Find(ReadOnlySpan<byte> key)
     {
         if (_young.Lookup.TryGetValue(key, out var answer))
         {
@@ -66,7 +56,7 @@ internal sealed class HotRequests
         return null;
     }
 
-    private void Remember(byte[] key, HotAnswer answer)
+    private void Remember(byte[] key, RememberedAnswer answer)
     {
         var young = _young;
         young.Answers[key] = answer;
@@ -81,9 +71,9 @@ internal sealed class HotRequests
     {
         internal Generation() => Lookup = Answers.GetAlternateLookup<ReadOnlySpan<byte>>();
 
-        internal ConcurrentDictionary<byte[], HotAnswer> Answers { get; } = new(new BytesComparer());
+        internal ConcurrentDictionary<byte[], RememberedAnswer> Answers { get; } = new(new BytesComparer());
 
-        internal ConcurrentDictionary<byte[], HotAnswer>.AlternateLookup<ReadOnlySpan<byte>> Lookup { get; }
+        internal ConcurrentDictionary<byte[], RememberedAnswer>.AlternateLookup<ReadOnlySpan<byte>> Lookup { get; }
     }
 
     private sealed class BytesComparer : IEqualityComparer<byte[]>, IAlternateEqualityComparer<ReadOnlySpan<byte>, byte[]>

@@ -5,13 +5,12 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using NpmMirror.AspNetCore.Answers;
 using NpmMirror.AspNetCore.Connections;
 
 namespace NpmMirror.AspNetCore.Shortcut;
 
-/// <summary>Stands between a listening socket and the server, and answers hot requests there: without a request object, and without copying a body.</summary>
-internal sealed class HotConnections(HotRequests hot, IOptions<KestrelServerOptions> server, IHostApplicationLifetime lifetime, ILogger<StallLimit> logger, TimeProvider time)
+/// <summary>Stands between a listening socket and the server, and answers requests that came before there: without a request object, and without copying a body.</summary>
+internal sealed class ShortcutConnections(ShortcutAnswers answers, IOptions<KestrelServerOptions> server, IHostApplicationLifetime lifetime, ILogger<StallLimit> logger, TimeProvider time)
 {
     private readonly DateLine _date = new(time);
 
@@ -39,7 +38,7 @@ internal sealed class HotConnections(HotRequests hot, IOptions<KestrelServerOpti
 
         var stall = new StallLimit(socket, connection.RemoteEndPoint, logger, time);
         connection.Features.Set(stall);
-        if (hot.Feeds is { } feeds)
+        if (answers.Feeds is { } feeds)
         {
             await feeds.ServeAsync(connection, socket, stall, _date, lifetime.ApplicationStopping);
         }
@@ -47,8 +46,8 @@ internal sealed class HotConnections(HotRequests hot, IOptions<KestrelServerOpti
         // The server ends connections on which it sees no request for so long: well before that it must see one.
         var handOverAfter = server.Value.Limits.KeepAliveTimeout / 4;
         var transport = connection.Transport;
-        var output = new HotOutput(connection, socket, connection.Features.Get<IMemoryPoolFeature>()?.MemoryPool, stall, _date);
-        connection.Transport = new Duplex(new HotInput(transport.Input, output, hot, connection.RemoteEndPoint, handOverAfter, time, lifetime.ApplicationStopping), output);
+        var output = new ShortcutOutput(connection, socket, connection.Features.Get<IMemoryPoolFeature>()?.MemoryPool, stall, _date);
+        connection.Transport = new Duplex(new ShortcutInput(transport.Input, output, answers, connection.RemoteEndPoint, handOverAfter, time, lifetime.ApplicationStopping), output);
         var sending = output.SendWrittenAsync();
         try
         {

@@ -5,8 +5,8 @@ using NpmMirror.Renditions;
 namespace NpmMirror.AspNetCore.Answers;
 
 /// <summary>A rendition, while its package is what it was.</summary>
-internal sealed class HotRendition(Rendition rendition, Func<CachedPackage, bool> isCurrent, CrossOriginPolicy crossOrigin)
-    : HotAnswer(ValidatorsOf(rendition, crossOrigin), RepresentationOf(rendition), rendition.ETag)
+internal sealed class RememberedRendition(Rendition rendition, Func<CachedPackage, bool> isCurrent, CrossOriginPolicy crossOrigin)
+    : RememberedAnswer(ValidatorsOf(rendition, crossOrigin), RepresentationOf(rendition), rendition.ETag)
 {
     internal Rendition Rendition { get; } = rendition;
 
@@ -14,11 +14,11 @@ internal sealed class HotRendition(Rendition rendition, Func<CachedPackage, bool
     internal override bool IsWorthKeeping => !Rendition.Package.IsDropped;
 
     /// <inheritdoc/>
-    internal override bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, EndPoint? client, out HotBody body)
+    internal override bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, EndPoint? client, out AnswerBody body)
     {
         var isKnown = IsKnown(ifNoneMatch);
         var bytes = isKnown ? null : Rendition.Body;
-        body = new HotBody(bytes, null, bytes?.Length ?? 0);
+        body = new AnswerBody(bytes, null, bytes?.Length ?? 0);
         // A body that is not in memory is the server's to make.
         if (body.IsNotModified != isKnown || !isCurrent(Rendition.Package))
         {

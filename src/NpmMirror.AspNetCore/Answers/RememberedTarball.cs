@@ -10,10 +10,10 @@ namespace NpmMirror.AspNetCore.Answers;
 /// <param name="lengthBytes">Its length.</param>
 /// <param name="isServable">Whether it still may be served, as far as that is known without asking the store.</param>
 /// <param name="record">Told who was served.</param>
-internal sealed class HotTarball(string headers, string? etag, string path, long lengthBytes, Func<bool> isServable, Action<EndPoint?> record) : HotAnswer(headers, "", etag)
+internal sealed class RememberedTarball(string headers, string? etag, string path, long lengthBytes, Func<bool> isServable, Action<EndPoint?> record) : RememberedAnswer(headers, "", etag)
 {
     /// <inheritdoc/>
-    internal override bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, EndPoint? client, out HotBody body)
+    internal override bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, EndPoint? client, out AnswerBody body)
     {
         body = default;
         if (!isServable())
@@ -32,7 +32,7 @@ internal sealed class HotTarball(string headers, string? etag, string path, long
         }
 
         record(client);
-        body = new HotBody(null, file, lengthBytes);
+        body = new AnswerBody(null, file, lengthBytes);
         return true;
     }
 

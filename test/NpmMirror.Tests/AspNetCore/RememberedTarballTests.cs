@@ -7,7 +7,7 @@ using NpmMirror.Testing;
 namespace NpmMirror.Tests.AspNetCore;
 
 /// <summary>Stored tarballs that are answered on the connection itself.</summary>
-public sealed class HotTarballTests : IAsyncLifetime
+public sealed class RememberedTarballTests : IAsyncLifetime
 {
     private const string Host = "localhost:4873";
     private const string Hot = $"GET /npm/left-pad/-/left-pad-1.0.0.tgz HTTP/1.1\r\nHost: {Host}\r\nAccept: */*\r\n\r\n";

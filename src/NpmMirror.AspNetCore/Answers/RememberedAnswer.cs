@@ -8,14 +8,14 @@ namespace NpmMirror.AspNetCore.Answers;
 /// <param name="Bytes">All of the body.</param>
 /// <param name="File">The body's file, which its sender closes.</param>
 /// <param name="LengthBytes">How long it is: of these bytes, whatever the answer has by the time they are sent.</param>
-internal readonly record struct HotBody(byte[]? Bytes, SafeFileHandle? File, long LengthBytes)
+internal readonly record struct AnswerBody(byte[]? Bytes, SafeFileHandle? File, long LengthBytes)
 {
     /// <summary>True for a 304.</summary>
     internal bool IsNotModified => Bytes is null && File is null;
 }
 
 /// <summary>An answer that was given before, with its heads as they go over the wire. It can be given again as long as nothing changed.</summary>
-internal abstract class HotAnswer(string validators, string representation, string? etag, string status = "200 OK")
+internal abstract class RememberedAnswer(string validators, string representation, string? etag, string status = "200 OK")
 {
     /// <summary>Room that a head needs, its date and length included.</summary>
     internal const int HeadMaxBytes = 1024;
@@ -31,10 +31,10 @@ internal abstract class HotAnswer(string validators, string representation, stri
     /// <param name="ifNoneMatch">The header, empty where there is none.</param>
     /// <param name="client">The address that asks.</param>
     /// <param name="body">What goes behind the head.</param>
-    internal abstract bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, System.Net.EndPoint? client, out HotBody body);
+    internal abstract bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, System.Net.EndPoint? client, out AnswerBody body);
 
     /// <summary>Writes the head of a 304, or of a 200 with the whole body; returns its length.</summary>
-    internal int WriteHead(Span<byte> target, in HotBody body, ReadOnlySpan<byte> date)
+    internal int WriteHead(Span<byte> target, in AnswerBody body, ReadOnlySpan<byte> date)
     {
         var head = body.IsNotModified ? _notModified : _found;
         head.CopyTo(target);

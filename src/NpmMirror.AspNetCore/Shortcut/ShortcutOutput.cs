@@ -13,7 +13,7 @@ namespace NpmMirror.AspNetCore.Shortcut;
 /// The sending half of a connection: a pipe for what the server writes, and prepared answers, which go to the socket as they lie in
 /// memory. The two never overtake each other.
 /// </summary>
-internal sealed class HotOutput : PipeWriter
+internal sealed class ShortcutOutput : PipeWriter
 {
     private const int PipeMaxBytes = 64 * 1024;
     // Of files, what a client costs: 256 clients 16 MB.
@@ -32,7 +32,7 @@ internal sealed class HotOutput : PipeWriter
     private long _writtenBytes;
     private long _sentBytes;
 
-    internal HotOutput(ConnectionContext connection, Socket socket, MemoryPool<byte>? pool, StallLimit stall, DateLine date)
+    internal ShortcutOutput(ConnectionContext connection, Socket socket, MemoryPool<byte>? pool, StallLimit stall, DateLine date)
     {
         (_connection, _socket, _stall, _date) = (connection, socket, stall, date);
         _client = connection.Features.Get<ClientConnection>();
@@ -82,7 +82,7 @@ internal sealed class HotOutput : PipeWriter
     }
 
     /// <summary>Sends a prepared answer. Only while <see cref="IsDrained"/>, and one at a time.</summary>
-    internal async ValueTask SendAsync(HotAnswer answer, HotBody body)
+    internal async ValueTask SendAsync(RememberedAnswer answer, AnswerBody body)
     {
         _client?.Begin();
         try
@@ -103,9 +103,9 @@ internal sealed class HotOutput : PipeWriter
         }
     }
 
-    private async ValueTask SendBytesAsync(HotAnswer answer, HotBody answered)
+    private async ValueTask SendBytesAsync(RememberedAnswer answer, AnswerBody answered)
     {
-        _head ??= new byte[HotAnswer.HeadMaxBytes];
+        _head ??= new byte[RememberedAnswer.HeadMaxBytes];
         var head = new ArraySegment<byte>(_head, 0, answer.WriteHead(_head, answered, _date.Now()));
         if (answered.Bytes is not { } body)
         {
@@ -125,7 +125,7 @@ internal sealed class HotOutput : PipeWriter
         _headAndBody[1] = default;
     }
 
-    private async ValueTask SendFileAsync(HotAnswer answer, HotBody body, SafeFileHandle file)
+    private async ValueTask SendFileAsync(RememberedAnswer answer, AnswerBody body, SafeFileHandle file)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(PieceBytes);
         try

@@ -7,7 +7,7 @@ using NpmMirror.Storage;
 namespace NpmMirror.Tests.AspNetCore;
 
 /// <summary>A feed that is answered on the connection cannot be told from the server's answer.</summary>
-public sealed class HotFeedTests
+public sealed class ShortcutFeedTests
 {
     private const string Host = "localhost:4873";
     private const string Last = $"GET /npm/-/ping HTTP/1.1\r\nHost: {Host}\r\nConnection: close\r\n\r\n";

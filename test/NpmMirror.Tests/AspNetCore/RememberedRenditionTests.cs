@@ -9,7 +9,7 @@ using NpmMirror.Visibility;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-public sealed class HotRenditionTests
+public sealed class RememberedRenditionTests
 {
     [Fact]
     public async Task The_head_tells_the_length_of_the_bytes_that_follow_whatever_became_of_them_since()
@@ -23,11 +23,11 @@ public sealed class HotRenditionTests
         var package = cache.Keep((await store.FindAsync(name, TestContext.Current.CancellationToken))!, cache.Ticket(name));
         var rendition = cache.Rendition(package, new RenditionKey(View.Live, PackumentForm.Full, null, "http://127.0.0.1/npm", ContentCoding.Gzip));
         var bytes = await cache.BodyAsync(rendition, TestContext.Current.CancellationToken);
-        var answer = new HotRendition(rendition, _ => true, new CrossOriginPolicy(isAllowed: true));
+        var answer = new RememberedRendition(rendition, _ => true, new CrossOriginPolicy(isAllowed: true));
         Assert.True(answer.TryBegin(default, null, out var body));
 
         cache.DropAll();
-        var head = new byte[HotAnswer.HeadMaxBytes];
+        var head = new byte[RememberedAnswer.HeadMaxBytes];
         var length = answer.WriteHead(head, body, "\r\n"u8);
         Assert.Same(bytes, body.Bytes);
         Assert.Contains($"\r\nContent-Length: {bytes!.Length}\r\n", Encoding.ASCII.GetString(head, 0, length), StringComparison.Ordinal);

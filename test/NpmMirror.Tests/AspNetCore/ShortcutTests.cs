@@ -6,7 +6,7 @@ using NpmMirror.AspNetCore;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-public sealed class HotPathTests
+public sealed class ShortcutTests
 {
     // What a DefaultHttpContext costs of its own: Kestrel keeps Content-Length as a number, this one as a string.
     private const int AllocatedBytesMax = 256;

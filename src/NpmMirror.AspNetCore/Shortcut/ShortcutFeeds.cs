@@ -15,7 +15,7 @@ namespace NpmMirror.AspNetCore.Shortcut;
 /// Answers followers on the connection: who waits for the next change, for hours and by the thousand, needs nothing of a server but a socket.
 /// Only where a connection begins with such requests; from the first other one on it is the server's.
 /// </summary>
-internal sealed class HotFeeds(RouteParser routes, PublicAddresses addresses, ChangesEndpoint changes, CrossOriginPolicy crossOrigin, TimeProvider time)
+internal sealed class ShortcutFeeds(RouteParser routes, PublicAddresses addresses, ChangesEndpoint changes, CrossOriginPolicy crossOrigin, TimeProvider time)
 {
     private readonly byte[] _crossOrigin = Encoding.ASCII.GetBytes(crossOrigin.Lines);
 

@@ -13,7 +13,7 @@ using NpmMirror.Options;
 namespace NpmMirror.Tests.AspNetCore;
 
 /// <summary>What is answered on the connection itself cannot be told from what the server answers.</summary>
-public sealed class HotConnectionTests
+public sealed class ShortcutConnectionTests
 {
     private const string Host = "localhost:4873";
     private const string Hot = $"GET /npm/ms HTTP/1.1\r\nHost: {Host}\r\nAccept: application/json\r\nAccept-Encoding: gzip\r\n\r\n";
@@ -90,7 +90,7 @@ public sealed class HotConnectionTests
         var (input, unused) = (new Pipe(), new Pipe());
         var connection = new DefaultConnectionContext("one", new Duplex(input.Reader, unused.Writer), new Duplex(unused.Reader, input.Writer));
         connection.Features.Set<IConnectionSocketFeature>(new SocketOf(accepted));
-        await mirror.Services.GetRequiredService<HotConnections>().RunAsync(connection, async server =>
+        await mirror.Services.GetRequiredService<ShortcutConnections>().RunAsync(connection, async server =>
         {
             await input.Writer.WriteAsync(Encoding.ASCII.GetBytes(Hot));
             // The client takes nothing: at some moment neither the kernel nor the pipe does.

@@ -9,10 +9,10 @@ namespace NpmMirror.AspNetCore.Shortcut;
 /// A 400 in words for what the server refuses without any, before a request reaches an endpoint: a path with <c>%00</c>, a Host that is none. The
 /// connection ends with it, as it does there.
 /// </summary>
-internal sealed class HotRefusal : HotAnswer
+internal sealed class RefusedHead : RememberedAnswer
 {
-    private static readonly HotRefusal NullInPath = new("The path is not valid: it has a %00, which no name, version or file has.");
-    private static readonly HotRefusal MalformedHost = new("The Host header is not valid: it must be a name or an address, and a port where there is one.");
+    private static readonly RefusedHead NullInPath = new("The path is not valid: it has a %00, which no name, version or file has.");
+    private static readonly RefusedHead MalformedHost = new("The Host header is not valid: it must be a name or an address, and a port where there is one.");
 
     // What the server takes for a host: letters, digits and the marks of a name, and brackets around an address.
     private static readonly SearchValues<byte> NameBytes = SearchValues.Create("!$%&'()*+,-.0123456789;=ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"u8);
@@ -20,11 +20,11 @@ internal sealed class HotRefusal : HotAnswer
 
     private readonly byte[] _body;
 
-    private HotRefusal(string message)
+    private RefusedHead(string message)
         : base("Cache-Control: no-cache\r\nConnection: close\r\n", "Content-Type: application/json\r\n", null, "400 Bad Request") => _body = RegistryErrors.BodyOf(message);
 
     /// <summary>The refusal of a GET that the server would refuse without a word, or null.</summary>
-    internal static HotRefusal? Of(in RequestHead head)
+    internal static RefusedHead? Of(in RequestHead head)
     {
         var query = head.Target.IndexOf((byte)'?');
         var path = query < 0 ? head.Target : head.Target[..query];
@@ -32,9 +32,9 @@ internal sealed class HotRefusal : HotAnswer
     }
 
     /// <inheritdoc/>
-    internal override bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, EndPoint? client, out HotBody body)
+    internal override bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, EndPoint? client, out AnswerBody body)
     {
-        body = new HotBody(_body, null, _body.Length);
+        body = new AnswerBody(_body, null, _body.Length);
         return true;
     }
 

@@ -1,0 +1,22 @@
+using NpmMirror.AspNetCore.Answers;
+using NpmMirror.AspNetCore.Routing;
+
+namespace NpmMirror.AspNetCore.Shortcut;
+
+/// <summary>
+/// What connections answer before the server. Closed until the registry is served, and for good where a trusted proxy's headers
+/// say where a request came from: only the server reads these.
+/// </summary>
+internal sealed class ShortcutAnswers(AnswerMemory memory)
+{
+    private volatile ShortcutFeeds? _feeds;
+
+    /// <summary>Answers feeds on their connection; null while closed.</summary>
+    internal ShortcutFeeds? Feeds => _feeds;
+
+    /// <summary>Opens it.</summary>
+    internal void Open(ShortcutFeeds feeds) => _feeds = feeds;
+
+    /// <summary>The answer that this request got before, or null.</summary>
+    internal RememberedAnswer? Find(in RequestHead head) => _feeds is null ? null : memory.Find(head);
+}
