@@ -12,7 +12,7 @@ public enum ContentCoding
     /// <summary>Brotli.</summary>
     Brotli = 2,
 
-    /// <summary>Zstandard, where the system has libzstd.</summary>
+    /// <summary>Zstandard.</summary>
     Zstandard = 3,
 }
 
@@ -42,7 +42,7 @@ public static class ContentCodings
         var gzip = WeightedValues.Find(acceptEncoding, "gzip") ?? WeightedValues.Find(acceptEncoding, "x-gzip");
         var gzipWeight = gzip ?? any ?? 0;
         var brotliWeight = brotli ?? 0;
-        var zstandardWeight = ZstandardStream.IsAvailable ? zstandard ?? 0 : 0;
+        var zstandardWeight = zstandard ?? 0;
         // Identity counts against a coding only where the client weighed it itself: "gzip;q=0.5" alone still asks for gzip.
         var identityWeight = identity ?? 0;
         if (zstandardWeight > 0 && zstandardWeight >= brotliWeight && zstandardWeight >= gzipWeight && zstandardWeight >= identityWeight)

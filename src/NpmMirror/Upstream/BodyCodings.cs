@@ -11,6 +11,9 @@ internal enum BodyCoding
 
     /// <summary>RFC 1950, or RFC 1951 alone as old servers send it.</summary>
     Deflate,
+
+    /// <summary>RFC 8878, with a window of 8 MB at most (RFC 9659).</summary>
+    Zstandard,
 }
 
 /// <summary>The content codings that a body's header lists. Each is one decoder around the next, so their number has a bound.</summary>
@@ -79,6 +82,7 @@ internal sealed record BodyCodings(IReadOnlyList<BodyCoding> Applied, string? Un
         {
             "gzip" or "x-gzip" => BodyCoding.Gzip,
             "br" => BodyCoding.Brotli,
+            "zstd" => BodyCoding.Zstandard,
             "deflate" or "x-deflate" => BodyCoding.Deflate,
             _ => null,
         };

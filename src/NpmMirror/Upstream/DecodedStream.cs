@@ -1,4 +1,6 @@
 using System.IO.Compression;
+using ZstdSharp;
+using ZstdSharp.Unsafe;
 
 namespace NpmMirror.Upstream;
 
@@ -10,6 +12,8 @@ namespace NpmMirror.Upstream;
 /// <param name="coding">How it is coded.</param>
 internal sealed class DecodedStream(Stream inner, BodyCoding coding) : ForwardStream
 {
+    private const int ZstandardWindowMaxLog = 23;
+
     private readonly CodedInput _input = new(inner, hasFiller: coding == BodyCoding.Gzip);
     private Stream? _decoder;
 
@@ -29,14 +33,14 @@ internal sealed class DecodedStream(Stream inner, BodyCoding coding) : ForwardSt
         {
             read = await _decoder.ReadAsync(buffer, cancellationToken);
         }
-        // What .NET's Brotli says of data that is none.
-        catch (InvalidOperationException exception)
+        // What .NET's Brotli and ZstdSharp say of data that is none.
+        catch (Exception exception) when (exception is InvalidOperationException or ZstdException)
         {
             throw new InvalidDataException("The data is not coded as its header says.", exception);
         }
 
-        // A decoder asks for more input only when it can give nothing more of what it has.
-        return _input.IsCut || (read > 0 && _input.IsFilled) ? throw new EndOfStreamException("The compressed data was cut.") : read;
+        // Zstandard's decoder finds a cut by itself; it always asks for another frame. The others ask for more input only when they can give nothing more.
+        return coding == BodyCoding.Zstandard ? read : _input.IsCut || (read > 0 && _input.IsFilled) ? throw new EndOfStreamException("The compressed data was cut.") : read;
     }
 
     /// <inheritdoc/>
@@ -54,8 +58,16 @@ internal sealed class DecodedStream(Stream inner, BodyCoding coding) : ForwardSt
     {
         BodyCoding.Gzip => new GZipStream(_input, CompressionMode.Decompress),
         BodyCoding.Brotli => new BrotliStream(_input, CompressionMode.Decompress),
+        BodyCoding.Zstandard => OpenZstandard(),
         _ => await OpenDeflateAsync(cancellationToken),
     };
+
+    private DecompressionStream OpenZstandard()
+    {
+        var decoder = new DecompressionStream(_input, checkEndOfStream: true, leaveOpen: false);
+        decoder.SetParameter(ZSTD_dParameter.ZSTD_d_windowLogMax, ZstandardWindowMaxLog);
+        return decoder;
+    }
 
     private async ValueTask<Stream> OpenDeflateAsync(CancellationToken cancellationToken)
     {

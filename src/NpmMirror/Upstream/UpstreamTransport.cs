@@ -172,7 +172,7 @@ internal sealed class UpstreamTransport : IDisposable
         };
         message.Headers.TryAddWithoutValidation("User-Agent", UserAgent);
         message.Headers.TryAddWithoutValidation("Accept", request.Accept);
-        message.Headers.TryAddWithoutValidation("Accept-Encoding", request.IsCompressed ? "gzip, br" : "identity");
+        message.Headers.TryAddWithoutValidation("Accept-Encoding", request.IsCompressed ? "gzip, br, zstd" : "identity");
         AddIfAny(message.Headers, MirrorChain.Header, MirrorChain.HeaderOf(_options.InstanceId));
         AddIfAny(message.Headers, "If-None-Match", request.Validators.ETag);
         AddIfAny(message.Headers, "If-Modified-Since", request.Validators.LastModified);

@@ -2,6 +2,8 @@ using System.IO.Compression;
 using System.Text;
 using NpmMirror.Feeds;
 using NpmMirror.Upstream;
+using ZstdSharp;
+using ZstdSharp.Unsafe;
 
 namespace NpmMirror.Tests.Upstream;
 
@@ -21,6 +23,8 @@ public sealed class BodyCodingTests
         { "gzip", "gzip with zeros after it" },
         { "gzip", "gzip with text after it" },
         { "br", "br" },
+        { "zstd", "zstd" },
+        { "zstd", "zstd of two frames" },
         { "deflate", "zlib" },
         { "x-deflate", "zlib" },
         { "deflate", "raw deflate" },
@@ -43,6 +47,7 @@ public sealed class BodyCodingTests
     [Theory]
     [InlineData("gzip", "gzip")]
     [InlineData("br", "br")]
+    [InlineData("zstd", "zstd")]
     [InlineData("deflate", "zlib")]
     [InlineData("deflate", "raw deflate")]
     [InlineData("deflate", "raw deflate, stored")]
@@ -78,6 +83,30 @@ public sealed class BodyCodingTests
     {
         var empty = Compress("gzip", []);
         Assert.Empty(await DecodeAsync("gzip", [.. Enumerable.Repeat(empty, 100_000).SelectMany(member => member)], 64 * 1024));
+    }
+
+    [Theory]
+    [InlineData(23, true)]
+    [InlineData(24, false)]
+    [InlineData(27, false)]
+    public async Task A_zstd_window_of_more_than_8_MB_is_refused(int windowLog, bool isRead)
+    {
+        using var coded = new MemoryStream();
+        await using (var encoder = new CompressionStream(coded))
+        {
+            encoder.SetParameter(ZSTD_cParameter.ZSTD_c_windowLog, windowLog);
+            encoder.Write(Plain);
+        }
+
+        var decoding = DecodeAsync("zstd", coded.ToArray(), 100_000);
+        if (isRead)
+        {
+            Assert.Equal(Plain, await decoding);
+        }
+        else
+        {
+            await Assert.ThrowsAsync<InvalidDataException>(() => decoding);
+        }
     }
 
     [Theory]
@@ -118,10 +147,12 @@ public sealed class BodyCodingTests
     [Theory]
     [InlineData("gzip", "gzip", true)]
     [InlineData("br", "br", true)]
+    [InlineData("zstd", "zstd", true)]
     [InlineData("deflate", "raw deflate", true)]
     [InlineData("gzip, gzip", "gzip in gzip", true)]
     [InlineData("gzip", "as it is", false)]
     [InlineData("br", "as it is", false)]
+    [InlineData("zstd", "as it is", false)]
     [InlineData("deflate", "as it is", false)]
     [InlineData("aws-chunked", "as it is", false)]
     [InlineData("", "as it is", false)]
@@ -232,6 +263,7 @@ public sealed class BodyCodingTests
             "gzip of two members" => [.. Compress("gzip", plain[..100]), .. Compress("gzip", plain[100..])],
             "gzip with zeros after it" => [.. Compress("gzip", plain), .. new byte[600]],
             "gzip with text after it" => [.. Compress("gzip", plain), .. "\r\n<!-- served by -->\r\n"u8],
+            "zstd of two frames" => [.. Compress("zstd", plain[..100]), .. Compress("zstd", plain[100..])],
             "gzip in gzip" => Compress("gzip", Compress("gzip", plain)),
             "br in gzip" => Compress("gzip", Compress("br", plain)),
             _ => Compress(shape, plain),
@@ -245,6 +277,7 @@ public sealed class BodyCodingTests
         {
             "gzip" => new GZipStream(buffer, CompressionLevel.Fastest),
             "br" => new BrotliStream(buffer, CompressionLevel.Fastest),
+            "zstd" => new CompressionStream(buffer),
             "raw deflate" => new DeflateStream(buffer, CompressionLevel.Fastest),
             "raw deflate, stored" => new DeflateStream(buffer, CompressionLevel.NoCompression),
             _ => new ZLibStream(buffer, CompressionLevel.Fastest),

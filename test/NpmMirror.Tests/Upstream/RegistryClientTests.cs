@@ -101,6 +101,7 @@ public sealed class RegistryClientTests
     [InlineData("gzip")]
     [InlineData("br")]
     [InlineData("deflate")]
+    [InlineData("zstd")]
     public async Task Decodes_what_is_compressed(string coding)
     {
         var json = $$"""{"name":"x","padding":"{{new string('x', 300_000)}}"}""";
@@ -116,6 +117,7 @@ public sealed class RegistryClientTests
     [InlineData("gzip", 8)]
     [InlineData("gzip", 200)]
     [InlineData("br", 3)]
+    [InlineData("zstd", 3)]
     [InlineData("deflate", 3)]
     public async Task A_compressed_body_cut_short_is_never_a_short_document(string coding, int cutBytes)
     {
@@ -135,10 +137,12 @@ public sealed class RegistryClientTests
         Assert.True((await Assert.ThrowsAsync<MirrorException>(() => GetAsync(client))).IsTransient);
     }
 
-    [Fact]
-    public async Task Refuses_a_bomb_by_its_decoded_size()
+    [Theory]
+    [InlineData("gzip")]
+    [InlineData("zstd")]
+    public async Task Refuses_a_bomb_by_its_decoded_size(string coding)
     {
-        await using var peer = Compressed("gzip", Compress("gzip", new string(' ', 50_000_000)), cutBytes: 0);
+        await using var peer = Compressed(coding, Compress(coding, new string(' ', 50_000_000)), cutBytes: 0);
         using var budget = new ByteBudget(10_000_000);
         using var client = new RegistryClient(Options(peer.Url) with { PackumentMaxBytes = 1_000_000 }, budget, TimeProvider.System, NullLogger.Instance);
         var failure = await Assert.ThrowsAsync<MirrorException>(() => GetAsync(client));
@@ -279,6 +283,7 @@ public sealed class RegistryClientTests
         {
             "gzip" => new GZipStream(buffer, CompressionLevel.Fastest),
             "br" => new BrotliStream(buffer, CompressionLevel.Fastest),
+            "zstd" => new ZstdSharp.CompressionStream(buffer),
             _ => new ZLibStream(buffer, CompressionLevel.Fastest),
         })
         {
