@@ -43,6 +43,7 @@ internal sealed class ServedRegistry
         var mirror = _services.GetRequiredService<Mirror>();
         var memory = _services.GetService<AnswerMemory>() ?? new AnswerMemory();
         var (options, store, cache, client, readThrough, time) = (mirror.Options, mirror.Store, mirror.Renditions, mirror.Upstream, mirror.ReadThrough, mirror.Time);
+        var visibility = mirror.Visibility;
         var addresses = new PublicAddresses(options);
         var instance = new MirrorInstance(store);
         var packages = new PackageFinder(readThrough.FindAsync, readThrough.IsServable, cache);
@@ -50,7 +51,7 @@ internal sealed class ServedRegistry
         var repair = mirror.DocumentRepair;
         var documents = new ServedDocuments(cache, repair);
         var asked = new AskedBody(mirror.Budget, time);
-        var changes = new ChangesEndpoint(store, wait, documents, asked, time);
+        var changes = new ChangesEndpoint(store, visibility.Rules, wait, documents, asked, time);
         var crossOrigin = CrossOriginPolicy.Of(options, client);
         if (options.TrustedProxies.Count == 0)
         {
@@ -64,7 +65,7 @@ internal sealed class ServedRegistry
             memory,
             crossOrigin,
             mirror.Tarballs,
-            mirror.TarballBlocks,
+            visibility,
             mirror.TarballUsage,
             new TarballDescriptions(store, mirror.Budget, time),
             repair,
@@ -74,18 +75,18 @@ internal sealed class ServedRegistry
         var endpoints = new EndpointSet
         {
             Packages = packages,
-            Packuments = new PackumentEndpoint(packages, readThrough.LookForAsync, cache, repair, memory, crossOrigin, mirror.TarballBlocks, time),
+            Packuments = new PackumentEndpoint(packages, readThrough.LookForAsync, cache, repair, memory, crossOrigin, visibility.Rules, time),
             Tarballs = tarballs.HandleAsync,
             DistTags = new DistTagsEndpoint(packages, repair),
             Refresh = new RefreshEndpoint(readThrough.RefreshAsync, new AdminAccess(options, addresses)),
-            Forwarding = new ForwardingEndpoint(forwarder, options, mirror.Budget, time),
-            Kept = new KeptDocuments(store, mirror.Attestations, forwarder, time),
+            Forwarding = new ForwardingEndpoint(forwarder, new SearchResults(visibility), options, mirror.Budget, time),
+            Kept = new KeptDocuments(store, visibility, mirror.Attestations, forwarder, time),
             Info = new InfoEndpoint(store, instance),
             Changes = changes,
-            Events = new EventsEndpoint(store, mirror.Log, wait, time),
-            Replication = new ReplicationEndpoint(store, documents, asked, time),
-            AllDocs = new AllDocsEndpoint(store, documents, asked, time),
-            All = new AllEndpoint(store, repair, mirror.Budget, time),
+            Events = new EventsEndpoint(store, visibility, mirror.Log, wait, time),
+            Replication = new ReplicationEndpoint(store, visibility.Rules, documents, asked, time),
+            AllDocs = new AllDocsEndpoint(store, visibility, documents, asked, time),
+            All = new AllEndpoint(store, visibility, repair, mirror.Budget, time),
             Health = new HealthEndpoint(store, mirror.Blobs, time),
             Metrics = _metrics,
             Home = new HomeEndpoint(addresses, Mounts),

@@ -3,11 +3,12 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using NpmMirror.AspNetCore.Answers;
 using NpmMirror.Storage;
+using NpmMirror.Visibility;
 
 namespace NpmMirror.AspNetCore.Feeds;
 
 /// <summary>Answers <c>{m}/_all_docs</c>: the ids and revisions of what this mirror holds, or has in its graveyard, in the order of their UTF-8 bytes.</summary>
-internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments documents, AskedBody asked, TimeProvider time)
+internal sealed class AllDocsEndpoint(IMetadataStore store, PackageVisibility visibility, ServedDocuments documents, AskedBody asked, TimeProvider time)
 {
     internal async Task HandleAsync(HttpContext context, string baseUrl)
     {
@@ -20,7 +21,7 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments docu
         var counts = await store.CountAsync(cancellationToken);
         using var body = FeedBody.Of(context, "application/json", time);
         body.Text("{\"total_rows\":"u8);
-        body.Number(query.IsRemoved ? counts.Removed : counts.Packages);
+        body.Number(await visibility.CountAsync(counts, query.IsRemoved, cancellationToken));
         body.Text(",\"offset\":0"u8);
         if (query.TellsSequence)
         {
@@ -67,7 +68,7 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments docu
         }
 
         // Ours is made of the whole row; a package that went since it was listed is told as it was.
-        if (await store.FindAsync(held.Name, cancellationToken) is not { } row || (query.IsRemoved && !row.Facts.IsRemoved))
+        if (await FindRowAsync(held.Name, cancellationToken) is not { } row || (query.IsRemoved && !row.Facts.IsRemoved))
         {
             body.Missing(key);
             return;
@@ -98,7 +99,10 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments docu
     private static int Number(long count) => (int)Math.Min(count, int.MaxValue);
 
     private async ValueTask<PackageMark?> FindAsync(PackageName name, CancellationToken cancellationToken) =>
-        await store.FindAsync(name, cancellationToken) is { Facts: { IsRemoved: false } facts } ? new PackageMark(name, facts.Rev, facts.Upstream) : null;
+        await FindRowAsync(name, cancellationToken) is { Facts: { IsRemoved: false } facts } ? new PackageMark(name, facts.Rev, facts.Upstream) : null;
+
+    private async ValueTask<PackageRow?> FindRowAsync(PackageName name, CancellationToken cancellationToken) =>
+        await store.FindAsync(name, cancellationToken) is { } row ? visibility.Rules.AsShown(row) : null;
 
     private async IAsyncEnumerable<(string Key, PackageMark? Mark)> ForwardsAsync(AllDocsQuery query, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -145,7 +149,7 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, ServedDocuments docu
 
     private async IAsyncEnumerable<PackageMark> RangeAsync(AllDocsQuery query, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await foreach (var mark in store.ListMarksAsync(query.Low ?? "", query.IsRemoved, cancellationToken))
+        await foreach (var mark in visibility.ListMarksAsync(query.Low ?? "", query.IsRemoved, cancellationToken))
         {
             if (!query.IsLowIncluded && mark.Name.Value == query.Low)
             {

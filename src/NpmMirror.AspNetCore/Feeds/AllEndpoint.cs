@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
 using NpmMirror.Syncing;
+using NpmMirror.Visibility;
 
 namespace NpmMirror.AspNetCore.Feeds;
 
@@ -9,7 +10,7 @@ namespace NpmMirror.AspNetCore.Feeds;
 /// Answers <c>{m}/-/all</c>, the list that registries gave before they had feeds: of each package what people search by, one document in memory
 /// at a time.
 /// </summary>
-internal sealed class AllEndpoint(IMetadataStore store, DocumentRepair repair, ByteBudget budget, TimeProvider time)
+internal sealed class AllEndpoint(IMetadataStore store, PackageVisibility visibility, DocumentRepair repair, ByteBudget budget, TimeProvider time)
 {
     /// <summary>What the list has of a document, besides name, tags, time and versions; of the latest version where the top does not say it.</summary>
     private static readonly string[] Members = ["description", "maintainers", "author", "repository", "readmeFilename", "homepage", "keywords", "bugs", "license", "users"];
@@ -19,7 +20,7 @@ internal sealed class AllEndpoint(IMetadataStore store, DocumentRepair repair, B
         using var body = FeedBody.Of(context, "application/json", time);
         body.Text("{\"_updated\":"u8);
         body.Number(time.GetUtcNow().ToUnixTimeMilliseconds());
-        await foreach (var row in store.ListAsync(null, isRemoved: false, context.RequestAborted))
+        await foreach (var row in visibility.ListAsync(null, isHidden: false, context.RequestAborted))
         {
             try
             {

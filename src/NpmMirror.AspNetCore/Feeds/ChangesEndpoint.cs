@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using NpmMirror.AspNetCore.Answers;
 using NpmMirror.Storage;
+using NpmMirror.Visibility;
 
 namespace NpmMirror.AspNetCore.Feeds;
 
@@ -11,7 +12,7 @@ namespace NpmMirror.AspNetCore.Feeds;
 /// Answers <c>{m}/_changes</c>: this mirror's own feed, one row a package at its newest position, so that mirrors follow mirrors and
 /// followers of CouchDB need not know the difference.
 /// </summary>
-internal sealed class ChangesEndpoint(IMetadataStore store, LogWait wait, ServedDocuments documents, AskedBody asked, TimeProvider time)
+internal sealed class ChangesEndpoint(IMetadataStore store, VisibilityRules visibility, LogWait wait, ServedDocuments documents, AskedBody asked, TimeProvider time)
 {
     private static readonly TimeSpan HoldMax = TimeSpan.FromHours(24);
     private static readonly TimeSpan SignEvery = TimeSpan.FromSeconds(1);
@@ -93,8 +94,9 @@ internal sealed class ChangesEndpoint(IMetadataStore store, LogWait wait, Served
         }
 
         var from = reading.Query.IsDescending && reading.Query.Since is 0 ? new LogPosition(long.MaxValue) : reading.Position;
-        await foreach (var row in ListAsync(reading.Query, from, head, cancellationToken))
+        await foreach (var stored in ListAsync(reading.Query, from, head, cancellationToken))
         {
+            var row = visibility.AsShown(stored);
             if (reading.Query.Filter?.Matches(row) == false)
             {
                 reading.Position = reading.Query.IsDescending ? reading.Position : row.LastPosition;

@@ -1,7 +1,9 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using NpmMirror.AspNetCore.Answers;
+using NpmMirror.Log;
 using NpmMirror.Storage;
+using NpmMirror.Visibility;
 
 namespace NpmMirror.AspNetCore.Feeds;
 
@@ -9,7 +11,7 @@ namespace NpmMirror.AspNetCore.Feeds;
 /// Answers <c>{m}/-/events</c>: the rows of the log as server-sent events, those that are there and those to come. Each reader is given what the
 /// log holds at its own pace, and nothing is kept for it meanwhile.
 /// </summary>
-internal sealed class EventsEndpoint(IMetadataStore store, RegistryLog log, LogWait wait, TimeProvider time)
+internal sealed class EventsEndpoint(IMetadataStore store, PackageVisibility visibility, RegistryLog log, LogWait wait, TimeProvider time)
 {
     private static readonly byte[] Comment = ": waiting\n\n"u8.ToArray();
     private static readonly TimeSpan DefaultHeartbeat = TimeSpan.FromSeconds(30);
@@ -51,7 +53,7 @@ internal sealed class EventsEndpoint(IMetadataStore store, RegistryLog log, LogW
         {
             await foreach (var row in log.ReadAsync(position, cancellationToken))
             {
-                body.Event(row);
+                body.Event(row, await IsQuotedAsync(row, cancellationToken));
                 position = row.Position;
                 if (!await body.FlushAsync(isUrgent: false))
                 {
@@ -60,6 +62,19 @@ internal sealed class EventsEndpoint(IMetadataStore store, RegistryLog log, LogW
             }
         }
         while (await wait.ForMoreAsync(body, position, HoldMax, heartbeat, Comment, cancellationToken));
+    }
+
+    /// <summary>False for what was blocked for legal reasons: that it was is told, and not what it was. Of a damaged package nobody knows.</summary>
+    private async ValueTask<bool> IsQuotedAsync(LogRow row, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return row.Type == EventTypes.PackageRemoved || await visibility.FindPastAsync(row.Package, cancellationToken) is null;
+        }
+        catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged)
+        {
+            return false;
+        }
     }
 
     /// <summary>Where to begin. A reader that comes back says so in its header, and repeats its first address.</summary>

@@ -90,7 +90,7 @@ internal sealed class FeedBody(PipeWriter output, CancellationToken cancellation
     }
 
     /// <summary>One server-sent event: a row of the log.</summary>
-    internal void Event(LogRow row)
+    internal void Event(LogRow row, bool isQuoted)
     {
         Text("id: "u8);
         Number(row.Position.Value);
@@ -116,7 +116,7 @@ internal sealed class FeedBody(PipeWriter output, CancellationToken cancellation
 
         json.WritePropertyName("payload"u8);
         var isDamaged = row.Damage is not null;
-        if (!isDamaged && row.Payload is { } payload && !(isDamaged = !IsObject(payload.Span)))
+        if (isQuoted && !isDamaged && row.Payload is { } payload && !(isDamaged = !IsObject(payload.Span)))
         {
             json.WriteRawValue(payload.Span, skipInputValidation: true);
         }
@@ -128,6 +128,10 @@ internal sealed class FeedBody(PipeWriter output, CancellationToken cancellation
         if (isDamaged)
         {
             json.WriteString("error"u8, "damaged"u8);
+        }
+        else if (!isQuoted)
+        {
+            json.WriteString("error"u8, "hidden"u8);
         }
 
         json.WriteEndObject();

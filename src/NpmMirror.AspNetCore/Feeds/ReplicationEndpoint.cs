@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using NpmMirror.AspNetCore.Answers;
 using NpmMirror.Storage;
+using NpmMirror.Visibility;
 
 namespace NpmMirror.AspNetCore.Feeds;
 
@@ -9,7 +10,7 @@ namespace NpmMirror.AspNetCore.Feeds;
 /// Answers replicators (PouchDB, CouchDB) that fetch documents by their revisions: <c>POST {m}/_bulk_get</c>, and <c>{m}/{pkg}?open_revs=…</c> of older
 /// ones. What is held now is what they get, whichever revision they heard of: it is the newest, or its row is on its way to them.
 /// </summary>
-internal sealed class ReplicationEndpoint(IMetadataStore store, ServedDocuments documents, AskedBody asked, TimeProvider time)
+internal sealed class ReplicationEndpoint(IMetadataStore store, VisibilityRules visibility, ServedDocuments documents, AskedBody asked, TimeProvider time)
 {
     /// <summary>Whether a packument is asked for as replicators do.</summary>
     internal static bool IsAsked(HttpContext context) => context.Request.QueryString.HasValue && context.Request.Query.ContainsKey("open_revs");
@@ -84,7 +85,7 @@ internal sealed class ReplicationEndpoint(IMetadataStore store, ServedDocuments 
 
     private async Task<bool> WriteAsync(FeedBody body, PackageRow row, string baseUrl, CancellationToken cancellationToken)
     {
-        if (!await documents.WriteReplicatedAsync(body, row, baseUrl, cancellationToken))
+        if (!await documents.WriteReplicatedAsync(body, visibility.AsShown(row), baseUrl, cancellationToken))
         {
             return false;
         }

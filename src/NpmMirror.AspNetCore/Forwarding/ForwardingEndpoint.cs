@@ -9,7 +9,7 @@ namespace NpmMirror.AspNetCore.Forwarding;
 /// Answers what only the registry knows, search and audits, by asking it. Without it the answer is 503: an empty one would say
 /// "nothing found" or, worse, "nothing vulnerable".
 /// </summary>
-internal sealed class ForwardingEndpoint(Forwarder forwarder, MirrorOptions options, ByteBudget budget, TimeProvider time)
+internal sealed class ForwardingEndpoint(Forwarder forwarder, SearchResults results, MirrorOptions options, ByteBudget budget, TimeProvider time)
 {
     internal const string BulkPath = "/-/npm/v1/security/advisories/bulk";
 
@@ -23,7 +23,7 @@ internal sealed class ForwardingEndpoint(Forwarder forwarder, MirrorOptions opti
     internal async Task SearchAsync(HttpContext context)
     {
         using var answer = await forwarder.AskAsync(ForwardedService.Search, HttpMethod.Get, "/-/v1/search" + context.Request.QueryString.Value, null, SearchTimeout, context.RequestAborted);
-        await answer.WriteAsync(context, time);
+        await answer.WriteAsync(context, answer.IsOk ? await results.ShownAsync(answer.Body, context.RequestAborted) : [answer.Body], time);
     }
 
     /// <summary>Answers <c>POST {m}/-/npm/v1/security/advisories/bulk</c>.</summary>

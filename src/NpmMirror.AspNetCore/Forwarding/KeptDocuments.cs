@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using NpmMirror.AspNetCore.Answers;
 using NpmMirror.Storage;
 using NpmMirror.Syncing;
+using NpmMirror.Visibility;
 
 namespace NpmMirror.AspNetCore.Forwarding;
 
@@ -10,7 +11,7 @@ namespace NpmMirror.AspNetCore.Forwarding;
 /// Answers for small documents of the registry beside the packuments, its signing keys and its attestations: asked for upstream,
 /// kept once seen, and served from what is kept when the upstream is away. A 404 is passed on and not kept.
 /// </summary>
-internal sealed class KeptDocuments(IMetadataStore store, KeptAttestations kept, Forwarder forwarder, TimeProvider time)
+internal sealed class KeptDocuments(IMetadataStore store, PackageVisibility visibility, KeptAttestations kept, Forwarder forwarder, TimeProvider time)
 {
     private const string KeysPath = "/-/npm/v1/keys";
     private const string KeysKey = "kept:" + KeysPath;
@@ -51,6 +52,12 @@ internal sealed class KeptDocuments(IMetadataStore store, KeptAttestations kept,
     /// <summary>Answers <c>{m}/-/npm/v1/attestations/{pkg}@{version}</c>: what was attested stays so, and is not asked for twice.</summary>
     internal async Task AttestationsAsync(HttpContext context, PackageName package, string version)
     {
+        if (await visibility.FindAsync(package, context.RequestAborted) is { } hidden)
+        {
+            await RegistryErrors.WriteAsync(context, hidden.Status, hidden.Reason);
+            return;
+        }
+
         if (await kept.FindAsync(package, version, context.RequestAborted) is { } known)
         {
             await WriteAsync(context, Encoding.UTF8.GetBytes(known));

@@ -21,22 +21,28 @@ internal sealed class UpstreamAnswer(int status, ReadOnlyMemory<byte> body, IDis
     /// <inheritdoc/>
     public void Dispose() => held?.Dispose();
 
-    /// <summary>Passes it on. A client that takes nothing is cut off, for what it waits for is held in memory.</summary>
-    internal async Task WriteAsync(HttpContext context, TimeProvider time)
+    /// <summary>Passes it on, all of it.</summary>
+    internal Task WriteAsync(HttpContext context, TimeProvider time) => WriteAsync(context, [Body], time);
+
+    /// <summary>Passes pieces of it on. A client that takes nothing is cut off, for what it waits for is held in memory.</summary>
+    internal async Task WriteAsync(HttpContext context, IReadOnlyList<ReadOnlyMemory<byte>> pieces, TimeProvider time)
     {
-        RegistryErrors.BeginJson(context.Response, Status, Body.Length);
+        RegistryErrors.BeginJson(context.Response, Status, pieces.Sum(piece => piece.Length));
         if (HttpMethods.IsHead(context.Request.Method))
         {
             return;
         }
 
         var writer = PatientWriter.Of(context, time);
-        for (var at = 0; at < Body.Length; at += SliceBytes)
+        foreach (var piece in pieces)
         {
-            var slice = Body.Slice(at, Math.Min(SliceBytes, Body.Length - at));
-            if ((await writer.WriteAsync(slice, context.RequestAborted)).IsCompleted)
+            for (var at = 0; at < piece.Length; at += SliceBytes)
             {
-                return;
+                var slice = piece.Slice(at, Math.Min(SliceBytes, piece.Length - at));
+                if ((await writer.WriteAsync(slice, context.RequestAborted)).IsCompleted)
+                {
+                    return;
+                }
             }
         }
     }

@@ -4,13 +4,12 @@ using NpmMirror.AspNetCore.Routing;
 using NpmMirror.Packuments;
 using NpmMirror.Renditions;
 using NpmMirror.Syncing;
-using NpmMirror.Tarballs;
 using NpmMirror.Visibility;
 
 namespace NpmMirror.AspNetCore.Packages;
 
 /// <summary>Answers for packuments and for single manifests: find the row, compare validators, write prepared bytes.</summary>
-internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lookFor, RenditionCache cache, DocumentRepair repair, AnswerMemory memory, CrossOriginPolicy crossOrigin, TarballBlocks blocks, TimeProvider time)
+internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lookFor, RenditionCache cache, DocumentRepair repair, AnswerMemory memory, CrossOriginPolicy crossOrigin, VisibilityRules visibility, TimeProvider time)
 {
     private const string AbbreviatedType = "application/vnd.npm.install-v1+json";
 
@@ -47,7 +46,7 @@ internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lo
             {
                 if (VersionOf(await repair.IndexOfAsync(package.Row, context.RequestAborted), versionOrTag) is not { } version)
                 {
-                    if (blocks.FindRefusal(package.Row) is null && await lookFor(package.Row, versionOrTag, askedAt, context.RequestAborted))
+                    if (visibility.OfPast(package.Row) is null && await lookFor(package.Row, versionOrTag, askedAt, context.RequestAborted))
                     {
                         continue;
                     }
@@ -88,8 +87,8 @@ internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lo
         await RegistryErrors.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, $"{name} changes faster than it can be served; ask again.", TimeSpan.FromSeconds(1));
     }
 
-    private Task RefuseVersionAsync(HttpContext context, CachedPackage package, string versionOrTag) => blocks.FindRefusal(package.Row) is { } refusal
-        ? RegistryErrors.WriteAsync(context, refusal.Status, refusal.Reason)
+    private Task RefuseVersionAsync(HttpContext context, CachedPackage package, string versionOrTag) => visibility.OfPast(package.Row) is { } hidden
+        ? RegistryErrors.WriteAsync(context, hidden.Status, hidden.Reason)
         : RegistryErrors.WriteJsonAsync(context, StatusCodes.Status404NotFound, WireJson.Text($"version not found: {versionOrTag}"));
 
     private void Remember(in RequestKey request, Rendition rendition)

@@ -3,13 +3,14 @@ using System.Net;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using NpmMirror.AspNetCore.Answers;
-using NpmMirror.AspNetCore.Routing;
 using NpmMirror.AspNetCore.Connections;
+using NpmMirror.AspNetCore.Routing;
 using NpmMirror.Diagnostics;
 using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Syncing;
 using NpmMirror.Tarballs;
+using NpmMirror.Visibility;
 
 namespace NpmMirror.AspNetCore.Packages;
 
@@ -23,7 +24,7 @@ internal sealed partial class TarballEndpoint(
     AnswerMemory memory,
     CrossOriginPolicy crossOrigin,
     TarballDownloads downloads,
-    TarballBlocks blocks,
+    PackageVisibility visibility,
     TarballUsage usage,
     TarballDescriptions descriptions,
     DocumentRepair repair,
@@ -54,9 +55,9 @@ internal sealed partial class TarballEndpoint(
     private async Task<bool> TryHandleAsync(HttpContext context, RequestKey request, PackageName package, string file, long? askedAt)
     {
         var cancellationToken = context.RequestAborted;
-        if (await repair.ReadAsync(package, () => blocks.FindAsync(package, file, cancellationToken), cancellationToken) is { } blocked)
+        if (await repair.ReadAsync(package, () => visibility.FindTarballAsync(package, file, cancellationToken), cancellationToken) is { } hidden)
         {
-            await RegistryErrors.WriteAsync(context, blocked.Status, blocked.Reason);
+            await RegistryErrors.WriteAsync(context, hidden.Status, hidden.Reason);
             return true;
         }
 
@@ -209,7 +210,7 @@ internal sealed partial class TarballEndpoint(
             TarballHeaders.ETagOf(sha512),
             path,
             length,
-            () => downloads.IsKnownToBeHeld(package, file, sha512) && blocks.IsKnownToBeFree(package, file),
+            () => downloads.IsKnownToBeHeld(package, file, sha512) && visibility.IsTarballKnownToBeShown(package, file),
             client =>
             {
                 TarballDownloads.CountStored();

@@ -10,6 +10,7 @@ using NpmMirror.Storage;
 using NpmMirror.Syncing;
 using NpmMirror.Tarballs;
 using NpmMirror.Upstream;
+using NpmMirror.Visibility;
 
 namespace NpmMirror.Hosting;
 
@@ -49,7 +50,7 @@ public sealed partial class Mirror : IAsyncDisposable
         _logger = Registry.Logger;
         ReadThrough = new ReadThrough(store, Sync, Queue, Scope, parts.IsFollowed ?? (() => Registry.IsFollowed), options, time, loggers.CreateLogger<ReadThrough>());
         Renditions = new RenditionCache(store, News, parts.Budget, DefaultBase, options, time);
-        TarballBlocks = new TarballBlocks(store, News, options);
+        Visibility = new PackageVisibility(store, News, options);
         Log = new RegistryLog(store, News, time, loggers.CreateLogger<RegistryLog>());
         TarballUsage = new TarballUsage(store, time, loggers.CreateLogger<TarballUsage>());
         DocumentRepair = new DocumentRepair(store, Queue, Sync, time, loggers.CreateLogger<DocumentRepair>());
@@ -131,7 +132,7 @@ public sealed partial class Mirror : IAsyncDisposable
 
     internal RenditionCache Renditions { get; }
 
-    internal TarballBlocks TarballBlocks { get; }
+    internal PackageVisibility Visibility { get; }
 
     internal TarballUsage TarballUsage { get; }
 

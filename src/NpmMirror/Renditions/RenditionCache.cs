@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using NpmMirror.Options;
 using NpmMirror.Storage;
+using NpmMirror.Visibility;
 
 namespace NpmMirror.Renditions;
 
@@ -46,7 +47,7 @@ public sealed class RenditionCache : IDisposable
     /// <summary>An empty cache over the store's documents.</summary>
     public RenditionCache(IMetadataStore store, PackageNews news, ByteBudget budget, DefaultBase defaultBase, MirrorOptions options, TimeProvider time)
     {
-        _renditions = new Renditions(store, budget);
+        _renditions = new Renditions(store, budget, new VisibilityRules(options.Removed));
         _improver = new RenditionImprover(_renditions, more => Interlocked.Add(ref _usedBytes, more));
         _time = time;
         _defaultBase = defaultBase;

@@ -3,6 +3,7 @@ using System.Text;
 using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
+using NpmMirror.Visibility;
 
 namespace NpmMirror.Syncing;
 
@@ -18,6 +19,7 @@ internal sealed class KeptAttestations(IMetadataStore store, MirrorOptions optio
 
     private static readonly TimeSpan CountEvery = TimeSpan.FromMinutes(1);
 
+    private readonly VisibilityRules _visibility = new(options.Removed);
     private readonly SemaphoreSlim _turn = new(1);
     private long? _keptBytes;
     private long _countedAt;
@@ -83,7 +85,7 @@ internal sealed class KeptAttestations(IMetadataStore store, MirrorOptions optio
 
     private async ValueTask<bool> IsHeldAsync(PackageName package, string version, CancellationToken cancellationToken) =>
         await store.FindAsync(package, cancellationToken) is { } row
-        && (row.Facts.Removal is not { } removal || !row.Facts.IsRemoved || options.Removed.ModeOf(removal) == RemovedMode.Keep)
+        && _visibility.Of(row) is null
         && PackumentIndex.FromBytes(row.Index.Span, row.Name).Find(version) is not null;
 
     private async ValueTask<bool> HasRoomAsync(int sizeBytes, CancellationToken cancellationToken)

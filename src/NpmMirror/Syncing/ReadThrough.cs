@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
-using NpmMirror.Log;
 using NpmMirror.Options;
 using NpmMirror.Storage;
 using NpmMirror.Upstream;
+using NpmMirror.Visibility;
 
 namespace NpmMirror.Syncing;
 
@@ -42,6 +42,7 @@ public sealed class ReadThrough : IAsyncDisposable
     private readonly Revalidation _revalidation;
     private readonly VersionSearch _versions;
     private readonly NegativeAnswers _negatives;
+    private readonly VisibilityRules _visibility;
     private readonly ConcurrentDictionary<PackageName, Lazy<Task<ReadAnswer>>> _fetches = new();
     private readonly CancellationTokenSource _stopping = new();
 
@@ -65,6 +66,7 @@ public sealed class ReadThrough : IAsyncDisposable
         _looks = new UpstreamLooks(sync, queue, _freshness, options, time, logger);
         _revalidation = new Revalidation(_looks, _freshness, isFollowed, options, time);
         _versions = new VersionSearch(store, _looks, _freshness, options, time);
+        _visibility = new VisibilityRules(options.Removed);
         _negatives = new NegativeAnswers(sync.News, options.NegativeTtl, time);
     }
 
@@ -138,20 +140,7 @@ public sealed class ReadThrough : IAsyncDisposable
         _stopping.Dispose();
     }
 
-    private ReadAnswer AnswerOf(PackageRow row)
-    {
-        var facts = row.Facts;
-        if (!facts.IsRemoved || _options.Removed.ModeOf(facts.Removal!.Value) == RemovedMode.Keep)
-        {
-            return new ReadAnswer.Found(row);
-        }
-
-        return facts.Removal == RemovalKind.Blocked
-            ? new ReadAnswer.Absent(451, $"{row.Name} is blocked upstream for legal reasons{Because(facts.RemovalReason)}; it was held until {facts.StoredAt:yyyy-MM-dd}.", row)
-            : new ReadAnswer.Absent(404, $"{row.Name} was removed upstream{Because(facts.RemovalReason)}; this mirror hides it since {facts.StoredAt:yyyy-MM-dd}.", row);
-    }
-
-    private static string Because(string? reason) => reason is null ? "" : $" ({reason})";
+    private ReadAnswer AnswerOf(PackageRow row) => _visibility.Of(row) is { } hidden ? new ReadAnswer.Absent(hidden.Status, hidden.Reason, row) : new ReadAnswer.Found(row);
 
     private async Task<ReadAnswer> FetchAsync(PackageName name, CancellationToken cancellationToken)
     {

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using System.Text.Json;
 using NpmMirror.Log;
 using NpmMirror.Options;
@@ -113,6 +114,19 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
     public async Task What_is_listed_as_removed_and_still_served_stays()
     {
         _registry.Publish(new FakePackage("early").Version("1.0.0"));
+        await StartNearAsync();
+        await Eventually.Async(async () => (await RowsAsync(_near)).Count == 1);
+        _registry.Knobs.Add(new FakeRule { Path = "/early", Status = 200, Body = Encoding.UTF8.GetString(_registry.Packument("early")!), ContentType = "application/json" });
+        _registry.Delete("early");
+        await Eventually.Async(async () => await _near.Store.FindQueuedAsync(PackageName.Parse("early"), default) is { IsDeletedRow: true, Attempts: > 0 });
+        Assert.Equal(0, await RemovedAsync(_near));
+        await StartFarAsync();
+    }
+
+    [Fact]
+    public async Task What_a_mirror_keeps_showing_stays_with_its_mirrors()
+    {
+        _registry.Publish(new FakePackage("early").Version("1.0.0"));
         _registry.Publish(new FakePackage("late").Version("1.0.0"));
         _nearRemoved = RemovedMode.Keep;
         await StartNearAsync();
@@ -123,7 +137,9 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
         await StartFarAsync();
         await Eventually.Async(async () => (await RowsAsync(_far)).Count == 2);
         _registry.Delete("early");
-        await Eventually.Async(async () => await RemovedAsync(_near) == 2 && await _far.Store.FindQueuedAsync(PackageName.Parse("early"), default) is { IsDeletedRow: true, Attempts: > 0 });
+        _registry.Publish(new FakePackage("last").Version("1.0.0"));
+        await Eventually.Async(async () => await RemovedAsync(_near) == 2 && (await RowsAsync(_far)).SequenceEqual(await RowsAsync(_near)));
+        Assert.Equal(3, (await RowsAsync(_far)).Count(row => !row.EndsWith("deleted", StringComparison.Ordinal)));
         Assert.Equal(0, await RemovedAsync(_far));
     }
 
