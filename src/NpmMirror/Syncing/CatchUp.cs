@@ -157,9 +157,10 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
             var row = await store.FindAsync(name, cancellationToken);
             if (row is null or { Facts.IsRemoved: true })
             {
-                _failures.TryAdd(name, NotThere);
+                continue;
             }
-            else if (row.Generation == generation)
+
+            if (row.Generation == generation)
             {
                 _unchanged++;
             }

@@ -96,7 +96,8 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
         {
             while (!running.IsCompleted)
             {
-                if (InFlight == 0 && (await store.NextDueAsync(cancellationToken) is not { } due || due > time.GetUtcNow()) && InFlight == 0)
+                // In this order: what is taken between the two is in flight before it is due no more.
+                if ((await store.NextDueAsync(cancellationToken) is not { } due || due > time.GetUtcNow()) && InFlight == 0)
                 {
                     break;
                 }
@@ -345,7 +346,6 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
         await Task.WhenAny(timer, woken);
         await pausing.CancelAsync();
         await Task.WhenAny(woken);
-        cancellationToken.ThrowIfCancellationRequested();
     }
 
     /// <summary>The next try of a package, and the mirrors that the first who waits for it came through.</summary>
