@@ -17,19 +17,13 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
     private int _seenVersions, _brokenVersions, _withdrawnVersions;
     private int _restStart, _restEnd;
     private bool _hasLeftOut;
-    private Slice _versionsValue, _tags, _time, _rev, _modified;
+    private Slice _versionsValue, _tags, _time, _rev, _modified, _maintainers;
 
     public bool IsObject { get; private set; }
 
     public Slice Name { get; private set; }
 
     public Slice Id { get; private set; }
-
-    public Slice Keywords { get; private set; }
-
-    public Slice Maintainers { get; private set; }
-
-    public Slice License { get; private set; }
 
     public readonly void Dispose() => _rest.Dispose();
 
@@ -82,9 +76,9 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
             DistTags = tags,
             VersionsValue = _versionsValue,
             Time = _time,
-            Maintainers = Maintainers,
+            Maintainers = _maintainers,
             TimeHash = SliceHash.Of(_document, _time),
-            MaintainersHash = SliceHash.Of(_document, Maintainers),
+            MaintainersHash = SliceHash.Of(_document, _maintainers),
             RestHash = SliceHash.Finish(_rest),
             IsUnpublished = isUnpublished && entries.Length == 0 && _brokenVersions == 0,
             IsSecurityHolder = entries.Length > 0 && Array.TrueForAll(entries, IsHolder),
@@ -114,7 +108,7 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
         }
         else if (JsonText.Is(ref reader, "maintainers"u8))
         {
-            Maintainers = ReadSpecial(ref reader);
+            _maintainers = ReadSpecial(ref reader);
         }
         else if (JsonText.Is(ref reader, "modified"u8))
         {
@@ -137,14 +131,10 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
         var isName = JsonText.Is(ref reader, "name"u8);
         var isId = JsonText.Is(ref reader, "_id"u8);
         var isRev = JsonText.Is(ref reader, "_rev"u8);
-        var isKeywords = JsonText.Is(ref reader, "keywords"u8);
-        var isLicense = JsonText.Is(ref reader, "license"u8);
         var value = JsonMembers.ReadValue(ref reader, _origin);
         Name = isName ? value : Name;
         Id = isId ? value : Id;
         _rev = isRev ? value : _rev;
-        Keywords = isKeywords ? value : Keywords;
-        License = isLicense ? value : License;
         AddRest(keyStart, value.Offset + value.Length);
     }
 

@@ -4,10 +4,7 @@ namespace NpmMirror.Packuments;
 
 /// <summary>What one pass over a packument's bytes finds.</summary>
 /// <param name="Index">The slim index.</param>
-/// <param name="Keywords">The top-level <c>keywords</c> that are strings.</param>
-/// <param name="MaintainerNames">The names in the top-level <c>maintainers</c>.</param>
-/// <param name="License">The top-level <c>license</c> as one text, or null.</param>
-public sealed record ParsedPackument(PackumentIndex Index, IReadOnlyList<string> Keywords, IReadOnlyList<string> MaintainerNames, string? License)
+public sealed record ParsedPackument(PackumentIndex Index)
 {
     /// <summary>Whether it says whose packument it is.</summary>
     public required bool IsNamed { get; init; }
@@ -55,11 +52,7 @@ public static class PackumentReader
             RefuseAnother(expected, pass.TextOf(name), isAnyCase);
         }
 
-        return new ParsedPackument(
-            pass.ToIndex(expected),
-            PackumentColumns.Keywords(pass.Keywords.Of(document)),
-            PackumentColumns.MaintainerNames(pass.Maintainers.Of(document)),
-            PackumentColumns.License(pass.License.Of(document)))
+        return new ParsedPackument(pass.ToIndex(expected))
         {
             IsNamed = pass.IsText(name),
             StatedModifiedAt = pass.StatedModifiedAt,

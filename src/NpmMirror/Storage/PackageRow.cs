@@ -79,13 +79,6 @@ public readonly record struct PackageMark(PackageName Name, string? Rev, string?
 /// <summary>A package row and its document, read at one moment.</summary>
 public sealed record StoredPackage(PackageRow Row, StoredDocument Document);
 
-/// <summary>What engines that can be queried keep beside the document; the others leave it.</summary>
-public sealed record PackageColumns(IReadOnlyList<string> Keywords, IReadOnlyList<string> Maintainers, string? License, IReadOnlyDictionary<string, string> DistTags)
-{
-    /// <summary>Nothing to query by.</summary>
-    public static PackageColumns None { get; } = new([], [], null, new Dictionary<string, string>());
-}
-
 /// <summary>The one atomic write of a package: document, index and events together, or nothing.</summary>
 public sealed record PackageCommit
 {
@@ -103,9 +96,6 @@ public sealed record PackageCommit
 
     /// <summary>The new document's index; read only where <see cref="Document"/> is not null.</summary>
     public ReadOnlyMemory<byte> Index { get; init; }
-
-    /// <summary>The new document's columns for queries; read only where <see cref="Document"/> is not null.</summary>
-    public PackageColumns Columns { get; init; } = PackageColumns.None;
 
     /// <summary>The events, ordinals from 0. May be empty: then the package's log position stays.</summary>
     public required IReadOnlyList<PendingEvent> Events { get; init; }

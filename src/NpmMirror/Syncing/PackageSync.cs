@@ -270,7 +270,6 @@ public sealed partial class PackageSync : IDisposable
             },
             Document = encoded,
             Index = index.ToBytes(),
-            Columns = new PackageColumns(parsed.Keywords, parsed.MaintainerNames, parsed.License, index.DistTags),
             Events = Pending(change.Events),
             ArchivesPrevious = change.ArchivesPrevious,
             IsPatient = item is { Priority: > QueuePriority.ReadThrough },

@@ -477,7 +477,6 @@ public sealed class VerifierTests : IAsyncLifetime
                 Facts = new PackageFacts { FirstSeenAt = _bench.Clock.GetUtcNow(), StoredAt = _bench.Clock.GetUtcNow() },
                 Document = DocumentCodecs.Encode(bytes, Digest.OfSha256(bytes)),
                 Index = PackumentReader.Read(bytes, name).Index.ToBytes(),
-                Columns = new PackageColumns([], [], null, new Dictionary<string, string>()),
                 Events = [],
             };
             Assert.True((await _bench.Store.CommitAsync(commit, token)).IsCommitted);
