@@ -12,8 +12,6 @@ namespace NpmMirror.AspNetCore.Feeds;
 /// <summary>The documents that go with rows of feeds and lists: what a reader of the package would get, not kept.</summary>
 internal sealed class ServedDocuments(RenditionCache cache, DocumentRepair repair)
 {
-    private const int PieceBytes = 256 * 1024;
-
     /// <summary>Writes the document as the member <c>doc</c> of a row; nothing when it is not there any more. Of a damaged one the row says so, and the list goes on.</summary>
     internal async Task WriteAsync(FeedBody body, PackageRow row, string baseUrl, CancellationToken cancellationToken)
     {
@@ -52,16 +50,22 @@ internal sealed class ServedDocuments(RenditionCache cache, DocumentRepair repai
                 return false;
             }
 
-            var own = isReplicated ? MembersOf(document) : new TopMembers();
+            var own = isReplicated ? ReplicatedMembers.Of(document) : null;
             body.Text(before);
-            var at = Begin(body, row, own);
-            foreach (var (start, end) in own.Attachments)
+            if (own is null)
             {
-                body.Document(document.AsSpan((int)at, (int)(start - at)));
-                at = end;
+                body.Document(document);
+                return true;
             }
 
-            body.Document(document.AsSpan((int)at));
+            var isFirst = Begin(body, row, own);
+            foreach (var (start, end) in own.Runs)
+            {
+                Separate(body, ref isFirst);
+                body.Document(document.AsSpan(start..end));
+            }
+
+            body.End();
             return true;
         }
 
@@ -72,85 +76,62 @@ internal sealed class ServedDocuments(RenditionCache cache, DocumentRepair repai
 
         await using (spilled)
         {
-            var own = isReplicated ? await MembersOfAsync(spilled, cancellationToken) : new TopMembers();
+            var own = isReplicated ? spilled.Read(ReplicatedMembers.Of) : null;
             body.Text(before);
-            var at = Begin(body, row, own);
-            foreach (var (start, end) in own.Attachments)
+            if (own is null)
             {
-                await body.DocumentAsync(spilled, at, start);
-                at = end;
+                await body.DocumentAsync(spilled, 0, spilled.LengthBytes);
+                return true;
             }
 
-            await body.DocumentAsync(spilled, at, spilled.LengthBytes);
-        }
-
-        return true;
-    }
-
-    private static TopMembers MembersOf(ReadOnlySpan<byte> document)
-    {
-        var own = new TopMembers();
-        own.Read(document);
-        return own;
-    }
-
-    private static async Task<TopMembers> MembersOfAsync(SpilledRendition document, CancellationToken cancellationToken)
-    {
-        var own = new TopMembers();
-        var piece = ArrayPool<byte>.Shared.Rent(PieceBytes);
-        try
-        {
-            int read;
-            for (var at = 0L; (read = await document.ReadAsync(at, piece, cancellationToken)) > 0; at += read)
+            var isFirst = Begin(body, row, own);
+            foreach (var (start, end) in own.Runs)
             {
-                own.Read(piece.AsSpan(0, read));
+                Separate(body, ref isFirst);
+                await body.DocumentAsync(spilled, start, end);
             }
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(piece);
-        }
 
-        return own;
+            body.End();
+            return true;
+        }
     }
 
-    /// <summary>Writes the beginning of a document that was looked through, with what replication needs in front; returns where its own members begin.</summary>
-    private static long Begin(FeedBody body, PackageRow row, TopMembers own)
+    /// <summary>
+    /// Writes the beginning of a document: its id, revision and earlier revisions, as far as it does not say them itself (readers differ in which of two
+    /// equal members they take). True when it says them all.
+    /// </summary>
+    private static bool Begin(FeedBody body, PackageRow row, ReplicatedMembers own)
     {
-        if (own.Begin is not { } begin)
+        var members = Object(json =>
         {
-            return 0;
-        }
+            if (!own.HasRevisions)
+            {
+                ServedRevision.WriteChain(json, row);
+            }
 
-        var members = Members(row, own);
-        body.Text(members.AsSpan(0, members.Length - 1));
-        // "{}" adds nothing.
-        if (members.Length > 2 && own.HasOthers)
+            if (!own.HasId)
+            {
+                json.WriteString("_id"u8, row.Name.Value);
+            }
+
+            if (!own.HasRev)
+            {
+                json.WriteString("_rev"u8, ServedRevision.Of(row));
+            }
+        });
+        body.Text(members.AsSpan(..^1));
+        return members.Length == "{}"u8.Length;
+    }
+
+    private static void Separate(FeedBody body, ref bool isFirst)
+    {
+        if (!isFirst)
         {
             body.Text(","u8);
         }
 
-        return begin;
+        isFirst = false;
     }
-
-    /// <summary>What replication needs and the document does not say itself: each member once, for who takes the first of two, or refuses them.</summary>
-    private static byte[] Members(PackageRow row, TopMembers own) => Object(json =>
-    {
-        if (!own.HasRevisions)
-        {
-            ServedRevision.WriteChain(json, row);
-        }
-
-        if (!own.HasId)
-        {
-            json.WriteString("_id"u8, row.Name.Value);
-        }
-
-        if (!own.HasRev)
-        {
-            json.WriteString("_rev"u8, ServedRevision.Of(row));
-        }
-    });
 
     private static void Tombstone(Utf8JsonWriter json, PackageRow row, bool isReplicated)
     {

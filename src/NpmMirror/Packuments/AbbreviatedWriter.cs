@@ -65,7 +65,7 @@ internal static class AbbreviatedWriter
         output.Write("{"u8);
         var isFirst = true;
         Slice scripts = default, declared = default;
-        var members = new JsonMemberScanner(document, version.Manifest);
+        var members = new JsonMemberReader(document, version.Manifest);
         while (members.MoveNext())
         {
             switch (FieldOf(members.Name))

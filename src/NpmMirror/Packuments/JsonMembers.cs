@@ -81,7 +81,7 @@ internal static class JsonMembers
     public static Slice Find(ReadOnlySpan<byte> document, Slice slice, ReadOnlySpan<byte> name)
     {
         Slice found = default;
-        var members = new JsonMemberScanner(document, slice);
+        var members = new JsonMemberReader(document, slice);
         while (members.MoveNext())
         {
             if (JsonText.Is(members.Name, name))

@@ -59,7 +59,7 @@ public static class Manifest
     private static bool HasInstallScript(ReadOnlySpan<byte> document, Slice scripts)
     {
         bool before = false, install = false, after = false;
-        var members = new JsonMemberScanner(document, scripts);
+        var members = new JsonMemberReader(document, scripts);
         while (members.MoveNext())
         {
             // However the name is escaped; of equal names the last one counts.

@@ -1,3 +1,5 @@
+using System.IO.MemoryMappedFiles;
+
 namespace NpmMirror.Renditions;
 
 /// <summary>
@@ -15,6 +17,23 @@ public sealed class SpilledRendition : IAsyncDisposable
 
     /// <summary>Reads from <paramref name="offset"/>; 0 at the end.</summary>
     public ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken) => RandomAccess.ReadAsync(_file.SafeFileHandle, buffer, offset, cancellationToken);
+
+    /// <summary>Reads all of it as it lies in the file: it is not held in memory.</summary>
+    internal unsafe T Read<T>(Func<ReadOnlySpan<byte>, T> read)
+    {
+        using var map = MemoryMappedFile.CreateFromFile(_file, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        using var view = map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
+        byte* start = null;
+        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+        try
+        {
+            return read(new ReadOnlySpan<byte>(start + view.PointerOffset, (int)_file.Length));
+        }
+        finally
+        {
+            view.SafeMemoryMappedViewHandle.ReleasePointer();
+        }
+    }
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _file.DisposeAsync();

@@ -3,7 +3,7 @@ using NpmMirror.Packuments;
 
 namespace NpmMirror.Tests.Packuments;
 
-public sealed class JsonMemberScannerTests
+public sealed class JsonMemberReaderTests
 {
     [Theory]
     [InlineData("{}")]
@@ -19,7 +19,7 @@ public sealed class JsonMemberScannerTests
         var slice = new Slice(3, document.Length - 6);
         var expected = JsonMembers.Read(document, slice);
         var actual = new OrderedDictionary<string, Slice>(StringComparer.Ordinal);
-        var members = new JsonMemberScanner(document, slice);
+        var members = new JsonMemberReader(document, slice);
         while (members.MoveNext())
         {
             actual[JsonText.Decode(members.Name)] = members.Value;
@@ -46,7 +46,7 @@ public sealed class JsonMemberScannerTests
             try
             {
                 var slice = new Slice(0, random.Next(1, damaged.Length + 1));
-                var members = new JsonMemberScanner(damaged, slice);
+                var members = new JsonMemberReader(damaged, slice);
                 for (var count = 0; members.MoveNext(); count++)
                 {
                     Assert.True(count < damaged.Length);
