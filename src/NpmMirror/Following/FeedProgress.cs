@@ -1,4 +1,5 @@
 using NpmMirror.Feeds;
+using NpmMirror.Upstream;
 
 namespace NpmMirror.Following;
 
@@ -89,11 +90,7 @@ internal sealed class FeedProgress(MonitorDelay delay, TimeProvider time)
     private TimeSpan PauseOfPolls() => _requestsWithoutProgress > IdlePollsMax ? FirstPause : TimeSpan.Zero;
 
     // The first answer without news is what each feed gives at its head.
-    private TimeSpan Pause()
-    {
-        var doublings = Math.Min(_requestsWithoutProgress - 2, 10);
-        return doublings < 0 ? TimeSpan.Zero : TimeSpan.FromTicks(Math.Min(FirstPause.Ticks << doublings, LongestPause.Ticks));
-    }
+    private TimeSpan Pause() => _requestsWithoutProgress < 2 ? TimeSpan.Zero : new Backoff(FirstPause, LongestPause, Random.Shared) { Failures = _requestsWithoutProgress - 2 }.Next();
 
     private bool IsKnown(ChangeRow row, Sequence cursor) =>
         row.Sequence == cursor ? _rows.Contains(row) : row.Sequence.Number < cursor.Number;

@@ -81,11 +81,8 @@ internal sealed partial class QueueReturn(IMetadataStore store, TimeProvider tim
     }
 
     /// <summary>1, 2, 4, 8 … seconds, then minutes; jittered, and at least what the upstream asked for.</summary>
-    private static TimeSpan PauseAfter(int attempts, TimeSpan? retryAfter)
-    {
-        var first = TimeSpan.FromSeconds(Math.Pow(2, Math.Min(attempts, 10)));
-        return new Backoff(first < StoredMoments.LongestPause ? first : StoredMoments.LongestPause, StoredMoments.LongestPause, Random.Shared).Next(retryAfter);
-    }
+    private static TimeSpan PauseAfter(int attempts, TimeSpan? retryAfter) =>
+        new Backoff(TimeSpan.FromSeconds(1), StoredMoments.LongestPause, Random.Shared) { Failures = attempts }.Next(retryAfter);
 
     [LoggerMessage(EventIds.Mirroring + 3, LogLevel.Debug, "Package {Package} failed {Attempt} times; next try in {Pause}: {Reason}")]
     private partial void LogFailed(PackageName package, int attempt, TimeSpan pause, string reason);

@@ -1,4 +1,5 @@
 using NpmMirror.Options;
+using NpmMirror.Upstream;
 
 namespace NpmMirror.Tarballs;
 
@@ -28,17 +29,11 @@ internal sealed class TarballFailures(MirrorOptions options, TimeProvider time)
     internal void Remember(TarballRequest request, TarballResult.Absent absence, bool isFresh) =>
         _entries.Set(Key(request), new Entry(time.GetTimestamp(), isFresh ? TimeSpan.FromSeconds(1) : options.NegativeTtl, 0, absence, null));
 
-    /// <summary>Remembers a failure: one second at first, twice as long each time, at least what the upstream asked, at most a minute.</summary>
+    /// <summary>Remembers a failure: a second or a little more at first, twice as long each time, at least what the upstream asked, at most a minute.</summary>
     internal void Remember(TarballRequest request, MirrorException failure)
     {
-        var count = _entries.TryGet(Key(request), out var entry) ? entry.Count + 1 : 1;
-        var wait = TimeSpan.FromSeconds(Math.Pow(2, Math.Min(count - 1, 6)));
-        if (failure.RetryAfter > wait)
-        {
-            wait = failure.RetryAfter.Value;
-        }
-
-        _entries.Set(Key(request), new Entry(time.GetTimestamp(), wait < WaitMax ? wait : WaitMax, count, null, failure));
+        var backoff = new Backoff(TimeSpan.FromSeconds(1), WaitMax, Random.Shared) { Failures = _entries.TryGet(Key(request), out var entry) ? entry.Count : 0 };
+        _entries.Set(Key(request), new Entry(time.GetTimestamp(), backoff.Next(failure.RetryAfter), backoff.Failures, null, failure));
     }
 
     /// <summary>It went well.</summary>

@@ -9,8 +9,8 @@ public sealed class Backoff(TimeSpan first, TimeSpan longest, Random random)
     // 2^40 times any wait is beyond every cap; the power must not grow to infinity.
     private const int DoublingsMax = 40;
 
-    /// <summary>Failures since the last success.</summary>
-    public int Failures { get; private set; }
+    /// <summary>Failures since the last success; set where they are counted elsewhere.</summary>
+    public int Failures { get; set; }
 
     /// <summary>The wait after one more failure; <paramref name="retryAfter"/> is the server's wish, if it had one.</summary>
     public TimeSpan Next(TimeSpan? retryAfter = null)
