@@ -7,6 +7,8 @@ namespace NpmMirror.Cli.Commands;
 /// <summary><c>npm-mirror monitor</c>: print what changes upstream; keeps nothing.</summary>
 internal static class MonitorCommand
 {
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
+
     /// <summary>The command.</summary>
     public static Command Create(IReadOnlyList<string> flags)
     {
@@ -29,7 +31,7 @@ internal static class MonitorCommand
         using var logging = Setup.CreateLogging(options.Log);
         var lines = new MonitorLines(asJson, Console.Out, Console.Error);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var watching = StandardOutput.CancelWhenClosedAsync(ending, TimeProvider.System);
+        var watching = EndWithReaderAsync(ending);
         try
         {
             // The log is silent here, so a warning is printed.
@@ -44,6 +46,24 @@ internal static class MonitorCommand
         {
             await ending.CancelAsync();
             await watching;
+        }
+    }
+
+    /// <summary>No write tells that the reader has gone while nothing changes upstream.</summary>
+    private static async Task EndWithReaderAsync(CancellationTokenSource ending)
+    {
+        using var timer = new PeriodicTimer(LookEvery);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(ending.Token) && !StandardOutput.IsClosed)
+            {
+            }
+
+            await ending.CancelAsync();
+        }
+        catch (OperationCanceledException)
+        {
+            // The command ended first.
         }
     }
 }
