@@ -2,13 +2,13 @@ using NpmMirror.Log;
 using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
-using NpmMirror.Tarballs;
 using NpmMirror.Tests.Maintenance;
+using NpmMirror.Visibility;
 
 namespace NpmMirror.Tests.Mirroring;
 
 /// <summary>Which stored tarballs are not served, and for how long that is believed.</summary>
-public sealed class TarballBlocksTests : IAsyncDisposable
+public sealed class PackageVisibilityTests : IAsyncDisposable
 {
     private const string Old = "left-pad-1.0.0.tgz";
     private const string Holder = "left-pad-0.0.1-security.tgz";
@@ -20,7 +20,7 @@ public sealed class TarballBlocksTests : IAsyncDisposable
     private readonly MemoryStore _store;
     private int _reads;
 
-    public TarballBlocksTests() => _store = new MemoryStore(_clock);
+    public PackageVisibilityTests() => _store = new MemoryStore(_clock);
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -42,57 +42,57 @@ public sealed class TarballBlocksTests : IAsyncDisposable
     {
         var options = new MirrorOptions();
         (options.Removed.Blocked, options.Removed.SecurityHolder) = (mode, mode);
-        var blocks = Blocks(options);
+        var blocks = New(options);
         await WriteAsync(removal);
-        var found = await blocks.FindAsync(Name, file, Token);
+        var found = await blocks.FindTarballAsync(Name, file, Token);
         Assert.Equal(refusal is null, found is null);
         Assert.Equal(refusal is null ? null : 451, found?.Status);
         Assert.Contains(refusal ?? "", found?.Reason ?? "", StringComparison.Ordinal);
-        Assert.Equal(refusal is null, blocks.IsKnownToBeFree(Name, file));
+        Assert.Equal(refusal is null, blocks.IsTarballKnownToBeShown(Name, file));
         if (file == Old)
         {
-            Assert.Equal(found, blocks.FindRefusal((await _store.FindAsync(Name, Token))!));
+            Assert.Equal(found, blocks.Rules.OfPast((await _store.FindAsync(Name, Token))!));
         }
     }
 
     [Fact]
     public async Task Nothing_is_known_to_be_free_that_was_not_looked_up()
     {
-        var blocks = Blocks();
+        var blocks = New();
         await WriteAsync(null);
-        Assert.False(blocks.IsKnownToBeFree(Name, Old));
-        Assert.Null(await blocks.FindAsync(Name, Old, Token));
-        Assert.True(blocks.IsKnownToBeFree(Name, Old));
+        Assert.False(blocks.IsTarballKnownToBeShown(Name, Old));
+        Assert.Null(await blocks.FindTarballAsync(Name, Old, Token));
+        Assert.True(blocks.IsTarballKnownToBeShown(Name, Old));
     }
 
     [Fact]
     public async Task What_was_looked_up_is_remembered_until_the_package_changes()
     {
-        var blocks = Blocks();
+        var blocks = New();
         await WriteAsync(null);
-        await blocks.FindAsync(Name, Old, Token);
-        await blocks.FindAsync(Name, Old, Token);
+        await blocks.FindTarballAsync(Name, Old, Token);
+        await blocks.FindTarballAsync(Name, Old, Token);
         _news.TellChanged(PackageName.Parse("another"));
-        await blocks.FindAsync(Name, Old, Token);
+        await blocks.FindTarballAsync(Name, Old, Token);
         Assert.Equal(1, _reads);
 
         await WriteAsync(RemovalKind.Blocked);
         _news.TellChanged(Name);
-        Assert.False(blocks.IsKnownToBeFree(Name, Old));
-        Assert.NotNull(await blocks.FindAsync(Name, Old, Token));
+        Assert.False(blocks.IsTarballKnownToBeShown(Name, Old));
+        Assert.NotNull(await blocks.FindTarballAsync(Name, Old, Token));
         Assert.Equal(2, _reads);
     }
 
     [Fact]
     public async Task When_anything_may_have_changed_all_is_looked_up_anew()
     {
-        var blocks = Blocks();
+        var blocks = New();
         await WriteAsync(null);
-        await blocks.FindAsync(Name, Old, Token);
+        await blocks.FindTarballAsync(Name, Old, Token);
         await WriteAsync(RemovalKind.Blocked);
         _news.TellAllChanged();
-        Assert.False(blocks.IsKnownToBeFree(Name, Old));
-        Assert.NotNull(await blocks.FindAsync(Name, Old, Token));
+        Assert.False(blocks.IsTarballKnownToBeShown(Name, Old));
+        Assert.NotNull(await blocks.FindTarballAsync(Name, Old, Token));
     }
 
     [Theory]
@@ -101,7 +101,7 @@ public sealed class TarballBlocksTests : IAsyncDisposable
     public async Task An_answer_read_before_a_change_is_not_remembered_after_it(bool isAll)
     {
         var isChanged = false;
-        var blocks = Blocks(afterRead: async () =>
+        var blocks = New(afterRead: async () =>
         {
             if (!isChanged)
             {
@@ -118,12 +118,12 @@ public sealed class TarballBlocksTests : IAsyncDisposable
             }
         });
         await WriteAsync(null);
-        Assert.Null(await blocks.FindAsync(Name, Old, Token));
-        Assert.False(blocks.IsKnownToBeFree(Name, Old));
-        Assert.NotNull(await blocks.FindAsync(Name, Old, Token));
+        Assert.Null(await blocks.FindTarballAsync(Name, Old, Token));
+        Assert.False(blocks.IsTarballKnownToBeShown(Name, Old));
+        Assert.NotNull(await blocks.FindTarballAsync(Name, Old, Token));
     }
 
-    private TarballBlocks Blocks(MirrorOptions? options = null, Func<ValueTask>? afterRead = null)
+    private PackageVisibility New(MirrorOptions? options = null, Func<ValueTask>? afterRead = null)
     {
         var store = HookedStore.Over(
             _store,
@@ -136,7 +136,7 @@ public sealed class TarballBlocksTests : IAsyncDisposable
                 }
             },
             nameof(IMetadataStore.FindAsync));
-        return new TarballBlocks(store, _news, options ?? new MirrorOptions());
+        return new PackageVisibility(store, _news, options ?? new MirrorOptions());
     }
 
     /// <summary>Writes the package as it is after a removal of this kind: only its holding version is listed.</summary>
