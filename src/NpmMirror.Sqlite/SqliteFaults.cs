@@ -17,9 +17,6 @@ internal static class SqliteFaults
     private const int InputOutputRead = InputOutput | (1 << 8);
     private const int InputOutputShortRead = InputOutput | (2 << 8);
 
-    /// <summary>Whether the connection must not be used again: what it remembers of the file may be wrong.</summary>
-    internal static bool IsLasting(SqliteException e) => e.SqliteErrorCode is not (Busy or Locked or Full or TooBig);
-
     /// <summary>Whether opening for writing failed because nothing may be written there.</summary>
     internal static bool IsReadOnly(SqliteException e) => e.SqliteErrorCode is ReadOnly or CannotOpen or Full || (e.SqliteErrorCode == InputOutput && !IsRead(e));
 

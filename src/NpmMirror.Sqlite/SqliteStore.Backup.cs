@@ -24,24 +24,26 @@ public sealed partial class SqliteStore
         try
         {
             File.Delete(part);
-
-            // A thread of its own: it reads the whole file.
-            await Task.Run(() => CopyInto(part, cancellationToken), cancellationToken);
-            using (var file = File.OpenHandle(part, FileMode.Open, FileAccess.ReadWrite))
+            try
             {
-                RandomAccess.FlushToDisk(file);
-            }
+                // A thread of its own: it reads the whole file.
+                await Task.Run(() => CopyInto(part, cancellationToken), cancellationToken);
+                using (var file = File.OpenHandle(part, FileMode.Open, FileAccess.ReadWrite))
+                {
+                    RandomAccess.FlushToDisk(file);
+                }
 
-            File.Move(part, target);
-            DurableFolders.Sync(Path.GetDirectoryName(target)!);
+                File.Move(part, target);
+                DurableFolders.Sync(Path.GetDirectoryName(target)!);
+            }
+            finally
+            {
+                File.Delete(part);
+            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new MirrorException(MirrorFault.StoreReadOnly, $"The backup {target} cannot be written: {e.Message}", inner: e);
-        }
-        finally
-        {
-            File.Delete(part);
         }
     }
 

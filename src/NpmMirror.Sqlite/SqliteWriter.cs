@@ -95,7 +95,7 @@ internal sealed class SqliteWriter : IDisposable
                 job = count < GroupMax && _jobs.TryTake(out var next) ? next : null;
             }
 
-            if (company.IsDue || (isQuiet && !company.IsEmpty))
+            if (company.IsDue || isQuiet)
             {
                 Process([.. unsynced, .. company.Jobs], isSynced: true);
                 company = new Company();
@@ -121,7 +121,7 @@ internal sealed class SqliteWriter : IDisposable
         catch (SqliteException e)
         {
             // The disk's trouble or another process's: nobody's here in particular.
-            Close(e);
+            Close();
             jobs.ForEach(job => job.Fail(SqliteFaults.OfWrite(e, _path)));
         }
         catch (Exception) when (jobs.Count > 1)
@@ -171,28 +171,11 @@ internal sealed class SqliteWriter : IDisposable
         }
     }
 
-    private void Close(SqliteException e)
+    /// <summary>After an error of SQLite: closing rolls back what is open, and next time the file may be writable again, or another.</summary>
+    private void Close()
     {
-        try
-        {
-            // SQLite has rolled back by itself after some errors and not after others.
-            if (_session is { } session && SQLitePCL.raw.sqlite3_get_autocommit(session.Handle) == 0)
-            {
-                session.Execute("ROLLBACK");
-            }
-        }
-        catch (SqliteException)
-        {
-            _session?.Dispose();
-            _session = null;
-        }
-
-        if (SqliteFaults.IsLasting(e))
-        {
-            // Open anew next time: the folder may be writable again, or the file another.
-            _session?.Dispose();
-            _session = null;
-        }
+        _session?.Dispose();
+        _session = null;
     }
 
     /// <summary>Those who wait for a sync.</summary>

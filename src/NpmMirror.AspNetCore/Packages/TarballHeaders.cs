@@ -47,7 +47,7 @@ internal static class TarballHeaders
         var tags = request.Headers.IfNoneMatch;
         if (tags.Count > 0)
         {
-            return response.Headers.ETag is [{ } own] && tags.Any(list => list is not null && EntityTags.Names(list, own));
+            return response.Headers.ETag is [{ } own] && tags.OfType<string>().Any(list => EntityTags.Names(list, own));
         }
 
         return request.Headers.IfModifiedSince.Count > 0

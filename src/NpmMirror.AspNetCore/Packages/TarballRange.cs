@@ -32,7 +32,7 @@ internal readonly record struct TarballRange(int Status, long From, long? End, l
         // "-5" is the last five bytes.
         var from = range.From ?? Math.Max(0, whole - range.To!.Value);
         var end = range.From is null || range.To is null || range.To >= whole ? whole : range.To.Value + 1;
-        return from < whole && from < end
+        return from < whole
             ? new TarballRange(StatusCodes.Status206PartialContent, from, end, whole)
             : new TarballRange(StatusCodes.Status416RangeNotSatisfiable, 0, 0, whole);
     }

@@ -146,6 +146,6 @@ public sealed class IntegrityCheck : IDisposable
     private static byte[]? DecodeHex(string text, int sizeBytes)
     {
         var decoded = new byte[sizeBytes];
-        return Convert.FromHexString(text, decoded, out var read, out var written) == OperationStatus.Done && read == text.Length && written == sizeBytes ? decoded : null;
+        return Convert.FromHexString(text, decoded, out _, out var written) == OperationStatus.Done && written == sizeBytes ? decoded : null;
     }
 }

@@ -40,7 +40,6 @@ internal sealed partial class UnfinishedFiles(string folder, DurableFolders fold
                 }
 
                 _mark.Dispose();
-                _mark = null;
                 Claim();
             }
 
@@ -63,32 +62,28 @@ internal sealed partial class UnfinishedFiles(string folder, DurableFolders fold
 
     private void Claim()
     {
-        for (var attempt = 1; ; attempt++)
+        for (var attempt = 0; attempt < MarkAttemptsMax; attempt++)
         {
             _owner = Guid.NewGuid().ToString("N");
-            var path = MarkPath;
             try
             {
-                _mark = OpenLocked(path, FileMode.CreateNew);
-                if (File.Exists(path))
+                var mark = OpenLocked(MarkPath, FileMode.CreateNew);
+                if (File.Exists(MarkPath))
                 {
+                    _mark = mark;
                     return;
                 }
 
                 // Another process found the mark between its creation and its lock, and took it for a leftover.
-                _mark.Dispose();
-                _mark = null;
+                mark.Dispose();
             }
-            catch (IOException) when (attempt < MarkAttemptsMax && Directory.Exists(folder) && File.Exists(path))
+            catch (IOException) when (Directory.Exists(folder) && File.Exists(MarkPath))
             {
                 // Another process holds it at this moment to see whether it is a leftover.
             }
-
-            if (attempt >= MarkAttemptsMax)
-            {
-                throw new IOException($"No mark file could be locked in {folder}.");
-            }
         }
+
+        throw new IOException($"No mark file could be locked in {folder}.");
     }
 
     /// <summary>Removes, or only counts, what dead processes left.</summary>

@@ -99,7 +99,7 @@ internal sealed class DecodedStream(Stream inner, BodyCoding coding) : ForwardSt
 
         public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
-            var read = IsFilled ? 0 : await inner.ReadAsync(buffer, cancellationToken);
+            var read = await inner.ReadAsync(buffer, cancellationToken);
             _hasBytes |= read > 0;
             if (read > 0 || buffer.IsEmpty || !_hasBytes)
             {

@@ -22,11 +22,29 @@ public sealed class EntityTagsTests
     [InlineData("\"b, \"a\", c\"", false)]
     [InlineData("note=\"a\"", false)]
     [InlineData("\"a\", nonsense", false)]
+    [InlineData("\"a\", x", false)]
+    [InlineData("\"a\", \"", false)]
+    [InlineData("\"a\" \"b\"", false)]
+    [InlineData("\"a\",", true)]
+    [InlineData("\"a\" ,\t", true)]
     [InlineData("\"ä\", \"a\"", true)]
     public void A_tag_is_found_in_a_list_of_tags_and_in_no_other_text(string list, bool isFound)
     {
         Assert.Equal(isFound, EntityTags.Names(list, "\"a\""));
         Assert.Equal(isFound, EntityTags.Names(Encoding.Latin1.GetBytes(list), "\"a\""u8));
+    }
+
+    [Theory]
+    [InlineData(1020)]
+    [InlineData(1021)]
+    [InlineData(1022)]
+    [InlineData(70_000)]
+    public void A_tag_at_the_end_of_a_list_of_any_length_is_found(int length)
+    {
+        var list = $"\"{new string('x', length - 6)}\",\"a\"";
+        Assert.Equal(length, list.Length);
+        Assert.True(EntityTags.Names(list, "\"a\""));
+        Assert.False(EntityTags.Names(list, "\"x\""));
     }
 
     [Fact]

@@ -124,6 +124,63 @@ public sealed class BackupTests : IDisposable
     }
 
     [Fact]
+    public async Task A_mirror_that_holds_nothing_yet_is_copied_twice_and_led_on_from()
+    {
+        await using var store = new SqliteStore(_folder.File("data/npm-mirror.sqlite"), TimeProvider.System);
+        await store.OpenAsync(Token);
+        var blobs = new HookedBlobs(new FileBlobStore(_folder.File("data"), NullLogger<FileBlobStore>.Instance));
+        using var target = new FileBlobStore(_folder.File("copy"), NullLogger<FileBlobStore>.Instance);
+        var backup = new Backup(store, blobs, target, _folder.File("copy"));
+        await backup.RunAsync(Token);
+        Assert.Equal(LogPosition.Zero, SqliteStore.ReadHeadOfCopy(_folder.File("copy/npm-mirror.sqlite")).Position);
+        await StoreTarballAsync(store, blobs, "a");
+        Assert.Equal((1, 1L), ((await backup.RunAsync(Token)).Copied, await CountTarballsAsync()));
+        Assert.Equal(0, (await backup.RunAsync(Token)).Copied);
+
+        async Task<long> CountTarballsAsync()
+        {
+            await using var copy = new SqliteStore(_folder.File("copy/npm-mirror.sqlite"), TimeProvider.System);
+            await copy.OpenAsync(Token);
+            return (await copy.CountAsync(Token)).Tarballs;
+        }
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_tarball_that_went_meanwhile_is_left_out_and_one_that_was_cut_is_told(bool isGone)
+    {
+        await using var store = new SqliteStore(_folder.File("data/npm-mirror.sqlite"), TimeProvider.System);
+        await store.OpenAsync(Token);
+        var files = new FileBlobStore(_folder.File("data"), NullLogger<FileBlobStore>.Instance);
+        var blobs = new HookedBlobs(files);
+        await StoreTarballAsync(store, blobs, "a");
+        var path = Directory.EnumerateFiles(_folder.File("data/blobs"), "*", SearchOption.AllDirectories).Single(file => Path.GetFileName(file).Length == 128);
+        blobs.BeforeOpen = _ =>
+        {
+            if (isGone)
+            {
+                File.Delete(path);
+            }
+            else
+            {
+                File.WriteAllText(path, "cut");
+            }
+
+            return ValueTask.CompletedTask;
+        };
+        var backup = new Backup(store, blobs, new FileBlobStore(_folder.File("copy"), NullLogger<FileBlobStore>.Instance), _folder.File("copy"));
+        if (isGone)
+        {
+            Assert.Equal((0, 0L), await backup.RunAsync(Token));
+            return;
+        }
+
+        Assert.Contains("is damaged; the backup stopped there", (await Assert.ThrowsAsync<MirrorException>(() => backup.RunAsync(Token))).Message, StringComparison.Ordinal);
+        Assert.False(File.Exists(_folder.File("copy/npm-mirror.sqlite")));
+    }
+
+    [Fact]
     public async Task A_folder_that_cannot_be_written_is_refused()
     {
         await FillAsync("data", "a");

@@ -29,6 +29,16 @@ public sealed class MendedTests
         await Eventually.Async(async () => (await GivenUpPackages.ReadAsync(bench.Store, Token)).Count == 0);
     }
 
+    [Theory]
+    [InlineData(true, null)]
+    [InlineData(false, "1-a")]
+    public async Task Of_what_failed_a_deletion_is_still_waited_for_and_an_older_revision_is_not(bool isDeletedRow, string? wanted)
+    {
+        await using var bench = await FailingAsync(bench => bench.Item("left-pad", wanted) with { IsDeletedRow = isDeletedRow });
+        await bench.Queue.NoteMendedAsync(Pad, await bench.SyncAsync("left-pad"), Token);
+        Assert.Equal(isDeletedRow, await bench.Store.FindQueuedAsync(Pad, Token) is not null);
+    }
+
     [Fact]
     public async Task A_revision_that_the_feed_spoke_of_is_still_waited_for()
     {

@@ -38,61 +38,61 @@ public sealed class PackageVisibilityTests : IAsyncDisposable
     [InlineData(RemovalKind.SecurityHolder, RemovedMode.Keep, Old, null)]
     [InlineData(RemovalKind.SecurityHolder, RemovedMode.Hide, Holder, null)]
     [InlineData(RemovalKind.Blocked, RemovedMode.Hide, Holder, "blocked for legal reasons (because)")]
-    public async Task What_is_refused_depends_on_the_removal_and_on_the_option(RemovalKind? removal, RemovedMode mode, string file, string? refusal)
+    public async Task Which_tarballs_are_hidden_depends_on_the_removal_and_the_option(RemovalKind? removal, RemovedMode mode, string file, string? refusal)
     {
         var options = new MirrorOptions();
         (options.Removed.Blocked, options.Removed.SecurityHolder) = (mode, mode);
-        var blocks = New(options);
+        var visible = Visible(options);
         await WriteAsync(removal);
-        var found = await blocks.FindTarballAsync(Name, file, Token);
+        var found = await visible.FindTarballAsync(Name, file, Token);
         Assert.Equal(refusal is null, found is null);
         Assert.Equal(refusal is null ? null : 451, found?.Status);
         Assert.Contains(refusal ?? "", found?.Reason ?? "", StringComparison.Ordinal);
-        Assert.Equal(refusal is null, blocks.IsTarballKnownToBeShown(Name, file));
+        Assert.Equal(refusal is null, visible.IsTarballKnownToBeShown(Name, file));
         if (file == Old)
         {
-            Assert.Equal(found, blocks.Rules.OfPast((await _store.FindAsync(Name, Token))!));
+            Assert.Equal(found, visible.Rules.OfPast((await _store.FindAsync(Name, Token))!));
         }
     }
 
     [Fact]
-    public async Task Nothing_is_known_to_be_free_that_was_not_looked_up()
+    public async Task No_tarball_is_known_to_be_shown_that_was_not_looked_up()
     {
-        var blocks = New();
+        var visible = Visible();
         await WriteAsync(null);
-        Assert.False(blocks.IsTarballKnownToBeShown(Name, Old));
-        Assert.Null(await blocks.FindTarballAsync(Name, Old, Token));
-        Assert.True(blocks.IsTarballKnownToBeShown(Name, Old));
+        Assert.False(visible.IsTarballKnownToBeShown(Name, Old));
+        Assert.Null(await visible.FindTarballAsync(Name, Old, Token));
+        Assert.True(visible.IsTarballKnownToBeShown(Name, Old));
     }
 
     [Fact]
     public async Task What_was_looked_up_is_remembered_until_the_package_changes()
     {
-        var blocks = New();
+        var visible = Visible();
         await WriteAsync(null);
-        await blocks.FindTarballAsync(Name, Old, Token);
-        await blocks.FindTarballAsync(Name, Old, Token);
+        await visible.FindTarballAsync(Name, Old, Token);
+        await visible.FindTarballAsync(Name, Old, Token);
         _news.TellChanged(PackageName.Parse("another"));
-        await blocks.FindTarballAsync(Name, Old, Token);
+        await visible.FindTarballAsync(Name, Old, Token);
         Assert.Equal(1, _reads);
 
         await WriteAsync(RemovalKind.Blocked);
         _news.TellChanged(Name);
-        Assert.False(blocks.IsTarballKnownToBeShown(Name, Old));
-        Assert.NotNull(await blocks.FindTarballAsync(Name, Old, Token));
+        Assert.False(visible.IsTarballKnownToBeShown(Name, Old));
+        Assert.NotNull(await visible.FindTarballAsync(Name, Old, Token));
         Assert.Equal(2, _reads);
     }
 
     [Fact]
     public async Task When_anything_may_have_changed_all_is_looked_up_anew()
     {
-        var blocks = New();
+        var visible = Visible();
         await WriteAsync(null);
-        await blocks.FindTarballAsync(Name, Old, Token);
+        await visible.FindTarballAsync(Name, Old, Token);
         await WriteAsync(RemovalKind.Blocked);
         _news.TellAllChanged();
-        Assert.False(blocks.IsTarballKnownToBeShown(Name, Old));
-        Assert.NotNull(await blocks.FindTarballAsync(Name, Old, Token));
+        Assert.False(visible.IsTarballKnownToBeShown(Name, Old));
+        Assert.NotNull(await visible.FindTarballAsync(Name, Old, Token));
     }
 
     [Theory]
@@ -101,7 +101,7 @@ public sealed class PackageVisibilityTests : IAsyncDisposable
     public async Task An_answer_read_before_a_change_is_not_remembered_after_it(bool isAll)
     {
         var isChanged = false;
-        var blocks = New(afterRead: async () =>
+        var visible = Visible(afterRead: async () =>
         {
             if (!isChanged)
             {
@@ -118,12 +118,12 @@ public sealed class PackageVisibilityTests : IAsyncDisposable
             }
         });
         await WriteAsync(null);
-        Assert.Null(await blocks.FindTarballAsync(Name, Old, Token));
-        Assert.False(blocks.IsTarballKnownToBeShown(Name, Old));
-        Assert.NotNull(await blocks.FindTarballAsync(Name, Old, Token));
+        Assert.Null(await visible.FindTarballAsync(Name, Old, Token));
+        Assert.False(visible.IsTarballKnownToBeShown(Name, Old));
+        Assert.NotNull(await visible.FindTarballAsync(Name, Old, Token));
     }
 
-    private PackageVisibility New(MirrorOptions? options = null, Func<ValueTask>? afterRead = null)
+    private PackageVisibility Visible(MirrorOptions? options = null, Func<ValueTask>? afterRead = null)
     {
         var store = HookedStore.Over(
             _store,

@@ -68,6 +68,41 @@ public sealed class CursorTrailTests(ITestOutputHelper output)
         Assert.InRange(trail.Marks.Count, 20, 250);
     }
 
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(2, 2)]
+    [InlineData(59, 2)]
+    [InlineData(60, 2)]
+    [InlineData(62, 3)]
+    public void Moves_within_a_minute_share_a_mark_and_the_newest_is_there(int seconds, int marks)
+    {
+        var trail = new CursorTrail([]);
+        for (var second = 0; second < seconds; second++)
+        {
+            trail.Note(Start.AddSeconds(second), new Sequence($"{second}"), Start - Day);
+        }
+
+        Assert.Equal(marks, trail.Marks.Count);
+        Assert.Equal(("0", $"{seconds - 1}"), (trail.Marks[0].Sequence.Text, trail.Marks[^1].Sequence.Text));
+    }
+
+    [Theory]
+    [InlineData(0, 3)]
+    [InlineData(1, 2)]
+    public void The_oldest_mark_goes_when_the_next_is_as_old_as_needed(int ticksAfterSecond, int marks)
+    {
+        var trail = new CursorTrail([new TrailMark(Start, new Sequence("1")), new TrailMark(Start.AddHours(1), new Sequence("2"))]);
+        trail.Note(Start.AddHours(2), new Sequence("3"), Start.AddHours(1).AddTicks(ticksAfterSecond - 1));
+        Assert.Equal(marks, trail.Marks.Count);
+    }
+
+    [Fact]
+    public void Of_marks_that_were_kept_only_the_newest_thousand_are_read()
+    {
+        var trail = new CursorTrail(Enumerable.Range(0, 1_500).Reverse().Select(minute => new TrailMark(Start.AddMinutes(minute), new Sequence($"{minute}"))));
+        Assert.Equal((1_000, "500", "1499"), (trail.Marks.Count, trail.Marks[0].Sequence.Text, trail.Marks[^1].Sequence.Text));
+    }
+
     [Fact]
     public void Is_the_same_after_it_was_kept()
     {

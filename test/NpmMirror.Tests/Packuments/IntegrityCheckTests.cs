@@ -82,6 +82,24 @@ public sealed class IntegrityCheckTests
     }
 
     [Fact]
+    public void Nothing_promised_accepts_also_a_hash_that_was_computed_elsewhere()
+    {
+        using var check = new IntegrityCheck(new TarballPromise(null, null));
+        Assert.Null(check.Verify(new byte[64]));
+    }
+
+    [Theory]
+    [InlineData(39)]
+    [InlineData(41)]
+    [InlineData(42)]
+    public void A_shasum_of_another_length_is_never_fulfilled(int digits)
+    {
+        using var check = new IntegrityCheck(new TarballPromise(null, new string('0', digits)));
+        Assert.True(check.IsPromised);
+        Assert.NotNull(check.Verify(new byte[20]));
+    }
+
+    [Fact]
     public void An_empty_tarball_is_checked_too()
     {
         Assert.Null(Finish(new TarballPromise(Sha512([]), null), []));

@@ -60,6 +60,33 @@ public sealed class SqliteBackupTests : IDisposable
     }
 
     [Fact]
+    public async Task Says_that_something_lies_where_the_copy_is_written_first()
+    {
+        using var folder = new TempFolder();
+        await using var store = new SqliteStore(folder.File("mirror.sqlite"), TimeProvider.System);
+        await store.OpenAsync(TestContext.Current.CancellationToken);
+        Directory.CreateDirectory(folder.File("copy.sqlite.part"));
+        var refused = await Assert.ThrowsAsync<MirrorException>(() => store.BackupAsync(folder.File("copy.sqlite"), TestContext.Current.CancellationToken));
+        Assert.Equal(MirrorFault.StoreReadOnly, refused.Fault);
+        Assert.Contains("copy.sqlite cannot be written", refused.Message, StringComparison.Ordinal);
+        Assert.True(Directory.Exists(folder.File("copy.sqlite.part")));
+    }
+
+    [Fact]
+    public async Task A_disk_without_room_for_the_copy_is_told_and_keeps_no_half()
+    {
+        using var folder = new TempFolder();
+        using var disk = SmallDisk.Mount(megabytes: 1);
+        await using var store = new SqliteStore(folder.File("mirror.sqlite"), TimeProvider.System);
+        await store.OpenAsync(TestContext.Current.CancellationToken);
+        disk.Fill();
+        var refused = await Assert.ThrowsAsync<MirrorException>(() => store.BackupAsync(disk.File("copy.sqlite"), TestContext.Current.CancellationToken));
+        Assert.Equal(MirrorFault.StoreReadOnly, refused.Fault);
+        Assert.Contains("has room for the whole", refused.Message, StringComparison.Ordinal);
+        Assert.Equal([disk.File("filler")], Directory.EnumerateFileSystemEntries(disk.Path));
+    }
+
+    [Fact]
     public async Task Says_that_a_backup_cannot_be_written()
     {
         await using var store = await OpenAsync("mirror.sqlite");

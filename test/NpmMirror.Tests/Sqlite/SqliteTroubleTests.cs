@@ -238,6 +238,107 @@ public sealed class SqliteTroubleTests : IDisposable
         Assert.Equal(45, (await store.CountAsync(Cancellation)).Packages);
     }
 
+    [Theory]
+    [InlineData("SELECT zeroblob(2147483647), zeroblob(2147483648)")]
+    [InlineData("INSERT INTO cursors (key, value) VALUES ('half', 'twice')")]
+    [InlineData("SELECT nothing FROM nowhere")]
+    public async Task What_was_written_before_an_error_of_the_database_is_undone(string failing)
+    {
+        await using (await OpenAsync(_folder.File("mirror.sqlite")))
+        {
+        }
+
+        using var writer = new SqliteWriter(_folder.File("mirror.sqlite"), _ => { });
+        await Assert.ThrowsAsync<MirrorException>(async () => await WriteAsync(transaction =>
+        {
+            transaction.Session.Execute("INSERT INTO cursors (key, value) VALUES ('half', 'once')");
+            transaction.Session.Execute(failing);
+            return 0L;
+        }));
+        Assert.Equal(0, await WriteAsync(transaction => transaction.Session.Scalar<long>("SELECT count(*) FROM cursors WHERE key = 'half'")));
+
+        ValueTask<long> WriteAsync(Func<WriteTransaction, long> write) => writer.WriteAsync(write, WriteUrgency.Now, 0, Cancellation);
+    }
+
+    [Fact]
+    public async Task Work_that_ended_its_transaction_fails_with_its_own_error()
+    {
+        await using (await OpenAsync(_folder.File("mirror.sqlite")))
+        {
+        }
+
+        using var writer = new SqliteWriter(_folder.File("mirror.sqlite"), _ => { });
+        await Assert.ThrowsAsync<InvalidOperationException>(async () => await writer.WriteAsync<int>(
+            transaction =>
+            {
+                transaction.Session.Execute("ROLLBACK");
+                throw new InvalidOperationException("Mine.");
+            },
+            WriteUrgency.Now,
+            0,
+            Cancellation));
+        Assert.Equal(7, await writer.WriteAsync(_ => 7, WriteUrgency.Now, 0, Cancellation));
+    }
+
+    [Fact]
+    public async Task Only_what_must_survive_a_power_cut_is_synced_at_its_commit()
+    {
+        await using (await OpenAsync(_folder.File("mirror.sqlite")))
+        {
+        }
+
+        // SQLite's levels: with a write-ahead log 2 syncs each commit, 1 does not.
+        using var writer = new SqliteWriter(_folder.File("mirror.sqlite"), _ => { });
+        foreach (var (urgency, level) in new[] { (WriteUrgency.Unsynced, 1), (WriteUrgency.Now, 2), (WriteUrgency.Unsynced, 1), (WriteUrgency.Together, 2) })
+        {
+            Assert.Equal(level, await writer.WriteAsync(transaction => transaction.Session.Scalar<long>("PRAGMA synchronous"), urgency, 0, Cancellation));
+        }
+    }
+
+    [Fact]
+    public async Task Without_its_row_of_counts_nothing_is_counted()
+    {
+        await using var store = await OpenAsync(_folder.File("mirror.sqlite"));
+        await store.CommitAsync(Package("express"), Cancellation);
+        Execute("DELETE FROM counts");
+        Assert.Equal(new StoreCounts(0, 0, 0, 0, 0, 0), await store.CountAsync(Cancellation));
+    }
+
+    [Theory]
+    [InlineData("nonsense")]
+    [InlineData("99:00")]
+    [InlineData("99:zz000000000000000000000000000000000000000000000000000000000000000")]
+    [InlineData("-1:0000000000000000000000000000000000000000000000000000000000000000")]
+    [InlineData("0:0000000000000000000000000000000000000000000000000000000000000000")]
+    public async Task A_kept_head_that_is_none_or_is_behind_the_log_is_not_believed(string head)
+    {
+        await using var store = await OpenAsync(_folder.File("mirror.sqlite"));
+        await store.CommitAsync(Package("express"), Cancellation);
+        var right = await store.ReadHeadAsync(Cancellation);
+        Assert.NotEqual(LogPosition.Zero, right.Position);
+        Execute($"UPDATE cursors SET value = '{head}' WHERE value LIKE '%:{right.Hash.Hex}'");
+        Assert.Equal(right, await store.ReadHeadAsync(Cancellation));
+    }
+
+    [Fact]
+    public async Task An_older_file_that_cannot_be_written_is_refused_with_what_to_do()
+    {
+        using var disk = SmallDisk.Mount(megabytes: 4);
+        await using (await OpenAsync(_folder.File("mirror.sqlite")))
+        {
+        }
+
+        Execute("PRAGMA user_version = 1");
+        File.Copy(_folder.File("mirror.sqlite"), disk.File("mirror.sqlite"));
+        await File.WriteAllTextAsync(disk.File("none.sqlite"), new string('x', 10_000), Cancellation);
+        disk.MakeReadOnly();
+        var older = await Assert.ThrowsAsync<MirrorException>(() => OpenAsync(disk.File("mirror.sqlite")));
+        Assert.Equal(MirrorFault.StoreSchema, older.Fault);
+        Assert.Contains("open it once where it can be written", older.Message, StringComparison.Ordinal);
+        var none = await Assert.ThrowsAsync<MirrorException>(() => OpenAsync(disk.File("none.sqlite")));
+        Assert.Contains("is not a database of this program", none.Message, StringComparison.Ordinal);
+    }
+
     private static PackageCommit Package(string name, int size = 100)
     {
         // Nothing a compressing file system could make small.

@@ -104,6 +104,22 @@ public sealed class DocumentCodecTests : IDisposable
     }
 
     [Fact]
+    public async Task A_read_into_no_room_is_no_end()
+    {
+        var document = "{}"u8.ToArray();
+        await using var decoded = DocumentCodecs.OpenDecoded(PackageName.Parse("p"), DocumentCodecs.Encode(document));
+        Assert.Equal((2L, 0L), (decoded.Length, decoded.Position));
+        Assert.Equal(0, decoded.Read(Span<byte>.Empty));
+        Assert.Equal(0, await decoded.ReadAsync(Memory<byte>.Empty, TestContext.Current.CancellationToken));
+        Assert.Equal("{"u8[0], decoded.ReadByte());
+        Assert.Equal(0, decoded.Read(Span<byte>.Empty));
+        Assert.Equal(1, decoded.Position);
+        Assert.Equal("}"u8[0], decoded.ReadByte());
+        Assert.Equal(-1, decoded.ReadByte());
+        Assert.Equal(0, decoded.Read(Span<byte>.Empty));
+    }
+
+    [Fact]
     public async Task Finds_changed_bytes_by_the_hash()
     {
         var changed = (byte[])Raw.Clone();

@@ -125,6 +125,60 @@ public sealed class FileBlobStoreTests : BlobStoreContract
         Assert.Single(await Store.ListAsync(Cancelled).ToListAsync(Cancelled));
     }
 
+    [Theory]
+    [InlineData(127, 'a')]
+    [InlineData(128, 'z')]
+    [InlineData(128, 'A')]
+    public async Task Files_with_other_names_are_no_blobs_and_not_condemned(int length, char digit)
+    {
+        var kept = await PutAsync("blob");
+        var condemned = await Store.CondemnAsync(await PutAsync("gone"), Cancelled);
+        await File.WriteAllTextAsync(Path.Combine(_root, "blobs", new string(digit, length)), "", Cancelled);
+        var folder = Path.GetDirectoryName(Directory.EnumerateFiles(_root, "*.condemned", SearchOption.AllDirectories).Single())!;
+        await File.WriteAllTextAsync(Path.Combine(folder, new string(digit, length) + ".condemned"), "", Cancelled);
+        Assert.Equal(kept, (await Store.ListAsync(Cancelled).SingleAsync(Cancelled)).Sha512);
+        Assert.Equal(condemned!.Info.Sha512, (await Store.ListCondemnedAsync(Cancelled).SingleAsync(Cancelled)).Info.Sha512);
+    }
+
+    [Fact]
+    public async Task One_that_is_no_more_condemned_when_its_turn_comes_is_left_out()
+    {
+        await Store.CondemnAsync(await PutAsync("one"), Cancelled);
+        await Store.CondemnAsync(await PutAsync("two"), Cancelled);
+        var seen = 0;
+        await foreach (var blob in Store.ListCondemnedAsync(Cancelled))
+        {
+            seen++;
+            foreach (var file in Directory.EnumerateFiles(_root, "*.condemned", SearchOption.AllDirectories))
+            {
+                File.Delete(file);
+            }
+        }
+
+        Assert.Equal(1, seen);
+    }
+
+    [Fact]
+    public async Task Says_that_a_blob_cannot_be_put_in_its_place()
+    {
+        var hex = HashOf("bytes").Hex;
+        Directory.CreateDirectory(Path.Combine(_root, "blobs", hex[..2], hex[2..4], hex));
+        var failure = await Assert.ThrowsAsync<MirrorException>(() => PutAsync("bytes"));
+        Assert.Contains(Path.Combine(_root, "blobs"), failure.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.EnumerateFiles(Unfinished, "*.part"));
+    }
+
+    [Fact]
+    public async Task A_temporary_file_that_cannot_be_removed_is_left()
+    {
+        var writer = await Store.CreateAsync(Cancelled);
+        var path = Directory.EnumerateFiles(Unfinished, "*.part").Single();
+        File.Delete(path);
+        Directory.CreateDirectory(path);
+        await writer.DisposeAsync();
+        Assert.True(Directory.Exists(path));
+    }
+
     [Fact]
     public async Task Says_that_the_disk_is_full_and_goes_on_by_itself()
     {

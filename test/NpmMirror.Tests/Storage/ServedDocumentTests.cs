@@ -32,6 +32,7 @@ public sealed class ServedDocumentTests
     [InlineData("""{"name":"p","versions":{"1.0.0":{"dist":{"attestations":{"url":"https://registry.example.org/-/npm/v1/attestations/p@1.0.0"},"tarball":"https://registry.example.org/p/-/p-1.0.0.tgz"}}}}""")]
     [InlineData("""{"name":"p","versions":{"1.0.0":{"a":"http://127.0.0.1:4873/npm/","dist":{"tarball":"https://registry.example.org/a/very/long/way/to/the/tarball/of/p/-/p-1.0.0.tgz"},"b":"http://127.0.0.1:4873/npm/http://127.0.0.1:4873/npm/"},"2.0.0":{"dist":{"tarball":"https://registry.example.org/p/-/p-2.0.0.tgz"}}}}""")]
     [InlineData("""{"name":"p","versions":{"1.0.0":{"dist":{"tarball":"https://registry.example.org/p/-/p/-/p-1.0.0.tgz"}},"2.0.0":{"dist":{"tarball":"https://registry.example.org/p/-/p-2.0.0.tgz"}},"3.0.0":{"dist":{"tarball":"https://registry.example.org/p/-/p-3.0.0.tg"}}}}""")]
+    [InlineData("""{"name":"p","versions":{"1.0.0":{"dist":{"tarball":"https://registry.example.org/q/-/q-1.0.0.tgz"}},"2.0.0":{"dist":{"tarball":"https://registry.example.org/p/-/p-2.0.0.tgz"}}}}""")]
     [InlineData("\uFEFF{\"name\":\"p\",\"versions\":{\"1.0.0\":{\"dist\":{\"tarball\":\"x\"}}}}")]
     public void Gives_back_odd_addresses(string json)
     {
@@ -86,6 +87,20 @@ public sealed class ServedDocumentTests
             });
             Assert.Contains("The stored document of p is damaged", e.Message, StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public void Under_a_base_url_with_a_quote_it_is_stored_otherwise()
+    {
+        var document = Encoding.UTF8.GetBytes("""{"name":"p","versions":{"1.0.0":{"dist":{"tarball":"https://registry.example.org/p/-/p-1.0.0.tgz"}}}}""");
+        var index = PackumentReader.Read(document, Name).Index;
+        Assert.Equal(DocumentCodec.Served, DocumentCodecs.EncodeServed(document, Digest.OfSha256(document), index, Name, BaseUrl).Codec);
+        var stored = DocumentCodecs.EncodeServed(document, Digest.OfSha256(document), index, Name, "http://127.0.0.1:4873/\"quoted");
+        Assert.NotEqual(DocumentCodec.Served, stored.Codec);
+        using var decoded = DocumentCodecs.OpenDecoded(Name, stored);
+        using var copy = new MemoryStream();
+        decoded.CopyTo(copy);
+        Assert.Equal(document, copy.ToArray());
     }
 
     [Fact]

@@ -71,6 +71,19 @@ public sealed class BodyCodingTests
         }
     }
 
+    [Theory]
+    [InlineData(0x04, "ffff")]
+    [InlineData(0x08, "6e61")]
+    [InlineData(0x10, "636f")]
+    public async Task A_gzip_head_that_was_cut_within_a_member_of_any_length_is_cut(byte flags, string rest)
+    {
+        byte[] head = [0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 3, .. Convert.FromHexString(rest)];
+        foreach (var pieceBytes in new[] { 1, 100 })
+        {
+            await Assert.ThrowsAnyAsync<Exception>(() => DecodeAsync("gzip", head, pieceBytes));
+        }
+    }
+
     [Fact]
     public async Task A_body_of_no_bytes_is_an_empty_one()
     {

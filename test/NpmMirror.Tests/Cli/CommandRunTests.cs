@@ -1,0 +1,32 @@
+using NpmMirror.Cli;
+using NpmMirror.Cli.Commands;
+
+namespace NpmMirror.Tests.Cli;
+
+/// <summary>How a command ends when its work fails.</summary>
+public sealed class CommandRunTests
+{
+    public static TheoryData<Exception, int> Failures() => new()
+    {
+        { new OperationCanceledException(), ExitCode.Failed },
+        { new InvalidOperationException("Nobody expected this."), ExitCode.Failed },
+        { new MirrorException(MirrorFault.BadInput, "Not so."), ExitCode.For(new MirrorException(MirrorFault.BadInput, "Not so.")) },
+        { new MirrorException(MirrorFault.StoreReadOnly, "Not now.", isTransient: true), ExitCode.For(new MirrorException(MirrorFault.StoreReadOnly, "Not now.")) },
+    };
+
+    [Theory]
+    [MemberData(nameof(Failures), DisableDiscoveryEnumeration = true)]
+    public async Task What_the_work_throws_becomes_an_exit_code(Exception failure, int code) =>
+        Assert.Equal(code, await CommandRun.RunAsync([], _ => Task.FromException<int>(failure)));
+
+    [Fact]
+    public async Task The_code_of_the_work_is_the_code() => Assert.Equal(17, await CommandRun.RunAsync([], _ => Task.FromResult(17)));
+
+    [Fact]
+    public async Task A_flag_that_cannot_be_is_a_usage_error_and_nothing_is_done() =>
+        Assert.Equal(ExitCode.Usage, await CommandRun.RunAsync(["--concurrency=none"], _ => throw new InvalidOperationException("It was done.")));
+
+    [Fact]
+    public async Task An_output_that_was_closed_is_left_to_the_program() =>
+        await Assert.ThrowsAsync<ClosedOutputException>(() => CommandRun.RunAsync([], _ => Task.FromException<int>(new ClosedOutputException())));
+}

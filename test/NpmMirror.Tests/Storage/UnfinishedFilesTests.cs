@@ -1,0 +1,97 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Storage;
+
+namespace NpmMirror.Tests.Storage;
+
+/// <summary>Many processes share the folder of unfinished files: each takes away what the dead left, and nothing of the living.</summary>
+public sealed class UnfinishedFilesTests : IDisposable
+{
+    private readonly TempFolder _folder = new();
+
+    private string Unfinished => _folder.File("unfinished");
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task What_one_begins_stays_however_often_others_look_for_leftovers()
+    {
+        Directory.CreateDirectory(Unfinished);
+        using var stop = new CancellationTokenSource();
+        var others = Enumerable.Range(0, 2).Select(_ => Task.Run(
+            () =>
+            {
+                using var other = Files();
+                while (!stop.IsCancellationRequested)
+                {
+                    other.RemoveLeftovers(isDryRun: false);
+                }
+            },
+            TestContext.Current.CancellationToken)).ToList();
+        for (var i = 0; i < 300; i++)
+        {
+            using var own = Files();
+            var path = own.NextPath();
+            await File.WriteAllTextAsync(path, "living", TestContext.Current.CancellationToken);
+            using var third = Files();
+            third.RemoveLeftovers(isDryRun: false);
+            Assert.True(File.Exists(path), $"At try {i} the file of a living process was taken away.");
+            Assert.True(File.Exists(Path.Combine(Unfinished, Path.GetFileName(path).Split('-')[0] + ".owner")));
+            File.Delete(path);
+        }
+
+        await stop.CancelAsync();
+        await Task.WhenAll(others);
+    }
+
+    [Fact]
+    public async Task Many_may_take_away_what_the_dead_left_at_once()
+    {
+        Directory.CreateDirectory(Unfinished);
+        var removed = 0;
+        for (var i = 0; i < 50; i++)
+        {
+            await File.WriteAllTextAsync(Path.Combine(Unfinished, $"dead{i}-1.part"), "half", TestContext.Current.CancellationToken);
+        }
+
+        await Parallel.ForEachAsync(Enumerable.Range(0, 4), TestContext.Current.CancellationToken, (_, _) =>
+        {
+            using var files = Files();
+            Interlocked.Add(ref removed, files.RemoveLeftovers(isDryRun: false).Count);
+            return ValueTask.CompletedTask;
+        });
+        Assert.InRange(removed, 50, 200);
+        Assert.Empty(Directory.EnumerateFiles(Unfinished));
+    }
+
+    [Fact]
+    public async Task A_dry_run_counts_what_the_dead_left_and_takes_nothing_away()
+    {
+        Directory.CreateDirectory(Unfinished);
+        await File.WriteAllTextAsync(Path.Combine(Unfinished, "dead.owner"), "", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(Unfinished, "dead-1.part"), "half", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(Unfinished, "dead-2.part"), "longer", TestContext.Current.CancellationToken);
+        using var files = Files();
+        Assert.Equal(new UnfinishedBlobs(2, 10), files.RemoveLeftovers(isDryRun: true));
+        Assert.Equal(3, Directory.EnumerateFiles(Unfinished).Count());
+        Assert.Equal(new UnfinishedBlobs(2, 10), files.RemoveLeftovers(isDryRun: false));
+        Assert.Empty(Directory.EnumerateFiles(Unfinished));
+        Assert.Equal(default, files.RemoveLeftovers(isDryRun: false));
+    }
+
+    [Fact]
+    public void A_folder_that_went_is_not_made_anew_however_often_it_is_asked_for()
+    {
+        using var files = Files();
+        files.NextPath();
+        Directory.Delete(Unfinished, recursive: true);
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.Throws<DirectoryNotFoundException>(files.NextPath);
+        }
+
+        Assert.False(Directory.Exists(Unfinished));
+        Assert.Equal(default, files.RemoveLeftovers(isDryRun: false));
+    }
+
+    private UnfinishedFiles Files() => new(Unfinished, new DurableFolders(_folder.Path), NullLogger.Instance);
+}
