@@ -17,7 +17,7 @@ namespace NpmMirror.AspNetCore;
 /// Every request to the mirror ends here. One that came before in the same words is answered from what was prepared then; the others
 /// are parsed, matched and handed to their endpoint, and what fails there becomes an answer in one place.
 /// </summary>
-internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RouteParser routes, PublicAddresses addresses, AnswerMemory memory, MirrorInstance instance, CrossOriginPolicy crossOrigin, TimeProvider time, ILogger logger)
+internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RouteParser routes, PublicAddresses addresses, AnswerMemory memory, MirrorInstance instance, CrossOriginPolicy crossOrigin, AnswerMetrics metrics, TimeProvider time, ILogger logger)
 {
     private const string ReadOnly = "This registry is a read-only mirror; publish, log in and change tags at the registry it mirrors.";
 
@@ -63,6 +63,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
 
     private Task AnswerAsync(HttpContext context, string prefix)
     {
+        var begunAt = metrics.Now();
         var request = context.Features.GetRequiredFeature<IHttpRequestFeature>();
         var headers = request.Headers;
         var origin = addresses.OriginOf(context, request);
@@ -76,26 +77,47 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
             if (RenditionAnswer.IsNotModified(headers, rendition))
             {
                 RenditionAnswer.WriteNotModified(context, rendition);
+                metrics.Count(RememberedRendition.RouteOf(rendition), StatusCodes.Status304NotModified, 0, begunAt);
                 return Task.CompletedTask;
             }
 
             if (rendition.Body is { } body)
             {
                 rendition.Touch();
-                return RenditionAnswer.WriteAsync(context, rendition, body, isHead: !isGet, time);
+                var writing = RenditionAnswer.WriteAsync(context, rendition, body, isHead: !isGet, time);
+                if (!writing.IsCompletedSuccessfully)
+                {
+                    return EndAsync(writing, context, RememberedRendition.RouteOf(rendition), begunAt);
+                }
+
+                metrics.Count(RememberedRendition.RouteOf(rendition), StatusCodes.Status200OK, isGet ? body.Length : 0, begunAt);
+                return Task.CompletedTask;
             }
         }
 
-        return GuardAsync(context, request.Method, key, prefix);
+        var route = routes.Parse(key.Target, prefix, out var mount);
+        return EndAsync(GuardAsync(context, request.Method, key, route, mount), context, RoutePatterns.Of(route), begunAt);
+    }
+
+    private async Task EndAsync(Task answering, HttpContext context, string route, long begunAt)
+    {
+        try
+        {
+            await answering;
+        }
+        finally
+        {
+            metrics.Count(context, route, begunAt);
+        }
     }
 
     private static string Text(StringValues values) => values.Count == 1 ? values[0] ?? "" : values.ToString();
 
-    private async Task GuardAsync(HttpContext context, string method, RequestKey key, string prefix)
+    private async Task GuardAsync(HttpContext context, string method, RequestKey key, RegistryRoute route, string? mount)
     {
         try
         {
-            await DispatchAsync(context, method, key, prefix);
+            await DispatchAsync(context, method, key, route, mount);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
@@ -123,9 +145,8 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         }
     }
 
-    private async Task DispatchAsync(HttpContext context, string method, RequestKey key, string prefix)
+    private async Task DispatchAsync(HttpContext context, string method, RequestKey key, RegistryRoute route, string? mount)
     {
-        var route = routes.Parse(key.Target, prefix, out var mount);
         if (route is RegistryRoute.Malformed malformed)
         {
             await RegistryErrors.WriteAsync(context, malformed.Status, malformed.Reason);

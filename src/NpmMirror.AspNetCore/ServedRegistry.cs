@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using NpmMirror.AspNetCore.Answers;
+using NpmMirror.AspNetCore.Connections;
 using NpmMirror.AspNetCore.Feeds;
 using NpmMirror.AspNetCore.Forwarding;
 using NpmMirror.AspNetCore.Operations;
@@ -14,14 +15,14 @@ using NpmMirror.Options;
 namespace NpmMirror.AspNetCore;
 
 /// <summary>The registry of one mirror at its mounts. Its endpoints are made when the host has started, which opens the mirror, or with the first request.</summary>
-internal sealed class ServedRegistry
+internal sealed class ServedRegistry : IDisposable
 {
     private readonly IServiceProvider _services;
     private readonly RouteParser _routes;
     private readonly Lazy<RegistryEndpoints> _endpoints;
 
     // Counts from now on, also what happens before the first request.
-    private readonly MetricsEndpoint _metrics = new(new MetricsListener());
+    private readonly MetricsEndpoint _metrics;
 
     internal ServedRegistry(IServiceProvider services, IReadOnlyList<string> mounts)
     {
@@ -29,7 +30,10 @@ internal sealed class ServedRegistry
         Mounts = mounts.Count > 0 ? mounts : [services.GetRequiredService<MirrorOptions>().Mount];
         _routes = new RouteParser(Mounts);
         _endpoints = new Lazy<RegistryEndpoints>(Create);
-        services.GetRequiredService<IHostApplicationLifetime>().ApplicationStarted.Register(() => _ = Endpoints);
+        _metrics = new MetricsEndpoint(services, scope: services.GetRequiredService<MirrorBuilder>());
+        var lifetime = services.GetRequiredService<IHostApplicationLifetime>();
+        lifetime.ApplicationStarted.Register(() => _ = Endpoints);
+        lifetime.ApplicationStopped.Register(Dispose);
     }
 
     /// <summary>Where the registry is.</summary>
@@ -37,6 +41,9 @@ internal sealed class ServedRegistry
 
     /// <summary>What answers.</summary>
     internal RegistryEndpoints Endpoints => _endpoints.Value;
+
+    /// <summary>Counts no more; the host has stopped.</summary>
+    public void Dispose() => _metrics.Dispose();
 
     private RegistryEndpoints Create()
     {
@@ -52,10 +59,12 @@ internal sealed class ServedRegistry
         var documents = new ServedDocuments(cache, repair);
         var asked = new AskedBody(mirror.Budget, time);
         var changes = new ChangesEndpoint(store, visibility.Rules, wait, documents, asked, time);
+        var metrics = new AnswerMetrics(mirror.Meter, time);
+        _services.GetService<ClientConnections>()?.MeasureIn(mirror.Meter);
         var crossOrigin = CrossOriginPolicy.Of(options, client);
         if (options.TrustedProxies.Count == 0)
         {
-            _services.GetService<ShortcutAnswers>()?.Open(new ShortcutFeeds(_routes, addresses, changes, crossOrigin, time));
+            _services.GetService<ShortcutAnswers>()?.Open(new ShortcutFeeds(_routes, addresses, changes, crossOrigin, metrics, time));
         }
 
         var forwarder = new Forwarder(client, mirror.Budget, time);
@@ -91,6 +100,6 @@ internal sealed class ServedRegistry
             Metrics = _metrics,
             Home = new HomeEndpoint(addresses, Mounts),
         };
-        return new RegistryEndpoints(endpoints, _routes, addresses, memory, instance, crossOrigin, time, mirror.Loggers.CreateLogger<RegistryEndpoints>());
+        return new RegistryEndpoints(endpoints, _routes, addresses, memory, instance, crossOrigin, metrics, time, mirror.Loggers.CreateLogger<RegistryEndpoints>());
     }
 }

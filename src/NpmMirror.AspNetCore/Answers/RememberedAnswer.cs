@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.Globalization;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 
@@ -15,7 +16,7 @@ internal readonly record struct AnswerBody(byte[]? Bytes, SafeFileHandle? File, 
 }
 
 /// <summary>An answer that was given before, with its heads as they go over the wire. It can be given again as long as nothing changed.</summary>
-internal abstract class RememberedAnswer(string validators, string representation, string? etag, string status = "200 OK")
+internal abstract class RememberedAnswer(string route, string validators, string representation, string? etag, string status = "200 OK")
 {
     /// <summary>Room that a head needs, its date and length included.</summary>
     internal const int HeadMaxBytes = 1024;
@@ -23,6 +24,11 @@ internal abstract class RememberedAnswer(string validators, string representatio
     private readonly byte[] _etag = Encoding.ASCII.GetBytes(etag ?? "");
     private readonly byte[] _found = Encoding.ASCII.GetBytes($"HTTP/1.1 {status}\r\n{representation}{validators}");
     private readonly byte[] _notModified = Encoding.ASCII.GetBytes($"HTTP/1.1 304 Not Modified\r\n{validators}");
+
+    private readonly int _status = int.Parse(status.AsSpan(0, 3), CultureInfo.InvariantCulture);
+
+    /// <summary>The route's pattern.</summary>
+    internal string Route { get; } = route;
 
     /// <summary>False once it is worth nothing to anybody.</summary>
     internal virtual bool IsWorthKeeping => true;
@@ -32,6 +38,9 @@ internal abstract class RememberedAnswer(string validators, string representatio
     /// <param name="client">The address that asks.</param>
     /// <param name="body">What goes behind the head.</param>
     internal abstract bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, System.Net.EndPoint? client, out AnswerBody body);
+
+    /// <summary>The status with this body.</summary>
+    internal int StatusOf(in AnswerBody body) => body.IsNotModified ? 304 : _status;
 
     /// <summary>Writes the head of a 304, or of a 200 with the whole body; returns its length.</summary>
     internal int WriteHead(Span<byte> target, in AnswerBody body, ReadOnlySpan<byte> date)

@@ -6,7 +6,7 @@ namespace NpmMirror.AspNetCore.Answers;
 
 /// <summary>A rendition, while its package is what it was.</summary>
 internal sealed class RememberedRendition(Rendition rendition, Func<CachedPackage, bool> isCurrent, CrossOriginPolicy crossOrigin)
-    : RememberedAnswer(ValidatorsOf(rendition, crossOrigin), RepresentationOf(rendition), rendition.ETag)
+    : RememberedAnswer(RouteOf(rendition), ValidatorsOf(rendition, crossOrigin), RepresentationOf(rendition), rendition.ETag)
 {
     internal Rendition Rendition { get; } = rendition;
 
@@ -28,6 +28,9 @@ internal sealed class RememberedRendition(Rendition rendition, Func<CachedPackag
         Rendition.Touch();
         return true;
     }
+
+    /// <summary>The pattern of the route that a rendition answers.</summary>
+    internal static string RouteOf(Rendition rendition) => rendition.Key.Version is null ? RoutePatterns.Packument : RoutePatterns.Manifest;
 
     private static string RepresentationOf(Rendition rendition) =>
         $"Content-Type: {rendition.ContentType}\r\n" + (rendition.ContentEncoding is { } coding ? $"Content-Encoding: {coding}\r\n" : "");

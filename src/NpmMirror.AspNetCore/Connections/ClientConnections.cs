@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
@@ -45,6 +46,20 @@ internal sealed partial class ClientConnections(int max, TimeProvider time, ILog
     internal bool IsFull => Volatile.Read(ref _waiting) > 0;
 
     private bool HasRoom => Count < max;
+
+    /// <summary>Lets a mirror's operators see how many there are.</summary>
+    internal void MeasureIn(Meter meter) => meter.CreateObservableGauge("npm_mirror.http.connections", Measure, "{connection}", "Connections of clients now, by state: answered, waiting (a follower with nothing new to tell), idle");
+
+    private IEnumerable<Measurement<int>> Measure()
+    {
+        var (count, idle, waiting) = (Count, IdleCount, FollowerCount);
+        return
+        [
+            new(Math.Max(0, count - idle - waiting), Telemetry.Tag("state", "answered")),
+            new(waiting, Telemetry.Tag("state", "waiting")),
+            new(idle, Telemetry.Tag("state", "idle")),
+        ];
+    }
 
     /// <summary>Waits until there is room for one more, and counts it.</summary>
     internal async Task AdmitAsync(ConnectionContext connection, CancellationToken cancellationToken)

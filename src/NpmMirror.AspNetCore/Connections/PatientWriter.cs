@@ -11,8 +11,16 @@ internal sealed class PatientWriter(PipeWriter output, StallLimit stall, Action 
 {
     private PipeWriter _output = output;
 
-    /// <summary>For the body of an answer.</summary>
-    internal static PatientWriter Of(HttpContext context, TimeProvider time) => new(context.Response.BodyWriter, StallLimit.Of(context, time), context.Abort);
+    /// <summary>Bytes written so far, whether or not the client has taken them.</summary>
+    internal long WrittenBytes { get; private set; }
+
+    /// <summary>For the body of an answer; a feature of the request from then on.</summary>
+    internal static PatientWriter Of(HttpContext context, TimeProvider time)
+    {
+        var writer = new PatientWriter(context.Response.BodyWriter, StallLimit.Of(context, time), context.Abort);
+        context.Features.Set(writer);
+        return writer;
+    }
 
     /// <inheritdoc/>
     public override bool CanGetUnflushedBytes => _output.CanGetUnflushedBytes;
@@ -28,7 +36,11 @@ internal sealed class PatientWriter(PipeWriter output, StallLimit stall, Action 
     }
 
     /// <inheritdoc/>
-    public override void Advance(int bytes) => _output.Advance(bytes);
+    public override void Advance(int bytes)
+    {
+        WrittenBytes += bytes;
+        _output.Advance(bytes);
+    }
 
     /// <inheritdoc/>
     public override Memory<byte> GetMemory(int sizeHint = 0) => _output.GetMemory(sizeHint);

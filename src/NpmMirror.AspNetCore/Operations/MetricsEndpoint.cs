@@ -1,56 +1,58 @@
-using System.Globalization;
-using System.Text;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using NpmMirror.Diagnostics;
+using OpenTelemetry;
+using OpenTelemetry.Metrics;
 
 namespace NpmMirror.AspNetCore.Operations;
 
-/// <summary>Answers <c>/metrics</c>: the library's instruments as OpenMetrics text.</summary>
-internal sealed class MetricsEndpoint(MetricsListener listener)
+/// <summary>Answers <c>/metrics</c>: one mirror's instruments, and the runtime's, as OpenTelemetry's Prometheus exporter writes them.</summary>
+internal sealed class MetricsEndpoint : IDisposable
 {
+    private const string RuntimeMeter = "System.Runtime";
+
+    private readonly MeterProvider _provider;
+    private readonly RequestDelegate _scrape;
+
+    /// <summary>Counts from now on.</summary>
+    /// <param name="services">The host's.</param>
+    /// <param name="scope">The scope of the mirror's meter.</param>
+    internal MetricsEndpoint(IServiceProvider services, object scope)
+    {
+        _provider = Sdk.CreateMeterProviderBuilder()
+            .AddMeter(Telemetry.MeterName, RuntimeMeter)
+            // Meters are chosen by name, and other mirrors of this process have meters of that name.
+            .AddView(instrument => instrument.Meter.Name == RuntimeMeter || instrument.Meter.Scope == scope ? null : MetricStreamConfiguration.Drop)
+            .AddPrometheusExporter(exporter => (exporter.ScrapeResponseCacheDurationMilliseconds, exporter.ScopeInfoEnabled, exporter.TargetInfoEnabled) = (0, false, false))
+            .Build();
+        // The exporter's middleware cannot be made in another way.
+        _scrape = new ApplicationBuilder(services).UseOpenTelemetryPrometheusScrapingEndpoint(_provider, _ => true, null, null, null).Build();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _provider.Dispose();
+
     internal async Task HandleAsync(HttpContext context)
     {
-        var text = new StringBuilder();
-        foreach (var family in listener.Collect())
+        // The exporter has one text, and nobody else is answered while it is written: a client that reads slowly must not write it.
+        using var text = new MemoryStream();
+        var response = context.Response;
+        var body = response.Body;
+        response.Body = text;
+        try
         {
-            Write(text, family);
+            await _scrape(context);
+        }
+        finally
+        {
+            response.Body = body;
         }
 
-        text.Append("# EOF\n");
-        var body = Encoding.UTF8.GetBytes(text.ToString());
-        var headers = context.Response.Headers;
-        headers.ContentType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-        headers.ContentLength = body.Length;
-        headers.CacheControl = "no-store";
+        response.ContentLength = text.Length;
+        response.Headers.CacheControl = "no-store";
         if (!HttpMethods.IsHead(context.Request.Method))
         {
-            await context.Response.BodyWriter.WriteAsync(body, context.RequestAborted);
+            await response.BodyWriter.WriteAsync(text.GetBuffer().AsMemory(0, (int)text.Length), context.RequestAborted);
         }
     }
-
-    private static void Write(StringBuilder text, MetricFamily family)
-    {
-        text.Append(CultureInfo.InvariantCulture, $"# TYPE {family.Name} {family.Kind.ToString().ToLowerInvariant()}\n");
-        if (family.Help.Length > 0)
-        {
-            text.Append(CultureInfo.InvariantCulture, $"# HELP {family.Name} {Escape(family.Help)}\n");
-        }
-
-        foreach (var (labels, series) in family.Series)
-        {
-            switch (family.Kind)
-            {
-                case MetricKind.Counter:
-                    text.Append(CultureInfo.InvariantCulture, $"{family.Name}_total{labels} {series.Sum:R}\n");
-                    break;
-                case MetricKind.Summary:
-                    text.Append(CultureInfo.InvariantCulture, $"{family.Name}_count{labels} {series.Count}\n{family.Name}_sum{labels} {series.Sum:R}\n");
-                    break;
-                default:
-                    text.Append(CultureInfo.InvariantCulture, $"{family.Name}{labels} {series.Sum:R}\n");
-                    break;
-            }
-        }
-    }
-
-    private static string Escape(string text) => text.Replace("\\", @"\\", StringComparison.Ordinal).Replace("\n", @"\n", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal);
 }

@@ -213,7 +213,7 @@ internal sealed partial class TarballEndpoint(
             () => downloads.IsKnownToBeHeld(package, file, sha512) && visibility.IsTarballKnownToBeShown(package, file),
             client =>
             {
-                TarballDownloads.CountStored();
+                downloads.CountStored();
                 usage.Record(package, file, ClientOf((client as IPEndPoint)?.Address));
             }));
     }

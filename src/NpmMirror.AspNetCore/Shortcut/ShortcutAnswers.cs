@@ -17,6 +17,9 @@ internal sealed class ShortcutAnswers(AnswerMemory memory)
     /// <summary>Opens it.</summary>
     internal void Open(ShortcutFeeds feeds) => _feeds = feeds;
 
+    /// <summary>Counts an answer that was given on its connection.</summary>
+    internal void Count(RememberedAnswer answer, in AnswerBody body) => _feeds?.Metrics.CountShortcut(answer.Route, answer.StatusOf(body), body.LengthBytes);
+
     /// <summary>The answer that this request got before, or null.</summary>
     internal RememberedAnswer? Find(in RequestHead head) => _feeds is null ? null : memory.Find(head);
 }

@@ -5,6 +5,7 @@ using System.Text;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.WebUtilities;
+using NpmMirror.AspNetCore.Answers;
 using NpmMirror.AspNetCore.Connections;
 using NpmMirror.AspNetCore.Feeds;
 using NpmMirror.AspNetCore.Routing;
@@ -15,8 +16,11 @@ namespace NpmMirror.AspNetCore.Shortcut;
 /// Answers followers on the connection: who waits for the next change, for hours and by the thousand, needs nothing of a server but a socket.
 /// Only where a connection begins with such requests; from the first other one on it is the server's.
 /// </summary>
-internal sealed class ShortcutFeeds(RouteParser routes, PublicAddresses addresses, ChangesEndpoint changes, CrossOriginPolicy crossOrigin, TimeProvider time)
+internal sealed class ShortcutFeeds(RouteParser routes, PublicAddresses addresses, ChangesEndpoint changes, CrossOriginPolicy crossOrigin, AnswerMetrics metrics, TimeProvider time)
 {
+    /// <summary>Where the connections' answers are counted.</summary>
+    internal AnswerMetrics Metrics { get; } = metrics;
+
     private readonly byte[] _crossOrigin = Encoding.ASCII.GetBytes(crossOrigin.Lines);
 
     /// <summary>Who says nothing for so long is the server's, which has limits for that.</summary>
@@ -51,12 +55,14 @@ internal sealed class ShortcutFeeds(RouteParser routes, PublicAddresses addresse
         try
         {
             var chunks = new ChunkedWriter(socket);
-            using var body = new FeedBody(new PatientWriter(chunks, stall, connection.Abort), left) { Client = client };
+            var writer = new PatientWriter(chunks, stall, connection.Abort);
+            using var body = new FeedBody(writer, left) { Client = client };
             chunks.Begin(date.Now(), _crossOrigin);
             await changes.AnswerAsync(query, "", body, left);
             var ending = chunks.EndAsync();
             await stall.WaitAsync(ending, connection.Abort, CancellationToken.None);
             await ending;
+            Metrics.CountShortcut(RoutePatterns.Changes, StatusCodes.Status200OK, writer.WrittenBytes);
         }
         finally
         {

@@ -50,6 +50,7 @@ internal sealed class ShortcutInput(PipeReader connection, ShortcutOutput output
 
             connection.AdvanceTo(head.End);
             await output.SendAsync(answer, body);
+            answers.Count(answer, body);
             if (answer is RefusedHead)
             {
                 // For the server this is a client that left.

@@ -45,7 +45,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
     internal async Task<FeedAnswer> OpenAsync(string pathAndQuery, TimeSpan idleTimeout, bool isEndless, CancellationToken cancellationToken, Sequence? since = null)
     {
         // A coding would hold rows back in the decoder's window until it is flushed.
-        var request = new UpstreamRequest(HttpMethod.Get, new Uri(Location + pathAndQuery)) { Accept = "application/json", IsCompressed = !isEndless, IsDerived = _options.IsDerived, HeadersTimeout = idleTimeout };
+        var request = new UpstreamRequest(HttpMethod.Get, new Uri(Location + pathAndQuery)) { Kind = "feed", Accept = "application/json", IsCompressed = !isEndless, IsDerived = _options.IsDerived, HeadersTimeout = idleTimeout };
         return await UpstreamEdge.RunAsync(request.Url, () => OpenAsync(request, idleTimeout, isEndless, since, cancellationToken), cancellationToken);
     }
 

@@ -18,6 +18,7 @@ internal sealed partial class FeedFollower
     private readonly Func<MonitorEvent, CancellationToken, ValueTask> _tell;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly FollowingMetrics _metrics;
     private readonly ResetWatch _watch;
     private readonly FeedProgress _progress;
     private readonly Lock _lock = new();
@@ -31,6 +32,7 @@ internal sealed partial class FeedFollower
         MonitorOptions options,
         MonitorDelay delay,
         Func<MonitorEvent, CancellationToken, ValueTask> tell,
+        FollowingMetrics metrics,
         TimeProvider time,
         ILogger logger)
     {
@@ -41,6 +43,7 @@ internal sealed partial class FeedFollower
         _tell = tell;
         _time = time;
         _logger = logger;
+        _metrics = metrics;
         _watch = new ResetWatch(feed, time, logger);
         _progress = new FeedProgress(delay, time);
     }
@@ -86,7 +89,7 @@ internal sealed partial class FeedFollower
         try
         {
             var place = new FeedPlace { Cursor = since, DatabaseId = _options.DatabaseId, IsGiven = isGiven };
-            var late = new LateRowSearch(_feed, _handler, _options.Windows, _tell, _time, _logger) { KeepsReceipts = !_options.EndsAtReset };
+            var late = new LateRowSearch(_feed, _handler, _options.Windows, _tell, _metrics, _time, _logger) { KeepsReceipts = !_options.EndsAtReset };
             while (!run.IsOver && !IsFeedReset)
             {
                 try
@@ -108,7 +111,7 @@ internal sealed partial class FeedFollower
 
                     var pause = trouble.Next((exception as MirrorException)?.RetryAfter);
                     LogFailed(pause, exception.Message);
-                    FollowingMetrics.Failures.Add(1);
+                    _metrics.Failures.Add(1);
                     late.MeasureLag();
                     await _tell(new MonitorEvent.Failed(exception, null), CancellationToken.None);
                     await PauseAsync(run, pause);

@@ -19,6 +19,7 @@ internal sealed partial class LateRowSearch
     private readonly IChangeHandler _handler;
     private readonly List<TrailingWindow> _windows;
     private readonly Func<MonitorEvent, CancellationToken, ValueTask> _tell;
+    private readonly FollowingMetrics _metrics;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly RowReceipts _receipts = new();
@@ -28,12 +29,13 @@ internal sealed partial class LateRowSearch
     private (long At, TimeSpan For) _pause;
     private Stretch? _stretch;
 
-    internal LateRowSearch(IChangeFeed feed, IChangeHandler handler, IReadOnlyList<TrailingWindow> windows, Func<MonitorEvent, CancellationToken, ValueTask> tell, TimeProvider time, ILogger logger)
+    internal LateRowSearch(IChangeFeed feed, IChangeHandler handler, IReadOnlyList<TrailingWindow> windows, Func<MonitorEvent, CancellationToken, ValueTask> tell, FollowingMetrics metrics, TimeProvider time, ILogger logger)
     {
         _feed = feed;
         _handler = handler;
         _windows = [.. windows.OrderByDescending(window => window.Length)];
         _tell = tell;
+        _metrics = metrics;
         _time = time;
         _logger = logger;
     }
@@ -74,7 +76,7 @@ internal sealed partial class LateRowSearch
         if (page.IsAtHead)
         {
             trail.NoteAtHead(now, page.LastSequence);
-            FollowingMetrics.LagSequences.Record(0);
+            _metrics.LagSequences.Record(0);
         }
 
         MeasureLag();
@@ -90,7 +92,7 @@ internal sealed partial class LateRowSearch
     {
         if (_trail?.State.AtHeadAt is { } at)
         {
-            FollowingMetrics.LagSeconds.Record(Math.Max(0, (_time.GetUtcNow() - at).TotalSeconds));
+            _metrics.LagSeconds.Record(Math.Max(0, (_time.GetUtcNow() - at).TotalSeconds));
         }
     }
 
@@ -100,7 +102,7 @@ internal sealed partial class LateRowSearch
         (await ReadTrailAsync(cancellationToken)).NoteHead(head);
         if (head.Number - cursor.Number is { } lag)
         {
-            FollowingMetrics.LagSequences.Record(Math.Max(0, lag));
+            _metrics.LagSequences.Record(Math.Max(0, lag));
         }
     }
 
@@ -210,7 +212,7 @@ internal sealed partial class LateRowSearch
     {
         // What lies before the cursor comes on the way forward.
         var unknown = page.Rows.Where(row => row.Sequence.Number <= stretch.Until && !_receipts.Has(row)).ToList();
-        FollowingMetrics.RowsReadAgain.Add(page.Rows.Count);
+        _metrics.RowsReadAgain.Add(page.Rows.Count);
         if (unknown.Count == 0)
         {
             return;
@@ -229,12 +231,12 @@ internal sealed partial class LateRowSearch
         {
             if (now - trail.Cursor.PassedAt(row.Sequence.Number ?? long.MaxValue) is { } late)
             {
-                FollowingMetrics.LateBy.Record(late.TotalSeconds);
+                _metrics.LateBy.Record(late.TotalSeconds);
                 longest = longest > late ? longest : late;
             }
         }
 
-        FollowingMetrics.LateRows.Add(news.Count);
+        _metrics.LateRows.Add(news.Count);
         trail.NoteLate(news.Count, longest, now);
         LogLate(news.Count, longest, news[0].Id);
         await KeepAsync(cancellationToken);

@@ -1,3 +1,5 @@
+using System.Diagnostics.Metrics;
+using NpmMirror.Diagnostics;
 using NpmMirror.Options;
 
 namespace NpmMirror.Following;
@@ -22,6 +24,9 @@ public sealed record MonitorOptions
 
     /// <summary>Which life of the feed's database <see cref="RegistryMonitor.Start"/>'s sequence belongs to, where that is known.</summary>
     internal string? DatabaseId { get; init; }
+
+    /// <summary>Where it counts.</summary>
+    internal Meter Meter { get; init; } = Telemetry.Unread;
 
     /// <summary>Which stretches before the cursor are read again, where rows may appear late.</summary>
     public IReadOnlyList<TrailingWindow> Windows { get; init; } = TrailingWindow.Usual;

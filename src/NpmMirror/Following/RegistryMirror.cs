@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
@@ -52,7 +53,8 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         FindFeed findFeed,
         MirrorOptions options,
         TimeProvider time,
-        ILoggerFactory loggers)
+        ILoggerFactory loggers,
+        Meter? meter = null)
     {
         _store = store;
         _upstream = upstream;
@@ -68,7 +70,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         _named = new NamedPackages(store, queue, time);
         _reconciler = new Reconciler(store, queue, scope, known, options, time, _logger);
         _schedule = new ReconciliationSchedule(store, options.Reconcile, time, _logger);
-        Monitor = new RegistryMonitor(FollowAsync, MonitorOptions.From(options) with { EndsAtReset = true }, time, loggers.CreateLogger("NpmMirror.Monitor"));
+        Monitor = new RegistryMonitor(FollowAsync, MonitorOptions.From(options) with { EndsAtReset = true, Meter = meter ?? Telemetry.Unread }, time, loggers.CreateLogger("NpmMirror.Monitor"));
     }
 
     /// <summary>The logger of this mirror, category <c>NpmMirror.Mirror</c>.</summary>

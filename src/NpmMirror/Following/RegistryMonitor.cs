@@ -26,6 +26,7 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     private readonly Func<MonitorRun, Sequence?, Task> _follow;
     private readonly IAsyncDisposable? _handler;
     private readonly MonitorOptions _options;
+    private readonly FollowingMetrics _metrics;
     private readonly TimeProvider _time;
     private readonly MonitorListeners _listeners;
     private readonly MonitorDelay _delay;
@@ -64,6 +65,7 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
         _time = time;
         Logger = logger;
         _listeners = new MonitorListeners(exception => LogListenerFailed(logger, exception));
+        _metrics = new FollowingMetrics(options.Meter);
         _delay = new MonitorDelay(options.Delay, time);
     }
 
@@ -226,7 +228,7 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     /// <summary>Follows one feed, until the run is over or the feed was reset; true when it was reset.</summary>
     internal async Task<bool> FollowAsync(IChangeFeed feed, IChangeHandler handler, string? databaseId, MonitorRun run, Sequence? since, bool isGiven)
     {
-        var follower = new FeedFollower(feed, handler, _options with { DatabaseId = databaseId }, _delay, TellAsync, _time, Logger);
+        var follower = new FeedFollower(feed, handler, _options with { DatabaseId = databaseId }, _delay, TellAsync, _metrics, _time, Logger);
         _follower = follower;
         await follower.RunAsync(run, since, isGiven);
         return follower.IsFeedReset;

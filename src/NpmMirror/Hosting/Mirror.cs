@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
@@ -43,25 +44,26 @@ public sealed partial class Mirror : IAsyncDisposable
         Known = new KnownUpstream(upstream.BaseUrl);
         Scope = new PackageScope(options);
         DefaultBase = new DefaultBase(options);
-        Tarballs = new TarballDownloads(store, parts.Blobs, upstream, options, time, loggers.CreateLogger<TarballDownloads>());
-        Sync = new PackageSync(store, upstream, Known, Tarballs, News, DefaultBase, options, time, loggers.CreateLogger<PackageSync>());
-        Queue = new SyncQueue(store, Sync, options, time, loggers.CreateLogger<SyncQueue>());
-        Registry = new RegistryMirror(store, upstream, Known, Queue, News, Scope, parts.FindFeed, options, time, loggers);
+        Tarballs = new TarballDownloads(store, parts.Blobs, upstream, options, time, loggers.CreateLogger<TarballDownloads>(), Meter);
+        Sync = new PackageSync(store, upstream, Known, Tarballs, News, DefaultBase, options, time, loggers.CreateLogger<PackageSync>(), Meter);
+        Queue = new SyncQueue(store, Sync, options, time, loggers.CreateLogger<SyncQueue>(), Meter);
+        Registry = new RegistryMirror(store, upstream, Known, Queue, News, Scope, parts.FindFeed, options, time, loggers, Meter);
         _logger = Registry.Logger;
-        ReadThrough = new ReadThrough(store, Sync, Queue, Scope, parts.IsFollowed ?? (() => Registry.IsFollowed), options, time, loggers.CreateLogger<ReadThrough>());
-        Renditions = new RenditionCache(store, News, parts.Budget, DefaultBase, options, time);
+        ReadThrough = new ReadThrough(store, Sync, Queue, Scope, parts.IsFollowed ?? (() => Registry.IsFollowed), options, time, loggers.CreateLogger<ReadThrough>(), Meter);
+        Renditions = new RenditionCache(store, News, parts.Budget, DefaultBase, options, time, Meter);
         Visibility = new PackageVisibility(store, News, options);
         Log = new RegistryLog(store, News, time, loggers.CreateLogger<RegistryLog>());
         TarballUsage = new TarballUsage(store, time, loggers.CreateLogger<TarballUsage>());
         DocumentRepair = new DocumentRepair(store, Queue, Sync, time, loggers.CreateLogger<DocumentRepair>());
         Attestations = new KeptAttestations(store, options, time);
         Collector = new GarbageCollector(store, parts.Blobs, options, time);
+        MirrorGauges.Add(this);
         _services =
         [
             Log,
             Registry,
             new WritableWatch(store, parts.Blobs, time, loggers.CreateLogger<WritableWatch>()),
-            new PauseWatch(store, upstream, time, loggers.CreateLogger<PauseWatch>()),
+            new PauseWatch(store, upstream, Meter, time, loggers.CreateLogger<PauseWatch>()),
             new GarbageSchedule(Collector, options, time, loggers.CreateLogger<GarbageSchedule>()),
         ];
     }
@@ -115,6 +117,9 @@ public sealed partial class Mirror : IAsyncDisposable
     public KnownUpstream Known { get; }
 
     internal ByteBudget Budget => _parts.Budget;
+
+    /// <summary>Where everything of this mirror is measured, and of no other.</summary>
+    internal Meter Meter => _parts.Meter;
 
     internal TimeProvider Time { get; }
 

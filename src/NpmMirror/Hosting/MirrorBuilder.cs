@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Diagnostics;
 using NpmMirror.Notes;
 using NpmMirror.Options;
 using NpmMirror.Storage;
@@ -175,9 +176,11 @@ public sealed class MirrorBuilder
     {
         var instance = upstream.InstanceId ?? await FindInstanceAsync(store, cancellationToken);
         var budget = new ByteBudget(Options.BudgetBytes, Path.Combine(Options.Data, "tmp"));
-        var client = new RegistryClient(upstream with { InstanceId = instance }, budget, time, loggers.CreateLogger("NpmMirror.Upstream"));
+        // The builder tells this mirror's meter from others: whatever measures is made before there is a mirror.
+        var meter = Telemetry.Create(scope: this);
+        var client = new RegistryClient(upstream with { InstanceId = instance, Meter = meter }, budget, time, loggers.CreateLogger("NpmMirror.Upstream"));
         var blobs = _blobs ?? new FileBlobStore(Options.Data, loggers.CreateLogger<FileBlobStore>());
-        return new MirrorParts(store, blobs, client, UpstreamChoice.CreateFindFeed(client, Options, loggers), budget) { OwnsStore = false, OwnsBlobs = _blobs is null, IsFollowed = IsFollowed };
+        return new MirrorParts(store, blobs, client, UpstreamChoice.CreateFindFeed(client, Options, loggers), budget, meter) { OwnsStore = false, OwnsBlobs = _blobs is null, IsFollowed = IsFollowed };
     }
 
     private async Task<RegistryClientOptions> FindUpstreamAsync(CancellationToken cancellationToken) =>

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using NpmMirror.Storage;
 using NpmMirror.Upstream;
 
@@ -9,7 +10,8 @@ namespace NpmMirror.Hosting;
 /// <param name="Upstream">The client towards the upstream.</param>
 /// <param name="FindFeed">Finds the upstream's feed.</param>
 /// <param name="Budget">The memory for raw documents; the same one the client uses.</param>
-internal sealed record MirrorParts(IMetadataStore Store, IBlobStore Blobs, RegistryClient Upstream, Following.FindFeed FindFeed, ByteBudget Budget) : IAsyncDisposable
+/// <param name="Meter">Where everything of this mirror is measured.</param>
+internal sealed record MirrorParts(IMetadataStore Store, IBlobStore Blobs, RegistryClient Upstream, Following.FindFeed FindFeed, ByteBudget Budget, Meter Meter) : IAsyncDisposable
 {
     /// <summary>False where the caller opened the store, and closes it.</summary>
     internal bool OwnsStore { get; init; } = true;
@@ -38,6 +40,7 @@ internal sealed record MirrorParts(IMetadataStore Store, IBlobStore Blobs, Regis
         }
 
         Budget.Dispose();
+        Meter.Dispose();
         FollowLock?.Dispose();
     }
 }

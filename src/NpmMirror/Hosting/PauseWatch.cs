@@ -9,11 +9,11 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Hosting;
 
 /// <summary>Tells operators what the upstream is not asked for at the moment: in the log, in a metric, and in the store for <c>status</c>, which is another process.</summary>
-internal sealed partial class PauseWatch(IMetadataStore store, RegistryClient upstream, TimeProvider time, ILogger<PauseWatch> logger) : BackgroundService
+internal sealed partial class PauseWatch(IMetadataStore store, RegistryClient upstream, Meter meter, TimeProvider time, ILogger<PauseWatch> logger) : BackgroundService
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
-    private static readonly Gauge<double> Left = Telemetry.Meter.CreateGauge<double>("npm_mirror.upstream.pause_left", "s", "How much longer the upstream is not asked, by purpose; 0: it is asked");
+    private readonly Gauge<double> _left = meter.CreateGauge<double>("npm_mirror.upstream.pause_left", "s", "How much longer the upstream is not asked, by purpose; 0: it is asked");
 
     // Null: what an earlier process noted is not looked at yet.
     private IReadOnlyList<NotedPause>? _noted;
@@ -68,7 +68,7 @@ internal sealed partial class PauseWatch(IMetadataStore store, RegistryClient up
         foreach (var purpose in current.Concat(_noted ?? []).Select(pause => pause.Purpose).Distinct())
         {
             var left = current.Where(pause => pause.Purpose == purpose).Select(pause => (pause.Until - now).TotalSeconds).DefaultIfEmpty(0).Max();
-            Left.Record(left, new KeyValuePair<string, object?>("purpose", purpose.ToString()));
+            _left.Record(left, Telemetry.Tag("purpose", purpose.ToString()));
         }
     }
 

@@ -17,10 +17,11 @@ public sealed class CachedPackage
     private long _foundAt;
     private long _heldBytes;
 
-    internal CachedPackage(PackageName name, PackageRow row, long now)
+    internal CachedPackage(PackageName name, PackageRow row, RenditionHits hits, long now)
     {
         Name = name;
         Row = row;
+        Hits = hits;
         _foundAt = now;
     }
 
@@ -39,6 +40,9 @@ public sealed class CachedPackage
         get => Volatile.Read(ref _foundAt);
         set => Volatile.Write(ref _foundAt, value);
     }
+
+    /// <summary>How often a rendition of the cache was there when it was asked for.</summary>
+    internal RenditionHits Hits { get; }
 
     /// <summary>Its renditions now.</summary>
     internal Rendition[] Renditions => Volatile.Read(ref _renditions);

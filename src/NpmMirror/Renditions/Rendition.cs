@@ -54,9 +54,10 @@ public sealed class Rendition
     /// <summary>The making under way, shared by all who wait; guarded by this rendition's monitor.</summary>
     internal Task<byte[]?>? Making;
 
-    /// <summary>Notes a use. Written only when it changes something: the line is shared by all threads.</summary>
+    /// <summary>Notes a use. The mark is written only when it changes something: the line is shared by all threads.</summary>
     public void Touch()
     {
+        Package.Hits.Add();
         if (!WasUsed)
         {
             WasUsed = true;

@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using NpmMirror.Diagnostics;
 using NpmMirror.Options;
 using NpmMirror.Storage;
 using NpmMirror.Visibility;
@@ -35,6 +37,7 @@ public sealed class RenditionCache : IDisposable
     private readonly ConcurrentDictionary<PackageName, CachedPackage> _packages = new();
     private readonly long[] _epochs = new long[Stripes];
     private readonly RecentBases _bases;
+    private readonly RenditionHits _hits = new();
     private readonly string _temporaryFolder;
     private readonly SemaphoreSlim _spills = new(SpillsMax);
 
@@ -45,9 +48,9 @@ public sealed class RenditionCache : IDisposable
     private long _usedBytes;
 
     /// <summary>An empty cache over the store's documents.</summary>
-    public RenditionCache(IMetadataStore store, PackageNews news, ByteBudget budget, DefaultBase defaultBase, MirrorOptions options, TimeProvider time)
+    public RenditionCache(IMetadataStore store, PackageNews news, ByteBudget budget, DefaultBase defaultBase, MirrorOptions options, TimeProvider time, Meter? meter = null)
     {
-        _renditions = new Renditions(store, budget, new VisibilityRules(options.Removed));
+        _renditions = new Renditions(store, budget, new VisibilityRules(options.Removed), new StoreMetrics(meter ?? Telemetry.Unread, time));
         _improver = new RenditionImprover(_renditions, more => Interlocked.Add(ref _usedBytes, more));
         _time = time;
         _defaultBase = defaultBase;
@@ -60,6 +63,9 @@ public sealed class RenditionCache : IDisposable
 
     /// <summary>Bytes held now, overhead included.</summary>
     public long UsedBytes => Interlocked.Read(ref _usedBytes);
+
+    /// <summary>How many renditions were in memory since the start when they were asked for.</summary>
+    public long HitCount => _hits.Count;
 
     /// <summary>How many renditions were made since the start: hits do not move it.</summary>
     public long MadeCount => _renditions.MadeCount;
@@ -96,7 +102,7 @@ public sealed class RenditionCache : IDisposable
                 return known;
             }
 
-            var package = new CachedPackage(row.Name, row, now);
+            var package = new CachedPackage(row.Name, row, _hits, now);
             if (known is null ? !_packages.TryAdd(row.Name, package) : !_packages.TryUpdate(row.Name, package, known))
             {
                 continue;

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
 using NpmMirror.Feeds;
@@ -34,6 +35,7 @@ public sealed partial class PackageSync : IDisposable
     private readonly MirrorOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger<PackageSync> _logger;
+    private readonly StoreMetrics _measured;
     private readonly NameLocks _locks = new();
     private readonly RemovalCheck _removals;
     private readonly HourlyBreaker _breaker;
@@ -46,7 +48,7 @@ public sealed partial class PackageSync : IDisposable
     private bool IsEager => _options.Tarballs == TarballMode.Eager;
 
     /// <summary>Creates the sync; one per store and process.</summary>
-    public PackageSync(IMetadataStore store, RegistryClient upstream, KnownUpstream known, TarballDownloads tarballs, PackageNews news, DefaultBase defaultBase, MirrorOptions options, TimeProvider time, ILogger<PackageSync> logger)
+    public PackageSync(IMetadataStore store, RegistryClient upstream, KnownUpstream known, TarballDownloads tarballs, PackageNews news, DefaultBase defaultBase, MirrorOptions options, TimeProvider time, ILogger<PackageSync> logger, Meter? meter = null)
     {
         _store = store;
         _upstream = upstream;
@@ -54,6 +56,7 @@ public sealed partial class PackageSync : IDisposable
         _tarballs = tarballs;
         News = news;
         _promises = new TarballPromises(tarballs);
+        _measured = new StoreMetrics(meter ?? Telemetry.Unread, time);
         _eager = new EagerTarballs(store, upstream, tarballs, options.Concurrency, time, logger);
         _defaultBase = defaultBase;
         _options = options;
@@ -321,7 +324,7 @@ public sealed partial class PackageSync : IDisposable
     private async Task<PackageRow?> CommitAsync(PackageCommit commit, CancellationToken cancellationToken)
     {
         CrashPoint.Hit(CrashPoint.BeforeCommit);
-        var result = await _store.CommitAsync(commit, cancellationToken);
+        var result = await _measured.MeasureAsync("commit", () => _store.CommitAsync(commit, cancellationToken));
         if (!result.IsCommitted)
         {
             return null;

@@ -4,15 +4,15 @@ using NpmMirror.Diagnostics;
 namespace NpmMirror.Syncing;
 
 /// <summary>What is measured of the queue.</summary>
-internal static class QueueMetrics
+internal sealed class QueueMetrics(Meter meter)
 {
     /// <summary>Items queued, due or not.</summary>
-    internal static readonly Gauge<long> Depth = Telemetry.Meter.CreateGauge<long>("npm_mirror.queue.depth", "{package}", "Packages queued, those that wait for a retry included");
+    internal Gauge<long> Depth { get; } = meter.CreateGauge<long>("npm_mirror.queue.depth", "{package}", "Packages queued, those that wait for a retry included");
 
     /// <summary>Tries that ended, by how: stored, unchanged, removed, absent, retried, failed, given_up.</summary>
-    private static readonly Counter<long> Attempts = Telemetry.Meter.CreateCounter<long>("npm_mirror.sync.attempts", "{attempt}", "Tries of packages that ended, by outcome");
+    private readonly Counter<long> _attempts = meter.CreateCounter<long>("npm_mirror.sync.attempts", "{attempt}", "Tries of packages that ended, by outcome");
 
-    internal static void Count(SyncAttempt attempt) => Attempts.Add(1, new KeyValuePair<string, object?>("outcome", OutcomeOf(attempt)));
+    internal void Count(SyncAttempt attempt) => _attempts.Add(1, Telemetry.Tag("outcome", OutcomeOf(attempt)));
 
     private static string OutcomeOf(SyncAttempt attempt) => attempt switch
     {

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
+using NpmMirror.Diagnostics;
 using NpmMirror.Options;
 using NpmMirror.Storage;
 using NpmMirror.Upstream;
@@ -33,6 +35,7 @@ public sealed class ReadThrough : IAsyncDisposable
     private static readonly TimeSpan WaitMax = TimeSpan.FromSeconds(30);
 
     private readonly IMetadataStore _store;
+    private readonly StoreMetrics _measured;
     private readonly SyncQueue _queue;
     private readonly PackageScope _scope;
     private readonly MirrorOptions _options;
@@ -55,9 +58,11 @@ public sealed class ReadThrough : IAsyncDisposable
     /// <param name="options">How old what is served may be.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">Looks that failed.</param>
-    public ReadThrough(IMetadataStore store, PackageSync sync, SyncQueue queue, PackageScope scope, Func<bool> isFollowed, MirrorOptions options, TimeProvider time, ILogger<ReadThrough> logger)
+    /// <param name="meter">Where the time that the store takes is measured.</param>
+    public ReadThrough(IMetadataStore store, PackageSync sync, SyncQueue queue, PackageScope scope, Func<bool> isFollowed, MirrorOptions options, TimeProvider time, ILogger<ReadThrough> logger, Meter? meter = null)
     {
         _store = store;
+        _measured = new StoreMetrics(meter ?? Telemetry.Unread, time);
         _queue = queue;
         _scope = scope;
         _options = options;
@@ -78,7 +83,7 @@ public sealed class ReadThrough : IAsyncDisposable
     public async ValueTask<ReadAnswer> FindAsync(PackageName name, CancellationToken cancellationToken)
     {
         var noted = _freshness.NoteCount;
-        if (await _store.FindAsync(name, cancellationToken) is { } row)
+        if (await _measured.MeasureAsync("find", () => _store.FindAsync(name, cancellationToken)) is { } row)
         {
             // A look that ended while the row was read made it fresh, and may have made it another one.
             var isOld = await _revalidation.CompareAsync(row, cancellationToken) || _freshness.NoteCount != noted;

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
@@ -19,7 +20,7 @@ public sealed record SyncAttempt(QueueItem Item, SyncResult? Result, Exception? 
 /// Empties the durable queue through <see cref="PackageSync"/>: some workers, a lease for each item, back-off per package, and a
 /// way to wait until a package was tried. Whatever fails is one package's failure.
 /// </summary>
-public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, MirrorOptions options, TimeProvider time, ILogger<SyncQueue> logger) : IDisposable
+public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, MirrorOptions options, TimeProvider time, ILogger<SyncQueue> logger, Meter? meter = null) : IDisposable
 {
     /// <summary>What a dead process had taken comes back after it; a living one renews it while it works.</summary>
     private static readonly TimeSpan LeaseDuration = TimeSpan.FromSeconds(10);
@@ -41,6 +42,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly AttemptListeners _listeners = new();
     private readonly QueueReturn _return = new(store, time, logger);
+    private readonly QueueMetrics _metrics = new(meter ?? Telemetry.Unread);
     private int _inFlight;
     private long? _measuredAt;
 
@@ -286,7 +288,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
             await renewing;
         }
 
-        QueueMetrics.Count(attempt);
+        _metrics.Count(attempt);
         try
         {
             // Listeners first: what a waiter tells next covers what they were told.
@@ -324,7 +326,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
         if (!(_measuredAt is { } at && time.GetElapsedTime(at) < LongestSleep))
         {
             _measuredAt = time.GetTimestamp();
-            QueueMetrics.Depth.Record((await store.CountAsync(cancellationToken)).Queued);
+            _metrics.Depth.Record((await store.CountAsync(cancellationToken)).Queued);
         }
     }
 

@@ -71,7 +71,7 @@ public sealed partial class TarballDownloads
                     return new TarballResult.Opened(stored);
                 case TarballArrival.Outcome.Arriving or TarballArrival.Outcome.Verified:
                     isHandedOut = true;
-                    TarballMetrics.CountOpened("arriving");
+                    _metrics.CountOpened("arriving");
                     return new TarballResult.Opened(arrival.OpenReading());
                 case TarballArrival.Outcome.Failed when arrival.Failure is { Fault: MirrorFault.StoreReadOnly }:
                     // A full disk stops keeping, not serving.
@@ -169,12 +169,12 @@ public sealed partial class TarballDownloads
             await _fetch.FetchAsync(arrival, cancellationToken);
             if (arrival.Now == TarballArrival.Outcome.Absent)
             {
-                TarballMetrics.CountFetched("absent");
+                _metrics.CountFetched("absent");
                 _failures.Remember(arrival.Request, arrival.Absence, _fetch.IsFresh(arrival.Request));
             }
             else
             {
-                TarballMetrics.CountFetched("held");
+                _metrics.CountFetched("held");
                 Interlocked.Increment(ref _fetchedCount);
                 _failures.Forget(arrival.Request);
                 NoteWritable();
@@ -188,7 +188,7 @@ public sealed partial class TarballDownloads
 
     private void Fail(TarballArrival arrival, MirrorException failure)
     {
-        TarballMetrics.CountFetched(failure.Fault == MirrorFault.UpstreamMalformed ? "corrupt" : "failed");
+        _metrics.CountFetched(failure.Fault == MirrorFault.UpstreamMalformed ? "corrupt" : "failed");
         if (failure.Fault is MirrorFault.StoreReadOnly)
         {
             NoteUnwritable(failure);
@@ -229,7 +229,7 @@ public sealed partial class TarballDownloads
             {
                 case TarballAnswer.Opened opened:
                     reading = new TarballPassThrough(request, opened, () => _slots.Release());
-                    TarballMetrics.CountOpened("unstored");
+                    _metrics.CountOpened("unstored");
                     return new TarballResult.Opened(reading);
                 case TarballAnswer.Absent absent:
                     return TarballFetch.Explain(request, absent);

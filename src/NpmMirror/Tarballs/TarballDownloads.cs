@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
 using NpmMirror.Options;
@@ -24,6 +25,7 @@ public sealed partial class TarballDownloads : IAsyncDisposable
     private readonly MirrorOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly TarballMetrics _metrics;
     private readonly TarballFetch _fetch;
     private readonly TarballFailures _failures;
 
@@ -31,10 +33,11 @@ public sealed partial class TarballDownloads : IAsyncDisposable
     private readonly BoundedCache<(PackageName, string), TarballRow> _held = new(RowsRememberedMin);
 
     /// <summary>Uses the stores and the upstream given.</summary>
-    public TarballDownloads(IMetadataStore store, IBlobStore blobs, RegistryClient upstream, MirrorOptions options, TimeProvider time, ILogger<TarballDownloads> logger)
+    public TarballDownloads(IMetadataStore store, IBlobStore blobs, RegistryClient upstream, MirrorOptions options, TimeProvider time, ILogger<TarballDownloads> logger, Meter? meter = null)
     {
         (_store, _blobs, _options, _time, _logger) = (store, blobs, options, time, logger);
-        _fetch = new TarballFetch(store, blobs, upstream, time, logger);
+        _metrics = new TarballMetrics(meter ?? Telemetry.Unread);
+        _fetch = new TarballFetch(store, blobs, upstream, _metrics, time, logger);
         _failures = new TarballFailures(options, time);
         _slots = new SemaphoreSlim(DownloadsMax + (options.Concurrency * (1 + RequestPlaces.SlowPerPlace)));
     }
@@ -46,7 +49,7 @@ public sealed partial class TarballDownloads : IAsyncDisposable
         var request = new TarballRequest(package, version, upstreamUrl, promise);
         if (await OpenPromisedAsync(request, cancellationToken) is { } stored)
         {
-            TarballMetrics.CountOpened("stored");
+            _metrics.CountOpened("stored");
             return new TarballResult.Opened(stored);
         }
 
@@ -79,7 +82,7 @@ public sealed partial class TarballDownloads : IAsyncDisposable
             stored = held;
         }
 
-        TarballMetrics.CountOpened("stored");
+        _metrics.CountOpened("stored");
         return stored;
     }
 
@@ -87,7 +90,7 @@ public sealed partial class TarballDownloads : IAsyncDisposable
     public bool IsKnownToBeHeld(PackageName package, string file, Digest sha512) => _held.TryGet((package, file), out var row) && row.Sha512 == sha512;
 
     /// <summary>Counts a stored tarball that was opened by its path.</summary>
-    public static void CountStored() => TarballMetrics.CountOpened("stored");
+    public void CountStored() => _metrics.CountOpened("stored");
 
     /// <summary>Waits until a tarball is stored, fetching it when it is not; whatever the mode. Null when it is, else the upstream's refusal.</summary>
     /// <exception cref="MirrorException">Upstream or store trouble, or a source that is not allowed: it is not stored.</exception>

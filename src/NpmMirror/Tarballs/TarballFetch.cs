@@ -9,7 +9,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Tarballs;
 
 /// <summary>Fetches one tarball from the upstream into the store, while readers follow.</summary>
-internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blobs, RegistryClient upstream, TimeProvider time, ILogger logger)
+internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blobs, RegistryClient upstream, TarballMetrics metrics, TimeProvider time, ILogger logger)
 {
     /// <summary>How young a version must be for a 404 to mean "not everywhere yet": the registry's edges learn of a publish within minutes.</summary>
     internal static readonly TimeSpan FreshFor = TimeSpan.FromMinutes(10);
@@ -61,7 +61,7 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
 
         arrival.Verify();
         await writer.CommitAsync(cancellationToken);
-        TarballMetrics.StoredBytes.Add(writer.LengthBytes);
+        metrics.StoredBytes.Add(writer.LengthBytes);
         CrashPoint.Hit(CrashPoint.AfterBlobRename);
         await RecordHeldAsync(request, sha512, writer.LengthBytes, check.IsPromised, cancellationToken);
     }

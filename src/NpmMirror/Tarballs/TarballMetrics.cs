@@ -4,18 +4,18 @@ using NpmMirror.Diagnostics;
 namespace NpmMirror.Tarballs;
 
 /// <summary>What is counted of tarballs.</summary>
-internal static class TarballMetrics
+internal sealed class TarballMetrics(Meter meter)
 {
     /// <summary>Tarballs opened for clients, by where their bytes came from: stored, arriving, unstored.</summary>
-    internal static readonly Counter<long> Opened = Telemetry.Meter.CreateCounter<long>("npm_mirror.tarballs.opened", "{tarball}", "Tarballs opened for clients, by source");
+    private readonly Counter<long> _opened = meter.CreateCounter<long>("npm_mirror.tarballs.opened", "{tarball}", "Tarballs opened for clients, by source");
 
     /// <summary>Downloads that ended, by how: held, corrupt, absent, failed.</summary>
-    internal static readonly Counter<long> Fetched = Telemetry.Meter.CreateCounter<long>("npm_mirror.tarballs.fetched", "{tarball}", "Downloads of tarballs that ended, by outcome");
+    private readonly Counter<long> _fetched = meter.CreateCounter<long>("npm_mirror.tarballs.fetched", "{tarball}", "Downloads of tarballs that ended, by outcome");
 
     /// <summary>Bytes of tarballs stored.</summary>
-    internal static readonly Counter<long> StoredBytes = Telemetry.Meter.CreateCounter<long>("npm_mirror.tarballs.stored", "By", "Bytes of tarballs fetched and stored");
+    internal Counter<long> StoredBytes { get; } = meter.CreateCounter<long>("npm_mirror.tarballs.stored", "By", "Bytes of tarballs fetched and stored");
 
-    internal static void CountOpened(string source) => Opened.Add(1, new KeyValuePair<string, object?>("source", source));
+    internal void CountOpened(string source) => _opened.Add(1, Telemetry.Tag("source", source));
 
-    internal static void CountFetched(string outcome) => Fetched.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
+    internal void CountFetched(string outcome) => _fetched.Add(1, Telemetry.Tag("outcome", outcome));
 }

@@ -1,5 +1,7 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Security.Cryptography.X509Certificates;
+using NpmMirror.Diagnostics;
 
 namespace NpmMirror.Upstream;
 
@@ -53,6 +55,9 @@ public sealed record RegistryClientOptions
 
     /// <summary>How names become addresses: the system's way, or a test's own.</summary>
     internal Func<string, CancellationToken, Task<IPAddress[]>> Resolve { get; init; } = UpstreamConnections.ResolveAsync;
+
+    /// <summary>Where requests and pauses are counted.</summary>
+    internal Meter Meter { get; init; } = Telemetry.Unread;
 
     /// <summary>Asks nobody: each request fails at once and says so.</summary>
     public bool IsOffline { get; init; }

@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using NpmMirror.Diagnostics;
 
 namespace NpmMirror.Upstream;
 
@@ -6,7 +8,7 @@ namespace NpmMirror.Upstream;
 /// How fast hosts are asked: a bucket of tokens for each. Work that nobody waits for takes only what is there, and pauses while a host says it is
 /// busy; what a client waits for goes ahead of it, into debt if need be, and that debt is the bulk's to wait for.
 /// </summary>
-internal sealed class RequestPace(double? perSecond, TimeProvider time)
+internal sealed class RequestPace(double? perSecond, TimeProvider time, Meter? meter = null)
 {
     /// <summary>Where nothing else is said: a third of what npm's public registry is known to bear.</summary>
     internal const double UsualPerSecond = 100;
@@ -19,7 +21,7 @@ internal sealed class RequestPace(double? perSecond, TimeProvider time)
     private readonly ConcurrentDictionary<string, Bucket> _buckets = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>What hosts are not to be asked for at the moment.</summary>
-    internal RequestPauses Pauses { get; } = new(time);
+    internal RequestPauses Pauses { get; } = new(meter ?? Telemetry.Unread, time);
 
     /// <summary>Waits for this request's turn.</summary>
     /// <param name="url">What is asked.</param>

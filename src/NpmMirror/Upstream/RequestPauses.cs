@@ -8,7 +8,7 @@ namespace NpmMirror.Upstream;
 /// Which purposes a host is not asked for at the moment, because it said that it is busy or gave no answer in time. Each purpose of each host
 /// pauses by itself: a search that is refused stops no fetching.
 /// </summary>
-internal sealed class RequestPauses(TimeProvider time)
+internal sealed class RequestPauses(Meter meter, TimeProvider time)
 {
     /// <summary>No pause is longer, whatever the host asks for.</summary>
     internal static readonly TimeSpan Longest = TimeSpan.FromMinutes(10);
@@ -16,7 +16,7 @@ internal sealed class RequestPauses(TimeProvider time)
     // Hosts come from packuments too, fenced; a bound all the same.
     private const int PausesMax = 6_000;
 
-    private static readonly Counter<long> Begun = Telemetry.Meter.CreateCounter<long>("npm_mirror.upstream.pauses", "{pause}", "Pauses begun because the upstream was busy or did not answer, by purpose");
+    private readonly Counter<long> _begun = meter.CreateCounter<long>("npm_mirror.upstream.pauses", "{pause}", "Pauses begun because the upstream was busy or did not answer, by purpose");
 
     private static readonly TimeSpan FirstOfFetching = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan FirstOfForwarding = TimeSpan.FromSeconds(5);
@@ -46,7 +46,7 @@ internal sealed class RequestPauses(TimeProvider time)
 
         if (_pauses.GetOrAdd(key, static (of, clock) => new Pause(of.Purpose == RequestPurpose.Fetching ? FirstOfFetching : FirstOfForwarding, clock), time).Begin(retryAfter, reason))
         {
-            Begun.Add(1, new KeyValuePair<string, object?>("purpose", purpose.ToString()));
+            _begun.Add(1, Telemetry.Tag("purpose", purpose.ToString()));
         }
     }
 

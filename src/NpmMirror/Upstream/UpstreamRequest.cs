@@ -5,6 +5,9 @@ internal sealed record UpstreamRequest(HttpMethod Method, Uri Url)
 {
     internal RequestPurpose Purpose { get; init; } = RequestPurpose.Fetching;
 
+    /// <summary>What is fetched, for the metrics.</summary>
+    internal string Kind { get; init; } = "packument";
+
     internal HttpContent? Content { get; init; }
 
     /// <summary>Whether it can be sent a second time: nothing of what is asked changes anything, but a body that is a stream is read once.</summary>

@@ -19,6 +19,7 @@ internal sealed class UpstreamTransport : IDisposable
     private readonly TimeProvider _timeProvider;
     private readonly SourceFence _fence;
     private readonly UpstreamConnections _connections;
+    private readonly UpstreamMetrics _metrics;
     private long _awaySince = long.MinValue;
 
     internal UpstreamTransport(RegistryClientOptions options, TimeProvider timeProvider)
@@ -29,7 +30,8 @@ internal sealed class UpstreamTransport : IDisposable
         _credentials = WithUserOf(options);
         _fence = new SourceFence(BaseUrl, options.TarballHosts, options.Resolve);
         _connections = new UpstreamConnections(options, _fence, timeProvider);
-        Pace = new RequestPace(options.RequestsPerSecond, timeProvider);
+        _metrics = new UpstreamMetrics(options.Meter);
+        Pace = new RequestPace(options.RequestsPerSecond, timeProvider, options.Meter);
     }
 
     /// <summary>The upstream's address, without user, query and trailing slash.</summary>
@@ -130,20 +132,24 @@ internal sealed class UpstreamTransport : IDisposable
         var timeout = request.HeadersTimeout ?? _options.Timeout;
         using var deadline = new CancellationTokenSource(timeout, _timeProvider);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        var sentAt = _timeProvider.GetTimestamp();
         try
         {
             var response = await SendPastDeadAsync(() => CreateMessage(request, url, authorization), isChosen, request.IsRepeatable, linked.Token);
             NoteHealth(url, isAway: false);
             NotePace(url, request.Purpose, response);
+            _metrics.Note(request, (int)response.StatusCode, _timeProvider.GetElapsedTime(sentAt));
             return response;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             NoteTimedOut(url, request.Purpose, timeout);
+            _metrics.Note(request, "timeout", _timeProvider.GetElapsedTime(sentAt));
             throw UpstreamFailures.TimedOut(url, $"did not answer within {timeout.TotalSeconds:0.#} s");
         }
         catch (HttpRequestException exception)
         {
+            _metrics.Note(request, "failed", _timeProvider.GetElapsedTime(sentAt));
             throw Translate(url, exception);
         }
     }

@@ -1,4 +1,3 @@
-using System.Diagnostics.Metrics;
 using System.Net;
 using System.Text.Json;
 using NpmMirror.Storage;
@@ -64,24 +63,6 @@ public sealed class OperationsTests
         Assert.DoesNotContain("<b>", text);
         using var json = JsonDocument.Parse(await mirror.TextAsync("/"));
         Assert.EndsWith("/", json.RootElement.GetProperty("registry").GetString());
-    }
-
-    [Fact]
-    public async Task Metrics_are_the_instruments_of_the_library_as_text()
-    {
-        using var meter = new Meter("NpmMirror.Test");
-        await using var mirror = await ServedMirror.StartAsync();
-        var counter = meter.CreateCounter<long>("npm_mirror.test.things", description: "Things \"seen\"");
-        counter.Add(2, new KeyValuePair<string, object?>("kind", "a\"b"));
-        counter.Add(3, new KeyValuePair<string, object?>("kind", "a\"b"));
-        meter.CreateObservableGauge("npm_mirror.test.depth", () => 7);
-        meter.CreateHistogram<double>("npm_mirror.test.wait").Record(0.5);
-        var text = await mirror.TextAsync("/metrics");
-        Assert.Contains("# TYPE npm_mirror_test_things counter\n", text);
-        Assert.Contains("npm_mirror_test_things_total{kind=\"a\\\"b\"} 5\n", text);
-        Assert.Contains("npm_mirror_test_depth 7\n", text);
-        Assert.Contains("npm_mirror_test_wait_count 1\nnpm_mirror_test_wait_sum 0.5\n", text);
-        Assert.EndsWith("# EOF\n", text);
     }
 
     [Fact]

@@ -126,7 +126,7 @@ public sealed class UpstreamPauseTests : IAsyncLifetime
         Assert.InRange(pause.Until - _clock.GetUtcNow(), TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(120));
         var metrics = await mirror.TextAsync("/metrics");
         Assert.Contains("npm_mirror_upstream_pauses_total{purpose=\"Search\"}", metrics, StringComparison.Ordinal);
-        Assert.Matches("npm_mirror_upstream_pause_left\\{purpose=\"Search\"\\} [1-9]", metrics);
+        Assert.Matches("npm_mirror_upstream_pause_left_seconds\\{purpose=\"Search\"\\} [1-9]", metrics);
 
         _clock.Advance(TimeSpan.FromSeconds(121));
         Assert.Empty(await NotedPause.ReadAsync(store, _clock.GetUtcNow(), Cancelled));
@@ -135,7 +135,7 @@ public sealed class UpstreamPauseTests : IAsyncLifetime
             _clock.Advance(TimeSpan.FromSeconds(0.1));
             return await store.GetCursorAsync(MirrorCursors.Pauses, Cancelled) is null;
         });
-        Assert.Contains("npm_mirror_upstream_pause_left{purpose=\"Search\"} 0\n", await mirror.TextAsync("/metrics"), StringComparison.Ordinal);
+        Assert.Contains("npm_mirror_upstream_pause_left_seconds{purpose=\"Search\"} 0\n", await mirror.TextAsync("/metrics"), StringComparison.Ordinal);
     }
 
     [Theory]

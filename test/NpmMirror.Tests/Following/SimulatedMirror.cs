@@ -20,7 +20,7 @@ internal sealed class SimulatedMirror : IAsyncDisposable
         // Longer than the clock leaps: what takes a real millisecond must not look like a request that hangs.
         var clientOptions = new RegistryClientOptions { BaseUrl = upstream.Url, Concurrency = options.Concurrency, Timeout = feed.Timeout, ConnectTimeout = feed.Timeout };
         var client = new RegistryClient(clientOptions, _budget, clock, loggers.CreateLogger("NpmMirror.Upstream"));
-        _mirror = new Mirror(options, new MirrorParts(own, new MemoryBlobStore(clock), client, FindFeedAsync, _budget) { OwnsStore = false }, clock, loggers);
+        _mirror = new Mirror(options, new MirrorParts(own, new MemoryBlobStore(clock), client, FindFeedAsync, _budget, NpmMirror.Diagnostics.Telemetry.Create(this)) { OwnsStore = false }, clock, loggers);
 
         Task<IChangeFeed?> FindFeedAsync(CancellationToken cancellationToken) => Task.FromResult<IChangeFeed?>(upstream.Knobs.Feed == FakeFeedDialect.NpmPaged
             ? new PagedChangeFeed(client, upstream.FeedUrl, feed)

@@ -30,7 +30,7 @@ internal sealed class MaintenanceBench : IAsyncDisposable
         Store = wrapStore?.Invoke(store) ?? store;
         Blobs = wrapBlobs?.Invoke(_files) ?? _files;
         Client = new RegistryClient(new RegistryClientOptions { BaseUrl = upstream.Url }, _budget, TimeProvider.System, NullLogger.Instance);
-        _mirror = new Mirror(options, new MirrorParts(Store, Blobs, Client, _ => Task.FromResult<IChangeFeed?>(null), _budget), Clock, NullLoggerFactory.Instance);
+        _mirror = new Mirror(options, new MirrorParts(Store, Blobs, Client, _ => Task.FromResult<IChangeFeed?>(null), _budget, NpmMirror.Diagnostics.Telemetry.Create(this)), Clock, NullLoggerFactory.Instance);
     }
 
     public FakeRegistry Upstream { get; }

@@ -27,7 +27,7 @@ internal sealed class MirrorBench : IAsyncDisposable
         var timeout = time == clientTime ? TimeSpan.FromHours(1) : TimeSpan.FromSeconds(30);
         Store = new MemoryStore(time);
         Client = new RegistryClient(ClientOptions(upstream.Url, host) with { ConnectTimeout = timeout, Timeout = timeout }, Budget, clientTime, NullLogger.Instance);
-        _mirror = new NpmMirror.Hosting.Mirror(options, new MirrorParts(Store, new MemoryBlobStore(time), Client, _ => Task.FromResult<IChangeFeed?>(null), Budget) { IsFollowed = () => IsFollowed() }, time, NullLoggerFactory.Instance);
+        _mirror = new NpmMirror.Hosting.Mirror(options, new MirrorParts(Store, new MemoryBlobStore(time), Client, _ => Task.FromResult<IChangeFeed?>(null), Budget, NpmMirror.Diagnostics.Telemetry.Create(this)) { IsFollowed = () => IsFollowed() }, time, NullLoggerFactory.Instance);
     }
 
     public FakeRegistry Upstream { get; }

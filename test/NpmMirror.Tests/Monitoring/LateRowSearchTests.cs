@@ -78,7 +78,7 @@ public sealed class LateRowSearchTests
     {
         _told.Add(told);
         return ValueTask.CompletedTask;
-    }, _clock, NullLogger.Instance) { KeepsReceipts = true };
+    }, new FollowingMetrics(NpmMirror.Diagnostics.Telemetry.Unread), _clock, NullLogger.Instance) { KeepsReceipts = true };
 
     /// <summary>A handler whose queue cannot be written for a while.</summary>
     private sealed class FailingHandler : IChangeHandler

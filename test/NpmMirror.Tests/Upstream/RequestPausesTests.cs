@@ -10,7 +10,7 @@ public sealed class RequestPausesTests
     private readonly FakeClock _clock = new();
     private readonly RequestPauses _pauses;
 
-    public RequestPausesTests() => _pauses = new RequestPauses(_clock);
+    public RequestPausesTests() => _pauses = new RequestPauses(NpmMirror.Diagnostics.Telemetry.Unread, _clock);
 
     [Fact]
     public void Each_purpose_of_each_host_pauses_by_itself()

@@ -1,0 +1,20 @@
+using System.Diagnostics.Metrics;
+using NpmMirror.Diagnostics;
+
+namespace NpmMirror.Hosting;
+
+/// <summary>What a mirror's parts hold at the moment, read when somebody collects metrics.</summary>
+internal static class MirrorGauges
+{
+    internal static void Add(Mirror mirror)
+    {
+        var meter = mirror.Meter;
+        meter.CreateObservableGauge("npm_mirror.budget.used", () => mirror.Budget.UsedBytes, "By", "Memory that raw documents take now, of the option budgetBytes");
+        meter.CreateObservableGauge("npm_mirror.budget.limit", () => mirror.Options.BudgetBytes, "By", "The option budgetBytes");
+        meter.CreateObservableGauge("npm_mirror.tarballs.underway", () => mirror.Tarballs.Underway, "{tarball}", "Downloads of tarballs under way or waiting for their turn");
+        meter.CreateObservableCounter("npm_mirror.renditions.hits", () => mirror.Renditions.HitCount, "{rendition}", "Renditions of packuments that were in memory when they were asked for");
+        meter.CreateObservableCounter("npm_mirror.renditions.made", () => mirror.Renditions.MadeCount, "{rendition}", "Renditions of packuments that had to be made");
+        meter.CreateObservableCounter("npm_mirror.renditions.improved", () => mirror.Renditions.ImprovedCount, "{rendition}", "Renditions that were compressed once more, and harder");
+        meter.CreateObservableGauge("npm_mirror.cache.size", () => new Measurement<long>(mirror.Renditions.UsedBytes, Telemetry.Tag("cache", "renditions")), "By", "Bytes that a cache with a limit in bytes holds now");
+    }
+}
