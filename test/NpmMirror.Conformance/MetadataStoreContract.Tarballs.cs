@@ -56,6 +56,35 @@ public abstract partial class MetadataStoreContract
         Assert.Equal(verified, await Store.FindTarballAsync(held.Package, held.File, Cancellation));
     }
 
+    [Theory]
+    [InlineData(null, 2)]
+    [InlineData(1, 2)]
+    [InlineData(3, 3)]
+    public async Task Keeps_the_later_moment_at_which_a_tarball_was_served(int? laterHours, int keptHours)
+    {
+        var row = Tarball("a", "a-1.0.0.tgz") with { LastServedAt = Clock.GetUtcNow().AddHours(2) };
+        await Store.PutTarballAsync(row, Cancellation);
+        Clock.Advance(TimeSpan.FromHours(4));
+        await Store.PutTarballAsync(row with { LastServedAt = laterHours is { } hours ? row.LastServedAt!.Value.AddHours(hours - 2) : null }, Cancellation);
+        Assert.Equal(row.LastServedAt!.Value.AddHours(keptHours - 2), (await Store.FindTarballAsync(row.Package, row.File, Cancellation))!.LastServedAt);
+    }
+
+    [Fact]
+    public async Task Forgets_only_what_is_held_just_as_it_is_known()
+    {
+        var missing = Tarball("a", "a-1.0.0.tgz") with { State = TarballState.Missing, Sha512 = default, SizeBytes = 0 };
+        await Store.PutTarballAsync(missing, Cancellation);
+        Assert.False(await Store.ForgetTarballAsync(missing, Cancellation));
+        var held = Tarball("b", "b-1.0.0.tgz");
+        await Store.PutTarballAsync(held, Cancellation);
+        Assert.False(await Store.ForgetTarballAsync(held with { SizeBytes = held.SizeBytes + 1 }, Cancellation));
+        Assert.False(await Store.ForgetTarballAsync(held with { LastServedAt = Clock.GetUtcNow() }, Cancellation));
+        Assert.Equal(1, (await Store.CountAsync(Cancellation)).Tarballs);
+        Assert.True(await Store.ForgetTarballAsync(held, Cancellation));
+        Assert.False(await Store.ForgetTarballAsync(held, Cancellation));
+        Assert.Equal((0L, 0L), ((await Store.CountAsync(Cancellation)).Tarballs, (await Store.CountAsync(Cancellation)).TarballBytes));
+    }
+
     [Fact]
     public async Task Replaces_what_was_missing_or_corrupt()
     {

@@ -109,6 +109,37 @@ public sealed class PackageSyncTests
         Assert.Equal($"\"{readme}\"", Encoding.UTF8.GetString(before, old.Offset, old.Length));
     }
 
+    [Theory]
+    [InlineData(0, 1_000)]
+    [InlineData(1, 1_000)]
+    [InlineData(999, 1_000)]
+    [InlineData(1_000, 1_000)]
+    [InlineData(1_001, 1_001)]
+    [InlineData(-59_999, 1_000)]
+    [InlineData(-60_000, -60_000)]
+    [InlineData(-90_000, -90_000)]
+    public async Task Each_document_has_a_second_of_its_own_unless_the_clock_was_wrong(int passedMs, int laterMs)
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        await bench.SyncAsync("left-pad");
+        var first = (await bench.RowAsync("left-pad"))!.Facts.StoredAt;
+        bench.Upstream.PublishVersion("left-pad", "2.0.0");
+        bench.Clock.SetWallAhead(TimeSpan.FromMilliseconds(passedMs));
+        await bench.SyncAsync("left-pad");
+        Assert.Equal(TimeSpan.FromMilliseconds(laterMs), (await bench.RowAsync("left-pad"))!.Facts.StoredAt - first);
+    }
+
+    [Fact]
+    public async Task A_304_that_nobody_asked_for_is_no_answer()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Knobs.Add(new FakeRule { Path = "/never-seen", Status = 304 });
+        var refused = await Assert.ThrowsAsync<MirrorException>(() => bench.SyncAsync("never-seen"));
+        Assert.Equal(MirrorFault.UpstreamMalformed, refused.Fault);
+        Assert.Contains("304", refused.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Refuses_a_document_of_another_package()
     {

@@ -123,6 +123,68 @@ public sealed class PackageVisibilityTests : IAsyncDisposable
         Assert.NotNull(await visible.FindTarballAsync(Name, Old, Token));
     }
 
+    [Theory]
+    [InlineData("", "a b c", "d e")]
+    [InlineData("b", "b c", "d e")]
+    [InlineData("bb", "c", "d e")]
+    [InlineData("d", "", "d e")]
+    [InlineData("dd", "", "e")]
+    public async Task Lists_have_what_is_kept_among_the_living_and_the_rest_among_the_hidden(string from, string shown, string hidden)
+    {
+        var options = new MirrorOptions();
+        options.Removed.Unpublished = RemovedMode.Keep;
+        var visible = Visible(options);
+        await WriteAllAsync();
+        Assert.Equal(shown, string.Join(' ', await visible.ListMarksAsync(from, isHidden: false, Token).Select(mark => mark.Name).ToListAsync(Token)));
+        Assert.Equal(hidden, string.Join(' ', await visible.ListMarksAsync(from, isHidden: true, Token).Select(mark => mark.Name).ToListAsync(Token)));
+    }
+
+    [Fact]
+    public async Task Rows_and_counts_say_the_same_whether_any_kind_is_kept_or_none()
+    {
+        var keeping = new MirrorOptions();
+        keeping.Removed.Unpublished = RemovedMode.Keep;
+        var (kept, none) = (Visible(keeping), Visible());
+        await WriteAllAsync();
+        Assert.Equal(("a b c", "d e", "c"), (await NamesAsync(kept, null, false), await NamesAsync(kept, null, true), await NamesAsync(kept, PackageName.Parse("b"), false)));
+        Assert.Equal(("a c", "b d e", "e"), (await NamesAsync(none, null, false), await NamesAsync(none, null, true), await NamesAsync(none, PackageName.Parse("d"), true)));
+        var counts = await _store.CountAsync(Token);
+        Assert.Equal((3L, 2L), (await kept.CountAsync(counts, isHidden: false, Token), await kept.CountAsync(counts, isHidden: true, Token)));
+        Assert.Equal((2L, 3L), (await none.CountAsync(counts, isHidden: false, Token), await none.CountAsync(counts, isHidden: true, Token)));
+        Assert.All(await kept.ListAsync(null, isHidden: false, Token).ToListAsync(Token), row => Assert.Null(row.Facts.Removal));
+        Assert.Null(await kept.FindAsync(PackageName.Parse("b"), Token));
+        Assert.Equal(404, (await none.FindAsync(PackageName.Parse("b"), Token))!.Status);
+        Assert.Equal(451, (await kept.FindAsync(PackageName.Parse("d"), Token))!.Status);
+        Assert.Null(await kept.FindAsync(PackageName.Parse("never-held"), Token));
+    }
+
+    [Fact]
+    public async Task The_past_is_hidden_of_what_is_blocked_only()
+    {
+        var visible = Visible();
+        await WriteAllAsync();
+        Assert.Equal(451, (await visible.FindPastAsync(PackageName.Parse("d"), Token))!.Status);
+        foreach (var name in (string[])["a", "b", "e", "never-held"])
+        {
+            Assert.Null(await visible.FindPastAsync(PackageName.Parse(name), Token));
+        }
+
+        await WriteAsync(RemovalKind.SecurityHolder);
+        Assert.Null(await visible.FindPastAsync(Name, Token));
+    }
+
+    private static async Task<string> NamesAsync(PackageVisibility visible, PackageName? after, bool isHidden) =>
+        string.Join(' ', await visible.ListAsync(after, isHidden, Token).Select(row => row.Name).ToListAsync(Token));
+
+    /// <summary>Two that live, and one each that was unpublished, blocked and is gone.</summary>
+    private async Task WriteAllAsync()
+    {
+        foreach (var (name, removal) in new (string, RemovalKind?)[] { ("a", null), ("b", RemovalKind.Unpublished), ("c", null), ("d", RemovalKind.Blocked), ("e", RemovalKind.Gone) })
+        {
+            await WriteAsync(removal, PackageName.Parse(name));
+        }
+    }
+
     private PackageVisibility Visible(MirrorOptions? options = null, Func<ValueTask>? afterRead = null)
     {
         var store = HookedStore.Over(
@@ -140,16 +202,17 @@ public sealed class PackageVisibilityTests : IAsyncDisposable
     }
 
     /// <summary>Writes the package as it is after a removal of this kind: only its holding version is listed.</summary>
-    private async Task WriteAsync(RemovalKind? removal)
+    private async Task WriteAsync(RemovalKind? removal, PackageName? package = null)
     {
-        var document = """{"name":"left-pad","versions":{"0.0.1-security":{"name":"left-pad","version":"0.0.1-security"}}}"""u8.ToArray();
+        var name = package ?? Name;
+        var document = System.Text.Encoding.UTF8.GetBytes("""{"name":"N","versions":{"0.0.1-security":{"name":"N","version":"0.0.1-security"}}}""".Replace("N", name.Value, StringComparison.Ordinal));
         var commit = new PackageCommit
         {
-            Name = Name,
-            ExpectedGeneration = (await _store.FindAsync(Name, Token))?.Generation ?? 0,
+            Name = name,
+            ExpectedGeneration = (await _store.FindAsync(name, Token))?.Generation ?? 0,
             Facts = new PackageFacts { Removal = removal, RemovalReason = removal is null ? null : "because", FirstSeenAt = _clock.GetUtcNow(), StoredAt = _clock.GetUtcNow() },
             Document = DocumentCodecs.Encode(document),
-            Index = PackumentReader.Read(document, Name).Index.ToBytes(),
+            Index = PackumentReader.Read(document, name).Index.ToBytes(),
             Events = [],
         };
         Assert.True((await _store.CommitAsync(commit, Token)).IsCommitted);

@@ -75,6 +75,20 @@ public sealed class QueueReturnTests : IAsyncDisposable
     }
 
     [Theory]
+    [InlineData(0, 1)]
+    [InlineData(3, 8)]
+    public async Task What_is_to_be_asked_for_again_waits_with_what_is_known(int attempts, int seconds)
+    {
+        var lease = await TakeAsync(QueuePriority.Change, "3-a", attempts, TimeSpan.Zero);
+        var missingSince = _clock.GetUtcNow() - TimeSpan.FromMinutes(1);
+        await _return.GiveBackAsync(lease, new SyncResult.Absent(404, null) { RetryBecause = "the feed is ahead", MissingSince = missingSince });
+        var item = (await _store.FindQueuedAsync(Name, Token))!;
+        Assert.Equal((1, "the feed is ahead", missingSince), (item.Attempts, item.LastError, item.MissingSince));
+        Assert.InRange((item.DueAt - _clock.GetUtcNow()).TotalSeconds, seconds / 2.0, 2.0 * seconds);
+        Assert.Empty(await GivenUpPackages.ReadAsync(_store, Token));
+    }
+
+    [Theory]
     [InlineData("3-a", "2-b", 4)]
     [InlineData("3-a", "3-a", 0)]
     [InlineData("3-a", "4-c", 0)]

@@ -114,6 +114,38 @@ public sealed class SyncQueueTests
         await running;
     }
 
+    [Fact]
+    public async Task A_store_that_says_how_long_it_is_away_is_left_alone_so_long()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        var store = FailingStore.Over(bench.Store, nameof(IMetadataStore.TakeAsync), () => new MirrorException(MirrorFault.StoreUnavailable, "Not now.", isTransient: true, retryAfter: TimeSpan.FromSeconds(25)));
+        using var queue = new SyncQueue(store, bench.Sync, bench.Options, bench.Clock, Microsoft.Extensions.Logging.Abstractions.NullLogger<SyncQueue>.Instance);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var running = queue.RunAsync(stop.Token);
+        await Eventually.Async(() => bench.Clock.HasTimerBetween(TimeSpan.FromSeconds(25), TimeSpan.FromMinutes(1)));
+        await stop.CancelAsync();
+        await running;
+    }
+
+    [Fact]
+    public async Task Of_many_that_are_due_so_many_are_taken_as_there_are_places()
+    {
+        const int PlacesPerRequest = 16;
+        await using var bench = await MirrorBench.StartAsync(new NpmMirror.Options.MirrorOptions { Concurrency = 1 });
+        using var gate = new FakeGate();
+        bench.Upstream.Knobs.Add(new FakeRule { Path = "/*", Gate = gate });
+        await bench.Store.EnqueueAsync([.. Enumerable.Range(0, 40).Select(i => bench.Item($"p{i}"))], null, Token);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var running = bench.Queue.RunAsync(stop.Token);
+        await Eventually.Async(() => bench.Queue.InFlight == PlacesPerRequest);
+        await gate.WaitForAsync(1, Token);
+        Assert.Equal(PlacesPerRequest, bench.Queue.InFlight);
+        Assert.Equal(40 - PlacesPerRequest, (await bench.Store.TakeAsync(40, TimeSpan.FromSeconds(1), Token)).Count);
+        await stop.CancelAsync();
+        await running;
+        Assert.Equal(0, bench.Queue.InFlight);
+    }
+
     /// <summary>Runs the queue until it sleeps, then does something; ends it in any case.</summary>
     private static async Task RunAsync(MirrorBench bench, Func<Task<SyncAttempt>, Task> actAsync)
     {

@@ -70,6 +70,57 @@ public sealed class SourceFenceTests
     }
 
     [Theory]
+    [InlineData("files.example.org", "https://files.example.org/a.tgz", true)]
+    [InlineData("files.example.org", "https://FILES.example.org:8443/a.tgz", true)]
+    [InlineData("files.example.org", "https://other.files.example.org/a.tgz", false)]
+    [InlineData("files.example.org:8443", "https://files.example.org:8443/a.tgz", true)]
+    [InlineData("files.example.org:8443", "https://files.example.org/a.tgz", false)]
+    [InlineData("files.example.org:80", "http://files.example.org/a.tgz", true)]
+    [InlineData("[2001:db8::1]", "https://[2001:db8::1]:8443/a.tgz", true)]
+    [InlineData("[2001:db8::1]:8443", "https://[2001:db8::1]:8443/a.tgz", true)]
+    [InlineData("[2001:db8::1]:8443", "https://[2001:db8::1]/a.tgz", false)]
+    [InlineData("[2001:db8::2]", "https://[2001:db8::1]/a.tgz", false)]
+    [InlineData("not a host", "https://files.example.org/a.tgz", false)]
+    public void A_host_is_allowed_at_any_port_unless_one_is_named(string allowed, string url, bool isAllowed)
+    {
+        var fence = new SourceFence(Upstream, ["first.example.org", allowed], (_, _) => throw new InvalidOperationException());
+        Assert.Equal(isAllowed, Record.Exception(() => fence.CheckTarball(new Uri(url))) is null);
+    }
+
+    [Theory]
+    [InlineData("https://registry.example.org/", "http://registry.example.org/a.tgz", "https://registry.example.org/a.tgz")]
+    [InlineData("https://registry.example.org/", "https://registry.example.org/a.tgz", "https://registry.example.org/a.tgz")]
+    [InlineData("http://registry.example.org/", "https://registry.example.org/a.tgz", "http://registry.example.org/a.tgz")]
+    [InlineData("https://registry.example.org:8443/", "https://registry.example.org:8443/a.tgz", "https://registry.example.org:8443/a.tgz")]
+    [InlineData("https://registry.example.org:8443/", "http://registry.example.org/a.tgz", null)]
+    [InlineData("https://registry.example.org/", "http://registry.example.org:8080/a.tgz", null)]
+    [InlineData("https://registry.example.org:8443/", "https://registry.example.org/a.tgz", null)]
+    public void At_the_upstreams_own_host_only_its_port_and_the_other_default_one_are_asked(string upstream, string url, string? asked)
+    {
+        var fence = new SourceFence(new Uri(upstream), [], (_, _) => throw new InvalidOperationException());
+        if (asked is null)
+        {
+            Assert.Equal(MirrorFault.ForbiddenSource, Assert.Throws<MirrorException>(() => fence.CheckTarball(new Uri(url))).Fault);
+        }
+        else
+        {
+            Assert.Equal(new Uri(asked), fence.CheckTarball(new Uri(url)));
+        }
+    }
+
+    [Fact]
+    public async Task Of_several_addresses_only_those_of_an_open_network_are_connected_to()
+    {
+        var addresses = new[] { "10.1.2.3", "11.0.0.2", "127.0.0.1" }.Select(IPAddress.Parse).ToArray();
+        var outside = Fence((host, _) => Task.FromResult(host == Upstream.Host ? [IPAddress.Parse("11.0.0.1")] : addresses));
+        Assert.Equal([addresses[1]], await outside.ResolveAsync("files.example.org", Token));
+        var inside = Fence((host, _) => Task.FromResult(host == Upstream.Host ? [IPAddress.Parse("10.0.0.1")] : addresses));
+        Assert.Equal([addresses[0], addresses[1]], await inside.ResolveAsync("files.example.org", Token));
+        var open = Fence((host, _) => host == Upstream.Host ? throw new InvalidOperationException("Nobody asked.") : Task.FromResult<IPAddress[]>([addresses[1]]));
+        Assert.Equal([addresses[1]], await open.ResolveAsync("files.example.org", Token));
+    }
+
+    [Theory]
     [InlineData("https://registry.example.org/a", "https://registry.example.org:443/b", true)]
     [InlineData("https://registry.example.org/", "https://REGISTRY.example.org./", true)]
     [InlineData("https://registry.example.org/", "http://registry.example.org:443/", false)]

@@ -1,0 +1,150 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Feeds;
+using NpmMirror.Log;
+using NpmMirror.Removals;
+using NpmMirror.Testing;
+using NpmMirror.Upstream;
+
+namespace NpmMirror.Tests.Mirroring;
+
+/// <summary>When a package that is missing is believed to be gone, and which other packages are asked for before.</summary>
+public sealed class RemovalCheckTests : IAsyncLifetime
+{
+    private static readonly PackageName Missing = PackageName.Parse("m");
+    private static readonly PackumentAnswer.Absent NotFound = new(404, null);
+
+    private MirrorBench _bench = null!;
+    private RemovalCheck _check = null!;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _bench = await MirrorBench.StartAsync();
+        _check = new RemovalCheck(_bench.Store, _bench.Client, _bench.Known, _bench.Clock);
+    }
+
+    public ValueTask DisposeAsync() => _bench.DisposeAsync();
+
+    [Theory]
+    [InlineData(599, 0, "asked again before it is believed")]
+    [InlineData(600, 0, "but for other packages too")]
+    [InlineData(86_399, RemovalCheck.DoubtTriesMin, "but for other packages too")]
+    [InlineData(86_400, RemovalCheck.DoubtTriesMin - 1, "but for other packages too")]
+    [InlineData(86_400, RemovalCheck.DoubtTriesMin, null)]
+    public async Task A_package_without_neighbours_is_believed_to_be_gone_after_a_day_of_tries(int seconds, int attempts, string? doubt)
+    {
+        var item = _bench.Item("m") with { Attempts = attempts };
+        var told = await _check.FindDoubtAsync(Missing, NotFound, item, _bench.Clock.GetUtcNow() - TimeSpan.FromSeconds(seconds), Token);
+        Assert.Equal(doubt is null, told is null);
+        Assert.Contains(doubt ?? "", told ?? "", StringComparison.Ordinal);
+        Assert.Contains(doubt is null ? "" : "404", told ?? "", StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_deletion_that_the_feed_flags_is_believed_at_once()
+    {
+        Assert.Null(await _check.FindDoubtAsync(Missing, NotFound, _bench.Item("m") with { IsDeletedRow = true }, _bench.Clock.GetUtcNow(), Token));
+        Assert.Equal(0, _bench.Upstream.Requests.CountOf("/*"));
+    }
+
+    [Theory]
+    [InlineData("a z", "z")]
+    [InlineData("a b", "a")]
+    [InlineData("n o p q", "n")]
+    public async Task The_next_by_name_is_asked_first_and_the_first_of_all_where_there_is_none(string held, string asked)
+    {
+        await HoldAsync([.. held.Split(' '), "m"]);
+        Assert.Null(await LookAsync());
+        Assert.Equal([$"/{asked}"], Asked());
+
+        // The one that answered is asked again the next time, and nobody else.
+        Assert.Null(await LookAsync());
+        Assert.Equal([$"/{asked}", $"/{asked}"], Asked());
+    }
+
+    [Fact]
+    public async Task Three_neighbours_are_asked_and_then_three_from_the_beginning_and_no_more()
+    {
+        await HoldAsync("a", "b", "c", "d", "m", "n", "o", "p", "q");
+        _bench.Upstream.Knobs.Fail("*", 500);
+        Assert.Contains("for other packages too", await LookAsync(), StringComparison.Ordinal);
+        Assert.Equal(["/a", "/b", "/c", "/n", "/o", "/p"], Asked().Distinct().Order());
+    }
+
+    [Fact]
+    public async Task One_that_is_missing_itself_is_not_asked_whether_others_live()
+    {
+        await HoldAsync("m");
+        _check.NoteAlive(Missing);
+        Assert.Contains("for other packages too", await LookAsync(), StringComparison.Ordinal);
+        Assert.Empty(Asked());
+    }
+
+    [Fact]
+    public async Task A_neighbour_that_is_gone_too_does_not_live()
+    {
+        await HoldAsync("m", "n", "o");
+        _check.NoteAlive(PackageName.Parse("n"));
+        _bench.Upstream.Delete("n");
+        Assert.Null(await LookAsync());
+        Assert.Equal(["/n", "/o"], Asked());
+    }
+
+    [Theory]
+    [InlineData(404, true, "lists the package still")]
+    [InlineData(404, false, null)]
+    [InlineData(451, true, null)]
+    public async Task What_is_still_on_the_list_is_not_gone_unless_it_is_blocked(int status, bool isListed, string? doubt)
+    {
+        await HoldAsync("m", "n");
+        if (!isListed)
+        {
+            _bench.Upstream.Delete("m");
+        }
+
+        var feed = await new FeedProbe(_bench.Client, new FeedOptions(), NullLogger.Instance).FindAsync(_bench.Upstream.FeedUrl.AbsoluteUri, Token);
+        _bench.Known.Note(new UpstreamFeed.Found(feed!));
+        var told = await _check.FindDoubtAsync(Missing, new PackumentAnswer.Absent(status, null), null, _bench.Clock.GetUtcNow() - TimeSpan.FromHours(1), Token);
+        Assert.Equal(doubt is null, told is null);
+        Assert.Contains(doubt ?? "", told ?? "", StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(404, "has not been found yet")]
+    [InlineData(451, null)]
+    public async Task While_the_list_is_sought_only_what_is_blocked_is_believed(int status, string? doubt)
+    {
+        await HoldAsync("m", "n");
+        _bench.Known.Note(new UpstreamFeed.Seeking());
+        var told = await _check.FindDoubtAsync(Missing, new PackumentAnswer.Absent(status, null), null, _bench.Clock.GetUtcNow() - TimeSpan.FromHours(1), Token);
+        Assert.Equal(doubt is null, told is null);
+        Assert.Contains(doubt ?? "", told ?? "", StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(404, null, RemovalKind.Gone)]
+    [InlineData(410, null, RemovalKind.Gone)]
+    [InlineData(451, null, RemovalKind.Blocked)]
+    [InlineData(451, "Unpublished", RemovalKind.Blocked)]
+    [InlineData(404, "Unpublished", RemovalKind.Unpublished)]
+    [InlineData(404, "Blocked", RemovalKind.Gone)]
+    [InlineData(404, "Gone", RemovalKind.Gone)]
+    public void The_kind_is_told_by_the_status_and_by_another_mirrors_word(int status, string? notice, RemovalKind kind) =>
+        Assert.Equal(kind, RemovalCheck.KindOf(new PackumentAnswer.Absent(status, null, notice is null ? null : new RemovalNotice(notice, null, null, "2-b"))));
+
+    private async Task HoldAsync(params string[] names)
+    {
+        foreach (var name in names)
+        {
+            _bench.Upstream.Publish(new FakePackage(name).Version("1.0.0"));
+            await _bench.SyncAsync(name);
+        }
+
+        _bench.Upstream.Requests.Clear();
+    }
+
+    private Task<string?> LookAsync() => _check.FindDoubtAsync(Missing, NotFound, null, _bench.Clock.GetUtcNow() - TimeSpan.FromHours(1), Token);
+
+    private List<string> Asked() => [.. _bench.Upstream.Requests.All.Select(request => request.Target.Split('?')[0])];
+}
