@@ -160,6 +160,8 @@ public sealed class LateWindowTests
         await search.BeginAnewAsync(new ChangesPage([Row(100), Row(3)], At(4), IsAtHead: true), Token);
         Assert.Equal(handled, _handler.Handled.Count);
         Assert.Equal("p3", _handler.Handled[^1].Id);
+        // Marks of the old numbers are forgotten.
+        Assert.Empty(FeedTrail.Parse(_handler.Kept[^1]).Cursor.Marks);
     }
 
     /// <summary>A search whose follower stood at the first sequence, and an hour later stands at the second.</summary>
@@ -175,7 +177,7 @@ public sealed class LateWindowTests
     private static ValueTask NoteAsync(LateRowSearch search, long number) => search.NoteAsync(new ChangesPage([Row(number)], At(number), IsAtHead: true), Token);
 
     private LateRowSearch Search(IReadOnlyList<TrailingWindow> windows, bool keepsReceipts = false) =>
-        new(_feed, _handler, windows, (_, _) => ValueTask.CompletedTask, _clock, NullLogger.Instance) { KeepsReceipts = keepsReceipts };
+        new(_feed, _handler, windows, (_, _) => ValueTask.CompletedTask, new FollowingMetrics(NpmMirror.Diagnostics.Telemetry.Unread), _clock, NullLogger.Instance) { KeepsReceipts = keepsReceipts };
 
     private static Sequence At(long number) => new($"{number}");
 
