@@ -17,7 +17,7 @@ internal static class ChangeCost
         {
             // Prepared before: parsing and compressing is not what is measured.
             var package = random.Next(registry.Packages);
-            var generation = generations.TryGetValue(package, out var known) ? known : (int)(await store.FindAsync(PackageName.Parse(registry.NameOf(package)), CancellationToken.None))!.Generation;
+            var generation = generations.TryGetValue(package, out var known) ? known : (int)(await store.Packages.FindAsync(PackageName.Parse(registry.NameOf(package)), CancellationToken.None))!.Generation;
             generations[package] = generation + 1;
             commits.Add(SyntheticStore.CommitOf(registry, package, generation + 1, generation, upstream));
         }
@@ -31,7 +31,7 @@ internal static class ChangeCost
             {
                 foreach (var commit in byName[i])
                 {
-                    SyntheticStore.Require((await store.CommitAsync(commit, CancellationToken.None)).IsCommitted);
+                    SyntheticStore.Require((await store.Packages.CommitAsync(commit, CancellationToken.None)).IsCommitted);
                 }
             }
         })));

@@ -30,19 +30,19 @@ internal static class SyntheticStore
         var done = begin;
         await Parallel.ForAsync(begin, registry.Packages, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (i, cancellationToken) =>
         {
-            var result = await store.CommitAsync(CommitOf(registry, i, 1, 0, upstream), cancellationToken);
+            var result = await store.Packages.CommitAsync(CommitOf(registry, i, 1, 0, upstream), cancellationToken);
             Require(result.IsCommitted || result.Generation == 1);
             if (Interlocked.Increment(ref done) % 200_000 == 0)
             {
                 await Console.Error.WriteLineAsync($"  {done:N0} of {registry.Packages:N0} packages, {(done - begin) / clock.Elapsed.TotalSeconds:N0} a second");
             }
         });
-        await store.SetCursorAsync(MirrorCursors.Read, "1", CancellationToken.None);
-        await store.SetCursorAsync(MirrorCursors.Handled, "1", CancellationToken.None);
-        await store.SetCursorAsync(MirrorCursors.Feed, $"{upstream}#{SyntheticUpstream.DatabaseId}", CancellationToken.None);
-        await store.SetCursorAsync(MirrorCursors.Upstream, Identity(upstream), CancellationToken.None);
+        await store.Notes.SetNoteAsync(MirrorCursors.Read, "1", CancellationToken.None);
+        await store.Notes.SetNoteAsync(MirrorCursors.Handled, "1", CancellationToken.None);
+        await store.Notes.SetNoteAsync(MirrorCursors.Feed, $"{upstream}#{SyntheticUpstream.DatabaseId}", CancellationToken.None);
+        await store.Notes.SetNoteAsync(MirrorCursors.Upstream, Identity(upstream), CancellationToken.None);
         // Otherwise each start would compare everything first.
-        await store.SetCursorAsync(MirrorCursors.Scope, new PackageScope(new MirrorOptions { Metadata = MetadataMode.All }).Fingerprint, CancellationToken.None);
+        await store.Notes.SetNoteAsync(MirrorCursors.Scope, new PackageScope(new MirrorOptions { Metadata = MetadataMode.All }).Fingerprint, CancellationToken.None);
     }
 
     /// <summary>Opens a folder's store.</summary>

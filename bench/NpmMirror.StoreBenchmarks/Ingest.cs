@@ -49,7 +49,7 @@ internal sealed class Ingest(RegistryClient client, IReadOnlyList<PackageName> n
                 store = new SqliteStore(Path.Combine(folder, $"stages-{pass}.sqlite"), TimeProvider.System);
                 await store.OpenAsync(CancellationToken.None);
             },
-            async i => await store!.CommitAsync(CommitOf(names[i], stored[i], parsed[i].Index), CancellationToken.None));
+            async i => await store!.Packages.CommitAsync(CommitOf(names[i], stored[i], parsed[i].Index), CancellationToken.None));
         await store!.DisposeAsync();
 
         // Not a part of a first sync: what it costs when every document comes again with one member changed.
@@ -69,7 +69,7 @@ internal sealed class Ingest(RegistryClient client, IReadOnlyList<PackageName> n
         using var budget = new ByteBudget(128 * 1024 * 1024);
         foreach (var name in names)
         {
-            var package = await store.ReadAsync(name, CancellationToken.None)
+            var package = await store.Packages.ReadAsync(name, CancellationToken.None)
                 ?? throw new MirrorException(MirrorFault.StoreUnavailable, $"{name} is not in {file}.");
             using var document = await DocumentCodecs.DecodeAsync(name, package.Document, budget, CancellationToken.None);
             if (Digest.OfSha256(await FetchAsync(name)) != package.Document.Sha256)

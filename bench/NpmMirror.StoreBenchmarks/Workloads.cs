@@ -16,7 +16,7 @@ internal static class Workloads
         var document = Random(DocumentBytes);
         return await MeasureAsync("commits", concurrency, count, async i =>
         {
-            var result = await store.CommitAsync(Commit($"package-{i}", document, new byte[200]), CancellationToken.None);
+            var result = await store.Packages.CommitAsync(Commit($"package-{i}", document, new byte[200]), CancellationToken.None);
             Check(result.IsCommitted);
         });
     }
@@ -27,7 +27,7 @@ internal static class Workloads
         const int Packages = 10_000;
         await CommitAsync(store, 64, Packages);
         return await MeasureAsync("reads", concurrency, count, async i =>
-            Check(await store.ReadAsync(PackageName.Parse($"package-{(i * 7919L) % Packages}"), CancellationToken.None) is not null));
+            Check(await store.Packages.ReadAsync(PackageName.Parse($"package-{(i * 7919L) % Packages}"), CancellationToken.None) is not null));
     }
 
     /// <summary>Every packument of a folder, with its index and one event: how large the files are when the store is closed.</summary>
@@ -44,7 +44,7 @@ internal static class Workloads
             Interlocked.Add(ref raw, bytes.Length);
             Interlocked.Add(ref documents, document.Bytes.Length);
             Interlocked.Add(ref indexes, index.Length);
-            Check((await store.CommitAsync(Commit(name.Value, document, index), cancellationToken)).IsCommitted);
+            Check((await store.Packages.CommitAsync(Commit(name.Value, document, index), cancellationToken)).IsCommitted);
         });
         var seconds = clock.Elapsed.TotalSeconds;
         await store.DisposeAsync();

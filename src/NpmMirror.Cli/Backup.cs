@@ -1,14 +1,13 @@
-using NpmMirror.Sqlite;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Cli;
 
 /// <summary>Copies a mirror into a folder while it runs: first its store, then the tarballs that the copy of the store names.</summary>
-internal sealed class Backup(SqliteStore store, IBlobStore blobs, FileBlobStore target, string folder)
+internal sealed class Backup(IMetadataStore store, IStoreBackup copies, IBlobStore blobs, FileBlobStore target, string folder)
 {
     private const int BufferBytes = 256 * 1024;
 
-    private readonly string _file = Path.Combine(folder, SqliteEngine.FileName);
+    private readonly string _file = Path.Combine(folder, copies.FileName);
 
     /// <summary>Copies. Returns how many tarballs were not there yet, and their bytes.</summary>
     /// <remarks>
@@ -21,7 +20,7 @@ internal sealed class Backup(SqliteStore store, IBlobStore blobs, FileBlobStore 
         var next = _file + ".next";
         await RequireOfThisMirrorAsync(cancellationToken);
         Prepare(next);
-        await store.BackupAsync(next, cancellationToken);
+        await copies.BackupAsync(next, cancellationToken);
         var copied = await CopyBlobsAsync(cancellationToken);
         File.Move(next, _file, overwrite: true);
         return copied;
@@ -40,8 +39,8 @@ internal sealed class Backup(SqliteStore store, IBlobStore blobs, FileBlobStore 
             return;
         }
 
-        var earlier = SqliteStore.ReadHeadOfCopy(_file);
-        var row = await store.ReadLogAsync(new LogPosition(Math.Max(0, earlier.Position.Value - 1)), cancellationToken).FirstOrDefaultAsync(cancellationToken);
+        var earlier = copies.ReadHeadOf(_file);
+        var row = await store.Log.ReadLogAsync(new LogPosition(Math.Max(0, earlier.Position.Value - 1)), cancellationToken).FirstOrDefaultAsync(cancellationToken);
         if (earlier.Position != LogPosition.Zero && (row?.Position, row?.Hash) != (earlier.Position, earlier.Hash))
         {
             throw new MirrorException(

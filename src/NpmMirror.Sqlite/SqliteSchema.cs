@@ -123,6 +123,13 @@ internal static class SqliteSchema
         CREATE INDEX tarballs_by_sha512 ON tarballs (sha512) WHERE sha512 IS NOT NULL;
         CREATE INDEX log_by_package ON log (package, position);
         """,
+        """
+        -- Keys and attestations were among the mirror's own notes.
+        CREATE TABLE kept (path TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;
+        INSERT INTO kept SELECT substr(key, 6), CAST(value AS BLOB) FROM cursors WHERE key >= 'kept:' AND key < 'kept;';
+        DELETE FROM cursors WHERE key >= 'kept:' AND key < 'kept;';
+        ALTER TABLE cursors RENAME TO notes;
+        """,
     ];
 
     /// <summary>The version this program writes.</summary>

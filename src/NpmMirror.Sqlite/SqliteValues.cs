@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.Data.Sqlite;
+using NpmMirror.Storage;
 
 namespace NpmMirror.Sqlite;
 
@@ -11,6 +12,9 @@ internal static class SqliteValues
 
     /// <summary>The last one.</summary>
     internal static readonly long TimeMax = DateTimeOffset.MaxValue.ToUnixTimeMilliseconds();
+
+    /// <summary>A lease that ends later than this was written by a wrong clock.</summary>
+    internal static long LeaseMax(DateTimeOffset now) => (now + StoredMoments.LongestLease).ToMs();
 
     internal static long ToMs(this DateTimeOffset time) => time.ToUnixTimeMilliseconds();
 

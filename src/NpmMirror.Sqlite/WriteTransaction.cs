@@ -18,7 +18,7 @@ internal sealed class WriteTransaction
     /// <summary>The log's end, including what this transaction appended.</summary>
     internal LogHead Head
     {
-        get => _head ??= SqliteStore.ReadHead(Session);
+        get => _head ??= SqliteLog.ReadHead(Session);
         set => (_head, _isHeadMoved) = (value, true);
     }
 
@@ -55,7 +55,7 @@ internal sealed class WriteTransaction
 
         if (_isHeadMoved)
         {
-            SqliteStore.KeepHead(Session, Head);
+            SqliteLog.KeepHead(Session, Head);
         }
 
         Session.Execute("COMMIT");

@@ -11,11 +11,11 @@ public abstract partial class MetadataStoreContract
     [Fact]
     public async Task Holds_nothing_at_first()
     {
-        Assert.Null(await Store.FindAsync(Name("express"), Cancellation));
-        Assert.Null(await Store.ReadAsync(Name("express"), Cancellation));
-        Assert.Null(await Store.ReadArchivedAsync(Name("express"), Digest.OfSha256([]), Cancellation));
-        Assert.Empty(await AllAsync(Store.ListAsync(null, false, Cancellation)));
-        Assert.Empty(await AllAsync(Store.ListAsync(null, true, Cancellation)));
+        Assert.Null(await Store.Packages.FindAsync(Name("express"), Cancellation));
+        Assert.Null(await Store.Packages.ReadAsync(Name("express"), Cancellation));
+        Assert.Null(await Store.Packages.ReadArchivedAsync(Name("express"), Digest.OfSha256([]), Cancellation));
+        Assert.Empty(await AllAsync(Store.Packages.ListAsync(null, false, Cancellation)));
+        Assert.Empty(await AllAsync(Store.Packages.ListAsync(null, true, Cancellation)));
         Assert.Equal(new StoreCounts(0, 0, 0, 0, 0, 0), await Store.CountAsync(Cancellation));
     }
 
@@ -40,11 +40,11 @@ public abstract partial class MetadataStoreContract
             },
         };
 
-        var result = await Store.CommitAsync(commit, Cancellation);
+        var result = await Store.Packages.CommitAsync(commit, Cancellation);
         Assert.Equal((true, 1L), (result.IsCommitted, result.Generation));
         await NumberAsync(Store);
 
-        var package = await Store.ReadAsync(commit.Name, Cancellation);
+        var package = await Store.Packages.ReadAsync(commit.Name, Cancellation);
         Assert.NotNull(package);
         Assert.Equal(commit.Facts, package.Row.Facts);
         Assert.Equal(commit.Name, package.Row.Name);
@@ -56,7 +56,7 @@ public abstract partial class MetadataStoreContract
         Assert.Equal(commit.Document.Bytes.ToArray(), package.Document.Bytes.ToArray());
         Assert.Equal((commit.Document.Codec, commit.Document.RawSizeBytes, commit.Document.Sha256), (package.Document.Codec, package.Document.RawSizeBytes, package.Document.Sha256));
 
-        var row = await Store.FindAsync(commit.Name, Cancellation);
+        var row = await Store.Packages.FindAsync(commit.Name, Cancellation);
         Assert.Equal(package.Row.Facts, row!.Facts);
         Assert.Equal(commit.Index.ToArray(), row.Index.ToArray());
     }
@@ -65,16 +65,16 @@ public abstract partial class MetadataStoreContract
     public async Task Keeps_absent_facts_absent()
     {
         var commit = NewCommit("express", 0, "{}");
-        await Store.CommitAsync(commit, Cancellation);
-        Assert.Equal(commit.Facts, (await Store.FindAsync(commit.Name, Cancellation))!.Facts);
+        await Store.Packages.CommitAsync(commit, Cancellation);
+        Assert.Equal(commit.Facts, (await Store.Packages.FindAsync(commit.Name, Cancellation))!.Facts);
     }
 
     [Fact]
     public async Task Keeps_times_to_the_millisecond()
     {
         var time = new DateTimeOffset(2026, 1, 2, 3, 4, 5, 678, 912, TimeSpan.FromHours(2));
-        await Store.CommitAsync(NewCommit("express", 0, "{}") with { Facts = Facts() with { ModifiedAt = time } }, Cancellation);
-        var kept = (await Store.FindAsync(Name("express"), Cancellation))!.Facts.ModifiedAt;
+        await Store.Packages.CommitAsync(NewCommit("express", 0, "{}") with { Facts = Facts() with { ModifiedAt = time } }, Cancellation);
+        var kept = (await Store.Packages.FindAsync(Name("express"), Cancellation))!.Facts.ModifiedAt;
         Assert.Equal(new DateTimeOffset(2026, 1, 2, 1, 4, 5, 678, TimeSpan.Zero), kept);
     }
 
@@ -88,14 +88,14 @@ public abstract partial class MetadataStoreContract
             Index = index,
             Events = [Event(0) with { Payload = payload }],
         };
-        await Store.CommitAsync(commit, Cancellation);
+        await Store.Packages.CommitAsync(commit, Cancellation);
         await NumberAsync(Store);
         bytes[0] = index[0] = payload[0] = 9;
 
-        var package = await Store.ReadAsync(Name("express"), Cancellation);
+        var package = await Store.Packages.ReadAsync(Name("express"), Cancellation);
         Assert.Equal([1, 2, 3], package!.Document.Bytes.ToArray());
         Assert.Equal([4], package.Row.Index.ToArray());
-        Assert.Equal([5], (await AllAsync(Store.ReadLogAsync(LogPosition.Zero, Cancellation)))[0].Payload!.Value.ToArray());
+        Assert.Equal([5], (await AllAsync(Store.Log.ReadLogAsync(LogPosition.Zero, Cancellation)))[0].Payload!.Value.ToArray());
     }
 
     [Fact]
@@ -103,8 +103,8 @@ public abstract partial class MetadataStoreContract
     {
         var bytes = new byte[20_000_000];
         new Random(1).NextBytes(bytes);
-        await Store.CommitAsync(NewCommit("large", 0, null) with { Document = new StoredDocument(DocumentCodec.Identity, bytes, bytes.Length, Digest.OfSha256(bytes)) }, Cancellation);
-        var package = await Store.ReadAsync(Name("large"), Cancellation);
+        await Store.Packages.CommitAsync(NewCommit("large", 0, null) with { Document = new StoredDocument(DocumentCodec.Identity, bytes, bytes.Length, Digest.OfSha256(bytes)) }, Cancellation);
+        var package = await Store.Packages.ReadAsync(Name("large"), Cancellation);
         Assert.True(package!.Document.Bytes.Span.SequenceEqual(bytes));
     }
 
@@ -118,27 +118,27 @@ public abstract partial class MetadataStoreContract
             Assert.Equal(new CommitResult(false, 1, new LogPosition(1)), result with { LastPosition = new LogPosition(1) });
         }
 
-        var package = await Store.ReadAsync(Name("express"), Cancellation);
+        var package = await Store.Packages.ReadAsync(Name("express"), Cancellation);
         Assert.Equal("first", Text(package!.Row.Name, package.Document));
-        Assert.Single(await AllAsync(Store.ReadLogAsync(LogPosition.Zero, Cancellation)));
+        Assert.Single(await AllAsync(Store.Log.ReadLogAsync(LogPosition.Zero, Cancellation)));
     }
 
     [Fact]
     public async Task Leaves_no_row_for_an_unknown_package_that_a_commit_expected()
     {
         Assert.Equal(new CommitResult(false, 0, LogPosition.Zero), await CommitAsync("gone", 3, null));
-        Assert.Null(await Store.FindAsync(Name("gone"), Cancellation));
-        Assert.Empty(await AllAsync(Store.ListAsync(null, true, Cancellation)));
-        Assert.Equal(LogPosition.Zero, (await Store.ReadHeadAsync(Cancellation)).Position);
+        Assert.Null(await Store.Packages.FindAsync(Name("gone"), Cancellation));
+        Assert.Empty(await AllAsync(Store.Packages.ListAsync(null, true, Cancellation)));
+        Assert.Equal(LogPosition.Zero, (await Store.Log.ReadHeadAsync(Cancellation)).Position);
     }
 
     [Fact]
     public async Task Leaves_no_row_where_a_first_commit_has_no_document()
     {
         await Assert.ThrowsAsync<ArgumentException>(() => CommitAsync("gone", 0, null));
-        Assert.Null(await Store.FindAsync(Name("gone"), Cancellation));
+        Assert.Null(await Store.Packages.FindAsync(Name("gone"), Cancellation));
         Assert.True((await CommitAsync("other", 0, "{}")).IsCommitted);
-        Assert.Equal(new LogPosition(1), (await Store.ReadHeadAsync(Cancellation)).Position);
+        Assert.Equal(new LogPosition(1), (await Store.Log.ReadHeadAsync(Cancellation)).Position);
     }
 
     [Fact]
@@ -146,40 +146,40 @@ public abstract partial class MetadataStoreContract
     {
         await CommitAsync("express", 0, "first");
         var results = await Task.WhenAll(Enumerable.Range(0, 16).Select(racer =>
-            Task.Run(async () => (Racer: racer, Result: await Store.CommitAsync(NewCommit("express", 1, "racer " + racer.ToString(CultureInfo.InvariantCulture), events: 2), Cancellation)))));
+            Task.Run(async () => (Racer: racer, Result: await Store.Packages.CommitAsync(NewCommit("express", 1, "racer " + racer.ToString(CultureInfo.InvariantCulture), events: 2), Cancellation)))));
         await NumberAsync(Store);
 
         var winner = Assert.Single(results, racer => racer.Result.IsCommitted);
-        var package = await Store.ReadAsync(Name("express"), Cancellation);
+        var package = await Store.Packages.ReadAsync(Name("express"), Cancellation);
         Assert.Equal(2, package!.Row.Generation);
         Assert.Equal("racer " + winner.Racer.ToString(CultureInfo.InvariantCulture), Text(package.Row.Name, package.Document));
         Assert.Equal("index of racer " + winner.Racer.ToString(CultureInfo.InvariantCulture), Encoding.UTF8.GetString(package.Row.Index.Span));
-        Assert.Equal(3, (await Store.ReadHeadAsync(Cancellation)).Position.Value);
+        Assert.Equal(3, (await Store.Log.ReadHeadAsync(Cancellation)).Position.Value);
     }
 
     [Fact]
     public async Task Writes_one_commit_of_many_packages_at_once_each_whole()
     {
         await Task.WhenAll(Enumerable.Range(0, 100).Select(i =>
-            Task.Run(() => Store.CommitAsync(NewCommit($"package-{i}", 0, $"document {i}", events: 3), Cancellation).AsTask())));
+            Task.Run(() => Store.Packages.CommitAsync(NewCommit($"package-{i}", 0, $"document {i}", events: 3), Cancellation).AsTask())));
         await NumberAsync(Store);
 
         for (var i = 0; i < 100; i++)
         {
-            var package = await Store.ReadAsync(Name($"package-{i}"), Cancellation);
+            var package = await Store.Packages.ReadAsync(Name($"package-{i}"), Cancellation);
             Assert.Equal($"document {i}", Text(package!.Row.Name, package.Document));
             Assert.Equal($"index of document {i}", Encoding.UTF8.GetString(package.Row.Index.Span));
         }
 
-        Assert.Equal(300, (await Store.ReadHeadAsync(Cancellation)).Position.Value);
+        Assert.Equal(300, (await Store.Log.ReadHeadAsync(Cancellation)).Position.Value);
     }
 
     [Fact]
     public async Task Keeps_document_and_index_where_a_commit_brings_none()
     {
         await CommitAsync("express", 0, "first");
-        await Store.CommitAsync(NewCommit("express", 1, null, events: 0) with { Facts = Facts() with { ETag = "\"new\"" }, Index = new byte[] { 1 } }, Cancellation);
-        var package = await Store.ReadAsync(Name("express"), Cancellation);
+        await Store.Packages.CommitAsync(NewCommit("express", 1, null, events: 0) with { Facts = Facts() with { ETag = "\"new\"" }, Index = new byte[] { 1 } }, Cancellation);
+        var package = await Store.Packages.ReadAsync(Name("express"), Cancellation);
         Assert.Equal("first", Text(package!.Row.Name, package.Document));
         Assert.Equal("index of first", Encoding.UTF8.GetString(package.Row.Index.Span));
         Assert.Equal(("\"new\"", 2L), (package.Row.Facts.ETag, package.Row.Generation));
@@ -191,8 +191,8 @@ public abstract partial class MetadataStoreContract
         await CommitAsync("express", 0, "first");
         await CommitAsync("other", 0, "first");
         await CommitAsync("express", 1, "second", events: 0);
-        Assert.Equal(new LogPosition(1), (await Store.FindAsync(Name("express"), Cancellation))!.LastPosition);
-        Assert.Equal(new LogPosition(2), (await Store.ReadHeadAsync(Cancellation)).Position);
+        Assert.Equal(new LogPosition(1), (await Store.Packages.FindAsync(Name("express"), Cancellation))!.LastPosition);
+        Assert.Equal(new LogPosition(2), (await Store.Log.ReadHeadAsync(Cancellation)).Position);
     }
 
     [Fact]
@@ -200,28 +200,28 @@ public abstract partial class MetadataStoreContract
     {
         await CommitAsync("express", 0, "first");
         await CommitAsync("express", 1, "second");
-        await Store.CommitAsync(NewCommit("express", 2, "third") with { ArchivesPrevious = true }, Cancellation);
+        await Store.Packages.CommitAsync(NewCommit("express", 2, "third") with { ArchivesPrevious = true }, Cancellation);
 
-        var archived = await Store.ReadArchivedAsync(Name("express"), Document("second").Sha256, Cancellation);
+        var archived = await Store.Packages.ReadArchivedAsync(Name("express"), Document("second").Sha256, Cancellation);
         Assert.Equal("second", Text(Name("express"), archived!));
         Assert.Equal("second".Length, archived!.RawSizeBytes);
         Assert.Equal(Document("second").Sha256, archived.Sha256);
-        Assert.Null(await Store.ReadArchivedAsync(Name("express"), Document("first").Sha256, Cancellation));
-        Assert.Null(await Store.ReadArchivedAsync(Name("express"), Document("third").Sha256, Cancellation));
-        Assert.Null(await Store.ReadArchivedAsync(Name("other"), Document("second").Sha256, Cancellation));
+        Assert.Null(await Store.Packages.ReadArchivedAsync(Name("express"), Document("first").Sha256, Cancellation));
+        Assert.Null(await Store.Packages.ReadArchivedAsync(Name("express"), Document("third").Sha256, Cancellation));
+        Assert.Null(await Store.Packages.ReadArchivedAsync(Name("other"), Document("second").Sha256, Cancellation));
     }
 
     [Fact]
     public async Task Archives_a_document_that_stays_and_keeps_it_when_another_comes()
     {
         await CommitAsync("express", 0, "first");
-        await Store.CommitAsync(NewCommit("express", 1, null) with { ArchivesPrevious = true }, Cancellation);
-        Assert.Equal("first", Text(Name("express"), (await Store.ReadArchivedAsync(Name("express"), Document("first").Sha256, Cancellation))!));
+        await Store.Packages.CommitAsync(NewCommit("express", 1, null) with { ArchivesPrevious = true }, Cancellation);
+        Assert.Equal("first", Text(Name("express"), (await Store.Packages.ReadArchivedAsync(Name("express"), Document("first").Sha256, Cancellation))!));
 
         await CommitAsync("express", 2, "second");
         await CommitAsync("express", 3, "third");
-        Assert.Equal("first", Text(Name("express"), (await Store.ReadArchivedAsync(Name("express"), Document("first").Sha256, Cancellation))!));
-        Assert.Null(await Store.ReadArchivedAsync(Name("express"), Document("second").Sha256, Cancellation));
+        Assert.Equal("first", Text(Name("express"), (await Store.Packages.ReadArchivedAsync(Name("express"), Document("first").Sha256, Cancellation))!));
+        Assert.Null(await Store.Packages.ReadArchivedAsync(Name("express"), Document("second").Sha256, Cancellation));
     }
 
     [Fact]
@@ -230,11 +230,11 @@ public abstract partial class MetadataStoreContract
         await CommitAsync("express", 0, "first");
         foreach (var (generation, document) in (IEnumerable<(long, string)>)[(1, "second"), (2, "first"), (3, "second"), (4, "third")])
         {
-            Assert.True((await Store.CommitAsync(NewCommit("express", generation, document) with { ArchivesPrevious = true }, Cancellation)).IsCommitted);
+            Assert.True((await Store.Packages.CommitAsync(NewCommit("express", generation, document) with { ArchivesPrevious = true }, Cancellation)).IsCommitted);
         }
 
-        Assert.NotNull(await Store.ReadArchivedAsync(Name("express"), Document("first").Sha256, Cancellation));
-        Assert.NotNull(await Store.ReadArchivedAsync(Name("express"), Document("second").Sha256, Cancellation));
+        Assert.NotNull(await Store.Packages.ReadArchivedAsync(Name("express"), Document("first").Sha256, Cancellation));
+        Assert.NotNull(await Store.Packages.ReadArchivedAsync(Name("express"), Document("second").Sha256, Cancellation));
     }
 
     [Fact]
@@ -242,9 +242,9 @@ public abstract partial class MetadataStoreContract
     {
         await CommitAsync("JSONStream", 0, "upper");
         await CommitAsync("jsonstream", 0, "lower");
-        Assert.Equal("upper", Text(Name("JSONStream"), (await Store.ReadAsync(Name("JSONStream"), Cancellation))!.Document));
-        Assert.Equal("lower", Text(Name("jsonstream"), (await Store.ReadAsync(Name("jsonstream"), Cancellation))!.Document));
-        Assert.Null(await Store.FindAsync(Name("JsonStream"), Cancellation));
+        Assert.Equal("upper", Text(Name("JSONStream"), (await Store.Packages.ReadAsync(Name("JSONStream"), Cancellation))!.Document));
+        Assert.Equal("lower", Text(Name("jsonstream"), (await Store.Packages.ReadAsync(Name("jsonstream"), Cancellation))!.Document));
+        Assert.Null(await Store.Packages.FindAsync(Name("JsonStream"), Cancellation));
     }
 
     [Theory]
@@ -258,8 +258,8 @@ public abstract partial class MetadataStoreContract
     public async Task Keeps_odd_names(string name)
     {
         await CommitAsync(name, 0, name);
-        Assert.Equal(name, (await Store.FindAsync(Name(name), Cancellation))!.Name.Value);
-        Assert.Equal([name], await NamesAsync(Store.ListAsync(null, false, Cancellation)));
+        Assert.Equal(name, (await Store.Packages.FindAsync(Name(name), Cancellation))!.Name.Value);
+        Assert.Equal([name], await NamesAsync(Store.Packages.ListAsync(null, false, Cancellation)));
     }
 
     [Fact]
@@ -267,7 +267,7 @@ public abstract partial class MetadataStoreContract
     {
         var name = new string('ä', PackageName.LengthMaxBytes / 2);
         await CommitAsync(name, 0, "{}");
-        Assert.NotNull(await Store.FindAsync(Name(name), Cancellation));
+        Assert.NotNull(await Store.Packages.FindAsync(Name(name), Cancellation));
     }
 
     [Fact]
@@ -280,9 +280,9 @@ public abstract partial class MetadataStoreContract
             await CommitAsync(name, 0, "{}");
         }
 
-        Assert.Equal(ordered, await NamesAsync(Store.ListAsync(null, false, Cancellation)));
-        Assert.Equal(ordered[4..], await NamesAsync(Store.ListAsync(Name("Zebra"), false, Cancellation)));
-        Assert.Equal(ordered[4..], await NamesAsync(Store.ListAsync(Name("Zebra0"), false, Cancellation)));
+        Assert.Equal(ordered, await NamesAsync(Store.Packages.ListAsync(null, false, Cancellation)));
+        Assert.Equal(ordered[4..], await NamesAsync(Store.Packages.ListAsync(Name("Zebra"), false, Cancellation)));
+        Assert.Equal(ordered[4..], await NamesAsync(Store.Packages.ListAsync(Name("Zebra0"), false, Cancellation)));
     }
 
     [Fact]
@@ -292,18 +292,18 @@ public abstract partial class MetadataStoreContract
         foreach (var (i, name) in names.Index())
         {
             var facts = NewCommit(name, 0, "{}").Facts with { Rev = i % 2 == 0 ? null : $"{i}-x", Upstream = i % 3 == 0 ? null : $"https://registry.example.org/#{i}" };
-            await Store.CommitAsync(NewCommit(name, 0, "{}") with { Facts = facts }, Cancellation);
+            await Store.Packages.CommitAsync(NewCommit(name, 0, "{}") with { Facts = facts }, Cancellation);
         }
 
         await RemoveAsync("a", 1, RemovalKind.Gone);
         foreach (var isRemoved in new[] { false, true })
         {
-            var rows = (await AllAsync(Store.ListAsync(null, isRemoved, Cancellation))).ConvertAll(row => new PackageMark(row.Name, row.Facts.Rev, row.Facts.Upstream));
-            Assert.Equal(rows, await AllAsync(Store.ListMarksAsync("", isRemoved, Cancellation)));
+            var rows = (await AllAsync(Store.Packages.ListAsync(null, isRemoved, Cancellation))).ConvertAll(row => new PackageMark(row.Name, row.Facts.Rev, row.Facts.Upstream));
+            Assert.Equal(rows, await AllAsync(Store.Packages.ListMarksAsync("", isRemoved, Cancellation)));
             foreach (var from in new[] { "-", "@", "@a/", "a", "a-", "ab", "ab\0", "~", "\U0001f601" })
             {
                 var wanted = rows.Where(row => Encoding.UTF8.GetBytes(row.Name.Value).AsSpan().SequenceCompareTo(Encoding.UTF8.GetBytes(from)) >= 0);
-                Assert.Equal(wanted, await AllAsync(Store.ListMarksAsync(from, isRemoved, Cancellation)));
+                Assert.Equal(wanted, await AllAsync(Store.Packages.ListMarksAsync(from, isRemoved, Cancellation)));
             }
         }
     }
@@ -312,16 +312,16 @@ public abstract partial class MetadataStoreContract
     public async Task Lists_thousands_of_marks_once_each()
     {
         var names = Enumerable.Range(0, 5000).Select(i => $"p{i:d4}").ToArray();
-        await Task.WhenAll(names.Select(name => Store.CommitAsync(NewCommit(name, 0, "{}"), Cancellation).AsTask()));
-        Assert.Equal(names, (await AllAsync(Store.ListMarksAsync("", false, Cancellation))).Select(mark => mark.Name.Value));
+        await Task.WhenAll(names.Select(name => Store.Packages.CommitAsync(NewCommit(name, 0, "{}"), Cancellation).AsTask()));
+        Assert.Equal(names, (await AllAsync(Store.Packages.ListMarksAsync("", false, Cancellation))).Select(mark => mark.Name.Value));
     }
 
     [Fact]
     public async Task Lists_thousands_of_rows_once_each_while_others_come()
     {
-        await Task.WhenAll(Enumerable.Range(0, 2000).Select(i => Store.CommitAsync(NewCommit($"p{i:d4}", 0, "{}"), Cancellation).AsTask()));
+        await Task.WhenAll(Enumerable.Range(0, 2000).Select(i => Store.Packages.CommitAsync(NewCommit($"p{i:d4}", 0, "{}"), Cancellation).AsTask()));
         var names = new List<string>();
-        await foreach (var row in Store.ListAsync(null, false, Cancellation))
+        await foreach (var row in Store.Packages.ListAsync(null, false, Cancellation))
         {
             if (names.Count % 500 == 0)
             {
@@ -343,14 +343,14 @@ public abstract partial class MetadataStoreContract
         await CommitAsync("left-pad", 0, "last known");
         await RemoveAsync("left-pad", 1, RemovalKind.Unpublished);
 
-        Assert.Equal(["express"], await NamesAsync(Store.ListAsync(null, false, Cancellation)));
-        Assert.Equal(["left-pad"], await NamesAsync(Store.ListAsync(null, true, Cancellation)));
-        Assert.True((await Store.FindAsync(Name("left-pad"), Cancellation))!.Facts.IsRemoved);
-        Assert.Equal("last known", Text(Name("left-pad"), (await Store.ReadAsync(Name("left-pad"), Cancellation))!.Document));
+        Assert.Equal(["express"], await NamesAsync(Store.Packages.ListAsync(null, false, Cancellation)));
+        Assert.Equal(["left-pad"], await NamesAsync(Store.Packages.ListAsync(null, true, Cancellation)));
+        Assert.True((await Store.Packages.FindAsync(Name("left-pad"), Cancellation))!.Facts.IsRemoved);
+        Assert.Equal("last known", Text(Name("left-pad"), (await Store.Packages.ReadAsync(Name("left-pad"), Cancellation))!.Document));
 
         // Again: nothing changes but the generation.
         await RemoveAsync("left-pad", 2, RemovalKind.Unpublished);
-        Assert.Equal(["left-pad"], await NamesAsync(Store.ListAsync(null, true, Cancellation)));
+        Assert.Equal(["left-pad"], await NamesAsync(Store.Packages.ListAsync(null, true, Cancellation)));
         Assert.Equal((1L, 1L), ((await Store.CountAsync(Cancellation)).Packages, (await Store.CountAsync(Cancellation)).Removed));
     }
 
@@ -361,9 +361,9 @@ public abstract partial class MetadataStoreContract
         await RemoveAsync("left-pad", 1, RemovalKind.Gone);
         await CommitAsync("left-pad", 2, "second");
 
-        Assert.Empty(await NamesAsync(Store.ListAsync(null, true, Cancellation)));
-        Assert.Equal(["left-pad"], await NamesAsync(Store.ListAsync(null, false, Cancellation)));
-        Assert.Equal("second", Text(Name("left-pad"), (await Store.ReadAsync(Name("left-pad"), Cancellation))!.Document));
+        Assert.Empty(await NamesAsync(Store.Packages.ListAsync(null, true, Cancellation)));
+        Assert.Equal(["left-pad"], await NamesAsync(Store.Packages.ListAsync(null, false, Cancellation)));
+        Assert.Equal("second", Text(Name("left-pad"), (await Store.Packages.ReadAsync(Name("left-pad"), Cancellation))!.Document));
         Assert.Equal((1L, 0L), ((await Store.CountAsync(Cancellation)).Packages, (await Store.CountAsync(Cancellation)).Removed));
     }
 
@@ -376,9 +376,9 @@ public abstract partial class MetadataStoreContract
     {
         await CommitAsync("held", 0, "{}");
         await RemoveAsync("held", 1, kind);
-        Assert.Equal(isInGraveyard, (await NamesAsync(Store.ListAsync(null, true, Cancellation))).Length == 1);
-        Assert.Equal(!isInGraveyard, (await NamesAsync(Store.ListAsync(null, false, Cancellation))).Length == 1);
-        Assert.Equal(kind, (await Store.FindAsync(Name("held"), Cancellation))!.Facts.Removal);
+        Assert.Equal(isInGraveyard, (await NamesAsync(Store.Packages.ListAsync(null, true, Cancellation))).Length == 1);
+        Assert.Equal(!isInGraveyard, (await NamesAsync(Store.Packages.ListAsync(null, false, Cancellation))).Length == 1);
+        Assert.Equal(kind, (await Store.Packages.FindAsync(Name("held"), Cancellation))!.Facts.Removal);
     }
 
     [Fact]
@@ -389,12 +389,12 @@ public abstract partial class MetadataStoreContract
         await CommitAsync("b", 0, "1234567");
         await RemoveAsync("b", 1, RemovalKind.Gone);
         await CommitAsync("a", 7, "not committed");
-        await Store.PutTarballAsync(Tarball("a", "a-1.0.0.tgz", sizeBytes: 100), Cancellation);
-        await Store.PutTarballAsync(Tarball("a", "a-1.0.0.tgz", sizeBytes: 100), Cancellation);
-        await Store.PutTarballAsync(Tarball("a", "a-1.0.1.tgz", sizeBytes: 11), Cancellation);
-        await Store.PutTarballAsync(Tarball("a", "a-1.0.2.tgz") with { State = TarballState.Missing, Sha512 = default, SizeBytes = 0 }, Cancellation);
-        await Store.EnqueueAsync([Item("a"), Item("b"), Item("a")], null, Cancellation);
-        await Store.CompleteAsync((await Store.TakeAsync(Name("b"), TimeSpan.FromMinutes(1), Cancellation))!, null, Cancellation);
+        await Store.Tarballs.PutTarballAsync(Tarball("a", "a-1.0.0.tgz", sizeBytes: 100), Cancellation);
+        await Store.Tarballs.PutTarballAsync(Tarball("a", "a-1.0.0.tgz", sizeBytes: 100), Cancellation);
+        await Store.Tarballs.PutTarballAsync(Tarball("a", "a-1.0.1.tgz", sizeBytes: 11), Cancellation);
+        await Store.Tarballs.PutTarballAsync(Tarball("a", "a-1.0.2.tgz") with { State = TarballState.Missing, Sha512 = default, SizeBytes = 0 }, Cancellation);
+        await Store.Queue.EnqueueAsync([Item("a"), Item("b"), Item("a")], null, Cancellation);
+        await Store.Queue.CompleteAsync((await Store.Queue.TakeAsync(Name("b"), TimeSpan.FromMinutes(1), Cancellation))!, null, Cancellation);
         Assert.Equal(new StoreCounts(1, 1, 3 + 7, 2, 111, 1), await Store.CountAsync(Cancellation));
     }
 
@@ -407,35 +407,35 @@ public abstract partial class MetadataStoreContract
         await RemoveAsync("b", 1, RemovalKind.Gone);
         await CommitAsync("a", 1, "{ }", events: 0);
 
-        Assert.Equal(["a", "c", "b"], await NamesAsync(Store.ListChangesAsync(LogPosition.Zero, false, Cancellation)));
-        Assert.Equal(["c", "b"], await NamesAsync(Store.ListChangesAsync(new LogPosition(1), false, Cancellation)));
-        Assert.Equal(["b"], await NamesAsync(Store.ListChangesAsync(new LogPosition(4), false, Cancellation)));
-        Assert.Empty(await NamesAsync(Store.ListChangesAsync(new LogPosition(5), false, Cancellation)));
-        Assert.Equal(["b", "c", "a"], await NamesAsync(Store.ListChangesAsync(new LogPosition(long.MaxValue), true, Cancellation)));
-        Assert.Equal(["c", "a"], await NamesAsync(Store.ListChangesAsync(new LogPosition(5), true, Cancellation)));
-        Assert.Empty(await NamesAsync(Store.ListChangesAsync(new LogPosition(1), true, Cancellation)));
+        Assert.Equal(["a", "c", "b"], await NamesAsync(Store.Packages.ListChangesAsync(LogPosition.Zero, false, Cancellation)));
+        Assert.Equal(["c", "b"], await NamesAsync(Store.Packages.ListChangesAsync(new LogPosition(1), false, Cancellation)));
+        Assert.Equal(["b"], await NamesAsync(Store.Packages.ListChangesAsync(new LogPosition(4), false, Cancellation)));
+        Assert.Empty(await NamesAsync(Store.Packages.ListChangesAsync(new LogPosition(5), false, Cancellation)));
+        Assert.Equal(["b", "c", "a"], await NamesAsync(Store.Packages.ListChangesAsync(new LogPosition(long.MaxValue), true, Cancellation)));
+        Assert.Equal(["c", "a"], await NamesAsync(Store.Packages.ListChangesAsync(new LogPosition(5), true, Cancellation)));
+        Assert.Empty(await NamesAsync(Store.Packages.ListChangesAsync(new LogPosition(1), true, Cancellation)));
     }
 
     [Fact]
     public async Task Lists_no_change_twice_while_packages_change()
     {
-        await Task.WhenAll(Enumerable.Range(0, 600).Select(i => Store.CommitAsync(NewCommit($"p{i}", 0, "{}"), Cancellation).AsTask()));
+        await Task.WhenAll(Enumerable.Range(0, 600).Select(i => Store.Packages.CommitAsync(NewCommit($"p{i}", 0, "{}"), Cancellation).AsTask()));
         await NumberAsync(Store);
         var names = new List<string>();
-        await foreach (var row in Store.ListChangesAsync(LogPosition.Zero, false, Cancellation))
+        await foreach (var row in Store.Packages.ListChangesAsync(LogPosition.Zero, false, Cancellation))
         {
             names.Add(row.Name.Value);
             await CommitAsync(row.Name.Value, 1, "{ }");
         }
 
         Assert.Equal(names.Distinct(), names);
-        Assert.Equal(600, (await NamesAsync(Store.ListChangesAsync(new LogPosition(600), false, Cancellation))).Union(names).Count());
+        Assert.Equal(600, (await NamesAsync(Store.Packages.ListChangesAsync(new LogPosition(600), false, Cancellation))).Union(names).Count());
     }
 
     private async Task RemoveAsync(string name, long expectedGeneration, RemovalKind kind)
     {
         var commit = NewCommit(name, expectedGeneration, null) with { Facts = Facts() with { Removal = kind }, ArchivesPrevious = true };
-        Assert.True((await Store.CommitAsync(commit, Cancellation)).IsCommitted);
+        Assert.True((await Store.Packages.CommitAsync(commit, Cancellation)).IsCommitted);
         await NumberAsync(Store);
     }
 }

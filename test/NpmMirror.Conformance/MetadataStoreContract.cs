@@ -81,7 +81,7 @@ public abstract partial class MetadataStoreContract : IAsyncLifetime
     /// <summary>Commits, and gives the events their numbers.</summary>
     protected async Task<CommitResult> CommitAsync(string name, long expectedGeneration, string? document, int events = 1)
     {
-        var result = await Store.CommitAsync(NewCommit(name, expectedGeneration, document, events), Cancellation);
+        var result = await Store.Packages.CommitAsync(NewCommit(name, expectedGeneration, document, events), Cancellation);
         await NumberAsync(Store);
         return result;
     }
@@ -89,7 +89,7 @@ public abstract partial class MetadataStoreContract : IAsyncLifetime
     /// <summary>Numbers all that waits, for engines that do it later.</summary>
     protected static async Task NumberAsync(IMetadataStore store)
     {
-        while (await store.NumberEventsAsync(Cancellation) > 0)
+        while (await store.Log.NumberEventsAsync(Cancellation) > 0)
         {
             // More may have come.
         }

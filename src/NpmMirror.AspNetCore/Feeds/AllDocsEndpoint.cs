@@ -26,7 +26,7 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, PackageVisibility vi
         if (query.TellsSequence)
         {
             body.Text(",\"update_seq\":"u8);
-            body.Number((await store.ReadHeadAsync(cancellationToken)).Position.Value);
+            body.Number((await store.Log.ReadHeadAsync(cancellationToken)).Position.Value);
         }
 
         body.Text(",\"rows\":[\n"u8);
@@ -102,7 +102,7 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, PackageVisibility vi
         await FindRowAsync(name, cancellationToken) is { Facts: { IsRemoved: false } facts } ? new PackageMark(name, facts.Rev, facts.Upstream) : null;
 
     private async ValueTask<PackageRow?> FindRowAsync(PackageName name, CancellationToken cancellationToken) =>
-        await store.FindAsync(name, cancellationToken) is { } row ? visibility.Rules.AsShown(row) : null;
+        await store.Packages.FindAsync(name, cancellationToken) is { } row ? visibility.Rules.AsShown(row) : null;
 
     private async IAsyncEnumerable<(string Key, PackageMark? Mark)> ForwardsAsync(AllDocsQuery query, [EnumeratorCancellation] CancellationToken cancellationToken)
     {

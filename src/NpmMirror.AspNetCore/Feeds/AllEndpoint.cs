@@ -43,7 +43,7 @@ internal sealed class AllEndpoint(IMetadataStore store, PackageVisibility visibi
 
     private async ValueTask<bool> WriteAsync(FeedBody body, PackageRow row, CancellationToken cancellationToken)
     {
-        if (await store.ReadAsync(row.Name, cancellationToken) is not { Document: { Codec: not DocumentCodec.Purged } document } stored)
+        if (await store.Packages.ReadAsync(row.Name, cancellationToken) is not { Document: { Codec: not DocumentCodec.Purged } document } stored)
         {
             Write(body, row, PackumentIndex.FromBytes(row.Index.Span, row.Name), default);
             return true;

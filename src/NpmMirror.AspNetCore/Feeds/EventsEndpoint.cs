@@ -21,7 +21,7 @@ internal sealed class EventsEndpoint(IMetadataStore store, PackageVisibility vis
 
     internal async Task HandleAsync(HttpContext context)
     {
-        var head = (await store.ReadHeadAsync(context.RequestAborted)).Position;
+        var head = (await store.Log.ReadHeadAsync(context.RequestAborted)).Position;
         if (Position(context.Request, head) is not { } position || Heartbeat(context.Request.Query["heartbeat"].ToString()) is not { } heartbeat)
         {
             await RegistryErrors.WriteAsync(context, StatusCodes.Status400BadRequest, "since and Last-Event-ID must be a position that this mirror gave (or since=now), heartbeat a number of milliseconds.");

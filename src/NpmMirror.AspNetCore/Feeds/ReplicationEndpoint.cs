@@ -18,7 +18,7 @@ internal sealed class ReplicationEndpoint(IMetadataStore store, VisibilityRules 
     /// <summary>Answers <c>{m}/{pkg}?open_revs=…</c>.</summary>
     internal async Task OpenRevsAsync(HttpContext context, PackageName package, string baseUrl)
     {
-        if (await store.FindAsync(package, context.RequestAborted) is not { } row)
+        if (await store.Packages.FindAsync(package, context.RequestAborted) is not { } row)
         {
             await RegistryErrors.WriteAsync(context, StatusCodes.Status404NotFound, $"{package} is not held by this mirror.");
             return;
@@ -73,7 +73,7 @@ internal sealed class ReplicationEndpoint(IMetadataStore store, VisibilityRules 
     {
         try
         {
-            return PackageName.TryParse(id, out var name) && await store.FindAsync(name, cancellationToken) is { } row && await WriteAsync(body, row, baseUrl, cancellationToken)
+            return PackageName.TryParse(id, out var name) && await store.Packages.FindAsync(name, cancellationToken) is { } row && await WriteAsync(body, row, baseUrl, cancellationToken)
                 ? null
                 : ("not_found", "missing");
         }

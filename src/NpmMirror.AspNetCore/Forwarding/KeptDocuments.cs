@@ -1,4 +1,3 @@
-using System.Text;
 using Microsoft.AspNetCore.Http;
 using NpmMirror.AspNetCore.Answers;
 using NpmMirror.Storage;
@@ -14,7 +13,6 @@ namespace NpmMirror.AspNetCore.Forwarding;
 internal sealed class KeptDocuments(IMetadataStore store, PackageVisibility visibility, KeptAttestations kept, Forwarder forwarder, TimeProvider time)
 {
     private const string KeysPath = "/-/npm/v1/keys";
-    private const string KeysKey = "kept:" + KeysPath;
     private const int KeysMaxBytes = 4 * 1024 * 1024;
 
     private static readonly TimeSpan FreshFor = TimeSpan.FromMinutes(5);
@@ -31,21 +29,21 @@ internal sealed class KeptDocuments(IMetadataStore store, PackageVisibility visi
             return;
         }
 
-        var known = await store.GetCursorAsync(KeysKey, context.RequestAborted);
+        var known = await store.Kept.FindKeptAsync(KeysPath, context.RequestAborted);
         try
         {
             using var answer = await forwarder.AskAsync(ForwardedService.Keys, HttpMethod.Get, KeysPath, null, Timeout, context.RequestAborted);
             _freshKeys = answer.IsOk && answer.Body.Length <= KeysMaxBytes ? new FreshKeys(time.GetTimestamp(), answer.Body.ToArray()) : null;
-            if (_freshKeys is { } seen && Encoding.UTF8.GetString(seen.Body) is var text && text != known)
+            if (_freshKeys is { } seen && known?.Span.SequenceEqual(seen.Body) != true)
             {
-                await KeepAsync(() => store.SetCursorAsync(KeysKey, text, CancellationToken.None).AsTask());
+                await KeepAsync(() => store.Kept.KeepAsync(KeysPath, seen.Body, CancellationToken.None).AsTask());
             }
 
             await answer.WriteAsync(context, time);
         }
         catch (MirrorException) when (known is not null)
         {
-            await WriteAsync(context, Encoding.UTF8.GetBytes(known));
+            await WriteAsync(context, known.Value);
         }
     }
 
@@ -60,7 +58,7 @@ internal sealed class KeptDocuments(IMetadataStore store, PackageVisibility visi
 
         if (await kept.FindAsync(package, version, context.RequestAborted) is { } known)
         {
-            await WriteAsync(context, Encoding.UTF8.GetBytes(known));
+            await WriteAsync(context, known);
             return;
         }
 
@@ -73,7 +71,7 @@ internal sealed class KeptDocuments(IMetadataStore store, PackageVisibility visi
         await answer.WriteAsync(context, time);
     }
 
-    private static Task WriteAsync(HttpContext context, byte[] body) => RegistryErrors.WriteJsonAsync(context, StatusCodes.Status200OK, body);
+    private static Task WriteAsync(HttpContext context, ReadOnlyMemory<byte> body) => RegistryErrors.WriteJsonAsync(context, StatusCodes.Status200OK, body);
 
     private static async Task KeepAsync(Func<Task> keep)
     {

@@ -14,7 +14,7 @@ internal sealed class InfoEndpoint(IMetadataStore store, MirrorInstance instance
 {
     internal async Task InfoAsync(HttpContext context, string mount)
     {
-        var head = await store.ReadHeadAsync(context.RequestAborted);
+        var head = await store.Log.ReadHeadAsync(context.RequestAborted);
         var counts = await store.CountAsync(context.RequestAborted);
         var id = await instance.IdAsync(context.RequestAborted);
         await WriteAsync(context, json =>
@@ -40,12 +40,12 @@ internal sealed class InfoEndpoint(IMetadataStore store, MirrorInstance instance
 
     internal async Task LogHeadAsync(HttpContext context)
     {
-        await WriteAsync(context, await store.ReadHeadAsync(context.RequestAborted));
+        await WriteAsync(context, await store.Log.ReadHeadAsync(context.RequestAborted));
     }
 
     internal async Task LogAtAsync(HttpContext context, LogPosition position)
     {
-        await foreach (var row in store.ReadLogAsync(new LogPosition(position.Value - 1), context.RequestAborted))
+        await foreach (var row in store.Log.ReadLogAsync(new LogPosition(position.Value - 1), context.RequestAborted))
         {
             if (row.Position == position)
             {

@@ -21,6 +21,6 @@ internal sealed class MirrorInstance(IMetadataStore store)
             return known;
         }
 
-        return _id = await store.GetCursorAsync(MirrorCursors.Instance, cancellationToken);
+        return _id = await store.Notes.FindNoteAsync(MirrorCursors.Instance, cancellationToken);
     }
 }

@@ -49,7 +49,7 @@ internal sealed class TarballDescriptions(IMetadataStore store, ByteBudget budge
         try
         {
             Interlocked.Increment(ref _searchCount);
-            if (await store.ReadAsync(package, limit.Token) is not { } stored)
+            if (await store.Packages.ReadAsync(package, limit.Token) is not { } stored)
             {
                 return null;
             }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using NpmMirror.Cli.Settings;
-using NpmMirror.Sqlite;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Cli.Commands;
@@ -33,11 +32,12 @@ internal static class BackupCommand
 
         using var logging = Setup.CreateLogging(options.Log);
         Setup.RequireExistingStore(options);
-        await using var store = Setup.CreateStore(options, logging) as SqliteStore
-            ?? throw new MirrorException(MirrorFault.BadInput, "Only the SQLite engine is backed up this way; another engine's database has its own tools, and the tarballs are the files under data.");
+        await using var store = Setup.CreateStore(options, logging);
+        var copies = store.Backup
+            ?? throw new MirrorException(MirrorFault.BadInput, $"{store.Location} is not backed up this way: its database has its own tools, and the tarballs are the files under data.");
         await store.OpenAsync(cancellationToken);
 
-        var backup = new Backup(store, Setup.CreateBlobs(options, logging), new FileBlobStore(target, logging.CreateLogger<FileBlobStore>()), target);
+        var backup = new Backup(store, copies, Setup.CreateBlobs(options, logging), new FileBlobStore(target, logging.CreateLogger<FileBlobStore>()), target);
         var (copied, bytes) = await backup.RunAsync(cancellationToken);
         var folder = Path.GetFullPath(target);
         Console.WriteLine(asJson

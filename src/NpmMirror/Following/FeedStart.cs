@@ -33,9 +33,9 @@ internal sealed class FeedStart(IMetadataStore store, KnownUpstream known)
         }
 
         // A walk that was cut short is repeated, also where a cursor from before it looks good again because the feed has grown past it.
-        var read = await store.GetCursorAsync(MirrorCursors.Read, cancellationToken);
-        var isSameFeed = await store.GetCursorAsync(MirrorCursors.Feed, cancellationToken) == IdOf(feed, info);
-        var isWalking = await store.GetCursorAsync(MirrorCursors.WalkHead, cancellationToken) is not null;
+        var read = await store.Notes.FindNoteAsync(MirrorCursors.Read, cancellationToken);
+        var isSameFeed = await store.Notes.FindNoteAsync(MirrorCursors.Feed, cancellationToken) == IdOf(feed, info);
+        var isWalking = await store.Notes.FindNoteAsync(MirrorCursors.WalkHead, cancellationToken) is not null;
         return read is null || isWalking || !isSameFeed
             ? new Start(info, info.Head, true)
             : new Start(info, new Sequence(read), false);
@@ -52,25 +52,25 @@ internal sealed class FeedStart(IMetadataStore store, KnownUpstream known)
         /// <summary>Notes which feed the cursors belong to.</summary>
         public async ValueTask NoteAsync(IMetadataStore store, IChangeFeed feed, string upstreamIdentity, bool isGiven, CancellationToken cancellationToken)
         {
-            if (!NeedsWalk && await store.GetCursorAsync(MirrorCursors.Feed, cancellationToken) != IdOf(feed, Info))
+            if (!NeedsWalk && await store.Notes.FindNoteAsync(MirrorCursors.Feed, cancellationToken) != IdOf(feed, Info))
             {
                 // An explicit last_seq: what is known of the way belongs to another feed.
-                await store.SetCursorAsync(MirrorCursors.Trail, null, cancellationToken);
+                await store.Notes.SetNoteAsync(MirrorCursors.Trail, null, cancellationToken);
             }
 
-            await store.SetCursorAsync(MirrorCursors.Feed, IdOf(feed, Info), cancellationToken);
+            await store.Notes.SetNoteAsync(MirrorCursors.Feed, IdOf(feed, Info), cancellationToken);
             if (isGiven && !NeedsWalk)
             {
                 // At once: a process that ends before the first change goes on here, and "now" is the moment of this start.
-                await store.SetCursorAsync(MirrorCursors.Read, Since.Text, cancellationToken);
-                await store.SetCursorAsync(MirrorCursors.Handled, Since.Text, cancellationToken);
+                await store.Notes.SetNoteAsync(MirrorCursors.Read, Since.Text, cancellationToken);
+                await store.Notes.SetNoteAsync(MirrorCursors.Handled, Since.Text, cancellationToken);
             }
 
-            await store.SetCursorAsync(MirrorCursors.Upstream, upstreamIdentity, cancellationToken);
-            if (!NeedsWalk && await store.GetCursorAsync(MirrorCursors.Read, cancellationToken) == Since.Text && await store.GetCursorAsync(MirrorCursors.Handled, cancellationToken) != Since.Text)
+            await store.Notes.SetNoteAsync(MirrorCursors.Upstream, upstreamIdentity, cancellationToken);
+            if (!NeedsWalk && await store.Notes.FindNoteAsync(MirrorCursors.Read, cancellationToken) == Since.Text && await store.Notes.FindNoteAsync(MirrorCursors.Handled, cancellationToken) != Since.Text)
             {
                 // A process died between the two: the names up to here are in the queue, and with no further change nothing would tell.
-                await store.SetCursorAsync(MirrorCursors.Handled, Since.Text, cancellationToken);
+                await store.Notes.SetNoteAsync(MirrorCursors.Handled, Since.Text, cancellationToken);
             }
         }
     }

@@ -33,7 +33,7 @@ internal sealed class MonitorNews(IMetadataStore store, RegistryMonitor monitor)
 
     private async Task<ReadOnlyMemory<byte>> ReadMetadataAsync(PackageName name, CancellationToken cancellationToken)
     {
-        if (!monitor.IsObserved || await store.ReadAsync(name, cancellationToken) is not { } stored)
+        if (!monitor.IsObserved || await store.Packages.ReadAsync(name, cancellationToken) is not { } stored)
         {
             return default;
         }

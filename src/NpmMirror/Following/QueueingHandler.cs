@@ -29,7 +29,7 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Pac
             await WaitForTryAsync(items[i].Name, tries[i], begun, cancellationToken);
         }
 
-        await store.SetCursorAsync(MirrorCursors.Handled, page.LastSequence.Text, cancellationToken);
+        await store.Notes.SetNoteAsync(MirrorCursors.Handled, page.LastSequence.Text, cancellationToken);
     }
 
     public async Task<IReadOnlyList<ChangeRow>> HandleAgainAsync(ChangesPage page, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken)
@@ -41,9 +41,9 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Pac
         return news;
     }
 
-    public ValueTask<string?> ReadTrailAsync(CancellationToken cancellationToken) => store.GetCursorAsync(MirrorCursors.Trail, cancellationToken);
+    public ValueTask<string?> ReadTrailAsync(CancellationToken cancellationToken) => store.Notes.FindNoteAsync(MirrorCursors.Trail, cancellationToken);
 
-    public ValueTask KeepTrailAsync(string trail, CancellationToken cancellationToken) => store.SetCursorAsync(MirrorCursors.Trail, trail, cancellationToken);
+    public ValueTask KeepTrailAsync(string trail, CancellationToken cancellationToken) => store.Notes.SetNoteAsync(MirrorCursors.Trail, trail, cancellationToken);
 
     /// <summary>Waits until a name was tried, by this process or by another that shares the queue and tells nobody.</summary>
     private async Task WaitForTryAsync(PackageName name, Task tried, long begun, CancellationToken cancellationToken)
@@ -53,7 +53,7 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Pac
         {
             if (time.GetElapsedTime(begun) >= BetweenLooks)
             {
-                var item = await store.FindQueuedAsync(name, cancellationToken);
+                var item = await store.Queue.FindQueuedAsync(name, cancellationToken);
                 if (item is null || item.Attempts > attempts)
                 {
                     return;
@@ -83,7 +83,7 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Pac
             }
 
             packageNews.TellNamed(name);
-            var row = await store.FindAsync(name, cancellationToken);
+            var row = await store.Packages.FindAsync(name, cancellationToken);
             if ((row is null ? await IsWantedAsync(name, change, cancellationToken) : !IsKnown(row, change)) && (news is null || !await IsQueuedAsync(name, change, cancellationToken)))
             {
                 news?.Add(change);
@@ -104,11 +104,11 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Pac
 
     /// <summary>Whether a package that is not held is wanted: by the mode, or by a client whose fetch is under way.</summary>
     private async ValueTask<bool> IsWantedAsync(PackageName name, ChangeRow change, CancellationToken cancellationToken) =>
-        (scope.IsWantedAhead(name) && (isMirrors || !change.IsDeleted)) || await store.FindQueuedAsync(name, cancellationToken) is not null;
+        (scope.IsWantedAhead(name) && (isMirrors || !change.IsDeleted)) || await store.Queue.FindQueuedAsync(name, cancellationToken) is not null;
 
     /// <summary>Whether the queue already waits for this change or a newer one.</summary>
     private async ValueTask<bool> IsQueuedAsync(PackageName name, ChangeRow change, CancellationToken cancellationToken) =>
-        await store.FindQueuedAsync(name, cancellationToken) is { WantedRev: { } wanted } item
+        await store.Queue.FindQueuedAsync(name, cancellationToken) is { WantedRev: { } wanted } item
         && item.IsDeletedRow == change.IsDeleted
         && change.Rev is { } rev
         && !new Revision(wanted).IsBefore(new Revision(rev));

@@ -76,7 +76,7 @@ public sealed partial class RegistryMirror
             await SeedAsync(feed, start.Info.Head, cancellationToken);
             _isFeedReset = false;
         }
-        else if (given is null && await _store.GetCursorAsync(MirrorCursors.Scope, cancellationToken) != _scope.Fingerprint)
+        else if (given is null && await _store.Notes.FindNoteAsync(MirrorCursors.Scope, cancellationToken) != _scope.Fingerprint)
         {
             await QueueNewlyWantedAsync(feed, cancellationToken);
         }

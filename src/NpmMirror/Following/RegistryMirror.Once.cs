@@ -64,7 +64,7 @@ public sealed partial class RegistryMirror
         });
         await queue(catchUp);
         var summary = await catchUp.RunAsync(progress, cancellationToken);
-        await _store.NumberEventsAsync(cancellationToken);
+        await _store.Log.NumberEventsAsync(cancellationToken);
         return summary;
     }
 

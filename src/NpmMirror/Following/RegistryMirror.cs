@@ -146,7 +146,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
 
     /// <summary>The sequence up to which everything was handled; zero at first.</summary>
     public async ValueTask<Sequence> GetLastSequenceAsync(CancellationToken cancellationToken) =>
-        await _store.GetCursorAsync(MirrorCursors.Handled, cancellationToken) is { } text ? new Sequence(text) : Sequence.Zero;
+        await _store.Notes.FindNoteAsync(MirrorCursors.Handled, cancellationToken) is { } text ? new Sequence(text) : Sequence.Zero;
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -161,7 +161,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     /// </summary>
     private async Task RecallUpstreamAsync(CancellationToken cancellationToken)
     {
-        var known = await _store.GetCursorAsync(MirrorCursors.Upstream, cancellationToken);
+        var known = await _store.Notes.FindNoteAsync(MirrorCursors.Upstream, cancellationToken);
         if (_known.Identity.CouldBeSame(known))
         {
             _known.Note(UpstreamIdentity.Parse(known!));
@@ -177,7 +177,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     {
         try
         {
-            await _store.SetCursorAsync(MirrorCursors.Upstream, _known.Identity.ToString(), cancellationToken);
+            await _store.Notes.SetNoteAsync(MirrorCursors.Upstream, _known.Identity.ToString(), cancellationToken);
             _isUpstreamNoted = true;
         }
         catch (MirrorException e) when (e.Fault == MirrorFault.StoreReadOnly)
@@ -197,7 +197,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
 
         var isSought = _options.Feed.Equals("auto", StringComparison.OrdinalIgnoreCase);
         Uri?[] places = [_upstream.BaseUrl, FeedConvention.FeedOf(_upstream.BaseUrl)];
-        if (isSought && await _store.GetCursorAsync(MirrorCursors.Feed, cancellationToken) is { } known
+        if (isSought && await _store.Notes.FindNoteAsync(MirrorCursors.Feed, cancellationToken) is { } known
             && places.OfType<Uri>().Select(place => UpstreamFailures.Where(place).TrimEnd('/')).FirstOrDefault(place => known.StartsWith($"{place}#", StringComparison.Ordinal)) is { } location)
         {
             throw new MirrorException(MirrorFault.UpstreamUnavailable, $"{location} had a change feed, and answers now as if it had none; with feed=none it is not looked for any more.", isTransient: true);
@@ -222,7 +222,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     /// <summary>Notes what is wanted now. Where tarballs are wanted ahead since, what is held is looked through for its own.</summary>
     private async Task NoteScopeAsync(CancellationToken cancellationToken)
     {
-        if (await _store.GetCursorAsync(MirrorCursors.Scope, cancellationToken) == _scope.Fingerprint)
+        if (await _store.Notes.FindNoteAsync(MirrorCursors.Scope, cancellationToken) == _scope.Fingerprint)
         {
             return;
         }
@@ -232,7 +232,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
             await _named.QueueHeldAsync(cancellationToken);
         }
 
-        await _store.SetCursorAsync(MirrorCursors.Scope, _scope.Fingerprint, cancellationToken);
+        await _store.Notes.SetNoteAsync(MirrorCursors.Scope, _scope.Fingerprint, cancellationToken);
     }
 
     private async Task QueueWithoutFeedAsync(CancellationToken cancellationToken)
@@ -279,8 +279,8 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     /// <summary>The first walk, or the one after the feed changed: everything wanted is queued, then both cursors stand at the head noted before.</summary>
     private async Task SeedAsync(IChangeFeed feed, Sequence head, CancellationToken cancellationToken)
     {
-        await _store.SetCursorAsync(MirrorCursors.WalkHead, head.Text, cancellationToken);
-        await _store.SetCursorAsync(MirrorCursors.Trail, FeedTrail.Seeded(head, feed.LateSequences, _options.Reread.Longest, _time.GetUtcNow()), cancellationToken);
+        await _store.Notes.SetNoteAsync(MirrorCursors.WalkHead, head.Text, cancellationToken);
+        await _store.Notes.SetNoteAsync(MirrorCursors.Trail, FeedTrail.Seeded(head, feed.LateSequences, _options.Reread.Longest, _time.GetUtcNow()), cancellationToken);
         if (NeedsList)
         {
             await ReconcileAsync(feed, cancellationToken);
@@ -292,9 +292,9 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
 
         await _named.QueueAsync(_scope.Names, cancellationToken);
         await NoteScopeAsync(cancellationToken);
-        await _store.SetCursorAsync(MirrorCursors.Read, head.Text, cancellationToken);
-        await _store.SetCursorAsync(MirrorCursors.Handled, head.Text, cancellationToken);
-        await _store.SetCursorAsync(MirrorCursors.WalkHead, null, cancellationToken);
+        await _store.Notes.SetNoteAsync(MirrorCursors.Read, head.Text, cancellationToken);
+        await _store.Notes.SetNoteAsync(MirrorCursors.Handled, head.Text, cancellationToken);
+        await _store.Notes.SetNoteAsync(MirrorCursors.WalkHead, null, cancellationToken);
     }
 
     /// <summary>Numbers events on engines that do not do it inside the commit, and notes what could not be noted at the start.</summary>
@@ -309,7 +309,7 @@ public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
                     await NoteUpstreamAsync(cancellationToken);
                 }
 
-                await _store.NumberEventsAsync(cancellationToken);
+                await _store.Log.NumberEventsAsync(cancellationToken);
                 await Task.Delay(NumberingPause, _time, cancellationToken);
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)

@@ -189,7 +189,7 @@ public sealed class MirrorBuilder
     /// <summary>The id that this mirror goes by among mirrors, so that a circle of them is noticed; made once for a store.</summary>
     private async Task<string> FindInstanceAsync(IMetadataStore store, CancellationToken cancellationToken)
     {
-        if (await store.GetCursorAsync(MirrorCursors.Instance, cancellationToken) is { } known)
+        if (await store.Notes.FindNoteAsync(MirrorCursors.Instance, cancellationToken) is { } known)
         {
             return known;
         }
@@ -202,7 +202,7 @@ public sealed class MirrorBuilder
 
         try
         {
-            await store.SetCursorAsync(MirrorCursors.Instance, instance, cancellationToken);
+            await store.Notes.SetNoteAsync(MirrorCursors.Instance, instance, cancellationToken);
         }
         catch (MirrorException failure) when (failure.Fault == MirrorFault.StoreReadOnly)
         {

@@ -47,14 +47,14 @@ public sealed record MirrorStatus(
     /// <exception cref="MirrorException">The store cannot be read.</exception>
     public static async Task<MirrorStatus> ReadAsync(IMetadataStore store, IBlobStore blobs, TimeProvider time, CancellationToken cancellationToken)
     {
-        var head = await store.ReadHeadAsync(cancellationToken);
+        var head = await store.Log.ReadHeadAsync(cancellationToken);
         var feed = new FeedStatus(
-            await store.GetCursorAsync(MirrorCursors.Upstream, cancellationToken),
-            await store.GetCursorAsync(MirrorCursors.Feed, cancellationToken),
-            await store.GetCursorAsync(MirrorCursors.Read, cancellationToken),
-            await store.GetCursorAsync(MirrorCursors.Handled, cancellationToken),
-            await store.GetCursorAsync(MirrorCursors.WalkHead, cancellationToken) is not null,
-            FollowingState.Parse(await store.GetCursorAsync(MirrorCursors.Trail, cancellationToken)));
+            await store.Notes.FindNoteAsync(MirrorCursors.Upstream, cancellationToken),
+            await store.Notes.FindNoteAsync(MirrorCursors.Feed, cancellationToken),
+            await store.Notes.FindNoteAsync(MirrorCursors.Read, cancellationToken),
+            await store.Notes.FindNoteAsync(MirrorCursors.Handled, cancellationToken),
+            await store.Notes.FindNoteAsync(MirrorCursors.WalkHead, cancellationToken) is not null,
+            FollowingState.Parse(await store.Notes.FindNoteAsync(MirrorCursors.Trail, cancellationToken)));
         var trouble = await store.CheckWritableAsync(cancellationToken) ?? await blobs.CheckWritableAsync(cancellationToken);
         return new MirrorStatus(
             store.Location,
@@ -65,7 +65,7 @@ public sealed record MirrorStatus(
             feed,
             await Reconciliation.ReadAsync(store, cancellationToken),
             await UnfinishedReconciliation.ReadAsync(store, cancellationToken),
-            await store.NextDueAsync(cancellationToken),
+            await store.Queue.NextDueAsync(cancellationToken),
             trouble is null,
             trouble,
             await ReadErrorsAsync(store, cancellationToken),
@@ -77,7 +77,7 @@ public sealed record MirrorStatus(
     private static async Task<IReadOnlyList<ErrorStatus>> ReadErrorsAsync(IMetadataStore store, CancellationToken cancellationToken)
     {
         var errors = new List<ErrorStatus>();
-        await foreach (var item in store.ListQueuedAsync(cancellationToken).Take(ScannedMax).Where(item => item.LastError is not null).Take(ErrorsMax))
+        await foreach (var item in store.Queue.ListQueuedAsync(cancellationToken).Take(ScannedMax).Where(item => item.LastError is not null).Take(ErrorsMax))
         {
             errors.Add(new ErrorStatus(item.Name.Value, item.LastError!, item.Attempts, item.DueAt));
         }

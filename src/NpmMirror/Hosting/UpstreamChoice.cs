@@ -18,7 +18,7 @@ internal static partial class UpstreamChoice
 
     /// <summary>The upstream that what is held came from last; null for a store that has not heard of one.</summary>
     public static async Task<string?> FindNotedAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        await store.GetCursorAsync(MirrorCursors.Upstream, cancellationToken) is { } noted ? UpstreamIdentity.Parse(noted).Url : null;
+        await store.Notes.FindNoteAsync(MirrorCursors.Upstream, cancellationToken) is { } noted ? UpstreamIdentity.Parse(noted).Url : null;
 
     /// <summary>What to know of the upstream: the one that is named, else the one npm uses; credentials, authorities and proxy as npm has them.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: it is this mirror itself, or nobody says what it is.</exception>

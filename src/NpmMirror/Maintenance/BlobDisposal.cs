@@ -17,7 +17,7 @@ internal sealed class BlobDisposal(IMetadataStore store, IBlobStore blobs)
     /// <summary>Deletes the blob, unless a row names it or it is younger than <paramref name="youngest"/>. Returns the bytes freed, or null when it stays.</summary>
     internal async Task<long?> TryDeleteAsync(Digest sha512, DateTimeOffset youngest, CancellationToken cancellationToken)
     {
-        if (await store.IsReferencedAsync(sha512, cancellationToken) || await blobs.CondemnAsync(sha512, cancellationToken) is not { } condemned)
+        if (await store.Tarballs.IsReferencedAsync(sha512, cancellationToken) || await blobs.CondemnAsync(sha512, cancellationToken) is not { } condemned)
         {
             return null;
         }
@@ -41,7 +41,7 @@ internal sealed class BlobDisposal(IMetadataStore store, IBlobStore blobs)
         var isNeeded = true;
         try
         {
-            isNeeded = condemned.Info.StoredAt > youngest || await store.IsReferencedAsync(condemned.Info.Sha512, CancellationToken.None);
+            isNeeded = condemned.Info.StoredAt > youngest || await store.Tarballs.IsReferencedAsync(condemned.Info.Sha512, CancellationToken.None);
         }
         finally
         {

@@ -31,7 +31,7 @@ public sealed class Completeness(IMetadataStore store, RegistryClient upstream, 
             listed += pair.IsListed ? 1 : 0;
             held += pair.IsHeld ? 1 : 0;
             vanished += pair is { IsHeld: true, IsListed: false } ? 1 : 0;
-            if (await JudgeAsync(pair, cancellationToken) is var (fault, problem) && !await pair.IsUnpublishedAsync(store, known.Identity, cancellationToken) && await store.FindQueuedAsync(pair.Name, cancellationToken) is null)
+            if (await JudgeAsync(pair, cancellationToken) is var (fault, problem) && !await pair.IsUnpublishedAsync(store, known.Identity, cancellationToken) && await store.Queue.FindQueuedAsync(pair.Name, cancellationToken) is null)
             {
                 var failure = request.Repairs is { } repairs && fault != VerifyFault.Vanished ? await repairs.TryMendDocumentAsync(pair.Name, cancellationToken) : "";
                 tally.Report(new VerifyFinding(fault, pair.Name.Value, Finding.With(problem, failure), failure is null));

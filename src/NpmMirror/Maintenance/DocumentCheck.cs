@@ -16,7 +16,7 @@ internal sealed class DocumentCheck(IMetadataStore store, ByteBudget budget, Ver
     {
         try
         {
-            if (await store.ReadAsync(name, cancellationToken) is not { } stored)
+            if (await store.Packages.ReadAsync(name, cancellationToken) is not { } stored)
             {
                 return null;
             }
@@ -46,7 +46,7 @@ internal sealed class DocumentCheck(IMetadataStore store, ByteBudget budget, Ver
     {
         try
         {
-            if (await store.ReadArchivedAsync(name, sha256, cancellationToken) is { } archived)
+            if (await store.Packages.ReadArchivedAsync(name, sha256, cancellationToken) is { } archived)
             {
                 return await FindProblemAsync(name, archived, cancellationToken);
             }
@@ -57,7 +57,7 @@ internal sealed class DocumentCheck(IMetadataStore store, ByteBudget budget, Ver
         }
 
         // The last known document of a removed package may be its document still.
-        return (await store.FindAsync(name, cancellationToken))?.DocumentSha256 == sha256 ? null : "The document of the past is not there.";
+        return (await store.Packages.FindAsync(name, cancellationToken))?.DocumentSha256 == sha256 ? null : "The document of the past is not there.";
     }
 
     private async Task<string?> FindProblemAsync(PackageName name, StoredDocument document, CancellationToken cancellationToken)

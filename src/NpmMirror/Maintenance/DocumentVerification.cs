@@ -21,7 +21,7 @@ internal sealed class DocumentVerification(IMetadataStore store, DocumentCheck c
         {
             // The first name behind another is that with the smallest character appended.
             var from = isInGraveyard == marks.IsInGraveyard && marks.LastPackage is { } last ? last + '\0' : "";
-            await foreach (var mark in store.ListMarksAsync(from, isInGraveyard, cancellationToken))
+            await foreach (var mark in store.Packages.ListMarksAsync(from, isInGraveyard, cancellationToken))
             {
                 isRight &= await IsRightAsync(mark.Name, isInGraveyard, cancellationToken);
                 if (isRight && ++looked % MarkEvery == 0)
@@ -54,7 +54,7 @@ internal sealed class DocumentVerification(IMetadataStore store, DocumentCheck c
         if (await check.FindProblemAsync(name, cancellationToken) is { } problem)
         {
             // What the upstream does not have any more it cannot give again; the row itself can be written again from what is known.
-            var isLost = isInGraveyard && await store.FindAsync(name, cancellationToken) is not { Damage.Table: "packages" };
+            var isLost = isInGraveyard && await store.Packages.FindAsync(name, cancellationToken) is not { Damage.Table: "packages" };
             var failure = isLost ? "The upstream has no such package any more." : request.Repairs is { } repairs ? await repairs.TryMendDocumentAsync(name, cancellationToken) : "";
             tally.Report(new VerifyFinding(VerifyFault.DocumentDamaged, name.Value, Finding.With(problem, failure), failure is null));
             return failure is null;
@@ -66,13 +66,13 @@ internal sealed class DocumentVerification(IMetadataStore store, DocumentCheck c
 
     private async Task<bool> AreTarballsHeldAsync(PackageName name, CancellationToken cancellationToken)
     {
-        if (await store.FindAsync(name, cancellationToken) is not { } row)
+        if (await store.Packages.FindAsync(name, cancellationToken) is not { } row)
         {
             return true;
         }
 
         // What the upstream does not have, or sends wrong, is in the table too.
-        var known = await store.ListTarballsAsync(name, cancellationToken).Select(tarball => tarball.File).ToHashSetAsync(StringComparer.Ordinal, cancellationToken);
+        var known = await store.Tarballs.ListTarballsAsync(name, cancellationToken).Select(tarball => tarball.File).ToHashSetAsync(StringComparer.Ordinal, cancellationToken);
         var isRight = true;
         foreach (var version in (PackumentIndex.TryFromBytes(row.Index.Span, row.Name)?.Versions ?? []).Where(version => !known.Contains(TarballUrls.FileName(name, version.Version))))
         {

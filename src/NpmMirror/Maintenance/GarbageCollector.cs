@@ -48,7 +48,7 @@ public sealed class GarbageCollector(IMetadataStore store, IBlobStore blobs, Mir
         var evicted = await eviction.RunAsync(isDryRun, token);
         await CollectUnreferencedAsync(isDryRun, disposal, now - options.Gc.Grace, tally, token);
         await CollectAttestationsAsync(isDryRun, tally, token);
-        var forgotten = isDryRun ? 0 : await store.ForgetAccessAsync(DateOnly.FromDateTime((now - options.Gc.AccessRetention).UtcDateTime), token);
+        var forgotten = isDryRun ? 0 : await store.Tarballs.ForgetAccessAsync(DateOnly.FromDateTime((now - options.Gc.AccessRetention).UtcDateTime), token);
         var held = (await store.CountAsync(token)).TarballBytes - (isDryRun ? evicted : 0);
         return new Collected
         {
@@ -64,14 +64,14 @@ public sealed class GarbageCollector(IMetadataStore store, IBlobStore blobs, Mir
     private async Task CollectAttestationsAsync(bool isDryRun, CollectionTally tally, CancellationToken cancellationToken)
     {
         using var kept = new KeptAttestations(store, options, time);
-        await foreach (var (key, sizeBytes) in kept.ListUselessAsync(cancellationToken))
+        await foreach (var (path, sizeBytes) in kept.ListUselessAsync(cancellationToken))
         {
             if (!isDryRun)
             {
-                await store.SetCursorAsync(key, null, cancellationToken);
+                await store.Kept.KeepAsync(path, null, cancellationToken);
             }
 
-            tally.Add(GarbageKind.Attestation, key, sizeBytes);
+            tally.Add(GarbageKind.Attestation, path, sizeBytes);
         }
     }
 
@@ -86,7 +86,7 @@ public sealed class GarbageCollector(IMetadataStore store, IBlobStore blobs, Mir
 
             var freed = !isDryRun
                 ? await disposal.TryDeleteAsync(blob.Sha512, youngest, cancellationToken)
-                : await store.IsReferencedAsync(blob.Sha512, cancellationToken) ? null : blob.SizeBytes;
+                : await store.Tarballs.IsReferencedAsync(blob.Sha512, cancellationToken) ? null : blob.SizeBytes;
             if (freed is { } sizeBytes)
             {
                 tally.Add(GarbageKind.Unreferenced, blob.Sha512.Hex, sizeBytes);

@@ -16,10 +16,10 @@ internal sealed class LogVerification(IMetadataStore store, DocumentCheck docume
     /// <returns>The marks moved as far as all was right, and the end of the log.</returns>
     internal async Task<(VerifyMarks Marks, LogHead Head)> RunAsync(VerifyMarks marks, LogHead? noted, CancellationToken cancellationToken)
     {
-        var head = await store.ReadHeadAsync(cancellationToken);
+        var head = await store.Log.ReadHeadAsync(cancellationToken);
         var last = marks.LogHash is { } hash && Digest.TryFromHex(hash, out var marked) ? new LogHead(new LogPosition(marks.LogPosition), marked) : new LogHead(LogPosition.Zero, ChainHash.Genesis);
         var isRight = await IsStillThereAsync(last, "the last verification", cancellationToken) && (noted is not { } known || await IsStillThereAsync(known, "you", cancellationToken));
-        await foreach (var row in store.ReadLogAsync(last.Position, cancellationToken))
+        await foreach (var row in store.Log.ReadLogAsync(last.Position, cancellationToken))
         {
             isRight &= await IsRightAsync(row, last, cancellationToken) && IsHead(row, head);
             last = new LogHead(row.Position, row.Hash);
@@ -116,7 +116,7 @@ internal sealed class LogVerification(IMetadataStore store, DocumentCheck docume
             return true;
         }
 
-        var row = await store.ReadLogAsync(new LogPosition(known.Position.Value - 1), cancellationToken).FirstOrDefaultAsync(cancellationToken);
+        var row = await store.Log.ReadLogAsync(new LogPosition(known.Position.Value - 1), cancellationToken).FirstOrDefaultAsync(cancellationToken);
         if (row?.Position == known.Position && row.Hash == known.Hash)
         {
             return true;

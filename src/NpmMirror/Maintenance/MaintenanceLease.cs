@@ -30,7 +30,7 @@ internal sealed class MaintenanceLease : IAsyncDisposable
     internal static async Task<MaintenanceLease> TakeAsync(IMetadataStore store, string name, TimeProvider time, CancellationToken cancellationToken)
     {
         var lease = new MaintenanceLease(store, name, time, cancellationToken);
-        if (await store.TryHoldLeaseAsync(name, lease._owner, Duration, cancellationToken))
+        if (await store.Leases.TryHoldLeaseAsync(name, lease._owner, Duration, cancellationToken))
         {
             lease._renewing = lease.RenewAsync();
             return lease;
@@ -54,7 +54,7 @@ internal sealed class MaintenanceLease : IAsyncDisposable
         await _renewing;
         try
         {
-            await _store.ReleaseLeaseAsync(_name, _owner, CancellationToken.None);
+            await _store.Leases.ReleaseLeaseAsync(_name, _owner, CancellationToken.None);
         }
         catch (MirrorException)
         {
@@ -77,7 +77,7 @@ internal sealed class MaintenanceLease : IAsyncDisposable
 
             try
             {
-                if (!await _store.TryHoldLeaseAsync(_name, _owner, Duration, CancellationToken.None))
+                if (!await _store.Leases.TryHoldLeaseAsync(_name, _owner, Duration, CancellationToken.None))
                 {
                     IsLost = true;
                     await _lost.CancelAsync();

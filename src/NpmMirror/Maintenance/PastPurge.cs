@@ -28,10 +28,10 @@ internal sealed class PastPurge(IMetadataStore store, BlobDisposal disposal, Mir
         }
 
         var settings = string.Join(',', modes);
-        var known = (await store.GetCursorAsync(Cursor, cancellationToken))?.Split('@');
+        var known = (await store.Notes.FindNoteAsync(Cursor, cancellationToken))?.Split('@');
         var position = known is [var then, var text] && then == settings ? new LogPosition(long.TryParse(text, CultureInfo.InvariantCulture, out var kept) ? kept : 0) : LogPosition.Zero;
         PackageName? last = null;
-        await foreach (var row in store.ReadLogAsync(position, cancellationToken))
+        await foreach (var row in store.Log.ReadLogAsync(position, cancellationToken))
         {
             if (row.Package != last && IsOne(row))
             {
@@ -53,7 +53,7 @@ internal sealed class PastPurge(IMetadataStore store, BlobDisposal disposal, Mir
     {
         if (!isDryRun)
         {
-            await store.SetCursorAsync(Cursor, string.Create(CultureInfo.InvariantCulture, $"{settings}@{position.Value}"), cancellationToken);
+            await store.Notes.SetNoteAsync(Cursor, string.Create(CultureInfo.InvariantCulture, $"{settings}@{position.Value}"), cancellationToken);
         }
     }
 
@@ -69,7 +69,7 @@ internal sealed class PastPurge(IMetadataStore store, BlobDisposal disposal, Mir
         for (var tries = 0; tries < TriesMax; tries++)
         {
             // What a damaged row says is no reason to drop anything: it is purged once it was fetched anew.
-            if (await store.FindAsync(name, cancellationToken) is not { Damage: null } row || PackumentIndex.TryFromBytes(row.Index.Span, row.Name) is null)
+            if (await store.Packages.FindAsync(name, cancellationToken) is not { Damage: null } row || PackumentIndex.TryFromBytes(row.Index.Span, row.Name) is null)
             {
                 return;
             }
@@ -77,7 +77,7 @@ internal sealed class PastPurge(IMetadataStore store, BlobDisposal disposal, Mir
             var plan = await PurgePlan.MakeAsync(store, row, Removed, cancellationToken);
             await PurgeTarballsAsync(name, plan, isDryRun, cancellationToken);
             var bytes = plan.SizeBytes;
-            if (bytes == 0 || isDryRun || await store.PurgeAsync(new PackagePurge(name, row.Generation, plan.Payloads, plan.Documents), cancellationToken) is not null)
+            if (bytes == 0 || isDryRun || await store.Packages.PurgeAsync(new PackagePurge(name, row.Generation, plan.Payloads, plan.Documents), cancellationToken) is not null)
             {
                 if (bytes > 0)
                 {
@@ -96,13 +96,13 @@ internal sealed class PastPurge(IMetadataStore store, BlobDisposal disposal, Mir
     private async Task PurgeTarballsAsync(PackageName name, PurgePlan plan, bool isDryRun, CancellationToken cancellationToken)
     {
         var settled = time.GetUtcNow() - TarballEviction.SettledAfter;
-        await foreach (var listed in store.ListTarballsAsync(name, cancellationToken).Where(row => row.State == TarballState.Held && plan.Takes(row.Version)))
+        await foreach (var listed in store.Tarballs.ListTarballsAsync(name, cancellationToken).Where(row => row.State == TarballState.Held && plan.Takes(row.Version)))
         {
             var row = listed;
-            for (var tries = 0; !isDryRun && row is not null && tries < TriesMax && !await store.ForgetTarballAsync(row, cancellationToken); tries++)
+            for (var tries = 0; !isDryRun && row is not null && tries < TriesMax && !await store.Tarballs.ForgetTarballAsync(row, cancellationToken); tries++)
             {
                 // Served or verified since it was read.
-                row = await store.FindTarballAsync(name, listed.File, cancellationToken);
+                row = await store.Tarballs.FindTarballAsync(name, listed.File, cancellationToken);
             }
 
             tally.Add(GarbageKind.Purged, $"{name}/{listed.File}", listed.SizeBytes);

@@ -13,7 +13,7 @@ internal sealed class PromiseVerification(IMetadataStore store, IBlobStore blobs
     /// <summary>Checks a package whose document is right.</summary>
     internal async Task<bool> AreKeptAsync(PackageName name, CancellationToken cancellationToken)
     {
-        var held = await store.ListTarballsAsync(name, cancellationToken).Where(row => row is { State: TarballState.Held, Damage: null }).ToListAsync(cancellationToken);
+        var held = await store.Tarballs.ListTarballsAsync(name, cancellationToken).Where(row => row is { State: TarballState.Held, Damage: null }).ToListAsync(cancellationToken);
         var isRight = true;
 
         // Mending reads the document anew, so it is let go before.
@@ -30,7 +30,7 @@ internal sealed class PromiseVerification(IMetadataStore store, IBlobStore blobs
     private async Task<List<(TarballRow Row, string Problem)>> FindOthersAsync(PackageName name, List<TarballRow> held, CancellationToken cancellationToken)
     {
         var others = new List<(TarballRow, string)>();
-        if (await store.ReadAsync(name, cancellationToken) is not { Document.Codec: not DocumentCodec.Purged } stored)
+        if (await store.Packages.ReadAsync(name, cancellationToken) is not { Document.Codec: not DocumentCodec.Purged } stored)
         {
             return others;
         }

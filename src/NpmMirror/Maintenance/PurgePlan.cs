@@ -38,7 +38,7 @@ internal sealed class PurgePlan
 
         // 1. What is gone, and since when. 2. What was said of it until then.
         var until = await plan.FindGoneAsync(store, row, removed, cancellationToken);
-        await foreach (var past in store.ReadHistoryAsync(row.Name, cancellationToken).TakeWhile(past => past.Position <= until))
+        await foreach (var past in store.Log.ReadHistoryAsync(row.Name, cancellationToken).TakeWhile(past => past.Position <= until))
         {
             plan.Look(past);
         }
@@ -60,7 +60,7 @@ internal sealed class PurgePlan
     {
         try
         {
-            var document = await store.ReadArchivedAsync(row.Name, sha256, cancellationToken) ?? (sha256 == row.DocumentSha256 ? (await store.ReadAsync(row.Name, cancellationToken))?.Document : null);
+            var document = await store.Packages.ReadArchivedAsync(row.Name, sha256, cancellationToken) ?? (sha256 == row.DocumentSha256 ? (await store.Packages.ReadAsync(row.Name, cancellationToken))?.Document : null);
             return document?.Bytes.Length ?? 0;
         }
         catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged)
@@ -76,7 +76,7 @@ internal sealed class PurgePlan
     private async Task<LogPosition> FindGoneAsync(IMetadataStore store, PackageRow row, RemovedOptions removed, CancellationToken cancellationToken)
     {
         var until = LogPosition.Zero;
-        await foreach (var past in store.ReadHistoryAsync(row.Name, cancellationToken))
+        await foreach (var past in store.Log.ReadHistoryAsync(row.Name, cancellationToken))
         {
             if (past.Type == EventTypes.PackageRemoved && _isWhole)
             {

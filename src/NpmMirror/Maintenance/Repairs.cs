@@ -26,12 +26,12 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
     /// </summary>
     internal Task<string?> TryReplaceTarballAsync(TarballRow row, CancellationToken cancellationToken) => TryAsync(async () =>
     {
-        if (await store.FindAsync(row.Package, cancellationToken) is not { } package || PackumentIndex.FromBytes(package.Index.Span, package.Name).Find(row.Version) is null)
+        if (await store.Packages.FindAsync(row.Package, cancellationToken) is not { } package || PackumentIndex.FromBytes(package.Index.Span, package.Name).Find(row.Version) is null)
         {
             return "its packument does not list the version any more.";
         }
 
-        return await store.FindTarballAsync(row.Package, row.File, cancellationToken) is { } now && now.Sha512 == row.Sha512 && await store.ForgetTarballAsync(now, cancellationToken)
+        return await store.Tarballs.FindTarballAsync(row.Package, row.File, cancellationToken) is { } now && now.Sha512 == row.Sha512 && await store.Tarballs.ForgetTarballAsync(now, cancellationToken)
             ? await TryFetchTarballAsync(row.Package, row.Version, cancellationToken)
             : "it was served or written meanwhile; run it again.";
     });
@@ -42,10 +42,10 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
         if (row.State == TarballState.Held)
         {
             // When it was verified is not believed.
-            return await store.PutTarballAsync(row with { VerifiedAt = null, Damage = null }, cancellationToken) ? null : "it was written meanwhile.";
+            return await store.Tarballs.PutTarballAsync(row with { VerifiedAt = null, Damage = null }, cancellationToken) ? null : "it was written meanwhile.";
         }
 
-        var package = await store.FindAsync(row.Package, cancellationToken);
+        var package = await store.Packages.FindAsync(row.Package, cancellationToken);
         return package is not null && PackumentIndex.TryFromBytes(package.Index.Span, package.Name)?.Versions.Select(entry => entry.Version).FirstOrDefault(version => TarballUrls.FileName(row.Package, version) == row.File) is { } listed
             ? await TryFetchTarballAsync(row.Package, listed, cancellationToken)
             : "no packument of this mirror lists it.";
@@ -59,7 +59,7 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
 
     private Task<string?> TryFetchAsync(PackageName name, string version, Fetch fetch, CancellationToken cancellationToken) => TryAsync(async () =>
     {
-        if (await store.ReadAsync(name, cancellationToken) is not { } stored)
+        if (await store.Packages.ReadAsync(name, cancellationToken) is not { } stored)
         {
             return "the package is not held any more.";
         }

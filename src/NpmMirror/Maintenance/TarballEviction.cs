@@ -32,7 +32,7 @@ internal sealed class TarballEviction(IMetadataStore store, BlobDisposal disposa
         var hours = await MeasureAsync(settled, cancellationToken);
         var (last, ofLast) = FindCut(hours, wanted);
         var freed = 0L;
-        await foreach (var row in store.ListTarballsAsync(null, cancellationToken))
+        await foreach (var row in store.Tarballs.ListTarballsAsync(null, cancellationToken))
         {
             var hour = HourOf(row);
             if (hour > last || (hour == last && ofLast <= 0) || !IsSettled(row, settled) || !await IsReplaceableAsync(row, cancellationToken))
@@ -41,7 +41,7 @@ internal sealed class TarballEviction(IMetadataStore store, BlobDisposal disposa
             }
 
             // False when it was served or verified since: then it is not the one to go.
-            if (isDryRun || await store.ForgetTarballAsync(row, cancellationToken))
+            if (isDryRun || await store.Tarballs.ForgetTarballAsync(row, cancellationToken))
             {
                 CrashPoint.Hit(CrashPoint.AfterForgetting);
                 freed += row.SizeBytes;
@@ -61,7 +61,7 @@ internal sealed class TarballEviction(IMetadataStore store, BlobDisposal disposa
     private async Task<SortedDictionary<long, long>> MeasureAsync(DateTimeOffset settled, CancellationToken cancellationToken)
     {
         var hours = new SortedDictionary<long, long>();
-        await foreach (var row in store.ListTarballsAsync(null, cancellationToken).Where(row => row.State == TarballState.Held))
+        await foreach (var row in store.Tarballs.ListTarballsAsync(null, cancellationToken).Where(row => row.State == TarballState.Held))
         {
             if (!await IsReplaceableAsync(row, cancellationToken))
             {
@@ -101,7 +101,7 @@ internal sealed class TarballEviction(IMetadataStore store, BlobDisposal disposa
     {
         if (_package is not { } known || known.Name != row.Package)
         {
-            var package = await store.FindAsync(row.Package, cancellationToken);
+            var package = await store.Packages.FindAsync(row.Package, cancellationToken);
             known = (row.Package, package is { Facts.IsRemoved: false } ? PackumentIndex.TryFromBytes(package.Index.Span, package.Name) : null);
             _package = known;
         }

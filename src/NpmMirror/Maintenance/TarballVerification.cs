@@ -21,7 +21,7 @@ internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs
     internal async Task RunAsync(DateTimeOffset due, CancellationToken cancellationToken)
     {
         var total = (await store.CountAsync(cancellationToken)).Tarballs;
-        var rows = store.ListTarballsAsync(null, cancellationToken).Where(row => row.Damage is not null || (row.State == TarballState.Held && IsDue(row, due)));
+        var rows = store.Tarballs.ListTarballsAsync(null, cancellationToken).Where(row => row.Damage is not null || (row.State == TarballState.Held && IsDue(row, due)));
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = Math.Max(2, Environment.ProcessorCount), CancellationToken = cancellationToken };
         await Parallel.ForEachAsync(rows, parallel, async (row, token) =>
         {
@@ -63,7 +63,7 @@ internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs
         }
 
         // gc may have taken both since the row was read.
-        if ((await store.FindTarballAsync(row.Package, row.File, cancellationToken))?.Sha512 != row.Sha512)
+        if ((await store.Tarballs.FindTarballAsync(row.Package, row.File, cancellationToken))?.Sha512 != row.Sha512)
         {
             return;
         }
@@ -136,7 +136,7 @@ internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs
 
         try
         {
-            await store.StampVerifiedAsync(stamps, cancellationToken);
+            await store.Tarballs.StampVerifiedAsync(stamps, cancellationToken);
         }
         catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreReadOnly)
         {

@@ -41,14 +41,14 @@ internal sealed record VerifyMarks
 
     /// <summary>The marks of a store.</summary>
     internal static async ValueTask<VerifyMarks> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        await store.FindAsync(Cursor, VerifyMarksJson.Default.VerifyMarks, cancellationToken) ?? new VerifyMarks();
+        await store.Notes.FindAsync(Cursor, VerifyMarksJson.Default.VerifyMarks, cancellationToken) ?? new VerifyMarks();
 
     /// <summary>Keeps them. What cannot be written is only looked at once more.</summary>
     internal async ValueTask<VerifyMarks> KeepAsync(IMetadataStore store, CancellationToken cancellationToken)
     {
         try
         {
-            await store.SetCursorAsync(Cursor, JsonSerializer.Serialize(this, VerifyMarksJson.Default.VerifyMarks), cancellationToken);
+            await store.Notes.SetNoteAsync(Cursor, JsonSerializer.Serialize(this, VerifyMarksJson.Default.VerifyMarks), cancellationToken);
         }
         catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreReadOnly)
         {

@@ -26,7 +26,7 @@ public sealed partial class GivenUpPackages : IDisposable
 
     /// <summary>Those of a store, the newest last.</summary>
     public static async ValueTask<IReadOnlyList<GivenUp>> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        await store.FindAsync(MirrorCursors.GivenUp, GivenUpJson.Default.IReadOnlyListGivenUp, cancellationToken) ?? [];
+        await store.Notes.FindAsync(MirrorCursors.GivenUp, GivenUpJson.Default.IReadOnlyListGivenUp, cancellationToken) ?? [];
 
     /// <inheritdoc/>
     public void Dispose() => _turn.Dispose();
@@ -61,7 +61,7 @@ public sealed partial class GivenUpPackages : IDisposable
             if (change is not null)
             {
                 known = [.. change(known)];
-                await _store.SetCursorAsync(MirrorCursors.GivenUp, known.Count == 0 ? null : JsonSerializer.Serialize(known, GivenUpJson.Default.IReadOnlyListGivenUp), cancellationToken);
+                await _store.Notes.SetNoteAsync(MirrorCursors.GivenUp, known.Count == 0 ? null : JsonSerializer.Serialize(known, GivenUpJson.Default.IReadOnlyListGivenUp), cancellationToken);
             }
 
             _names = [.. known.Select(one => PackageName.Parse(one.Package))];

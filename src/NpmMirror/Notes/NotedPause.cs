@@ -32,10 +32,10 @@ public sealed record NotedPause(string Host, [property: JsonConverter(typeof(Jso
         [.. (await ReadAsync(store, cancellationToken)).Where(pause => pause.Until > now && pause.Until <= now + RequestPauses.Longest)];
 
     internal static async ValueTask<IReadOnlyList<NotedPause>> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        await store.FindAsync(MirrorCursors.Pauses, NotedPauseJson.Default.IReadOnlyListNotedPause, cancellationToken) ?? [];
+        await store.Notes.FindAsync(MirrorCursors.Pauses, NotedPauseJson.Default.IReadOnlyListNotedPause, cancellationToken) ?? [];
 
     internal static async ValueTask WriteAsync(IMetadataStore store, IReadOnlyList<NotedPause> pauses, CancellationToken cancellationToken) =>
-        await store.SetCursorAsync(MirrorCursors.Pauses, pauses.Count == 0 ? null : JsonSerializer.Serialize(pauses, NotedPauseJson.Default.IReadOnlyListNotedPause), cancellationToken);
+        await store.Notes.SetNoteAsync(MirrorCursors.Pauses, pauses.Count == 0 ? null : JsonSerializer.Serialize(pauses, NotedPauseJson.Default.IReadOnlyListNotedPause), cancellationToken);
 
     /// <summary>True for the same pause at another moment: its end is told from what is left, and so is never quite equal.</summary>
     internal bool IsSameAs(NotedPause other) => Host == other.Host && Purpose == other.Purpose && (Until - other.Until).Duration() <= Rounding;

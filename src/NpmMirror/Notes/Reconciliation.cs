@@ -17,13 +17,13 @@ public sealed record Reconciliation(DateTimeOffset StartedAt, DateTimeOffset End
 {
     /// <summary>The last one of a store that came to its end; null when there was none.</summary>
     public static ValueTask<Reconciliation?> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        store.FindAsync(MirrorCursors.Reconciliation, ReconciliationJson.Default.Reconciliation, cancellationToken);
+        store.Notes.FindAsync(MirrorCursors.Reconciliation, ReconciliationJson.Default.Reconciliation, cancellationToken);
 
     /// <summary>Keeps it as the store's last one, with none under way any more.</summary>
     internal async ValueTask KeepAsync(IMetadataStore store, CancellationToken cancellationToken)
     {
-        await store.SetCursorAsync(MirrorCursors.Reconciliation, JsonSerializer.Serialize(this, ReconciliationJson.Default.Reconciliation), cancellationToken);
-        await store.SetCursorAsync(MirrorCursors.ReconciliationUnfinished, null, cancellationToken);
+        await store.Notes.SetNoteAsync(MirrorCursors.Reconciliation, JsonSerializer.Serialize(this, ReconciliationJson.Default.Reconciliation), cancellationToken);
+        await store.Notes.SetNoteAsync(MirrorCursors.ReconciliationUnfinished, null, cancellationToken);
     }
 }
 
@@ -34,11 +34,11 @@ public sealed record UnfinishedReconciliation(DateTimeOffset StartedAt, string? 
 {
     /// <summary>That of a store; null when the last one came to its end.</summary>
     public static ValueTask<UnfinishedReconciliation?> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        store.FindAsync(MirrorCursors.ReconciliationUnfinished, ReconciliationJson.Default.UnfinishedReconciliation, cancellationToken);
+        store.Notes.FindAsync(MirrorCursors.ReconciliationUnfinished, ReconciliationJson.Default.UnfinishedReconciliation, cancellationToken);
 
     /// <summary>Keeps it as the store's.</summary>
     internal ValueTask KeepAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        store.SetCursorAsync(MirrorCursors.ReconciliationUnfinished, JsonSerializer.Serialize(this, ReconciliationJson.Default.UnfinishedReconciliation), cancellationToken);
+        store.Notes.SetNoteAsync(MirrorCursors.ReconciliationUnfinished, JsonSerializer.Serialize(this, ReconciliationJson.Default.UnfinishedReconciliation), cancellationToken);
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]

@@ -26,14 +26,14 @@ internal readonly record struct ListPair(PackageName Name, bool IsListed, string
 
     /// <summary>Whether the upstream lists what it sends of a package that was unpublished, and the store has that in the graveyard: npm's list has those names for ever.</summary>
     internal async ValueTask<bool> IsUnpublishedAsync(IMetadataStore store, UpstreamIdentity identity, CancellationToken cancellationToken) =>
-        IsRemoved && IsSameRevision(identity) && await store.FindAsync(Name, cancellationToken) is { Facts.Removal: RemovalKind.Unpublished };
+        IsRemoved && IsSameRevision(identity) && await store.Packages.FindAsync(Name, cancellationToken) is { Facts.Removal: RemovalKind.Unpublished };
 
     // The store's list of marks has no times: only old registries list them, and those are small.
     private async ValueTask<bool> IsSameTimeAsync(IMetadataStore store, UpstreamIdentity identity, CancellationToken cancellationToken) =>
         ModifiedAt is { } listed
         && Mark is { } mark
         && identity.CouldBeSame(mark.Upstream)
-        && (await store.FindAsync(Name, cancellationToken))?.Facts.ModifiedAt?.ToUnixTimeMilliseconds() == listed.ToUnixTimeMilliseconds();
+        && (await store.Packages.FindAsync(Name, cancellationToken))?.Facts.ModifiedAt?.ToUnixTimeMilliseconds() == listed.ToUnixTimeMilliseconds();
 
     private bool IsSameRevision(UpstreamIdentity identity) => Mark is { } mark && identity.CouldBeSame(mark.Upstream) && Rev is { } rev && mark.Rev == rev;
 }
@@ -69,8 +69,8 @@ internal static class ListJoin
     /// <summary>The held and the graveyard as one list. A package that changes sides meanwhile may come twice, or as one that is not there: it is only looked at once more.</summary>
     private static async IAsyncEnumerable<(PackageMark Mark, bool IsRemoved)> MarksAsync(IMetadataStore store, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await using var held = store.ListMarksAsync("", isRemoved: false, cancellationToken).GetAsyncEnumerator(cancellationToken);
-        await using var removed = store.ListMarksAsync("", isRemoved: true, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        await using var held = store.Packages.ListMarksAsync("", isRemoved: false, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        await using var removed = store.Packages.ListMarksAsync("", isRemoved: true, cancellationToken).GetAsyncEnumerator(cancellationToken);
         var (hasHeld, hasRemoved) = (await held.MoveNextAsync(), await removed.MoveNextAsync());
         while (hasHeld || hasRemoved)
         {

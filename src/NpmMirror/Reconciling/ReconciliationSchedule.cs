@@ -59,13 +59,13 @@ internal sealed partial class ReconciliationSchedule(IMetadataStore store, TimeS
     internal async Task<DateTimeOffset> NoteNextAsync(CancellationToken cancellationToken)
     {
         var due = time.GetUtcNow() + interval;
-        await store.SetCursorAsync(MirrorCursors.ReconciliationDue, due.ToString("O", CultureInfo.InvariantCulture), cancellationToken);
+        await store.Notes.SetNoteAsync(MirrorCursors.ReconciliationDue, due.ToString("O", CultureInfo.InvariantCulture), cancellationToken);
         return due;
     }
 
     private async Task<DateTimeOffset> DueAsync(CancellationToken cancellationToken)
     {
-        if (await store.GetCursorAsync(MirrorCursors.ReconciliationDue, cancellationToken) is { } text
+        if (await store.Notes.FindNoteAsync(MirrorCursors.ReconciliationDue, cancellationToken) is { } text
             && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var due)
             && due - time.GetUtcNow() <= interval)
         {

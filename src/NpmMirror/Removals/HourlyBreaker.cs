@@ -173,14 +173,14 @@ public sealed record RemovalState
 
     /// <summary>That of a store.</summary>
     public static async ValueTask<RemovalState> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        await store.FindAsync(MirrorCursors.Removals, RemovalStateJson.Default.RemovalState, cancellationToken) ?? new RemovalState();
+        await store.Notes.FindAsync(MirrorCursors.Removals, RemovalStateJson.Default.RemovalState, cancellationToken) ?? new RemovalState();
 
     /// <summary>Lets all removals go on for a day.</summary>
     internal static async ValueTask AcceptAsync(IMetadataStore store, DateTimeOffset now, CancellationToken cancellationToken) =>
         await new RemovalState { AcceptedUntil = now + Acceptance }.KeepAsync(store, cancellationToken);
 
     internal ValueTask KeepAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        store.SetCursorAsync(MirrorCursors.Removals, JsonSerializer.Serialize(this, RemovalStateJson.Default.RemovalState), cancellationToken);
+        store.Notes.SetNoteAsync(MirrorCursors.Removals, JsonSerializer.Serialize(this, RemovalStateJson.Default.RemovalState), cancellationToken);
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]

@@ -94,7 +94,7 @@ internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream
     private async Task<bool> IsOneAliveAsync(PackageName? after, PackageName missing, CancellationToken cancellationToken)
     {
         var asked = 0;
-        await foreach (var row in store.ListAsync(after, isRemoved: false, cancellationToken))
+        await foreach (var row in store.Packages.ListAsync(after, isRemoved: false, cancellationToken))
         {
             if (row.Name != missing && row.Name != _lastAlive && await IsAliveAsync(row.Name, cancellationToken))
             {

@@ -56,7 +56,7 @@ internal sealed class Renditions(IMetadataStore store, ByteBudget budget, Visibi
 
     private async Task<bool> RenderAsync(PackageRow row, RenditionKey key, RenditionEffort effort, Stream output, CancellationToken cancellationToken)
     {
-        var package = await measured.MeasureAsync("read", () => store.ReadAsync(row.Name, cancellationToken));
+        var package = await measured.MeasureAsync("read", () => store.Packages.ReadAsync(row.Name, cancellationToken));
         if (package is null || rules.Of(package.Row) is null != (rules.Of(row) is null) || package.Row.DocumentSha256 != row.DocumentSha256)
         {
             return false;

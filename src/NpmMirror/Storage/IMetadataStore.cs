@@ -13,8 +13,32 @@ namespace NpmMirror.Storage;
 /// before the call ends. Listings need not be one moment's: what changes meanwhile may come as before or as after, but never twice.
 /// <c>NpmMirror.Conformance</c> holds the contract as tests.
 /// </remarks>
-public interface IMetadataStore : IPackageTable, ILogTable, IQueueTable, ITarballTable, ICursorTable, ILeaseTable, IAsyncDisposable
+public interface IMetadataStore : IAsyncDisposable
 {
+    /// <summary>The packages and their documents.</summary>
+    IPackageTable Packages { get; }
+
+    /// <summary>The log.</summary>
+    ILogTable Log { get; }
+
+    /// <summary>The queue of packages to look at.</summary>
+    IQueueTable Queue { get; }
+
+    /// <summary>What is known of tarballs.</summary>
+    ITarballTable Tarballs { get; }
+
+    /// <summary>What the mirror writes down for itself.</summary>
+    INoteTable Notes { get; }
+
+    /// <summary>Documents of the upstream beside the packuments.</summary>
+    IKeptTable Kept { get; }
+
+    /// <summary>Leases.</summary>
+    ILeaseTable Leases { get; }
+
+    /// <summary>Copies of the whole store into one file; null where the engine's server has its own tools for that.</summary>
+    IStoreBackup? Backup => null;
+
     /// <summary>Where the store is, for messages; without secrets.</summary>
     string Location { get; }
 
@@ -112,21 +136,55 @@ public interface ILogTable
 /// <summary>The end of the log.</summary>
 public readonly record struct LogHead(LogPosition Position, Digest Hash);
 
-/// <summary>Named texts: <c>read</c>, <c>handled</c>, the feed they belong to, the instance id.</summary>
-public interface ICursorTable
+/// <summary>Texts under a key: what the mirror writes down for itself, such as cursors, the feed they belong to, pauses, its id.</summary>
+public interface INoteTable
 {
     /// <summary>The text under the key, or null.</summary>
-    ValueTask<string?> GetCursorAsync(string key, CancellationToken cancellationToken);
+    ValueTask<string?> FindNoteAsync(string key, CancellationToken cancellationToken);
 
     /// <summary>Sets the text under the key; null removes it. Durable when it returns.</summary>
-    ValueTask SetCursorAsync(string key, string? value, CancellationToken cancellationToken);
+    ValueTask SetNoteAsync(string key, string? text, CancellationToken cancellationToken);
 
     /// <summary>The keys that begin with a text, by ascending UTF-8 bytes, streamed.</summary>
-    IAsyncEnumerable<CursorMark> ListCursorsAsync(string prefix, CancellationToken cancellationToken);
+    IAsyncEnumerable<NoteMark> ListNotesAsync(string prefix, CancellationToken cancellationToken);
 }
 
 /// <summary>A key, and how many bytes of UTF-8 are under it.</summary>
-public readonly record struct CursorMark(string Key, long SizeBytes);
+public readonly record struct NoteMark(string Key, long SizeBytes);
+
+/// <summary>Documents of the upstream beside the packuments, such as signing keys and attestations, by their path there.</summary>
+public interface IKeptTable
+{
+    /// <summary>The document's bytes, or null.</summary>
+    ValueTask<ReadOnlyMemory<byte>?> FindKeptAsync(string path, CancellationToken cancellationToken);
+
+    /// <summary>Keeps a document in the place of an earlier one; null removes it. Durable when it returns.</summary>
+    ValueTask KeepAsync(string path, ReadOnlyMemory<byte>? document, CancellationToken cancellationToken);
+
+    /// <summary>The paths that begin with a text, by ascending UTF-8 bytes, streamed.</summary>
+    IAsyncEnumerable<KeptMark> ListKeptAsync(string prefix, CancellationToken cancellationToken);
+}
+
+/// <summary>A path, and how many bytes are kept of it.</summary>
+public readonly record struct KeptMark(string Path, long SizeBytes);
+
+/// <summary>A store that can copy itself while it is read and written.</summary>
+public interface IStoreBackup
+{
+    /// <summary>The name of the file that a restored mirror has in its data folder.</summary>
+    string FileName { get; }
+
+    /// <summary>
+    /// Writes a whole copy of the store, of one moment, into a new file, which appears under its name when it is complete and durable.
+    /// Copy the blobs after it, not before: then every tarball that the copy knows is there.
+    /// </summary>
+    /// <exception cref="MirrorException">The target exists, or cannot be written.</exception>
+    Task BackupAsync(string targetFile, CancellationToken cancellationToken);
+
+    /// <summary>The end of the log in a copy that nobody writes; nothing is made or changed beside it.</summary>
+    /// <exception cref="MirrorException">It is damaged, or no store.</exception>
+    LogHead ReadHeadOf(string copy);
+}
 
 /// <summary>Leases: who may do what only one may do (number, lead, collect).</summary>
 public interface ILeaseTable

@@ -20,7 +20,7 @@ public sealed partial class MemoryStore
 
             if (cursor is not null)
             {
-                _cursors[cursor.Key] = cursor.Value;
+                _notes[cursor.Key] = cursor.Value;
             }
         }
 

@@ -4,7 +4,7 @@ namespace NpmMirror.Storage;
 
 /// <summary>The store of tests and tries, and the reference for the contract: starts from nothing, ends with the process.</summary>
 /// <remarks>One lock, plain collections, no cleverness: where another engine differs from this one, the other is wrong.</remarks>
-public sealed partial class MemoryStore(TimeProvider timeProvider) : IMetadataStore
+public sealed partial class MemoryStore(TimeProvider timeProvider) : IMetadataStore, IPackageTable, ILogTable, IQueueTable, ITarballTable, INoteTable, IKeptTable, ILeaseTable
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<PackageName, MemoryPackage> _packages = [];
@@ -14,6 +14,27 @@ public sealed partial class MemoryStore(TimeProvider timeProvider) : IMetadataSt
 
     /// <inheritdoc/>
     public string Location => "memory:";
+
+    /// <inheritdoc/>
+    public IPackageTable Packages => this;
+
+    /// <inheritdoc/>
+    public ILogTable Log => this;
+
+    /// <inheritdoc/>
+    public IQueueTable Queue => this;
+
+    /// <inheritdoc/>
+    public ITarballTable Tarballs => this;
+
+    /// <inheritdoc/>
+    public INoteTable Notes => this;
+
+    /// <inheritdoc/>
+    public IKeptTable Kept => this;
+
+    /// <inheritdoc/>
+    public ILeaseTable Leases => this;
 
     /// <inheritdoc/>
     public Task OpenAsync(CancellationToken cancellationToken)

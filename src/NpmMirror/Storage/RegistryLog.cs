@@ -35,7 +35,7 @@ public sealed partial class RegistryLog(IMetadataStore store, PackageNews news, 
             yield break;
         }
 
-        await foreach (var row in store.ReadLogAsync(after, cancellationToken))
+        await foreach (var row in store.Log.ReadLogAsync(after, cancellationToken))
         {
             yield return row;
         }
@@ -95,7 +95,7 @@ public sealed partial class RegistryLog(IMetadataStore store, PackageNews news, 
             {
                 if (seen is null)
                 {
-                    seen = (await store.ReadHeadAsync(stoppingToken)).Position;
+                    seen = (await store.Log.ReadHeadAsync(stoppingToken)).Position;
                     // What passed while nobody read is not known.
                     news.TellAllChanged();
                     _signal.Advance(seen.Value);
@@ -117,12 +117,12 @@ public sealed partial class RegistryLog(IMetadataStore store, PackageNews news, 
 
     private async Task<LogPosition> TakeInAsync(LogPosition seen, CancellationToken cancellationToken)
     {
-        if (await store.WaitForLogAsync(seen, WaitAtMost, cancellationToken) <= seen)
+        if (await store.Log.WaitForLogAsync(seen, WaitAtMost, cancellationToken) <= seen)
         {
             return seen;
         }
 
-        await foreach (var row in store.ReadLogAsync(seen, cancellationToken))
+        await foreach (var row in store.Log.ReadLogAsync(seen, cancellationToken))
         {
             news.TellChanged(row.Package);
             _tail.Add(row);

@@ -7,10 +7,10 @@ namespace NpmMirror.Storage;
 internal static class StoredJson
 {
     /// <summary>The value; null where there is none, or none that can be read: what is kept this way is only a note, and is written again.</summary>
-    internal static async ValueTask<T?> FindAsync<T>(this ICursorTable store, string key, JsonTypeInfo<T> type, CancellationToken cancellationToken)
+    internal static async ValueTask<T?> FindAsync<T>(this INoteTable store, string key, JsonTypeInfo<T> type, CancellationToken cancellationToken)
         where T : class
     {
-        if (await store.GetCursorAsync(key, cancellationToken) is not { } text)
+        if (await store.Notes.FindNoteAsync(key, cancellationToken) is not { } text)
         {
             return null;
         }

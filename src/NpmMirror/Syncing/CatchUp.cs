@@ -41,7 +41,7 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
         {
             _named.Add(name);
             _wanted.Add(name);
-            _expected[name] = (await store.FindAsync(name, cancellationToken))?.Generation ?? 0;
+            _expected[name] = (await store.Packages.FindAsync(name, cancellationToken))?.Generation ?? 0;
         }
     }
 
@@ -154,7 +154,7 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
     {
         foreach (var (name, generation) in _expected)
         {
-            var row = await store.FindAsync(name, cancellationToken);
+            var row = await store.Packages.FindAsync(name, cancellationToken);
             if (row is null or { Facts.IsRemoved: true })
             {
                 continue;
@@ -177,7 +177,7 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
     {
         foreach (var name in _wanted.Where(name => !_failures.ContainsKey(name)))
         {
-            if (await store.FindAsync(name, cancellationToken) is null or { Facts.IsRemoved: true })
+            if (await store.Packages.FindAsync(name, cancellationToken) is null or { Facts.IsRemoved: true })
             {
                 _failures.TryAdd(name, NotThere);
             }
@@ -211,8 +211,8 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
     }
 
     private IAsyncEnumerable<QueueItem> ListQueuedAsync(CancellationToken cancellationToken) => _named.Count == 0
-        ? store.ListQueuedAsync(cancellationToken)
-        : _named.ToAsyncEnumerable().Select((name, token) => store.FindQueuedAsync(name, token)).OfType<QueueItem>();
+        ? store.Queue.ListQueuedAsync(cancellationToken)
+        : _named.ToAsyncEnumerable().Select((name, token) => store.Queue.FindQueuedAsync(name, token)).OfType<QueueItem>();
 
     private async Task<SyncProgress> ProgressAsync(CancellationToken cancellationToken)
     {

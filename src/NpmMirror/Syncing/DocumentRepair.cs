@@ -46,7 +46,7 @@ public sealed partial class DocumentRepair(IMetadataStore store, SyncQueue queue
         {
             var now = time.GetUtcNow();
             // What is due will be tried, and what failed has its time for the next try: queued anew, each request would be a question to the upstream.
-            if (await store.FindQueuedAsync(name, cancellationToken) is { } queued && (queued.Attempts > 0 || queued.DueAt <= now))
+            if (await store.Queue.FindQueuedAsync(name, cancellationToken) is { } queued && (queued.Attempts > 0 || queued.DueAt <= now))
             {
                 return queued.LastError;
             }

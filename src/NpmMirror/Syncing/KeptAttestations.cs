@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Text;
 using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
@@ -13,7 +12,6 @@ namespace NpmMirror.Syncing;
 /// </summary>
 internal sealed class KeptAttestations(IMetadataStore store, MirrorOptions options, TimeProvider time) : IDisposable
 {
-    private const string Prefix = "kept:";
     private const string PathPrefix = "/-/npm/v1/attestations/";
     private const int OneMaxBytes = 4 * 1024 * 1024;
 
@@ -31,8 +29,8 @@ internal sealed class KeptAttestations(IMetadataStore store, MirrorOptions optio
     public void Dispose() => _turn.Dispose();
 
     /// <summary>What is kept of a version, or null.</summary>
-    internal ValueTask<string?> FindAsync(PackageName package, string version, CancellationToken cancellationToken) =>
-        store.GetCursorAsync(KeyOf(package, version), cancellationToken);
+    internal ValueTask<ReadOnlyMemory<byte>?> FindAsync(PackageName package, string version, CancellationToken cancellationToken) =>
+        store.Kept.FindKeptAsync(PathOf(package, version), cancellationToken);
 
     /// <summary>Keeps an answer, if its version is held and there is room.</summary>
     internal async Task KeepAsync(PackageName package, string version, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
@@ -47,7 +45,7 @@ internal sealed class KeptAttestations(IMetadataStore store, MirrorOptions optio
         {
             if (await HasRoomAsync(json.Length, cancellationToken))
             {
-                await store.SetCursorAsync(KeyOf(package, version), Encoding.UTF8.GetString(json.Span), cancellationToken);
+                await store.Kept.KeepAsync(PathOf(package, version), json, cancellationToken);
                 _keptBytes += json.Length;
             }
         }
@@ -58,12 +56,12 @@ internal sealed class KeptAttestations(IMetadataStore store, MirrorOptions optio
     }
 
     /// <summary>What nobody needs: those of versions that are not held any more, and what is more than the bound.</summary>
-    internal async IAsyncEnumerable<CursorMark> ListUselessAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    internal async IAsyncEnumerable<KeptMark> ListUselessAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var keptBytes = 0L;
-        await foreach (var mark in store.ListCursorsAsync(Prefix + PathPrefix, cancellationToken))
+        await foreach (var mark in store.Kept.ListKeptAsync(PathPrefix, cancellationToken))
         {
-            if (keptBytes + mark.SizeBytes <= options.AttestationsMaxBytes && Parse(mark.Key) is var (package, version) && await IsHeldAsync(package, version, cancellationToken))
+            if (keptBytes + mark.SizeBytes <= options.AttestationsMaxBytes && Parse(mark.Path) is var (package, version) && await IsHeldAsync(package, version, cancellationToken))
             {
                 keptBytes += mark.SizeBytes;
             }
@@ -74,17 +72,15 @@ internal sealed class KeptAttestations(IMetadataStore store, MirrorOptions optio
         }
     }
 
-    private static string KeyOf(PackageName package, string version) => Prefix + PathOf(package, version);
-
-    private static (PackageName Package, string Version)? Parse(string key)
+    private static (PackageName Package, string Version)? Parse(string path)
     {
-        var text = key[(Prefix.Length + PathPrefix.Length)..];
+        var text = path[PathPrefix.Length..];
         var at = text.LastIndexOf('@');
         return at > 0 && PackageName.TryParse(Uri.UnescapeDataString(text[..at]), out var package) ? (package, Uri.UnescapeDataString(text[(at + 1)..])) : null;
     }
 
     private async ValueTask<bool> IsHeldAsync(PackageName package, string version, CancellationToken cancellationToken) =>
-        await store.FindAsync(package, cancellationToken) is { } row
+        await store.Packages.FindAsync(package, cancellationToken) is { } row
         && _visibility.Of(row) is null
         && PackumentIndex.FromBytes(row.Index.Span, row.Name).Find(version) is not null;
 
@@ -94,7 +90,7 @@ internal sealed class KeptAttestations(IMetadataStore store, MirrorOptions optio
         if (_keptBytes is null || (_keptBytes + sizeBytes > options.AttestationsMaxBytes && time.GetElapsedTime(_countedAt) >= CountEvery))
         {
             _countedAt = time.GetTimestamp();
-            _keptBytes = await store.ListCursorsAsync(Prefix + PathPrefix, cancellationToken).Select(mark => mark.SizeBytes).SumAsync(cancellationToken);
+            _keptBytes = await store.Kept.ListKeptAsync(PathPrefix, cancellationToken).Select(mark => mark.SizeBytes).SumAsync(cancellationToken);
         }
 
         return _keptBytes + sizeBytes <= options.AttestationsMaxBytes;

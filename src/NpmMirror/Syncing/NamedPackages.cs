@@ -14,9 +14,9 @@ internal sealed class NamedPackages(IMetadataStore store, SyncQueue queue, TimeP
 
     /// <summary>Queues those of the names that are not held.</summary>
     public Task QueueMissingAsync(IEnumerable<PackageName> names, CancellationToken cancellationToken) =>
-        new BulkQueue(queue, time).AddAllAsync(names.ToAsyncEnumerable().Where(async (name, token) => await store.FindAsync(name, token) is null), cancellationToken);
+        new BulkQueue(queue, time).AddAllAsync(names.ToAsyncEnumerable().Where(async (name, token) => await store.Packages.FindAsync(name, token) is null), cancellationToken);
 
     /// <summary>Queues all packages held.</summary>
     public Task QueueHeldAsync(CancellationToken cancellationToken) =>
-        new BulkQueue(queue, time).AddAllAsync(store.ListMarksAsync("", isRemoved: false, cancellationToken).Select(mark => mark.Name), cancellationToken);
+        new BulkQueue(queue, time).AddAllAsync(store.Packages.ListMarksAsync("", isRemoved: false, cancellationToken).Select(mark => mark.Name), cancellationToken);
 }

@@ -113,7 +113,7 @@ public sealed partial class PackageSync : IDisposable
         {
             // 1. What is held. 2. What the upstream says. 3. Decide and write; null when another process wrote in between,
             // and then the fetch is repeated too: without a rev only the later fetch is known to be newer.
-            var row = await _store.FindAsync(name, cancellationToken);
+            var row = await _store.Packages.FindAsync(name, cancellationToken);
             var askedAt = _time.GetTimestamp();
             var isMending = trust == SyncTrust.NothingHeld || row is { Damage: not null } || _damaged.TryGet(name, out _);
             try
@@ -324,7 +324,7 @@ public sealed partial class PackageSync : IDisposable
     private async Task<PackageRow?> CommitAsync(PackageCommit commit, CancellationToken cancellationToken)
     {
         CrashPoint.Hit(CrashPoint.BeforeCommit);
-        var result = await _measured.MeasureAsync("commit", () => _store.CommitAsync(commit, cancellationToken));
+        var result = await _measured.MeasureAsync("commit", () => _store.Packages.CommitAsync(commit, cancellationToken));
         if (!result.IsCommitted)
         {
             return null;
@@ -332,7 +332,7 @@ public sealed partial class PackageSync : IDisposable
 
         CrashPoint.Hit(CrashPoint.AfterCommit);
         News.TellChanged(commit.Name);
-        return await _store.FindAsync(commit.Name, CancellationToken.None);
+        return await _store.Packages.FindAsync(commit.Name, CancellationToken.None);
     }
 
     private static PendingEvent[] Pending(IReadOnlyList<RegistryEvent> events)

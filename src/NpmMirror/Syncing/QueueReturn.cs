@@ -31,12 +31,12 @@ internal sealed partial class QueueReturn(IMetadataStore store, TimeProvider tim
                 _ => null,
             };
             await NoteAnswerAsync(lease.Item, result, rev);
-            await store.CompleteAsync(lease, rev, CancellationToken.None);
+            await store.Queue.CompleteAsync(lease, rev, CancellationToken.None);
             return;
         }
 
         var due = time.GetUtcNow() + PauseAfter(lease.Item.Attempts, null);
-        await store.PostponeAsync(lease, new QueuePostponement(due, result.RetryBecause, result.MissingSince), CancellationToken.None);
+        await store.Queue.PostponeAsync(lease, new QueuePostponement(due, result.RetryBecause, result.MissingSince), CancellationToken.None);
     }
 
     /// <summary>After a failure.</summary>
@@ -58,13 +58,13 @@ internal sealed partial class QueueReturn(IMetadataStore store, TimeProvider tim
                 await _givenUp.AddAsync(item.Name, item.Attempts + 1, error.Message, cancellationToken);
             }
 
-            await store.CompleteAsync(lease, item.WantedRev, cancellationToken);
+            await store.Queue.CompleteAsync(lease, item.WantedRev, cancellationToken);
             return new SyncAttempt(item, null, error, true);
         }
 
         var pause = PauseAfter(item.Attempts, error.RetryAfter);
         LogFailed(item.Name, item.Attempts + 1, pause, error.Message);
-        await store.PostponeAsync(lease, new QueuePostponement(time.GetUtcNow() + pause, error.Message, item.MissingSince), cancellationToken);
+        await store.Queue.PostponeAsync(lease, new QueuePostponement(time.GetUtcNow() + pause, error.Message, item.MissingSince), cancellationToken);
         return new SyncAttempt(item, null, error, false);
     }
 

@@ -83,11 +83,11 @@ public sealed class ReadThrough : IAsyncDisposable
     public async ValueTask<ReadAnswer> FindAsync(PackageName name, CancellationToken cancellationToken)
     {
         var noted = _freshness.NoteCount;
-        if (await _measured.MeasureAsync("find", () => _store.FindAsync(name, cancellationToken)) is { } row)
+        if (await _measured.MeasureAsync("find", () => _store.Packages.FindAsync(name, cancellationToken)) is { } row)
         {
             // A look that ended while the row was read made it fresh, and may have made it another one.
             var isOld = await _revalidation.CompareAsync(row, cancellationToken) || _freshness.NoteCount != noted;
-            return AnswerOf(isOld ? await _store.FindAsync(name, cancellationToken) ?? row : row);
+            return AnswerOf(isOld ? await _store.Packages.FindAsync(name, cancellationToken) ?? row : row);
         }
 
         if (!_scope.IsReadThrough(name))
@@ -185,7 +185,7 @@ public sealed class ReadThrough : IAsyncDisposable
     private async Task<SyncAttempt> AttemptAsync(PackageName name, QueuePriority priority, CancellationToken cancellationToken)
     {
         var wish = new QueueItem { Name = name, Priority = priority, DueAt = _time.GetUtcNow(), QueuedAt = _time.GetUtcNow() };
-        var before = await _store.FindAsync(name, cancellationToken);
+        var before = await _store.Packages.FindAsync(name, cancellationToken);
         var next = _queue.NextAttemptAsync(name);
 
         // The wish is durable before the fetch begins: a feed row that passes meanwhile finds it and is not skipped.
@@ -232,8 +232,8 @@ public sealed class ReadThrough : IAsyncDisposable
     /// <summary>What another process brought, or null while it is not done. A client takes the row as soon as there is one; an administrator waits until the wish was worked on.</summary>
     private async Task<SyncResult?> FindOthersAsync(QueueItem wish, PackageRow? before, CancellationToken cancellationToken)
     {
-        var isQueued = await _store.FindQueuedAsync(wish.Name, cancellationToken) is not null;
-        var row = await _store.FindAsync(wish.Name, cancellationToken);
+        var isQueued = await _store.Queue.FindQueuedAsync(wish.Name, cancellationToken) is not null;
+        var row = await _store.Packages.FindAsync(wish.Name, cancellationToken);
         if (wish.Priority != QueuePriority.Demand)
         {
             if (row is null && !isQueued)

@@ -61,7 +61,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
     /// <summary>Adds packages durably and wakes the workers.</summary>
     public async ValueTask EnqueueAsync(IReadOnlyList<QueueItem> items, QueueCursor? cursor, CancellationToken cancellationToken)
     {
-        await store.EnqueueAsync(items, cursor, cancellationToken);
+        await store.Queue.EnqueueAsync(items, cursor, cancellationToken);
         // Whoever is woken looks at the whole queue, so one waiting signal is enough.
         _wake.Writer.TryWrite(true);
     }
@@ -99,7 +99,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
             while (!running.IsCompleted)
             {
                 // In this order: what is taken between the two is in flight before it is due no more.
-                if ((await store.NextDueAsync(cancellationToken) is not { } due || due > time.GetUtcNow()) && InFlight == 0)
+                if ((await store.Queue.NextDueAsync(cancellationToken) is not { } due || due > time.GetUtcNow()) && InFlight == 0)
                 {
                     break;
                 }
@@ -124,7 +124,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
         new ParallelOptions { MaxDegreeOfParallelism = options.Concurrency, CancellationToken = cancellationToken },
         async (name, token) =>
         {
-            if (await store.FindQueuedAsync(name, token) is { } item && item.DueAt <= time.GetUtcNow())
+            if (await store.Queue.FindQueuedAsync(name, token) is { } item && item.DueAt <= time.GetUtcNow())
             {
                 await TryNowAsync(name, token);
             }
@@ -133,7 +133,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
     /// <summary>Tries one queued package now, ahead of the workers; null when there is no item or another has it.</summary>
     public async Task<SyncAttempt?> TryNowAsync(PackageName name, CancellationToken cancellationToken)
     {
-        var lease = await store.TakeAsync(name, LeaseDuration, cancellationToken);
+        var lease = await store.Queue.TakeAsync(name, LeaseDuration, cancellationToken);
         return lease is null ? null : await TryAsync(lease, cancellationToken);
     }
 
@@ -141,11 +141,11 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
     internal async Task NoteMendedAsync(PackageName name, SyncResult result, CancellationToken cancellationToken)
     {
         var rev = (result as SyncResult.Stored)?.Row.Facts.Rev ?? (result as SyncResult.Unchanged)?.Row.Facts.Rev;
-        if (await store.FindQueuedAsync(name, cancellationToken) is not { LastError: not null } failing)
+        if (await store.Queue.FindQueuedAsync(name, cancellationToken) is not { LastError: not null } failing)
         {
             await _return.ForgetAsync(name, cancellationToken);
         }
-        else if (!failing.IsDeletedRow && (failing.WantedRev is null || !failing.IsWantedBeyond(rev)) && await store.TakeAsync(name, LeaseDuration, cancellationToken) is { } lease)
+        else if (!failing.IsDeletedRow && (failing.WantedRev is null || !failing.IsWantedBeyond(rev)) && await store.Queue.TakeAsync(name, LeaseDuration, cancellationToken) is { } lease)
         {
             await _return.GiveBackAsync(lease, result);
         }
@@ -196,7 +196,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
         var taken = 0;
         try
         {
-            foreach (var lease in await store.TakeAsync(empty, LeaseDuration, cancellationToken))
+            foreach (var lease in await store.Queue.TakeAsync(empty, LeaseDuration, cancellationToken))
             {
                 Interlocked.Increment(ref _inFlight);
                 taken++;
@@ -268,7 +268,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            await store.PostponeAsync(lease, new QueuePostponement(time.GetUtcNow(), item.LastError, item.MissingSince), CancellationToken.None);
+            await store.Queue.PostponeAsync(lease, new QueuePostponement(time.GetUtcNow(), item.LastError, item.MissingSince), CancellationToken.None);
             throw;
         }
         catch (MirrorException e)
@@ -313,7 +313,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
             {
                 await Task.Delay(RenewEvery, time, cancellationToken);
             }
-            while (await store.RenewAsync(lease, LeaseDuration, cancellationToken));
+            while (await store.Queue.RenewAsync(lease, LeaseDuration, cancellationToken));
         }
         catch (Exception e) when (e is OperationCanceledException or MirrorException)
         {
@@ -332,7 +332,7 @@ public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, Mi
 
     private async Task SleepAsync(CancellationToken cancellationToken)
     {
-        var due = await store.NextDueAsync(cancellationToken);
+        var due = await store.Queue.NextDueAsync(cancellationToken);
         var sleep = due is null ? LongestSleep : due.Value - time.GetUtcNow();
         if (sleep > TimeSpan.Zero)
         {

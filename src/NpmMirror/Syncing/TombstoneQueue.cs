@@ -16,7 +16,7 @@ internal sealed class TombstoneQueue(IMetadataStore store, SyncQueue queue, Pack
         var bulk = new BulkQueue(queue, time);
         await foreach (var (id, rev) in removed.WithCancellation(cancellationToken))
         {
-            if (PackageName.TryParse(id, out var name) && scope.IsWantedAhead(name) && Tombstones.IsNews(await store.FindAsync(name, cancellationToken), rev))
+            if (PackageName.TryParse(id, out var name) && scope.IsWantedAhead(name) && Tombstones.IsNews(await store.Packages.FindAsync(name, cancellationToken), rev))
             {
                 await bulk.AddAsync(name, rev, cancellationToken, isRemoved: true);
             }

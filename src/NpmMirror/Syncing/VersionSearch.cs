@@ -60,7 +60,7 @@ internal sealed class VersionSearch(IMetadataStore store, UpstreamLooks looks, F
     }
 
     private async ValueTask<bool> IsAnotherNowAsync(PackageRow searched, CancellationToken cancellationToken) =>
-        (await store.FindAsync(searched.Name, cancellationToken))?.Generation != searched.Generation;
+        (await store.Packages.FindAsync(searched.Name, cancellationToken))?.Generation != searched.Generation;
 
     private async Task WaitForLookAsync(PackageName name, string item, CancellationToken cancellationToken)
     {

@@ -113,7 +113,7 @@ internal sealed partial class EagerTarballs(IMetadataStore store, RegistryClient
         var missing = new List<VersionEntry>();
         foreach (var version in index.Versions)
         {
-            if (await store.FindTarballAsync(name, TarballUrls.FileName(name, version.Version), cancellationToken) is not { State: TarballState.Held })
+            if (await store.Tarballs.FindTarballAsync(name, TarballUrls.FileName(name, version.Version), cancellationToken) is not { State: TarballState.Held })
             {
                 missing.Add(version);
             }

@@ -68,7 +68,7 @@ public sealed partial class TarballDownloads : IAsyncDisposable
         if (stored is null)
         {
             // Not remembered, or collected by another process meanwhile: the table knows.
-            var row = await _store.FindTarballAsync(package, file, cancellationToken);
+            var row = await _store.Tarballs.FindTarballAsync(package, file, cancellationToken);
             if (row is not { State: TarballState.Held } || await OpenHeldAsync(row, cancellationToken) is not { } held)
             {
                 return null;
@@ -161,7 +161,7 @@ public sealed partial class TarballDownloads : IAsyncDisposable
     public async Task<bool> CheckPromiseAsync(PackageName package, string version, TarballPromise promise, CancellationToken cancellationToken)
     {
         var file = TarballUrls.FileName(package, version);
-        var row = await _store.FindTarballAsync(package, file, cancellationToken);
+        var row = await _store.Tarballs.FindTarballAsync(package, file, cancellationToken);
         if (row is not { State: TarballState.Held })
         {
             return true;
@@ -187,7 +187,7 @@ public sealed partial class TarballDownloads : IAsyncDisposable
     /// <summary>The stored tarball as the packument promises it: by its row, or by the promised hash where only the row is missing.</summary>
     private async Task<TarballReading?> OpenPromisedAsync(TarballRequest request, CancellationToken cancellationToken)
     {
-        var row = await _store.FindTarballAsync(request.Package, request.File, cancellationToken);
+        var row = await _store.Tarballs.FindTarballAsync(request.Package, request.File, cancellationToken);
         if (row is { State: TarballState.Held, IsUnpromised: true } && request.IsPromised)
         {
             row = await CheckPromiseAsync(request.Package, request.Version.Version, request.Promise, cancellationToken) ? row : null;
@@ -229,7 +229,7 @@ public sealed partial class TarballDownloads : IAsyncDisposable
         };
         try
         {
-            await _store.PutTarballAsync(row, cancellationToken);
+            await _store.Tarballs.PutTarballAsync(row, cancellationToken);
         }
         catch (MirrorException trouble)
         {
@@ -298,14 +298,14 @@ public sealed partial class TarballDownloads : IAsyncDisposable
     {
         for (var tries = 0; tries < LettingGoTriesMax; tries++)
         {
-            if (await _store.ForgetTarballAsync(row, cancellationToken))
+            if (await _store.Tarballs.ForgetTarballAsync(row, cancellationToken))
             {
                 LogLetGo($"{row.Package}/{row.File}", mismatch);
                 return;
             }
 
             // Served meanwhile, or another process was here first.
-            if (await _store.FindTarballAsync(row.Package, row.File, cancellationToken) is not { State: TarballState.Held, IsUnpromised: true } now)
+            if (await _store.Tarballs.FindTarballAsync(row.Package, row.File, cancellationToken) is not { State: TarballState.Held, IsUnpromised: true } now)
             {
                 return;
             }
@@ -319,7 +319,7 @@ public sealed partial class TarballDownloads : IAsyncDisposable
     {
         try
         {
-            await _store.PutTarballAsync(row, cancellationToken);
+            await _store.Tarballs.PutTarballAsync(row, cancellationToken);
         }
         catch (MirrorException trouble)
         {

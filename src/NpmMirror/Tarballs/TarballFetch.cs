@@ -128,7 +128,7 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
     {
         var row = Row(request, TarballState.Held, null) with { Sha512 = sha512, SizeBytes = sizeBytes, VerifiedAt = time.GetUtcNow() };
         row = isPromised ? row : row.Unpromised();
-        if (await store.PutTarballAsync(row, cancellationToken))
+        if (await store.Tarballs.PutTarballAsync(row, cancellationToken))
         {
             return;
         }
@@ -143,13 +143,13 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
         // A crash in between leaves the new bytes under the promised hash, where the next request finds them.
         for (var tries = 0; tries < ReplacingTriesMax; tries++)
         {
-            var old = await store.FindTarballAsync(request.Package, request.File, cancellationToken);
-            if (old is { State: TarballState.Held } && !await store.ForgetTarballAsync(old, cancellationToken))
+            var old = await store.Tarballs.FindTarballAsync(request.Package, request.File, cancellationToken);
+            if (old is { State: TarballState.Held } && !await store.Tarballs.ForgetTarballAsync(old, cancellationToken))
             {
                 continue;
             }
 
-            if (await store.PutTarballAsync(row with { LastServedAt = old?.LastServedAt }, cancellationToken))
+            if (await store.Tarballs.PutTarballAsync(row with { LastServedAt = old?.LastServedAt }, cancellationToken))
             {
                 LogReplacing(request.Name, old?.Sha512 ?? default, sha512);
                 return;
@@ -175,7 +175,7 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
     {
         try
         {
-            await store.PutTarballAsync(row, cancellationToken);
+            await store.Tarballs.PutTarballAsync(row, cancellationToken);
         }
         catch (MirrorException trouble)
         {

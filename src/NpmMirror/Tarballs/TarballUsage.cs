@@ -80,8 +80,8 @@ public sealed partial class TarballUsage : IAsyncDisposable
         using var limit = new CancellationTokenSource(BatchWaitMax, _time);
         try
         {
-            await _store.StampServedAsync([.. served.Select(file => new TarballServed(file.Key.Item1, file.Key.Item2, file.Value))], limit.Token);
-            await _store.RecordAccessAsync([.. accesses.Select(access => new TarballAccess(access.Key.Package, access.Key.File, access.Key.Client, access.Key.Day, access.Value))], limit.Token);
+            await _store.Tarballs.StampServedAsync([.. served.Select(file => new TarballServed(file.Key.Item1, file.Key.Item2, file.Value))], limit.Token);
+            await _store.Tarballs.RecordAccessAsync([.. accesses.Select(access => new TarballAccess(access.Key.Package, access.Key.File, access.Key.Client, access.Key.Day, access.Value))], limit.Token);
         }
         catch (Exception trouble) when (trouble is MirrorException or OperationCanceledException or ObjectDisposedException)
         {

@@ -87,5 +87,5 @@ public sealed class ChainTests
         Assert.Equal((HttpStatusCode)508, answer.StatusCode);
     }
 
-    private static async Task<bool> HeldAsync(ServedMirror mirror, string name) => await mirror.Store.FindAsync(PackageName.Parse(name), TestContext.Current.CancellationToken) is not null;
+    private static async Task<bool> HeldAsync(ServedMirror mirror, string name) => await mirror.Store.Packages.FindAsync(PackageName.Parse(name), TestContext.Current.CancellationToken) is not null;
 }

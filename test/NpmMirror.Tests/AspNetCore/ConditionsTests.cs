@@ -63,7 +63,7 @@ public sealed class ConditionsTests
         registry.PutDocument("ms", Encoding.UTF8.GetBytes(Documents.Of("ms", "right")));
         await using var again = await ServedMirror.StartAsync(store, registry.Url, time: right);
         await again.Mirror.Sync.RepairAsync(PackageName.Parse("ms"), Cancelled);
-        Assert.Equal(Noon, (await store.FindAsync(PackageName.Parse("ms"), Cancelled))!.Facts.StoredAt);
+        Assert.Equal(Noon, (await store.Packages.FindAsync(PackageName.Parse("ms"), Cancelled))!.Facts.StoredAt);
     }
 
     [Fact]
@@ -74,11 +74,11 @@ public sealed class ConditionsTests
         registry.Publish(new FakePackage("ms").Version("1.0.0"));
         await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url, time: clock);
         using var first = await mirror.GetAsync("ms/-/ms-1.0.0.tgz");
-        await Eventually.Async(async () => await mirror.Store.FindTarballAsync(PackageName.Parse("ms"), "ms-1.0.0.tgz", Cancelled) is { State: TarballState.Held });
+        await Eventually.Async(async () => await mirror.Store.Tarballs.FindTarballAsync(PackageName.Parse("ms"), "ms-1.0.0.tgz", Cancelled) is { State: TarballState.Held });
         using var before = await mirror.GetAsync("ms/-/ms-1.0.0.tgz", ("Range", "bytes=0-1"));
         clock.Advance(TimeSpan.FromDays(3));
-        var row = (await mirror.Store.FindTarballAsync(PackageName.Parse("ms"), "ms-1.0.0.tgz", Cancelled))!;
-        await mirror.Store.StampVerifiedAsync([new TarballVerified(row.Package, row.File, row.Sha512, clock.GetUtcNow())], Cancelled);
+        var row = (await mirror.Store.Tarballs.FindTarballAsync(PackageName.Parse("ms"), "ms-1.0.0.tgz", Cancelled))!;
+        await mirror.Store.Tarballs.StampVerifiedAsync([new TarballVerified(row.Package, row.File, row.Sha512, clock.GetUtcNow())], Cancelled);
         // What this process remembers of the row is not what another one has.
         await using var another = await ServedMirror.StartAsync(mirror.Store, registry.Url, time: clock, blobs: mirror.Mirror.Blobs);
         using var after = await another.GetAsync("ms/-/ms-1.0.0.tgz", ("Range", "bytes=0-1"));
@@ -98,7 +98,7 @@ public sealed class ConditionsTests
         registry.Publish(new FakePackage("ms").Version("1.0.0"));
         await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url);
         var whole = await mirror.Client.GetByteArrayAsync(new Uri("ms/-/ms-1.0.0.tgz", UriKind.Relative), Cancelled);
-        await Eventually.Async(async () => await mirror.Store.FindTarballAsync(PackageName.Parse("ms"), "ms-1.0.0.tgz", Cancelled) is { State: TarballState.Held });
+        await Eventually.Async(async () => await mirror.Store.Tarballs.FindTarballAsync(PackageName.Parse("ms"), "ms-1.0.0.tgz", Cancelled) is { State: TarballState.Held });
         using var answer = await mirror.GetAsync("ms/-/ms-1.0.0.tgz", ("Range", range));
         Assert.Equal(status, (int)answer.StatusCode);
         if (status == 206)

@@ -1,13 +1,14 @@
 using System.Collections.Concurrent;
-using System.Reflection;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.AspNetCore;
 
 /// <summary>A store that counts what it is asked, and can hold an answer back.</summary>
-public class CountedStore : DispatchProxy
+internal sealed class CountedStore
 {
-    private IMetadataStore? _store;
+    private readonly IMetadataStore _store;
+
+    private CountedStore(IMetadataStore store) => _store = store;
 
     /// <summary>How often each method was called.</summary>
     public ConcurrentDictionary<string, int> Calls { get; } = new();
@@ -33,38 +34,34 @@ public class CountedStore : DispatchProxy
     /// <summary>Wraps a store.</summary>
     public static (IMetadataStore Store, CountedStore Counts) Over(IMetadataStore store)
     {
-        var proxy = Create<IMetadataStore, CountedStore>();
-        var counts = (CountedStore)(object)proxy;
-        counts._store = store;
-        return (proxy, counts);
+        var counts = new CountedStore(store);
+        return (InterceptedStore.Over(store, counts.Handle), counts);
     }
 
-    protected override object? Invoke(MethodInfo? targetMethod, object?[]? args)
+    private object? Handle(StoreCall call)
     {
-        Calls.AddOrUpdate(targetMethod!.Name, 1, (_, count) => count + 1);
-        if (Trouble is not null && targetMethod.Name is ("FindAsync" or "ReadAsync" or "CheckWritableAsync"))
+        Calls.AddOrUpdate(call.Method, 1, (_, count) => count + 1);
+        if (Trouble is not null && call.Method is (nameof(IPackageTable.FindAsync) or nameof(IPackageTable.ReadAsync) or nameof(IMetadataStore.CheckWritableAsync)))
         {
             throw Trouble;
         }
 
-        if (LogTrouble is { } trouble && targetMethod.Name is ("ReadHeadAsync" or "WaitForLogAsync"))
+        if (LogTrouble is { } trouble && call.Method is (nameof(ILogTable.ReadHeadAsync) or nameof(ILogTable.WaitForLogAsync)))
         {
             throw trouble;
         }
 
-        if (CursorTrouble is not null && targetMethod.Name == "SetCursorAsync")
+        if (CursorTrouble is not null && call.Method == nameof(INoteTable.SetNoteAsync))
         {
             throw CursorTrouble;
         }
 
-        if (ListTrouble is not null && targetMethod.Name == "ListMarksAsync")
+        return (call.Method, call.Arguments) switch
         {
-            return FirstOfAsync((IAsyncEnumerable<PackageMark>)targetMethod.Invoke(_store, BindingFlags.DoNotWrapExceptions, null, args, null)!);
-        }
-
-        return targetMethod.Name == "ReadAsync" && BeforeRead is not null
-            ? new ValueTask<StoredPackage?>(ReadAsync((PackageName)args![0]!, (CancellationToken)args[1]!))
-            : targetMethod.Invoke(_store, BindingFlags.DoNotWrapExceptions, null, args, null);
+            (nameof(IPackageTable.ListMarksAsync), _) when ListTrouble is not null => FirstOfAsync((IAsyncEnumerable<PackageMark>)call.Make()!),
+            (nameof(IPackageTable.ReadAsync), [PackageName name, CancellationToken token]) when BeforeRead is not null => new ValueTask<StoredPackage?>(ReadAsync(name, token)),
+            _ => call.Make(),
+        };
     }
 
     private async IAsyncEnumerable<PackageMark> FirstOfAsync(IAsyncEnumerable<PackageMark> marks)
@@ -79,7 +76,7 @@ public class CountedStore : DispatchProxy
     private async Task<StoredPackage?> ReadAsync(PackageName name, CancellationToken cancellationToken)
     {
         // The document is read first: what is held back is an answer from before.
-        var read = await _store!.ReadAsync(name, cancellationToken);
+        var read = await _store.Packages.ReadAsync(name, cancellationToken);
         await BeforeRead!(name);
         return read;
     }

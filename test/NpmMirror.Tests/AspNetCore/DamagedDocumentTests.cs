@@ -43,7 +43,7 @@ public sealed class DamagedDocumentTests
         var isBrokenOff = status is null && way.EndsWith("?open_revs=all", StringComparison.Ordinal);
         Assert.True(isBrokenOff || status == (IsList(way) ? 200 : 503), $"{way}: {status} {text}");
         Assert.True(isBrokenOff || text.Contains("What this mirror has stored of ms is damaged", StringComparison.Ordinal), text);
-        Assert.NotNull(await mirror.Store.FindQueuedAsync(Name, Cancelled));
+        Assert.NotNull(await mirror.Store.Queue.FindQueuedAsync(Name, Cancelled));
     }
 
     [Theory]
@@ -104,7 +104,7 @@ public sealed class DamagedDocumentTests
         registry.Requests.Clear();
         Assert.Equal(503, (await AskAsync(mirror, "ms")).Status);
         // Nobody asks meanwhile: a request that met the damage just before the repair would queue another.
-        await Eventually.Async(async () => await mirror.Store.FindQueuedAsync(Name, Cancelled) is null);
+        await Eventually.Async(async () => await mirror.Store.Queue.FindQueuedAsync(Name, Cancelled) is null);
         Assert.Equal(200, (await AskAsync(mirror, "ms")).Status);
         Assert.Equal(right, await mirror.TextAsync("ms"));
         Assert.Equal(1, registry.Requests.CountOf("/ms"));
@@ -155,7 +155,7 @@ public sealed class DamagedDocumentTests
 
         registry.PutDocument("ms", Encoding.UTF8.GetBytes(Documents.Of("ms", "THE NEXT TEXT")));
         await Eventually.Async(async () => (await AskAsync(mirror, "ms")).Text.Contains("THE NEXT TEXT", StringComparison.Ordinal));
-        await using var log = mirror.Store.ReadHistoryAsync(Name, Cancelled).GetAsyncEnumerator(Cancelled);
+        await using var log = mirror.Store.Log.ReadHistoryAsync(Name, Cancelled).GetAsyncEnumerator(Cancelled);
         Assert.True(await log.MoveNextAsync());
     }
 
@@ -216,13 +216,13 @@ public sealed class DamagedDocumentTests
 
     private static async Task DamageAsync(ServedMirror mirror, Func<StoredDocument, StoredDocument> damage)
     {
-        var package = (await mirror.Store.ReadAsync(Name, Cancelled))!;
+        var package = (await mirror.Store.Packages.ReadAsync(Name, Cancelled))!;
         await PutAsync(mirror, package, damage(package.Document), package.Row.Index);
     }
 
     private static async Task DamageIndexAsync(ServedMirror mirror)
     {
-        var package = (await mirror.Store.ReadAsync(Name, Cancelled))!;
+        var package = (await mirror.Store.Packages.ReadAsync(Name, Cancelled))!;
         var index = package.Row.Index.ToArray();
         index[^10] ^= 1;
         await PutAsync(mirror, package, package.Document, index);
@@ -233,7 +233,7 @@ public sealed class DamagedDocumentTests
     {
         var pending = new Log.PendingEvent { Ordinal = 0, Type = "MetadataChanged", SeenAt = DateTimeOffset.UnixEpoch, Payload = "{\"members\":[]}"u8.ToArray() };
         var commit = new PackageCommit { Name = Name, ExpectedGeneration = package.Row.Generation, Document = document, Index = index.ToArray(), Facts = package.Row.Facts, Events = [pending] };
-        Assert.True((await mirror.Store.CommitAsync(commit, Cancelled)).IsCommitted);
+        Assert.True((await mirror.Store.Packages.CommitAsync(commit, Cancelled)).IsCommitted);
         mirror.Cache.DropAll();
     }
 

@@ -71,7 +71,7 @@ public sealed class DamagedRowTests : IDisposable
         });
         Assert.Contains("TEXT OF ms", await mirror.TextAsync("ms"), StringComparison.Ordinal);
         Assert.Contains("TEXT OF ms", await mirror.TextAsync("_all_docs?include_docs=true"), StringComparison.Ordinal);
-        Assert.Null((await mirror.Store.FindAsync(PackageName.Parse("ms"), Cancelled))!.Damage);
+        Assert.Null((await mirror.Store.Packages.FindAsync(PackageName.Parse("ms"), Cancelled))!.Damage);
         await mirror.Store.DisposeAsync();
     }
 

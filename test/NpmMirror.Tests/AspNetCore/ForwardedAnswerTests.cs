@@ -135,7 +135,7 @@ public sealed class ForwardedAnswerTests
     {
         await using var store = new MemoryStore(TimeProvider.System);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await AskAsync(peer, path, store)).Status);
-        Assert.Empty(await store.ListCursorsAsync("kept:", Cancelled).ToListAsync(Cancelled));
+        Assert.Empty(await store.Kept.ListKeptAsync("", Cancelled).ToListAsync(Cancelled));
     }
 
     private static async Task<(HttpStatusCode Status, string Body)> AskAsync(LoopbackPeer peer, string path, IMetadataStore? store = null)

@@ -115,7 +115,7 @@ public sealed class FreshnessTests
         await mirror.PutAsync("ms", Documents.Of("ms", "first"));
         var name = PackageName.Parse("ms");
         var ticket = mirror.Cache.Ticket(name);
-        var old = (await store.FindAsync(name, TestContext.Current.CancellationToken))!;
+        var old = (await store.Packages.FindAsync(name, TestContext.Current.CancellationToken))!;
         await mirror.PutAsync("ms", Documents.Of("ms", "second"));
         mirror.Cache.Drop(name);
 

@@ -66,7 +66,7 @@ public sealed class KeptAttestationsTests : IAsyncLifetime
         Assert.Equal(2, (await KeptAsync()).Count);
 
         // Room that was made meanwhile, by gc in another process perhaps, is seen within a minute.
-        await _store.SetCursorAsync((await KeptAsync())[0].Key, null, Cancelled);
+        await _store.Notes.SetNoteAsync((await KeptAsync())[0].Path, null, Cancelled);
         _clock.Advance(TimeSpan.FromMinutes(2));
         await mirror.TextAsync("-/npm/v1/attestations/p4@1.0.0");
         Assert.Equal(2, (await KeptAsync()).Count);
@@ -101,7 +101,7 @@ public sealed class KeptAttestationsTests : IAsyncLifetime
             await mirror.TextAsync($"-/npm/v1/attestations/{name}@1.0.0");
         }
 
-        await _store.SetCursorAsync("kept:/-/npm/v1/attestations/nosuch@1.0.0", "{}", Cancelled);
+        await _store.Kept.KeepAsync("/-/npm/v1/attestations/nosuch@1.0.0", "{}"u8.ToArray(), Cancelled);
         await mirror.PutAsync("changes", Documents.Of("changes").Replace("1.0.0", "1.0.7", StringComparison.Ordinal));
         await mirror.RemoveAsync("goes");
 
@@ -132,7 +132,7 @@ public sealed class KeptAttestationsTests : IAsyncLifetime
 
     private static JsonObject Bundle(int sizeBytes) => new() { ["attestations"] = new JsonArray(new JsonObject { ["bundle"] = new string('x', sizeBytes) }) };
 
-    private ValueTask<List<CursorMark>> KeptAsync() => _store.ListCursorsAsync("kept:", Cancelled).ToListAsync(Cancelled);
+    private ValueTask<List<KeptMark>> KeptAsync() => _store.Kept.ListKeptAsync("/-/npm/v1/attestations/", Cancelled).ToListAsync(Cancelled);
 
     private async Task<List<CollectedItem>> CollectAsync(MirrorOptions options, bool isDryRun)
     {

@@ -97,7 +97,7 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
         await StopFarAsync();
         _registry.Publish(new FakePackage("brief").Version("1.0.0"));
         _registry.Publish(new FakePackage("p3").Version("2.0.0"));
-        await Eventually.Async(async () => await RemovedAsync(_near) == 2 && await _near.Store.FindAsync(PackageName.Parse("brief"), default) is not null);
+        await Eventually.Async(async () => await RemovedAsync(_near) == 2 && await _near.Store.Packages.FindAsync(PackageName.Parse("brief"), default) is not null);
         _registry.Delete("brief");
         _registry.Delete("p3");
         await Eventually.Async(async () => await RemovedAsync(_near) == 4);
@@ -118,7 +118,7 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
         await Eventually.Async(async () => (await RowsAsync(_near)).Count == 1);
         _registry.Knobs.Add(new FakeRule { Path = "/early", Status = 200, Body = Encoding.UTF8.GetString(_registry.Packument("early")!), ContentType = "application/json" });
         _registry.Delete("early");
-        await Eventually.Async(async () => await _near.Store.FindQueuedAsync(PackageName.Parse("early"), default) is { IsDeletedRow: true, Attempts: > 0 });
+        await Eventually.Async(async () => await _near.Store.Queue.FindQueuedAsync(PackageName.Parse("early"), default) is { IsDeletedRow: true, Attempts: > 0 });
         Assert.Equal(0, await RemovedAsync(_near));
         await StartFarAsync();
     }
@@ -143,7 +143,7 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
         Assert.Equal(0, await RemovedAsync(_far));
     }
 
-    private async Task<RemovalKind?> KindAsync(string name) => (await _far.Store.FindAsync(PackageName.Parse(name), TestContext.Current.CancellationToken))?.Facts.Removal;
+    private async Task<RemovalKind?> KindAsync(string name) => (await _far.Store.Packages.FindAsync(PackageName.Parse(name), TestContext.Current.CancellationToken))?.Facts.Removal;
 
     private static async Task<long> RemovedAsync(ServedMirror mirror) => (await mirror.Store.CountAsync(TestContext.Current.CancellationToken)).Removed;
 
@@ -151,7 +151,7 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
     private static async Task<List<string>> RemovalsAsync(ServedMirror mirror)
     {
         var told = new List<string>();
-        await foreach (var row in mirror.Store.ListAsync(null, isRemoved: true, TestContext.Current.CancellationToken))
+        await foreach (var row in mirror.Store.Packages.ListAsync(null, isRemoved: true, TestContext.Current.CancellationToken))
         {
             using var answer = await mirror.GetAsync(row.Name.UrlSegment);
             using var body = JsonDocument.Parse(await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));

@@ -50,14 +50,14 @@ public sealed class OlderFaultsTests : IAsyncLifetime
         {
             _registry.Publish(new FakePackage("b").Version("1.0.0"));
             head = await HeadAsync();
-            await Eventually.Async(async () => await store.GetCursorAsync(MirrorCursors.Handled, TestContext.Current.CancellationToken) == head
+            await Eventually.Async(async () => await store.Notes.FindNoteAsync(MirrorCursors.Handled, TestContext.Current.CancellationToken) == head
                 && await store.CountAsync(TestContext.Current.CancellationToken) is { Packages: 2, Queued: 0 });
         }
 
         _registry.Publish(new FakePackage("c").Version("1.0.0"));
         _registry.Requests.Clear();
         await using var again = await FollowAsync(store);
-        await Eventually.Async(async () => await store.FindAsync(PackageName.Parse("c"), TestContext.Current.CancellationToken) is not null);
+        await Eventually.Async(async () => await store.Packages.FindAsync(PackageName.Parse("c"), TestContext.Current.CancellationToken) is not null);
         Assert.Contains(_registry.Requests.All, request => request.Target.Contains($"since={Uri.EscapeDataString(head)}&", StringComparison.Ordinal));
         Assert.Equal(0, _registry.Requests.CountOf("/a"));
     }

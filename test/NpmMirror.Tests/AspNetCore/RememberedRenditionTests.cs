@@ -20,7 +20,7 @@ public sealed class RememberedRenditionTests
         using var cache = new RenditionCache(store, news, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
         await ServedMirror.PutAsync(store, "ms", Documents.Of("ms"));
         var name = PackageName.Parse("ms");
-        var package = cache.Keep((await store.FindAsync(name, TestContext.Current.CancellationToken))!, cache.Ticket(name));
+        var package = cache.Keep((await store.Packages.FindAsync(name, TestContext.Current.CancellationToken))!, cache.Ticket(name));
         var rendition = cache.Rendition(package, new RenditionKey(View.Live, PackumentForm.Full, null, "http://127.0.0.1/npm", ContentCoding.Gzip));
         var bytes = await cache.BodyAsync(rendition, TestContext.Current.CancellationToken);
         var answer = new RememberedRendition(rendition, _ => true, new CrossOriginPolicy(isAllowed: true));

@@ -32,7 +32,7 @@ public sealed class RememberedTarballTests : IAsyncLifetime
         _mirror = await ServedMirror.StartAsync(_store, _registry.Url, time: _clock, blobs: _blobs);
         // Once to fetch it, once to remember it.
         await RawTalk.TalkAsync(_mirror, Hot + Last);
-        await Eventually.Async(async () => await _store.FindTarballAsync(PackageName.Parse("left-pad"), "left-pad-1.0.0.tgz", TestContext.Current.CancellationToken) is { State: TarballState.Held });
+        await Eventually.Async(async () => await _store.Tarballs.FindTarballAsync(PackageName.Parse("left-pad"), "left-pad-1.0.0.tgz", TestContext.Current.CancellationToken) is { State: TarballState.Held });
         await RawTalk.TalkAsync(_mirror, Hot + Last);
     }
 
@@ -108,7 +108,7 @@ public sealed class RememberedTarballTests : IAsyncLifetime
     private async Task<long> ServedAsync()
     {
         var count = 0L;
-        await foreach (var access in _store.ListAccessAsync(PackageName.Parse("left-pad"), null, TestContext.Current.CancellationToken))
+        await foreach (var access in _store.Tarballs.ListAccessAsync(PackageName.Parse("left-pad"), null, TestContext.Current.CancellationToken))
         {
             count += access.Count;
         }

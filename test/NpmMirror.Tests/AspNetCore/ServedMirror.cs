@@ -112,12 +112,12 @@ internal sealed class ServedMirror : IAsyncDisposable
     internal Task PutAsync(string name, string json, string payload = NoMembers) => PutAsync(Store, name, json, payload);
 
     /// <summary>The id that it goes by among mirrors.</summary>
-    internal async Task<string?> InstanceAsync() => await Store.GetCursorAsync(MirrorCursors.Instance, TestContext.Current.CancellationToken);
+    internal async Task<string?> InstanceAsync() => await Store.Notes.FindNoteAsync(MirrorCursors.Instance, TestContext.Current.CancellationToken);
 
     /// <summary>Returns when the mirror has heard of everything that was committed.</summary>
     internal async Task SettleAsync()
     {
-        var head = (await Store.ReadHeadAsync(TestContext.Current.CancellationToken)).Position;
+        var head = (await Store.Log.ReadHeadAsync(TestContext.Current.CancellationToken)).Position;
         Assert.Equal(head, await Mirror.Log.WaitAsync(new LogPosition(head.Value - 1), TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
     }
 
@@ -127,9 +127,9 @@ internal sealed class ServedMirror : IAsyncDisposable
         var package = PackageName.Parse(name);
         var raw = Encoding.UTF8.GetBytes(json);
         var parsed = PackumentReader.Read(raw, package);
-        var row = await store.FindAsync(package, default);
+        var row = await store.Packages.FindAsync(package, default);
         var pending = new Log.PendingEvent { Ordinal = 0, Type = "MetadataChanged", SeenAt = DateTimeOffset.UnixEpoch, Payload = Encoding.UTF8.GetBytes(payload) };
-        var committed = await store.CommitAsync(
+        var committed = await store.Packages.CommitAsync(
             new PackageCommit
             {
                 Name = package,
@@ -146,9 +146,9 @@ internal sealed class ServedMirror : IAsyncDisposable
     /// <summary>Puts a package into the graveyard.</summary>
     internal async Task RemoveAsync(string name, Log.RemovalKind kind = Log.RemovalKind.Gone)
     {
-        var row = (await Store.FindAsync(PackageName.Parse(name), default))!;
+        var row = (await Store.Packages.FindAsync(PackageName.Parse(name), default))!;
         var pending = new Log.PendingEvent { Ordinal = 0, Type = "PackageRemoved", SeenAt = DateTimeOffset.UnixEpoch, Payload = "{\"kind\":\"gone\",\"archived\":\"\"}"u8.ToArray() };
-        await Store.CommitAsync(new PackageCommit { Name = row.Name, ExpectedGeneration = row.Generation, Facts = row.Facts with { Removal = kind }, Events = [pending] }, default);
+        await Store.Packages.CommitAsync(new PackageCommit { Name = row.Name, ExpectedGeneration = row.Generation, Facts = row.Facts with { Removal = kind }, Events = [pending] }, default);
     }
 
     internal async Task<HttpResponseMessage> GetAsync(string path, params (string Name, string Value)[] headers)

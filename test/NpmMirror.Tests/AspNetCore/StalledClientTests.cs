@@ -119,7 +119,7 @@ public sealed class StalledClientTests
         await writer.AppendAsync(Random(8_000_000), Cancelled);
         var sha512 = await writer.CommitAsync(Cancelled);
         await mirror.PutAsync("ms", Documents.Of("ms"));
-        await mirror.Store.PutTarballAsync(new TarballRow { Package = PackageName.Parse("ms"), File = "ms-1.0.0.tgz", Version = "1.0.0", State = TarballState.Held, Sha512 = sha512, SizeBytes = 8_000_000, VerifiedAt = clock.GetUtcNow() }, Cancelled);
+        await mirror.Store.Tarballs.PutTarballAsync(new TarballRow { Package = PackageName.Parse("ms"), File = "ms-1.0.0.tgz", Version = "1.0.0", State = TarballState.Held, Sha512 = sha512, SizeBytes = 8_000_000, VerifiedAt = clock.GetUtcNow() }, Cancelled);
 
         // The longest is made in a file: see RenditionCache.IsSpilled.
         await mirror.PutAsync("long", Documents.Of("long", Convert.ToHexString(Random(3_000_000))));

@@ -308,11 +308,11 @@ public sealed class TarballServingTests : IAsyncLifetime
             await BytesAsync(await mirror.GetAsync("/npm" + Path));
         }
 
-        var accesses = await _store.ListAccessAsync(PackageName.Parse("left-pad"), null, Cancelled).ToListAsync(Cancelled);
+        var accesses = await _store.Tarballs.ListAccessAsync(PackageName.Parse("left-pad"), null, Cancelled).ToListAsync(Cancelled);
         var access = Assert.Single(accesses);
         Assert.Equal(("left-pad-1.0.0.tgz", "127.0.0.1"), (access.File, access.Client));
         Assert.True(access.Count >= 2);
-        Assert.NotNull((await _store.FindTarballAsync(PackageName.Parse("left-pad"), "left-pad-1.0.0.tgz", Cancelled))!.LastServedAt);
+        Assert.NotNull((await _store.Tarballs.FindTarballAsync(PackageName.Parse("left-pad"), "left-pad-1.0.0.tgz", Cancelled))!.LastServedAt);
     }
 
     [Fact]
@@ -383,7 +383,7 @@ public sealed class TarballServingTests : IAsyncLifetime
             using var answer = await mirror.GetAsync("/npm/odd/-/odd-1.0.0.tgz");
             Assert.Equal("public, max-age=300", string.Join(", ", answer.Headers.NonValidated["Cache-Control"]));
             Assert.Equal(_registry.Tarballs["/odd/-/odd-1.0.0.tgz"], await answer.Content.ReadAsByteArrayAsync(Cancelled));
-            await Eventually.Async(async () => await _store.FindTarballAsync(PackageName.Parse("odd"), "odd-1.0.0.tgz", Cancelled) is { State: TarballState.Held });
+            await Eventually.Async(async () => await _store.Tarballs.FindTarballAsync(PackageName.Parse("odd"), "odd-1.0.0.tgz", Cancelled) is { State: TarballState.Held });
             if (round > 0)
             {
                 using var known = await mirror.GetAsync("/npm/odd/-/odd-1.0.0.tgz", ("If-None-Match", answer.Headers.ETag!.Tag));
@@ -412,16 +412,16 @@ public sealed class TarballServingTests : IAsyncLifetime
     private async Task FetchUntilStoredAsync(ServedMirror mirror)
     {
         Assert.Equal(Tarball, await BytesAsync(await mirror.GetAsync("/npm" + Path)));
-        await Eventually.Async(async () => await _store.FindTarballAsync(PackageName.Parse("left-pad"), "left-pad-1.0.0.tgz", Cancelled) is { State: TarballState.Held });
+        await Eventually.Async(async () => await _store.Tarballs.FindTarballAsync(PackageName.Parse("left-pad"), "left-pad-1.0.0.tgz", Cancelled) is { State: TarballState.Held });
     }
 
     /// <summary>As another process would: nobody here is told but by the log.</summary>
     private async Task RemoveAsync(RemovalKind kind)
     {
-        var row = (await _store.FindAsync(PackageName.Parse("left-pad"), Cancelled))!;
+        var row = (await _store.Packages.FindAsync(PackageName.Parse("left-pad"), Cancelled))!;
         var pending = new PendingEvent { Ordinal = 0, Type = "PackageRemoved", SeenAt = DateTimeOffset.UnixEpoch, Payload = "{\"kind\":\"gone\",\"archived\":\"\"}"u8.ToArray() };
         var facts = row.Facts with { Removal = kind, RemovalReason = "court order" };
-        Assert.True((await _store.CommitAsync(new PackageCommit { Name = row.Name, ExpectedGeneration = row.Generation, Facts = facts, Events = [pending] }, Cancelled)).IsCommitted);
+        Assert.True((await _store.Packages.CommitAsync(new PackageCommit { Name = row.Name, ExpectedGeneration = row.Generation, Facts = facts, Events = [pending] }, Cancelled)).IsCommitted);
     }
 
     private readonly record struct EntityTags(string Arriving, string Stored);

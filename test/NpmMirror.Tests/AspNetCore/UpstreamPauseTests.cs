@@ -133,7 +133,7 @@ public sealed class UpstreamPauseTests : IAsyncLifetime
         await Eventually.Async(async () =>
         {
             _clock.Advance(TimeSpan.FromSeconds(0.1));
-            return await store.GetCursorAsync(MirrorCursors.Pauses, Cancelled) is null;
+            return await store.Notes.FindNoteAsync(MirrorCursors.Pauses, Cancelled) is null;
         });
         Assert.Contains("npm_mirror_upstream_pause_left_seconds{purpose=\"Search\"} 0\n", await mirror.TextAsync("/metrics"), StringComparison.Ordinal);
     }

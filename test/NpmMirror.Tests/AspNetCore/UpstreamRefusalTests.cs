@@ -99,7 +99,7 @@ public sealed class UpstreamRefusalTests
             await tarball.Content.ReadAsByteArrayAsync(Cancelled);
         }
 
-        await Eventually.Async(async () => await store.FindTarballAsync(PackageName.Parse("ms"), "ms-1.0.0.tgz", Cancelled) is { State: TarballState.Held });
+        await Eventually.Async(async () => await store.Tarballs.FindTarballAsync(PackageName.Parse("ms"), "ms-1.0.0.tgz", Cancelled) is { State: TarballState.Held });
         registry.Knobs.Fail("*", 403);
         Assert.Contains("1.0.0", await mirror.TextAsync("ms"), StringComparison.Ordinal);
         using var held = await mirror.GetAsync("ms/-/ms-1.0.0.tgz");

@@ -174,7 +174,7 @@ public sealed class VisibilityTests : IAsyncLifetime
         Assert.Equal("200", await StatusAsync("alive"));
         Assert.Equal("200", await StatusAsync("left-pad"));
         Assert.Equal("200", await StatusAsync("left-pad/-/left-pad-1.0.0.tgz"));
-        await Eventually.Async(async () => await _store.FindTarballAsync(PackageName.Parse("left-pad"), "left-pad-1.0.0.tgz", Cancelled) is { State: TarballState.Held });
+        await Eventually.Async(async () => await _store.Tarballs.FindTarballAsync(PackageName.Parse("left-pad"), "left-pad-1.0.0.tgz", Cancelled) is { State: TarballState.Held });
     }
 
     private static void Set(RemovedOptions removed, RemovalKind kind, RemovedMode mode)
@@ -205,11 +205,11 @@ public sealed class VisibilityTests : IAsyncLifetime
     /// <summary>As PackageSync does: the deletion has a revision of its own, after the document's.</summary>
     private async Task RemoveAsync(RemovalKind kind)
     {
-        var row = (await _store.FindAsync(PackageName.Parse("left-pad"), Cancelled))!;
+        var row = (await _store.Packages.FindAsync(PackageName.Parse("left-pad"), Cancelled))!;
         var rev = ServedRevision.OfDeletion(ServedRevision.Of(row));
         var removed = new PendingEvent { Ordinal = 0, Type = EventTypes.PackageRemoved, SeenAt = DateTimeOffset.UnixEpoch, Payload = "{\"kind\":\"gone\",\"archived\":\"\"}"u8.ToArray() };
         var facts = row.Facts with { Removal = kind, RemovalReason = "court order", Rev = rev, Ancestors = ServedRevision.AncestorsAfter(row, rev) };
-        Assert.True((await _store.CommitAsync(new PackageCommit { Name = row.Name, ExpectedGeneration = row.Generation, Facts = facts, Events = [removed] }, Cancelled)).IsCommitted);
+        Assert.True((await _store.Packages.CommitAsync(new PackageCommit { Name = row.Name, ExpectedGeneration = row.Generation, Facts = facts, Events = [removed] }, Cancelled)).IsCommitted);
         await _mirror!.SettleAsync();
     }
 

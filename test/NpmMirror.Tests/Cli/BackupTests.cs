@@ -40,7 +40,7 @@ public sealed class BackupTests : IDisposable
 
         await FillAsync("data", "f");
         Assert.Equal(0, (await BackUpAsync("data")).Code);
-        Assert.Equal(9, SqliteStore.ReadHeadOfCopy(_folder.File("copy/npm-mirror.sqlite")).Position.Value);
+        Assert.Equal(9, await PositionInAsync(_folder.File("copy/npm-mirror.sqlite")));
     }
 
     [Fact]
@@ -96,7 +96,7 @@ public sealed class BackupTests : IDisposable
             using var shell = Process.Start(new ProcessStartInfo("bash", ["-e", "-c", string.Join('\n', lines[..^1])]) { WorkingDirectory = _folder.Path })!;
             await shell.WaitForExitAsync(Token);
             Assert.Equal(0, shell.ExitCode);
-            Assert.Equal(3 * run, SqliteStore.ReadHeadOfCopy(_folder.File("backup/npm-mirror.sqlite")).Position.Value);
+            Assert.Equal(3 * run, await PositionInAsync(_folder.File("backup/npm-mirror.sqlite")));
             Assert.Equal(run, Directory.EnumerateFiles(_folder.File("backup/blobs"), "*", SearchOption.AllDirectories).Count());
             Assert.Equal(["backup/blobs", "backup/npm-mirror.sqlite"], Directory.EnumerateFileSystemEntries(_folder.File("backup")).Select(path => Path.GetRelativePath(_folder.Path, path)).Order());
         }
@@ -112,13 +112,13 @@ public sealed class BackupTests : IDisposable
         blobs.AfterList = async _ => await StoreTarballAsync(store, blobs, "meanwhile");
 
         var target = new FileBlobStore(_folder.File("copy"), NullLogger<FileBlobStore>.Instance);
-        Assert.Equal(1, (await new Backup(store, blobs, target, _folder.File("copy")).RunAsync(Token)).Copied);
+        Assert.Equal(1, (await new Backup(store, store.Backup, blobs, target, _folder.File("copy")).RunAsync(Token)).Copied);
         await using var copy = new SqliteStore(_folder.File("copy/npm-mirror.sqlite"), TimeProvider.System);
         await copy.OpenAsync(Token);
-        Assert.NotNull(await copy.FindTarballAsync(PackageName.Parse("before"), "t.tgz", Token));
+        Assert.NotNull(await copy.Tarballs.FindTarballAsync(PackageName.Parse("before"), "t.tgz", Token));
         foreach (var name in (string[])["before", "meanwhile"])
         {
-            var row = await copy.FindTarballAsync(PackageName.Parse(name), "t.tgz", Token);
+            var row = await copy.Tarballs.FindTarballAsync(PackageName.Parse(name), "t.tgz", Token);
             Assert.True(row is null || await target.ExistsAsync(row.Sha512, Token), $"The copy knows the tarball of {name} and does not have it.");
         }
     }
@@ -195,19 +195,25 @@ public sealed class BackupTests : IDisposable
         await using var writer = await blobs.CreateAsync(Token);
         await writer.AppendAsync(Encoding.UTF8.GetBytes(name), Token);
         var row = new TarballRow { Package = PackageName.Parse(name), File = "t.tgz", Version = "1.0.0", State = TarballState.Held, Sha512 = await writer.CommitAsync(Token), SizeBytes = name.Length };
-        Assert.True(await store.PutTarballAsync(row, Token));
+        Assert.True(await store.Tarballs.PutTarballAsync(row, Token));
     }
 
     private async Task FillAsync(string data, params string[] packages)
     {
         await using var store = new SqliteStore(_folder.File($"{data}/npm-mirror.sqlite"), TimeProvider.System);
         await store.OpenAsync(Token);
-        await Task.WhenAll(packages.Select(name => store.CommitAsync(SecondProcess.Commit(name), Token).AsTask()));
+        await Task.WhenAll(packages.Select(name => store.Packages.CommitAsync(SecondProcess.Commit(name), Token).AsTask()));
     }
 
     private async Task<(int Code, string Errors)> BackUpAsync(string data)
     {
         var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["backup", "copy", $"--data={data}"]);
         return (code, errors);
+    }
+
+    private static async Task<long> PositionInAsync(string copy)
+    {
+        await using var store = new SqliteStore(copy, TimeProvider.System);
+        return store.Backup.ReadHeadOf(copy).Position.Value;
     }
 }

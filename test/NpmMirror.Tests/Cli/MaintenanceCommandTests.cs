@@ -106,7 +106,7 @@ public sealed class MaintenanceCommandTests : IAsyncLifetime
     [Fact]
     public async Task Verify_says_that_it_goes_on_with_a_run_that_was_cut_short()
     {
-        Tamper($"INSERT OR REPLACE INTO cursors (key, value) VALUES ('verify:marks', '{{\"begunAt\":\"{TimeProvider.System.GetUtcNow().AddHours(-1):yyyy-MM-ddTHH:mm:ssZ}\"}}')");
+        Tamper($"INSERT OR REPLACE INTO notes (key, value) VALUES ('verify:marks', '{{\"begunAt\":\"{TimeProvider.System.GetUtcNow().AddHours(-1):yyyy-MM-ddTHH:mm:ssZ}\"}}')");
         Assert.Contains("Went on with the verification begun ", (await RunAsync("verify")).Output, StringComparison.Ordinal);
         Assert.DoesNotContain("Went on", (await RunAsync("verify")).Output, StringComparison.Ordinal);
     }

@@ -38,7 +38,7 @@ public sealed class OfflineTests : IAsyncLifetime
         await using (var store = await OpenStoreAsync())
         {
             var now = TimeProvider.System.GetUtcNow();
-            await store.EnqueueAsync([new QueueItem { Name = Waiting, Priority = QueuePriority.Change, DueAt = now, QueuedAt = now }], null, Cancellation);
+            await store.Queue.EnqueueAsync([new QueueItem { Name = Waiting, Priority = QueuePriority.Change, DueAt = now, QueuedAt = now }], null, Cancellation);
         }
 
         _upstream.PublishVersion("held", "2.0.0");
@@ -94,7 +94,7 @@ public sealed class OfflineTests : IAsyncLifetime
         Assert.Equal(before, (await CliProcess.RunAsync(_folder.Path, ["status", "--json"])).Output);
         Assert.Equal(HttpStatusCode.OK, (await _client.GetAsync(new Uri(new Uri(_address), "/health/ready"), Cancellation)).StatusCode);
         await using var store = await OpenStoreAsync();
-        var queued = await store.FindQueuedAsync(Waiting, Cancellation);
+        var queued = await store.Queue.FindQueuedAsync(Waiting, Cancellation);
         Assert.Equal((0, null), (queued!.Attempts, queued.LastError));
     }
 

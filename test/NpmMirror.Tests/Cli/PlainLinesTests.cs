@@ -37,7 +37,7 @@ public sealed partial class PlainLinesTests
             await store.OpenAsync(TestContext.Current.CancellationToken);
             foreach (var cursor in new[] { MirrorCursors.Feed, MirrorCursors.Read, MirrorCursors.Handled })
             {
-                await store.SetCursorAsync(cursor, Hostile, TestContext.Current.CancellationToken);
+                await store.Notes.SetNoteAsync(cursor, Hostile, TestContext.Current.CancellationToken);
             }
         }
 

@@ -1,4 +1,3 @@
-using System.Reflection;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.Following;
@@ -7,17 +6,18 @@ namespace NpmMirror.Tests.Following;
 /// A store as one process sees it that dies in the middle of its work: after so many writes none reaches the store any more, the last one
 /// perhaps half. What was written before is there for the next process.
 /// </summary>
-public class CrashingStore : DispatchProxy
+internal sealed class CrashingStore
 {
     private static readonly HashSet<string> Writes =
     [
-        nameof(IMetadataStore.EnqueueAsync), nameof(IMetadataStore.TakeAsync), nameof(IMetadataStore.CompleteAsync), nameof(IMetadataStore.PostponeAsync),
-        nameof(IMetadataStore.CommitAsync), nameof(IMetadataStore.SetCursorAsync), nameof(IMetadataStore.NumberEventsAsync),
+        nameof(IQueueTable.EnqueueAsync), nameof(IQueueTable.TakeAsync), nameof(IQueueTable.CompleteAsync), nameof(IQueueTable.PostponeAsync),
+        nameof(IPackageTable.CommitAsync), nameof(INoteTable.SetNoteAsync), nameof(ILogTable.NumberEventsAsync),
     ];
 
-    private IMetadataStore _inner = null!;
     private long _writesLeft;
     private long _calls;
+
+    private CrashingStore(long writesToLive) => _writesLeft = writesToLive;
 
     /// <summary>Told of a cursor before it is set.</summary>
     internal Action<string, string?>? CursorIsSet { get; set; }
@@ -31,18 +31,14 @@ public class CrashingStore : DispatchProxy
     /// <summary>A process over a store with so many writes to live.</summary>
     internal static (IMetadataStore Store, CrashingStore Process) Over(IMetadataStore inner, long writesToLive)
     {
-        var store = Create<IMetadataStore, CrashingStore>();
-        var process = (CrashingStore)(object)store;
-        process._inner = inner;
-        process._writesLeft = writesToLive;
-        return (store, process);
+        var process = new CrashingStore(writesToLive);
+        return (InterceptedStore.Over(inner, process.Handle), process);
     }
 
     /// <summary>Dies now.</summary>
     internal void Kill() => Interlocked.Exchange(ref _writesLeft, -1);
 
-    /// <inheritdoc/>
-    protected override object? Invoke(MethodInfo? targetMethod, object?[]? args)
+    private object? Handle(StoreCall call)
     {
         Interlocked.Increment(ref _calls);
         if (IsDead)
@@ -50,30 +46,30 @@ public class CrashingStore : DispatchProxy
             throw Dead();
         }
 
-        if (!Writes.Contains(targetMethod!.Name))
+        if (!Writes.Contains(call.Method))
         {
-            return targetMethod.Invoke(_inner, BindingFlags.DoNotWrapExceptions, null, args, null);
+            return call.Make();
         }
 
         var left = Interlocked.Decrement(ref _writesLeft);
         if (left < 0)
         {
             // Of names and their cursor only the names may be there, or nothing.
-            if (targetMethod.Name == nameof(IMetadataStore.EnqueueAsync) && Interlocked.Read(ref _calls) % 2 == 0)
+            if (call.Method == nameof(IQueueTable.EnqueueAsync) && Interlocked.Read(ref _calls) % 2 == 0)
             {
-                args![1] = null;
-                targetMethod.Invoke(_inner, BindingFlags.DoNotWrapExceptions, null, args, null);
+                call.Arguments[1] = null;
+                call.Make();
             }
 
             throw Dead();
         }
 
-        if (targetMethod.Name == nameof(IMetadataStore.SetCursorAsync))
+        if (call.Method == nameof(INoteTable.SetNoteAsync))
         {
-            CursorIsSet?.Invoke((string)args![0]!, (string?)args[1]);
+            CursorIsSet?.Invoke((string)call.Arguments[0]!, (string?)call.Arguments[1]);
         }
 
-        var result = targetMethod.Invoke(_inner, BindingFlags.DoNotWrapExceptions, null, args, null);
+        var result = call.Make();
         // As often the last write is there, and nobody hears of it.
         return left == 0 && IsUnheard() ? throw Dead() : result;
     }

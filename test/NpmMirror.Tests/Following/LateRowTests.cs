@@ -177,7 +177,7 @@ public sealed class LateRowTests : IAsyncLifetime
         return true;
     }
 
-    private async Task<FollowingState> StateAsync() => FollowingState.Parse(await _bench.Store.GetCursorAsync(MirrorCursors.Trail, Token));
+    private async Task<FollowingState> StateAsync() => FollowingState.Parse(await _bench.Store.Notes.FindNoteAsync(MirrorCursors.Trail, Token));
 
     /// <summary>A feed that cannot be read from some places.</summary>
     private sealed class PartlyBrokenFeed(IChangeFeed feed, Func<Sequence, bool> isBroken) : IChangeFeed

@@ -120,7 +120,7 @@ public sealed class MirrorResetTests : IAsyncLifetime
         return await FindAsync("p2") is null or { Facts.IsRemoved: true } && await FindAsync("p4") is null or { Facts.IsRemoved: true };
     });
 
-    private async Task<PackageRow?> FindAsync(string name) => await _store.FindAsync(PackageName.Parse(name), Token);
+    private async Task<PackageRow?> FindAsync(string name) => await _store.Packages.FindAsync(PackageName.Parse(name), Token);
 
     private Task PassUntilAsync(Func<Task<bool>> condition) => Eventually.Async(async () =>
     {

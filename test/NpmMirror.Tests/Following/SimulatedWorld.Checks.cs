@@ -41,13 +41,13 @@ internal sealed partial class SimulatedWorld
     private bool IsHandled(FakeDocument document)
     {
         var name = PackageName.Parse(document.Name);
-        if (_store.FindQueuedAsync(name, CancellationToken.None).AsTask().Result is not null)
+        if (_store.Queue.FindQueuedAsync(name, CancellationToken.None).AsTask().Result is not null)
         {
             return true;
         }
 
         // Behind the queue: what leaves it meanwhile was stored before.
-        var row = _store.FindAsync(name, CancellationToken.None).AsTask().Result;
+        var row = _store.Packages.FindAsync(name, CancellationToken.None).AsTask().Result;
         return (row is null or { Facts.IsRemoved: true } && (IsGone(document) || _denied.Contains(document.Name)))
             || (row is not null && new Revision(row.Facts.Rev!).Number >= document.RevisionNumber);
     }
@@ -74,7 +74,7 @@ internal sealed partial class SimulatedWorld
         foreach (var document in _upstream.Database.Everything())
         {
             names.Add(document.Name);
-            var row = await _store.FindAsync(PackageName.Parse(document.Name), cancellationToken);
+            var row = await _store.Packages.FindAsync(PackageName.Parse(document.Name), cancellationToken);
             if (Difference(document, row) is { } difference)
             {
                 differences.Add($"{document.Name}: {difference}");
@@ -82,13 +82,13 @@ internal sealed partial class SimulatedWorld
         }
 
         differences.AddRange((await HeldAsync(cancellationToken)).Except(names).Select(name => $"{name}: held, never was upstream"));
-        var handled = await _store.GetCursorAsync(MirrorCursors.Handled, cancellationToken);
+        var handled = await _store.Notes.FindNoteAsync(MirrorCursors.Handled, cancellationToken);
         if (new Sequence(handled ?? "0").Order != _upstream.HeadSequence)
         {
             differences.Add($"handled is {handled}, the feed's head {_upstream.HeadSequence}");
         }
 
-        await foreach (var item in _store.ListQueuedAsync(cancellationToken))
+        await foreach (var item in _store.Queue.ListQueuedAsync(cancellationToken))
         {
             differences.Add($"{item.Name}: queued, {item.LastError}");
         }
@@ -124,7 +124,7 @@ internal sealed partial class SimulatedWorld
         var last = new Dictionary<string, RegistryEvent>();
         var newest = new Dictionary<string, long>();
         var published = new HashSet<(string, string)>();
-        await foreach (var row in _store.ReadLogAsync(LogPosition.Zero, cancellationToken))
+        await foreach (var row in _store.Log.ReadLogAsync(LogPosition.Zero, cancellationToken))
         {
             var told = EventPayload.FromRow(row)!;
             var name = row.Package.Value;

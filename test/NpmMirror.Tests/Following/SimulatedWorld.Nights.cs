@@ -46,8 +46,8 @@ internal sealed partial class SimulatedWorld
             _upstream.Knobs.Unlisted[name] = true;
         }
 
-        await _store.SetCursorAsync(MirrorCursors.ReconciliationDue, null, cancellationToken);
-        await _store.SetCursorAsync(MirrorCursors.ReconciliationDue, _clock.GetUtcNow().ToString("O", CultureInfo.InvariantCulture), cancellationToken);
+        await _store.Notes.SetNoteAsync(MirrorCursors.ReconciliationDue, null, cancellationToken);
+        await _store.Notes.SetNoteAsync(MirrorCursors.ReconciliationDue, _clock.GetUtcNow().ToString("O", CultureInfo.InvariantCulture), cancellationToken);
         var until = _clock.GetUtcNow() + TimeSpan.FromHours(2);
         while (_clock.GetUtcNow() < until)
         {
@@ -112,8 +112,8 @@ internal sealed partial class SimulatedWorld
     private async Task ReachHeadAsync(CancellationToken cancellationToken)
     {
         var until = _clock.GetUtcNow() + QuietMax;
-        while (await _store.GetCursorAsync(MirrorCursors.WalkHead, cancellationToken) is not null
-            || new Sequence(await _store.GetCursorAsync(MirrorCursors.Read, cancellationToken) ?? "0").Order != _upstream.HeadSequence)
+        while (await _store.Notes.FindNoteAsync(MirrorCursors.WalkHead, cancellationToken) is not null
+            || new Sequence(await _store.Notes.FindNoteAsync(MirrorCursors.Read, cancellationToken) ?? "0").Order != _upstream.HeadSequence)
         {
             Assert.True(_clock.GetUtcNow() < until, $"Never came to the head at {_upstream.HeadSequence}\n{_log.Text}");
             await StepAsync(cancellationToken, isChanging: false);

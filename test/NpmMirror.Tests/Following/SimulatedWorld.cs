@@ -188,7 +188,7 @@ internal sealed partial class SimulatedWorld : IAsyncDisposable
     private async Task<HashSet<string>> EqualAsync(CancellationToken cancellationToken)
     {
         var held = new HashSet<string>();
-        await foreach (var row in _store.ListAsync(null, isRemoved: false, cancellationToken))
+        await foreach (var row in _store.Packages.ListAsync(null, isRemoved: false, cancellationToken))
         {
             if (_upstream.Revision(row.Name.Value) == row.Facts.Rev)
             {
@@ -202,7 +202,7 @@ internal sealed partial class SimulatedWorld : IAsyncDisposable
     private async Task<HashSet<string>> HeldAsync(CancellationToken cancellationToken)
     {
         var held = new HashSet<string>();
-        await foreach (var row in _store.ListAsync(null, isRemoved: false, cancellationToken))
+        await foreach (var row in _store.Packages.ListAsync(null, isRemoved: false, cancellationToken))
         {
             held.Add(row.Name.Value);
         }

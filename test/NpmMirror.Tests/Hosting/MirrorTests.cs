@@ -43,7 +43,7 @@ public sealed class MirrorTests : IAsyncLifetime
         Assert.True(await events.MoveNextAsync());
         Assert.Equal("1.1.0", Assert.IsType<VersionPublished>(events.Current).Version);
         await Eventually.Async(async () => (await mirror.Registry.GetLastSequenceAsync(Cancelled)).Text == change.Sequence.ToString(System.Globalization.CultureInfo.InvariantCulture));
-        var row = await mirror.Store.FindAsync(PackageName.Parse("ms"), Cancelled);
+        var row = await mirror.Store.Packages.FindAsync(PackageName.Parse("ms"), Cancelled);
         Assert.Equal(2, PackumentIndex.FromBytes(row!.Index.Span).Versions.Count);
         Assert.Same(mirror.Registry.Logger, mirror.Logger);
     }
@@ -58,7 +58,7 @@ public sealed class MirrorTests : IAsyncLifetime
 
         _registry.Knobs.Fail("*", 503);
         await using var second = await Mirror.StartAsync(new MirrorOptions { Data = _folder.Path }, cancellationToken: Cancelled);
-        Assert.NotNull(await second.Store.FindAsync(PackageName.Parse("ms"), Cancelled));
+        Assert.NotNull(await second.Store.Packages.FindAsync(PackageName.Parse("ms"), Cancelled));
         Assert.Equal(_registry.Url, second.Upstream.BaseUrl);
     }
 
@@ -92,10 +92,10 @@ public sealed class MirrorTests : IAsyncLifetime
         var options = Options();
         options.RequestsPerSecond = 7;
         await using var mirror = await Mirror.StartAsync(options, cancellationToken: Cancelled);
-        await Eventually.Async(async () => await mirror.Store.FindAsync(PackageName.Parse("ms"), Cancelled) is not null);
+        await Eventually.Async(async () => await mirror.Store.Packages.FindAsync(PackageName.Parse("ms"), Cancelled) is not null);
 
         Assert.Equal(7, mirror.Upstream.Transport.Options.RequestsPerSecond);
-        var id = await mirror.Store.GetCursorAsync("instance", Cancelled);
+        var id = await mirror.Store.Notes.FindNoteAsync("instance", Cancelled);
         Assert.Equal(id, _registry.Requests.All.First(request => request.Path == "/ms").Header("npm-mirror-instance"));
     }
 
@@ -112,7 +112,7 @@ public sealed class MirrorTests : IAsyncLifetime
         }
 
         await using var after = await Mirror.StartAsync(At(), cancellationToken: Cancelled);
-        Assert.NotNull(await after.Store.FindAsync(PackageName.Parse("ms"), Cancelled));
+        Assert.NotNull(await after.Store.Packages.FindAsync(PackageName.Parse("ms"), Cancelled));
     }
 
     [Fact]

@@ -21,10 +21,10 @@ public sealed class BlobDisposalTests
         var looks = 0;
         await using var owned = bench = await MaintenanceBench.StartAsync(wrapStore: store => HookedStore.Over(store, async (method, before) =>
         {
-            looks += method == nameof(IMetadataStore.IsReferencedAsync) && before ? 1 : 0;
-            if (method == nameof(IMetadataStore.IsReferencedAsync) && before == isBefore && looks == look && row is not null)
+            looks += method == nameof(ITarballTable.IsReferencedAsync) && before ? 1 : 0;
+            if (method == nameof(ITarballTable.IsReferencedAsync) && before == isBefore && looks == look && row is not null)
             {
-                await store.PutTarballAsync(row, Cancelled);
+                await store.Tarballs.PutTarballAsync(row, Cancelled);
             }
         }));
         var sha512 = await bench.PutBlobAsync("needed again"u8.ToArray());
@@ -43,7 +43,7 @@ public sealed class BlobDisposalTests
         var isStoredAnew = false;
         await using var owned = bench = await MaintenanceBench.StartAsync(wrapStore: store => HookedStore.Over(store, async (method, before) =>
         {
-            if (method == nameof(IMetadataStore.IsReferencedAsync) && !before && !isStoredAnew)
+            if (method == nameof(ITarballTable.IsReferencedAsync) && !before && !isStoredAnew)
             {
                 isStoredAnew = true;
                 bench!.Rejuvenate(await bench.PutBlobAsync("fetched again"u8.ToArray()));
@@ -63,7 +63,7 @@ public sealed class BlobDisposalTests
         await using var owned = bench = await MaintenanceBench.StartAsync(wrapStore: store => HookedStore.Over(store, async (method, isBefore) =>
         {
             // gc has looked for rows the last time, and now deletes; the row comes a moment too late.
-            if (method == nameof(IMetadataStore.PutTarballAsync) && isBefore && before is not null)
+            if (method == nameof(ITarballTable.PutTarballAsync) && isBefore && before is not null)
             {
                 await (await bench!.Blobs.CondemnAsync(before.Sha512, Cancelled) is { } condemned ? condemned.DeleteAsync(Cancelled) : ValueTask.CompletedTask);
                 before = null;
@@ -71,7 +71,7 @@ public sealed class BlobDisposalTests
         }));
         await bench.HoldAsync("left-pad", "1.0.0");
         var row = (await bench.RowAsync("left-pad"))!;
-        Assert.True(await bench.Store.ForgetTarballAsync(row, Cancelled));
+        Assert.True(await bench.Store.Tarballs.ForgetTarballAsync(row, Cancelled));
         before = row;
 
         await OpenAsync(bench, row);
@@ -91,7 +91,7 @@ public sealed class BlobDisposalTests
         {
             // Nobody's, and old: the next to ask takes it over, or gc takes it away.
             File.SetLastWriteTimeUtc(bench.FileOf(row.Sha512), DateTime.UnixEpoch);
-            Assert.True(await bench.Store.ForgetTarballAsync((await bench.RowAsync("left-pad"))!, Cancelled));
+            Assert.True(await bench.Store.Tarballs.ForgetTarballAsync((await bench.RowAsync("left-pad"))!, Cancelled));
             await using var another = new TarballDownloads(bench.Store, bench.Blobs, bench.Client, bench.Options, bench.Clock, Microsoft.Extensions.Logging.Abstractions.NullLogger<TarballDownloads>.Instance);
             var gc = Task.Run(() => bench.CollectAsync(), Cancelled);
             await Task.WhenAll(gc, Task.Run(() => OpenAsync(bench, row, another), Cancelled));

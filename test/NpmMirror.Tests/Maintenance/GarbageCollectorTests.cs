@@ -39,8 +39,8 @@ public sealed class GarbageCollectorTests
         await using var bench = await MaintenanceBench.StartAsync();
         await bench.HoldAsync("left-pad", "1.0.0");
         var row = (await bench.RowAsync("left-pad"))!;
-        await bench.Store.PutTarballAsync(row with { Package = PackageName.Parse("twin") }, Cancelled);
-        Assert.True(await bench.Store.ForgetTarballAsync(row, Cancelled));
+        await bench.Store.Tarballs.PutTarballAsync(row with { Package = PackageName.Parse("twin") }, Cancelled);
+        Assert.True(await bench.Store.Tarballs.ForgetTarballAsync(row, Cancelled));
         Assert.Empty((await bench.CollectAsync()).Items);
         Assert.True(await bench.IsStoredAsync(row));
     }
@@ -110,7 +110,7 @@ public sealed class GarbageCollectorTests
         await bench.HoldAsync("whole", "1.0.0");
         await bench.HoldAsync("doubted", "1.0.0");
         bench.Clock.Advance(TimeSpan.FromDays(1));
-        Assert.True(await bench.Store.PutTarballAsync((await bench.RowAsync("doubted"))! with { Problem = "The upstream sends other bytes." }, Cancelled));
+        Assert.True(await bench.Store.Tarballs.PutTarballAsync((await bench.RowAsync("doubted"))! with { Problem = "The upstream sends other bytes." }, Cancelled));
         bench.Options.Tarballs = TarballMode.Never;
         var (items, collected) = await bench.CollectAsync();
         Assert.Empty(items);
@@ -166,7 +166,7 @@ public sealed class GarbageCollectorTests
         var chosen = false;
         await using var owned = bench = await MaintenanceBench.StartAsync(options => options.Gc.MaxBytes = 1, store => HookedStore.Over(store, async (method, before) =>
         {
-            if (method == nameof(IMetadataStore.ForgetTarballAsync) && before && !chosen)
+            if (method == nameof(ITarballTable.ForgetTarballAsync) && before && !chosen)
             {
                 chosen = true;
                 await ServeAsync(bench!, "left-pad", TimeSpan.Zero);
@@ -185,9 +185,9 @@ public sealed class GarbageCollectorTests
         await using var bench = await MaintenanceBench.StartAsync(options => options.Gc.AccessRetention = TimeSpan.FromDays(30));
         var today = DateOnly.FromDateTime(bench.Clock.GetUtcNow().UtcDateTime);
         var name = PackageName.Parse("a");
-        await bench.Store.RecordAccessAsync([new TarballAccess(name, "a.tgz", "old", today.AddDays(-31), 1), new TarballAccess(name, "a.tgz", "new", today.AddDays(-30), 1)], Cancelled);
+        await bench.Store.Tarballs.RecordAccessAsync([new TarballAccess(name, "a.tgz", "old", today.AddDays(-31), 1), new TarballAccess(name, "a.tgz", "new", today.AddDays(-30), 1)], Cancelled);
         Assert.Equal(1, (await bench.CollectAsync()).Collected.ForgottenAccesses);
-        Assert.Equal("new", (await bench.Store.ListAccessAsync(name, null, Cancelled).SingleAsync(Cancelled)).Client);
+        Assert.Equal("new", (await bench.Store.Tarballs.ListAccessAsync(name, null, Cancelled).SingleAsync(Cancelled)).Client);
     }
 
     [Fact]
@@ -207,7 +207,7 @@ public sealed class GarbageCollectorTests
     public async Task One_at_a_time_but_anyone_may_look()
     {
         await using var bench = await MaintenanceBench.StartAsync();
-        Assert.True(await bench.Store.TryHoldLeaseAsync("gc", "another", TimeSpan.FromMinutes(1), Cancelled));
+        Assert.True(await bench.Store.Leases.TryHoldLeaseAsync("gc", "another", TimeSpan.FromMinutes(1), Cancelled));
         var refused = await Assert.ThrowsAsync<MirrorException>(() => bench.CollectAsync());
         Assert.Contains("Another npm-mirror gc works on", refused.Message, StringComparison.Ordinal);
         await bench.CollectAsync(isDryRun: true);
@@ -231,5 +231,5 @@ public sealed class GarbageCollectorTests
     }
 
     private static ValueTask ServeAsync(MaintenanceBench bench, string name, TimeSpan ago) =>
-        bench.Store.StampServedAsync([new TarballServed(PackageName.Parse(name), $"{name}-1.0.0.tgz", bench.Clock.GetUtcNow() - ago)], Cancelled);
+        bench.Store.Tarballs.StampServedAsync([new TarballServed(PackageName.Parse(name), $"{name}-1.0.0.tgz", bench.Clock.GetUtcNow() - ago)], Cancelled);
 }

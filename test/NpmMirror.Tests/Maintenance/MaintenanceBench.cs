@@ -93,7 +93,7 @@ internal sealed class MaintenanceBench : IAsyncDisposable
     }
 
     public async Task<TarballRow?> RowAsync(string name, string version = "1.0.0") =>
-        await Store.FindTarballAsync(PackageName.Parse(name), TarballUrls.FileName(PackageName.Parse(name), version), Cancelled);
+        await Store.Tarballs.FindTarballAsync(PackageName.Parse(name), TarballUrls.FileName(PackageName.Parse(name), version), Cancelled);
 
     public async Task<bool> IsStoredAsync(TarballRow row) => await Blobs.ExistsAsync(row.Sha512, Cancelled);
 

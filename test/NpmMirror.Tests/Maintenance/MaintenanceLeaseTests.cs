@@ -38,13 +38,13 @@ public sealed class MaintenanceLeaseTests
             {
                 await Eventually.Async(() => bench.Clock.Waiting > 0);
                 bench.Clock.Advance(TimeSpan.FromSeconds(15));
-                Assert.False(await bench.Store.TryHoldLeaseAsync("gc", "another", TimeSpan.FromMinutes(1), Cancelled));
+                Assert.False(await bench.Store.Leases.TryHoldLeaseAsync("gc", "another", TimeSpan.FromMinutes(1), Cancelled));
             }
 
             Assert.False(lease.Token.IsCancellationRequested);
         }
 
-        Assert.True(await bench.Store.TryHoldLeaseAsync("gc", "another", TimeSpan.FromMinutes(1), Cancelled));
+        Assert.True(await bench.Store.Leases.TryHoldLeaseAsync("gc", "another", TimeSpan.FromMinutes(1), Cancelled));
     }
 
     /// <summary>A mirror with one tarball; while the work has its first look at a blob, another process takes the lease, and the work waits until it hears of it.</summary>

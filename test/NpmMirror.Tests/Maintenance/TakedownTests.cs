@@ -60,7 +60,7 @@ public sealed class TakedownTests
         await bench.SyncAsync("part");
         var day = DateOnly.FromDateTime(bench.Clock.GetUtcNow().UtcDateTime);
         TarballAccess Fetched(string file, string client, int days, long count) => new(PackageName.Parse("part"), file, client, day.AddDays(days), count);
-        await bench.Store.RecordAccessAsync(
+        await bench.Store.Tarballs.RecordAccessAsync(
             [Fetched("part-1.0.0.tgz", "10.0.0.1", -9, 2), Fetched("part-1.0.0.tgz", "10.0.0.1", 0, 1), Fetched("part-1.0.0.tgz", "10.0.0.2", 1, 4), Fetched("part-2.0.0.tgz", "10.0.0.3", -1, 1)], Cancelled);
         Assert.Equal(
             [new TakedownClient("10.0.0.1", 3, 0, day.AddDays(-9), day), new TakedownClient("10.0.0.2", 0, 4, day.AddDays(1), day.AddDays(1))],
@@ -95,11 +95,11 @@ public sealed class TakedownTests
     {
         await using var bench = await MaintenanceBench.StartAsync();
         await bench.HoldAsync("left-pad", "1.0.0");
-        var before = (await bench.Store.FindAsync(PackageName.Parse("left-pad"), Cancelled))!.DocumentSha256;
+        var before = (await bench.Store.Packages.FindAsync(PackageName.Parse("left-pad"), Cancelled))!.DocumentSha256;
         bench.Upstream.Unpublish("left-pad");
         await bench.SyncAsync("left-pad");
         await bench.HoldAsync("left-pad", "2.0.0");
-        Assert.NotNull(await bench.Store.ReadArchivedAsync(PackageName.Parse("left-pad"), before, Cancelled));
+        Assert.NotNull(await bench.Store.Packages.ReadArchivedAsync(PackageName.Parse("left-pad"), before, Cancelled));
         Assert.Empty((await bench.VerifyAsync()).Findings);
     }
 
@@ -118,15 +118,15 @@ public sealed class TakedownTests
         bench.Upstream.Unpublish("left-pad");
         await bench.SyncAsync("left-pad");
         bench.Clock.Advance(TimeSpan.FromDays(2));
-        var (row, head) = ((await bench.RowAsync("left-pad"))!, await bench.Store.ReadHeadAsync(Cancelled));
+        var (row, head) = ((await bench.RowAsync("left-pad"))!, await bench.Store.Log.ReadHeadAsync(Cancelled));
 
         var dry = (await bench.CollectAsync(isDryRun: true)).Collected;
         Assert.Equal(dry.FreedBytes, (await bench.CollectAsync()).Collected.FreedBytes);
         var isPurged = mode == RemovedMode.Purge;
         Assert.Equal(isPurged, !await bench.IsStoredAsync(row));
         Assert.Equal(isPurged, await bench.RowAsync("left-pad") is null);
-        Assert.Equal(isPurged ? DocumentCodec.Purged : DocumentCodec.Brotli, (await bench.Store.ReadAsync(row.Package, Cancelled))!.Document.Codec);
-        Assert.Equal(!isPurged, await bench.Store.ReadLogAsync(LogPosition.Zero, Cancelled).AnyAsync(past => past.Payload is { } payload && Encoding.UTF8.GetString(payload.Span).Contains("a secret word", StringComparison.Ordinal), Cancelled));
+        Assert.Equal(isPurged ? DocumentCodec.Purged : DocumentCodec.Brotli, (await bench.Store.Packages.ReadAsync(row.Package, Cancelled))!.Document.Codec);
+        Assert.Equal(!isPurged, await bench.Store.Log.ReadLogAsync(LogPosition.Zero, Cancelled).AnyAsync(past => past.Payload is { } payload && Encoding.UTF8.GetString(payload.Span).Contains("a secret word", StringComparison.Ordinal), Cancelled));
 
         // What, when and which kind stay, and the chain still leads to the same head.
         Assert.Equal((RemovalKind.Unpublished, false), Assert.Single(await ListAsync(bench)) is var told ? (told.Kind, told.IsPurged) : default);
@@ -147,7 +147,7 @@ public sealed class TakedownTests
         bench.Clock.Advance(TimeSpan.FromDays(2));
         await bench.CollectAsync();
         await bench.HoldAsync("left-pad", "1.0.0", "2.0.0");
-        Assert.Null((await bench.Store.FindAsync(PackageName.Parse("left-pad"), Cancelled))!.Facts.Removal);
+        Assert.Null((await bench.Store.Packages.FindAsync(PackageName.Parse("left-pad"), Cancelled))!.Facts.Removal);
         Assert.NotNull(await bench.RowAsync("left-pad", "2.0.0"));
         Assert.Empty((await bench.VerifyAsync()).Findings);
         Assert.Empty((await bench.CollectAsync()).Items);
@@ -198,7 +198,7 @@ public sealed class TakedownTests
         bench.Upstream.UnpublishVersion("part", "1.0.0");
         await bench.SyncAsync("part");
         var (name, day) = (PackageName.Parse("part"), DateOnly.FromDateTime(bench.Clock.GetUtcNow().UtcDateTime));
-        await bench.Store.RecordAccessAsync([.. Enumerable.Range(0, 10_002).SelectMany(i => (TarballAccess[])[new(name, "part-1.0.0.tgz", $"c{i:00000}", day, 1), new(name, "part-1.0.0.tgz", $"c{i:00000}", day.AddDays(1), 1)])], Cancelled);
+        await bench.Store.Tarballs.RecordAccessAsync([.. Enumerable.Range(0, 10_002).SelectMany(i => (TarballAccess[])[new(name, "part-1.0.0.tgz", $"c{i:00000}", day, 1), new(name, "part-1.0.0.tgz", $"c{i:00000}", day.AddDays(1), 1)])], Cancelled);
         var takedown = Assert.Single(await ListAsync(bench));
         Assert.Equal((10_000, 10_002L), (takedown.Clients.Count, takedown.ClientCount));
     }
@@ -212,7 +212,7 @@ public sealed class TakedownTests
         await bench.SyncAsync("whole");
         var (name, day) = (PackageName.Parse("whole"), DateOnly.FromDateTime(bench.Clock.GetUtcNow().UtcDateTime));
         TarballAccess Fetched(string version, string client, int days) => new(name, $"whole-{version}.tgz", client, day.AddDays(days), 1);
-        await bench.Store.RecordAccessAsync([Fetched("1.0.0", "a", -2), Fetched("2.0.0", "a", -5), Fetched("1.0.0", "b", -5), Fetched("2.0.0", "b", -2)], Cancelled);
+        await bench.Store.Tarballs.RecordAccessAsync([Fetched("1.0.0", "a", -2), Fetched("2.0.0", "a", -5), Fetched("1.0.0", "b", -5), Fetched("2.0.0", "b", -2)], Cancelled);
         Assert.Equal(
             [new TakedownClient("a", 2, 0, day.AddDays(-5), day.AddDays(-2)), new TakedownClient("b", 2, 0, day.AddDays(-5), day.AddDays(-2))],
             Assert.Single(await ListAsync(bench)).Clients);
@@ -230,7 +230,7 @@ public sealed class TakedownTests
         await bench.CollectAsync();
         Assert.Null(await bench.RowAsync("part", "1.0.0"));
         Assert.True(await bench.IsStoredAsync((await bench.RowAsync("part", "2.0.0"))!));
-        Assert.Equal(DocumentCodec.Brotli, (await bench.Store.ReadAsync(PackageName.Parse("part"), Cancelled))!.Document.Codec);
+        Assert.Equal(DocumentCodec.Brotli, (await bench.Store.Packages.ReadAsync(PackageName.Parse("part"), Cancelled))!.Document.Codec);
         Assert.Empty((await bench.VerifyAsync()).Findings);
     }
 
@@ -273,7 +273,7 @@ public sealed class TakedownTests
         await bench.CollectAsync();
         Assert.Null(await bench.RowAsync("bad", "1.0.0"));
         Assert.True(await bench.IsStoredAsync((await bench.RowAsync("bad", "0.0.1-security"))!));
-        Assert.Equal(DocumentCodec.Brotli, (await bench.Store.ReadAsync(PackageName.Parse("bad"), Cancelled))!.Document.Codec);
+        Assert.Equal(DocumentCodec.Brotli, (await bench.Store.Packages.ReadAsync(PackageName.Parse("bad"), Cancelled))!.Document.Codec);
         Assert.Empty((await bench.VerifyAsync()).Findings);
     }
 
@@ -298,10 +298,10 @@ public sealed class TakedownTests
         var served = 0;
         await using var owned = bench = await MaintenanceBench.StartAsync(options => options.Removed.Unpublished = RemovedMode.Purge, store => HookedStore.Over(store, async (method, before) =>
         {
-            if (method == nameof(IMetadataStore.ForgetTarballAsync) && before && served < 2)
+            if (method == nameof(ITarballTable.ForgetTarballAsync) && before && served < 2)
             {
                 bench!.Clock.Advance(TimeSpan.FromSeconds(1));
-                await bench.Store.StampServedAsync([new TarballServed(PackageName.Parse("part"), "part-1.0.0.tgz", bench.Clock.GetUtcNow())], Cancelled);
+                await bench.Store.Tarballs.StampServedAsync([new TarballServed(PackageName.Parse("part"), "part-1.0.0.tgz", bench.Clock.GetUtcNow())], Cancelled);
                 served++;
             }
         }));

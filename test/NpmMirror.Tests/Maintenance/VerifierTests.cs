@@ -34,7 +34,7 @@ public sealed class VerifierTests : IAsyncLifetime
 
         var (findings, summary) = await _bench.VerifyAsync();
         Assert.Empty(findings);
-        var head = await _bench.Store.ReadHeadAsync(TestContext.Current.CancellationToken);
+        var head = await _bench.Store.Log.ReadHeadAsync(TestContext.Current.CancellationToken);
         Assert.Equal((head, head.Position.Value, 5, 0), (summary.Head, summary.LogRows, summary.Tarballs, summary.Skipped));
         Assert.Equal(4, summary.Documents);
     }
@@ -133,7 +133,7 @@ public sealed class VerifierTests : IAsyncLifetime
             Assert.Empty((await _bench.VerifyAsync()).Findings);
         }
 
-        Assert.Equal(2, (await _bench.Store.ReadHeadAsync(TestContext.Current.CancellationToken)).Position.Value);
+        Assert.Equal(2, (await _bench.Store.Log.ReadHeadAsync(TestContext.Current.CancellationToken)).Position.Value);
     }
 
     [Fact]
@@ -144,7 +144,7 @@ public sealed class VerifierTests : IAsyncLifetime
         var (mended, _) = await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs });
         Assert.Equal([true, true], mended.Select(finding => finding.IsRepaired));
         Assert.Empty((await _bench.VerifyAsync()).Findings);
-        var log = await _bench.Store.ReadLogAsync(new LogPosition(2), TestContext.Current.CancellationToken).Select(row => row.Type).ToListAsync(TestContext.Current.CancellationToken);
+        var log = await _bench.Store.Log.ReadLogAsync(new LogPosition(2), TestContext.Current.CancellationToken).Select(row => row.Type).ToListAsync(TestContext.Current.CancellationToken);
         Assert.Equal(["VersionPublished", "DistTagMoved"], log);
     }
 
@@ -194,7 +194,7 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.True(Assert.Single(mended).IsRepaired, mended[0].Problem);
         Assert.Empty((await _bench.VerifyAsync()).Findings);
         // Without its hash nobody knows whether the document has changed.
-        Assert.Equal(column == "document_sha256" ? 3 : 2, (await _bench.Store.ReadHeadAsync(TestContext.Current.CancellationToken)).Position.Value);
+        Assert.Equal(column == "document_sha256" ? 3 : 2, (await _bench.Store.Log.ReadHeadAsync(TestContext.Current.CancellationToken)).Position.Value);
     }
 
     [Theory]
@@ -223,11 +223,11 @@ public sealed class VerifierTests : IAsyncLifetime
     {
         _bench.Upstream.Delete("ms");
         await _bench.SyncAsync("ms", new QueueItem { Name = PackageName.Parse("ms"), Priority = QueuePriority.Change, DueAt = _bench.Clock.GetUtcNow(), QueuedAt = _bench.Clock.GetUtcNow(), IsDeletedRow = true, Attempts = 50, WantedRev = "99-a", MissingSince = _bench.Clock.GetUtcNow() - TimeSpan.FromDays(3) });
-        Assert.True((await _bench.Store.FindAsync(PackageName.Parse("ms"), TestContext.Current.CancellationToken))!.Facts.IsRemoved);
+        Assert.True((await _bench.Store.Packages.FindAsync(PackageName.Parse("ms"), TestContext.Current.CancellationToken))!.Facts.IsRemoved);
         _bench.Tamper($"UPDATE packages SET {damage} WHERE name = 'ms'");
         var (findings, _) = await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs });
         Assert.True(Assert.Single(findings).IsRepaired, findings[0].Problem);
-        Assert.True((await _bench.Store.FindAsync(PackageName.Parse("ms"), TestContext.Current.CancellationToken)) is { Damage: null, Facts.IsRemoved: true });
+        Assert.True((await _bench.Store.Packages.FindAsync(PackageName.Parse("ms"), TestContext.Current.CancellationToken)) is { Damage: null, Facts.IsRemoved: true });
     }
 
     [Theory]
@@ -238,7 +238,7 @@ public sealed class VerifierTests : IAsyncLifetime
     public async Task A_verification_begins_anew_where_its_marks_are_damaged(string marks)
     {
         await _bench.VerifyAsync();
-        _bench.Tamper($"UPDATE cursors SET value = {marks} WHERE key = 'verify:marks'");
+        _bench.Tamper($"UPDATE notes SET value = {marks} WHERE key = 'verify:marks'");
         Assert.Equal(2, (await _bench.VerifyAsync()).Summary.LogRows);
     }
 
@@ -249,13 +249,13 @@ public sealed class VerifierTests : IAsyncLifetime
         await _bench.HoldAsync("debug", "1.0.0");
         var finding = Assert.Single((await _bench.VerifyAsync()).Findings);
         Assert.Equal((VerifyFault.LogBroken, "log 2"), (finding.Fault, finding.Subject));
-        Assert.Equal(3, (await _bench.Store.ReadHeadAsync(TestContext.Current.CancellationToken)).Position.Value);
+        Assert.Equal(3, (await _bench.Store.Log.ReadHeadAsync(TestContext.Current.CancellationToken)).Position.Value);
     }
 
     [Fact]
     public async Task Finds_a_last_row_that_was_replaced_by_one_with_a_right_link()
     {
-        var rows = await _bench.Store.ReadLogAsync(LogPosition.Zero, TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken);
+        var rows = await _bench.Store.Log.ReadLogAsync(LogPosition.Zero, TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken);
         var other = ChainHash.Next(rows[0].Hash, rows[1] with { SeenAt = rows[1].SeenAt.AddSeconds(1) });
         _bench.Tamper($"UPDATE log SET seen_at = seen_at + 1000, hash = x'{other.Hex}' WHERE position = 2");
         var finding = Assert.Single((await _bench.VerifyAsync()).Findings);
@@ -266,7 +266,7 @@ public sealed class VerifierTests : IAsyncLifetime
     [Fact]
     public async Task A_store_of_before_the_head_was_kept_is_right_and_keeps_it_from_then_on()
     {
-        _bench.Tamper("DELETE FROM cursors WHERE key = 'log:head'");
+        _bench.Tamper("DELETE FROM notes WHERE key = 'log:head'");
         Assert.Empty((await _bench.VerifyAsync()).Findings);
         await _bench.HoldAsync("debug", "1.0.0");
         _bench.Tamper("DELETE FROM log WHERE position = 3");
@@ -287,7 +287,7 @@ public sealed class VerifierTests : IAsyncLifetime
     [Fact]
     public async Task Notices_a_past_that_was_rewritten_from_a_head_that_was_noted()
     {
-        var noted = await _bench.Store.ReadHeadAsync(TestContext.Current.CancellationToken);
+        var noted = await _bench.Store.Log.ReadHeadAsync(TestContext.Current.CancellationToken);
         Assert.Empty((await _bench.VerifyAsync(new VerifyRequest { NotedHead = noted })).Findings);
 
         // Another past, with right links: nothing in the store itself tells.
@@ -417,7 +417,7 @@ public sealed class VerifierTests : IAsyncLifetime
         var row = (await bench.RowAsync("ms"))!;
         blobs!.BeforeOpen = async token =>
         {
-            Assert.True(await bench.Store.ForgetTarballAsync(row, token));
+            Assert.True(await bench.Store.Tarballs.ForgetTarballAsync(row, token));
             File.Delete(bench.FileOf(row.Sha512));
         };
         Assert.Empty((await bench.VerifyAsync()).Findings);
@@ -454,7 +454,7 @@ public sealed class VerifierTests : IAsyncLifetime
     [Fact]
     public async Task One_at_a_time()
     {
-        Assert.True(await _bench.Store.TryHoldLeaseAsync("verify", "another", TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken));
+        Assert.True(await _bench.Store.Leases.TryHoldLeaseAsync("verify", "another", TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken));
         var refused = await Assert.ThrowsAsync<MirrorException>(() => _bench.VerifyAsync());
         Assert.Contains("Another npm-mirror verify works on", refused.Message, StringComparison.Ordinal);
         _bench.Clock.Advance(TimeSpan.FromMinutes(2));
@@ -479,7 +479,7 @@ public sealed class VerifierTests : IAsyncLifetime
                 Index = PackumentReader.Read(bytes, name).Index.ToBytes(),
                 Events = [],
             };
-            Assert.True((await _bench.Store.CommitAsync(commit, token)).IsCommitted);
+            Assert.True((await _bench.Store.Packages.CommitAsync(commit, token)).IsCommitted);
         });
     }
 

@@ -173,7 +173,7 @@ public sealed class CatchUpTests : IAsyncLifetime
         await bench.SyncAsync("now");
         var reported = await ReportedAsync(catchUp);
         Assert.Equal((2, 0, 0), (reported.Tarballs, reported.TarballsLeft, reported.Left));
-        Assert.Equal((await bench.Store.ListTarballsAsync(PackageName.Parse("now"), Token).ToListAsync(Token)).Sum(row => row.SizeBytes), reported.TarballBytes);
+        Assert.Equal((await bench.Store.Tarballs.ListTarballsAsync(PackageName.Parse("now"), Token).ToListAsync(Token)).Sum(row => row.SizeBytes), reported.TarballBytes);
     }
 
     [Theory]
@@ -231,7 +231,7 @@ public sealed class CatchUpTests : IAsyncLifetime
         using var gate = new FakeGate();
         _bench.Upstream.Publish(new FakePackage("a").Version("1.0.0"));
         _bench.Upstream.Knobs.Add(new FakeRule { Path = "/a", Gate = gate });
-        await _bench.Store.EnqueueAsync([_bench.Item("a")], null, Token);
+        await _bench.Store.Queue.EnqueueAsync([_bench.Item("a")], null, Token);
         if (isNamed)
         {
             await _catchUp.ExpectAsync([PackageName.Parse("a")], Token);
@@ -250,13 +250,13 @@ public sealed class CatchUpTests : IAsyncLifetime
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
         Assert.Equal(3, reported.Count);
-        Assert.Equal(0, (await _bench.Store.FindQueuedAsync(PackageName.Parse("a"), Token))!.DueAt.CompareTo(_bench.Clock.GetUtcNow()));
+        Assert.Equal(0, (await _bench.Store.Queue.FindQueuedAsync(PackageName.Parse("a"), Token))!.DueAt.CompareTo(_bench.Clock.GetUtcNow()));
     }
 
     [Fact]
     public async Task A_queue_that_cannot_be_looked_at_ends_the_run()
     {
-        var store = NpmMirror.Tests.Maintenance.FailingStore.Over(_bench.Store, nameof(IMetadataStore.NextDueAsync), () => new MirrorException(MirrorFault.StoreUnavailable, "Not now."));
+        var store = NpmMirror.Tests.Maintenance.FailingStore.Over(_bench.Store, nameof(IQueueTable.NextDueAsync), () => new MirrorException(MirrorFault.StoreUnavailable, "Not now."));
         using var queue = new SyncQueue(store, _bench.Sync, _bench.Options, TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLogger<SyncQueue>.Instance);
         var failure = await Assert.ThrowsAsync<MirrorException>(() => new CatchUp(store, queue, TimeProvider.System).RunAsync(null, Token));
         Assert.Equal("Not now.", failure.Message);
@@ -277,11 +277,11 @@ public sealed class CatchUpTests : IAsyncLifetime
     private async Task QueueAsync(string name, int attempts = 0, TimeSpan? dueIn = null, bool isMissing = false)
     {
         var due = _bench.Clock.GetUtcNow() + (dueIn ?? TimeSpan.FromMinutes(5));
-        await _bench.Store.EnqueueAsync([_bench.Item(name) with { DueAt = due }], null, Token);
+        await _bench.Store.Queue.EnqueueAsync([_bench.Item(name) with { DueAt = due }], null, Token);
         for (var tries = 0; tries < (attempts == 0 ? 5 : attempts); tries++)
         {
-            var lease = await _bench.Store.TakeAsync(PackageName.Parse(name), TimeSpan.FromSeconds(10), Token);
-            await _bench.Store.PostponeAsync(lease!, new QueuePostponement(due, attempts == 0 ? null : "Not yet.", isMissing ? _bench.Clock.GetUtcNow() : null), Token);
+            var lease = await _bench.Store.Queue.TakeAsync(PackageName.Parse(name), TimeSpan.FromSeconds(10), Token);
+            await _bench.Store.Queue.PostponeAsync(lease!, new QueuePostponement(due, attempts == 0 ? null : "Not yet.", isMissing ? _bench.Clock.GetUtcNow() : null), Token);
         }
     }
 

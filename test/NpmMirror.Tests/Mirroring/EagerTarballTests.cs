@@ -58,7 +58,7 @@ public sealed class EagerTarballTests
         {
             await before.StartAsync(Token);
             await bench.ReadThrough.FindAsync(Pad, Token);
-            await Eventually.Async(async () => await bench.Store.GetCursorAsync(MirrorCursors.Scope, Token) is not null);
+            await Eventually.Async(async () => await bench.Store.Notes.FindNoteAsync(MirrorCursors.Scope, Token) is not null);
             await before.StopAsync(Token);
         }
 
@@ -115,7 +115,7 @@ public sealed class EagerTarballTests
         var held = 0;
         foreach (var version in (string[])["1.0.0", "1.1.0"])
         {
-            held += await bench.Store.FindTarballAsync(Pad, $"left-pad-{version}.tgz", Token) is { State: TarballState.Held } ? 1 : 0;
+            held += await bench.Store.Tarballs.FindTarballAsync(Pad, $"left-pad-{version}.tgz", Token) is { State: TarballState.Held } ? 1 : 0;
         }
 
         return held;

@@ -21,10 +21,10 @@ public sealed class FeedStartTests
         await using var bench = await MirrorBench.StartAsync(new MirrorOptions { LastSeq = "0" });
         var feed = new LiveChangeFeed(bench.Client, bench.Upstream.FeedUrl, new FeedOptions());
         await StartAsync(bench, feed);
-        await bench.Store.SetCursorAsync(MirrorCursors.Trail, "the way", Token);
+        await bench.Store.Notes.SetNoteAsync(MirrorCursors.Trail, "the way", Token);
         bench.Upstream.Knobs.DatabaseId = databaseId ?? bench.Upstream.Knobs.DatabaseId;
         await StartAsync(bench, feed);
-        Assert.Equal(kept, await bench.Store.GetCursorAsync(MirrorCursors.Trail, Token));
+        Assert.Equal(kept, await bench.Store.Notes.FindNoteAsync(MirrorCursors.Trail, Token));
     }
 
     [Fact]

@@ -17,7 +17,7 @@ public sealed class MendedTests
     {
         await using var bench = await FailingAsync(bench => bench.Item("left-pad"));
         await bench.ReadThrough.FindAsync(Pad, Token);
-        await Eventually.Async(async () => await bench.Store.FindQueuedAsync(Pad, Token) is null);
+        await Eventually.Async(async () => await bench.Store.Queue.FindQueuedAsync(Pad, Token) is null);
     }
 
     [Fact]
@@ -36,7 +36,7 @@ public sealed class MendedTests
     {
         await using var bench = await FailingAsync(bench => bench.Item("left-pad", wanted) with { IsDeletedRow = isDeletedRow });
         await bench.Queue.NoteMendedAsync(Pad, await bench.SyncAsync("left-pad"), Token);
-        Assert.Equal(isDeletedRow, await bench.Store.FindQueuedAsync(Pad, Token) is not null);
+        Assert.Equal(isDeletedRow, await bench.Store.Queue.FindQueuedAsync(Pad, Token) is not null);
     }
 
     [Fact]
@@ -45,7 +45,7 @@ public sealed class MendedTests
         await using var bench = await FailingAsync(bench => bench.Item("left-pad", "99-later"));
         await bench.ReadThrough.FindAsync(Pad, Token);
         await Eventually.Async(() => bench.Upstream.Requests.CountOf("/left-pad") >= 3);
-        Assert.Equal("99-later", (await bench.Store.FindQueuedAsync(Pad, Token))?.WantedRev);
+        Assert.Equal("99-later", (await bench.Store.Queue.FindQueuedAsync(Pad, Token))?.WantedRev);
     }
 
     /// <summary>A package that is held and old, whose last try in the queue failed; the upstream is well again.</summary>

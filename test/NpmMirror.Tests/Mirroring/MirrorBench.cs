@@ -86,12 +86,12 @@ internal sealed class MirrorBench : IAsyncDisposable
         WantedRev = wantedRev,
     };
 
-    public async Task<PackageRow?> RowAsync(string name) => await Store.FindAsync(PackageName.Parse(name), None);
+    public async Task<PackageRow?> RowAsync(string name) => await Store.Packages.FindAsync(PackageName.Parse(name), None);
 
     /// <summary>The document as stored, decompressed.</summary>
     public async Task<byte[]> DocumentAsync(string name)
     {
-        var stored = await Store.ReadAsync(PackageName.Parse(name), None);
+        var stored = await Store.Packages.ReadAsync(PackageName.Parse(name), None);
         await using var decoded = DocumentCodecs.OpenDecoded(PackageName.Parse(name), stored!.Document);
         using var copy = new MemoryStream();
         await decoded.CopyToAsync(copy, None);
@@ -101,7 +101,7 @@ internal sealed class MirrorBench : IAsyncDisposable
     public async Task<List<RegistryEvent>> EventsAsync()
     {
         var events = new List<RegistryEvent>();
-        await foreach (var row in Store.ReadLogAsync(LogPosition.Zero, None))
+        await foreach (var row in Store.Log.ReadLogAsync(LogPosition.Zero, None))
         {
             events.Add(EventPayload.FromRow(row)!);
         }

@@ -103,8 +103,8 @@ public sealed class MirrorMonitorTests
         await using var bench = await StartAsync(new MirrorOptions { LastSeq = lastSeq }, "a", "b");
         await using var mirror = bench.Mirror();
         await mirror.StartAsync(Token);
-        await Eventually.Async(async () => await bench.Store.GetCursorAsync(MirrorCursors.Handled, Token) == stored);
-        Assert.Equal(stored, await bench.Store.GetCursorAsync(MirrorCursors.Read, Token));
+        await Eventually.Async(async () => await bench.Store.Notes.FindNoteAsync(MirrorCursors.Handled, Token) == stored);
+        Assert.Equal(stored, await bench.Store.Notes.FindNoteAsync(MirrorCursors.Read, Token));
     }
 
     [Fact]
@@ -115,7 +115,7 @@ public sealed class MirrorMonitorTests
         using var folder = new TestFolder();
         var options = new MirrorOptions { Metadata = MetadataMode.All, Data = folder.Path, Store = { Engine = "Memory" }, Couch = { Host = "127.0.0.1", Port = registry.Url.Port, Db = "" } };
         await using var running = await NpmMirror.Hosting.Mirror.StartAsync(options, cancellationToken: Token);
-        await Eventually.Async(async () => await running.Store.FindAsync(PackageName.Parse("private"), Token) is not null);
+        await Eventually.Async(async () => await running.Store.Packages.FindAsync(PackageName.Parse("private"), Token) is not null);
     }
 
     private static string Head(MirrorBench bench) => bench.Upstream.HeadSequence.ToString(CultureInfo.InvariantCulture);

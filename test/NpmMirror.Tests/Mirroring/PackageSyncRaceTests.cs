@@ -143,7 +143,7 @@ public sealed class PackageSyncRaceTests
     /// <summary>Another process over the bench's store; the hook is called before and after each of its commits.</summary>
     private static PackageSync Second(MirrorBench bench, Func<bool, ValueTask> atCommit)
     {
-        var store = HookedStore.Over(bench.Store, (_, isBefore) => atCommit(isBefore), nameof(IMetadataStore.CommitAsync));
+        var store = HookedStore.Over(bench.Store, (_, isBefore) => atCommit(isBefore), nameof(IPackageTable.CommitAsync));
         return new PackageSync(store, bench.Client, bench.Known, bench.Tarballs, new PackageNews(), new DefaultBase(bench.Options), bench.Options, bench.Clock, NullLogger<PackageSync>.Instance);
     }
 
@@ -161,6 +161,6 @@ public sealed class PackageSyncRaceTests
             Index = row is null ? NpmMirror.Packuments.PackumentReader.Read("""{"name":"left-pad","versions":{}}"""u8.ToArray(), Name).Index.ToBytes() : default,
             Events = [],
         };
-        Assert.True((await bench.Store.CommitAsync(commit, Token)).IsCommitted);
+        Assert.True((await bench.Store.Packages.CommitAsync(commit, Token)).IsCommitted);
     }
 }

@@ -104,7 +104,7 @@ public sealed class PackageSyncTests
 
         var old = (await bench.EventsAsync()).OfType<MetadataChanged>().Single().Members.Single(member => member.Name == "readme").Old;
         Assert.Null(old.Json);
-        var archived = await bench.Store.ReadArchivedAsync(PackageName.Parse("a"), Digest.FromHex(old.Document!), TestContext.Current.CancellationToken);
+        var archived = await bench.Store.Packages.ReadArchivedAsync(PackageName.Parse("a"), Digest.FromHex(old.Document!), TestContext.Current.CancellationToken);
         Assert.Equal(Digest.OfSha256(before), archived!.Sha256);
         Assert.Equal($"\"{readme}\"", Encoding.UTF8.GetString(before, old.Offset, old.Length));
     }

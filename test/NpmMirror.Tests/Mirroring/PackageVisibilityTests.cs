@@ -51,7 +51,7 @@ public sealed class PackageVisibilityTests : IAsyncDisposable
         Assert.Equal(refusal is null, visible.IsTarballKnownToBeShown(Name, file));
         if (file == Old)
         {
-            Assert.Equal(found, visible.Rules.OfPast((await _store.FindAsync(Name, Token))!));
+            Assert.Equal(found, visible.Rules.OfPast((await _store.Packages.FindAsync(Name, Token))!));
         }
     }
 
@@ -197,7 +197,7 @@ public sealed class PackageVisibilityTests : IAsyncDisposable
                     await afterRead();
                 }
             },
-            nameof(IMetadataStore.FindAsync));
+            nameof(IPackageTable.FindAsync));
         return new PackageVisibility(store, _news, options ?? new MirrorOptions());
     }
 
@@ -209,12 +209,12 @@ public sealed class PackageVisibilityTests : IAsyncDisposable
         var commit = new PackageCommit
         {
             Name = name,
-            ExpectedGeneration = (await _store.FindAsync(name, Token))?.Generation ?? 0,
+            ExpectedGeneration = (await _store.Packages.FindAsync(name, Token))?.Generation ?? 0,
             Facts = new PackageFacts { Removal = removal, RemovalReason = removal is null ? null : "because", FirstSeenAt = _clock.GetUtcNow(), StoredAt = _clock.GetUtcNow() },
             Document = DocumentCodecs.Encode(document),
             Index = PackumentReader.Read(document, name).Index.ToBytes(),
             Events = [],
         };
-        Assert.True((await _store.CommitAsync(commit, Token)).IsCommitted);
+        Assert.True((await _store.Packages.CommitAsync(commit, Token)).IsCommitted);
     }
 }

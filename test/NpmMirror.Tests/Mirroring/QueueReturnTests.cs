@@ -39,7 +39,7 @@ public sealed class QueueReturnTests : IAsyncDisposable
         var lease = await TakeAsync(QueuePriority.Change, "3-a", attempts, TimeSpan.FromDays(days));
         var attempt = await _return.PostponeAsync(lease, Failure(isTransient), Token);
         Assert.Equal(isGivenUp, attempt.IsDone);
-        Assert.Equal(isGivenUp, await _store.FindQueuedAsync(Name, Token) is null);
+        Assert.Equal(isGivenUp, await _store.Queue.FindQueuedAsync(Name, Token) is null);
         Assert.Equal(isGivenUp ? [attempts + 1] : [], (await GivenUpPackages.ReadAsync(_store, Token)).Select(given => given.Attempts));
     }
 
@@ -52,7 +52,7 @@ public sealed class QueueReturnTests : IAsyncDisposable
     {
         var lease = await TakeAsync(QueuePriority.ReadThrough, wanted, attempts, TimeSpan.Zero);
         Assert.Equal(isDropped, (await _return.PostponeAsync(lease, Failure(isTransient: true), Token)).IsDone);
-        Assert.Equal(isDropped, await _store.FindQueuedAsync(Name, Token) is null);
+        Assert.Equal(isDropped, await _store.Queue.FindQueuedAsync(Name, Token) is null);
         Assert.Empty(await GivenUpPackages.ReadAsync(_store, Token));
     }
 
@@ -63,15 +63,15 @@ public sealed class QueueReturnTests : IAsyncDisposable
     {
         var lease = await TakeAsync(QueuePriority.Change, "3-a", attempts, TimeSpan.Zero);
         await _return.PostponeAsync(lease, Failure(isTransient: true), Token);
-        var due = (await _store.FindQueuedAsync(Name, Token))!.DueAt - _clock.GetUtcNow();
+        var due = (await _store.Queue.FindQueuedAsync(Name, Token))!.DueAt - _clock.GetUtcNow();
         Assert.InRange(due.TotalSeconds, seconds / 2.0, 2.0 * seconds);
 
-        Assert.Empty(await _store.TakeAsync(1, TimeSpan.FromMinutes(1), Token));
+        Assert.Empty(await _store.Queue.TakeAsync(1, TimeSpan.FromMinutes(1), Token));
         _clock.Advance(due);
-        var again = (await _store.TakeAsync(1, TimeSpan.FromMinutes(1), Token)).Single();
+        var again = (await _store.Queue.TakeAsync(1, TimeSpan.FromMinutes(1), Token)).Single();
         await _return.PostponeAsync(again, new MirrorException(MirrorFault.UpstreamBusy, "Busy.", isTransient: true, retryAfter: TimeSpan.FromSeconds(50)), Token);
-        Assert.True((await _store.FindQueuedAsync(Name, Token))!.DueAt - _clock.GetUtcNow() >= TimeSpan.FromSeconds(50));
-        Assert.Equal("Busy.", (await _store.FindQueuedAsync(Name, Token))!.LastError);
+        Assert.True((await _store.Queue.FindQueuedAsync(Name, Token))!.DueAt - _clock.GetUtcNow() >= TimeSpan.FromSeconds(50));
+        Assert.Equal("Busy.", (await _store.Queue.FindQueuedAsync(Name, Token))!.LastError);
     }
 
     [Theory]
@@ -82,7 +82,7 @@ public sealed class QueueReturnTests : IAsyncDisposable
         var lease = await TakeAsync(QueuePriority.Change, "3-a", attempts, TimeSpan.Zero);
         var missingSince = _clock.GetUtcNow() - TimeSpan.FromMinutes(1);
         await _return.GiveBackAsync(lease, new SyncResult.Absent(404, null) { RetryBecause = "the feed is ahead", MissingSince = missingSince });
-        var item = (await _store.FindQueuedAsync(Name, Token))!;
+        var item = (await _store.Queue.FindQueuedAsync(Name, Token))!;
         Assert.Equal((1, "the feed is ahead", missingSince), (item.Attempts, item.LastError, item.MissingSince));
         Assert.InRange((item.DueAt - _clock.GetUtcNow()).TotalSeconds, seconds / 2.0, 2.0 * seconds);
         Assert.Empty(await GivenUpPackages.ReadAsync(_store, Token));
@@ -98,7 +98,7 @@ public sealed class QueueReturnTests : IAsyncDisposable
     {
         var lease = await TakeAsync(QueuePriority.Change, wanted, 3, TimeSpan.FromDays(2));
         await _return.GiveBackAsync(lease, new SyncResult.Unchanged(Row(rev, null)));
-        Assert.Null(await _store.FindQueuedAsync(Name, Token));
+        Assert.Null(await _store.Queue.FindQueuedAsync(Name, Token));
         var givenUp = (await GivenUpPackages.ReadAsync(_store, Token)).SingleOrDefault();
         Assert.Equal(attempts, givenUp?.Attempts ?? 0);
         if (givenUp is not null)
@@ -132,8 +132,8 @@ public sealed class QueueReturnTests : IAsyncDisposable
     private async Task<QueueLease> TakeAsync(QueuePriority priority, string? wanted, int attempts, TimeSpan age)
     {
         var now = _clock.GetUtcNow();
-        await _store.EnqueueAsync([new QueueItem { Name = Name, Priority = priority, DueAt = now, QueuedAt = now, WantedRev = wanted }], null, Token);
-        var lease = (await _store.TakeAsync(1, TimeSpan.FromMinutes(1), Token)).Single();
+        await _store.Queue.EnqueueAsync([new QueueItem { Name = Name, Priority = priority, DueAt = now, QueuedAt = now, WantedRev = wanted }], null, Token);
+        var lease = (await _store.Queue.TakeAsync(1, TimeSpan.FromMinutes(1), Token)).Single();
         return lease with { Item = lease.Item with { Attempts = attempts, QueuedAt = now - age } };
     }
 }

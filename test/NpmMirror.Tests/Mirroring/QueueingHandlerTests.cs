@@ -59,12 +59,12 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(Token);
         var queue = new SyncQueue(store, _bench.Sync, _bench.Options, _bench.Clock, NullLogger<SyncQueue>.Instance);
         var handling = Handler(store, queue).HandleAsync(Page("1-x"), (_, _) => ValueTask.CompletedTask, ending.Token);
-        await Eventually.Async(async () => process.IsDead || await _bench.Store.FindQueuedAsync(PackageName.Parse("a"), Token) is not null);
+        await Eventually.Async(async () => process.IsDead || await _bench.Store.Queue.FindQueuedAsync(PackageName.Parse("a"), Token) is not null);
         await ending.CancelAsync();
         await Assert.ThrowsAnyAsync<Exception>(() => handling);
-        var isQueued = await _bench.Store.FindQueuedAsync(PackageName.Parse("a"), Token) is not null;
-        Assert.True(isQueued || await _bench.Store.GetCursorAsync(MirrorCursors.Read, Token) is null);
-        Assert.Null(await _bench.Store.GetCursorAsync(MirrorCursors.Handled, Token));
+        var isQueued = await _bench.Store.Queue.FindQueuedAsync(PackageName.Parse("a"), Token) is not null;
+        Assert.True(isQueued || await _bench.Store.Notes.FindNoteAsync(MirrorCursors.Read, Token) is null);
+        Assert.Null(await _bench.Store.Notes.FindNoteAsync(MirrorCursors.Handled, Token));
     }
 
     [Fact]
@@ -72,7 +72,7 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
     {
         _bench.Upstream.Publish(new FakePackage("a").Version("1.0.0"));
         var handling = Handler(_bench.Store, _bench.Queue).HandleAsync(Page("1-x"), (_, _) => ValueTask.CompletedTask, Token);
-        await Eventually.Async(async () => await _bench.Store.FindQueuedAsync(PackageName.Parse("a"), Token) is not null);
+        await Eventually.Async(async () => await _bench.Store.Queue.FindQueuedAsync(PackageName.Parse("a"), Token) is not null);
         using var other = new SyncQueue(_bench.Store, _bench.Sync, _bench.Options, _bench.Clock, NullLogger<SyncQueue>.Instance);
         Assert.True((await other.TryNowAsync(PackageName.Parse("a"), Token))!.IsDone);
         for (var second = 0; second < 10 && !handling.IsCompleted; second++)
@@ -82,7 +82,7 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
         }
 
         Assert.True(handling.IsCompletedSuccessfully);
-        Assert.Equal("7", await _bench.Store.GetCursorAsync(MirrorCursors.Handled, Token));
+        Assert.Equal("7", await _bench.Store.Notes.FindNoteAsync(MirrorCursors.Handled, Token));
     }
 
     [Theory]
@@ -94,7 +94,7 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
         var page = new ChangesPage([new ChangeRow(new Sequence("7"), "_design/app", "1-x", false), new ChangeRow(new Sequence("7"), "a", "1-x", isDeleted)], new Sequence("7"), IsAtHead: true);
         var news = await Handler(_bench.Store, _bench.Queue, isMirrors).HandleAgainAsync(page, (_, _) => ValueTask.CompletedTask, Token);
         Assert.Equal(isNew ? ["a"] : [], news.Select(row => row.Id));
-        var queued = await _bench.Store.ListQueuedAsync(Token).ToListAsync(Token);
+        var queued = await _bench.Store.Queue.ListQueuedAsync(Token).ToListAsync(Token);
         Assert.Equal(isNew ? [("a", "1-x", isDeleted)] : [], queued.Select(item => (item.Name.Value, item.WantedRev, item.IsDeletedRow)));
     }
 
@@ -147,13 +147,13 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
     {
         var name = PackageName.Parse("a");
         var handling = Handler(_bench.Store, _bench.Queue).HandleAsync(Page("1-x"), (_, _) => ValueTask.CompletedTask, Token);
-        await Eventually.Async(async () => await _bench.Store.FindQueuedAsync(name, Token) is not null);
-        var lease = (await _bench.Store.TakeAsync(name, TimeSpan.FromMinutes(2), Token))!;
+        await Eventually.Async(async () => await _bench.Store.Queue.FindQueuedAsync(name, Token) is not null);
+        var lease = (await _bench.Store.Queue.TakeAsync(name, TimeSpan.FromMinutes(2), Token))!;
         await AdvanceAsync(handling, seconds: 10);
         Assert.False(handling.IsCompleted);
         if (isTriedElsewhere)
         {
-            await _bench.Store.PostponeAsync(lease, new QueuePostponement(_bench.Clock.GetUtcNow().AddHours(1), "No.", null), Token);
+            await _bench.Store.Queue.PostponeAsync(lease, new QueuePostponement(_bench.Clock.GetUtcNow().AddHours(1), "No.", null), Token);
             await AdvanceAsync(handling, seconds: 2);
         }
         else
@@ -162,8 +162,8 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
         }
 
         await handling.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, Token);
-        Assert.Equal("7", await _bench.Store.GetCursorAsync(MirrorCursors.Handled, Token));
-        Assert.NotNull(await _bench.Store.FindQueuedAsync(name, Token));
+        Assert.Equal("7", await _bench.Store.Notes.FindNoteAsync(MirrorCursors.Handled, Token));
+        Assert.NotNull(await _bench.Store.Queue.FindQueuedAsync(name, Token));
     }
 
     private async Task AdvanceAsync(Task handling, int seconds)

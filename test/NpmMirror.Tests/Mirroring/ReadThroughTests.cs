@@ -231,10 +231,10 @@ public sealed class ReadThroughTests
         using var gate = bench.Upstream.Knobs.Hold("/left-pad");
         var finding = bench.ReadThrough.FindAsync(Pad, Token).AsTask();
         await gate.WaitForAsync(1, Token);
-        Assert.NotNull(await bench.Store.FindQueuedAsync(Pad, Token));
+        Assert.NotNull(await bench.Store.Queue.FindQueuedAsync(Pad, Token));
         gate.Open();
         await finding;
-        Assert.Null(await bench.Store.FindQueuedAsync(Pad, Token));
+        Assert.Null(await bench.Store.Queue.FindQueuedAsync(Pad, Token));
     }
 
     [Fact]

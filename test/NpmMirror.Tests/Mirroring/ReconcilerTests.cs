@@ -259,10 +259,10 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
             FirstSeenAt = bench.Clock.GetUtcNow(),
             StoredAt = bench.Clock.GetUtcNow(),
         };
-        await bench.Store.CommitAsync(new PackageCommit { Name = PackageName.Parse(name), ExpectedGeneration = 0, Facts = facts, Document = DocumentCodecs.Encode("{}"u8), Events = [] }, Token);
+        await bench.Store.Packages.CommitAsync(new PackageCommit { Name = PackageName.Parse(name), ExpectedGeneration = 0, Facts = facts, Document = DocumentCodecs.Encode("{}"u8), Events = [] }, Token);
     }
 
-    private static async Task<List<QueueItem>> QueuedAsync(MirrorBench bench) => await bench.Store.ListQueuedAsync(Token).ToListAsync(Token);
+    private static async Task<List<QueueItem>> QueuedAsync(MirrorBench bench) => await bench.Store.Queue.ListQueuedAsync(Token).ToListAsync(Token);
 
     private static string NameOf(Random random, int i) => $"{(random.Next(4) == 0 ? $"@{(char)('a' + random.Next(4))}/" : "")}{"aAbBzZ_-.~ä\uff5e\U0001f600".EnumerateRunes().ElementAt(random.Next(13))}{(random.Next(3) == 0 ? "\U0001f600" : "")}{i}";
 }

@@ -91,7 +91,7 @@ public sealed class RegistryMirrorTests
     {
         await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a");
         await using var mirror = bench.Mirror("auto");
-        await bench.Store.SetCursorAsync(MirrorCursors.Feed, $"{bench.Upstream.Url.AbsoluteUri.TrimEnd('/')}#life", Token);
+        await bench.Store.Notes.SetNoteAsync(MirrorCursors.Feed, $"{bench.Upstream.Url.AbsoluteUri.TrimEnd('/')}#life", Token);
         bench.Upstream.Knobs.Add(new FakeRule { Status = 404, TimesMax = 2 });
         Assert.Equal(1, (await mirror.SyncOnceAsync([], null, Token)).Changed);
     }
@@ -119,7 +119,7 @@ public sealed class RegistryMirrorTests
             await first.StopAsync(Token);
         }
 
-        await bench.Store.SetCursorAsync(MirrorCursors.Handled, "0", Token);
+        await bench.Store.Notes.SetNoteAsync(MirrorCursors.Handled, "0", Token);
         await using var second = bench.Mirror();
         await second.StartAsync(Token);
         await Eventually.Async(async () => (await second.GetLastSequenceAsync(Token)).Number == bench.Upstream.HeadSequence);
@@ -138,11 +138,11 @@ public sealed class RegistryMirrorTests
 
         // A row behind the cursor, and the mark of a walk that did not end.
         bench.Upstream.TouchAt("a", -5);
-        await bench.Store.SetCursorAsync(MirrorCursors.WalkHead, "1", Token);
+        await bench.Store.Notes.SetNoteAsync(MirrorCursors.WalkHead, "1", Token);
         await using var second = bench.Mirror();
         await second.StartAsync(Token);
         await Eventually.Async(async () => (await bench.RowAsync("a"))?.Facts.Rev == bench.Upstream.Revision("a"));
-        await Eventually.Async(async () => await bench.Store.GetCursorAsync(MirrorCursors.WalkHead, Token) is null);
+        await Eventually.Async(async () => await bench.Store.Notes.FindNoteAsync(MirrorCursors.WalkHead, Token) is null);
     }
 
     [Fact]
@@ -213,7 +213,7 @@ public sealed class RegistryMirrorTests
     public async Task An_explicit_sequence_beats_the_stored_one()
     {
         await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All, LastSeq = "0" }, "a", "b");
-        await bench.Store.SetCursorAsync(MirrorCursors.Read, $"{bench.Upstream.HeadSequence}", Token);
+        await bench.Store.Notes.SetNoteAsync(MirrorCursors.Read, $"{bench.Upstream.HeadSequence}", Token);
         await using var mirror = bench.Mirror();
         await mirror.StartAsync(Token);
         await Eventually.Async(async () => await bench.RowAsync("a") is not null && await bench.RowAsync("b") is not null);
@@ -336,7 +336,7 @@ public sealed class RegistryMirrorTests
         bench.Upstream.Delete("b");
         bench.Upstream.Delete("c");
         bench.Upstream.Publish(new FakePackage("restored").Version("1.0.0"));
-        await bench.Store.SetCursorAsync(MirrorCursors.Read, "1000", Token);
+        await bench.Store.Notes.SetNoteAsync(MirrorCursors.Read, "1000", Token);
         await using var after = bench.Mirror();
         await after.StartAsync(Token);
         await Eventually.Async(async () => await bench.RowAsync("restored") is not null);
@@ -377,7 +377,7 @@ public sealed class RegistryMirrorTests
         await using var mirror = bench.Mirror(hasFeed: false);
         var summary = await mirror.SyncOnceAsync([PackageName.Parse("good")], null, Token);
         Assert.Equal((1, 0, 0), (summary.Changed, summary.Failures.Count, summary.InDoubt));
-        Assert.Equal(["bad", "waiting"], await bench.Store.ListQueuedAsync(Token).Select(item => item.Name.Value).ToListAsync(Token));
+        Assert.Equal(["bad", "waiting"], await bench.Store.Queue.ListQueuedAsync(Token).Select(item => item.Name.Value).ToListAsync(Token));
         Assert.Equal(0, bench.Upstream.Requests.CountOf("/bad") + bench.Upstream.Requests.CountOf("/waiting"));
     }
 
@@ -410,7 +410,7 @@ public sealed class RegistryMirrorTests
 
         // Noted last: a start that is cut short before it looks at the whole list again.
         var wanted = new PackageScope(bench.Options).Fingerprint;
-        await Eventually.Async(async () => await bench.Store.GetCursorAsync(MirrorCursors.Scope, Token) == wanted);
+        await Eventually.Async(async () => await bench.Store.Notes.FindNoteAsync(MirrorCursors.Scope, Token) == wanted);
     }
 
     [Fact]
@@ -422,10 +422,10 @@ public sealed class RegistryMirrorTests
         await using var mirror = new RegistryMirror(
             store, bench.Client, bench.Known, bench.Queue, bench.News, new PackageScope(bench.Options), _ => Task.FromResult<IChangeFeed?>(null), bench.Options, TimeProvider.System, NullLoggerFactory.Instance);
         await mirror.StartAsync(Token);
-        await Eventually.Async(() => counts.CountOf("SetCursorAsync") >= 2);
-        Assert.Null(await bench.Store.GetCursorAsync(MirrorCursors.Upstream, Token));
+        await Eventually.Async(() => counts.CountOf("SetNoteAsync") >= 2);
+        Assert.Null(await bench.Store.Notes.FindNoteAsync(MirrorCursors.Upstream, Token));
         counts.CursorTrouble = null;
-        await Eventually.Async(async () => await bench.Store.GetCursorAsync(MirrorCursors.Upstream, Token) == bench.Known.Identity.ToString());
+        await Eventually.Async(async () => await bench.Store.Notes.FindNoteAsync(MirrorCursors.Upstream, Token) == bench.Known.Identity.ToString());
     }
 
     private static async Task<MirrorBench> StartAsync(MirrorOptions options, params string[] packages)

@@ -248,7 +248,7 @@ public sealed class RemovalTests
         var row = await bench.RowAsync("left-pad");
         Assert.Equal(RemovalKind.SecurityHolder, row!.Facts.Removal);
         Assert.False(row.Facts.IsRemoved);
-        Assert.NotNull(await bench.Store.ReadArchivedAsync(row.Name, before, TestContext.Current.CancellationToken));
+        Assert.NotNull(await bench.Store.Packages.ReadArchivedAsync(row.Name, before, TestContext.Current.CancellationToken));
         var removed = Assert.IsType<PackageRemoved>((await bench.EventsAsync())[^1]);
         Assert.Equal((before.Hex, row.Facts.ModifiedAt, row.Facts.Rev), (removed.Archived, removed.At, removed.UpstreamRev));
     }

@@ -25,7 +25,7 @@ public sealed class SyncQueueTests
             await goOn.Task;
             throw new MirrorException(MirrorFault.StoreUnavailable, "A listener that fails.");
         });
-        await bench.Store.EnqueueAsync([bench.Item("left-pad")], null, Token);
+        await bench.Store.Queue.EnqueueAsync([bench.Item("left-pad")], null, Token);
         var waiting = bench.Queue.NextAttemptAsync(Name);
         var trying = bench.Queue.TryNowAsync(Name, Token);
         await heard.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
@@ -46,13 +46,13 @@ public sealed class SyncQueueTests
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
         if (laterSeconds is { } seconds)
         {
-            await bench.Store.EnqueueAsync([bench.Item("later") with { DueAt = bench.Clock.GetUtcNow().AddSeconds(seconds) }], null, Token);
+            await bench.Store.Queue.EnqueueAsync([bench.Item("later") with { DueAt = bench.Clock.GetUtcNow().AddSeconds(seconds) }], null, Token);
         }
 
         await RunAsync(bench, async tried =>
         {
             // Into the store and not through the queue: nothing wakes it.
-            await bench.Store.EnqueueAsync([bench.Item("left-pad")], null, Token);
+            await bench.Store.Queue.EnqueueAsync([bench.Item("left-pad")], null, Token);
             bench.Clock.Advance(TimeSpan.FromSeconds(1));
             Assert.IsType<SyncResult.Stored>((await tried).Result);
         });
@@ -63,7 +63,7 @@ public sealed class SyncQueueTests
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
-        await bench.Store.EnqueueAsync([bench.Item("left-pad") with { DueAt = bench.Clock.GetUtcNow().AddMilliseconds(300) }], null, Token);
+        await bench.Store.Queue.EnqueueAsync([bench.Item("left-pad") with { DueAt = bench.Clock.GetUtcNow().AddMilliseconds(300) }], null, Token);
         await RunAsync(bench, async tried =>
         {
             bench.Clock.Advance(TimeSpan.FromMilliseconds(300));
@@ -81,7 +81,7 @@ public sealed class SyncQueueTests
         await bench.Queue.EnqueueAsync([bench.Item("left-pad") with { DueAt = bench.Clock.GetUtcNow().AddSeconds(secondsUntilDue) }], null, Token);
         await bench.Queue.DrainAsync([Name, PackageName.Parse("not-queued")], Token);
         Assert.Equal(isTried ? 1 : 0, bench.Upstream.Requests.CountOf("/*"));
-        Assert.Equal(isTried, await bench.Store.FindQueuedAsync(Name, Token) is null);
+        Assert.Equal(isTried, await bench.Store.Queue.FindQueuedAsync(Name, Token) is null);
     }
 
     [Theory]
@@ -92,7 +92,7 @@ public sealed class SyncQueueTests
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
         var isFailing = true;
-        var store = FailingStore.Over(bench.Store, nameof(IMetadataStore.TakeAsync), () => isFailing ? new MirrorException(fault, "Not now.", isTransient: true) : null);
+        var store = FailingStore.Over(bench.Store, nameof(IQueueTable.TakeAsync), () => isFailing ? new MirrorException(fault, "Not now.", isTransient: true) : null);
         var log = new CollectedLog();
         using var queue = new SyncQueue(store, bench.Sync, bench.Options, bench.Clock, log.Factory.CreateLogger<SyncQueue>());
         await queue.EnqueueAsync([bench.Item("left-pad")], null, Token);
@@ -118,7 +118,7 @@ public sealed class SyncQueueTests
     public async Task A_store_that_says_how_long_it_is_away_is_left_alone_so_long()
     {
         await using var bench = await MirrorBench.StartAsync();
-        var store = FailingStore.Over(bench.Store, nameof(IMetadataStore.TakeAsync), () => new MirrorException(MirrorFault.StoreUnavailable, "Not now.", isTransient: true, retryAfter: TimeSpan.FromSeconds(25)));
+        var store = FailingStore.Over(bench.Store, nameof(IQueueTable.TakeAsync), () => new MirrorException(MirrorFault.StoreUnavailable, "Not now.", isTransient: true, retryAfter: TimeSpan.FromSeconds(25)));
         using var queue = new SyncQueue(store, bench.Sync, bench.Options, bench.Clock, Microsoft.Extensions.Logging.Abstractions.NullLogger<SyncQueue>.Instance);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
         var running = queue.RunAsync(stop.Token);
@@ -134,13 +134,13 @@ public sealed class SyncQueueTests
         await using var bench = await MirrorBench.StartAsync(new NpmMirror.Options.MirrorOptions { Concurrency = 1 });
         using var gate = new FakeGate();
         bench.Upstream.Knobs.Add(new FakeRule { Path = "/*", Gate = gate });
-        await bench.Store.EnqueueAsync([.. Enumerable.Range(0, 40).Select(i => bench.Item($"p{i}"))], null, Token);
+        await bench.Store.Queue.EnqueueAsync([.. Enumerable.Range(0, 40).Select(i => bench.Item($"p{i}"))], null, Token);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
         var running = bench.Queue.RunAsync(stop.Token);
         await Eventually.Async(() => bench.Queue.InFlight == PlacesPerRequest);
         await gate.WaitForAsync(1, Token);
         Assert.Equal(PlacesPerRequest, bench.Queue.InFlight);
-        Assert.Equal(40 - PlacesPerRequest, (await bench.Store.TakeAsync(40, TimeSpan.FromSeconds(1), Token)).Count);
+        Assert.Equal(40 - PlacesPerRequest, (await bench.Store.Queue.TakeAsync(40, TimeSpan.FromSeconds(1), Token)).Count);
         await stop.CancelAsync();
         await running;
         Assert.Equal(0, bench.Queue.InFlight);

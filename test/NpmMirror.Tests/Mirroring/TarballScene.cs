@@ -94,7 +94,7 @@ internal sealed class TarballScene : IAsyncDisposable
     /// <summary>Waits until nothing is under way: rows are written behind the last byte.</summary>
     public Task SettleAsync() => Eventually.Async(() => Downloads.Underway == 0);
 
-    public ValueTask<TarballRow?> RowAsync() => Store.FindTarballAsync(Package, "left-pad-1.0.0.tgz", Cancelled);
+    public ValueTask<TarballRow?> RowAsync() => Store.Tarballs.FindTarballAsync(Package, "left-pad-1.0.0.tgz", Cancelled);
 
     public static async Task<byte[]> ReadToEndAsync(TarballReading reading)
     {

@@ -26,7 +26,7 @@ public sealed class TarballUsageTests
         }
 
         var today = DateOnly.FromDateTime(_clock.GetUtcNow().UtcDateTime);
-        var accesses = await store.ListAccessAsync(Package, File, Cancelled).ToListAsync(Cancelled);
+        var accesses = await store.Tarballs.ListAccessAsync(Package, File, Cancelled).ToListAsync(Cancelled);
         Assert.Equal([("192.0.2.1", today, 2L), ("192.0.2.2", today, 1L)], accesses.Select(access => (access.Client, access.Day, access.Count)).Order());
     }
 
@@ -39,7 +39,7 @@ public sealed class TarballUsageTests
         await Eventually.Async(async () =>
         {
             _clock.Advance(TimeSpan.FromSeconds(1));
-            return await store.ListAccessAsync(Package, File, Cancelled).AnyAsync(Cancelled);
+            return await store.Tarballs.ListAccessAsync(Package, File, Cancelled).AnyAsync(Cancelled);
         });
         Assert.Equal(0, usage.DroppedCount);
     }
@@ -57,7 +57,7 @@ public sealed class TarballUsageTests
 
         Assert.InRange(usage.DroppedCount, 10_000, 20_000);
         await usage.DisposeAsync();
-        var kept = await store.ListAccessAsync(Package, File, Cancelled).Select(access => access.Count).SumAsync(Cancelled);
+        var kept = await store.Tarballs.ListAccessAsync(Package, File, Cancelled).Select(access => access.Count).SumAsync(Cancelled);
         Assert.Equal(30_000, kept + usage.DroppedCount);
     }
 

@@ -88,5 +88,5 @@ public sealed class TombstonesTests
         new TombstoneQueue(bench.Store, bench.Queue, new PackageScope(bench.Options), bench.Clock).AddAsync(new[] { listed }.ToAsyncEnumerable(), TestContext.Current.CancellationToken);
 
     private static async Task<List<(string, string?, bool)>> QueuedAsync(MirrorBench bench) =>
-        await bench.Store.ListQueuedAsync(TestContext.Current.CancellationToken).Select(item => (item.Name.Value, item.WantedRev, item.IsDeletedRow)).ToListAsync(TestContext.Current.CancellationToken);
+        await bench.Store.Queue.ListQueuedAsync(TestContext.Current.CancellationToken).Select(item => (item.Name.Value, item.WantedRev, item.IsDeletedRow)).ToListAsync(TestContext.Current.CancellationToken);
 }

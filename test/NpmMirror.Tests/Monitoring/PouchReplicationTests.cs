@@ -176,5 +176,5 @@ public sealed class PouchReplicationTests : IAsyncDisposable
     }
 
     private static async Task<string> RevAsync(ServedMirror mirror, string name) =>
-        ServedRevision.Of((await mirror.Store.FindAsync(PackageName.Parse(name), TestContext.Current.CancellationToken))!);
+        ServedRevision.Of((await mirror.Store.Packages.FindAsync(PackageName.Parse(name), TestContext.Current.CancellationToken))!);
 }

@@ -43,7 +43,7 @@ public sealed class RenditionCacheTests
                 }
 
                 var ticket = cache.Ticket(name);
-                var package = cache.Keep((await store.FindAsync(name, default))!, ticket);
+                var package = cache.Keep((await store.Packages.FindAsync(name, default))!, ticket);
                 var rendition = cache.Rendition(package, Key with { Coding = (ContentCoding)random.Next(4) });
                 Assert.NotNull(await cache.BodyAsync(rendition, default));
             }
@@ -127,7 +127,7 @@ public sealed class RenditionCacheTests
         using var cache = new RenditionCache(store, news, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
         var name = PackageName.Parse("ms");
         await ServedMirror.PutAsync(store, "ms", Documents.Of("ms"));
-        var package = cache.Keep((await store.FindAsync(name, TestContext.Current.CancellationToken))!, cache.Ticket(name));
+        var package = cache.Keep((await store.Packages.FindAsync(name, TestContext.Current.CancellationToken))!, cache.Ticket(name));
         var kept = Enumerable.Range(0, 1_000).Count(i => cache.Rendition(package, Key with { Version = $"1.0.{i}" }).IsKept);
         Assert.InRange(kept, 1, 200);
     }
@@ -157,7 +157,7 @@ public sealed class RenditionCacheTests
         var name = PackageName.Parse("long");
         var readme = string.Concat(Enumerable.Range(0, 5_000).Select(i => $"{i % 97} packages of {i * 7919 % 1009} that {i % 13} others need "));
         await ServedMirror.PutAsync(store, "long", $"{{\"name\":\"long\",\"versions\":{{}},\"readme\":\"{readme}\"}}");
-        return cache.Rendition(cache.Keep((await store.FindAsync(name, Cancellation))!, cache.Ticket(name)), Key with { Coding = coding });
+        return cache.Rendition(cache.Keep((await store.Packages.FindAsync(name, Cancellation))!, cache.Ticket(name)), Key with { Coding = coding });
     }
 
     private static async Task<byte[]> DecodedAsync(byte[] coded, ContentCoding coding = ContentCoding.Gzip)

@@ -8,7 +8,7 @@ namespace NpmMirror.Tests.Sqlite;
 /// <summary>Values that no program of ours writes, in every column of every table: a reader says so of that row, and all others are read as before.</summary>
 public sealed class OddValueTests : IDisposable
 {
-    private static readonly string[] Tables = ["packages", "documents", "archive", "log", "queue", "tarballs", "access", "cursors", "leases", "counts"];
+    private static readonly string[] Tables = ["packages", "documents", "archive", "log", "queue", "tarballs", "access", "notes", "kept", "leases", "counts"];
 
     private static readonly string[] OddValues = ["-9223372036854775808", "9223372036854775807", "-1", "7", "1.5", "'nonsense'", "''", "x''", "x'00ff'", "NULL"];
 
@@ -63,15 +63,15 @@ public sealed class OddValueTests : IDisposable
 
             var what = $"{column} = {value}";
             await using var store = await OpenAsync();
-            var row = await store.FindAsync(Odd, Cancelled);
+            var row = await store.Packages.FindAsync(Odd, Cancelled);
             Assert.True(row is not null, what);
-            var result = await store.CommitAsync(Commit(Odd, row.Generation), Cancelled);
+            var result = await store.Packages.CommitAsync(Commit(Odd, row.Generation), Cancelled);
             Assert.True(result.IsCommitted, what);
-            var stored = await store.ReadAsync(Odd, Cancelled);
+            var stored = await store.Packages.ReadAsync(Odd, Cancelled);
             Assert.True(stored is { Row.Facts.Removal: null, Document.RawSizeBytes: 2 }, what);
             Assert.True(result.Generation == stored.Row.Generation && result.LastPosition == stored.Row.LastPosition, what);
-            Assert.Contains(Odd, await store.ListMarksAsync("", isRemoved: false, Cancelled).Select(mark => mark.Name).ToListAsync(Cancelled));
-            Assert.Contains(Odd, await store.ListChangesAsync(LogPosition.Zero, isDescending: false, Cancelled).Select(one => one.Name).ToListAsync(Cancelled));
+            Assert.Contains(Odd, await store.Packages.ListMarksAsync("", isRemoved: false, Cancelled).Select(mark => mark.Name).ToListAsync(Cancelled));
+            Assert.Contains(Odd, await store.Packages.ListChangesAsync(LogPosition.Zero, isDescending: false, Cancelled).Select(one => one.Name).ToListAsync(Cancelled));
         }
     }
 
@@ -88,14 +88,14 @@ public sealed class OddValueTests : IDisposable
 
             await using var store = await OpenAsync();
             _clock.Advance(StoredMoments.LongestPause + TimeSpan.FromSeconds(1));
-            var taken = await store.TakeAsync(10, TimeSpan.FromSeconds(10), Cancelled);
+            var taken = await store.Queue.TakeAsync(10, TimeSpan.FromSeconds(10), Cancelled);
             Assert.True(taken.Count == 3, $"{column} = {value}: {string.Join(' ', taken.Select(lease => lease.Item.Name))}");
             foreach (var lease in taken)
             {
-                Assert.True(await store.CompleteAsync(lease, null, Cancelled), $"{column} = {value}");
+                Assert.True(await store.Queue.CompleteAsync(lease, null, Cancelled), $"{column} = {value}");
             }
 
-            Assert.Null(await store.NextDueAsync(Cancelled));
+            Assert.Null(await store.Queue.NextDueAsync(Cancelled));
         }
     }
 
@@ -119,32 +119,32 @@ public sealed class OddValueTests : IDisposable
     private static IEnumerable<(string Name, Func<Task> Read)> Readers(SqliteStore store)
     {
         yield return ("count", () => store.CountAsync(Cancelled).AsTask());
-        yield return ("find", () => store.FindAsync(Odd, Cancelled).AsTask());
-        yield return ("read", () => store.ReadAsync(Odd, Cancelled).AsTask());
-        yield return ("archive", () => store.ReadArchivedAsync(Odd, Digest.OfSha256("{}"u8), Cancelled).AsTask());
-        yield return ("queued", () => store.FindQueuedAsync(Odd, Cancelled).AsTask());
-        yield return ("due", () => store.NextDueAsync(Cancelled).AsTask());
-        yield return ("tarball", () => store.FindTarballAsync(Odd, "odd-1.0.0.tgz", Cancelled).AsTask());
-        yield return ("cursor", () => store.GetCursorAsync("odd", Cancelled).AsTask());
-        yield return ("head", () => store.ReadHeadAsync(Cancelled).AsTask());
+        yield return ("find", () => store.Packages.FindAsync(Odd, Cancelled).AsTask());
+        yield return ("read", () => store.Packages.ReadAsync(Odd, Cancelled).AsTask());
+        yield return ("archive", () => store.Packages.ReadArchivedAsync(Odd, Digest.OfSha256("{}"u8), Cancelled).AsTask());
+        yield return ("queued", () => store.Queue.FindQueuedAsync(Odd, Cancelled).AsTask());
+        yield return ("due", () => store.Queue.NextDueAsync(Cancelled).AsTask());
+        yield return ("tarball", () => store.Tarballs.FindTarballAsync(Odd, "odd-1.0.0.tgz", Cancelled).AsTask());
+        yield return ("cursor", () => store.Notes.FindNoteAsync("odd", Cancelled).AsTask());
+        yield return ("head", () => store.Log.ReadHeadAsync(Cancelled).AsTask());
     }
 
     // Lists tell all others, whichever row is damaged.
     private static async Task OthersAreThereAsync(SqliteStore store, string what)
     {
         string[] others = ["after", "before"];
-        await HasAsync(store.ListAsync(null, isRemoved: false, Cancelled).Select(row => row.Name.Value), "list");
-        await HasAsync(store.ListMarksAsync("", isRemoved: false, Cancelled).Select(mark => mark.Name.Value), "marks");
-        await store.ListMarksAsync("", isRemoved: true, Cancelled).CountAsync(Cancelled);
-        await HasAsync(store.ListChangesAsync(LogPosition.Zero, isDescending: false, Cancelled).Select(row => row.Name.Value), "changes");
-        await HasAsync(store.ListQueuedAsync(Cancelled).Select(item => item.Name.Value), "queue");
-        await HasAsync(store.ListTarballsAsync(null, Cancelled).Select(row => row.Package.Value), "tarballs");
-        await store.ListTarballsAsync(Odd, Cancelled).CountAsync(Cancelled);
-        await store.ListAccessAsync(Odd, null, Cancelled).CountAsync(Cancelled);
-        Assert.True(await store.ListAccessAsync(PackageName.Parse("before"), null, Cancelled).CountAsync(Cancelled) == 1, what);
-        await HasAsync(store.ListCursorsAsync("", Cancelled).Select(mark => mark.Key), "cursors");
-        await HasAsync(store.ReadLogAsync(LogPosition.Zero, Cancelled).Select(row => row.Package.Value), "log");
-        await store.ReadHistoryAsync(Odd, Cancelled).CountAsync(Cancelled);
+        await HasAsync(store.Packages.ListAsync(null, isRemoved: false, Cancelled).Select(row => row.Name.Value), "list");
+        await HasAsync(store.Packages.ListMarksAsync("", isRemoved: false, Cancelled).Select(mark => mark.Name.Value), "marks");
+        await store.Packages.ListMarksAsync("", isRemoved: true, Cancelled).CountAsync(Cancelled);
+        await HasAsync(store.Packages.ListChangesAsync(LogPosition.Zero, isDescending: false, Cancelled).Select(row => row.Name.Value), "changes");
+        await HasAsync(store.Queue.ListQueuedAsync(Cancelled).Select(item => item.Name.Value), "queue");
+        await HasAsync(store.Tarballs.ListTarballsAsync(null, Cancelled).Select(row => row.Package.Value), "tarballs");
+        await store.Tarballs.ListTarballsAsync(Odd, Cancelled).CountAsync(Cancelled);
+        await store.Tarballs.ListAccessAsync(Odd, null, Cancelled).CountAsync(Cancelled);
+        Assert.True(await store.Tarballs.ListAccessAsync(PackageName.Parse("before"), null, Cancelled).CountAsync(Cancelled) == 1, what);
+        await HasAsync(store.Notes.ListNotesAsync("", Cancelled).Select(mark => mark.Key), "notes");
+        await HasAsync(store.Log.ReadLogAsync(LogPosition.Zero, Cancelled).Select(row => row.Package.Value), "log");
+        await store.Log.ReadHistoryAsync(Odd, Cancelled).CountAsync(Cancelled);
 
         async Task HasAsync(IAsyncEnumerable<string> names, string list)
         {
@@ -157,16 +157,16 @@ public sealed class OddValueTests : IDisposable
     private async Task WritesGoOnAsync(SqliteStore store, string what)
     {
         var now = DateTimeOffset.UnixEpoch;
-        await store.EnqueueAsync([Item(Odd)], null, Cancelled);
-        await store.TakeAsync(10, TimeSpan.FromSeconds(10), Cancelled);
-        await store.StampServedAsync([new TarballServed(Odd, "odd-1.0.0.tgz", now)], Cancelled);
-        await store.StampVerifiedAsync([new TarballVerified(Odd, "odd-1.0.0.tgz", Sha512(2), now)], Cancelled);
-        await store.RecordAccessAsync([new TarballAccess(Odd, "odd-1.0.0.tgz", "10.0.0.1", new DateOnly(2030, 1, 1), 1)], Cancelled);
-        await store.ForgetAccessAsync(new DateOnly(2029, 1, 1), Cancelled);
-        await store.TryHoldLeaseAsync("odd", "me", TimeSpan.FromSeconds(10), Cancelled);
-        var added = await store.CommitAsync(Commit(PackageName.Parse("added"), 0), Cancelled);
+        await store.Queue.EnqueueAsync([Item(Odd)], null, Cancelled);
+        await store.Queue.TakeAsync(10, TimeSpan.FromSeconds(10), Cancelled);
+        await store.Tarballs.StampServedAsync([new TarballServed(Odd, "odd-1.0.0.tgz", now)], Cancelled);
+        await store.Tarballs.StampVerifiedAsync([new TarballVerified(Odd, "odd-1.0.0.tgz", Sha512(2), now)], Cancelled);
+        await store.Tarballs.RecordAccessAsync([new TarballAccess(Odd, "odd-1.0.0.tgz", "10.0.0.1", new DateOnly(2030, 1, 1), 1)], Cancelled);
+        await store.Tarballs.ForgetAccessAsync(new DateOnly(2029, 1, 1), Cancelled);
+        await store.Leases.TryHoldLeaseAsync("odd", "me", TimeSpan.FromSeconds(10), Cancelled);
+        var added = await store.Packages.CommitAsync(Commit(PackageName.Parse("added"), 0), Cancelled);
         Assert.True(added.IsCommitted, what);
-        Assert.NotNull(await store.ReadAsync(PackageName.Parse("added"), Cancelled));
+        Assert.NotNull(await store.Packages.ReadAsync(PackageName.Parse("added"), Cancelled));
     }
 
     private async Task<byte[]> FillAsync()
@@ -176,14 +176,14 @@ public sealed class OddValueTests : IDisposable
             foreach (var (name, number) in new[] { ("after", 1), ("odd", 2), ("before", 3) })
             {
                 var package = PackageName.Parse(name);
-                await store.CommitAsync(Commit(package, 0), Cancelled);
+                await store.Packages.CommitAsync(Commit(package, 0), Cancelled);
                 // Archived, and another in its place.
-                await store.CommitAsync(Commit(package, 1) with { ArchivesPrevious = true }, Cancelled);
-                await store.EnqueueAsync([Item(package)], null, Cancelled);
-                await store.PutTarballAsync(new TarballRow { Package = package, File = $"{name}-1.0.0.tgz", Version = "1.0.0", State = TarballState.Held, Sha512 = Sha512(number), SizeBytes = 10, VerifiedAt = DateTimeOffset.UnixEpoch, LastServedAt = DateTimeOffset.UnixEpoch }, Cancelled);
-                await store.RecordAccessAsync([new TarballAccess(package, $"{name}-1.0.0.tgz", "10.0.0.1", new DateOnly(2029, 12, 1), 1)], Cancelled);
-                await store.SetCursorAsync(name, "value", Cancelled);
-                await store.TryHoldLeaseAsync(name, "other", TimeSpan.FromSeconds(60), Cancelled);
+                await store.Packages.CommitAsync(Commit(package, 1) with { ArchivesPrevious = true }, Cancelled);
+                await store.Queue.EnqueueAsync([Item(package)], null, Cancelled);
+                await store.Tarballs.PutTarballAsync(new TarballRow { Package = package, File = $"{name}-1.0.0.tgz", Version = "1.0.0", State = TarballState.Held, Sha512 = Sha512(number), SizeBytes = 10, VerifiedAt = DateTimeOffset.UnixEpoch, LastServedAt = DateTimeOffset.UnixEpoch }, Cancelled);
+                await store.Tarballs.RecordAccessAsync([new TarballAccess(package, $"{name}-1.0.0.tgz", "10.0.0.1", new DateOnly(2029, 12, 1), 1)], Cancelled);
+                await store.Notes.SetNoteAsync(name, "value", Cancelled);
+                await store.Leases.TryHoldLeaseAsync(name, "other", TimeSpan.FromSeconds(60), Cancelled);
             }
         }
 
@@ -235,7 +235,7 @@ public sealed class OddValueTests : IDisposable
         {
             "packages" or "queue" or "leases" => "name = 'odd'",
             "tarballs" or "access" => "package = 'odd'",
-            "cursors" => "key = 'odd'",
+            "notes" => "key = 'odd'",
             "counts" => "1",
             "log" => "position = (SELECT max(position) FROM log JOIN packages p ON p.id = package WHERE name = 'odd')",
             _ => "package = (SELECT id FROM packages WHERE name = 'odd')",

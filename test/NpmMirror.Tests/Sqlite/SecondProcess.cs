@@ -26,7 +26,7 @@ public sealed class SecondProcess
             for (var i = 0; ; i++)
             {
                 var name = string.Create(CultureInfo.InvariantCulture, $"p{writer}-{i}");
-                await store.CommitAsync(Commit(name), CancellationToken.None);
+                await store.Packages.CommitAsync(Commit(name), CancellationToken.None);
                 Console.WriteLine(Mark + name);
             }
         })));
@@ -38,14 +38,14 @@ public sealed class SecondProcess
         await using var store = await OpenAsync();
         var now = TimeProvider.System.GetUtcNow();
         var items = Enumerable.Range(0, OneByOne).Select(i => new QueueItem { Name = PackageName.Parse($"p{i}"), Priority = QueuePriority.Bulk, DueAt = now, QueuedAt = now });
-        await store.EnqueueAsync([.. items], null, CancellationToken.None);
+        await store.Queue.EnqueueAsync([.. items], null, CancellationToken.None);
         for (var i = 0; i < OneByOne; i++)
         {
             // As a sync does it: what the queue notes in between is written without a sync, and half of the commits wait for company.
-            var lease = (await store.TakeAsync(1, TimeSpan.FromMinutes(1), CancellationToken.None)).Single();
-            await store.CommitAsync(Commit($"p{i}") with { IsPatient = i % 2 == 1 }, CancellationToken.None);
+            var lease = (await store.Queue.TakeAsync(1, TimeSpan.FromMinutes(1), CancellationToken.None)).Single();
+            await store.Packages.CommitAsync(Commit($"p{i}") with { IsPatient = i % 2 == 1 }, CancellationToken.None);
             Console.WriteLine($"{Mark}p{i}");
-            await store.CompleteAsync(lease, null, CancellationToken.None);
+            await store.Queue.CompleteAsync(lease, null, CancellationToken.None);
         }
     }
 
@@ -55,7 +55,7 @@ public sealed class SecondProcess
         await using var store = await OpenAsync();
         var now = TimeProvider.System.GetUtcNow();
         var items = Enumerable.Range(0, 2500).Select(i => new QueueItem { Name = PackageName.Parse($"p{i}"), Priority = QueuePriority.Change, DueAt = now, QueuedAt = now });
-        await store.EnqueueAsync([.. items], new QueueCursor("read", "2500"), CancellationToken.None);
+        await store.Queue.EnqueueAsync([.. items], new QueueCursor("read", "2500"), CancellationToken.None);
     }
 
     [Fact(Explicit = true)]

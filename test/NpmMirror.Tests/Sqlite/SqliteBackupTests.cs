@@ -23,12 +23,12 @@ public sealed class SqliteBackupTests : IDisposable
             {
                 for (; !stop.IsCancellationRequested; written++)
                 {
-                    await store.CommitAsync(SecondProcess.Commit($"p{written}"), Cancellation);
+                    await store.Packages.CommitAsync(SecondProcess.Commit($"p{written}"), Cancellation);
                 }
             },
             Cancellation);
         await Eventually.Async(() => Volatile.Read(ref written) > 200);
-        await store.BackupAsync(_folder.File("backup.sqlite"), Cancellation);
+        await store.Backup.BackupAsync(_folder.File("backup.sqlite"), Cancellation);
         var writtenAtEnd = Volatile.Read(ref written);
         await Eventually.Async(() => Volatile.Read(ref written) > writtenAtEnd + 10);
         await stop.CancelAsync();
@@ -37,15 +37,15 @@ public sealed class SqliteBackupTests : IDisposable
         await using var restored = await OpenAsync("backup.sqlite");
         var counts = await restored.CountAsync(Cancellation);
         Assert.InRange(counts.Packages, 200, writtenAtEnd + 1);
-        Assert.Equal(counts.Packages, await restored.ListAsync(null, false, Cancellation).LongCountAsync(Cancellation));
+        Assert.Equal(counts.Packages, await restored.Packages.ListAsync(null, false, Cancellation).LongCountAsync(Cancellation));
         var hash = ChainHash.Genesis;
-        await foreach (var row in restored.ReadLogAsync(LogPosition.Zero, Cancellation))
+        await foreach (var row in restored.Log.ReadLogAsync(LogPosition.Zero, Cancellation))
         {
             hash = ChainHash.Next(hash, row);
         }
 
-        Assert.Equal(new LogHead(new LogPosition(counts.Packages * 3), hash), await restored.ReadHeadAsync(Cancellation));
-        Assert.True((await restored.CommitAsync(SecondProcess.Commit("new"), Cancellation)).IsCommitted);
+        Assert.Equal(new LogHead(new LogPosition(counts.Packages * 3), hash), await restored.Log.ReadHeadAsync(Cancellation));
+        Assert.True((await restored.Packages.CommitAsync(SecondProcess.Commit("new"), Cancellation)).IsCommitted);
         Assert.DoesNotContain(Directory.GetFiles(_folder.Path), file => file.EndsWith(".part", StringComparison.Ordinal));
     }
 
@@ -54,7 +54,7 @@ public sealed class SqliteBackupTests : IDisposable
     {
         await using var store = await OpenAsync("mirror.sqlite");
         await File.WriteAllTextAsync(_folder.File("backup.sqlite"), "precious", Cancellation);
-        var e = await Assert.ThrowsAsync<MirrorException>(() => store.BackupAsync(_folder.File("backup.sqlite"), Cancellation));
+        var e = await Assert.ThrowsAsync<MirrorException>(() => store.Backup.BackupAsync(_folder.File("backup.sqlite"), Cancellation));
         Assert.Equal(MirrorFault.BadInput, e.Fault);
         Assert.Equal("precious", await File.ReadAllTextAsync(_folder.File("backup.sqlite"), Cancellation));
     }
@@ -90,7 +90,7 @@ public sealed class SqliteBackupTests : IDisposable
     public async Task Says_that_a_backup_cannot_be_written()
     {
         await using var store = await OpenAsync("mirror.sqlite");
-        var e = await Assert.ThrowsAsync<MirrorException>(() => store.BackupAsync(_folder.File("nowhere/backup.sqlite"), Cancellation));
+        var e = await Assert.ThrowsAsync<MirrorException>(() => store.Backup.BackupAsync(_folder.File("nowhere/backup.sqlite"), Cancellation));
         Assert.Equal(MirrorFault.BadInput, e.Fault);
     }
 

@@ -36,7 +36,7 @@ public sealed class SqliteEngineTests : IDisposable
             // The module is a second copy of the assembly, but its store keeps our contract.
             Assert.IsNotType<SqliteStore>(store);
             await store.OpenAsync(TestContext.Current.CancellationToken);
-            Assert.True((await store.CommitAsync(SecondProcess.Commit("express"), TestContext.Current.CancellationToken)).IsCommitted);
+            Assert.True((await store.Packages.CommitAsync(SecondProcess.Commit("express"), TestContext.Current.CancellationToken)).IsCommitted);
         }
     }
 

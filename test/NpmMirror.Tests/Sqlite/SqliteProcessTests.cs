@@ -26,18 +26,18 @@ public sealed class SqliteProcessTests : IDisposable
         var seen = LogPosition.Zero;
         for (var i = 0; i < 50; i++)
         {
-            var waiting = store.WaitForLogAsync(seen, TimeSpan.FromSeconds(30), Cancellation);
+            var waiting = store.Log.WaitForLogAsync(seen, TimeSpan.FromSeconds(30), Cancellation);
             Assert.NotNull(await SecondProcess.ReadToldAsync(child));
             var head = await waiting;
             Assert.True(head > seen);
             seen = head;
-            Assert.True((await store.CommitAsync(SecondProcess.Commit($"mine-{i}"), Cancellation)).IsCommitted);
+            Assert.True((await store.Packages.CommitAsync(SecondProcess.Commit($"mine-{i}"), Cancellation)).IsCommitted);
         }
 
         child.Kill();
         await child.WaitForExitAsync(Cancellation);
         await AssertWholeAsync(store);
-        Assert.Equal(50, await store.ListAsync(null, false, Cancellation).CountAsync(row => row.Name.Value.StartsWith("mine", StringComparison.Ordinal), Cancellation));
+        Assert.Equal(50, await store.Packages.ListAsync(null, false, Cancellation).CountAsync(row => row.Name.Value.StartsWith("mine", StringComparison.Ordinal), Cancellation));
     }
 
     [Fact]
@@ -84,13 +84,13 @@ public sealed class SqliteProcessTests : IDisposable
         await child.WaitForExitAsync(Cancellation);
         Assert.NotEqual(0, child.ExitCode);
         await using var store = await OpenAsync();
-        Assert.Null(await store.GetCursorAsync("read", Cancellation));
-        Assert.Equal((await store.CountAsync(Cancellation)).Queued, await store.ListQueuedAsync(Cancellation).CountAsync(Cancellation));
+        Assert.Null(await store.Notes.FindNoteAsync("read", Cancellation));
+        Assert.Equal((await store.CountAsync(Cancellation)).Queued, await store.Queue.ListQueuedAsync(Cancellation).CountAsync(Cancellation));
 
         using var again = SecondProcess.Start(nameof(SecondProcess.Enqueues_a_page), File);
         await again.WaitForExitAsync(Cancellation);
         Assert.Equal(0, again.ExitCode);
-        Assert.Equal("2500", await store.GetCursorAsync("read", Cancellation));
+        Assert.Equal("2500", await store.Notes.FindNoteAsync("read", Cancellation));
         Assert.Equal(2500, (await store.CountAsync(Cancellation)).Queued);
     }
 
@@ -126,7 +126,7 @@ public sealed class SqliteProcessTests : IDisposable
     {
         // Not a measure of time: the groups are seen in the write-ahead log, which has one commit mark each.
         await using var store = await OpenAsync();
-        await Task.WhenAll(Enumerable.Range(0, 1000).Select(i => store.CommitAsync(SecondProcess.Commit($"p{i}"), Cancellation).AsTask()));
+        await Task.WhenAll(Enumerable.Range(0, 1000).Select(i => store.Packages.CommitAsync(SecondProcess.Commit($"p{i}"), Cancellation).AsTask()));
         Assert.InRange(CommitsInLog(File + "-wal"), 1, 100);
         Assert.Equal(1000, (await AssertWholeAsync(store)).Count);
     }
@@ -143,7 +143,7 @@ public sealed class SqliteProcessTests : IDisposable
     {
         var hash = ChainHash.Genesis;
         var events = new Dictionary<string, int>();
-        await foreach (var row in store.ReadLogAsync(LogPosition.Zero, Cancellation))
+        await foreach (var row in store.Log.ReadLogAsync(LogPosition.Zero, Cancellation))
         {
             hash = ChainHash.Next(hash, row);
             Assert.Equal(row.Hash, hash);
@@ -152,9 +152,9 @@ public sealed class SqliteProcessTests : IDisposable
         }
 
         Assert.All(events.Values, count => Assert.Equal(3, count));
-        await foreach (var row in store.ListAsync(null, false, Cancellation))
+        await foreach (var row in store.Packages.ListAsync(null, false, Cancellation))
         {
-            var package = await store.ReadAsync(row.Name, Cancellation);
+            var package = await store.Packages.ReadAsync(row.Name, Cancellation);
             using var reader = new StreamReader(DocumentCodecs.OpenDecoded(row.Name, package!.Document));
             Assert.Equal($"document of {row.Name}", await reader.ReadToEndAsync(Cancellation));
             Assert.Equal($"index of {row.Name}", Encoding.UTF8.GetString(row.Index.Span));

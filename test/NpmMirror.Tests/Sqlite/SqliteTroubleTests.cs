@@ -18,20 +18,20 @@ public sealed class SqliteTroubleTests : IDisposable
     {
         using var disk = SmallDisk.Mount(megabytes: 4);
         await using var store = await OpenAsync(disk.File("mirror.sqlite"));
-        await store.CommitAsync(Package("express"), Cancellation);
+        await store.Packages.CommitAsync(Package("express"), Cancellation);
         disk.Fill();
         for (var i = 0; i < 3; i++)
         {
-            var e = await Assert.ThrowsAsync<MirrorException>(async () => await store.CommitAsync(Package("large", 500_000), Cancellation));
+            var e = await Assert.ThrowsAsync<MirrorException>(async () => await store.Packages.CommitAsync(Package("large", 500_000), Cancellation));
             Assert.Equal((MirrorFault.StoreReadOnly, true), (e.Fault, e.IsTransient));
             Assert.Contains("full", e.Message, StringComparison.Ordinal);
-            Assert.NotNull(await store.ReadAsync(PackageName.Parse("express"), Cancellation));
-            Assert.Null(await store.FindAsync(PackageName.Parse("large"), Cancellation));
+            Assert.NotNull(await store.Packages.ReadAsync(PackageName.Parse("express"), Cancellation));
+            Assert.Null(await store.Packages.FindAsync(PackageName.Parse("large"), Cancellation));
         }
 
         disk.MakeRoom();
         Assert.Null(await store.CheckWritableAsync(Cancellation));
-        Assert.True((await store.CommitAsync(Package("large", 500_000), Cancellation)).IsCommitted);
+        Assert.True((await store.Packages.CommitAsync(Package("large", 500_000), Cancellation)).IsCommitted);
     }
 
     [Fact]
@@ -97,20 +97,20 @@ public sealed class SqliteTroubleTests : IDisposable
         using var disk = SmallDisk.Mount(megabytes: 4);
         await using (var before = await OpenAsync(disk.File("mirror.sqlite")))
         {
-            await before.CommitAsync(Package("express"), Cancellation);
+            await before.Packages.CommitAsync(Package("express"), Cancellation);
         }
 
         disk.MakeReadOnly();
         await using var store = await OpenAsync(disk.File("mirror.sqlite"));
-        Assert.NotNull(await store.ReadAsync(PackageName.Parse("express"), Cancellation));
+        Assert.NotNull(await store.Packages.ReadAsync(PackageName.Parse("express"), Cancellation));
         Assert.Equal(1, (await store.CountAsync(Cancellation)).Packages);
         Assert.Contains("cannot be written", await store.CheckWritableAsync(Cancellation), StringComparison.Ordinal);
-        var e = await Assert.ThrowsAsync<MirrorException>(async () => await store.CommitAsync(Package("other"), Cancellation));
+        var e = await Assert.ThrowsAsync<MirrorException>(async () => await store.Packages.CommitAsync(Package("other"), Cancellation));
         Assert.Equal((MirrorFault.StoreReadOnly, true), (e.Fault, e.IsTransient));
 
         disk.MakeWritable();
-        Assert.True((await store.CommitAsync(Package("other"), Cancellation)).IsCommitted);
-        Assert.NotNull(await store.FindAsync(PackageName.Parse("other"), Cancellation));
+        Assert.True((await store.Packages.CommitAsync(Package("other"), Cancellation)).IsCommitted);
+        Assert.NotNull(await store.Packages.FindAsync(PackageName.Parse("other"), Cancellation));
         Assert.Null(await store.CheckWritableAsync(Cancellation));
     }
 
@@ -120,7 +120,7 @@ public sealed class SqliteTroubleTests : IDisposable
         using var disk = SmallDisk.Mount(megabytes: 8);
         await using (var store = await OpenAsync(_folder.File("mirror.sqlite")))
         {
-            await store.CommitAsync(Package("express"), Cancellation);
+            await store.Packages.CommitAsync(Package("express"), Cancellation);
             File.Copy(_folder.File("mirror.sqlite"), disk.File("mirror.sqlite"));
             File.Copy(_folder.File("mirror.sqlite-wal"), disk.File("mirror.sqlite-wal"));
         }
@@ -160,16 +160,18 @@ public sealed class SqliteTroubleTests : IDisposable
     {
         await using (var before = await OpenAsync(_folder.File("mirror.sqlite")))
         {
-            await before.CommitAsync(Package("kept", 100), Cancellation);
-            await before.SetCursorAsync("key", "value", Cancellation);
+            await before.Packages.CommitAsync(Package("kept", 100), Cancellation);
+            await before.Notes.SetNoteAsync("key", "value", Cancellation);
         }
 
-        Execute("DROP INDEX packages_listed; ALTER TABLE packages DROP COLUMN ancestors; DROP INDEX tarballs_by_sha512; DROP INDEX log_by_package; PRAGMA user_version = 1");
+        Execute("DROP INDEX packages_listed; ALTER TABLE packages DROP COLUMN ancestors; DROP INDEX tarballs_by_sha512; DROP INDEX log_by_package; DROP TABLE kept; ALTER TABLE notes RENAME TO cursors; INSERT INTO cursors VALUES ('kept:/-/keys', '{"keys":"é"}'); PRAGMA user_version = 1");
         await using (var migrated = await OpenAsync(_folder.File("mirror.sqlite")))
         {
-            Assert.Equal("kept", (await migrated.ListMarksAsync("", false, Cancellation).SingleAsync(Cancellation)).Name.Value);
-            Assert.NotNull(await migrated.ReadAsync(PackageName.Parse("kept"), Cancellation));
-            Assert.Equal("value", await migrated.GetCursorAsync("key", Cancellation));
+            Assert.Equal("kept", (await migrated.Packages.ListMarksAsync("", false, Cancellation).SingleAsync(Cancellation)).Name.Value);
+            Assert.NotNull(await migrated.Packages.ReadAsync(PackageName.Parse("kept"), Cancellation));
+            Assert.Equal("value", await migrated.Notes.FindNoteAsync("key", Cancellation));
+            Assert.Equal("{\"keys\":\"é\"}"u8.ToArray(), (await migrated.Kept.FindKeptAsync("/-/keys", Cancellation))!.Value.ToArray());
+            Assert.Empty(await migrated.Notes.ListNotesAsync("kept:", Cancellation).ToListAsync(Cancellation));
         }
 
         await using var again = await OpenAsync(_folder.File("mirror.sqlite"));
@@ -192,7 +194,7 @@ public sealed class SqliteTroubleTests : IDisposable
         {
             for (var i = 0; i < 200; i++)
             {
-                await whole.CommitAsync(Package($"p{i}", 2000), Cancellation);
+                await whole.Packages.CommitAsync(Package($"p{i}", 2000), Cancellation);
             }
         }
 
@@ -208,7 +210,7 @@ public sealed class SqliteTroubleTests : IDisposable
             await using var store = await OpenAsync(_folder.File("mirror.sqlite"));
             for (var i = 0; i < 200; i++)
             {
-                await store.ReadAsync(PackageName.Parse($"p{i}"), Cancellation);
+                await store.Packages.ReadAsync(PackageName.Parse($"p{i}"), Cancellation);
             }
         });
         Assert.Equal(MirrorFault.StoreUnavailable, e.Fault);
@@ -225,7 +227,7 @@ public sealed class SqliteTroubleTests : IDisposable
             var isBad = false;
             try
             {
-                Assert.True((await store.CommitAsync(commit, Cancellation)).IsCommitted);
+                Assert.True((await store.Packages.CommitAsync(commit, Cancellation)).IsCommitted);
             }
             catch (ArgumentException)
             {
@@ -299,7 +301,7 @@ public sealed class SqliteTroubleTests : IDisposable
     public async Task Without_its_row_of_counts_nothing_is_counted()
     {
         await using var store = await OpenAsync(_folder.File("mirror.sqlite"));
-        await store.CommitAsync(Package("express"), Cancellation);
+        await store.Packages.CommitAsync(Package("express"), Cancellation);
         Execute("DELETE FROM counts");
         Assert.Equal(new StoreCounts(0, 0, 0, 0, 0, 0), await store.CountAsync(Cancellation));
     }
@@ -313,11 +315,11 @@ public sealed class SqliteTroubleTests : IDisposable
     public async Task A_kept_head_that_is_none_or_is_behind_the_log_is_not_believed(string head)
     {
         await using var store = await OpenAsync(_folder.File("mirror.sqlite"));
-        await store.CommitAsync(Package("express"), Cancellation);
-        var right = await store.ReadHeadAsync(Cancellation);
+        await store.Packages.CommitAsync(Package("express"), Cancellation);
+        var right = await store.Log.ReadHeadAsync(Cancellation);
         Assert.NotEqual(LogPosition.Zero, right.Position);
         Execute($"UPDATE cursors SET value = '{head}' WHERE value LIKE '%:{right.Hash.Hex}'");
-        Assert.Equal(right, await store.ReadHeadAsync(Cancellation));
+        Assert.Equal(right, await store.Log.ReadHeadAsync(Cancellation));
     }
 
     [Fact]

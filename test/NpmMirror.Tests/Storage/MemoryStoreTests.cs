@@ -11,6 +11,6 @@ public sealed class MemoryStoreTests : MetadataStoreContract
     public async Task Starts_from_nothing_each_time()
     {
         await CommitAsync("express", 0, "{}");
-        Assert.Null(await (await OpenAnotherAsync()).FindAsync(Name("express"), Cancellation));
+        Assert.Null(await (await OpenAnotherAsync()).Packages.FindAsync(Name("express"), Cancellation));
     }
 }

@@ -5,7 +5,8 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Sqlite;
 
-public sealed partial class SqliteStore
+/// <summary>The queue.</summary>
+internal sealed class SqliteQueue(SqliteDatabase database) : IQueueTable
 {
     private const string QueueColumns = "name, priority, due_at, queued_at, wanted_rev, is_deleted_row, attempts, missing_since, last_error, ticket, has_blind";
 
@@ -31,18 +32,18 @@ public sealed partial class SqliteStore
         for (var start = 0; start == 0 || start < items.Count; start += EnqueueBatch)
         {
             var (from, to) = (start, Math.Min(start + EnqueueBatch, items.Count));
-            await WriteAsync(
+            await database.WriteAsync(
                 transaction =>
                 {
                     for (var i = from; i < to; i++)
                     {
-                        Enqueue(transaction, items[i], Now);
+                        Enqueue(transaction, items[i], database.Now);
                     }
 
                     if (cursor is not null && to == items.Count)
                     {
                         CrashPoint.Hit(CrashPoint.AfterEnqueueBeforeCursor);
-                        SetCursor(transaction.Session, cursor.Key, cursor.Value);
+                        SqliteNotes.Set(transaction.Session, cursor.Key, cursor.Value);
                     }
 
                     return true;
@@ -55,10 +56,10 @@ public sealed partial class SqliteStore
     // Only adding is synced. A power cut that undoes a lease, a completion or a postponement makes work be done once more, which it may be anyway.
 
     /// <inheritdoc/>
-    public ValueTask<IReadOnlyList<QueueLease>> TakeAsync(int max, TimeSpan duration, CancellationToken cancellationToken) => WriteUnsyncedAsync<IReadOnlyList<QueueLease>>(
+    public ValueTask<IReadOnlyList<QueueLease>> TakeAsync(int max, TimeSpan duration, CancellationToken cancellationToken) => database.WriteUnsyncedAsync<IReadOnlyList<QueueLease>>(
         transaction =>
         {
-            var now = Now;
+            var now = database.Now;
             var due = new List<Queued>();
             var nameless = new List<object>();
 
@@ -81,7 +82,7 @@ public sealed partial class SqliteStore
                     """,
                     ("@priority", (int)priority),
                     ("@now", now.ToMs()),
-                    ("@leaseMax", LeaseMax(now)),
+                    ("@leaseMax", SqliteValues.LeaseMax(now)),
                     ("@max", max - due.Count));
                 while (reader.Read())
                 {
@@ -91,7 +92,7 @@ public sealed partial class SqliteStore
                     }
                     else
                     {
-                        nameless.Add(NameOf(reader));
+                        nameless.Add(SqlitePages.NameOf(reader));
                     }
                 }
             }
@@ -108,36 +109,36 @@ public sealed partial class SqliteStore
         cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<QueueLease?> TakeAsync(PackageName name, TimeSpan duration, CancellationToken cancellationToken) => WriteUnsyncedAsync(
+    public ValueTask<QueueLease?> TakeAsync(PackageName name, TimeSpan duration, CancellationToken cancellationToken) => database.WriteUnsyncedAsync(
         transaction =>
         {
-            var now = Now;
-            var queued = FindQueued(transaction.Session, now, $"AND {IsUnleased}", ("@name", name.Value), ("@now", now.ToMs()), ("@leaseMax", LeaseMax(now)));
+            var now = database.Now;
+            var queued = FindQueued(transaction.Session, now, $"AND {IsUnleased}", ("@name", name.Value), ("@now", now.ToMs()), ("@leaseMax", SqliteValues.LeaseMax(now)));
             return queued is null ? null : Lease(transaction.Session, queued, now, duration);
         },
         cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<bool> RenewAsync(QueueLease lease, TimeSpan duration, CancellationToken cancellationToken) => WriteUnsyncedAsync(
+    public ValueTask<bool> RenewAsync(QueueLease lease, TimeSpan duration, CancellationToken cancellationToken) => database.WriteUnsyncedAsync(
         transaction => transaction.Session.Execute(
             "UPDATE queue SET leased_until = @until WHERE name = @name AND token = @token",
-            ("@until", StoredMoments.EndOfLease(Now, duration).ToMs()),
+            ("@until", StoredMoments.EndOfLease(database.Now, duration).ToMs()),
             ("@name", lease.Item.Name.Value),
             ("@token", lease.Token)) > 0,
         cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<bool> CompleteAsync(QueueLease lease, string? doneRev, CancellationToken cancellationToken) => WriteUnsyncedAsync(
+    public ValueTask<bool> CompleteAsync(QueueLease lease, string? doneRev, CancellationToken cancellationToken) => database.WriteUnsyncedAsync(
         transaction =>
         {
-            if (FindLeased(transaction.Session, lease, Now) is not { } queued)
+            if (FindLeased(transaction.Session, lease, database.Now) is not { } queued)
             {
                 return false;
             }
 
             if (queued.Ticket != lease.Ticket && (queued.HasBlindEnqueue || queued.Item.IsWantedBeyond(doneRev)))
             {
-                WriteQueued(transaction.Session, queued with { Item = queued.Item.Renewed(Now) });
+                WriteQueued(transaction.Session, queued with { Item = queued.Item.Renewed(database.Now) });
                 return true;
             }
 
@@ -148,15 +149,15 @@ public sealed partial class SqliteStore
         cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<bool> PostponeAsync(QueueLease lease, QueuePostponement postponement, CancellationToken cancellationToken) => WriteUnsyncedAsync(
+    public ValueTask<bool> PostponeAsync(QueueLease lease, QueuePostponement postponement, CancellationToken cancellationToken) => database.WriteUnsyncedAsync(
         transaction =>
         {
-            if (FindLeased(transaction.Session, lease, Now) is not { } queued)
+            if (FindLeased(transaction.Session, lease, database.Now) is not { } queued)
             {
                 return false;
             }
 
-            var now = Now;
+            var now = database.Now;
             var isDueAtOnce = queued.Ticket != lease.Ticket && now < postponement.DueAt;
             WriteQueued(transaction.Session, queued with
             {
@@ -174,23 +175,23 @@ public sealed partial class SqliteStore
 
     /// <inheritdoc/>
     public ValueTask<QueueItem?> FindQueuedAsync(PackageName name, CancellationToken cancellationToken) =>
-        ReadAsync(session => FindQueued(session, Now, "", ("@name", name.Value))?.Item, cancellationToken);
+        database.ReadAsync(session => FindQueued(session, database.Now, "", ("@name", name.Value))?.Item, cancellationToken);
 
     /// <inheritdoc/>
-    public IAsyncEnumerable<QueueItem> ListQueuedAsync(CancellationToken cancellationToken) => PagesAsync<QueueItem, object>(
+    public IAsyncEnumerable<QueueItem> ListQueuedAsync(CancellationToken cancellationToken) => database.PagesAsync<QueueItem, object>(
         "",
-        PageRowsMax,
-        (session, last) => session.Query($"SELECT {QueueColumns} FROM queue WHERE name > @after ORDER BY name LIMIT {PageRowsMax}", ("@after", last)),
-        (SqliteDataReader reader, [MaybeNullWhen(false)] out QueueItem item) => (item = TryReadQueued(reader, Now, out var queued) ? queued.Item : null) is not null,
-        NameOf,
+        SqlitePages.RowsMax,
+        (session, last) => session.Query($"SELECT {QueueColumns} FROM queue WHERE name > @after ORDER BY name LIMIT {SqlitePages.RowsMax}", ("@after", last)),
+        (SqliteDataReader reader, [MaybeNullWhen(false)] out QueueItem item) => (item = TryReadQueued(reader, database.Now, out var queued) ? queued.Item : null) is not null,
+        SqlitePages.NameOf,
         _ => ItemBytes,
         cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<DateTimeOffset?> NextDueAsync(CancellationToken cancellationToken) => ReadAsync(
+    public ValueTask<DateTimeOffset?> NextDueAsync(CancellationToken cancellationToken) => database.ReadAsync(
         session =>
         {
-            var now = Now;
+            var now = database.Now;
             var pauseMax = (now + StoredMoments.LongestPause).ToMs();
             var next = session.Scalar<object>(
                 $"""
@@ -198,7 +199,7 @@ public sealed partial class SqliteStore
                 FROM (SELECT token, leased_until, CASE WHEN due_at > @pauseMax THEN @now ELSE due_at END AS due FROM queue WHERE token IS NOT NULL)
                 """,
                 ("@now", now.ToMs()),
-                ("@leaseMax", LeaseMax(now)),
+                ("@leaseMax", SqliteValues.LeaseMax(now)),
                 ("@pauseMax", pauseMax)) as long?;
             foreach (var priority in Priorities)
             {
@@ -213,8 +214,6 @@ public sealed partial class SqliteStore
             return next is { } ms ? DateTimeOffset.FromUnixTimeMilliseconds(Math.Clamp(ms, SqliteValues.TimeMin, SqliteValues.TimeMax)) : (DateTimeOffset?)null;
         },
         cancellationToken);
-
-    private static long LeaseMax(DateTimeOffset now) => (now + StoredMoments.LongestLease).ToMs();
 
     private static void Enqueue(WriteTransaction transaction, QueueItem item, DateTimeOffset now)
     {

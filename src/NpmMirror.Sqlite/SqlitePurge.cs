@@ -2,14 +2,13 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Sqlite;
 
-public sealed partial class SqliteStore
+/// <summary>Drops what a package's past says, so that it cannot be read from the file either.</summary>
+internal static class SqlitePurge
 {
-    /// <inheritdoc/>
-    public ValueTask<long?> PurgeAsync(PackagePurge purge, CancellationToken cancellationToken) => WriteAsync(transaction => Purge(transaction.Session, purge), 0, cancellationToken);
-
-    private static long? Purge(SqliteSession session, PackagePurge purge)
+    /// <summary>See <see cref="IPackageTable.PurgeAsync"/>.</summary>
+    internal static long? Run(SqliteSession session, PackagePurge purge)
     {
-        var mark = ReadMark(session, purge.Package);
+        var mark = SqlitePackages.ReadMark(session, purge.Package);
         if (mark.Generation == 0 || mark.Generation != purge.ExpectedGeneration)
         {
             return null;

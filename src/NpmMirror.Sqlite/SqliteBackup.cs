@@ -3,17 +3,16 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Sqlite;
 
-public sealed partial class SqliteStore
+/// <summary>Copies of the whole database.</summary>
+internal sealed class SqliteBackup(SqliteDatabase database) : IStoreBackup
 {
-    /// <summary>
-    /// Writes a whole, compact copy of the database, of one moment, beside running readers and writers. The copy appears under its name
-    /// when it is complete and durable; put in the place of <see cref="SqliteEngine.FileName"/> of a stopped mirror it restores it.
-    /// </summary>
-    /// <remarks>Copy the folder of blobs after it, not before: then every tarball the copy knows is there.</remarks>
-    /// <exception cref="MirrorException">The target exists, or cannot be written.</exception>
+    /// <inheritdoc/>
+    public string FileName => SqliteEngine.FileName;
+
+    /// <inheritdoc/>
     public async Task BackupAsync(string targetFile, CancellationToken cancellationToken)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        database.ThrowIfDisposed();
         var target = Path.GetFullPath(targetFile);
         if (File.Exists(target) || !Directory.Exists(Path.GetDirectoryName(target)))
         {
@@ -47,15 +46,14 @@ public sealed partial class SqliteStore
         }
     }
 
-    /// <summary>The end of the log in a copy that nobody writes; nothing is made or changed beside it.</summary>
-    /// <exception cref="MirrorException">It is damaged, or no store.</exception>
-    public static LogHead ReadHeadOfCopy(string file)
+    /// <inheritdoc/>
+    public LogHead ReadHeadOf(string copy)
     {
-        var path = Path.GetFullPath(file);
+        var path = Path.GetFullPath(copy);
         try
         {
             using var session = SqliteSession.Open(path, SessionMode.Immutable);
-            return ReadHead(session);
+            return SqliteLog.ReadHead(session);
         }
         catch (SqliteException e)
         {
@@ -67,7 +65,7 @@ public sealed partial class SqliteStore
     {
         try
         {
-            using var session = SqliteSession.Open(_path, _readers.Mode);
+            using var session = SqliteSession.Open(database.Path, database.Mode);
             using var interrupt = cancellationToken.Register(() => SQLitePCL.raw.sqlite3_interrupt(session.Handle));
 
             // Nothing of this database is written, but "query only" would forbid writing the copy.
@@ -79,10 +77,10 @@ public sealed partial class SqliteStore
             cancellationToken.ThrowIfCancellationRequested();
             if (SqliteFaults.IsDamage(e))
             {
-                throw SqliteFaults.OfRead(e, _path);
+                throw SqliteFaults.OfRead(e, database.Path);
             }
 
-            throw new MirrorException(MirrorFault.StoreReadOnly, $"The backup {part} cannot be written ({e.Message}); check its folder and that its disk has room for the whole of {_path}.", inner: e);
+            throw new MirrorException(MirrorFault.StoreReadOnly, $"The backup {part} cannot be written ({e.Message}); check its folder and that its disk has room for the whole of {database.Path}.", inner: e);
         }
     }
 }

@@ -5,7 +5,8 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Sqlite;
 
-public sealed partial class SqliteStore
+/// <summary>What is known of tarballs, and how often they were fetched.</summary>
+internal sealed class SqliteTarballs(SqliteDatabase database) : ITarballTable
 {
     private const string TarballColumns = "package, file, version, state, sha512, size, upstream_url, verified_at, last_served_at, problem";
     private const int TarballBytes = 250;
@@ -13,10 +14,10 @@ public sealed partial class SqliteStore
 
     /// <inheritdoc/>
     public ValueTask<TarballRow?> FindTarballAsync(PackageName package, string file, CancellationToken cancellationToken) =>
-        ReadAsync(session => FindTarball(session, package, file), cancellationToken);
+        database.ReadAsync(session => FindTarball(session, package, file), cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<bool> PutTarballAsync(TarballRow row, CancellationToken cancellationToken) => WriteAsync(
+    public ValueTask<bool> PutTarballAsync(TarballRow row, CancellationToken cancellationToken) => database.WriteAsync(
         transaction =>
         {
             var stored = FindTarball(transaction.Session, row.Package, row.File);
@@ -49,7 +50,7 @@ public sealed partial class SqliteStore
         cancellationToken);
 
     /// <inheritdoc/>
-    public async ValueTask StampServedAsync(IReadOnlyList<TarballServed> served, CancellationToken cancellationToken) => await WriteAsync(
+    public async ValueTask StampServedAsync(IReadOnlyList<TarballServed> served, CancellationToken cancellationToken) => await database.WriteAsync(
         transaction =>
         {
             foreach (var (package, file, at) in served)
@@ -67,7 +68,7 @@ public sealed partial class SqliteStore
         cancellationToken);
 
     /// <inheritdoc/>
-    public async ValueTask StampVerifiedAsync(IReadOnlyList<TarballVerified> verified, CancellationToken cancellationToken) => await WriteAsync(
+    public async ValueTask StampVerifiedAsync(IReadOnlyList<TarballVerified> verified, CancellationToken cancellationToken) => await database.WriteAsync(
         transaction =>
         {
             foreach (var (package, file, sha512, at) in verified)
@@ -87,7 +88,7 @@ public sealed partial class SqliteStore
         cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<bool> ForgetTarballAsync(TarballRow row, CancellationToken cancellationToken) => WriteAsync(
+    public ValueTask<bool> ForgetTarballAsync(TarballRow row, CancellationToken cancellationToken) => database.WriteAsync(
         transaction =>
         {
             if (row.State != TarballState.Held || FindTarball(transaction.Session, row.Package, row.File) != row)
@@ -103,7 +104,7 @@ public sealed partial class SqliteStore
         cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<bool> IsReferencedAsync(Digest sha512, CancellationToken cancellationToken) => ReadAsync(
+    public ValueTask<bool> IsReferencedAsync(Digest sha512, CancellationToken cancellationToken) => database.ReadAsync(
         session => session.Scalar<long>("SELECT EXISTS (SELECT 1 FROM tarballs WHERE sha512 = @sha512)", ("@sha512", sha512.Bytes.ToArray())) != 0,
         cancellationToken);
 
@@ -111,10 +112,10 @@ public sealed partial class SqliteStore
     public IAsyncEnumerable<TarballRow> ListTarballsAsync(PackageName? package, CancellationToken cancellationToken)
     {
         var range = package is null ? "(package, file) > (@package, @file)" : "package = @package AND file > @file";
-        var sql = $"SELECT {TarballColumns} FROM tarballs WHERE {range} ORDER BY package, file LIMIT {PageRowsMax}";
-        return PagesAsync<TarballRow, TarballKey>(
+        var sql = $"SELECT {TarballColumns} FROM tarballs WHERE {range} ORDER BY package, file LIMIT {SqlitePages.RowsMax}";
+        return database.PagesAsync<TarballRow, TarballKey>(
             new TarballKey(package?.Value ?? "", ""),
-            PageRowsMax,
+            SqlitePages.RowsMax,
             (session, last) => session.Query(sql, ("@package", last.Package), ("@file", last.File)),
             TryReadTarball,
             reader => new TarballKey(reader.GetValue(0), reader.GetValue(1)),
@@ -123,7 +124,7 @@ public sealed partial class SqliteStore
     }
 
     /// <inheritdoc/>
-    public async ValueTask RecordAccessAsync(IReadOnlyList<TarballAccess> accesses, CancellationToken cancellationToken) => await WriteAsync(
+    public async ValueTask RecordAccessAsync(IReadOnlyList<TarballAccess> accesses, CancellationToken cancellationToken) => await database.WriteAsync(
         transaction =>
         {
             foreach (var (package, file, client, day, count) in accesses)
@@ -152,11 +153,11 @@ public sealed partial class SqliteStore
         var sql =
             $"""
             SELECT file, client, day, count FROM access
-            WHERE package = @package {only} AND (file, client, day) > (@file, @client, @day) ORDER BY file, client, day LIMIT {PageRowsMax}
+            WHERE package = @package {only} AND (file, client, day) > (@file, @client, @day) ORDER BY file, client, day LIMIT {SqlitePages.RowsMax}
             """;
-        return PagesAsync<TarballAccess, AccessKey>(
+        return database.PagesAsync<TarballAccess, AccessKey>(
             new AccessKey("", "", -1),
-            PageRowsMax,
+            SqlitePages.RowsMax,
             (session, last) => session.Query(sql, ("@package", package.Value), ("@file", last.File), ("@client", last.Client), ("@day", last.Day), ("@only", file)),
             (SqliteDataReader reader, out TarballAccess access) =>
             {
@@ -177,7 +178,7 @@ public sealed partial class SqliteStore
         int all = 0, batch;
         do
         {
-            batch = await WriteAsync(
+            batch = await database.WriteAsync(
                 transaction => transaction.Session.Execute(
                     $"DELETE FROM access WHERE (package, file, client, day) IN (SELECT package, file, client, day FROM access WHERE day < @day OR day > {DateOnly.MaxValue.DayNumber} LIMIT {ForgetBatch})",
                     ("@day", day.DayNumber)),
@@ -229,7 +230,8 @@ public sealed partial class SqliteStore
         return true;
     }
 
-    private readonly record struct TarballKey(object Package, object File);
+    /// <summary>The key of a row, as it is stored.</summary>
+    internal readonly record struct TarballKey(object Package, object File);
 
     private readonly record struct AccessKey(object File, object Client, object Day);
 }

@@ -4,17 +4,25 @@ using Microsoft.Data.Sqlite;
 
 namespace NpmMirror.Sqlite;
 
-public sealed partial class SqliteStore
+/// <summary>Reads a row; false for one that cannot be told of, because nobody knows whose it is.</summary>
+internal delegate bool RowRead<T>(SqliteDataReader reader, [MaybeNullWhen(false)] out T row);
+
+/// <summary>
+/// Listings, read page by page, each from the last key of the one before on: a reader that takes its time holds no snapshot, which would keep the
+/// write-ahead log from being brought in. Keys are taken from the reader as they are stored, so that a row whose key is damaged is passed, too.
+/// </summary>
+internal static class SqlitePages
 {
-    private const int PageRowsMax = 256;
-    private const int PageBytesMax = 4 * 1024 * 1024;
+    /// <summary>Rows of a page.</summary>
+    internal const int RowsMax = 256;
 
-    /// <summary>Reads a row; false for one that cannot be told of, because nobody knows whose it is.</summary>
-    private delegate bool RowRead<T>(SqliteDataReader reader, [MaybeNullWhen(false)] out T row);
+    /// <summary>Rows of a page of short rows.</summary>
+    internal const int MarksMax = 2048;
 
-    // Listings read page by page, each behind the last key of the one before: a reader that takes its time holds no snapshot, which
-    // would keep the write-ahead log from being brought in. Keys are taken from the reader as they are stored, so that a row whose key is damaged is passed, too.
-    private async IAsyncEnumerable<T> PagesAsync<T, TKey>(
+    private const int BytesMax = 4 * 1024 * 1024;
+
+    internal static async IAsyncEnumerable<T> PagesAsync<T, TKey>(
+        this SqliteDatabase database,
         TKey start,
         int rowsMax,
         Func<SqliteSession, TKey, SqliteDataReader> query,
@@ -26,7 +34,7 @@ public sealed partial class SqliteStore
         var last = start;
         while (true)
         {
-            var (page, next, isLast) = await ReadAsync(session => ReadPage(query(session, last), rowsMax, read, keyOf, sizeOf), cancellationToken);
+            var (page, next, isLast) = await database.ReadAsync(session => ReadPage(query(session, last), rowsMax, read, keyOf, sizeOf), cancellationToken);
             foreach (var row in page)
             {
                 cancellationToken.ThrowIfCancellationRequested();
@@ -57,7 +65,7 @@ public sealed partial class SqliteStore
                     sizeBytes += sizeOf(row);
                 }
 
-                if (rows == rowsMax || sizeBytes >= PageBytesMax)
+                if (rows == rowsMax || sizeBytes >= BytesMax)
                 {
                     return (page, keyOf(reader), false);
                 }
@@ -68,10 +76,10 @@ public sealed partial class SqliteStore
     }
 
     /// <summary>The key of a list by name, as it is stored.</summary>
-    private static object NameOf(SqliteDataReader reader) => reader.GetValue(0);
+    internal static object NameOf(SqliteDataReader reader) => reader.GetValue(0);
 
     /// <summary>The smallest key that is greater than this one.</summary>
-    private static object After(object key) => key switch
+    internal static object After(object key) => key switch
     {
         byte[] bytes => (byte[])[.. bytes, 0],
         _ => $"{key}\0",

@@ -6,7 +6,8 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Sqlite;
 
-public sealed partial class SqliteStore
+/// <summary>The packages, their documents and the archive.</summary>
+internal sealed class SqlitePackages(SqliteDatabase database) : IPackageTable
 {
     private const string RowColumns =
         """
@@ -15,11 +16,10 @@ public sealed partial class SqliteStore
         """;
 
     private const int RowColumnsCount = 17;
-    private const int PageMarksMax = 2048;
     private const int MarkBytes = 100;
 
     /// <inheritdoc/>
-    public ValueTask<PackageRow?> FindAsync(PackageName name, CancellationToken cancellationToken) => ReadAsync(
+    public ValueTask<PackageRow?> FindAsync(PackageName name, CancellationToken cancellationToken) => database.ReadAsync(
         session =>
         {
             using var reader = session.Query($"SELECT {RowColumns}, EXISTS (SELECT 1 FROM documents d WHERE d.package = p.id) FROM packages p WHERE p.name = @name", ("@name", name.Value));
@@ -36,7 +36,7 @@ public sealed partial class SqliteStore
     /// <inheritdoc/>
     public async ValueTask<StoredPackage?> ReadAsync(PackageName name, CancellationToken cancellationToken)
     {
-        var (package, damage) = await ReadAsync(
+        var (package, damage) = await database.ReadAsync(
             session =>
             {
                 // A document that is not there is damage, not the absence of the package.
@@ -59,7 +59,7 @@ public sealed partial class SqliteStore
     /// <inheritdoc/>
     public async ValueTask<StoredDocument?> ReadArchivedAsync(PackageName name, Digest sha256, CancellationToken cancellationToken)
     {
-        var (document, damage) = await ReadAsync(
+        var (document, damage) = await database.ReadAsync(
             session =>
             {
                 using var reader = session.Query(
@@ -89,15 +89,18 @@ public sealed partial class SqliteStore
     public ValueTask<CommitResult> CommitAsync(PackageCommit commit, CancellationToken cancellationToken)
     {
         var sizeBytes = (commit.Document?.Bytes.Length ?? 0) + commit.Index.Length + commit.Events.Sum(pending => (long)pending.Payload.Length);
-        return WriteAsync(transaction => Commit(transaction, commit), commit.IsPatient ? WriteUrgency.Together : WriteUrgency.Now, sizeBytes, cancellationToken);
+        return database.WriteAsync(transaction => Commit(transaction, commit), commit.IsPatient ? WriteUrgency.Together : WriteUrgency.Now, sizeBytes, cancellationToken);
     }
+
+    /// <inheritdoc/>
+    public ValueTask<long?> PurgeAsync(PackagePurge purge, CancellationToken cancellationToken) => database.WriteAsync(transaction => SqlitePurge.Run(transaction.Session, purge), 0, cancellationToken);
 
     /// <inheritdoc/>
     public IAsyncEnumerable<PackageRow> ListAsync(PackageName? after, bool isRemoved, CancellationToken cancellationToken)
     {
         // A literal, not a parameter: only then does SQLite use the graveyard's own index.
-        var sql = $"SELECT {RowColumns} FROM packages p WHERE p.name > @after AND p.is_removed = {(isRemoved ? 1 : 0)} ORDER BY p.name LIMIT {PageRowsMax}";
-        return PagesAsync<PackageRow, object>(after?.Value ?? "", PageRowsMax, (session, last) => session.Query(sql, ("@after", last)), TryReadRow, NameOf, row => row.Index.Length, cancellationToken);
+        var sql = $"SELECT {RowColumns} FROM packages p WHERE p.name > @after AND p.is_removed = {(isRemoved ? 1 : 0)} ORDER BY p.name LIMIT {SqlitePages.RowsMax}";
+        return database.PagesAsync<PackageRow, object>(after?.Value ?? "", SqlitePages.RowsMax, (session, last) => session.Query(sql, ("@after", last)), TryReadRow, SqlitePages.NameOf, row => row.Index.Length, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -105,20 +108,20 @@ public sealed partial class SqliteStore
     {
         // The held are read from their index alone, in its order: a row lies wherever its package came, and millions of jumps are minutes.
         var index = isRemoved ? "packages_removed" : "packages_listed";
-        var sql = $"SELECT name, rev, upstream FROM packages INDEXED BY {index} WHERE name >= @from AND is_removed = {(isRemoved ? 1 : 0)} ORDER BY name LIMIT {PageMarksMax}";
+        var sql = $"SELECT name, rev, upstream FROM packages INDEXED BY {index} WHERE name >= @from AND is_removed = {(isRemoved ? 1 : 0)} ORDER BY name LIMIT {SqlitePages.MarksMax}";
 
-        return PagesAsync<PackageMark, object>(from, PageMarksMax, (session, first) => session.Query(sql, ("@from", first)), TryReadMark, reader => After(NameOf(reader)), _ => MarkBytes, cancellationToken);
+        return database.PagesAsync<PackageMark, object>(from, SqlitePages.MarksMax, (session, first) => session.Query(sql, ("@from", first)), TryReadMark, reader => SqlitePages.After(SqlitePages.NameOf(reader)), _ => MarkBytes, cancellationToken);
     }
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<PackageRow> ListChangesAsync(LogPosition from, bool isDescending, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var head = (await ReadHeadAsync(cancellationToken)).Position.Value;
+        var head = (await database.ReadAsync(SqliteLog.ReadHead, cancellationToken)).Position.Value;
         var (range, order) = isDescending ? ("p.last_position < @from", "DESC") : ("p.last_position > @from", "ASC");
-        var sql = $"SELECT {RowColumns} FROM packages p WHERE p.last_position > 0 AND p.last_position <= @head AND {range} ORDER BY p.last_position {order} LIMIT {PageRowsMax}";
-        var rows = PagesAsync<PackageRow, object>(
+        var sql = $"SELECT {RowColumns} FROM packages p WHERE p.last_position > 0 AND p.last_position <= @head AND {range} ORDER BY p.last_position {order} LIMIT {SqlitePages.RowsMax}";
+        var rows = database.PagesAsync<PackageRow, object>(
             from.Value,
-            PageRowsMax,
+            SqlitePages.RowsMax,
             (session, last) => session.Query(sql, ("@head", head), ("@from", last)),
             TryReadRow,
             reader => reader.GetValue(2),
@@ -144,9 +147,9 @@ public sealed partial class SqliteStore
             throw new ArgumentException($"The first commit of {commit.Name} has no document.", nameof(commit));
         }
 
-        var log = Number(transaction, commit);
+        var log = SqliteLog.Number(transaction, commit);
         var lastPosition = log.Count > 0 ? log[^1].Position.Value : previous.LastPosition;
-        FreePositions(session, previous.Id, log);
+        SqliteLog.FreePositions(session, previous.Id, log);
         KeepPrevious(session, previous.Id, commit);
         var id = WriteRow(session, previous, commit, lastPosition);
         if (commit.Document is { } document)
@@ -158,7 +161,7 @@ public sealed partial class SqliteStore
                 ("@bytes", document.Bytes.ToArrayOrSelf()));
         }
 
-        AppendToLog(transaction, id, log);
+        SqliteLog.Append(transaction, id, log);
         var counted = transaction.Counted;
         var (isRemoved, isNew) = (commit.Facts.IsRemoved ? 1 : 0, previous.Generation == 0 ? 1 : 0);
         transaction.Counted = counted with
@@ -170,7 +173,8 @@ public sealed partial class SqliteStore
         return new CommitResult(true, previous.Generation + 1, new LogPosition(lastPosition));
     }
 
-    private static RowMark ReadMark(SqliteSession session, PackageName name)
+    /// <summary>What a commit has to know of the row that it replaces.</summary>
+    internal static RowMark ReadMark(SqliteSession session, PackageName name)
     {
         using var reader = session.Query("SELECT id, generation, last_position, is_removed, raw_size FROM packages WHERE name = @name", ("@name", name.Value));
         if (!reader.Read())
@@ -325,5 +329,5 @@ public sealed partial class SqliteStore
     }
 
     // All zero for a package without a row.
-    private readonly record struct RowMark(long Id, long Generation, long LastPosition, int IsRemoved, int RawSizeBytes);
+    internal readonly record struct RowMark(long Id, long Generation, long LastPosition, int IsRemoved, int RawSizeBytes);
 }

@@ -7,7 +7,8 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Sqlite;
 
-public sealed partial class SqliteStore
+/// <summary>The log, numbered in the transaction that commits.</summary>
+internal sealed class SqliteLog(SqliteDatabase database) : ILogTable
 {
     private const string HeadKey = "log:head";
 
@@ -21,13 +22,13 @@ public sealed partial class SqliteStore
         """;
 
     /// <inheritdoc/>
-    public ValueTask<LogHead> ReadHeadAsync(CancellationToken cancellationToken) => ReadAsync(ReadHead, cancellationToken);
+    public ValueTask<LogHead> ReadHeadAsync(CancellationToken cancellationToken) => database.ReadAsync(ReadHead, cancellationToken);
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<LogRow> ReadLogAsync(LogPosition after, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var head = (await ReadHeadAsync(cancellationToken)).Position.Value;
-        var sql = $"{SelectLog} WHERE l.position > @after AND l.position <= @head ORDER BY l.position LIMIT {PageRowsMax}";
+        var sql = $"{SelectLog} WHERE l.position > @after AND l.position <= @head ORDER BY l.position LIMIT {SqlitePages.RowsMax}";
         await foreach (var row in ReadLogPages(after.Value, (session, last) => session.Query(sql, ("@after", last), ("@head", head)), cancellationToken))
         {
             yield return row;
@@ -38,22 +39,21 @@ public sealed partial class SqliteStore
     public IAsyncEnumerable<LogRow> ReadHistoryAsync(PackageName package, CancellationToken cancellationToken)
     {
         // A sub-query, not the join's name: only then are the rows found, and in order, by their own index.
-        var sql = $"{SelectLog} WHERE l.package = (SELECT id FROM packages WHERE name = @name) AND l.position > @after ORDER BY l.position LIMIT {PageRowsMax}";
+        var sql = $"{SelectLog} WHERE l.package = (SELECT id FROM packages WHERE name = @name) AND l.position > @after ORDER BY l.position LIMIT {SqlitePages.RowsMax}";
         return ReadLogPages(0, (session, last) => session.Query(sql, ("@name", package.Value), ("@after", last)), cancellationToken);
     }
 
     /// <inheritdoc/>
     public ValueTask<int> NumberEventsAsync(CancellationToken cancellationToken)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        database.ThrowIfDisposed();
         return ValueTask.FromResult(0);
     }
 
     /// <inheritdoc/>
     public ValueTask<LogPosition> WaitForLogAsync(LogPosition after, TimeSpan timeout, CancellationToken cancellationToken)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
-        return _watch.WaitAsync(after, timeout, _timeProvider, cancellationToken);
+        return database.WaitForLogAsync(after, timeout, cancellationToken);
     }
 
     /// <summary>
@@ -63,11 +63,11 @@ public sealed partial class SqliteStore
     internal static LogHead ReadHead(SqliteSession session)
     {
         var last = ReadLastRow(session);
-        return session.Scalar<string>("SELECT value FROM cursors WHERE key = @key", ("@key", HeadKey)) is { } text && Parse(text) is { } kept && kept.Position >= last.Position ? kept : last;
+        return session.Scalar<string>("SELECT value FROM notes WHERE key = @key", ("@key", HeadKey)) is { } text && Parse(text) is { } kept && kept.Position >= last.Position ? kept : last;
     }
 
     /// <summary>Keeps the head, in the transaction that appends to the log.</summary>
-    internal static void KeepHead(SqliteSession session, LogHead head) => SetCursor(session, HeadKey, string.Create(CultureInfo.InvariantCulture, $"{head.Position.Value}:{head.Hash.Hex}"));
+    internal static void KeepHead(SqliteSession session, LogHead head) => SqliteNotes.Set(session, HeadKey, string.Create(CultureInfo.InvariantCulture, $"{head.Position.Value}:{head.Hash.Hex}"));
 
     private static LogHead ReadLastRow(SqliteSession session)
     {
@@ -81,9 +81,10 @@ public sealed partial class SqliteStore
             : null;
 
     private IAsyncEnumerable<LogRow> ReadLogPages(long after, Func<SqliteSession, long, SqliteDataReader> query, CancellationToken cancellationToken) =>
-        PagesAsync<LogRow, long>(after, PageRowsMax, query, TryReadLogRow, reader => reader.GetInt64(0), row => row.Payload?.Length ?? 0, cancellationToken);
+        database.PagesAsync<LogRow, long>(after, SqlitePages.RowsMax, query, TryReadLogRow, reader => reader.GetInt64(0), row => row.Payload?.Length ?? 0, cancellationToken);
 
-    private static List<LogRow> Number(WriteTransaction transaction, PackageCommit commit)
+    /// <summary>The commit's events as rows of the log, numbered.</summary>
+    internal static List<LogRow> Number(WriteTransaction transaction, PackageCommit commit)
     {
         var rows = new List<LogRow>(commit.Events.Count);
         foreach (var pending in commit.Events)
@@ -97,7 +98,7 @@ public sealed partial class SqliteStore
     }
 
     /// <summary>A package that claims a position before it was given would keep all others from being written. It is damaged then.</summary>
-    private static void FreePositions(SqliteSession session, long id, List<LogRow> rows)
+    internal static void FreePositions(SqliteSession session, long id, List<LogRow> rows)
     {
         if (rows.Count > 0)
         {
@@ -105,7 +106,8 @@ public sealed partial class SqliteStore
         }
     }
 
-    private static void AppendToLog(WriteTransaction transaction, long packageId, List<LogRow> rows)
+    /// <summary>Writes rows at the log's end.</summary>
+    internal static void Append(WriteTransaction transaction, long packageId, List<LogRow> rows)
     {
         for (var i = 0; i < rows.Count; i++)
         {
