@@ -10,7 +10,7 @@ internal static class StoredJson
     internal static async ValueTask<T?> FindAsync<T>(this INoteTable store, string key, JsonTypeInfo<T> type, CancellationToken cancellationToken)
         where T : class
     {
-        if (await store.Notes.FindNoteAsync(key, cancellationToken) is not { } text)
+        if (await store.FindNoteAsync(key, cancellationToken) is not { } text)
         {
             return null;
         }

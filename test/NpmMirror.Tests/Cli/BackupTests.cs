@@ -130,9 +130,9 @@ public sealed class BackupTests : IDisposable
         await store.OpenAsync(Token);
         var blobs = new HookedBlobs(new FileBlobStore(_folder.File("data"), NullLogger<FileBlobStore>.Instance));
         using var target = new FileBlobStore(_folder.File("copy"), NullLogger<FileBlobStore>.Instance);
-        var backup = new Backup(store, blobs, target, _folder.File("copy"));
+        var backup = new Backup(store, store.Backup, blobs, target, _folder.File("copy"));
         await backup.RunAsync(Token);
-        Assert.Equal(LogPosition.Zero, SqliteStore.ReadHeadOfCopy(_folder.File("copy/npm-mirror.sqlite")).Position);
+        Assert.Equal(0, await PositionInAsync(_folder.File("copy/npm-mirror.sqlite")));
         await StoreTarballAsync(store, blobs, "a");
         Assert.Equal((1, 1L), ((await backup.RunAsync(Token)).Copied, await CountTarballsAsync()));
         Assert.Equal(0, (await backup.RunAsync(Token)).Copied);
@@ -169,7 +169,7 @@ public sealed class BackupTests : IDisposable
 
             return ValueTask.CompletedTask;
         };
-        var backup = new Backup(store, blobs, new FileBlobStore(_folder.File("copy"), NullLogger<FileBlobStore>.Instance), _folder.File("copy"));
+        var backup = new Backup(store, store.Backup, blobs, new FileBlobStore(_folder.File("copy"), NullLogger<FileBlobStore>.Instance), _folder.File("copy"));
         if (isGone)
         {
             Assert.Equal((0, 0L), await backup.RunAsync(Token));

@@ -198,7 +198,7 @@ public sealed class PackageVisibilityTests : IAsyncDisposable
                 }
             },
             nameof(IPackageTable.FindAsync));
-        return new PackageVisibility(store, _news, options ?? new MirrorOptions());
+        return new PackageVisibility(store.Packages, _news, options ?? new MirrorOptions());
     }
 
     /// <summary>Writes the package as it is after a removal of this kind: only its holding version is listed.</summary>

@@ -66,7 +66,7 @@ public sealed class SqliteBackupTests : IDisposable
         await using var store = new SqliteStore(folder.File("mirror.sqlite"), TimeProvider.System);
         await store.OpenAsync(TestContext.Current.CancellationToken);
         Directory.CreateDirectory(folder.File("copy.sqlite.part"));
-        var refused = await Assert.ThrowsAsync<MirrorException>(() => store.BackupAsync(folder.File("copy.sqlite"), TestContext.Current.CancellationToken));
+        var refused = await Assert.ThrowsAsync<MirrorException>(() => store.Backup.BackupAsync(folder.File("copy.sqlite"), TestContext.Current.CancellationToken));
         Assert.Equal(MirrorFault.StoreReadOnly, refused.Fault);
         Assert.Contains("copy.sqlite cannot be written", refused.Message, StringComparison.Ordinal);
         Assert.True(Directory.Exists(folder.File("copy.sqlite.part")));
@@ -80,7 +80,7 @@ public sealed class SqliteBackupTests : IDisposable
         await using var store = new SqliteStore(folder.File("mirror.sqlite"), TimeProvider.System);
         await store.OpenAsync(TestContext.Current.CancellationToken);
         disk.Fill();
-        var refused = await Assert.ThrowsAsync<MirrorException>(() => store.BackupAsync(disk.File("copy.sqlite"), TestContext.Current.CancellationToken));
+        var refused = await Assert.ThrowsAsync<MirrorException>(() => store.Backup.BackupAsync(disk.File("copy.sqlite"), TestContext.Current.CancellationToken));
         Assert.Equal(MirrorFault.StoreReadOnly, refused.Fault);
         Assert.Contains("has room for the whole", refused.Message, StringComparison.Ordinal);
         Assert.Equal([disk.File("filler")], Directory.EnumerateFileSystemEntries(disk.Path));

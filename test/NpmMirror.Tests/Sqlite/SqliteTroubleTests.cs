@@ -164,7 +164,7 @@ public sealed class SqliteTroubleTests : IDisposable
             await before.Notes.SetNoteAsync("key", "value", Cancellation);
         }
 
-        Execute("DROP INDEX packages_listed; ALTER TABLE packages DROP COLUMN ancestors; DROP INDEX tarballs_by_sha512; DROP INDEX log_by_package; DROP TABLE kept; ALTER TABLE notes RENAME TO cursors; INSERT INTO cursors VALUES ('kept:/-/keys', '{"keys":"é"}'); PRAGMA user_version = 1");
+        Execute("DROP INDEX packages_listed; ALTER TABLE packages DROP COLUMN ancestors; DROP INDEX tarballs_by_sha512; DROP INDEX log_by_package; DROP TABLE kept; ALTER TABLE notes RENAME TO cursors; INSERT INTO cursors VALUES ('kept:/-/keys', '{\"keys\":\"é\"}'); PRAGMA user_version = 1");
         await using (var migrated = await OpenAsync(_folder.File("mirror.sqlite")))
         {
             Assert.Equal("kept", (await migrated.Packages.ListMarksAsync("", false, Cancellation).SingleAsync(Cancellation)).Name.Value);
@@ -242,7 +242,7 @@ public sealed class SqliteTroubleTests : IDisposable
 
     [Theory]
     [InlineData("SELECT zeroblob(2147483647), zeroblob(2147483648)")]
-    [InlineData("INSERT INTO cursors (key, value) VALUES ('half', 'twice')")]
+    [InlineData("INSERT INTO notes (key, value) VALUES ('half', 'twice')")]
     [InlineData("SELECT nothing FROM nowhere")]
     public async Task What_was_written_before_an_error_of_the_database_is_undone(string failing)
     {
@@ -253,11 +253,11 @@ public sealed class SqliteTroubleTests : IDisposable
         using var writer = new SqliteWriter(_folder.File("mirror.sqlite"), _ => { });
         await Assert.ThrowsAsync<MirrorException>(async () => await WriteAsync(transaction =>
         {
-            transaction.Session.Execute("INSERT INTO cursors (key, value) VALUES ('half', 'once')");
+            transaction.Session.Execute("INSERT INTO notes (key, value) VALUES ('half', 'once')");
             transaction.Session.Execute(failing);
             return 0L;
         }));
-        Assert.Equal(0, await WriteAsync(transaction => transaction.Session.Scalar<long>("SELECT count(*) FROM cursors WHERE key = 'half'")));
+        Assert.Equal(0, await WriteAsync(transaction => transaction.Session.Scalar<long>("SELECT count(*) FROM notes WHERE key = 'half'")));
 
         ValueTask<long> WriteAsync(Func<WriteTransaction, long> write) => writer.WriteAsync(write, WriteUrgency.Now, 0, Cancellation);
     }
@@ -318,7 +318,7 @@ public sealed class SqliteTroubleTests : IDisposable
         await store.Packages.CommitAsync(Package("express"), Cancellation);
         var right = await store.Log.ReadHeadAsync(Cancellation);
         Assert.NotEqual(LogPosition.Zero, right.Position);
-        Execute($"UPDATE cursors SET value = '{head}' WHERE value LIKE '%:{right.Hash.Hex}'");
+        Execute($"UPDATE notes SET value = '{head}' WHERE value LIKE '%:{right.Hash.Hex}'");
         Assert.Equal(right, await store.Log.ReadHeadAsync(Cancellation));
     }
 
