@@ -62,7 +62,7 @@ public sealed partial class MemoryStore
         ThrowIfEnded(cancellationToken);
         lock (_lock)
         {
-            return ValueTask.FromResult<ReadOnlyMemory<byte>?>(_kept.TryGetValue(path, out var bytes) ? new ReadOnlyMemory<byte>(bytes) : null);
+            return ValueTask.FromResult(_kept.TryGetValue(path, out var bytes) ? (ReadOnlyMemory<byte>?)bytes : null);
         }
     }
 
