@@ -87,7 +87,7 @@ internal sealed class ServedRegistry : IDisposable
             Packuments = new PackumentEndpoint(packages, readThrough.LookForAsync, cache, repair, memory, crossOrigin, visibility.Rules, time),
             Tarballs = tarballs.HandleAsync,
             DistTags = new DistTagsEndpoint(packages, repair),
-            Refresh = new RefreshEndpoint(readThrough.RefreshAsync, new AdminAccess(options, addresses)),
+            Refresh = new RefreshEndpoint(readThrough.RefreshAsync, mirror.Repairs.ReplaceUnpromisedAsync, new AdminAccess(options, addresses)),
             Forwarding = new ForwardingEndpoint(forwarder, new SearchResults(visibility), options, mirror.Budget, time),
             Kept = new KeptDocuments(store, visibility, mirror.Attestations, forwarder, time),
             Info = new InfoEndpoint(store, instance),

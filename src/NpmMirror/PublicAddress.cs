@@ -15,6 +15,9 @@ internal static class PublicAddress
 
         // The path is the operator's own spelling: a proxy in front may tell one from another.
         var rest = text.AsSpan(authority).IndexOfAny("/?#");
-        return address.GetComponents(UriComponents.SchemeAndServer, UriFormat.UriEscaped) + (rest < 0 ? "" : text[(authority + rest)..]);
+        // Clients ask by the name as DNS has it, whatever letters it is written in.
+        var host = address.HostNameType == UriHostNameType.IPv6 ? address.Host : address.IdnHost;
+        var port = address.IsDefaultPort ? "" : string.Create(System.Globalization.CultureInfo.InvariantCulture, $":{address.Port}");
+        return $"{address.Scheme}://{host}{port}" + (rest < 0 ? "" : text[(authority + rest)..]);
     }
 }

@@ -25,8 +25,12 @@ internal sealed class ReplicationEndpoint(IMetadataStore store, VisibilityRules 
         }
 
         using var body = FeedBody.Of(context, "application/json", time);
-        body.Text("["u8);
-        await WriteAsync(body, row, baseUrl, context.RequestAborted);
+        // Nothing is written before the document is there: one that is damaged is told with a status of its own.
+        if (!await WriteAsync(body, row, baseUrl, "["u8.ToArray(), context.RequestAborted))
+        {
+            body.Text("["u8);
+        }
+
         body.Text("]\n"u8);
         await body.FlushAsync(isUrgent: true);
     }
@@ -73,7 +77,7 @@ internal sealed class ReplicationEndpoint(IMetadataStore store, VisibilityRules 
     {
         try
         {
-            return PackageName.TryParse(id, out var name) && await store.Packages.FindAsync(name, cancellationToken) is { } row && await WriteAsync(body, row, baseUrl, cancellationToken)
+            return PackageName.TryParse(id, out var name) && await store.Packages.FindAsync(name, cancellationToken) is { } row && await WriteAsync(body, row, baseUrl, [], cancellationToken)
                 ? null
                 : ("not_found", "missing");
         }
@@ -83,9 +87,9 @@ internal sealed class ReplicationEndpoint(IMetadataStore store, VisibilityRules 
         }
     }
 
-    private async Task<bool> WriteAsync(FeedBody body, PackageRow row, string baseUrl, CancellationToken cancellationToken)
+    private async Task<bool> WriteAsync(FeedBody body, PackageRow row, string baseUrl, byte[] before, CancellationToken cancellationToken)
     {
-        if (!await documents.WriteReplicatedAsync(body, visibility.AsShown(row), baseUrl, cancellationToken))
+        if (!await documents.WriteReplicatedAsync(body, before, visibility.AsShown(row), baseUrl, cancellationToken))
         {
             return false;
         }

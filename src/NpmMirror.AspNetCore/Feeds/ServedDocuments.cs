@@ -30,8 +30,8 @@ internal sealed class ServedDocuments(RenditionCache cache, DocumentRepair repai
     /// Writes the document with what replication needs in front: id, revision and the revisions before it; without <c>_attachments</c>, whose files nobody
     /// could fetch here. False when it is not there any more.
     /// </summary>
-    internal Task<bool> WriteReplicatedAsync(FeedBody body, PackageRow row, string baseUrl, CancellationToken cancellationToken) =>
-        WriteAsync(body, "{\"ok\":"u8.ToArray(), row, baseUrl, isReplicated: true, cancellationToken);
+    internal Task<bool> WriteReplicatedAsync(FeedBody body, byte[] before, PackageRow row, string baseUrl, CancellationToken cancellationToken) =>
+        WriteAsync(body, [.. before, .. "{\"ok\":"u8], row, baseUrl, isReplicated: true, cancellationToken);
 
     private async Task<bool> WriteAsync(FeedBody body, byte[] before, PackageRow row, string baseUrl, bool isReplicated, CancellationToken cancellationToken)
     {

@@ -5,7 +5,7 @@ using NpmMirror.Syncing;
 namespace NpmMirror.AspNetCore.Operations;
 
 /// <summary>Answers <c>{m}/{pkg}?refresh=1</c>: fetches now, for an administrator.</summary>
-internal sealed class RefreshEndpoint(Func<PackageName, CancellationToken, Task<SyncResult>> refresh, AdminAccess admin)
+internal sealed class RefreshEndpoint(Func<PackageName, CancellationToken, Task<SyncResult>> refresh, Func<PackageName, CancellationToken, Task<int>> replaceUnpromised, AdminAccess admin)
 {
     /// <summary>True when the request asks for a refresh, or for something that is no refresh under that name.</summary>
     internal static bool IsAsked(HttpContext context) =>
@@ -28,7 +28,10 @@ internal sealed class RefreshEndpoint(Func<PackageName, CancellationToken, Task<
 
         try
         {
-            await AnswerAsync(context, await refresh(name, context.RequestAborted));
+            var result = await refresh(name, context.RequestAborted);
+            // What the packument names by a hash cannot change; of the rest only the upstream knows.
+            var replaced = result is SyncResult.Stored or SyncResult.Unchanged { Row.Facts.IsRemoved: false } ? await replaceUnpromised(name, context.RequestAborted) : 0;
+            await AnswerAsync(context, result, replaced);
         }
         catch (MirrorException e)
         {
@@ -40,12 +43,13 @@ internal sealed class RefreshEndpoint(Func<PackageName, CancellationToken, Task<
         }
     }
 
-    private static Task AnswerAsync(HttpContext context, SyncResult result) => result switch
+    private static Task AnswerAsync(HttpContext context, SyncResult result, int replaced) => result switch
     {
         { RetryBecause: { } reason } => WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "KO", reason),
         SyncResult.Absent absent => WriteAsync(context, absent.Status is 451 ? 451 : 404, "KO", absent.Reason ?? "The upstream has no such package."),
         SyncResult.Removed => WriteAsync(context, StatusCodes.Status200OK, "OK", "Package removed"),
         SyncResult.Unchanged { Row.Facts.IsRemoved: true } => WriteAsync(context, StatusCodes.Status200OK, "OK", "Package unchanged: it was removed before"),
+        _ when replaced > 0 => WriteAsync(context, StatusCodes.Status200OK, "OK", $"Package updated: the upstream sends other bytes of {replaced} tarballs that it names by no hash"),
         SyncResult.Unchanged => WriteAsync(context, StatusCodes.Status200OK, "OK", "Package unchanged"),
         _ => WriteAsync(context, StatusCodes.Status200OK, "OK", "Package updated"),
     };

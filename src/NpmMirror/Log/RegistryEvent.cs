@@ -87,6 +87,11 @@ public sealed record PackageRemoved(RemovalKind Kind, string? Reason, string? Ar
 /// <summary>A removed package is back.</summary>
 public sealed record PackageRestored : RegistryEvent;
 
+/// <summary>The log has an event here that cannot be read any more: what happened is not known. It is told in its place, and never stored.</summary>
+/// <param name="Type">The kind of event that it was.</param>
+/// <param name="Problem">What is wrong with it, and what to do.</param>
+public sealed record EventDamaged(string Type, string Problem) : RegistryEvent;
+
 /// <summary>How a package went away.</summary>
 public enum RemovalKind
 {

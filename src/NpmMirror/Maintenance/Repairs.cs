@@ -57,6 +57,29 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
     /// <summary>Fetches a tarball that is held with other bytes than its packument promises. Null when those that it promises are stored, else why not: the others stay then.</summary>
     internal Task<string?> TryTakePromisedAsync(PackageName name, string version, CancellationToken cancellationToken) => TryFetchAsync(name, version, tarballs.ReplaceAsync, cancellationToken);
 
+    /// <summary>
+    /// Asks the upstream again for a tarball that is held and that it names by no hash: what it sent once may have been wrong. True when other bytes came,
+    /// which took the place of those held; what the upstream does not give now says nothing against them.
+    /// </summary>
+    internal async Task<bool> IsReplacedAsync(TarballRow row, CancellationToken cancellationToken)
+    {
+        await TryTakePromisedAsync(row.Package, row.Version, cancellationToken);
+        return await store.Tarballs.FindTarballAsync(row.Package, row.File, cancellationToken) is { State: TarballState.Held } now && now.Sha512 != row.Sha512;
+    }
+
+    /// <summary>The same of all tarballs of a package that the upstream names by no hash. Returns how many have other bytes now.</summary>
+    /// <exception cref="MirrorException">The store cannot be read.</exception>
+    public async Task<int> ReplaceUnpromisedAsync(PackageName name, CancellationToken cancellationToken)
+    {
+        var replaced = 0;
+        foreach (var row in await store.Tarballs.ListTarballsAsync(name, cancellationToken).Where(row => row is { State: TarballState.Held, IsUnpromised: true }).ToListAsync(cancellationToken))
+        {
+            replaced += await IsReplacedAsync(row, cancellationToken) ? 1 : 0;
+        }
+
+        return replaced;
+    }
+
     private Task<string?> TryFetchAsync(PackageName name, string version, Fetch fetch, CancellationToken cancellationToken) => TryAsync(async () =>
     {
         if (await store.Packages.ReadAsync(name, cancellationToken) is not { } stored)

@@ -56,6 +56,12 @@ internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs
         }
 
         var (fault, problem, needsOthers) = await FindProblemAsync(row, cancellationToken);
+        if (problem is null && row.IsUnpromised && request.Repairs is { } asking && await asking.IsReplacedAsync(row, cancellationToken))
+        {
+            tally.Report(new VerifyFinding(VerifyFault.TarballNotPromised, $"{row.Package}/{row.File}", "The upstream promises no hash for it and sends other bytes by now; they took the place of those that were held.", true));
+            return;
+        }
+
         if (problem is null)
         {
             _stamps.Enqueue(new TarballVerified(row.Package, row.File, row.Sha512, time.GetUtcNow()));
@@ -92,9 +98,14 @@ internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs
 
             using var tar = row.IsUnpromised ? new TarCheck() : null;
             var found = await HashAsync(blob, tar, cancellationToken);
-            return found == row.Sha512
+            if (found != row.Sha512)
+            {
+                return (VerifyFault.TarballDamaged, $"Its {blob.LengthBytes} bytes have the SHA-512 {found.Hex} instead of {row.Sha512.Hex}.", false);
+            }
+
+            return blob.LengthBytes == row.SizeBytes
                 ? (VerifyFault.TarballDamaged, tar is null ? null : await tar.FinishAsync(cancellationToken), true)
-                : (VerifyFault.TarballDamaged, $"Its {blob.LengthBytes} bytes have the SHA-512 {found.Hex} instead of {row.Sha512.Hex}.", false);
+                : (VerifyFault.RowDamaged, $"Its {blob.LengthBytes} bytes are right, and its row says that they are {row.SizeBytes}.", false);
         }
         catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreUnavailable)
         {

@@ -47,6 +47,7 @@ public sealed partial class RegistryLog(IMetadataStore store, PackageNews news, 
     /// </summary>
     /// <param name="after">Where to begin: <see cref="LogPosition.Zero"/> for all there is.</param>
     /// <param name="cancellationToken">Ends it.</param>
+    /// <remarks>An event that is damaged in the store is told as <see cref="EventDamaged"/>, and the others go on.</remarks>
     /// <exception cref="MirrorException">The store cannot be read, or a newer program has written to it.</exception>
     /// <example>
     /// <code>
@@ -69,7 +70,7 @@ public sealed partial class RegistryLog(IMetadataStore store, PackageNews news, 
             {
                 after = row.Position;
                 // Of a purged event nothing is left to tell.
-                if (EventPayload.FromRow(row) is { } told)
+                if (EventOf(row) is { } told)
                 {
                     yield return told;
                 }
@@ -80,6 +81,29 @@ public sealed partial class RegistryLog(IMetadataStore store, PackageNews news, 
                 yield break;
             }
         }
+    }
+
+    /// <summary>The event of a row; where the row is damaged, that it is, so that the others are told all the same.</summary>
+    private static RegistryEvent? EventOf(LogRow row)
+    {
+        try
+        {
+            return row.Damage is { } damage ? Damaged(damage) : EventPayload.FromRow(row);
+        }
+        catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreUnavailable)
+        {
+            return Damaged(damage.Message);
+        }
+
+        EventDamaged Damaged(string problem) => new(row.Type, problem)
+        {
+            Position = row.Position,
+            Package = row.Package,
+            Generation = row.Generation,
+            At = row.At,
+            SeenAt = row.SeenAt,
+            UpstreamRev = row.UpstreamRev,
+        };
     }
 
     /// <summary>Lets all who wait go, from now on: for a server that ends.</summary>

@@ -86,6 +86,12 @@ internal sealed class UpstreamConnections : IDisposable
 
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, bool isFenced, CancellationToken cancellationToken)
     {
+        // .NET sends a request up to three times more when its connection ends before an answer begins. How often one is sent is for its sender to say.
+        if (context.InitialRequestMessage.Options.TryGetValue(Connected, out _))
+        {
+            throw new IOException("The connection was closed before an answer began.");
+        }
+
         context.InitialRequestMessage.Options.Set(Connected, true);
         var (host, port) = (context.DnsEndPoint.Host, context.DnsEndPoint.Port);
         using var deadline = new CancellationTokenSource(_options.ConnectTimeout, _timeProvider);

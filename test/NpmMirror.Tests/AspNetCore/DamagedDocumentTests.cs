@@ -39,10 +39,8 @@ public sealed class DamagedDocumentTests
         await DamageAsync(mirror, document => Damaged(document, form, $"{mirror.Address}npm"));
         var (status, text) = await AskAsync(mirror, way);
         Assert.DoesNotContain(Wrong, text, StringComparison.Ordinal);
-        // What was begun for a replicator is broken off.
-        var isBrokenOff = status is null && way.EndsWith("?open_revs=all", StringComparison.Ordinal);
-        Assert.True(isBrokenOff || status == (IsList(way) ? 200 : 503), $"{way}: {status} {text}");
-        Assert.True(isBrokenOff || text.Contains("What this mirror has stored of ms is damaged", StringComparison.Ordinal), text);
+        Assert.True(status == (IsList(way) ? 200 : 503), $"{way}: {status} {text}");
+        Assert.True(text.Contains("What this mirror has stored of ms is damaged", StringComparison.Ordinal), text);
         Assert.NotNull(await mirror.Store.Queue.FindQueuedAsync(Name, Cancelled));
     }
 

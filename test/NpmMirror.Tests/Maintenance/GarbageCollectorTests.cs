@@ -104,6 +104,20 @@ public sealed class GarbageCollectorTests
     }
 
     [Fact]
+    public async Task What_may_not_go_yet_is_no_reason_to_keep_what_may()
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        await bench.HoldAsync("served", "1.0.0");
+        bench.Clock.Advance(TimeSpan.FromDays(2));
+        await ServeAsync(bench, "served", TimeSpan.FromHours(3));
+        // Never served, so the first to go by age, and stored just now.
+        await bench.HoldAsync("just-stored", "1.0.0");
+        bench.Options.Gc.MaxBytes = (await bench.Store.CountAsync(Cancelled)).TarballBytes - 1;
+        var (items, collected) = await bench.CollectAsync();
+        Assert.Equal(("served/served-1.0.0.tgz", 0), (Assert.Single(items).Subject, collected.OverBudgetBytes));
+    }
+
+    [Fact]
     public async Task Nothing_is_evicted_that_would_not_be_fetched_again()
     {
         await using var bench = await MaintenanceBench.StartAsync(options => options.Gc.MaxBytes = 1);

@@ -81,6 +81,68 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Empty((await _bench.VerifyAsync()).Findings);
     }
 
+    [Theory]
+    [InlineData("size + 1")]
+    [InlineData("size - 1")]
+    [InlineData("0")]
+    public async Task Finds_a_size_that_is_not_the_bytes_own_and_mends_it(string size)
+    {
+        var right = (await _bench.RowAsync("ms"))!;
+        _bench.Tamper($"UPDATE tarballs SET size = {size} WHERE package = 'ms'");
+        var finding = Assert.Single((await _bench.VerifyAsync()).Findings);
+        Assert.Equal((VerifyFault.RowDamaged, "ms/ms-1.0.0.tgz", false), (finding.Fault, finding.Subject, finding.IsRepaired));
+        Assert.True(Assert.Single((await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs })).Findings).IsRepaired);
+        Assert.Equal((right.SizeBytes, right.Sha512), ((await _bench.RowAsync("ms"))!.SizeBytes, (await _bench.RowAsync("ms"))!.Sha512));
+        _bench.Clock.Advance(TimeSpan.FromHours(1));
+        Assert.Empty((await _bench.VerifyAsync()).Findings);
+    }
+
+    [Fact]
+    public async Task A_tarball_that_is_not_held_is_not_looked_for()
+    {
+        var row = (await _bench.RowAsync("ms"))!;
+        await _bench.Store.Tarballs.PutTarballAsync(new TarballRow { Package = row.Package, File = "ms-9.9.9.tgz", Version = "9.9.9", State = TarballState.Missing }, TestContext.Current.CancellationToken);
+        var (findings, summary) = await _bench.VerifyAsync();
+        Assert.Empty(findings);
+        Assert.Equal(3, summary.Tarballs);
+    }
+
+    [Fact]
+    public async Task A_repair_asks_again_for_what_no_hash_was_promised_for()
+    {
+        var held = await HoldUnpromisedAsync("odd");
+        Assert.Empty((await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs })).Findings);
+        Assert.Equal(held, (await _bench.RowAsync("odd"))!.Sha512);
+
+        // What was sent then was a whole archive, and another one than the upstream has.
+        _bench.Clock.Advance(TimeSpan.FromHours(1));
+        _bench.Upstream.Tarballs["/odd/-/odd-1.0.0.tgz"] = _bench.Upstream.Tarballs["/ms/-/ms-1.0.0.tgz"];
+        Assert.Empty((await _bench.VerifyAsync()).Findings);
+        Assert.Equal(held, (await _bench.RowAsync("odd"))!.Sha512);
+        _bench.Clock.Advance(TimeSpan.FromHours(1));
+        var (mended, summary) = await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs });
+        Assert.Equal(("odd/odd-1.0.0.tgz", true, 0), (Assert.Single(mended).Subject, mended[0].IsRepaired, summary.Left));
+        var row = (await _bench.RowAsync("odd"))!;
+        Assert.Equal(((await _bench.RowAsync("ms"))!.Sha512, true), (row.Sha512, row.IsUnpromised));
+
+        // What the upstream does not give, or sends as a page, says nothing against what is held.
+        foreach (var body in new[] { "<html>"u8.ToArray(), null })
+        {
+            _bench.Clock.Advance(TimeSpan.FromHours(1));
+            if (body is null)
+            {
+                _bench.Upstream.Tarballs.TryRemove("/odd/-/odd-1.0.0.tgz", out _);
+            }
+            else
+            {
+                _bench.Upstream.Tarballs["/odd/-/odd-1.0.0.tgz"] = body;
+            }
+
+            Assert.Empty((await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs })).Findings);
+            Assert.Equal(row.Sha512, (await _bench.RowAsync("odd"))!.Sha512);
+        }
+    }
+
     [Fact]
     public async Task Says_when_the_upstream_sends_no_better_one()
     {

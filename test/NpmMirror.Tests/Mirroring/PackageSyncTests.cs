@@ -130,6 +130,21 @@ public sealed class PackageSyncTests
         Assert.Equal(TimeSpan.FromMilliseconds(laterMs), (await bench.RowAsync("left-pad"))!.Facts.StoredAt - first);
     }
 
+    [Theory]
+    [InlineData(0, QueuePriority.Change, false)]
+    [InlineData(0, QueuePriority.Bulk, false)]
+    [InlineData(0, QueuePriority.ReadThrough, false)]
+    [InlineData(1, QueuePriority.Change, true)]
+    [InlineData(2, QueuePriority.Bulk, true)]
+    [InlineData(0, QueuePriority.Demand, true)]
+    public async Task Caches_are_asked_past_from_the_second_attempt_on_and_for_an_administrator(int attempts, QueuePriority priority, bool isPast)
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        await bench.SyncAsync("left-pad", bench.Item("left-pad") with { Attempts = attempts, Priority = priority });
+        Assert.Equal(isPast, bench.Upstream.Requests.Last("/left-pad")!.Target.Contains("cache=0", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task A_304_that_nobody_asked_for_is_no_answer()
     {

@@ -42,6 +42,30 @@ public sealed class RegistryLogTests
         await log.StopAsync(TestContext.Current.CancellationToken);
     }
 
+    [Theory]
+    [InlineData("payload = x''")]
+    [InlineData("payload = CAST('[]' AS BLOB)")]
+    [InlineData("payload = CAST('{' AS BLOB)")]
+    [InlineData("generation = 'nonsense'")]
+    public async Task A_damaged_event_is_told_as_such_and_the_others_go_on(string change)
+    {
+        await using var bench = await NpmMirror.Tests.Maintenance.MaintenanceBench.StartAsync();
+        foreach (var name in (string[])["a", "b", "c"])
+        {
+            await bench.HoldAsync(name, "1.0.0");
+        }
+
+        bench.Tamper($"UPDATE log SET {change} WHERE position = 2");
+        using var log = new RegistryLog(bench.Store, new PackageNews(), TimeProvider.System, NullLogger<RegistryLog>.Instance);
+        var told = await log.FollowAsync(LogPosition.Zero, TestContext.Current.CancellationToken).Take(3).ToListAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(["a", "b", "c"], told.Select(one => one.Package.Value));
+        Assert.Equal([1, 2, 3], told.Select(one => one.Position.Value));
+        var damaged = Assert.IsType<NpmMirror.Log.EventDamaged>(told[1]);
+        Assert.Equal("PackageAdded", damaged.Type);
+        Assert.NotEmpty(damaged.Problem);
+        Assert.IsType<NpmMirror.Log.PackageAdded>(told[2]);
+    }
+
     [Fact]
     public async Task Events_are_told_from_a_position_on_and_none_is_left_out_or_told_twice()
     {

@@ -298,6 +298,17 @@ public sealed class SqliteTroubleTests : IDisposable
     }
 
     [Fact]
+    public async Task A_store_that_was_closed_is_one_file()
+    {
+        var store = await OpenAsync(_folder.File("mirror.sqlite"));
+        await store.Packages.CommitAsync(Package("express"), Cancellation);
+        Assert.NotNull(await store.Packages.FindAsync(PackageName.Parse("express"), Cancellation));
+        await store.DisposeAsync();
+        await store.DisposeAsync();
+        Assert.Equal([_folder.File("mirror.sqlite")], Directory.EnumerateFiles(_folder.Path));
+    }
+
+    [Fact]
     public async Task Without_its_row_of_counts_nothing_is_counted()
     {
         await using var store = await OpenAsync(_folder.File("mirror.sqlite"));

@@ -78,6 +78,25 @@ public sealed class UnfinishedFilesTests : IDisposable
         Assert.Equal(default, files.RemoveLeftovers(isDryRun: false));
     }
 
+    [Theory]
+    [InlineData(0, false, false)]
+    [InlineData(2, false, true)]
+    [InlineData(2, true, false)]
+    public async Task Only_what_was_taken_away_is_logged(int left, bool isDryRun, bool isLogged)
+    {
+        Directory.CreateDirectory(Unfinished);
+        for (var i = 0; i < left; i++)
+        {
+            await File.WriteAllTextAsync(Path.Combine(Unfinished, $"dead-{i}.part"), "half", TestContext.Current.CancellationToken);
+        }
+
+        var log = new CollectedLog();
+        using var files = new UnfinishedFiles(Unfinished, new DurableFolders(_folder.Path), log.For<UnfinishedFilesTests>());
+        files.RemoveLeftovers(isDryRun);
+        Assert.Equal(isLogged ? 1 : 0, log.Lines.Count(line => line.Contains("Removed 2 unfinished files", StringComparison.Ordinal)));
+        Assert.Equal(isLogged ? 1 : 0, log.Lines.Count);
+    }
+
     [Fact]
     public void A_folder_that_went_is_not_made_anew_however_often_it_is_asked_for()
     {

@@ -100,6 +100,37 @@ public sealed class DeadConnectionTests
         Assert.Single(peer.Requests);
     }
 
+    [Theory]
+    [InlineData("packument", false, 1)]
+    [InlineData("tarball", false, 1)]
+    [InlineData("audit", false, 1)]
+    [InlineData("packument", true, 2)]
+    [InlineData("tarball", true, 2)]
+    public async Task What_is_closed_without_a_byte_is_sent_as_often_as_we_try_and_not_more(string kind, bool isKept, int sent)
+    {
+        var isOver = !isKept;
+        await using var peer = new LoopbackPeer(async (_, stream, token) =>
+        {
+            if (isOver)
+            {
+                return;
+            }
+
+            await AnswerAsync(stream, token);
+            await DropNextAsync(stream, isReset: false, token);
+        });
+        using var client = RegistryClientTests.Client(peer);
+        if (isKept)
+        {
+            await AskAsync(client, peer, "packument");
+            isOver = true;
+        }
+
+        Assert.Equal(MirrorFault.UpstreamUnavailable, (await Assert.ThrowsAsync<MirrorException>(() => AskAsync(client, peer, kind))).Fault);
+        // The one that is dropped on the kept connection is read by the peer too, and not counted.
+        Assert.Equal(isKept ? sent : 1, peer.Requests.Count);
+    }
+
     [Fact]
     public async Task A_body_that_cannot_be_read_twice_is_not_sent_again()
     {
