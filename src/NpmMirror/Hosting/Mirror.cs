@@ -43,14 +43,13 @@ public sealed partial class Mirror : IAsyncDisposable
         var (store, upstream) = (parts.Store, parts.Upstream);
         Known = new KnownUpstream(upstream.BaseUrl);
         Scope = new PackageScope(options);
-        DefaultBase = new DefaultBase(options);
         Tarballs = new TarballDownloads(store, parts.Blobs, upstream, options, time, loggers.CreateLogger<TarballDownloads>(), Meter);
-        Sync = new PackageSync(store, upstream, Known, Tarballs, News, DefaultBase, options, time, loggers.CreateLogger<PackageSync>(), Meter);
+        Sync = new PackageSync(store, upstream, Known, Tarballs, News, options, time, loggers.CreateLogger<PackageSync>(), Meter);
         Queue = new SyncQueue(store, Sync, options, time, loggers.CreateLogger<SyncQueue>(), Meter);
         Registry = new RegistryMirror(store, upstream, Known, Queue, News, Scope, parts.FindFeed, options, time, loggers, Meter);
         _logger = Registry.Logger;
         ReadThrough = new ReadThrough(store, Sync, Queue, Scope, parts.IsFollowed ?? (() => Registry.IsFollowed), options, time, loggers.CreateLogger<ReadThrough>(), Meter);
-        Renditions = new RenditionCache(store, News, parts.Budget, DefaultBase, options, time, Meter);
+        Renditions = new RenditionCache(store, News, parts.Budget, options, time, Meter);
         Visibility = new PackageVisibility(store.Packages, News, options);
         Log = new RegistryLog(store, News, time, loggers.CreateLogger<RegistryLog>());
         TarballUsage = new TarballUsage(store, time, loggers.CreateLogger<TarballUsage>());
@@ -126,8 +125,6 @@ public sealed partial class Mirror : IAsyncDisposable
     internal ILoggerFactory Loggers { get; }
 
     internal PackageScope Scope { get; }
-
-    internal DefaultBase DefaultBase { get; }
 
     internal TarballDownloads Tarballs { get; }
 

@@ -80,7 +80,7 @@ internal sealed class DocumentCheck(IMetadataStore store, ByteBudget budget, Ver
         }
         catch (MirrorException trouble) when (trouble.Fault is MirrorFault.StoreUnavailable or MirrorFault.StoreDamaged)
         {
-            return "The document does not decode to what was stored.";
+            return trouble.Message;
         }
     }
 

@@ -55,16 +55,6 @@ public enum RemovedMode
     Purge,
 }
 
-/// <summary>How packuments are stored. Another one counts for what is stored from then on.</summary>
-public enum StoredForm
-{
-    /// <summary>The smallest: every answer is made when it is first asked for.</summary>
-    Compact,
-
-    /// <summary>As most clients get them: the full form, gzip, under the default base URL. Any other answer is made when it is first asked for.</summary>
-    Served,
-}
-
 /// <summary>Whether web pages of other sites may read answers.</summary>
 public enum CrossOriginMode
 {

@@ -13,10 +13,6 @@ public sealed class StoreOptions
     [Description("The assembly of a third-party engine; not together with store.engine")]
     public string? Module { get; set; }
 
-    /// <summary>How packuments are stored.</summary>
-    [Description("How packuments are stored: compact, or served (as most clients get them, so that nothing is left to do)")]
-    public StoredForm Documents { get; set; } = StoredForm.Compact;
-
     /// <summary>The engine's own settings.</summary>
     [Description("The engine's own settings: store.options.<name>")]
     public IDictionary<string, string> Options { get; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);

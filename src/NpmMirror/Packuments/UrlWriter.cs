@@ -20,13 +20,11 @@ internal readonly struct UrlWriter
 
     public UrlWriter(string baseUrl, PackageName name)
     {
-        var start = StartOf(baseUrl);
+        // The quote, the base as JSON spells it, a slash.
+        var start = $"\"{JsonEncodedText.Encode(baseUrl, JavaScriptEncoder.UnsafeRelaxedJsonEscaping).Value}/";
         _tarballStart = Encoding.UTF8.GetBytes($"{start}{name.UrlPath}/-/{Uri.EscapeDataString(name.BareName)}-");
         _attestationsStart = Encoding.UTF8.GetBytes($"{start}-/npm/v1/attestations/{name.UrlSegment}@");
     }
-
-    /// <summary>What every address begins with: the quote, the base as JSON spells it, a slash.</summary>
-    public static string StartOf(string baseUrl) => $"\"{JsonEncodedText.Encode(baseUrl, JavaScriptEncoder.UnsafeRelaxedJsonEscaping).Value}/";
 
     public void WriteTarballUrl(string version, IBufferWriter<byte> output)
     {

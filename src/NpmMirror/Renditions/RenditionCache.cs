@@ -32,7 +32,6 @@ public sealed class RenditionCache : IDisposable
     private readonly Renditions _renditions;
     private readonly RenditionImprover _improver;
     private readonly TimeProvider _time;
-    private readonly DefaultBase _defaultBase;
     private readonly long _limitBytes;
     private readonly ConcurrentDictionary<PackageName, CachedPackage> _packages = new();
     private readonly long[] _epochs = new long[Stripes];
@@ -48,12 +47,11 @@ public sealed class RenditionCache : IDisposable
     private long _usedBytes;
 
     /// <summary>An empty cache over the store's documents.</summary>
-    public RenditionCache(IMetadataStore store, PackageNews news, ByteBudget budget, DefaultBase defaultBase, MirrorOptions options, TimeProvider time, Meter? meter = null)
+    public RenditionCache(IMetadataStore store, PackageNews news, ByteBudget budget, MirrorOptions options, TimeProvider time, Meter? meter = null)
     {
         _renditions = new Renditions(store, budget, new VisibilityRules(options.Removed), new StoreMetrics(meter ?? Telemetry.Unread, time));
         _improver = new RenditionImprover(_renditions, more => Interlocked.Add(ref _usedBytes, more));
         _time = time;
-        _defaultBase = defaultBase;
         _limitBytes = options.CacheBytes;
         _bases = new RecentBases(time);
         _temporaryFolder = Path.Combine(options.Data, "tmp");
@@ -147,7 +145,6 @@ public sealed class RenditionCache : IDisposable
     /// <summary>One representation of a package that was found; its bytes are made only when asked for.</summary>
     public Rendition Rendition(CachedPackage package, RenditionKey key)
     {
-        _defaultBase.Note(key.BaseUrl);
         var isKept = !package.IsDropped && _bases.TryKeep(key.BaseUrl);
         var rendition = package.Rendition(key, isKept, out var isAdded);
         if (isAdded)

@@ -62,13 +62,6 @@ internal sealed class Renditions(IMetadataStore store, ByteBudget budget, Visibi
             return false;
         }
 
-        if (key is { Form: PackumentForm.Full, Version: null, Coding: ContentCoding.Gzip } && key.View == View.Live
-            && DocumentCodecs.FindServed(row.Name, package.Document, key.BaseUrl) is { } served)
-        {
-            output.Write(served.Span);
-            return true;
-        }
-
         // What is compressed harder behind the requests has a line of its own.
         var takesTurn = effort == RenditionEffort.Quick && package.Document.RawSizeBytes >= LongBytes;
         if (takesTurn)

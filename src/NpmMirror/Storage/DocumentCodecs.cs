@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Diagnostics;
 using System.IO.Compression;
 using System.Runtime.InteropServices;
-using NpmMirror.Packuments;
 
 namespace NpmMirror.Storage;
 
@@ -11,6 +10,9 @@ public static class DocumentCodecs
 {
     private const int BrotliQuality = 1;
     private const int BrotliWindowBits = 22;
+    // What the option store.documents=served once wrote. The number is never used again.
+    private const DocumentCodec AsServed = (DocumentCodec)3;
+
     private const int ChunkBytes = 64 * 1024;
 
     /// <summary>Compresses a document for the store. The result's bytes are its own.</summary>
@@ -24,14 +26,6 @@ public static class DocumentCodecs
         DocumentCodec.Brotli => new StoredDocument(codec, Brotli(raw), raw.Length, sha256),
         _ => throw new ArgumentOutOfRangeException(nameof(codec)),
     };
-
-    /// <summary>Compresses a packument as it will be served under a base URL.</summary>
-    public static StoredDocument EncodeServed(ReadOnlySpan<byte> raw, Digest sha256, PackumentIndex index, PackageName name, string baseUrl) =>
-        ServedDocument.Encode(raw, sha256, index, name, baseUrl) ?? Encode(raw, sha256);
-
-    /// <summary>The full form under a base URL as one gzip member, where just that is what is stored; else null.</summary>
-    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: the stored document is not what was stored.</exception>
-    public static ReadOnlyMemory<byte>? FindServed(PackageName package, StoredDocument document, string baseUrl) => ServedDocument.MemberOf(package, document, baseUrl);
 
     /// <summary>Decompresses a document outside the managed heap, under a budget, and compares it with its SHA-256.</summary>
     /// <param name="package">Whose it is, for messages.</param>
@@ -75,12 +69,12 @@ public static class DocumentCodecs
     /// <summary>The document's raw bytes as a stream, for documents that are better not held whole. Reading to the end checks the length.</summary>
     public static Stream OpenDecoded(PackageName package, StoredDocument document)
     {
-        var decoded = document.Codec switch
+        Stream decoded = document.Codec switch
         {
             DocumentCodec.Identity => Open(document.Bytes),
             DocumentCodec.Gzip => new GZipStream(Open(document.Bytes), CompressionMode.Decompress),
             DocumentCodec.Brotli => new BrotliStream(Open(document.Bytes), CompressionMode.Decompress),
-            DocumentCodec.Served => ServedDocument.Open(package, document, Open),
+            AsServed => throw new MirrorException(MirrorFault.StoreDamaged, $"The stored document of {package} has the form of store.documents=served, which this npm-mirror does not read any more; npm-mirror verify --repair fetches it again."),
             DocumentCodec.Purged => throw new MirrorException(MirrorFault.StoreUnavailable, $"The document of {package} was purged (removed.*=purge); what it said is gone for good."),
             // A store of a newer program has a newer schema, and was refused.
             _ => throw Damaged(package, null),
@@ -93,7 +87,7 @@ public static class DocumentCodecs
         $"The stored document of {package} is damaged; npm-mirror verify --repair fetches it again, or restore the store from a backup.",
         inner: inner);
 
-    private static Stream Open(ReadOnlyMemory<byte> bytes) => MemoryMarshal.TryGetArray(bytes, out var array)
+    private static MemoryStream Open(ReadOnlyMemory<byte> bytes) => MemoryMarshal.TryGetArray(bytes, out var array)
         ? new MemoryStream(array.Array!, array.Offset, array.Count, writable: false)
         : new MemoryStream(bytes.ToArray(), writable: false);
 

@@ -12,9 +12,6 @@ public enum DocumentCodec
     /// <summary>Brotli.</summary>
     Brotli = 2,
 
-    /// <summary>As it is served: the full form under one base URL as one gzip member, with what leads back to upstream's bytes.</summary>
-    Served = 3,
-
     /// <summary>Dropped on purpose (<see cref="IPackageTable.PurgeAsync"/>): no bytes, but still its digest and length.</summary>
     Purged = 4,
 }

@@ -7,7 +7,6 @@ using NpmMirror.Log;
 using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Removals;
-using NpmMirror.Renditions;
 using NpmMirror.Storage;
 using NpmMirror.Tarballs;
 using NpmMirror.Upstream;
@@ -31,7 +30,6 @@ public sealed partial class PackageSync : IDisposable
     private readonly TarballDownloads _tarballs;
     private readonly TarballPromises _promises;
     private readonly KnownUpstream _known;
-    private readonly DefaultBase _defaultBase;
     private readonly MirrorOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger<PackageSync> _logger;
@@ -48,7 +46,7 @@ public sealed partial class PackageSync : IDisposable
     private bool IsEager => _options.Tarballs == TarballMode.Eager;
 
     /// <summary>Creates the sync; one per store and process.</summary>
-    public PackageSync(IMetadataStore store, RegistryClient upstream, KnownUpstream known, TarballDownloads tarballs, PackageNews news, DefaultBase defaultBase, MirrorOptions options, TimeProvider time, ILogger<PackageSync> logger, Meter? meter = null)
+    public PackageSync(IMetadataStore store, RegistryClient upstream, KnownUpstream known, TarballDownloads tarballs, PackageNews news, MirrorOptions options, TimeProvider time, ILogger<PackageSync> logger, Meter? meter = null)
     {
         _store = store;
         _upstream = upstream;
@@ -58,7 +56,6 @@ public sealed partial class PackageSync : IDisposable
         _promises = new TarballPromises(tarballs);
         _measured = new StoreMetrics(meter ?? Telemetry.Unread, time);
         _eager = new EagerTarballs(store, upstream, tarballs, options.Concurrency, time, logger);
-        _defaultBase = defaultBase;
         _options = options;
         _time = time;
         _logger = logger;
@@ -239,9 +236,7 @@ public sealed partial class PackageSync : IDisposable
         var now = _time.GetUtcNow();
         var change = row is null ? Change.FirstSight(index, now) : isTheSame ? Change.None : await FindChangeAsync(row, removal, index, document, now, cancellationToken);
         await _promises.CheckAsync(name, change.Events, index, document, cancellationToken);
-        var encoded = _options.Store.Documents == StoredForm.Served
-            ? DocumentCodecs.EncodeServed(document.Bytes, sha256, index, name, _defaultBase.Url)
-            : DocumentCodecs.Encode(document.Bytes, sha256);
+        var encoded = DocumentCodecs.Encode(document.Bytes, sha256);
         string? failed = null;
         if (await FindWantedAsync(name, index, document, cancellationToken) is { Count: > 0 } wanted)
         {

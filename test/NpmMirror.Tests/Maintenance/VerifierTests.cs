@@ -199,6 +199,17 @@ public sealed class VerifierTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_document_in_the_form_that_went_is_named_and_fetched_again()
+    {
+        _bench.Tamper("UPDATE documents SET codec = 3 WHERE package = (SELECT id FROM packages WHERE name = 'ms')");
+        var finding = Assert.Single((await _bench.VerifyAsync()).Findings);
+        Assert.Equal((VerifyFault.DocumentDamaged, "ms"), (finding.Fault, finding.Subject));
+        Assert.Contains("has the form of store.documents=served", finding.Problem, StringComparison.Ordinal);
+        Assert.True(Assert.Single((await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs })).Findings).IsRepaired);
+        Assert.Equal(DocumentCodec.Brotli, (await _bench.Store.ReadAsync(PackageName.Parse("ms"), TestContext.Current.CancellationToken))!.Document.Codec);
+    }
+
+    [Fact]
     public async Task Mends_a_damaged_document_that_has_changed_upstream()
     {
         _bench.Tamper("UPDATE documents SET bytes = x'00'");

@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Renditions;
 using NpmMirror.Storage;
 using NpmMirror.Syncing;
 using NpmMirror.Testing;
@@ -144,7 +143,7 @@ public sealed class PackageSyncRaceTests
     private static PackageSync Second(MirrorBench bench, Func<bool, ValueTask> atCommit)
     {
         var store = HookedStore.Over(bench.Store, (_, isBefore) => atCommit(isBefore), nameof(IPackageTable.CommitAsync));
-        return new PackageSync(store, bench.Client, bench.Known, bench.Tarballs, new PackageNews(), new DefaultBase(bench.Options), bench.Options, bench.Clock, NullLogger<PackageSync>.Instance);
+        return new PackageSync(store, bench.Client, bench.Known, bench.Tarballs, new PackageNews(), bench.Options, bench.Clock, NullLogger<PackageSync>.Instance);
     }
 
     /// <summary>Writes the row as it is, a tombstone where there is none: only its generation tells.</summary>

@@ -3,7 +3,6 @@ using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Log;
 using NpmMirror.Removals;
-using NpmMirror.Renditions;
 using NpmMirror.Storage;
 using NpmMirror.Syncing;
 using NpmMirror.Testing;
@@ -408,7 +407,7 @@ public sealed class PackageSyncTests
         bench.Upstream.PutDocument("a", Document("now"));
         using var gate = new FakeGate();
         bench.Upstream.Knobs.Add(new FakeRule { Path = "/a", TimesMax = 1, Gate = gate, Status = 200, ContentType = "application/json", Body = Encoding.UTF8.GetString(Document("before")) });
-        var otherProcess = new PackageSync(bench.Store, bench.Client, bench.Known, bench.Tarballs, new PackageNews(), new DefaultBase(bench.Options), bench.Options, bench.Clock, NullLogger<PackageSync>.Instance);
+        var otherProcess = new PackageSync(bench.Store, bench.Client, bench.Known, bench.Tarballs, new PackageNews(), bench.Options, bench.Clock, NullLogger<PackageSync>.Instance);
         var late = otherProcess.SyncAsync(PackageName.Parse("a"), null, TestContext.Current.CancellationToken);
         await gate.WaitForAsync(1, TestContext.Current.CancellationToken);
         await bench.SyncAsync("a");

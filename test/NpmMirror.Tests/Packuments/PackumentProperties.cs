@@ -1,9 +1,7 @@
 using System.Buffers;
 using System.Diagnostics;
-using System.IO.Compression;
 using System.Text.Json;
 using NpmMirror.Packuments;
-using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.Packuments;
 
@@ -38,7 +36,6 @@ internal static class PackumentProperties
             Survives(index);
             CanBeCompared(oldIndex, seed, index, document);
             CanBeServed(name, index, document);
-            CanBeKeptAsServed(name, index, document);
         }
 
         return isAccepted;
@@ -97,31 +94,6 @@ internal static class PackumentProperties
             JsonDocument.Parse(output.WrittenMemory, new JsonDocumentOptions { MaxDepth = 1_000 }).Dispose();
             _ = Manifest.TarballUrl(version, document);
             Require(TarballUrls.FindVersion(index, document, name, TarballUrls.FileName(name, version.Version)) is not null, "a version is found by its file");
-        }
-    }
-
-    private static void CanBeKeptAsServed(PackageName name, PackumentIndex index, byte[] document)
-    {
-        // The upstream's own address too: then its text has what is searched for.
-        foreach (var baseUrl in (string[])[BaseUrl, "https://registry.example.org", "http://127.0.0.1"])
-        {
-            var stored = DocumentCodecs.EncodeServed(document, Digest.OfSha256(document), index, name, baseUrl);
-            using var upstreams = new MemoryStream();
-            using (var decoded = DocumentCodecs.OpenDecoded(name, stored))
-            {
-                decoded.CopyTo(upstreams);
-            }
-
-            Require(upstreams.ToArray().AsSpan().SequenceEqual(document), "upstream's bytes come back from what is stored as it is served");
-            var member = DocumentCodecs.FindServed(name, stored, baseUrl);
-            Require(member is not null && DocumentCodecs.FindServed(name, stored, baseUrl + "/x") is null, "what is stored is served under its own base URL only");
-            using var served = new MemoryStream();
-            using (var gzip = new GZipStream(new MemoryStream(member!.Value.ToArray()), CompressionMode.Decompress))
-            {
-                gzip.CopyTo(served);
-            }
-
-            Require(served.ToArray().AsSpan().SequenceEqual(Write(PackumentForm.Full, index, document, name, baseUrl)), "what is stored is the full form");
         }
     }
 

@@ -14,7 +14,7 @@ public sealed class RegistryLogTests
         var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
         using var budget = new ByteBudget(1_000_000);
         var news = new PackageNews();
-        using var cache = new RenditionCache(store, news, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
+        using var cache = new RenditionCache(store, news, budget, new MirrorOptions(), TimeProvider.System);
         using var log = new RegistryLog(store, news, TimeProvider.System, NullLogger<RegistryLog>.Instance);
         await log.StartAsync(TestContext.Current.CancellationToken);
         var waiting = Enumerable.Range(0, 1_000).Select(_ => log.WaitAsync(LogPosition.Zero, TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken).AsTask()).ToList();
@@ -31,7 +31,7 @@ public sealed class RegistryLogTests
         var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
         using var budget = new ByteBudget(1_000_000);
         var news = new PackageNews();
-        using var cache = new RenditionCache(store, news, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
+        using var cache = new RenditionCache(store, news, budget, new MirrorOptions(), TimeProvider.System);
         counts.LogTrouble = new MirrorException(MirrorFault.StoreUnavailable, "The store is away.", isTransient: true);
         using var log = new RegistryLog(store, news, TimeProvider.System, NullLogger<RegistryLog>.Instance);
         await log.StartAsync(TestContext.Current.CancellationToken);
@@ -72,7 +72,7 @@ public sealed class RegistryLogTests
         var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(1_000_000);
         var news = new PackageNews();
-        using var cache = new RenditionCache(store, news, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
+        using var cache = new RenditionCache(store, news, budget, new MirrorOptions(), TimeProvider.System);
         using var log = new RegistryLog(store, news, TimeProvider.System, NullLogger<RegistryLog>.Instance);
 
         // More than is kept of the end: some come from the store, the others from memory.

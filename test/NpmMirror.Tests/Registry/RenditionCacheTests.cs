@@ -1,12 +1,9 @@
 using System.IO.Compression;
-using System.Text;
 using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Renditions;
 using NpmMirror.Storage;
-using NpmMirror.Testing;
 using NpmMirror.Tests.AspNetCore;
-using NpmMirror.Tests.Mirroring;
 using NpmMirror.Visibility;
 
 namespace NpmMirror.Tests.Registry;
@@ -23,7 +20,7 @@ public sealed class RenditionCacheTests
         var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(100_000_000);
         var news = new PackageNews();
-        using var cache = new RenditionCache(store, news, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions { CacheBytes = 40_000 }, TimeProvider.System);
+        using var cache = new RenditionCache(store, news, budget, new MirrorOptions { CacheBytes = 40_000 }, TimeProvider.System);
         var names = Enumerable.Range(0, 20).Select(i => PackageName.Parse($"p{i}")).ToList();
         foreach (var name in names)
         {
@@ -54,28 +51,6 @@ public sealed class RenditionCacheTests
         Assert.Equal(0, cache.UsedBytes);
     }
 
-    [Fact]
-    public async Task What_is_stored_as_it_is_served_is_served_without_making_anything()
-    {
-        await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Store = { Documents = StoredForm.Served }, PublicUrl = Key.BaseUrl });
-        bench.Upstream.Publish(new FakePackage("p").Version("1.0.0"));
-        await bench.SyncAsync("p");
-        using var budget = new ByteBudget(100_000_000);
-        var news = new PackageNews();
-        using var cache = new RenditionCache(bench.Store, news, budget, new DefaultBase(bench.Options), bench.Options, TimeProvider.System);
-        var name = PackageName.Parse("p");
-        var package = cache.Keep((await bench.RowAsync("p"))!, cache.Ticket(name));
-
-        var served = await cache.BodyAsync(cache.Rendition(package, Key), Cancellation);
-        Assert.Equal(0, cache.MadeCount);
-        var made = await cache.BodyAsync(cache.Rendition(package, Key with { Coding = ContentCoding.Identity }), Cancellation);
-        Assert.Equal(made, await DecodedAsync(served!));
-        var elsewhere = await cache.BodyAsync(cache.Rendition(package, Key with { BaseUrl = "http://other/npm" }), Cancellation);
-        Assert.Contains("http://other/npm/p/-/p-1.0.0.tgz", Encoding.UTF8.GetString(await DecodedAsync(elsewhere!)), StringComparison.Ordinal);
-        Assert.NotNull(await cache.BodyAsync(cache.Rendition(package, Key with { Form = PackumentForm.Abbreviated }), Cancellation));
-        Assert.Equal(3, cache.MadeCount);
-    }
-
     [Theory]
     [InlineData(ContentCoding.Gzip)]
     [InlineData(ContentCoding.Brotli)]
@@ -84,7 +59,7 @@ public sealed class RenditionCacheTests
         await using var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(100_000_000);
         var news = new PackageNews();
-        using var cache = new RenditionCache(store, news, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
+        using var cache = new RenditionCache(store, news, budget, new MirrorOptions(), TimeProvider.System);
         var rendition = await LongRenditionAsync(store, cache, coding);
         var (quick, etag) = ((await cache.BodyAsync(rendition, Cancellation))!, rendition.ETag);
         Assert.Equal(0, cache.ImprovedCount);
@@ -104,7 +79,7 @@ public sealed class RenditionCacheTests
         await using var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(1_000_000);
         var news = new PackageNews();
-        using var cache = new RenditionCache(store, news, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
+        using var cache = new RenditionCache(store, news, budget, new MirrorOptions(), TimeProvider.System);
         var rendition = await LongRenditionAsync(store, cache, ContentCoding.Gzip);
         await cache.BodyAsync(rendition, Cancellation);
         using (await budget.ReserveAsync(1_000_000, Cancellation))
@@ -124,7 +99,7 @@ public sealed class RenditionCacheTests
         var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(100_000_000);
         var news = new PackageNews();
-        using var cache = new RenditionCache(store, news, budget, new DefaultBase(new MirrorOptions()), new MirrorOptions(), TimeProvider.System);
+        using var cache = new RenditionCache(store, news, budget, new MirrorOptions(), TimeProvider.System);
         var name = PackageName.Parse("ms");
         await ServedMirror.PutAsync(store, "ms", Documents.Of("ms"));
         var package = cache.Keep((await store.Packages.FindAsync(name, TestContext.Current.CancellationToken))!, cache.Ticket(name));
