@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using NpmMirror.Feeds;
 using NpmMirror.Packuments;
+using NpmMirror.Removals;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Following;
@@ -8,17 +10,17 @@ namespace NpmMirror.Following;
 /// What a monitor without a store does with a page: fetches each changed package, several at once, and tells of them in the feed's
 /// order. What fails is told, kept in memory and tried again behind the page, so that one package never holds up the others.
 /// </summary>
-public sealed class FetchingHandler(RegistryClient client, KnownUpstream known, int concurrency, TimeProvider time) : IChangeHandler, IAsyncDisposable
+public sealed class FetchingHandler : IChangeHandler, IAsyncDisposable
 {
     /// <summary>How many packages wait for another try at most; beyond, only their next change tells of them.</summary>
     private const int ParkedMax = 10_000;
 
+    /// <summary>How many packages are asked for at most to see whether the upstream is well.</summary>
+    private const int OthersMax = 6;
+
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan GiveUpAfter = TimeSpan.FromHours(24);
-
-    // A fresh publish is a 404 for seconds at some caches, so is a change in the middle of a deployment.
-    private static readonly TimeSpan ConfirmAbsenceAfter = TimeSpan.FromMinutes(10);
 
     // A cache between is seconds behind the feed as a rule: a short wait here saves an error and a later try.
     private static readonly TimeSpan[] LagWaits = [TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2)];
@@ -26,8 +28,22 @@ public sealed class FetchingHandler(RegistryClient client, KnownUpstream known, 
     private readonly SeenPackages _seen = new();
     private readonly Lock _lock = new();
     private readonly Dictionary<PackageName, Parked> _parked = [];
-    private readonly SemaphoreSlim _retries = new(concurrency);
+    private readonly RegistryClient _client;
+    private readonly KnownUpstream _known;
+    private readonly RemovalCheck _removals;
+    private readonly int _concurrency;
+    private readonly TimeProvider _time;
+    private readonly SemaphoreSlim _retries;
     private string? _trail;
+
+    /// <summary>Fetches from an upstream whose feed is known, so many packuments at once.</summary>
+    public FetchingHandler(RegistryClient client, KnownUpstream known, int concurrency, TimeProvider time)
+    {
+        (_client, _known, _concurrency, _time) = (client, known, concurrency, time);
+        _retries = new SemaphoreSlim(concurrency);
+        // Nothing is held here that an upstream without a list could be measured by.
+        _removals = new RemovalCheck(client, known, NamedLately, static _ => ValueTask.FromResult(false));
+    }
 
     /// <inheritdoc/>
     public async Task HandleAsync(ChangesPage page, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken)
@@ -38,7 +54,7 @@ public sealed class FetchingHandler(RegistryClient client, KnownUpstream known, 
         {
             for (int told = 0, begun = 0; told < wanted.Count; told++)
             {
-                while (begun < wanted.Count && fetching.Count < concurrency)
+                while (begun < wanted.Count && fetching.Count < _concurrency)
                 {
                     fetching.Enqueue(FetchPatientlyAsync(wanted[begun++], cancellationToken));
                 }
@@ -126,7 +142,7 @@ public sealed class FetchingHandler(RegistryClient client, KnownUpstream known, 
                 break;
             }
 
-            await Task.Delay(wait, time, cancellationToken);
+            await Task.Delay(wait, _time, cancellationToken);
             outcome = await FetchAsync(wanted, isCacheBusted: true, cancellationToken);
         }
 
@@ -142,12 +158,12 @@ public sealed class FetchingHandler(RegistryClient client, KnownUpstream known, 
 
         try
         {
-            var answer = await client.GetPackumentAsync(wanted.Name, default, isCacheBusted, cancellationToken);
+            var answer = await _client.GetPackumentAsync(wanted.Name, default, isCacheBusted, cancellationToken);
             return answer switch
             {
                 PackumentAnswer.Fetched fetched => Read(wanted, fetched.Document),
-                PackumentAnswer.Absent { Status: 404 } => new Outcome { IsMissing = true, Error = Missing(wanted) },
-                _ => new Outcome { IsGone = true },
+                PackumentAnswer.Absent absent => new Outcome { MissingStatus = absent.Status, Error = Missing(wanted, absent.Status) },
+                _ => throw new UnreachableException("The answer to an unconditional request was not modified."),
             };
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -161,11 +177,12 @@ public sealed class FetchingHandler(RegistryClient client, KnownUpstream known, 
         }
     }
 
-    private static Outcome Read(Wanted wanted, RawDocument document)
+    private Outcome Read(Wanted wanted, RawDocument document)
     {
         using (document)
         {
             var index = PackumentReader.Read(document.Bytes, wanted.Name).Index;
+            _removals.NoteAlive(wanted.Name);
             if (index.IsUnpublished)
             {
                 return new Outcome { IsGone = true };
@@ -222,17 +239,17 @@ public sealed class FetchingHandler(RegistryClient client, KnownUpstream known, 
     private async Task RetryAsync(Wanted wanted, Outcome last, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationTokenSource giving)
     {
         var backoff = new Backoff(FirstRetry, LongestRetry, Random.Shared);
-        var startedAt = time.GetTimestamp();
-        long? missingSince = last.IsMissing ? startedAt : null;
+        var startedAt = _time.GetTimestamp();
+        long? missingSince = last.MissingStatus is null ? null : startedAt;
         await Task.Yield();
         try
         {
-            while (last.Error is not null && time.GetElapsedTime(startedAt) < GiveUpAfter)
+            while (last.Error is not null && _time.GetElapsedTime(startedAt) < GiveUpAfter)
             {
-                await Task.Delay(backoff.Next((last.Error as MirrorException)?.RetryAfter), time, giving.Token);
+                await Task.Delay(backoff.Next((last.Error as MirrorException)?.RetryAfter), _time, giving.Token);
                 last = await RetryOnceAsync(wanted, giving.Token);
-                missingSince = last.IsMissing ? missingSince ?? time.GetTimestamp() : null;
-                if (missingSince is { } since && await IsGoneAsync(wanted.Name, time.GetElapsedTime(since), giving.Token))
+                missingSince = last.MissingStatus is null ? null : missingSince ?? _time.GetTimestamp();
+                if (missingSince is { } since && await IsGoneAsync(wanted.Name, last.MissingStatus!.Value, _time.GetElapsedTime(since), backoff.Failures, giving.Token))
                 {
                     last = new Outcome { IsGone = true };
                 }
@@ -257,22 +274,29 @@ public sealed class FetchingHandler(RegistryClient client, KnownUpstream known, 
         }
     }
 
-    /// <summary>What the upstream lists all the same is waited for, for a day: a part of all packages may be a 404 in a bad night.</summary>
-    private async Task<bool> IsGoneAsync(PackageName name, TimeSpan missingFor, CancellationToken cancellationToken)
+    private async Task<bool> IsGoneAsync(PackageName name, int status, TimeSpan missingFor, int tries, CancellationToken cancellationToken)
     {
-        if (missingFor < ConfirmAbsenceAfter || missingFor >= GiveUpAfter)
-        {
-            return missingFor >= GiveUpAfter;
-        }
-
         try
         {
-            return known.State.Feed is not UpstreamFeed.Found { Feed: var feed } || await feed.IsListedAsync(name.Value, cancellationToken) != true;
+            return await _removals.FindDoubtAsync(name, status, missingFor, tries, cancellationToken) is null;
         }
         catch (MirrorException)
         {
             // Asked again at the next try.
             return false;
+        }
+    }
+
+    /// <summary>Packages that the feed named last: the upstream has one of them, if it is well.</summary>
+    private async IAsyncEnumerable<PackageName> NamedLately(PackageName missing)
+    {
+        var rows = _known.State.Feed is UpstreamFeed.Found { Feed: var feed } ? await feed.ReadNewestAsync(OthersMax, CancellationToken.None) : [];
+        foreach (var row in rows)
+        {
+            if (!row.IsDeleted && PackageName.TryParse(row.Id, out var name) && name != missing)
+            {
+                yield return name;
+            }
         }
     }
 
@@ -298,8 +322,10 @@ public sealed class FetchingHandler(RegistryClient client, KnownUpstream known, 
         }
     }
 
-    private static MirrorException Missing(Wanted wanted) =>
-        new(MirrorFault.UpstreamMalformed, $"The feed names a change of {wanted.Name}, the upstream has no such package; will ask again before it counts as gone.", isTransient: true);
+    private static MirrorException Missing(Wanted wanted, int status) => new(
+        MirrorFault.UpstreamMalformed,
+        $"The feed names a change of {wanted.Name}, the upstream {(status == 404 ? "has no such package" : $"answers {status}")}; will ask again before it counts as gone.",
+        isTransient: true);
 
     private static MirrorException Lagging(Wanted wanted, string got) =>
         new(MirrorFault.UpstreamUnavailable, $"The feed names {wanted.Name} at {MirrorException.Quote(wanted.Rev)}, the upstream still answers {MirrorException.Quote(got)}; will ask again.", isTransient: true);
@@ -319,7 +345,7 @@ public sealed class FetchingHandler(RegistryClient client, KnownUpstream known, 
 
         internal bool IsGone { get; init; }
 
-        internal bool IsMissing { get; init; }
+        internal int? MissingStatus { get; init; }
 
         internal bool IsLagging { get; init; }
     }

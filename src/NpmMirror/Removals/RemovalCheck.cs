@@ -1,16 +1,18 @@
 using NpmMirror.Feeds;
 using NpmMirror.Log;
-using NpmMirror.Notes;
-using NpmMirror.Storage;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Removals;
 
 /// <summary>
-/// Whether a package that is held is gone for good. One 404 proves nothing: caches lag, upstreams have bad nights. It takes a feed row that flags the
-/// deletion and one 404, or two 404 at least ten minutes apart while another package is alive and the upstream does not list this one any more.
+/// Whether a package is gone for good: one rule, for mirrors and for monitors without a store. One 404 proves nothing: caches lag, upstreams have bad nights.
+/// Without a feed row that flags the deletion it takes two answers at least ten minutes apart, while another package is alive and the upstream does not list this one any more.
 /// </summary>
-internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream, KnownUpstream knownUpstream, TimeProvider time)
+/// <param name="upstream">Who is asked for other packages.</param>
+/// <param name="knownUpstream">Where the list is.</param>
+/// <param name="others">A few packages that the upstream should have, beside the missing one.</param>
+/// <param name="hadList">Whether the upstream has had a list before.</param>
+internal sealed class RemovalCheck(RegistryClient upstream, KnownUpstream knownUpstream, Func<PackageName, IAsyncEnumerable<PackageName>> others, Func<CancellationToken, ValueTask<bool>> hadList)
 {
     /// <summary>A day has ten times as many tries: a wall clock that leaps over one has not.</summary>
     internal const int DoubtTriesMin = 12;
@@ -26,31 +28,31 @@ internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream
     public void NoteAlive(PackageName name) => _lastAlive = name;
 
     /// <summary>Null when the removal is confirmed, else why it is not yet.</summary>
-    public async Task<string?> FindDoubtAsync(PackageName name, PackumentAnswer.Absent answer, QueueItem? item, DateTimeOffset missingSince, CancellationToken cancellationToken)
+    /// <param name="name">The package.</param>
+    /// <param name="status">What the upstream answers: 404, 410 or 451.</param>
+    /// <param name="missingFor">Since when it answers so.</param>
+    /// <param name="tries">How often it was asked.</param>
+    /// <param name="cancellationToken">Cancels.</param>
+    /// <exception cref="MirrorException">The list could not be read: nobody knows.</exception>
+    public async Task<string?> FindDoubtAsync(PackageName name, int status, TimeSpan missingFor, int tries, CancellationToken cancellationToken)
     {
-        if (item is { IsDeletedRow: true })
-        {
-            return null;
-        }
-
-        var missingFor = time.GetUtcNow() - missingSince;
         if (missingFor < BetweenAnswers)
         {
-            return $"the upstream answered {answer.Status} for a package that is held; asked again before it is believed";
+            return $"the upstream answered {status} for a package that was there; asked again before it is believed";
         }
 
-        if (missingFor >= BelievedAlone && item?.Attempts >= DoubtTriesMin)
+        if (missingFor >= BelievedAlone && tries >= DoubtTriesMin)
         {
             return null;
         }
 
         if (!await IsAnotherAliveAsync(name, cancellationToken))
         {
-            return $"the upstream answers {answer.Status}, but for other packages too";
+            return $"the upstream answers {status}, but for other packages too";
         }
 
         // What is blocked may stay on the list; what is gone does not.
-        if (answer.Status == 451)
+        if (status == 451)
         {
             return null;
         }
@@ -58,7 +60,7 @@ internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream
         var known = knownUpstream.State.Feed;
         if (known is UpstreamFeed.Seeking)
         {
-            return $"the upstream answers {answer.Status}, and its list has not been found yet";
+            return $"the upstream answers {status}, and its list has not been found yet";
         }
 
         if (known is not UpstreamFeed.Found { Feed: var feed })
@@ -68,8 +70,8 @@ internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream
 
         return await feed.IsListedAsync(name.Value, cancellationToken) switch
         {
-            true => $"the upstream answers {answer.Status}, and lists the package still",
-            null when await Reconciliation.ReadAsync(store, cancellationToken) is not null => $"the upstream answers {answer.Status}, and has no list any more that could tell",
+            true => $"the upstream answers {status}, and lists the package still",
+            null when await hadList(cancellationToken) => $"the upstream answers {status}, and has no list any more that could tell",
             _ => null,
         };
     }
@@ -87,24 +89,12 @@ internal sealed class RemovalCheck(IMetadataStore store, RegistryClient upstream
             return true;
         }
 
-        // Neighbours first: where a whole stretch of names went, the last of them has one that lives, and tells the others.
-        return await IsOneAliveAsync(missing, missing, cancellationToken) || await IsOneAliveAsync(null, missing, cancellationToken);
-    }
-
-    private async Task<bool> IsOneAliveAsync(PackageName? after, PackageName missing, CancellationToken cancellationToken)
-    {
-        var asked = 0;
-        await foreach (var row in store.Packages.ListAsync(after, isRemoved: false, cancellationToken))
+        await foreach (var other in others(missing).WithCancellation(cancellationToken))
         {
-            if (row.Name != missing && row.Name != _lastAlive && await IsAliveAsync(row.Name, cancellationToken))
+            if (other != missing && other != _lastAlive && await IsAliveAsync(other, cancellationToken))
             {
-                NoteAlive(row.Name);
+                NoteAlive(other);
                 return true;
-            }
-
-            if (++asked == 3)
-            {
-                break;
             }
         }
 

@@ -63,6 +63,7 @@ public sealed class FetchingHandlerTests
     {
         var clock = new FakeClock();
         await using var scene = await MonitorScene.StartAsync(time: clock, dialect: FakeFeedDialect.NpmPaged);
+        scene.Publish("alive");
         scene.Publish("a");
         scene.Registry.Knobs.Add(new FakeRule { Path = "/a", Status = 404, Body = """{"error":"Not found"}""", ContentType = "application/json" });
         scene.Registry.Knobs.Unlisted["a"] = true;
@@ -74,12 +75,39 @@ public sealed class FetchingHandlerTests
     }
 
     [Theory]
+    [InlineData(404, 500)]
+    [InlineData(404, 429)]
+    [InlineData(404, 404)]
+    [InlineData(410, 503)]
+    [InlineData(451, 502)]
+    [InlineData(451, 403)]
+    public async Task A_package_that_is_missing_while_no_other_can_be_had_is_not_gone(int status, int others)
+    {
+        var clock = new FakeClock();
+        await using var scene = await MonitorScene.StartAsync(time: clock, dialect: FakeFeedDialect.NpmPaged, requestTimeout: TimeSpan.FromHours(100));
+        scene.Publish("well");
+        scene.Monitor.Start(Sequence.Zero);
+        await scene.WaitForAsync(told => told is MonitorEvent.Revised);
+        scene.Publish("a");
+        // The rule that was added last is asked first.
+        var trouble = scene.Registry.Knobs.Fail("/well", others);
+        scene.Registry.Knobs.Fail("/a", status);
+        scene.Registry.Knobs.Unlisted["a"] = true;
+        var startedAt = clock.GetTimestamp();
+        await AdvanceUntilAsync(clock, TimeSpan.FromSeconds(30), () => clock.GetElapsedTime(startedAt) > TimeSpan.FromHours(1) && scene.Registry.Requests.CountOf("/well") > 1);
+        Assert.DoesNotContain(scene.Told, told => told is MonitorEvent.Deleted);
+        scene.Registry.Knobs.Remove(trouble);
+        await AdvanceUntilAsync(clock, TimeSpan.FromSeconds(30), () => scene.Told.Any(told => told is MonitorEvent.Deleted { Package.Value: "a" }));
+    }
+
+    [Theory]
     [InlineData(-1)]
     [InlineData(400 * 24)]
     public async Task Ten_minutes_are_as_long_when_the_wall_clock_is_set(int hours)
     {
         var clock = new FakeClock();
         await using var scene = await MonitorScene.StartAsync(time: clock, dialect: FakeFeedDialect.NpmPaged, requestTimeout: TimeSpan.FromHours(1));
+        scene.Publish("alive");
         scene.Publish("a");
         scene.Registry.Knobs.Fail("/a", 404);
         scene.Registry.Knobs.Unlisted["a"] = true;
