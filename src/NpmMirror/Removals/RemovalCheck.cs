@@ -1,5 +1,7 @@
 using NpmMirror.Feeds;
 using NpmMirror.Log;
+using NpmMirror.Notes;
+using NpmMirror.Storage;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Removals;
@@ -22,7 +24,13 @@ internal sealed class RemovalCheck(RegistryClient upstream, KnownUpstream knownU
     /// <summary>Long enough that even an upstream with a single package is believed, and one whose list has names that never resolve.</summary>
     private static readonly TimeSpan BelievedAlone = TimeSpan.FromHours(24);
 
+    private const int NeighboursMax = 3;
+
     private PackageName? _lastAlive;
+
+    /// <summary>The rule for what a store holds.</summary>
+    public static RemovalCheck Over(IMetadataStore store, RegistryClient upstream, KnownUpstream knownUpstream) =>
+        new(upstream, knownUpstream, missing => NeighboursOf(store.Packages, missing), async token => await Reconciliation.ReadAsync(store, token) is not null);
 
     /// <summary>Notes that the upstream just answered for this package.</summary>
     public void NoteAlive(PackageName name) => _lastAlive = name;
@@ -100,6 +108,12 @@ internal sealed class RemovalCheck(RegistryClient upstream, KnownUpstream knownU
 
         return false;
     }
+
+    // Neighbours first: where a whole stretch of names went, the last of them has one that lives, and tells the others.
+    private static IAsyncEnumerable<PackageName> NeighboursOf(IPackageTable packages, PackageName missing) =>
+        packages.ListAsync(missing, isRemoved: false, CancellationToken.None).Take(NeighboursMax)
+            .Concat(packages.ListAsync(null, isRemoved: false, CancellationToken.None).Take(NeighboursMax))
+            .Select(row => row.Name);
 
     private async Task<bool> IsAliveAsync(PackageName name, CancellationToken cancellationToken)
     {

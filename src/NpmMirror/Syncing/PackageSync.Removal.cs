@@ -12,8 +12,6 @@ namespace NpmMirror.Syncing;
 /// <content>What becomes of a package that the upstream has no more: doubt first, then the graveyard.</content>
 public sealed partial class PackageSync
 {
-    private const int OthersMax = 3;
-
     private async Task<SyncResult?> RemoveAsync(PackageName name, PackageRow? row, QueueItem? item, PackumentAnswer.Absent absent, CancellationToken cancellationToken)
     {
         var kind = RemovalCheck.KindOf(absent);
@@ -55,12 +53,6 @@ public sealed partial class PackageSync
         var rev = absent.Notice?.Rev ?? (item is { WantedRev: { } wanted } && (item.IsDeletedRow || IsBehind(row.Facts.Rev, wanted)) ? wanted : null);
         return await BuryAsync(row, kind, reason, absent.Notice?.At, rev, cancellationToken);
     }
-
-    // Neighbours first: where a whole stretch of names went, the last of them has one that lives, and tells the others.
-    private IAsyncEnumerable<PackageName> HeldBeside(PackageName missing) =>
-        _store.ListAsync(missing, isRemoved: false, CancellationToken.None).Take(OthersMax)
-            .Concat(_store.ListAsync(null, isRemoved: false, CancellationToken.None).Take(OthersMax))
-            .Select(row => row.Name);
 
     /// <summary>
     /// Why a package that is not there is asked for again, or null: a row of the feed may be ahead of the document it speaks of, also of a package's first,

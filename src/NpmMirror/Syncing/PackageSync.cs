@@ -4,7 +4,6 @@ using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
 using NpmMirror.Feeds;
 using NpmMirror.Log;
-using NpmMirror.Notes;
 using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Removals;
@@ -60,7 +59,7 @@ public sealed partial class PackageSync : IDisposable
         _options = options;
         _time = time;
         _logger = logger;
-        _removals = new RemovalCheck(upstream, known, HeldBeside, async token => await Reconciliation.ReadAsync(store, token) is not null);
+        _removals = RemovalCheck.Over(store, upstream, known);
         _revisions = new RevisionCheck(known, time);
         _breaker = new HourlyBreaker(store, options, time, logger);
     }

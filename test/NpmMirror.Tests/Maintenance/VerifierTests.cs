@@ -206,7 +206,7 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Equal((VerifyFault.DocumentDamaged, "ms"), (finding.Fault, finding.Subject));
         Assert.Contains("has the form of store.documents=served", finding.Problem, StringComparison.Ordinal);
         Assert.True(Assert.Single((await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs })).Findings).IsRepaired);
-        Assert.Equal(DocumentCodec.Brotli, (await _bench.Store.ReadAsync(PackageName.Parse("ms"), TestContext.Current.CancellationToken))!.Document.Codec);
+        Assert.Equal(DocumentCodec.Brotli, (await _bench.Store.Packages.ReadAsync(PackageName.Parse("ms"), TestContext.Current.CancellationToken))!.Document.Codec);
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Feeds;
 using NpmMirror.Log;
 using NpmMirror.Removals;
+using NpmMirror.Syncing;
 using NpmMirror.Testing;
 using NpmMirror.Upstream;
 
@@ -11,7 +12,6 @@ namespace NpmMirror.Tests.Mirroring;
 public sealed class RemovalCheckTests : IAsyncLifetime
 {
     private static readonly PackageName Missing = PackageName.Parse("m");
-    private static readonly PackumentAnswer.Absent NotFound = new(404, null);
 
     private MirrorBench _bench = null!;
     private RemovalCheck _check = null!;
@@ -21,7 +21,7 @@ public sealed class RemovalCheckTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _bench = await MirrorBench.StartAsync();
-        _check = new RemovalCheck(_bench.Store, _bench.Client, _bench.Known, _bench.Clock);
+        _check = RemovalCheck.Over(_bench.Store, _bench.Client, _bench.Known);
     }
 
     public ValueTask DisposeAsync() => _bench.DisposeAsync();
@@ -34,8 +34,7 @@ public sealed class RemovalCheckTests : IAsyncLifetime
     [InlineData(86_400, RemovalCheck.DoubtTriesMin, null)]
     public async Task A_package_without_neighbours_is_believed_to_be_gone_after_a_day_of_tries(int seconds, int attempts, string? doubt)
     {
-        var item = _bench.Item("m") with { Attempts = attempts };
-        var told = await _check.FindDoubtAsync(Missing, NotFound, item, _bench.Clock.GetUtcNow() - TimeSpan.FromSeconds(seconds), Token);
+        var told = await _check.FindDoubtAsync(Missing, 404, TimeSpan.FromSeconds(seconds), attempts, Token);
         Assert.Equal(doubt is null, told is null);
         Assert.Contains(doubt ?? "", told ?? "", StringComparison.Ordinal);
         Assert.Contains(doubt is null ? "" : "404", told ?? "", StringComparison.Ordinal);
@@ -44,8 +43,10 @@ public sealed class RemovalCheckTests : IAsyncLifetime
     [Fact]
     public async Task A_deletion_that_the_feed_flags_is_believed_at_once()
     {
-        Assert.Null(await _check.FindDoubtAsync(Missing, NotFound, _bench.Item("m") with { IsDeletedRow = true }, _bench.Clock.GetUtcNow(), Token));
-        Assert.Equal(0, _bench.Upstream.Requests.CountOf("/*"));
+        await HoldAsync("m", "n");
+        _bench.Upstream.Delete("m");
+        Assert.IsType<SyncResult.Removed>(await _bench.SyncAsync("m", _bench.Item("m") with { IsDeletedRow = true }));
+        Assert.Equal(["/m"], Asked());
     }
 
     [Theory]
@@ -105,7 +106,7 @@ public sealed class RemovalCheckTests : IAsyncLifetime
 
         var feed = await new FeedProbe(_bench.Client, new FeedOptions(), NullLogger.Instance).FindAsync(_bench.Upstream.FeedUrl.AbsoluteUri, Token);
         _bench.Known.Note(new UpstreamFeed.Found(feed!));
-        var told = await _check.FindDoubtAsync(Missing, new PackumentAnswer.Absent(status, null), null, _bench.Clock.GetUtcNow() - TimeSpan.FromHours(1), Token);
+        var told = await _check.FindDoubtAsync(Missing, status, TimeSpan.FromHours(1), tries: 0, Token);
         Assert.Equal(doubt is null, told is null);
         Assert.Contains(doubt ?? "", told ?? "", StringComparison.Ordinal);
     }
@@ -117,7 +118,7 @@ public sealed class RemovalCheckTests : IAsyncLifetime
     {
         await HoldAsync("m", "n");
         _bench.Known.Note(new UpstreamFeed.Seeking());
-        var told = await _check.FindDoubtAsync(Missing, new PackumentAnswer.Absent(status, null), null, _bench.Clock.GetUtcNow() - TimeSpan.FromHours(1), Token);
+        var told = await _check.FindDoubtAsync(Missing, status, TimeSpan.FromHours(1), tries: 0, Token);
         Assert.Equal(doubt is null, told is null);
         Assert.Contains(doubt ?? "", told ?? "", StringComparison.Ordinal);
     }
@@ -144,7 +145,7 @@ public sealed class RemovalCheckTests : IAsyncLifetime
         _bench.Upstream.Requests.Clear();
     }
 
-    private Task<string?> LookAsync() => _check.FindDoubtAsync(Missing, NotFound, null, _bench.Clock.GetUtcNow() - TimeSpan.FromHours(1), Token);
+    private Task<string?> LookAsync() => _check.FindDoubtAsync(Missing, 404, TimeSpan.FromHours(1), tries: 0, Token);
 
     private List<string> Asked() => [.. _bench.Upstream.Requests.All.Select(request => request.Target.Split('?')[0])];
 }
