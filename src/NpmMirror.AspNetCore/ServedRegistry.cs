@@ -51,7 +51,7 @@ internal sealed class ServedRegistry : IDisposable
         var memory = _services.GetService<AnswerMemory>() ?? new AnswerMemory();
         var (options, store, cache, client, readThrough, time) = (mirror.Options, mirror.Store, mirror.Renditions, mirror.Upstream, mirror.ReadThrough, mirror.Time);
         var visibility = mirror.Visibility;
-        var addresses = new PublicAddresses(options);
+        var addresses = new PublicAddresses(options, mirror.Meter);
         var instance = new MirrorInstance(store);
         var packages = new PackageFinder(readThrough.FindAsync, readThrough.IsServable, cache);
         var wait = new LogWait(mirror.Log, _services.GetRequiredService<IHostApplicationLifetime>(), time);
@@ -59,6 +59,7 @@ internal sealed class ServedRegistry : IDisposable
         var documents = new ServedDocuments(cache, repair);
         var asked = new AskedBody(mirror.Budget, time);
         var changes = new ChangesEndpoint(store, visibility.Rules, wait, documents, asked, time);
+        memory.MeasureIn(mirror.Meter);
         var metrics = new AnswerMetrics(mirror.Meter, time);
         _services.GetService<ClientConnections>()?.MeasureIn(mirror.Meter);
         var crossOrigin = CrossOriginPolicy.Of(options, client);
@@ -76,7 +77,7 @@ internal sealed class ServedRegistry : IDisposable
             mirror.Tarballs,
             visibility,
             mirror.TarballUsage,
-            new TarballDescriptions(store, mirror.Budget, time),
+            new TarballDescriptions(store, mirror.Budget, time, mirror.Meter),
             repair,
             options,
             time,

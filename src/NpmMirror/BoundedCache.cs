@@ -1,36 +1,67 @@
+using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
+using System.Diagnostics.Metrics;
 
 namespace NpmMirror;
 
 /// <summary>
 /// Remembers at least the <paramref name="countMin"/> entries used last and at most twice as many: two generations, where reading
-/// moves an entry to the young one and a full young one becomes the old one. Every operation is one or two look-ups.
+/// moves an entry to the young one and a full young one becomes the old one. Reading what is young takes no lock.
 /// </summary>
-internal sealed class BoundedCache<TKey, TValue>(int countMin)
+/// <param name="name">What operators know it by.</param>
+/// <param name="countMin">How many it remembers at least.</param>
+/// <param name="keys">Compares keys; null: as they compare themselves.</param>
+internal sealed class BoundedCache<TKey, TValue>(string name, int countMin, IEqualityComparer<TKey>? keys = null)
     where TKey : notnull
 {
+    // Held by all that writes, so that an entry that was removed is not carried over at the same moment.
     private readonly Lock _lock = new();
-    private Dictionary<TKey, TValue> _young = [];
-    private Dictionary<TKey, TValue> _old = [];
+    private volatile ConcurrentDictionary<TKey, TValue> _young = new(keys);
+    private ConcurrentDictionary<TKey, TValue> _old = new(keys);
+    private int _youngCount;
+    private int _oldCount;
+
+    /// <summary>Entries held now.</summary>
+    internal int Count
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _youngCount + _oldCount;
+            }
+        }
+    }
+
+    /// <summary>Tells a mirror's operators how many entries it holds: one instrument for all caches.</summary>
+    internal BoundedCache<TKey, TValue> MeasureIn(Meter? meter)
+    {
+        meter?.CreateObservableGauge("npm_mirror.cache.entries", () => new Measurement<int>(Count, new KeyValuePair<string, object?>("cache", name)), "{entry}", "Entries that a cache with a limit in entries holds now, by cache");
+        return this;
+    }
 
     /// <summary>Looks an entry up.</summary>
-    internal bool TryGet(TKey key, [MaybeNullWhen(false)] out TValue value)
+    internal bool TryGet(TKey key, [MaybeNullWhen(false)] out TValue value) => _young.TryGetValue(key, out value) || TryCarry(key, out value);
+
+    /// <summary>As the other one, by a key in another form, which the comparer knows.</summary>
+    internal bool TryGet<TAlternate>(TAlternate key, [MaybeNullWhen(false)] out TValue value)
+        where TAlternate : notnull, allows ref struct
     {
+        if (_young.GetAlternateLookup<TAlternate>().TryGetValue(key, out value))
+        {
+            return true;
+        }
+
+        TKey? whole;
         lock (_lock)
         {
-            if (_young.TryGetValue(key, out value))
-            {
-                return true;
-            }
-
-            if (!_old.Remove(key, out value))
+            if (!_old.GetAlternateLookup<TAlternate>().TryGetValue(key, out whole, out value))
             {
                 return false;
             }
-
-            SetYoung(key, value);
-            return true;
         }
+
+        return TryCarry(whole, out value);
     }
 
     /// <summary>Adds or replaces an entry.</summary>
@@ -38,7 +69,7 @@ internal sealed class BoundedCache<TKey, TValue>(int countMin)
     {
         lock (_lock)
         {
-            _old.Remove(key);
+            _oldCount -= _old.TryRemove(key, out _) ? 1 : 0;
             SetYoung(key, value);
         }
     }
@@ -48,8 +79,8 @@ internal sealed class BoundedCache<TKey, TValue>(int countMin)
     {
         lock (_lock)
         {
-            _young.Remove(key);
-            _old.Remove(key);
+            _youngCount -= _young.TryRemove(key, out _) ? 1 : 0;
+            _oldCount -= _old.TryRemove(key, out _) ? 1 : 0;
         }
     }
 
@@ -58,17 +89,41 @@ internal sealed class BoundedCache<TKey, TValue>(int countMin)
     {
         lock (_lock)
         {
-            _young.Clear();
-            _old.Clear();
+            (_young, _youngCount, _old, _oldCount) = (new(keys), 0, new(keys), 0);
+        }
+    }
+
+    /// <summary>Carries an entry over to the young ones.</summary>
+    private bool TryCarry(TKey key, [MaybeNullWhen(false)] out TValue value)
+    {
+        lock (_lock)
+        {
+            if (_young.TryGetValue(key, out value))
+            {
+                return true;
+            }
+
+            if (!_old.TryRemove(key, out value))
+            {
+                return false;
+            }
+
+            _oldCount--;
+            SetYoung(key, value);
+            return true;
         }
     }
 
     private void SetYoung(TKey key, TValue value)
     {
-        if (_young.Count >= countMin && !_young.ContainsKey(key))
+        if (!_young.ContainsKey(key))
         {
-            (_old, _young) = (_young, _old);
-            _young.Clear();
+            if (_youngCount >= countMin)
+            {
+                (_old, _oldCount, _young, _youngCount) = (_young, _youngCount, new(keys), 0);
+            }
+
+            _youngCount++;
         }
 
         _young[key] = value;

@@ -30,9 +30,6 @@ internal abstract class RememberedAnswer(string route, string validators, string
     /// <summary>The route's pattern.</summary>
     internal string Route { get; } = route;
 
-    /// <summary>False once it is worth nothing to anybody.</summary>
-    internal virtual bool IsWorthKeeping => true;
-
     /// <summary>What to send now; false where the server has to look.</summary>
     /// <param name="ifNoneMatch">The header, empty where there is none.</param>
     /// <param name="client">The address that asks.</param>

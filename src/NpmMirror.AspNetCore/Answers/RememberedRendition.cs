@@ -11,9 +11,6 @@ internal sealed class RememberedRendition(Rendition rendition, Func<CachedPackag
     internal Rendition Rendition { get; } = rendition;
 
     /// <inheritdoc/>
-    internal override bool IsWorthKeeping => !Rendition.Package.IsDropped;
-
-    /// <inheritdoc/>
     internal override bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, EndPoint? client, out AnswerBody body)
     {
         var isKnown = IsKnown(ifNoneMatch);

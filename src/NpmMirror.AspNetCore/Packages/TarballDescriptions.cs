@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
 
@@ -14,11 +14,13 @@ internal sealed record TarballDescription(VersionEntry Version, string Url, Tarb
 /// Looks tarballs up in their packuments. That decodes the whole packument: two hundred clients that ask for one new file of a package with
 /// a packument of 20 MB would keep the machine busy for seconds before the first byte, so those who come while one is looking share what it finds.
 /// </summary>
-internal sealed class TarballDescriptions(IMetadataStore store, ByteBudget budget, TimeProvider time)
+internal sealed class TarballDescriptions(IMetadataStore store, ByteBudget budget, TimeProvider time, Meter? meter = null)
 {
+    private const int SearchesMax = 10_000;
+
     private static readonly TimeSpan SearchMax = TimeSpan.FromSeconds(30);
 
-    private readonly ConcurrentDictionary<(PackageName, string), Lazy<Task<TarballDescription?>>> _searches = new();
+    private readonly SingleFlight<(PackageName, string), TarballDescription?> _searches = new("searches", SearchesMax, time, meter);
     private long _searchCount;
 
     /// <summary>How many packuments were looked into.</summary>
@@ -28,15 +30,14 @@ internal sealed class TarballDescriptions(IMetadataStore store, ByteBudget budge
     /// <exception cref="MirrorException">The stored packument cannot be read, or not in time.</exception>
     internal async Task<TarballDescription?> FindAsync(PackageName package, string file, CancellationToken cancellationToken)
     {
-        var key = (package, file);
-        var mine = new Lazy<Task<TarballDescription?>>(() => Task.Run(() => SearchAsync(package, file), CancellationToken.None));
+        var askedAt = time.GetTimestamp();
         for (var isFirst = true; ; isFirst = false)
         {
-            var search = _searches.GetOrAdd(key, mine);
-            var found = await search.Value.WaitAsync(cancellationToken);
+            var search = _searches.Join((package, file), () => SearchAsync(package, file));
+            var found = await search.Result.WaitAsync(cancellationToken);
 
             // The first may have begun before this request, with an older packument: what it found is so, what it did not find may be there by now.
-            if (found is not null || search == mine || !isFirst)
+            if (found is not null || search.BegunAt >= askedAt || !isFirst)
             {
                 return found;
             }
@@ -63,10 +64,6 @@ internal sealed class TarballDescriptions(IMetadataStore store, ByteBudget budge
         catch (OperationCanceledException e)
         {
             throw new MirrorException(MirrorFault.StoreUnavailable, $"The packument of {package} could not be looked into within {SearchMax.TotalSeconds:N0} s; try again.", isTransient: true, TimeSpan.FromSeconds(5), e);
-        }
-        finally
-        {
-            _searches.TryRemove((package, file), out _);
         }
     }
 }

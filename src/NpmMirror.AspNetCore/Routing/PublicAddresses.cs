@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.NetworkInformation;
 using Microsoft.AspNetCore.Http;
@@ -16,16 +16,17 @@ internal readonly record struct Origin(string Scheme, string Host, string Prefix
 /// </summary>
 internal sealed class PublicAddresses
 {
-    private const int RememberedMax = 256;
+    private const int RememberedMin = 128;
 
     private readonly string? _publicUrl;
     private readonly HashSet<string> _hosts = new(StringComparer.OrdinalIgnoreCase) { "localhost" };
     private readonly HashSet<IPAddress> _addresses = [];
     private readonly TrustedProxies _proxies;
-    private readonly ConcurrentDictionary<(Origin Origin, string Mount), string> _known = new();
+    private readonly BoundedCache<(Origin Origin, string Mount), string> _known = new("addresses", RememberedMin);
 
-    internal PublicAddresses(MirrorOptions options)
+    internal PublicAddresses(MirrorOptions options, Meter? meter = null)
     {
+        _known.MeasureIn(meter);
         _publicUrl = options.PublicUrl?.TrimEnd('/');
         _proxies = new TrustedProxies(options.TrustedProxies);
         foreach (var host in options.AllowedHosts)
@@ -62,7 +63,7 @@ internal sealed class PublicAddresses
             return _publicUrl;
         }
 
-        if (_known.TryGetValue((origin, mount), out var known))
+        if (_known.TryGet((origin, mount), out var known))
         {
             return known;
         }
@@ -80,11 +81,7 @@ internal sealed class PublicAddresses
         }
 
         var url = $"{origin.Scheme}://{WithoutDefaultPort(origin)}{origin.Prefix}{mount}";
-        if (_known.Count < RememberedMax)
-        {
-            _known.TryAdd((origin, mount), url);
-        }
-
+        _known.Set((origin, mount), url);
         return url;
     }
 

@@ -50,7 +50,7 @@ public sealed partial class Mirror : IAsyncDisposable
         _logger = Registry.Logger;
         ReadThrough = new ReadThrough(store, Sync, Queue, Scope, parts.IsFollowed ?? (() => Registry.IsFollowed), options, time, loggers.CreateLogger<ReadThrough>(), Meter);
         Renditions = new RenditionCache(store, News, parts.Budget, options, time, Meter);
-        Visibility = new PackageVisibility(store.Packages, News, options);
+        Visibility = new PackageVisibility(store.Packages, News, options, Meter);
         Log = new RegistryLog(store, News, time, loggers.CreateLogger<RegistryLog>());
         TarballUsage = new TarballUsage(store, time, loggers.CreateLogger<TarballUsage>());
         DocumentRepair = new DocumentRepair(store, Queue, Sync, time, loggers.CreateLogger<DocumentRepair>());

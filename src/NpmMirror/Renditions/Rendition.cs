@@ -51,9 +51,6 @@ public sealed class Rendition
     /// <summary>Set by each use; cleared when the cache looks for what to forget.</summary>
     internal bool WasUsed;
 
-    /// <summary>The making under way, shared by all who wait; guarded by this rendition's monitor.</summary>
-    internal Task<byte[]?>? Making;
-
     /// <summary>Notes a use. The mark is written only when it changes something: the line is shared by all threads.</summary>
     public void Touch()
     {

@@ -23,6 +23,8 @@ public sealed class RenditionCache : IDisposable
 
     private const int SpillsMax = 4;
 
+    private const int MakingMax = 10_000;
+
     /// <summary>
     /// Commits and the log drop what changed. A document that differs from the last in URLs or key order only has no place in the log:
     /// for those of other processes the store is asked again that often.
@@ -30,6 +32,7 @@ public sealed class RenditionCache : IDisposable
     private static readonly TimeSpan FindAgainAfter = TimeSpan.FromMinutes(1);
 
     private readonly Renditions _renditions;
+    private readonly SingleFlight<Rendition, byte[]?> _making;
     private readonly RenditionImprover _improver;
     private readonly TimeProvider _time;
     private readonly long _limitBytes;
@@ -50,6 +53,7 @@ public sealed class RenditionCache : IDisposable
     public RenditionCache(IMetadataStore store, PackageNews news, ByteBudget budget, MirrorOptions options, TimeProvider time, Meter? meter = null)
     {
         _renditions = new Renditions(store, budget, new VisibilityRules(options.Removed), new StoreMetrics(meter ?? Telemetry.Unread, time));
+        _making = new SingleFlight<Rendition, byte[]?>("renditions", MakingMax, time, meter);
         _improver = new RenditionImprover(_renditions, more => Interlocked.Add(ref _usedBytes, more));
         _time = time;
         _limitBytes = options.CacheBytes;
@@ -168,19 +172,7 @@ public sealed class RenditionCache : IDisposable
             return new ValueTask<byte[]?>(body);
         }
 
-        Task<byte[]?> making;
-        lock (rendition)
-        {
-            if (rendition.Body is { } made)
-            {
-                return new ValueTask<byte[]?>(made);
-            }
-
-            // Not the caller's token: who leaves does not take the work away from those who wait with it.
-            making = rendition.Making ??= Task.Run(() => MakeAsync(rendition), CancellationToken.None);
-        }
-
-        return new ValueTask<byte[]?>(making.WaitAsync(cancellationToken));
+        return new ValueTask<byte[]?>(_making.Join(rendition, () => MakeAsync(rendition)).Result.WaitAsync(cancellationToken));
     }
 
     /// <summary>True for a representation that is too long to be held: <see cref="SpillAsync"/> makes it.</summary>
@@ -206,27 +198,23 @@ public sealed class RenditionCache : IDisposable
 
     private async Task<byte[]?> MakeAsync(Rendition rendition)
     {
-        try
+        if (rendition.Body is { } made)
         {
-            var body = await _renditions.MakeAsync(rendition.Package.Row, rendition.Key, RenditionEffort.Quick, CancellationToken.None);
-            if (body is null)
-            {
-                Drop(rendition.Package.Name);
-            }
-            else if (rendition.IsKept && body.Length <= _limitBytes / 4)
-            {
-                Store(rendition, body);
-            }
+            // Made between the caller's look and now.
+            return made;
+        }
 
-            return body;
-        }
-        finally
+        var body = await _renditions.MakeAsync(rendition.Package.Row, rendition.Key, RenditionEffort.Quick, CancellationToken.None);
+        if (body is null)
         {
-            lock (rendition)
-            {
-                rendition.Making = null;
-            }
+            Drop(rendition.Package.Name);
         }
+        else if (rendition.IsKept && body.Length <= _limitBytes / 4)
+        {
+            Store(rendition, body);
+        }
+
+        return body;
     }
 
     private void Store(Rendition rendition, byte[] body)

@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Syncing;
@@ -6,16 +6,18 @@ namespace NpmMirror.Syncing;
 /// <summary>When packages were last compared with the upstream, by this process. Only moments younger than the longest age matter, so it stays small.</summary>
 internal sealed class Freshness
 {
-    private const int NamesMax = 200_000;
+    // Those forgotten are asked again sooner; nothing else is lost.
+    private const int NamesMin = 100_000;
 
-    private readonly ConcurrentDictionary<PackageName, Asked> _asked = new();
+    private readonly BoundedCache<PackageName, Asked> _asked = new("compared packages", NamesMin);
     private readonly TimeSpan _ttl;
     private readonly TimeProvider _time;
     private long _noteCount;
 
-    internal Freshness(PackageNews news, TimeSpan ttl, TimeProvider time)
+    internal Freshness(PackageNews news, TimeSpan ttl, TimeProvider time, Meter? meter)
     {
         (_ttl, _time) = (ttl, time);
+        _asked.MeasureIn(meter);
         news.Compared += Note;
     }
 
@@ -25,7 +27,7 @@ internal sealed class Freshness
     /// <summary>Whether the package was compared less than its time to live ago: longer for large ones that cannot be asked conditionally.</summary>
     public bool IsFresh(PackageRow row)
     {
-        if (!_asked.TryGetValue(row.Name, out var asked))
+        if (!_asked.TryGet(row.Name, out var asked))
         {
             return false;
         }
@@ -36,26 +38,20 @@ internal sealed class Freshness
     }
 
     /// <summary>Whether what is held is the upstream's answer to a question that was asked after this moment.</summary>
-    public bool IsComparedSince(PackageName name, long moment) => _asked.TryGetValue(name, out var asked) && asked.AnsweredAt >= moment;
+    public bool IsComparedSince(PackageName name, long moment) => _asked.TryGet(name, out var asked) && asked.AnsweredAt >= moment;
 
     /// <summary>Notes an answer of the upstream, by the moment when it was asked.</summary>
     private void Note(PackageName name, long askedAt) => Set(name, new Asked(askedAt, askedAt));
 
     /// <summary>Notes that the upstream gave no answer: it is asked again after the time to live, not with each request.</summary>
     public void NoteTrouble(PackageName name) =>
-        Set(name, new Asked(_time.GetTimestamp(), _asked.TryGetValue(name, out var known) ? known.AnsweredAt : long.MinValue));
+        Set(name, new Asked(_time.GetTimestamp(), _asked.TryGet(name, out var known) ? known.AnsweredAt : long.MinValue));
 
     private void Set(PackageName name, Asked asked)
     {
-        if (_asked.Count >= NamesMax)
-        {
-            // Those at hand are asked again sooner; nothing else is lost.
-            _asked.Clear();
-        }
-
         // Counted first: who sees the note sees that something was noted.
         Interlocked.Increment(ref _noteCount);
-        _asked[name] = asked;
+        _asked.Set(name, asked);
     }
 
     private readonly record struct Asked(long TriedAt, long AnsweredAt);

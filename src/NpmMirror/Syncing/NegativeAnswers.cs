@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Syncing;
@@ -8,22 +8,24 @@ namespace NpmMirror.Syncing;
 /// </summary>
 internal sealed class NegativeAnswers
 {
-    private const int NamesMax = 100_000;
+    // A crowd of made-up names forgets older ones, which only costs questions.
+    private const int NamesMin = 50_000;
 
-    private readonly ConcurrentDictionary<PackageName, (int Status, string Reason, long Until)> _names = new();
+    private readonly BoundedCache<PackageName, (int Status, string Reason, long Until)> _names = new("absent packages", NamesMin);
     private readonly TimeSpan _lifetime;
     private readonly TimeProvider _time;
 
-    internal NegativeAnswers(PackageNews news, TimeSpan lifetime, TimeProvider time)
+    internal NegativeAnswers(PackageNews news, TimeSpan lifetime, TimeProvider time, Meter? meter)
     {
         (_lifetime, _time) = (lifetime, time);
+        _names.MeasureIn(meter);
         news.Changed += Forget;
         news.Named += Forget;
     }
 
     public (int Status, string Reason)? Find(PackageName name)
     {
-        if (!_names.TryGetValue(name, out var known))
+        if (!_names.TryGet(name, out var known))
         {
             return null;
         }
@@ -33,20 +35,12 @@ internal sealed class NegativeAnswers
             return (known.Status, known.Reason);
         }
 
-        _names.TryRemove(name, out _);
+        _names.Remove(name);
         return null;
     }
 
-    public void Add(PackageName name, int status, string reason)
-    {
-        if (_names.Count >= NamesMax)
-        {
-            // A crowd of made-up names; forgetting them only costs questions.
-            _names.Clear();
-        }
+    public void Add(PackageName name, int status, string reason) =>
+        _names.Set(name, (status, reason, _time.GetTimestamp() + (long)(_lifetime.TotalSeconds * _time.TimestampFrequency)));
 
-        _names[name] = (status, reason, _time.GetTimestamp() + (long)(_lifetime.TotalSeconds * _time.TimestampFrequency));
-    }
-
-    public void Forget(PackageName name) => _names.TryRemove(name, out _);
+    public void Forget(PackageName name) => _names.Remove(name);
 }

@@ -38,7 +38,7 @@ public sealed partial class PackageSync : IDisposable
     private readonly RemovalCheck _removals;
     private readonly HourlyBreaker _breaker;
     private readonly RevisionCheck _revisions;
-    private readonly BoundedCache<PackageName, bool> _damaged = new(DamagedMax);
+    private readonly BoundedCache<PackageName, bool> _damaged = new("damaged packages", DamagedMax);
 
     // What is fetched now although nobody waits for it; one a package, by the locks.
     private readonly ConcurrentDictionary<PackageName, Patience> _patient = new();
@@ -54,6 +54,7 @@ public sealed partial class PackageSync : IDisposable
         _tarballs = tarballs;
         News = news;
         _promises = new TarballPromises(tarballs);
+        _damaged.MeasureIn(meter);
         _measured = new StoreMetrics(meter ?? Telemetry.Unread, time);
         _eager = new EagerTarballs(store, upstream, tarballs, options.Concurrency, time, logger);
         _options = options;

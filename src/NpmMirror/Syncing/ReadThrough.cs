@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
@@ -32,6 +31,8 @@ public abstract record ReadAnswer
 /// </summary>
 public sealed class ReadThrough : IAsyncDisposable
 {
+    private const int FetchesMax = 10_000;
+
     private static readonly TimeSpan WaitMax = TimeSpan.FromSeconds(30);
 
     private readonly IMetadataStore _store;
@@ -46,7 +47,7 @@ public sealed class ReadThrough : IAsyncDisposable
     private readonly VersionSearch _versions;
     private readonly NegativeAnswers _negatives;
     private readonly VisibilityRules _visibility;
-    private readonly ConcurrentDictionary<PackageName, Lazy<Task<ReadAnswer>>> _fetches = new();
+    private readonly SingleFlight<PackageName, ReadAnswer> _fetches;
     private readonly CancellationTokenSource _stopping = new();
 
     /// <summary>Creates the read-through; one per store and process.</summary>
@@ -67,12 +68,13 @@ public sealed class ReadThrough : IAsyncDisposable
         _scope = scope;
         _options = options;
         _time = time;
-        _freshness = new Freshness(sync.News, options.Ttl, time);
-        _looks = new UpstreamLooks(sync, queue, _freshness, options, time, logger);
+        _fetches = new SingleFlight<PackageName, ReadAnswer>("fetches", FetchesMax, time, meter);
+        _freshness = new Freshness(sync.News, options.Ttl, time, meter);
+        _looks = new UpstreamLooks(sync, queue, _freshness, options, time, logger, meter);
         _revalidation = new Revalidation(_looks, _freshness, isFollowed, options, time);
-        _versions = new VersionSearch(store, _looks, _freshness, options, time);
+        _versions = new VersionSearch(store, _looks, _freshness, options, time, meter);
         _visibility = new VisibilityRules(options.Removed);
-        _negatives = new NegativeAnswers(sync.News, options.NegativeTtl, time);
+        _negatives = new NegativeAnswers(sync.News, options.NegativeTtl, time, meter);
     }
 
     /// <summary>
@@ -140,8 +142,7 @@ public sealed class ReadThrough : IAsyncDisposable
 
         await _stopping.CancelAsync();
         await _looks.DisposeAsync();
-        var running = _fetches.Values.Where(f => f.IsValueCreated).Select(f => (Task)f.Value);
-        await Task.WhenAny(Task.WhenAll(running), Task.Delay(TimeSpan.FromSeconds(5), _time, CancellationToken.None));
+        await _fetches.WaitForLastAsync();
         _stopping.Dispose();
     }
 
@@ -149,11 +150,10 @@ public sealed class ReadThrough : IAsyncDisposable
 
     private async Task<ReadAnswer> FetchAsync(PackageName name, CancellationToken cancellationToken)
     {
-        // Whoever comes while a fetch runs shares it; the fetch belongs to nobody, so that one that leaves does not cancel it.
-        var fetch = _fetches.GetOrAdd(name, _ => new Lazy<Task<ReadAnswer>>(() => Task.Run(() => FetchSharedAsync(name))));
+        var fetch = _fetches.Join(name, () => FetchSharedAsync(name));
         try
         {
-            return await fetch.Value.WaitAsync(WaitMax, _time, cancellationToken);
+            return await fetch.Result.WaitAsync(WaitMax, _time, cancellationToken);
         }
         catch (TimeoutException e)
         {
@@ -163,22 +163,15 @@ public sealed class ReadThrough : IAsyncDisposable
 
     private async Task<ReadAnswer> FetchSharedAsync(PackageName name)
     {
-        try
+        var attempt = await AttemptAsync(name, QueuePriority.ReadThrough, _stopping.Token);
+        return attempt.Result switch
         {
-            var attempt = await AttemptAsync(name, QueuePriority.ReadThrough, _stopping.Token);
-            return attempt.Result switch
-            {
-                SyncResult.Stored stored => AnswerOf(stored.Row),
-                SyncResult.Unchanged unchanged => AnswerOf(unchanged.Row),
-                SyncResult.Removed removed => AnswerOf(removed.Row),
-                SyncResult.Absent absent => Remember(name, absent),
-                _ => throw attempt.Error!,
-            };
-        }
-        finally
-        {
-            _fetches.TryRemove(name, out _);
-        }
+            SyncResult.Stored stored => AnswerOf(stored.Row),
+            SyncResult.Unchanged unchanged => AnswerOf(unchanged.Row),
+            SyncResult.Removed removed => AnswerOf(removed.Row),
+            SyncResult.Absent absent => Remember(name, absent),
+            _ => throw attempt.Error!,
+        };
     }
 
     /// <summary>Queues the package and tries it here and now; where a worker or another process has it, waits for that.</summary>

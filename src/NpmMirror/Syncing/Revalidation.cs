@@ -33,7 +33,7 @@ internal sealed class Revalidation(UpstreamLooks looks, Freshness freshness, Fun
 
         try
         {
-            return await look.Ended.WaitAsync(left, time, cancellationToken) is null;
+            return await look.Result.WaitAsync(left, time, cancellationToken) is null;
         }
         catch (TimeoutException)
         {

@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
 using NpmMirror.Options;
@@ -10,82 +10,63 @@ namespace NpmMirror.Syncing;
 /// Compares packages that are held with the upstream, for readers: one look at a package at a time, however many wait for it. A look belongs
 /// to no reader, so that one that leaves does not end it.
 /// </summary>
-internal sealed partial class UpstreamLooks(PackageSync sync, SyncQueue queue, Freshness freshness, MirrorOptions options, TimeProvider time, ILogger logger) : IAsyncDisposable
+internal sealed partial class UpstreamLooks(PackageSync sync, SyncQueue queue, Freshness freshness, MirrorOptions options, TimeProvider time, ILogger logger, Meter? meter) : IAsyncDisposable
 {
     private const int LooksPerRequest = 16;
     private const int PastCachesMax = 64;
 
     private static readonly TimeSpan DoubtPause = TimeSpan.FromMinutes(1);
-    private static readonly TimeSpan LastLooksWait = TimeSpan.FromSeconds(5);
 
-    private readonly ConcurrentDictionary<PackageName, Look> _looks = new();
+    // The result of a look is the trouble that it had, or null.
+    private readonly SingleFlight<PackageName, MirrorException?> _looks = new("looks", options.Concurrency * LooksPerRequest, time, meter);
     private readonly CancellationTokenSource _stopping = new();
 
     // Strangers choose what is not held: their looks leave most of the requests that clients wait for to others. Some dozens that hang must not stop the next.
     private readonly SemaphoreSlim _pastCaches = new(PastCachesMax);
 
     /// <summary>The look at a package that is under way, or null.</summary>
-    public Look? Find(PackageName name) => _looks.GetValueOrDefault(name);
+    public Flight<MirrorException?>? Find(PackageName name) => _looks.Find(name);
 
     /// <summary>How many looks take longer than this already.</summary>
-    public int CountSlow(TimeSpan wait) => _looks.Values.Count(look => time.GetElapsedTime(look.BegunAt) >= wait);
+    public int CountSlow(TimeSpan wait) => _looks.Underway.Count(look => time.GetElapsedTime(look.BegunAt) >= wait);
 
     /// <summary>Begins a look, or joins the one that is under way; null when there are too many, and when this process is to end.</summary>
     /// <param name="name">The package.</param>
     /// <param name="isPastCaches">Whether the answer of a cache on the way does not count. A look that was begun before keeps its own way.</param>
-    public Look? Begin(PackageName name, bool isPastCaches = false)
-    {
-        if (_stopping.IsCancellationRequested || (_looks.Count >= options.Concurrency * LooksPerRequest && !_looks.ContainsKey(name)))
-        {
-            return null;
-        }
-
-        var mine = new Look(time.GetTimestamp());
-        var look = _looks.GetOrAdd(name, mine);
-        if (look == mine)
-        {
-            _ = Task.Run(() => RunAsync(name, mine, isPastCaches));
-        }
-
-        return look;
-    }
+    public Flight<MirrorException?>? Begin(PackageName name, bool isPastCaches = false) =>
+        _stopping.IsCancellationRequested ? null : _looks.TryJoin(name, () => LookAsync(name, isPastCaches));
 
     /// <summary>Ends the looks.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
-        await Task.WhenAny(Task.WhenAll(_looks.Values.Select(look => look.Ended)), Task.Delay(LastLooksWait, time, CancellationToken.None));
+        await _looks.WaitForLastAsync();
     }
 
-    private async Task RunAsync(PackageName name, Look look, bool isPastCaches)
+    private async Task<MirrorException?> LookAsync(PackageName name, bool isPastCaches)
     {
-        MirrorException? trouble = null;
         try
         {
             await CompareAsync(name, isPastCaches);
+            return null;
         }
         catch (MirrorException e)
         {
             // What is held is served: an upstream that is down is asked once per time to live and package, not once per request.
-            trouble = e;
             freshness.NoteTrouble(name);
             LogNotCompared(name, e.Message);
+            return e;
         }
         catch (OperationCanceledException e) when (_stopping.IsCancellationRequested)
         {
-            trouble = new MirrorException(MirrorFault.StoreUnavailable, "This mirror is shutting down; ask again.", isTransient: true, inner: e);
+            return new MirrorException(MirrorFault.StoreUnavailable, "This mirror is shutting down; ask again.", isTransient: true, inner: e);
         }
         catch (Exception e)
         {
             // The task's edge: one package that brings up what nobody expected must not leave its readers waiting.
-            trouble = new MirrorException(MirrorFault.UpstreamMalformed, $"{name} could not be compared with the upstream ({e.GetType().Name}: {e.Message}); please report it.", inner: e);
             freshness.NoteTrouble(name);
             LogUnexpected(e, name);
-        }
-        finally
-        {
-            _looks.TryRemove(name, out _);
-            look.End(trouble);
+            return new MirrorException(MirrorFault.UpstreamMalformed, $"{name} could not be compared with the upstream ({e.GetType().Name}: {e.Message}); please report it.", inner: e);
         }
     }
 
@@ -116,20 +97,6 @@ internal sealed partial class UpstreamLooks(PackageSync sync, SyncQueue queue, F
         {
             _pastCaches.Release();
         }
-    }
-
-    /// <summary>One look at a package.</summary>
-    internal sealed class Look(long begunAt)
-    {
-        private readonly TaskCompletionSource<MirrorException?> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        /// <summary>When it was begun.</summary>
-        public long BegunAt => begunAt;
-
-        /// <summary>Ends with the look; its result is the trouble that the look had, or null.</summary>
-        public Task<MirrorException?> Ended => _ended.Task;
-
-        internal void End(MirrorException? trouble) => _ended.TrySetResult(trouble);
     }
 
     [LoggerMessage(EventIds.Mirroring + 6, LogLevel.Debug, "Package {Package} could not be compared with the upstream and is served as held: {Reason}")]

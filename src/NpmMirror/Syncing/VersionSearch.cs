@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using NpmMirror.Options;
 using NpmMirror.Storage;
 
@@ -7,7 +8,7 @@ namespace NpmMirror.Syncing;
 /// Looks upstream for a version, a tag or a tarball that a held packument lacks, before a client is told that there is none: lockfiles are made
 /// elsewhere, and may be newer than what is held. What was not found is remembered for <c>negativeTtl</c>; a package is asked for once a second at most.
 /// </summary>
-internal sealed class VersionSearch(IMetadataStore store, UpstreamLooks looks, Freshness freshness, MirrorOptions options, TimeProvider time)
+internal sealed class VersionSearch(IMetadataStore store, UpstreamLooks looks, Freshness freshness, MirrorOptions options, TimeProvider time, Meter? meter)
 {
     private const int RememberedMin = 10_000;
 
@@ -17,8 +18,8 @@ internal sealed class VersionSearch(IMetadataStore store, UpstreamLooks looks, F
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan WaitMax = TimeSpan.FromSeconds(30);
 
-    private readonly BoundedCache<(PackageName, string), long> _absent = new(RememberedMin);
-    private readonly BoundedCache<PackageName, long> _lookedAt = new(RememberedMin);
+    private readonly BoundedCache<(PackageName, string), long> _absent = new BoundedCache<(PackageName, string), long>("absent versions", RememberedMin).MeasureIn(meter);
+    private readonly BoundedCache<PackageName, long> _lookedAt = new BoundedCache<PackageName, long>("searched packages", RememberedMin).MeasureIn(meter);
 
     /// <summary>True after a look upstream: search again in what is held. False when it is as new as the request, or was searched not long ago: there is none.</summary>
     /// <param name="searched">The package as it was searched.</param>
@@ -72,7 +73,7 @@ internal sealed class VersionSearch(IMetadataStore store, UpstreamLooks looks, F
         _lookedAt.Set(name, look.BegunAt);
         try
         {
-            if (await look.Ended.WaitAsync(WaitMax, time, cancellationToken) is { } trouble)
+            if (await look.Result.WaitAsync(WaitMax, time, cancellationToken) is { } trouble)
             {
                 throw Unknown(name, item, trouble.Message, trouble);
             }

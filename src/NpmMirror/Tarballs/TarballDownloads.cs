@@ -30,15 +30,16 @@ public sealed partial class TarballDownloads : IAsyncDisposable
     private readonly TarballFailures _failures;
 
     // Held rows that nothing is wrong with: their hash never changes. A row whose blob turns out to be missing is dropped.
-    private readonly BoundedCache<(PackageName, string), TarballRow> _held = new(RowsRememberedMin);
+    private readonly BoundedCache<(PackageName, string), TarballRow> _held = new("stored tarballs", RowsRememberedMin);
 
     /// <summary>Uses the stores and the upstream given.</summary>
     public TarballDownloads(IMetadataStore store, IBlobStore blobs, RegistryClient upstream, MirrorOptions options, TimeProvider time, ILogger<TarballDownloads> logger, Meter? meter = null)
     {
         (_store, _blobs, _options, _time, _logger) = (store, blobs, options, time, logger);
         _metrics = new TarballMetrics(meter ?? Telemetry.Unread);
+        _held.MeasureIn(meter);
         _fetch = new TarballFetch(store, blobs, upstream, _metrics, time, logger);
-        _failures = new TarballFailures(options, time);
+        _failures = new TarballFailures(options, time, meter);
         _slots = new SemaphoreSlim(DownloadsMax + (options.Concurrency * (1 + RequestPlaces.SlowPerPlace)));
     }
 

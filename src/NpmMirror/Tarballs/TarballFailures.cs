@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using NpmMirror.Options;
 using NpmMirror.Upstream;
 
@@ -7,12 +8,12 @@ namespace NpmMirror.Tarballs;
 /// What went wrong with tarballs a moment ago, so that a crowd of impatient clients does not make the same download fail over and
 /// over. Everything is forgotten within a minute or so, and by a restart.
 /// </summary>
-internal sealed class TarballFailures(MirrorOptions options, TimeProvider time)
+internal sealed class TarballFailures(MirrorOptions options, TimeProvider time, Meter? meter)
 {
     private const int RememberedMax = 10_000;
     private static readonly TimeSpan WaitMax = TimeSpan.FromSeconds(60);
 
-    private readonly BoundedCache<(PackageName, string), Entry> _entries = new(RememberedMax);
+    private readonly BoundedCache<(PackageName, string), Entry> _entries = new BoundedCache<(PackageName, string), Entry>("failed tarballs", RememberedMax).MeasureIn(meter);
 
     /// <summary>The absence or, thrown, the failure that still counts; null when it is time to try.</summary>
     internal TarballResult.Absent? Recall(TarballRequest request)

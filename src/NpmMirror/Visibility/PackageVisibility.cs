@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Runtime.CompilerServices;
 using NpmMirror.Options;
 using NpmMirror.Storage;
@@ -10,13 +11,14 @@ public sealed class PackageVisibility
     private const int RememberedMin = 10_000;
 
     private readonly IPackageTable _packages;
-    private readonly BoundedCache<PackageName, Entry> _entries = new(RememberedMin);
+    private readonly BoundedCache<PackageName, Entry> _entries = new("visibility", RememberedMin);
     private long _epoch;
 
     /// <summary>Remembers what it decided until the news say that a package changed.</summary>
-    public PackageVisibility(IPackageTable packages, PackageNews news, MirrorOptions options)
+    public PackageVisibility(IPackageTable packages, PackageNews news, MirrorOptions options, Meter? meter = null)
     {
         (_packages, Rules) = (packages, new VisibilityRules(options.Removed));
+        _entries.MeasureIn(meter);
         news.Changed += Forget;
         news.AllChanged += ForgetAll;
     }

@@ -103,6 +103,16 @@ public sealed class MetricsTests
         using var tarball = await mirror.GetAsync("ms/-/ms-1.0.0.tgz");
         tarball.EnsureSuccessStatusCode();
         var text = await mirror.TextAsync("/metrics");
+        foreach (var cache in new[] { "answers", "addresses", "visibility", "stored tarballs", "failed tarballs", "absent packages", "absent versions", "searched packages", "compared packages", "damaged packages" })
+        {
+            Assert.Contains($"\nnpm_mirror_cache_entries{{cache=\"{cache}\"}} ", text);
+        }
+
+        foreach (var work in new[] { "fetches", "looks", "renditions", "searches" })
+        {
+            Assert.Contains($"\nnpm_mirror_shared_work_underway{{work=\"{work}\"}} ", text);
+        }
+
         foreach (var series in new[]
         {
             "npm_mirror_upstream_request_duration_seconds_count{kind=\"packument\",status=\"200\"}", "npm_mirror_upstream_request_duration_seconds_count{kind=\"tarball\",status=\"200\"}",
