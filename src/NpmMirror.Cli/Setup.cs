@@ -43,7 +43,7 @@ internal static class Setup
 
     /// <summary>Where the tarballs are.</summary>
     public static IBlobStore CreateBlobs(MirrorOptions options, ILoggerFactory logging) =>
-        new FileBlobStore(options.Data, logging.CreateLogger<FileBlobStore>());
+        new BlobEngines().Create(options.Store, options.Data, TimeProvider.System, logging);
 
     /// <summary>Opens the mirror that the options describe, for work that is done once.</summary>
     /// <exception cref="MirrorException">The upstream is not known, or the store refuses.</exception>

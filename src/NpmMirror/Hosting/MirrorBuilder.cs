@@ -15,6 +15,7 @@ namespace NpmMirror.Hosting;
 public sealed class MirrorBuilder
 {
     private readonly List<IMetadataEngine> _engines = [];
+    private readonly List<IBlobEngine> _blobEngines = [];
     private IMetadataStore? _store;
     private IBlobStore? _blobs;
     private ILoggerFactory? _loggers;
@@ -43,6 +44,13 @@ public sealed class MirrorBuilder
         return this;
     }
 
+    /// <summary>Adds a place for tarballs that <c>store.blobs</c> may name.</summary>
+    public MirrorBuilder AddEngine(IBlobEngine engine)
+    {
+        _blobEngines.Add(engine);
+        return this;
+    }
+
     /// <summary>Takes an opened store, which stays the caller's to close, in the place of the one that the options name.</summary>
     public MirrorBuilder UseStore(IMetadataStore store)
     {
@@ -50,7 +58,7 @@ public sealed class MirrorBuilder
         return this;
     }
 
-    /// <summary>Takes another place for tarballs than files below <see cref="MirrorOptions.Data"/>; it stays the caller's.</summary>
+    /// <summary>Takes a place for tarballs, which stays the caller's, instead of the one that the options name.</summary>
     public MirrorBuilder UseBlobs(IBlobStore blobs)
     {
         _blobs = blobs;
@@ -118,19 +126,27 @@ public sealed class MirrorBuilder
     {
         Check(Options);
         var (loggers, time) = (_loggers ?? NullLoggerFactory.Instance, _time ?? TimeProvider.System);
-        var parts = _store is null ? await OpenOwnAsync(isFollowing, loggers, time, cancellationToken) : await OpenPartsAsync(_store, loggers, time, cancellationToken);
+        // Before anything is opened: a place that cannot be is a fault of the options.
+        var blobs = _blobs ?? new BlobEngines(_blobEngines).Create(Options.Store, Options.Data, time, loggers);
+        MirrorParts? parts = null;
         try
         {
+            parts = _store is null ? await OpenOwnAsync(isFollowing, blobs, loggers, time, cancellationToken) : await OpenPartsAsync(_store, blobs, await FindUpstreamAsync(cancellationToken), loggers, time, cancellationToken);
             return new Mirror(Options, parts, time, loggers);
         }
         catch
         {
-            await parts.DisposeAsync();
+            await (parts?.DisposeAsync() ?? ValueTask.CompletedTask);
+            if (parts is null && blobs != _blobs)
+            {
+                (blobs as IDisposable)?.Dispose();
+            }
+
             throw;
         }
     }
 
-    private async Task<MirrorParts> OpenOwnAsync(bool isFollowing, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
+    private async Task<MirrorParts> OpenOwnAsync(bool isFollowing, IBlobStore blobs, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
     {
         var engines = new MetadataEngines(_engines);
         var store = engines.Create(Options.Store, Options.Data, time, loggers);
@@ -153,7 +169,7 @@ public sealed class MirrorBuilder
                 await OpenStoreAsync();
             }
 
-            return (await OpenPartsAsync(store, upstream, loggers, time, cancellationToken)) with { OwnsStore = true, FollowLock = followLock };
+            return (await OpenPartsAsync(store, blobs, upstream, loggers, time, cancellationToken)) with { OwnsStore = true, FollowLock = followLock };
 
             async Task OpenStoreAsync()
             {
@@ -169,17 +185,13 @@ public sealed class MirrorBuilder
         }
     }
 
-    private async Task<MirrorParts> OpenPartsAsync(IMetadataStore store, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken) =>
-        await OpenPartsAsync(store, await FindUpstreamAsync(cancellationToken), loggers, time, cancellationToken);
-
-    private async Task<MirrorParts> OpenPartsAsync(IMetadataStore store, RegistryClientOptions upstream, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
+    private async Task<MirrorParts> OpenPartsAsync(IMetadataStore store, IBlobStore blobs, RegistryClientOptions upstream, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
     {
         var instance = upstream.InstanceId ?? await FindInstanceAsync(store, cancellationToken);
         var budget = new ByteBudget(Options.BudgetBytes, Path.Combine(Options.Data, "tmp"));
         // The builder tells this mirror's meter from others: whatever measures is made before there is a mirror.
         var meter = Telemetry.Create(scope: this);
         var client = new RegistryClient(upstream with { InstanceId = instance, Meter = meter }, budget, time, loggers.CreateLogger("NpmMirror.Upstream"));
-        var blobs = _blobs ?? new FileBlobStore(Options.Data, loggers.CreateLogger<FileBlobStore>());
         return new MirrorParts(store, blobs, client, UpstreamChoice.CreateFindFeed(client, Options, loggers), budget, meter) { OwnsStore = false, OwnsBlobs = _blobs is null, IsFollowed = IsFollowed };
     }
 

@@ -13,7 +13,15 @@ public sealed class StoreOptions
     [Description("The assembly of a third-party engine; not together with store.engine")]
     public string? Module { get; set; }
 
+    /// <summary>Where tarballs go: an engine's name (<c>Files</c>: below the data folder; <c>Memory</c>) or a location (<c>files:/tarballs</c>).</summary>
+    [Description("Where tarballs go: an engine's name (Files: below data; Memory) or a location (files:/tarballs)")]
+    public string Blobs { get; set; } = "Files";
+
     /// <summary>The engine's own settings.</summary>
     [Description("The engine's own settings: store.options.<name>")]
     public IDictionary<string, string> Options { get; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>The settings of what <see cref="Blobs"/> names.</summary>
+    [Description("The settings of what store.blobs names: store.blobOptions.<name>")]
+    public IDictionary<string, string> BlobOptions { get; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 }

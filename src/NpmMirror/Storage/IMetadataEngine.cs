@@ -35,8 +35,11 @@ public sealed record StoreSettings
     /// <summary>What follows the engine's name in a location (<c>/data</c> of <c>sqlite:/data</c>; of a URL the whole of it), or null.</summary>
     public string? Address { get; init; }
 
-    /// <summary><c>store.options</c>; the names' case does not count.</summary>
+    /// <summary>The engine's own settings; the names' case does not count.</summary>
     public IReadOnlyDictionary<string, string> Options { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Where <see cref="Options"/> come from, for messages.</summary>
+    public string OptionsName { get; init; } = "store.options";
 
     /// <summary>The mirror's data folder: where an embedded engine keeps its files when no address says otherwise.</summary>
     public required string DataFolder { get; init; }
@@ -55,7 +58,7 @@ public sealed record StoreSettings
         if (unknown.Count > 0)
         {
             var knows = known.Count == 0 ? "has no options" : $"knows {string.Join(", ", known)}";
-            throw new MirrorException(MirrorFault.Configuration, $"The store engine {engine} {knows}, but not store.options.{string.Join(", store.options.", unknown)}.");
+            throw new MirrorException(MirrorFault.Configuration, $"The store engine {engine} {knows}, but not {OptionsName}.{string.Join($", {OptionsName}.", unknown)}.");
         }
     }
 }
