@@ -25,7 +25,7 @@ if [ "$(cat $work/commit 2>/dev/null)" != "$commit" ]; then
   # What was built there before stays, so that only what changed is built again.
   find $tree -mindepth 1 -maxdepth 1 ! -name artifacts -exec rm -rf {} +
   git ls-files -co --exclude-standard | while read -r file; do [ -e "$file" ] && echo "$file"; done | tar c -T - | tar x -C $tree
-  ln -s "$PWD/.test-tools" $tree/.test-tools
+  ln -sfn "$PWD/.test-tools" $tree/.test-tools
   dotnet artifacts/bin/NpmMirror.Mutations/debug/NpmMirror.Mutations.dll weave $tree artifacts/bin/NpmMirror.Tests/debug test/mutate.files
   nice -n 19 dotnet build $tree/test/NpmMirror.Tests -v quiet --nologo -p:RunAnalyzers=false -p:TreatWarningsAsErrors=false -p:EnforceCodeStyleInBuild=false -p:WarningLevel=0
   rm -f $work/recorded $work/results-*

@@ -35,6 +35,32 @@ public sealed class EagerTarballTests
         Assert.Equal(304, Assert.Single(bench.Upstream.Requests.All).Status);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task While_tarballs_are_fetched_ahead_their_document_is_not_in_memory(bool isHeld)
+    {
+        await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Tarballs = TarballMode.Eager });
+        bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
+        if (isHeld)
+        {
+            var away = bench.Upstream.Knobs.Fail("/left-pad/-/*", 503);
+            await bench.SyncAsync("left-pad", bench.Item("left-pad"));
+            bench.Upstream.Knobs.Remove(away);
+            bench.Clock.Advance(TimeSpan.FromHours(1));
+        }
+
+        using var gate = new FakeGate();
+        bench.Upstream.Knobs.Add(new FakeRule { Path = "/left-pad/-/*", Gate = gate });
+        var syncing = bench.SyncAsync("left-pad", bench.Item("left-pad"));
+        await gate.WaitForAsync(1, Token);
+        await Eventually.Async(() => bench.Budget.UsedBytes == 0);
+        gate.Open();
+        Assert.Null((await syncing).RetryBecause);
+        Assert.Equal(1, await CountHeldAsync(bench));
+        Assert.Equal(bench.Upstream.Packument("left-pad"), await bench.DocumentAsync("left-pad"));
+    }
+
     [Fact]
     public async Task What_cannot_be_fetched_for_a_day_is_asked_for_no_more()
     {

@@ -145,6 +145,65 @@ public sealed class PackageSyncTests
     }
 
     [Fact]
+    public async Task What_was_found_damaged_is_written_anew_once_and_then_asked_for_as_before()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        await bench.SyncAsync("left-pad");
+        bench.Sync.NoteDamaged(PackageName.Parse("left-pad"));
+        Assert.IsType<SyncResult.Stored>(await bench.SyncAsync("left-pad"));
+        Assert.Equal(200, bench.Upstream.Requests.Last("/left-pad")!.Status);
+        Assert.IsType<SyncResult.Unchanged>(await bench.SyncAsync("left-pad"));
+        Assert.Equal(304, bench.Upstream.Requests.Last("/left-pad")!.Status);
+        Assert.Equal(2, (await bench.RowAsync("left-pad"))!.Generation);
+        Assert.Single(await bench.EventsAsync());
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_package_that_the_upstream_answered_last_is_asked_whether_it_is_well(bool isUnchanged)
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        foreach (var name in (string[])["z", "m", "n"])
+        {
+            bench.Upstream.Publish(new FakePackage(name).Version("1.0.0"));
+            await bench.SyncAsync(name);
+        }
+
+        if (!isUnchanged)
+        {
+            bench.Upstream.PublishVersion("z", "2.0.0");
+        }
+
+        await bench.SyncAsync("z");
+        bench.Upstream.Delete("m");
+        bench.Upstream.Requests.Clear();
+        var missingSince = bench.Clock.GetUtcNow() - TimeSpan.FromHours(1);
+        Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("m", bench.Item("m") with { MissingSince = missingSince }));
+        Assert.Equal(["/m", "/z"], bench.Upstream.Requests.All.Select(request => request.Path));
+    }
+
+    [Fact]
+    public async Task What_is_buried_keeps_no_validators_and_says_when_and_why()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        bench.Upstream.Publish(Pad);
+        await bench.SyncAsync("left-pad");
+        var held = (await bench.RowAsync("left-pad"))!;
+        Assert.NotNull(held.Facts.ETag);
+        bench.Clock.Advance(TimeSpan.FromMinutes(5));
+        bench.Upstream.Delete("left-pad");
+        await bench.SyncAsync("left-pad", bench.Item("left-pad") with { IsDeletedRow = true });
+        var row = (await bench.RowAsync("left-pad"))!;
+        var now = bench.Clock.GetUtcNow();
+        Assert.Equal((RemovalKind.Gone, null, null, now, now), (row.Facts.Removal, row.Facts.ETag, row.Facts.LastModified, row.Facts.ModifiedAt, row.Facts.StoredAt));
+        Assert.Equal((held.Facts.FirstSeenAt, held.DocumentSha256, held.Facts.Upstream), (row.Facts.FirstSeenAt, row.DocumentSha256, row.Facts.Upstream));
+        var removed = (await bench.EventsAsync()).OfType<PackageRemoved>().Single();
+        Assert.Equal((held.DocumentSha256.Hex, now, null), (removed.Archived, removed.SeenAt, removed.At));
+    }
+
+    [Fact]
     public async Task A_304_that_nobody_asked_for_is_no_answer()
     {
         await using var bench = await MirrorBench.StartAsync();

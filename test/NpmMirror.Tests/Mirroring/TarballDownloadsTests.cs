@@ -81,6 +81,22 @@ public sealed class TarballDownloadsTests
         Assert.Empty(scene.Peer.Requests);
     }
 
+    [Theory]
+    [InlineData(404, 404)]
+    [InlineData(410, 404)]
+    [InlineData(451, 451)]
+    public async Task A_refusal_of_the_upstream_is_told_with_its_status_and_kept_with_it(int status, int told)
+    {
+        await using var scene = new TarballScene(async (_, stream, token) =>
+            await stream.WriteAsync(System.Text.Encoding.ASCII.GetBytes($"HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"), token));
+        var absent = Assert.IsType<TarballResult.Absent>(await scene.OpenAsync(TarballScene.PromiseOf([1])));
+        Assert.Equal(told, absent.Status);
+        Assert.Contains($"it answered {status}", absent.Reason, StringComparison.Ordinal);
+        await scene.SettleAsync();
+        var row = (await scene.RowAsync())!;
+        Assert.Equal((TarballState.Missing, $"The upstream answered {status}."), (row.State, row.Problem));
+    }
+
     [Fact]
     public async Task Never_means_that_only_what_is_stored_is_served()
     {
