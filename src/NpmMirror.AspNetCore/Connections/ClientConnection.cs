@@ -1,4 +1,6 @@
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
 
 namespace NpmMirror.AspNetCore.Connections;
 
@@ -16,8 +18,11 @@ internal sealed class ClientConnection(ClientConnections all, ConnectionContext 
 
     private static readonly TimeSpan LeavesWithin = TimeSpan.FromSeconds(1);
 
+    private readonly Socket? _socket = connection.Features.Get<IConnectionSocketFeature>()?.Socket;
     private int _requests;
     private long _since = time.GetTimestamp();
+    private ulong _takenBytes;
+    private long _takenAt;
     private volatile bool _isWaiting;
 
     /// <summary>Whether all that was written is with the kernel.</summary>
@@ -27,7 +32,7 @@ internal sealed class ClientConnection(ClientConnections all, ConnectionContext 
     internal bool IsLeaving => Volatile.Read(ref _requests) < 0 && Age < LeavesWithin;
 
     /// <summary>How long it has been idle; null while it is not.</summary>
-    internal TimeSpan? IdleFor => Volatile.Read(ref _requests) == 0 && (IsDrained?.Invoke() != false || Age >= LastBytesWait) ? Age : null;
+    internal TimeSpan? IdleFor => Volatile.Read(ref _requests) == 0 && !IsTaking() ? Age : null;
 
     /// <summary>How long ago a follower asked that waits for something to tell; null for anything else.</summary>
     internal TimeSpan? WaitingFor => _isWaiting && Volatile.Read(ref _requests) == 1 ? Age : null;
@@ -62,6 +67,25 @@ internal sealed class ClientConnection(ClientConnections all, ConnectionContext 
 
     /// <summary>The connection is over.</summary>
     internal void Leave() => all.Remove(this);
+
+    /// <summary>Whether the client still takes the end of its answer, which may lie in the kernel for long.</summary>
+    private bool IsTaking()
+    {
+        var progress = TcpProgress.Of(_socket);
+        if (IsDrained?.Invoke() != false && progress is not { IsAll: false })
+        {
+            return false;
+        }
+
+        if (progress is { TakenBytes: var taken } && taken != Volatile.Read(ref _takenBytes))
+        {
+            // Seen for the first time, or more than at the look before.
+            Volatile.Write(ref _takenBytes, taken);
+            Volatile.Write(ref _takenAt, time.GetTimestamp());
+        }
+
+        return time.GetElapsedTime(Math.Max(Volatile.Read(ref _since), Volatile.Read(ref _takenAt))) < LastBytesWait;
+    }
 
     private bool TryClose(int requests)
     {

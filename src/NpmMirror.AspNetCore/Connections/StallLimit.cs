@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections.Features;
@@ -21,11 +20,6 @@ internal sealed partial class StallLimit(Socket? socket, EndPoint? client, ILogg
     /// <summary>How often a write that has not ended is looked at.</summary>
     internal static readonly TimeSpan LookEvery = StallMax / 6;
 
-    // struct tcp_info of Linux: tcpi_bytes_acked, in the kernel since 4.1.
-    private const int TcpLevel = 6;
-    private const int TcpInfo = 11;
-    private const int AckedAt = 120;
-
     private bool _isCut;
 
     /// <summary>The limit of the connection that a request came on.</summary>
@@ -47,7 +41,7 @@ internal sealed partial class StallLimit(Socket? socket, EndPoint? client, ILogg
     /// <summary>Waits until a write has ended, in whatever way. False when it has not: the client is cut off, and the write will fail.</summary>
     internal async Task<bool> WaitAsync(Task write, Action abort, CancellationToken cancellationToken)
     {
-        var (taken, takenAt) = (ReadTaken(), time.GetTimestamp());
+        var (taken, takenAt) = (TcpProgress.Of(socket)?.TakenBytes, time.GetTimestamp());
         while (true)
         {
             await write.WaitAsync(LookEvery, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -57,7 +51,7 @@ internal sealed partial class StallLimit(Socket? socket, EndPoint? client, ILogg
             }
 
             cancellationToken.ThrowIfCancellationRequested();
-            if (ReadTaken() is var now && now != taken)
+            if (TcpProgress.Of(socket)?.TakenBytes is var now && now != taken)
             {
                 (taken, takenAt) = (now, time.GetTimestamp());
             }
@@ -71,26 +65,6 @@ internal sealed partial class StallLimit(Socket? socket, EndPoint? client, ILogg
                 abort();
                 return false;
             }
-        }
-    }
-
-    /// <summary>How many bytes the client's system has acknowledged; null where nobody tells.</summary>
-    private ulong? ReadTaken()
-    {
-        if (socket is null || !OperatingSystem.IsLinux())
-        {
-            return null;
-        }
-
-        try
-        {
-            Span<byte> info = stackalloc byte[AckedAt + sizeof(ulong)];
-            return socket.GetRawSocketOption(TcpLevel, TcpInfo, info) == info.Length ? BinaryPrimitives.ReadUInt64LittleEndian(info[AckedAt..]) : null;
-        }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
-        {
-            // No TCP, or over.
-            return null;
         }
     }
 

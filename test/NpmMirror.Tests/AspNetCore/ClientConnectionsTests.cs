@@ -1,6 +1,8 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.AspNetCore.Connections;
 using NpmMirror.Testing;
@@ -192,6 +194,79 @@ public sealed class ClientConnectionsTests : IAsyncLifetime
         Assert.Null(client.IdleFor);
         _clock.Advance(ClientConnection.LastBytesWait);
         Assert.Equal(ClientConnection.LastBytesWait, client.IdleFor);
+    }
+
+    [Fact]
+    public async Task A_client_that_takes_its_answer_from_the_kernel_is_not_idle_meanwhile()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Only Linux tells what a client has taken.");
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 8_192 };
+        await client.ConnectAsync(listener.LocalEndPoint!, Token);
+        using var server = await listener.AcceptAsync(Token);
+        server.SendBufferSize = 1_000_000;
+        await using var connection = new DefaultConnectionContext("first");
+        connection.Features.Set<IConnectionSocketFeature>(new SocketFeature(server));
+        var all = new ClientConnections(1, _clock, NullLogger<ClientConnections>.Instance);
+        await all.AdmitAsync(connection, Token);
+        var one = connection.Features.Get<ClientConnection>()!;
+        Assert.Equal(TimeSpan.Zero, one.IdleFor);
+
+        one.Begin();
+        server.Blocking = false;
+        var sent = server.Send(new byte[300_000]);
+        one.End();
+        await TakenIsStillAsync(server);
+        Assert.Null(one.IdleFor);
+        _clock.Advance(ClientConnection.LastBytesWait - Second);
+        Assert.Null(one.IdleFor);
+
+        // It takes a part, and then nothing for half a minute.
+        var left = await TakeAsync(client, sent, 100_000);
+        await TakenIsStillAsync(server);
+        Assert.Null(one.IdleFor);
+        _clock.Advance(ClientConnection.LastBytesWait - Second);
+        Assert.Null(one.IdleFor);
+        _clock.Advance(Second);
+        Assert.NotNull(one.IdleFor);
+
+        // With all of it, it is as idle as any.
+        Assert.Equal(0, await TakeAsync(client, left, left));
+        await Eventually.Async(() => TcpProgress.Of(server) is { IsAll: true });
+        Assert.Equal((2 * ClientConnection.LastBytesWait) - Second, one.IdleFor);
+    }
+
+    /// <summary>Waits until the client's system acknowledges nothing more.</summary>
+    private static async Task TakenIsStillAsync(Socket server)
+    {
+        var (taken, looks) = (0UL, 0);
+        await Eventually.Async(() =>
+        {
+            var now = TcpProgress.Of(server)!.Value.TakenBytes;
+            looks = now == taken ? looks + 1 : 0;
+            taken = now;
+            return looks == 50;
+        });
+    }
+
+    /// <summary>Reads so many bytes; returns how many are left.</summary>
+    private static async Task<int> TakeAsync(Socket client, int all, int count)
+    {
+        var buffer = new byte[8_192];
+        while (count > 0)
+        {
+            var read = await client.ReceiveAsync(buffer.AsMemory(0, Math.Min(count, buffer.Length)), Token);
+            (all, count) = (all - read, count - read);
+        }
+
+        return all;
+    }
+
+    private sealed class SocketFeature(Socket socket) : IConnectionSocketFeature
+    {
+        public Socket Socket => socket;
     }
 
     [Fact]
