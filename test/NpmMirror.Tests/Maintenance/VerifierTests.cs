@@ -98,6 +98,33 @@ public sealed class VerifierTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_damaged_document_of_what_is_gone_cannot_be_had_again_and_says_so()
+    {
+        _bench.Upstream.Delete("ms");
+        await _bench.SyncAsync("ms", new QueueItem { Name = PackageName.Parse("ms"), Priority = QueuePriority.Change, DueAt = _bench.Clock.GetUtcNow(), QueuedAt = _bench.Clock.GetUtcNow(), IsDeletedRow = true });
+        Damage("ms");
+        foreach (var repairs in new[] { null, _bench.Repairs })
+        {
+            var (findings, summary) = await _bench.VerifyAsync(new VerifyRequest { Repairs = repairs });
+            var finding = findings.Single(one => one.Fault == VerifyFault.DocumentDamaged);
+            Assert.Equal(("ms", false), (finding.Subject, finding.IsRepaired));
+            Assert.Contains("The upstream has no such package any more.", finding.Problem, StringComparison.Ordinal);
+            Assert.Equal(findings.Count, summary.Left);
+        }
+    }
+
+    [Theory]
+    [InlineData(-5)]
+    [InlineData(0)]
+    public async Task A_row_of_the_log_before_its_beginning_is_found(int position)
+    {
+        _bench.Tamper($"UPDATE log SET position = {position} WHERE position = 1");
+        var (findings, _) = await _bench.VerifyAsync();
+        Assert.Contains(findings, finding => finding is { Fault: VerifyFault.RowDamaged, IsRepaired: false } && finding.Subject == $"log {position}");
+        Assert.Contains(findings, finding => finding is { Fault: VerifyFault.LogBroken, Subject: "log 1" });
+    }
+
+    [Fact]
     public async Task A_tarball_that_is_not_held_is_not_looked_for()
     {
         var row = (await _bench.RowAsync("ms"))!;
