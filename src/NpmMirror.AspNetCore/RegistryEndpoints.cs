@@ -96,7 +96,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         }
 
         var route = routes.Parse(key.Target, prefix, out var mount);
-        return EndAsync(GuardAsync(context, request.Method, key, route, mount), context, RoutePatterns.Of(route), begunAt);
+        return GuardAsync(context, request.Method, key, route, mount, begunAt);
     }
 
     private async Task EndAsync(Task answering, HttpContext context, string route, long begunAt)
@@ -113,7 +113,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
 
     private static string Text(StringValues values) => values.Count == 1 ? values[0] ?? "" : values.ToString();
 
-    private async Task GuardAsync(HttpContext context, string method, RequestKey key, RegistryRoute route, string? mount)
+    private async Task GuardAsync(HttpContext context, string method, RequestKey key, RegistryRoute route, string? mount, long begunAt)
     {
         try
         {
@@ -142,6 +142,10 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
 
             var failure = e as MirrorException ?? new MirrorException(MirrorFault.StoreUnavailable, "This mirror is shutting down; ask again.", isTransient: true, inner: e);
             await RegistryErrors.WriteAsync(context, failure);
+        }
+        finally
+        {
+            metrics.Count(context, RoutePatterns.Of(route), begunAt);
         }
     }
 

@@ -60,7 +60,7 @@ internal sealed class ServedRegistry : IDisposable
         var asked = new AskedBody(mirror.Budget, time);
         var changes = new ChangesEndpoint(store, visibility.Rules, wait, documents, asked, time);
         memory.MeasureIn(mirror.Meter);
-        var metrics = new AnswerMetrics(mirror.Meter, time);
+        var metrics = AnswerMetrics.Of(mirror.Meter, time);
         _services.GetService<ClientConnections>()?.MeasureIn(mirror.Meter);
         var crossOrigin = CrossOriginPolicy.Of(options, client);
         if (options.TrustedProxies.Count == 0)

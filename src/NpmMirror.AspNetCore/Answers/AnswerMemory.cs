@@ -21,7 +21,7 @@ internal sealed class AnswerMemory
     internal Rendition? Find(in RequestKey key)
     {
         Span<byte> bytes = stackalloc byte[KeyMaxBytes];
-        return key.TryWrite(bytes, out var length) && _answers.TryGet((ReadOnlySpan<byte>)bytes[..length], out var answer) ? (answer as RememberedRendition)?.Rendition : null;
+        return IsRemembered(key) && key.TryWrite(bytes, out var length) && _answers.TryGet((ReadOnlySpan<byte>)bytes[..length], out var answer) ? (answer as RememberedRendition)?.Rendition : null;
     }
 
     /// <summary>The answer that this request got before, or null.</summary>
@@ -35,12 +35,14 @@ internal sealed class AnswerMemory
     internal void Remember(in RequestKey key, RememberedAnswer answer)
     {
         Span<byte> bytes = stackalloc byte[KeyMaxBytes];
-        // Queries are endless: no target with one is remembered. Without a host the answer names the local address, which differs by connection.
-        if (!key.Target.Contains('?') && key.Origin.Host.Length > 0 && key.TryWrite(bytes, out var length))
+        if (IsRemembered(key) && key.TryWrite(bytes, out var length))
         {
             _answers.Set(bytes[..length].ToArray(), answer);
         }
     }
+
+    /// <summary>Queries are endless: no target with one is remembered. Without a host the answer names the local address, which differs by connection.</summary>
+    private static bool IsRemembered(in RequestKey key) => !key.Target.Contains('?') && key.Origin.Host.Length > 0;
 
     private sealed class BytesComparer : IEqualityComparer<byte[]>, IAlternateEqualityComparer<ReadOnlySpan<byte>, byte[]>
     {
