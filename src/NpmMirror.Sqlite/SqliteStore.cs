@@ -7,7 +7,7 @@ namespace NpmMirror.Sqlite;
 /// Several processes may open one file. Where the folder cannot be written, what is stored is still read; writing goes on by itself
 /// once it can.
 /// </remarks>
-public sealed class SqliteStore : IMetadataStore
+internal sealed class SqliteStore : IMetadataStore
 {
     private readonly SqliteDatabase _database;
 

@@ -1,7 +1,7 @@
 namespace NpmMirror;
 
 /// <summary>What memory of a <see cref="ByteBudget"/> is used for.</summary>
-public enum BudgetUse
+internal enum BudgetUse
 {
     /// <summary>For a client that waits: what is rendered or looked into.</summary>
     Serving,
@@ -30,7 +30,7 @@ public enum BudgetUse
 /// for a peer. The one exception is work that holds a document and needs another one beside it: it takes the overdraft, which one at a time may hold.
 /// The bound: the limit, plus in each of 2, 3 and 4 one document larger than its share, plus the overdraft of one piece of work.
 /// </remarks>
-public sealed class ByteBudget : IDisposable
+internal sealed class ByteBudget : IDisposable
 {
     /// <summary>How many may pass one that waits for more room than is free. After that, what is given back is kept for it.</summary>
     private const int PassesMax = 64;

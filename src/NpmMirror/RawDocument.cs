@@ -7,7 +7,7 @@ namespace NpmMirror;
 /// A document's raw bytes outside the managed heap, held under a <see cref="ByteBudget"/>: a 51 MB packument neither sits in a pool
 /// nor waits for a collection after its last use.
 /// </summary>
-public sealed class RawDocument : MemoryManager<byte>
+internal sealed class RawDocument : MemoryManager<byte>
 {
     private ByteBudget.Lease _lease;
     private nint _start;

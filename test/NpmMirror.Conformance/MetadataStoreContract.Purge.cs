@@ -48,7 +48,7 @@ public abstract partial class MetadataStoreContract
         Assert.Equal((4, before!.DocumentSha256, before.LastPosition), (after.Row.Generation, after.Row.DocumentSha256, after.Row.LastPosition));
         var archived = await Store.Packages.ReadArchivedAsync(Name("a"), documents[0], Cancellation);
         Assert.Equal((DocumentCodec.Purged, 0, "first".Length), (archived!.Codec, archived.Bytes.Length, archived.RawSizeBytes));
-        Assert.Equal("first", Text(Name("b"), (await Store.Packages.ReadAsync(Name("b"), Cancellation))!.Document));
+        Assert.Equal("first", Text((await Store.Packages.ReadAsync(Name("b"), Cancellation))!.Document));
 
         var rows = await AllAsync(Store.Log.ReadLogAsync(LogPosition.Zero, Cancellation));
         Assert.Equal([true, false, true, true, true], rows.Select(row => row.Payload is not null));
@@ -64,7 +64,7 @@ public abstract partial class MetadataStoreContract
         await Store.Packages.PurgeAsync(new PackagePurge(Name("a"), 2, [], [Document("first").Sha256]), Cancellation);
         Assert.False((await CommitAsync("a", 2, "second")).IsCommitted);
         Assert.True((await CommitAsync("a", 3, "second")).IsCommitted);
-        Assert.Equal("second", Text(Name("a"), (await Store.Packages.ReadAsync(Name("a"), Cancellation))!.Document));
+        Assert.Equal("second", Text((await Store.Packages.ReadAsync(Name("a"), Cancellation))!.Document));
         Assert.Equal(DocumentCodec.Purged, (await Store.Packages.ReadArchivedAsync(Name("a"), Document("first").Sha256, Cancellation))!.Codec);
         Assert.Null(await Store.Packages.PurgeAsync(new PackagePurge(Name("nobody"), 0, [], []), Cancellation));
     }

@@ -53,7 +53,11 @@ public abstract partial class MetadataStoreContract : IAsyncLifetime
     protected static PackageName Name(string name) => PackageName.Parse(name);
 
     /// <summary>A stored document of this text.</summary>
-    protected static StoredDocument Document(string text) => DocumentCodecs.Encode(Encoding.UTF8.GetBytes(text));
+    protected static StoredDocument Document(string text)
+    {
+        var bytes = Encoding.UTF8.GetBytes(text);
+        return new StoredDocument(DocumentCodec.Identity, bytes, bytes.Length, Digest.OfSha256(bytes));
+    }
 
     /// <summary>An event with this payload.</summary>
     protected PendingEvent Event(int ordinal, string payload = "{}", string type = nameof(VersionPublished)) => new()
@@ -96,11 +100,7 @@ public abstract partial class MetadataStoreContract : IAsyncLifetime
     }
 
     /// <summary>A stored document's text.</summary>
-    protected static string Text(PackageName package, StoredDocument document)
-    {
-        using var reader = new StreamReader(DocumentCodecs.OpenDecoded(package, document));
-        return reader.ReadToEnd();
-    }
+    protected static string Text(StoredDocument document) => Encoding.UTF8.GetString(document.Bytes.Span);
 
     /// <summary>All of a listing.</summary>
     protected static async Task<List<T>> AllAsync<T>(IAsyncEnumerable<T> listing)

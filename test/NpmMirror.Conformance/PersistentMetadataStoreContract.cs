@@ -22,8 +22,8 @@ public abstract class PersistentMetadataStoreContract : MetadataStoreContract
 
         var again = await OpenAnotherAsync();
         var package = await again.Packages.ReadAsync(Name("express"), Cancellation);
-        Assert.Equal("second", Text(package!.Row.Name, package.Document));
-        Assert.Equal("first", Text(package.Row.Name, (await again.Packages.ReadArchivedAsync(Name("express"), Document("first").Sha256, Cancellation))!));
+        Assert.Equal("second", Text(package!.Document));
+        Assert.Equal("first", Text((await again.Packages.ReadArchivedAsync(Name("express"), Document("first").Sha256, Cancellation))!));
         Assert.Equal(head, await again.Log.ReadHeadAsync(Cancellation));
         Assert.Equal(counts, await again.CountAsync(Cancellation));
         Assert.Equal("7", await again.Notes.FindNoteAsync("read", Cancellation));

@@ -2,7 +2,7 @@
 namespace NpmMirror.AspNetCore.Routing;
 
 /// <summary>What a request target asks for: a closed family. The method is not part of it.</summary>
-public abstract record RegistryRoute
+internal abstract record RegistryRoute
 {
     private RegistryRoute()
     {

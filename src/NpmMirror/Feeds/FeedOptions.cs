@@ -3,7 +3,7 @@ using NpmMirror.Options;
 namespace NpmMirror.Feeds;
 
 /// <summary>How feeds are asked.</summary>
-public sealed record FeedOptions
+internal sealed record FeedOptions
 {
     /// <summary>How a live feed is read.</summary>
     public FeedMode Mode { get; init; } = FeedMode.Longpoll;

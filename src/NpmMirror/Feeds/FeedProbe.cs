@@ -7,7 +7,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Feeds;
 
 /// <summary>Finds an upstream's feed and its dialect from the option <c>feed</c>: <c>auto</c>, <c>none</c> or an address.</summary>
-public sealed partial class FeedProbe
+internal sealed partial class FeedProbe
 {
     private const string PagedEngine = "npm-replicate";
 

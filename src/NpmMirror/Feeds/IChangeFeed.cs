@@ -5,13 +5,13 @@ namespace NpmMirror.Feeds;
 /// <param name="Id">The id as sent; not always a package name.</param>
 /// <param name="Rev">The newest rev it names, or null.</param>
 /// <param name="IsDeleted">Whether it is flagged as deleted.</param>
-public sealed record ChangeRow(Sequence Sequence, string Id, string? Rev, bool IsDeleted);
+internal sealed record ChangeRow(Sequence Sequence, string Id, string? Rev, bool IsDeleted);
 
 /// <summary>Some rows of a feed and where the feed stands behind them.</summary>
 /// <param name="Rows">The rows, in the feed's order.</param>
 /// <param name="LastSequence">Where to go on from.</param>
 /// <param name="IsAtHead">True when the feed had no more rows at that moment.</param>
-public sealed record ChangesPage(IReadOnlyList<ChangeRow> Rows, Sequence LastSequence, bool IsAtHead)
+internal sealed record ChangesPage(IReadOnlyList<ChangeRow> Rows, Sequence LastSequence, bool IsAtHead)
 {
     /// <summary>What stood where a row should, each as a sentence; skipped, so that nothing malformed stops a follower.</summary>
     public IReadOnlyList<string> Skipped { get; init; } = [];
@@ -21,7 +21,7 @@ public sealed record ChangesPage(IReadOnlyList<ChangeRow> Rows, Sequence LastSeq
 /// <param name="Head">Its newest sequence.</param>
 /// <param name="DocumentCount">How many documents it has, where it tells.</param>
 /// <param name="DatabaseId">A name for this database's life (uuid, instance_start_time or db_name), where it tells; another one means another sequence space.</param>
-public sealed record FeedInfo(Sequence Head, long? DocumentCount, string? DatabaseId)
+internal sealed record FeedInfo(Sequence Head, long? DocumentCount, string? DatabaseId)
 {
     /// <summary>Whether it is another npm-mirror: one that knows what was removed, and says so when it is asked.</summary>
     public bool IsMirror { get; init; }
@@ -40,7 +40,7 @@ public sealed record FeedInfo(Sequence Head, long? DocumentCount, string? Databa
 }
 
 /// <summary>One id of an upstream's list of everything.</summary>
-public sealed record ListedPackage(string Id, string? Rev)
+internal sealed record ListedPackage(string Id, string? Rev)
 {
     /// <summary>Whether it is listed as removed.</summary>
     public bool IsRemoved { get; init; }
@@ -50,7 +50,7 @@ public sealed record ListedPackage(string Id, string? Rev)
 }
 
 /// <summary>An upstream's change feed, in one dialect. It knows how to ask and how to read; when to ask and what to do is the monitor's.</summary>
-public interface IChangeFeed
+internal interface IChangeFeed
 {
     /// <summary>Where the feed is, without secrets; two feeds with different locations never share a cursor.</summary>
     string Location { get; }

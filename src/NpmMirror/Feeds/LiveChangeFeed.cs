@@ -8,7 +8,7 @@ namespace NpmMirror.Feeds;
 /// A feed that can wait: CouchDB, pouchdb-server, another npm-mirror. Until its head was reached it is read by plain pages, which
 /// answer at once; from there on the upstream answers when something changed (longpoll), or keeps sending (continuous).
 /// </summary>
-public sealed class LiveChangeFeed : IChangeFeed
+internal sealed class LiveChangeFeed : IChangeFeed
 {
     private readonly FeedRequests _requests;
     private readonly FeedOptions _options;

@@ -7,7 +7,7 @@ namespace NpmMirror.Feeds;
 /// The dialect of npm's replication service since 2025: nothing but <c>since</c> and <c>limit</c>, any other parameter is refused.
 /// The head is reached when a page is not full; only then is there something to wait for.
 /// </summary>
-public sealed class PagedChangeFeed : IChangeFeed
+internal sealed class PagedChangeFeed : IChangeFeed
 {
     /// <summary>The longest page the service gives.</summary>
     public const int LimitMax = 10_000;

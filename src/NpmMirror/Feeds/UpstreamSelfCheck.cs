@@ -4,7 +4,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Feeds;
 
 /// <summary>Finds a mirror that is pointed at itself under another name, before it waits for its own answers.</summary>
-public static class UpstreamSelfCheck
+internal static class UpstreamSelfCheck
 {
     /// <summary>
     /// Asks the upstream's front page, once this mirror answers requests itself, whether it is this mirror or one that leads back here.

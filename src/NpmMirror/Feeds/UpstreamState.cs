@@ -5,10 +5,10 @@ namespace NpmMirror.Feeds;
 /// <summary>What is known of the upstream at one moment.</summary>
 /// <param name="Identity">What names it in stored rows.</param>
 /// <param name="Feed">Its change feed, which also lists what is there.</param>
-public sealed record UpstreamState(UpstreamIdentity Identity, UpstreamFeed Feed);
+internal sealed record UpstreamState(UpstreamIdentity Identity, UpstreamFeed Feed);
 
 /// <summary>What is known of an upstream's change feed: a closed family.</summary>
-public abstract record UpstreamFeed
+internal abstract record UpstreamFeed
 {
     private UpstreamFeed()
     {
@@ -26,7 +26,7 @@ public abstract record UpstreamFeed
 }
 
 /// <summary>Holds what is known of the upstream. The value in it never changes; it is replaced as a whole.</summary>
-public sealed class KnownUpstream
+internal sealed class KnownUpstream
 {
     private UpstreamState _state;
 

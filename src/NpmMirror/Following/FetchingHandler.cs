@@ -10,7 +10,7 @@ namespace NpmMirror.Following;
 /// What a monitor without a store does with a page: fetches each changed package, several at once, and tells of them in the feed's
 /// order. What fails is told, kept in memory and tried again behind the page, so that one package never holds up the others.
 /// </summary>
-public sealed class FetchingHandler : IChangeHandler, IAsyncDisposable
+internal sealed class FetchingHandler : IChangeHandler, IAsyncDisposable
 {
     /// <summary>How many packages wait for another try at most; beyond, only their next change tells of them.</summary>
     private const int ParkedMax = 10_000;

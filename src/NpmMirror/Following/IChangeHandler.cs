@@ -3,7 +3,7 @@ using NpmMirror.Feeds;
 namespace NpmMirror.Following;
 
 /// <summary>What happens with a page of changes: a bare monitor fetches and tells, a mirror queues durably, syncs and tells.</summary>
-public interface IChangeHandler
+internal interface IChangeHandler
 {
     /// <summary>
     /// Returns when every row was told through <paramref name="tell"/>, or told as an error and parked for a retry that tells later

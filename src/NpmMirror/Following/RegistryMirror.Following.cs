@@ -7,7 +7,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Following;
 
 /// <content>Following the feed as long as the mirror runs, and what is done where there is none.</content>
-public sealed partial class RegistryMirror
+internal sealed partial class RegistryMirror
 {
     private const string NoFeed = "none";
 

@@ -6,7 +6,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Following;
 
 /// <content>What a command does once and ends: no loop outside tries again.</content>
-public sealed partial class RegistryMirror
+internal sealed partial class RegistryMirror
 {
     /// <summary>
     /// Catches up once: queues what the mode wants, or the given packages, and works until nothing is left that another try soon could mend.

@@ -13,13 +13,13 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Following;
 
 /// <summary>Finds the upstream's change feed; null when it has none. Throws <see cref="MirrorException"/> while that cannot be told.</summary>
-public delegate Task<IChangeFeed?> FindFeed(CancellationToken cancellationToken);
+internal delegate Task<IChangeFeed?> FindFeed(CancellationToken cancellationToken);
 
 /// <summary>
 /// A mirror at work: follows the upstream's feed where it has one, sweeps where it has none, and empties the queue. It starts and serves
 /// what it holds while the upstream is away.
 /// </summary>
-public sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
+internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
 {
     private static readonly TimeSpan NumberingPause = TimeSpan.FromSeconds(1);
 

@@ -41,7 +41,7 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     /// <param name="options">How to follow.</param>
     /// <param name="time">The clock of all waits.</param>
     /// <param name="logger">Of the category <c>NpmMirror.Monitor</c>.</param>
-    public RegistryMonitor(IChangeFeed feed, IChangeHandler handler, MonitorOptions options, TimeProvider time, ILogger logger)
+    internal RegistryMonitor(IChangeFeed feed, IChangeHandler handler, MonitorOptions options, TimeProvider time, ILogger logger)
         : this(monitor => (run, since) => monitor.FollowOneAsync(feed, handler, run, since), options, time, logger)
     {
         _handler = handler as IAsyncDisposable;
@@ -108,6 +108,9 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     /// <summary>Whether anybody listens to events that carry metadata, so that reading it is worth while.</summary>
     public bool IsObserved => _listeners.ReaderCount > 0 || Appeared is not null || Updated is not null;
 
+    /// <summary>What is disposed with it, last.</summary>
+    internal IReadOnlyList<IDisposable> Owned { get; init; } = [];
+
     /// <summary>How many readers hear the events.</summary>
     internal int ReaderCount => _listeners.ReaderCount;
 
@@ -125,11 +128,11 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     }
 
     /// <summary>A monitor without a store: it fetches each changed package and tells of it.</summary>
-    public static RegistryMonitor Bare(IChangeFeed feed, RegistryClient client, MonitorOptions options, int concurrency, TimeProvider time, ILogger logger)
+    internal static RegistryMonitor Bare(IChangeFeed feed, RegistryClient client, MonitorOptions options, int concurrency, TimeProvider time, ILogger logger, IReadOnlyList<IDisposable>? owned = null)
     {
         var known = new KnownUpstream(client.BaseUrl);
         known.Note(new UpstreamFeed.Found(feed));
-        return new RegistryMonitor(feed, new FetchingHandler(client, known, concurrency, time), options, time, logger);
+        return new RegistryMonitor(feed, new FetchingHandler(client, known, concurrency, time), options, time, logger) { Owned = owned ?? [] };
     }
 
     /// <summary>
@@ -223,6 +226,10 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
         }
 
         _listeners.Dispose();
+        foreach (var owned in Owned)
+        {
+            owned.Dispose();
+        }
     }
 
     /// <summary>Follows one feed, until the run is over or the feed was reset; true when it was reset.</summary>

@@ -71,7 +71,7 @@ public sealed partial class Mirror : IAsyncDisposable
     public MirrorOptions Options { get; }
 
     /// <summary>Follows the upstream, sweeps where there is no feed, catches up once.</summary>
-    public RegistryMirror Registry { get; }
+    internal RegistryMirror Registry { get; }
 
     /// <summary>The mirror's monitor, one for its whole life.</summary>
     public RegistryMonitor Monitor => Registry.Monitor;
@@ -80,7 +80,7 @@ public sealed partial class Mirror : IAsyncDisposable
     public RegistryLog Log { get; }
 
     /// <summary>Finds packages, and brings those that are not held yet.</summary>
-    public ReadThrough ReadThrough { get; }
+    internal ReadThrough ReadThrough { get; }
 
     /// <summary>Where packages are kept.</summary>
     public IMetadataStore Store => _parts.Store;
@@ -89,7 +89,7 @@ public sealed partial class Mirror : IAsyncDisposable
     public IBlobStore Blobs => _parts.Blobs;
 
     /// <summary>The client towards the upstream.</summary>
-    public RegistryClient Upstream => _parts.Upstream;
+    internal RegistryClient Upstream => _parts.Upstream;
 
     /// <summary>The logger of the mirror, category <c>NpmMirror.Mirror</c>.</summary>
     public ILogger Logger => _logger;
@@ -101,7 +101,7 @@ public sealed partial class Mirror : IAsyncDisposable
     public Repairs Repairs => new(Store, Sync, Tarballs, Budget);
 
     /// <summary>Compares what is held with the upstream's list.</summary>
-    public Completeness Completeness => new(Store, Upstream, Known, _parts.FindFeed, Scope, Options, Loggers.CreateLogger<Completeness>());
+    internal Completeness Completeness => new(Store, Upstream, Known, _parts.FindFeed, Scope, Options, Loggers.CreateLogger<Completeness>());
 
     /// <summary>Collects what is not needed any more.</summary>
     public GarbageCollector Collector { get; }
@@ -110,10 +110,10 @@ public sealed partial class Mirror : IAsyncDisposable
     public Task Failed => _failed.Task;
 
     /// <summary>What becomes of packages.</summary>
-    public PackageNews News { get; } = new();
+    internal PackageNews News { get; } = new();
 
     /// <summary>What was found out of the upstream.</summary>
-    public KnownUpstream Known { get; }
+    internal KnownUpstream Known { get; }
 
     internal ByteBudget Budget => _parts.Budget;
 

@@ -51,13 +51,13 @@ public static class RegistryWatch
             yield break;
         }
 
-        var feed = look.Feed ?? throw new MirrorException(MirrorFault.Configuration, $"{Masked.Address(client.BaseUrl.AbsoluteUri)} has no feed of changes; name one with feed.");
+        var feed = look.Feed ?? throw HasNoFeed(client);
         if (FeedProbe.FindWarning(client.BaseUrl, new Uri(feed.Location)) is { } warning)
         {
             warn?.Invoke(warning);
         }
 
-        await using var monitor = RegistryMonitor.Bare(feed, client, MonitorOptions.From(options), options.Concurrency, TimeProvider.System, loggers.CreateLogger("NpmMirror.Monitor"));
+        await using var monitor = Monitor(feed, client, options, loggers, []);
 
         // Stopped rather than cancelled, so that the last event is told too.
         await using var stopping = cancellationToken.Register(monitor.Stop);
@@ -74,6 +74,43 @@ public static class RegistryWatch
             yield return told;
         }
     }
+
+    /// <summary>A monitor that is not started: the same events as .NET events. It keeps nothing, and is disposed by the caller.</summary>
+    /// <param name="options">What to follow and from where on. Without an upstream: the registry that npm is configured for.</param>
+    /// <param name="loggers">Where it logs; null: nowhere.</param>
+    /// <param name="cancellationToken">Cancels.</param>
+    /// <exception cref="MirrorException">The upstream is away, or has no feed.</exception>
+    /// <example>
+    /// <code>
+    /// await using var monitor = await RegistryWatch.OpenAsync(new MirrorOptions { Upstream = "https://registry.example.org/" });
+    /// monitor.Updated += updated => Console.WriteLine(updated.Package);
+    /// monitor.Start();
+    /// </code>
+    /// </example>
+    public static async Task<RegistryMonitor> OpenAsync(MirrorOptions options, ILoggerFactory? loggers = null, CancellationToken cancellationToken = default)
+    {
+        loggers ??= NullLoggerFactory.Instance;
+        MirrorBuilder.Check(options);
+        var budget = new ByteBudget(options.BudgetBytes);
+        var client = new RegistryClient(await UpstreamChoice.FindAsync(options, cancellationToken), budget, TimeProvider.System, loggers.CreateLogger("NpmMirror.Upstream"));
+        try
+        {
+            var feed = await UpstreamChoice.CreateFindFeed(client, options, loggers)(cancellationToken) ?? throw HasNoFeed(client);
+            return Monitor(feed, client, options, loggers, [client, budget]);
+        }
+        catch
+        {
+            client.Dispose();
+            budget.Dispose();
+            throw;
+        }
+    }
+
+    private static RegistryMonitor Monitor(IChangeFeed feed, RegistryClient client, MirrorOptions options, ILoggerFactory loggers, IReadOnlyList<IDisposable> owned) =>
+        RegistryMonitor.Bare(feed, client, MonitorOptions.From(options), options.Concurrency, TimeProvider.System, loggers.CreateLogger("NpmMirror.Monitor"), owned);
+
+    private static MirrorException HasNoFeed(RegistryClient client) =>
+        new(MirrorFault.Configuration, $"{Masked.Address(client.BaseUrl.AbsoluteUri)} has no feed of changes; name one with feed.");
 
     /// <summary>Asks whether the upstream has a feed. An upstream that is away is a failure to tell, not an end; nothing of both: cancelled, or it has none.</summary>
     private static async Task<(IChangeFeed? Feed, MirrorException? Failure)> LookAsync(FindFeed find, CancellationToken cancellationToken)

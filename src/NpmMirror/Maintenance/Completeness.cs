@@ -14,7 +14,7 @@ namespace NpmMirror.Maintenance;
 /// Whether the mirror holds what the upstream lists, in the listed revisions: the comparison of a reconciliation, but it only looks. What is queued already
 /// is on its way and no finding.
 /// </summary>
-public sealed class Completeness(IMetadataStore store, RegistryClient upstream, KnownUpstream known, FindFeed findFeed, PackageScope scope, MirrorOptions options, ILogger<Completeness> logger)
+internal sealed class Completeness(IMetadataStore store, RegistryClient upstream, KnownUpstream known, FindFeed findFeed, PackageScope scope, MirrorOptions options, ILogger<Completeness> logger)
 {
     /// <summary>Compares, in bounded memory; whatever it finds is told.</summary>
     /// <exception cref="MirrorException">The upstream has no list, or it cannot be read to its end.</exception>

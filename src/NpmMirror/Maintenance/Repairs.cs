@@ -6,10 +6,18 @@ using NpmMirror.Tarballs;
 namespace NpmMirror.Maintenance;
 
 /// <summary>Mends what a verification found, by the ways that everything comes in: documents by <see cref="PackageSync"/>, tarballs by a verified download.</summary>
-public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownloads tarballs, ByteBudget budget)
+public sealed class Repairs
 {
+    private readonly IMetadataStore _store;
+    private readonly PackageSync _sync;
+    private readonly TarballDownloads _tarballs;
+    private readonly ByteBudget _budget;
+
+    internal Repairs(IMetadataStore store, PackageSync sync, TarballDownloads tarballs, ByteBudget budget) =>
+        (_store, _sync, _tarballs, _budget) = (store, sync, tarballs, budget);
+
     /// <summary>Fetches a package's document anew. Null when it is stored, else why not.</summary>
-    internal Task<string?> TryMendDocumentAsync(PackageName name, CancellationToken cancellationToken) => TryAsync(async () => await sync.RepairAsync(name, cancellationToken) switch
+    internal Task<string?> TryMendDocumentAsync(PackageName name, CancellationToken cancellationToken) => TryAsync(async () => await _sync.RepairAsync(name, cancellationToken) switch
     {
         SyncResult.Stored => null,
         SyncResult.Removed { Row.Damage: null } => null,
@@ -18,7 +26,7 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
     });
 
     /// <summary>Fetches the bytes that a row names. Null when they are stored, else why not.</summary>
-    internal Task<string?> TryMendTarballAsync(TarballRow row, CancellationToken cancellationToken) => TryAsync(async () => (await tarballs.RepairAsync(row, cancellationToken))?.Reason);
+    internal Task<string?> TryMendTarballAsync(TarballRow row, CancellationToken cancellationToken) => TryAsync(async () => (await _tarballs.RepairAsync(row, cancellationToken))?.Reason);
 
     /// <summary>
     /// Fetches a tarball anew whose stored bytes are no tarball. They are not served from then on, whatever the upstream sends; <c>gc</c> deletes them.
@@ -26,12 +34,12 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
     /// </summary>
     internal Task<string?> TryReplaceTarballAsync(TarballRow row, CancellationToken cancellationToken) => TryAsync(async () =>
     {
-        if (await store.Packages.FindAsync(row.Package, cancellationToken) is not { } package || PackumentIndex.FromBytes(package.Index.Span, package.Name).Find(row.Version) is null)
+        if (await _store.Packages.FindAsync(row.Package, cancellationToken) is not { } package || PackumentIndex.FromBytes(package.Index.Span, package.Name).Find(row.Version) is null)
         {
             return "its packument does not list the version any more.";
         }
 
-        return await store.Tarballs.FindTarballAsync(row.Package, row.File, cancellationToken) is { } now && now.Sha512 == row.Sha512 && await store.Tarballs.ForgetTarballAsync(now, cancellationToken)
+        return await _store.Tarballs.FindTarballAsync(row.Package, row.File, cancellationToken) is { } now && now.Sha512 == row.Sha512 && await _store.Tarballs.ForgetTarballAsync(now, cancellationToken)
             ? await TryFetchTarballAsync(row.Package, row.Version, cancellationToken)
             : "it was served or written meanwhile; run it again.";
     });
@@ -42,20 +50,20 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
         if (row.State == TarballState.Held)
         {
             // When it was verified is not believed.
-            return await store.Tarballs.PutTarballAsync(row with { VerifiedAt = null, Damage = null }, cancellationToken) ? null : "it was written meanwhile.";
+            return await _store.Tarballs.PutTarballAsync(row with { VerifiedAt = null, Damage = null }, cancellationToken) ? null : "it was written meanwhile.";
         }
 
-        var package = await store.Packages.FindAsync(row.Package, cancellationToken);
+        var package = await _store.Packages.FindAsync(row.Package, cancellationToken);
         return package is not null && PackumentIndex.TryFromBytes(package.Index.Span, package.Name)?.Versions.Select(entry => entry.Version).FirstOrDefault(version => TarballUrls.FileName(row.Package, version) == row.File) is { } listed
             ? await TryFetchTarballAsync(row.Package, listed, cancellationToken)
             : "no packument of this mirror lists it.";
     });
 
     /// <summary>Fetches a tarball that was never held. Null when it is stored, else why not.</summary>
-    internal Task<string?> TryFetchTarballAsync(PackageName name, string version, CancellationToken cancellationToken) => TryFetchAsync(name, version, tarballs.StoreAsync, cancellationToken);
+    internal Task<string?> TryFetchTarballAsync(PackageName name, string version, CancellationToken cancellationToken) => TryFetchAsync(name, version, _tarballs.StoreAsync, cancellationToken);
 
     /// <summary>Fetches a tarball that is held with other bytes than its packument promises. Null when those that it promises are stored, else why not: the others stay then.</summary>
-    internal Task<string?> TryTakePromisedAsync(PackageName name, string version, CancellationToken cancellationToken) => TryFetchAsync(name, version, tarballs.ReplaceAsync, cancellationToken);
+    internal Task<string?> TryTakePromisedAsync(PackageName name, string version, CancellationToken cancellationToken) => TryFetchAsync(name, version, _tarballs.ReplaceAsync, cancellationToken);
 
     /// <summary>
     /// Asks the upstream again for a tarball that is held and that it names by no hash: what it sent once may have been wrong. True when other bytes came,
@@ -64,7 +72,7 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
     internal async Task<bool> IsReplacedAsync(TarballRow row, CancellationToken cancellationToken)
     {
         await TryTakePromisedAsync(row.Package, row.Version, cancellationToken);
-        return await store.Tarballs.FindTarballAsync(row.Package, row.File, cancellationToken) is { State: TarballState.Held } now && now.Sha512 != row.Sha512;
+        return await _store.Tarballs.FindTarballAsync(row.Package, row.File, cancellationToken) is { State: TarballState.Held } now && now.Sha512 != row.Sha512;
     }
 
     /// <summary>The same of all tarballs of a package that the upstream names by no hash. Returns how many have other bytes now.</summary>
@@ -72,7 +80,7 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
     public async Task<int> ReplaceUnpromisedAsync(PackageName name, CancellationToken cancellationToken)
     {
         var replaced = 0;
-        foreach (var row in await store.Tarballs.ListTarballsAsync(name, cancellationToken).Where(row => row is { State: TarballState.Held, IsUnpromised: true }).ToListAsync(cancellationToken))
+        foreach (var row in await _store.Tarballs.ListTarballsAsync(name, cancellationToken).Where(row => row is { State: TarballState.Held, IsUnpromised: true }).ToListAsync(cancellationToken))
         {
             replaced += await IsReplacedAsync(row, cancellationToken) ? 1 : 0;
         }
@@ -82,12 +90,12 @@ public sealed class Repairs(IMetadataStore store, PackageSync sync, TarballDownl
 
     private Task<string?> TryFetchAsync(PackageName name, string version, Fetch fetch, CancellationToken cancellationToken) => TryAsync(async () =>
     {
-        if (await store.Packages.ReadAsync(name, cancellationToken) is not { } stored)
+        if (await _store.Packages.ReadAsync(name, cancellationToken) is not { } stored)
         {
             return "the package is not held any more.";
         }
 
-        using var document = await DocumentCodecs.DecodeAsync(name, stored.Document, budget, cancellationToken);
+        using var document = await DocumentCodecs.DecodeAsync(name, stored.Document, _budget, cancellationToken);
         return PackumentIndex.FromBytes(stored.Row.Index.Span, stored.Row.Name).Find(version) is { } entry && Manifest.TarballUrl(entry, document.Bytes) is { } url
             ? (await fetch(name, entry, url, Manifest.Promise(entry, document.Bytes), cancellationToken))?.Reason
             : "its packument gives no address for it.";

@@ -7,8 +7,17 @@ namespace NpmMirror.Maintenance;
 /// Looks at everything a mirror holds: the log's chain, every document, every tarball's bytes. Beside a running mirror, in bounded memory, and resumable:
 /// a run that was cut short is gone on with.
 /// </summary>
-public sealed class Verifier(IMetadataStore store, IBlobStore blobs, ByteBudget budget, MirrorOptions options, TimeProvider time)
+public sealed class Verifier
 {
+    private readonly IMetadataStore _store;
+    private readonly IBlobStore _blobs;
+    private readonly ByteBudget _budget;
+    private readonly MirrorOptions _options;
+    private readonly TimeProvider _time;
+
+    internal Verifier(IMetadataStore store, IBlobStore blobs, ByteBudget budget, MirrorOptions options, TimeProvider time) =>
+        (_store, _blobs, _budget, _options, _time) = (store, blobs, budget, options, time);
+
     /// <summary>The half that an older run has done says too little about today.</summary>
     private static readonly TimeSpan ContinuedMax = TimeSpan.FromDays(7);
 
@@ -30,29 +39,29 @@ public sealed class Verifier(IMetadataStore store, IBlobStore blobs, ByteBudget 
 
     private async Task<VerifySummary> LookAsync(VerifyRequest request, CancellationToken token)
     {
-        var now = time.GetUtcNow();
-        var known = await VerifyMarks.ReadAsync(store, token);
+        var now = _time.GetUtcNow();
+        var known = await VerifyMarks.ReadAsync(_store, token);
         var isContinued = !request.StartsAnew && known.BegunAt is { } earlier && now - earlier < ContinuedMax;
         var begunAt = isContinued ? known.BegunAt!.Value : now;
         var due = begunAt - request.OlderThan;
-        var marks = await (isContinued ? known : Begin(known, begunAt, due, request)).KeepAsync(store, token);
+        var marks = await (isContinued ? known : Begin(known, begunAt, due, request)).KeepAsync(_store, token);
 
         var tally = new VerifyTally(request);
-        var documents = new DocumentCheck(store, budget, tally);
-        (marks, var head) = await new LogVerification(store, documents, tally).RunAsync(marks, request.NotedHead, token);
+        var documents = new DocumentCheck(_store, _budget, tally);
+        (marks, var head) = await new LogVerification(_store, documents, tally).RunAsync(marks, request.NotedHead, token);
         if (!marks.AreDocumentsDone)
         {
-            marks = await new DocumentVerification(store, documents, new PromiseVerification(store, blobs, budget, request, tally), options, request, tally).RunAsync(await marks.KeepAsync(store, token), token);
+            marks = await new DocumentVerification(_store, documents, new PromiseVerification(_store, _blobs, _budget, request, tally), _options, request, tally).RunAsync(await marks.KeepAsync(_store, token), token);
         }
 
-        await marks.KeepAsync(store, token);
+        await marks.KeepAsync(_store, token);
         if (request.Completeness is { } completeness)
         {
             await completeness.RunAsync(request, tally, token);
         }
 
-        await new TarballVerification(store, blobs, request, tally, time).RunAsync(due, token);
-        await (marks with { BegunAt = null, LastPackage = null, IsInGraveyard = false, AreDocumentsDone = false }).KeepAsync(store, token);
+        await new TarballVerification(_store, _blobs, request, tally, _time).RunAsync(due, token);
+        await (marks with { BegunAt = null, LastPackage = null, IsInGraveyard = false, AreDocumentsDone = false }).KeepAsync(_store, token);
         return tally.Sum(begunAt, isContinued, head);
     }
 
@@ -78,7 +87,7 @@ public sealed class Verifier(IMetadataStore store, IBlobStore blobs, ByteBudget 
     {
         try
         {
-            return await MaintenanceLease.TakeAsync(store, "verify", time, cancellationToken);
+            return await MaintenanceLease.TakeAsync(_store, "verify", _time, cancellationToken);
         }
         catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreReadOnly)
         {

@@ -15,7 +15,7 @@ public sealed record VerifyRequest
     public LogHead? NotedHead { get; init; }
 
     /// <summary>What compares with the upstream's list; null: nothing is compared.</summary>
-    public Completeness? Completeness { get; init; }
+    internal Completeness? Completeness { get; init; }
 
     /// <summary>What mends; null: nothing is mended.</summary>
     public Repairs? Repairs { get; init; }

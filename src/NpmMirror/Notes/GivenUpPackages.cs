@@ -7,7 +7,7 @@ using NpmMirror.Storage;
 namespace NpmMirror.Notes;
 
 /// <summary>What was given up after a day of tries, and why: kept for <c>status</c>, the last hundred, until a try of them succeeds.</summary>
-public sealed partial class GivenUpPackages : IDisposable
+internal sealed partial class GivenUpPackages : IDisposable
 {
     private const int Most = 100;
 

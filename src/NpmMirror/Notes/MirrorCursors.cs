@@ -4,7 +4,7 @@ using NpmMirror.Syncing;
 namespace NpmMirror.Notes;
 
 /// <summary>The names of the cursors that a mirror keeps.</summary>
-public static class MirrorCursors
+internal static class MirrorCursors
 {
     /// <summary>How far the feed was read: every name up to it is durably queued.</summary>
     public const string Read = "feed:read";

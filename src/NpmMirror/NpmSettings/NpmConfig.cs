@@ -9,7 +9,7 @@ namespace NpmMirror.NpmSettings;
 /// The upstream as npm itself is configured: address, credentials, authorities and proxy, from the environment, the user's and the
 /// global <c>.npmrc</c>, in this order, and the address at last from npm's own default. Its secrets are never printed.
 /// </summary>
-public sealed class NpmConfig
+internal sealed class NpmConfig
 {
     private readonly IReadOnlyList<IReadOnlyList<KeyValuePair<string, string>>> _layers;
     private readonly NpmSurroundings _surroundings;

@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace NpmMirror.NpmSettings;
 
 /// <summary>Where npm would look for its configuration: environment, folders, and npm itself.</summary>
-public sealed record NpmSurroundings
+internal sealed record NpmSurroundings
 {
     private const int AnswerMaxChars = 64 * 1024;
 

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Options;
 namespace NpmMirror.Options;
 
 /// <summary>Finds every fault of the options at once; each says which option, what is wrong and what would be right.</summary>
-public sealed class MirrorOptionsValidator : IValidateOptions<MirrorOptions>
+internal sealed class MirrorOptionsValidator : IValidateOptions<MirrorOptions>
 {
     /// <inheritdoc/>
     public ValidateOptionsResult Validate(string? name, MirrorOptions options)

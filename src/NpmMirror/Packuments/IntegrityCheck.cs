@@ -8,7 +8,7 @@ namespace NpmMirror.Packuments;
 /// algorithm counts, one right hash of it suffices, and <c>shasum</c> counts only where <c>integrity</c> names no SHA. MD5 counts where there is
 /// nothing else.
 /// </summary>
-public sealed class IntegrityCheck : IDisposable
+internal sealed class IntegrityCheck : IDisposable
 {
     // Whoever can forge the weaker hash must not get past the stronger one, so strength decides, not order.
     private static readonly (string Prefix, HashAlgorithmName Algorithm, int SizeBytes)[] StrongestFirst =

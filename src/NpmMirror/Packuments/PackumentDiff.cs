@@ -2,13 +2,13 @@
 namespace NpmMirror.Packuments;
 
 /// <summary>A member of an object and where its old value lies in the old document; an empty slice = there was none.</summary>
-public readonly record struct MemberChange(string Name, Slice OldValue);
+internal readonly record struct MemberChange(string Name, Slice OldValue);
 
 /// <summary>A version whose manifest changed in meaning.</summary>
-public sealed record ManifestChange(string Version, IReadOnlyList<MemberChange> Members);
+internal sealed record ManifestChange(string Version, IReadOnlyList<MemberChange> Members);
 
 /// <summary>What differs between two documents of one package, in meaning: not key order, not the URLs of files.</summary>
-public sealed record PackumentDiff
+internal sealed record PackumentDiff
 {
     /// <summary>Versions only the new document has, in its order.</summary>
     public IReadOnlyList<VersionEntry> Added { get; init; } = [];

@@ -3,7 +3,7 @@ using System.Buffers;
 namespace NpmMirror.Packuments;
 
 /// <summary>The two forms of a packument that clients ask for.</summary>
-public enum PackumentForm
+internal enum PackumentForm
 {
     /// <summary><c>application/json</c>: everything the upstream sent.</summary>
     Full,
@@ -13,7 +13,7 @@ public enum PackumentForm
 }
 
 /// <summary>Writes what clients get by copying slices of upstream's bytes; only the two URLs of each version are replaced.</summary>
-public static class PackumentWriter
+internal static class PackumentWriter
 {
     /// <summary>The version of what this class writes: part of every ETag, raised when the output changes.</summary>
     public const int RendererVersion = 2;

@@ -3,7 +3,7 @@ using System.Text;
 namespace NpmMirror.Packuments;
 
 /// <summary>How this mirror spells tarball URLs and file names.</summary>
-public static class TarballUrls
+internal static class TarballUrls
 {
     private const string Extension = ".tgz";
 

@@ -14,7 +14,7 @@ namespace NpmMirror.Removals;
 /// <param name="IsPurged">Whether what it said was dropped.</param>
 /// <param name="Clients">Who had fetched its tarballs from this mirror, by address; the first ten thousand.</param>
 /// <param name="ClientCount">How many there are.</param>
-public sealed record Takedown(
+internal sealed record Takedown(
     PackageName Package,
     string? Version,
     RemovalKind Kind,
@@ -33,4 +33,4 @@ public sealed record Takedown(
 /// <param name="After">How often since: old lockfiles install what is stored.</param>
 /// <param name="FirstDay">The first day (UTC).</param>
 /// <param name="LastDay">The last day (UTC).</param>
-public sealed record TakedownClient(string Client, long Before, long After, DateOnly FirstDay, DateOnly LastDay);
+internal sealed record TakedownClient(string Client, long Before, long After, DateOnly FirstDay, DateOnly LastDay);

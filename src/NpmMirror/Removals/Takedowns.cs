@@ -6,7 +6,7 @@ using NpmMirror.Storage;
 namespace NpmMirror.Removals;
 
 /// <summary>What was taken down, from the log; and who had fetched it, from the record of accesses.</summary>
-public sealed class Takedowns(IMetadataStore store)
+internal sealed class Takedowns(IMetadataStore store)
 {
     private const int ClientsMax = 10_000;
 

@@ -6,7 +6,7 @@ namespace NpmMirror.Renditions;
 /// A package as readers found it, from one commit to the next: its row and its renditions. A commit drops it whole; what was begun
 /// before then belongs to the dropped one and can reach no request that came after.
 /// </summary>
-public sealed class CachedPackage
+internal sealed class CachedPackage
 {
     /// <summary>A package of 30,000 versions must not fill the memory with the prelude of one manifest each.</summary>
     private const int RenditionsMax = 128;

@@ -1,7 +1,7 @@
 namespace NpmMirror.Renditions;
 
 /// <summary>How a rendition's bytes are coded on the wire.</summary>
-public enum ContentCoding
+internal enum ContentCoding
 {
     /// <summary>Not at all.</summary>
     Identity = 0,
@@ -17,7 +17,7 @@ public enum ContentCoding
 }
 
 /// <summary>Which coding a client gets.</summary>
-public static class ContentCodings
+internal static class ContentCodings
 {
     /// <summary>The coding's name in <c>Content-Encoding</c>; null for <see cref="ContentCoding.Identity"/>.</summary>
     public static string? Token(ContentCoding coding) => coding switch

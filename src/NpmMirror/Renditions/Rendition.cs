@@ -8,7 +8,7 @@ namespace NpmMirror.Renditions;
 /// One representation of a package: its validators, known from the row, and its final bytes once they were made. What a server
 /// writes is prepared here, so that a request only copies references.
 /// </summary>
-public sealed class Rendition
+internal sealed class Rendition
 {
     private byte[]? _body;
     private Action<Rendition>? _atNextUse;

@@ -11,7 +11,7 @@ namespace NpmMirror.Renditions;
 /// Renditions in memory, bounded in bytes, each made once however many wait for it. A request asks for a ticket, finds the row, and
 /// keeps the package with that ticket: a commit in between has dropped the name and made the ticket worthless.
 /// </summary>
-public sealed class RenditionCache : IDisposable
+internal sealed class RenditionCache : IDisposable
 {
     /// <summary>What an entry costs besides its bytes: objects, keys and header texts, measured generously.</summary>
     private const int OverheadBytes = 512;

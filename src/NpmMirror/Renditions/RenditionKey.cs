@@ -12,7 +12,7 @@ namespace NpmMirror.Renditions;
 /// <param name="Version">The version whose manifest alone is meant; null for the whole packument.</param>
 /// <param name="BaseUrl">The registry's public address that URLs begin with, without a trailing slash.</param>
 /// <param name="Coding">How the bytes are compressed.</param>
-public sealed record RenditionKey(View View, PackumentForm Form, string? Version, string BaseUrl, ContentCoding Coding)
+internal sealed record RenditionKey(View View, PackumentForm Form, string? Version, string BaseUrl, ContentCoding Coding)
 {
     /// <summary>
     /// The strong ETag of this representation of a document, quotes included: from the document's hash alone, so that answering

@@ -6,7 +6,7 @@ namespace NpmMirror.Renditions;
 /// A rendition too long to be held: in a temporary file that has no name any more, so that nothing of it outlives its reader, not even
 /// when the process is killed.
 /// </summary>
-public sealed class SpilledRendition : IAsyncDisposable
+internal sealed class SpilledRendition : IAsyncDisposable
 {
     private readonly FileStream _file;
 

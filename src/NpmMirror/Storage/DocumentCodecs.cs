@@ -6,7 +6,7 @@ using System.Runtime.InteropServices;
 namespace NpmMirror.Storage;
 
 /// <summary>Between upstream's bytes and what a store keeps of them. Brotli 1 is the default: measured, it gives the smallest store per second of CPU.</summary>
-public static class DocumentCodecs
+internal static class DocumentCodecs
 {
     private const int BrotliQuality = 1;
     private const int BrotliWindowBits = 22;

@@ -5,14 +5,15 @@ using Microsoft.Win32.SafeHandles;
 
 namespace NpmMirror.Storage;
 
-/// <summary>Creates folders so that they, and names in them, survive a power cut.</summary>
-internal sealed partial class DurableFolders(string root)
+/// <summary>Creates folders so that they, and names in them, survive a power cut: for engines that keep files.</summary>
+/// <param name="root">The uppermost folder; what is above it is taken for durable once it exists.</param>
+public sealed partial class DurableFolders(string root)
 {
     // At most 1 + 256 + 65,536 folders of blobs.
     private readonly ConcurrentDictionary<string, bool> _known = new(StringComparer.Ordinal);
 
     /// <summary>Creates the folder and those above it that are missing, each synced into its parent.</summary>
-    internal void Create(string folder)
+    public void Create(string folder)
     {
         // A disk that was away may come back as it was some time ago.
         if (_known.ContainsKey(folder) && Directory.Exists(folder))
@@ -35,7 +36,7 @@ internal sealed partial class DurableFolders(string root)
     }
 
     /// <summary>Makes the names in a folder durable.</summary>
-    internal static void Sync(string folder)
+    public static void Sync(string folder)
     {
         if (OperatingSystem.IsWindows())
         {

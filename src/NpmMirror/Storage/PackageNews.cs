@@ -4,7 +4,7 @@ namespace NpmMirror.Storage;
 /// News of packages, told in one place. A cache subscribes where it is made and never asks how the news came: from a commit of this process, or through
 /// the log from another.
 /// </summary>
-public sealed class PackageNews
+internal sealed class PackageNews
 {
     /// <summary>A package was written, by this process or another. Of an own commit this is told before the commit returns. It may be told twice.</summary>
     public event Action<PackageName>? Changed;

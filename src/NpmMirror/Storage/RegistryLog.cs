@@ -11,16 +11,23 @@ namespace NpmMirror.Storage;
 /// returned; dropping them again costs nothing that matters. It is the one reader of the log in a process: who waits for the log to grow
 /// waits here, so that ten thousand waiting clients cost the store no more than one.
 /// </summary>
-public sealed partial class RegistryLog(IMetadataStore store, PackageNews news, TimeProvider time, ILogger<RegistryLog> logger) : BackgroundService
+public sealed partial class RegistryLog : BackgroundService
 {
     private static readonly TimeSpan WaitAtMost = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan AfterTrouble = TimeSpan.FromSeconds(1);
 
+    private readonly IMetadataStore _store;
+    private readonly PackageNews _news;
+    private readonly TimeProvider _time;
+    private readonly ILogger<RegistryLog> _logger;
     private readonly LogSignal _signal = new();
     private readonly LogTail _tail = new();
 
+    internal RegistryLog(IMetadataStore store, PackageNews news, TimeProvider time, ILogger<RegistryLog> logger) =>
+        (_store, _news, _time, _logger) = (store, news, time, logger);
+
     /// <summary>Waits until the log's head is behind <paramref name="after"/>, at most <paramref name="timeout"/>; returns the head as far as it is known.</summary>
-    public ValueTask<LogPosition> WaitAsync(LogPosition after, TimeSpan timeout, CancellationToken cancellationToken) => _signal.WaitAsync(after, timeout, time, cancellationToken);
+    public ValueTask<LogPosition> WaitAsync(LogPosition after, TimeSpan timeout, CancellationToken cancellationToken) => _signal.WaitAsync(after, timeout, _time, cancellationToken);
 
     /// <summary>The rows behind a position, to the head of this moment.</summary>
     public async IAsyncEnumerable<LogRow> ReadAsync(LogPosition after, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -35,7 +42,7 @@ public sealed partial class RegistryLog(IMetadataStore store, PackageNews news, 
             yield break;
         }
 
-        await foreach (var row in store.Log.ReadLogAsync(after, cancellationToken))
+        await foreach (var row in _store.Log.ReadLogAsync(after, cancellationToken))
         {
             yield return row;
         }
@@ -119,9 +126,9 @@ public sealed partial class RegistryLog(IMetadataStore store, PackageNews news, 
             {
                 if (seen is null)
                 {
-                    seen = (await store.Log.ReadHeadAsync(stoppingToken)).Position;
+                    seen = (await _store.Log.ReadHeadAsync(stoppingToken)).Position;
                     // What passed while nobody read is not known.
-                    news.TellAllChanged();
+                    _news.TellAllChanged();
                     _signal.Advance(seen.Value);
                 }
 
@@ -134,21 +141,21 @@ public sealed partial class RegistryLog(IMetadataStore store, PackageNews news, 
             catch (Exception e) when (e is MirrorException or ObjectDisposedException)
             {
                 LogTrouble(e.Message);
-                await Task.Delay(AfterTrouble, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await Task.Delay(AfterTrouble, _time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
     }
 
     private async Task<LogPosition> TakeInAsync(LogPosition seen, CancellationToken cancellationToken)
     {
-        if (await store.Log.WaitForLogAsync(seen, WaitAtMost, cancellationToken) <= seen)
+        if (await _store.Log.WaitForLogAsync(seen, WaitAtMost, cancellationToken) <= seen)
         {
             return seen;
         }
 
-        await foreach (var row in store.Log.ReadLogAsync(seen, cancellationToken))
+        await foreach (var row in _store.Log.ReadLogAsync(seen, cancellationToken))
         {
-            news.TellChanged(row.Package);
+            _news.TellChanged(row.Package);
             _tail.Add(row);
             seen = row.Position;
         }

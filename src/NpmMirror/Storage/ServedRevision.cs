@@ -5,7 +5,7 @@ using System.Text.Json;
 namespace NpmMirror.Storage;
 
 /// <summary>The revision under which this mirror offers a package to those who follow it, and those that it came from.</summary>
-public static class ServedRevision
+internal static class ServedRevision
 {
     /// <summary>How many earlier ones are kept: who missed more changes of one package than this has a conflict, as with a real CouchDB that forgot.</summary>
     private const int AncestorsMax = 20;

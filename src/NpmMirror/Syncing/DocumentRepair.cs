@@ -9,7 +9,7 @@ namespace NpmMirror.Syncing;
 /// Reads what is stored for clients. Where that is damaged the reader gets a failure that says so, and the queue fetches the package again,
 /// without validators and at the queue's own pace: requests for a damaged document never go to the upstream themselves.
 /// </summary>
-public sealed partial class DocumentRepair(IMetadataStore store, SyncQueue queue, PackageSync sync, TimeProvider time, ILogger<DocumentRepair> logger)
+internal sealed partial class DocumentRepair(IMetadataStore store, SyncQueue queue, PackageSync sync, TimeProvider time, ILogger<DocumentRepair> logger)
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(2);
 

@@ -6,7 +6,7 @@ using NpmMirror.Options;
 namespace NpmMirror.Syncing;
 
 /// <summary>Which packages a mirror wants: from the metadata mode and the list of names and globs.</summary>
-public sealed class PackageScope
+internal sealed class PackageScope
 {
     private readonly HashSet<string> _names = new(StringComparer.Ordinal);
     private readonly List<string> _globs = [];

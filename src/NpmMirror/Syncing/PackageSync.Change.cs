@@ -8,7 +8,7 @@ using NpmMirror.Storage;
 namespace NpmMirror.Syncing;
 
 /// <content>What a new document changes, told as events. A stored one that cannot be read does not keep the package from going on.</content>
-public sealed partial class PackageSync
+internal sealed partial class PackageSync
 {
     /// <summary>What leads from the stored document to the new one.</summary>
     private async Task<Change> FindChangeAsync(PackageRow row, RemovalKind? removal, PackumentIndex index, RawDocument document, DateTimeOffset now, CancellationToken cancellationToken)

@@ -10,7 +10,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Syncing;
 
 /// <content>What becomes of a package that the upstream has no more: doubt first, then the graveyard.</content>
-public sealed partial class PackageSync
+internal sealed partial class PackageSync
 {
     private async Task<SyncResult?> RemoveAsync(PackageName name, PackageRow? row, QueueItem? item, PackumentAnswer.Absent absent, CancellationToken cancellationToken)
     {

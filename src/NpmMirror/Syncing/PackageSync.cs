@@ -14,7 +14,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Syncing;
 
 /// <summary>The one way a package enters the store: fetch, parse once, diff, write atomically.</summary>
-public sealed partial class PackageSync : IDisposable
+internal sealed partial class PackageSync : IDisposable
 {
     /// <summary>After this long the upstream is believed, whatever the feed or the stored document said before.</summary>
     internal static readonly TimeSpan DoubtMax = TimeSpan.FromHours(24);

@@ -9,7 +9,7 @@ using NpmMirror.Visibility;
 namespace NpmMirror.Syncing;
 
 /// <summary>What a reader gets for a name.</summary>
-public abstract record ReadAnswer
+internal abstract record ReadAnswer
 {
     private ReadAnswer()
     {
@@ -29,7 +29,7 @@ public abstract record ReadAnswer
 /// Finds packages for readers: from the store when held (compared with the upstream by age, where no feed tells of changes), else fetched
 /// through <see cref="PackageSync"/>, one fetch a package however many wait. A reader that leaves does not cancel it.
 /// </summary>
-public sealed class ReadThrough : IAsyncDisposable
+internal sealed class ReadThrough : IAsyncDisposable
 {
     private const int FetchesMax = 10_000;
 

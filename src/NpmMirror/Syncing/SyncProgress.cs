@@ -5,7 +5,7 @@ namespace NpmMirror.Syncing;
 /// <param name="Left">Packages that are queued, those that failed apart.</param>
 /// <param name="Failed">Packages whose last try failed, and that are queued to be tried again.</param>
 /// <param name="RawBytes">Raw bytes of the documents written in this run.</param>
-public sealed record SyncProgress(long Done, long Left, long Failed, long RawBytes)
+internal sealed record SyncProgress(long Done, long Left, long Failed, long RawBytes)
 {
     /// <summary>Tarballs fetched and stored in this run.</summary>
     public long Tarballs { get; init; }
@@ -23,7 +23,7 @@ public sealed record SyncProgress(long Done, long Left, long Failed, long RawByt
 /// <param name="Removed">Packages moved to the graveyard.</param>
 /// <param name="Failures">Packages that could not be brought up to date, and why: those stay queued; and those asked for by name that the upstream does not have.</param>
 /// <param name="RawBytes">Raw bytes of the documents written.</param>
-public sealed record SyncSummary(int Changed, int Unchanged, int Removed, IReadOnlyDictionary<PackageName, string> Failures, long RawBytes)
+internal sealed record SyncSummary(int Changed, int Unchanged, int Removed, IReadOnlyDictionary<PackageName, string> Failures, long RawBytes)
 {
     /// <summary>How many of the failures only wait for the upstream to deny a package that is held a second time.</summary>
     public int InDoubt { get; init; }

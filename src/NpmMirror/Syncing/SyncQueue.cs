@@ -14,13 +14,13 @@ namespace NpmMirror.Syncing;
 /// <param name="Result">The result; null when it failed.</param>
 /// <param name="Error">The failure; null when there was none.</param>
 /// <param name="IsDone">Whether the item left the queue.</param>
-public sealed record SyncAttempt(QueueItem Item, SyncResult? Result, Exception? Error, bool IsDone);
+internal sealed record SyncAttempt(QueueItem Item, SyncResult? Result, Exception? Error, bool IsDone);
 
 /// <summary>
 /// Empties the durable queue through <see cref="PackageSync"/>: some workers, a lease for each item, back-off per package, and a
 /// way to wait until a package was tried. Whatever fails is one package's failure.
 /// </summary>
-public sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, MirrorOptions options, TimeProvider time, ILogger<SyncQueue> logger, Meter? meter = null) : IDisposable
+internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, MirrorOptions options, TimeProvider time, ILogger<SyncQueue> logger, Meter? meter = null) : IDisposable
 {
     /// <summary>What a dead process had taken comes back after it; a living one renews it while it works.</summary>
     private static readonly TimeSpan LeaseDuration = TimeSpan.FromSeconds(10);

@@ -4,7 +4,7 @@ using NpmMirror.Storage;
 namespace NpmMirror.Syncing;
 
 /// <summary>How one sync of one package ended: a closed family. Trouble is a <see cref="MirrorException"/> instead.</summary>
-public abstract record SyncResult
+internal abstract record SyncResult
 {
     private SyncResult()
     {

@@ -6,7 +6,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Tarballs;
 
 /// <content>One download a file: who starts it, who joins it, and how it ends.</content>
-public sealed partial class TarballDownloads
+internal sealed partial class TarballDownloads
 {
     private const int WaitingMax = 1_000;
 

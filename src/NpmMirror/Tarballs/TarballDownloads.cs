@@ -12,7 +12,7 @@ namespace NpmMirror.Tarballs;
 /// Tarballs from the store, else from the upstream: one download a file however many ask, verified while it is written, and never
 /// kept when it is not what the packument promises.
 /// </summary>
-public sealed partial class TarballDownloads : IAsyncDisposable
+internal sealed partial class TarballDownloads : IAsyncDisposable
 {
     private const int RowsRememberedMin = 10_000;
     private const int LettingGoTriesMax = 5;

@@ -1,7 +1,7 @@
 namespace NpmMirror.Tarballs;
 
 /// <summary>A tarball ready to be read: stored, or still arriving.</summary>
-public abstract class TarballReading : IAsyncDisposable
+internal abstract class TarballReading : IAsyncDisposable
 {
     /// <summary>How many bytes at the end of an arriving file are kept back until its hash was right.</summary>
     public const int WithheldBytes = 64 * 1024;
@@ -51,7 +51,7 @@ public abstract class TarballReading : IAsyncDisposable
 }
 
 /// <summary>How a request for a tarball ended.</summary>
-public abstract record TarballResult
+internal abstract record TarballResult
 {
     private TarballResult()
     {

@@ -9,7 +9,7 @@ namespace NpmMirror.Tarballs;
 /// Writes down which tarballs were served to whom, in batches behind the answers: no request waits for it, and when the store cannot
 /// keep up entries are dropped and counted.
 /// </summary>
-public sealed partial class TarballUsage : IAsyncDisposable
+internal sealed partial class TarballUsage : IAsyncDisposable
 {
     private const int WaitingMax = 10_000;
     private static readonly TimeSpan BatchEvery = TimeSpan.FromSeconds(1);

@@ -4,7 +4,7 @@ namespace NpmMirror.Upstream;
 /// <param name="first">The first wait, before jitter.</param>
 /// <param name="longest">The longest wait, whatever the server asks.</param>
 /// <param name="random">Spreads a crowd that lost the same upstream at the same moment; seeded by tests.</param>
-public sealed class Backoff(TimeSpan first, TimeSpan longest, Random random)
+internal sealed class Backoff(TimeSpan first, TimeSpan longest, Random random)
 {
     // 2^40 times any wait is beyond every cap; the power must not grow to infinity.
     private const int DoublingsMax = 40;

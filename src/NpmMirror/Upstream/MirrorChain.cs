@@ -4,7 +4,7 @@ namespace NpmMirror.Upstream;
 /// The mirrors that a request came through, each by its id, the first one first. A mirror that finds itself among them is part of a circle.
 /// The ids go with the work that a request begins, as a trace does: whatever it asks of the upstream tells them on.
 /// </summary>
-public sealed class MirrorChain
+internal sealed class MirrorChain
 {
     /// <summary>The header they travel in, separated by commas.</summary>
     public const string Header = "npm-mirror-instance";

@@ -5,7 +5,7 @@ using NpmMirror.Diagnostics;
 namespace NpmMirror.Upstream;
 
 /// <summary>The one HTTP client towards the upstream: packuments, tarballs and forwarded requests.</summary>
-public sealed partial class RegistryClient : IDisposable
+internal sealed partial class RegistryClient : IDisposable
 {
     // What clients wait for has a bound of its own, and a wide one: a hundred requests that hang keep none of the others waiting.
     private const int AwaitedMax = 256;

@@ -6,7 +6,7 @@ using NpmMirror.Diagnostics;
 namespace NpmMirror.Upstream;
 
 /// <summary>What a <see cref="RegistryClient"/> needs to know of its upstream.</summary>
-public sealed record RegistryClientOptions
+internal sealed record RegistryClientOptions
 {
     /// <summary>The upstream's address; a trailing slash does not matter. User and password in it count as credentials.</summary>
     public required Uri BaseUrl { get; init; }

@@ -4,7 +4,7 @@ namespace NpmMirror.Upstream;
 /// Values of the <c>Authorization</c> header by address prefix, as npm keeps them: <c>//host/path/</c>, the longest prefix wins.
 /// Never printed.
 /// </summary>
-public sealed class RegistryCredentials
+internal sealed class RegistryCredentials
 {
     private readonly Dictionary<string, string> _headersByPrefix;
 

@@ -10,7 +10,7 @@ namespace NpmMirror.Upstream;
 /// <param name="Reason">What the first of the mirrors was told.</param>
 /// <param name="At">When, as far as the first of them knew.</param>
 /// <param name="Rev">The deletion's revision.</param>
-public sealed record RemovalNotice(string Kind, string? Reason, DateTimeOffset? At, string Rev)
+internal sealed record RemovalNotice(string Kind, string? Reason, DateTimeOffset? At, string Rev)
 {
     /// <summary>The member's name.</summary>
     public const string Member = "removed";

@@ -6,7 +6,7 @@ namespace NpmMirror.Upstream;
 /// </summary>
 /// <param name="Url">The address, without a trailing slash.</param>
 /// <param name="DatabaseId">The database's name for life; null where none is known.</param>
-public readonly record struct UpstreamIdentity(string Url, string? DatabaseId)
+internal readonly record struct UpstreamIdentity(string Url, string? DatabaseId)
 {
     /// <summary>The identity of a registry.</summary>
     public static UpstreamIdentity Of(Uri baseUrl, string? databaseId)

@@ -1,14 +1,14 @@
 namespace NpmMirror.Upstream;
 
 /// <summary>The validators of an earlier answer, sent back to ask whether it still holds.</summary>
-public readonly record struct Validators(string? ETag, string? LastModified)
+internal readonly record struct Validators(string? ETag, string? LastModified)
 {
     /// <summary>True when there is nothing to ask with.</summary>
     public bool IsEmpty => ETag is null && LastModified is null;
 }
 
 /// <summary>How the upstream answered a request for a packument: a closed family. Trouble is a <see cref="MirrorException"/> instead.</summary>
-public abstract record PackumentAnswer
+internal abstract record PackumentAnswer
 {
     private PackumentAnswer()
     {
@@ -28,7 +28,7 @@ public abstract record PackumentAnswer
 }
 
 /// <summary>How the upstream answered a request for a tarball.</summary>
-public abstract record TarballAnswer
+internal abstract record TarballAnswer
 {
     private TarballAnswer()
     {

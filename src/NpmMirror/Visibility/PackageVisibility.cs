@@ -6,7 +6,7 @@ using NpmMirror.Storage;
 namespace NpmMirror.Visibility;
 
 /// <summary>What of a store's packages readers may see: <see cref="VisibilityRules"/> by name, remembered, and for lists.</summary>
-public sealed class PackageVisibility
+internal sealed class PackageVisibility
 {
     private const int RememberedMin = 10_000;
 

@@ -1,7 +1,7 @@
 namespace NpmMirror.Visibility;
 
 /// <summary>Which versions and tags a reader sees.</summary>
-public sealed class View
+internal sealed class View
 {
     private View(string key, DateTimeOffset? validUntil)
     {

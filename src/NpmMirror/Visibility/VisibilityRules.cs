@@ -9,7 +9,7 @@ namespace NpmMirror.Visibility;
 /// Whether readers may see a package, its earlier versions, its tarballs and its past, by what its row says and by <c>removed.*</c>. Whoever answers a
 /// reader asks here, directly or through <see cref="PackageVisibility"/>, so that all answers agree.
 /// </summary>
-public sealed class VisibilityRules(RemovedOptions removed)
+internal sealed class VisibilityRules(RemovedOptions removed)
 {
     /// <summary>The kinds of removal at which a whole package leaves the lists.</summary>
     private static readonly RemovalKind[] OfPackages = [RemovalKind.Unpublished, RemovalKind.Gone, RemovalKind.Blocked];

@@ -1,0 +1,57 @@
+using System.Reflection;
+using NpmMirror.AspNetCore;
+using NpmMirror.Conformance;
+using NpmMirror.Sqlite;
+using NpmMirror.Testing;
+using PublicApiGenerator;
+
+namespace NpmMirror.Tests;
+
+/// <summary>
+/// What the packages promise to those who build on them: all that is public is written down in <c>PublicApi/*.txt</c>, so that a change of it is seen and
+/// meant. To renew the files after a change that is meant, run these tests with <c>RENEW_PUBLIC_API=1</c> and look at the difference.
+/// </summary>
+public sealed class PublicApiTests
+{
+    private const string Renew = "RENEW_PUBLIC_API";
+
+    private static readonly ApiGeneratorOptions Options = new() { IncludeAssemblyAttributes = false };
+
+    public static TheoryData<string> Assemblies => [.. Packed.Keys];
+
+    private static Dictionary<string, Assembly> Packed { get; } = new[]
+    {
+        typeof(Digest).Assembly,
+        typeof(NpmRegistryExtensions).Assembly,
+        typeof(SqliteEngine).Assembly,
+        typeof(FakeRegistry).Assembly,
+        typeof(MetadataStoreContract).Assembly,
+    }.ToDictionary(assembly => assembly.GetName().Name!);
+
+    [Theory]
+    [MemberData(nameof(Assemblies))]
+    public void What_is_public_is_what_is_written_down(string assembly)
+    {
+        var page = Path.Combine(TestTools.Root, "test/NpmMirror.Tests/PublicApi", $"{assembly}.txt");
+        var now = Packed[assembly].GeneratePublicApi(Options).ReplaceLineEndings("\n") + "\n";
+        if (Environment.GetEnvironmentVariable(Renew) == "1")
+        {
+            File.WriteAllText(page, now);
+        }
+
+        var before = File.Exists(page) ? File.ReadAllLines(page) : [];
+        var lines = now.TrimEnd('\n').Split('\n');
+        var (more, less) = (lines.Except(before).ToList(), before.Except(lines).ToList());
+        Assert.True(
+            lines.SequenceEqual(before),
+            $"{assembly} has another public surface than {page} says.\nNew:\n{string.Join('\n', more)}\nGone:\n{string.Join('\n', less)}\n"
+            + $"Is the change meant? Then run this test with {Renew}=1 and commit the file. Else make the type or member internal.");
+    }
+
+    [Fact]
+    public void No_engine_sees_what_is_internal_to_the_library()
+    {
+        var friends = typeof(Digest).Assembly.GetCustomAttributes<System.Runtime.CompilerServices.InternalsVisibleToAttribute>().Select(friend => friend.AssemblyName);
+        Assert.DoesNotContain("NpmMirror.Sqlite", friends);
+    }
+}
