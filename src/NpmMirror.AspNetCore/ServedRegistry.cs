@@ -52,13 +52,13 @@ internal sealed class ServedRegistry : IDisposable
         var (options, store, cache, client, readThrough, time) = (mirror.Options, mirror.Store, mirror.Renditions, mirror.Upstream, mirror.ReadThrough, mirror.Time);
         var visibility = mirror.Visibility;
         var addresses = new PublicAddresses(options, mirror.Meter);
-        var instance = new MirrorInstance(store);
+        var instance = new MirrorInstance(store.Notes);
         var packages = new PackageFinder(readThrough.FindAsync, readThrough.IsServable, cache);
         var wait = new LogWait(mirror.Log, _services.GetRequiredService<IHostApplicationLifetime>(), time);
         var repair = mirror.DocumentRepair;
         var documents = new ServedDocuments(cache, repair);
         var asked = new AskedBody(mirror.Budget, time);
-        var changes = new ChangesEndpoint(store, visibility.Rules, wait, documents, asked, time);
+        var changes = new ChangesEndpoint(store.Packages, store.Log, visibility.Rules, wait, documents, asked, time);
         memory.MeasureIn(mirror.Meter);
         var metrics = AnswerMetrics.Of(mirror.Meter, time);
         _services.GetService<ClientConnections>()?.MeasureIn(mirror.Meter);
@@ -77,7 +77,7 @@ internal sealed class ServedRegistry : IDisposable
             mirror.Tarballs,
             visibility,
             mirror.TarballUsage,
-            new TarballDescriptions(store, mirror.Budget, time, mirror.Meter),
+            new TarballDescriptions(store.Packages, mirror.Budget, time, mirror.Meter),
             repair,
             options,
             time,
@@ -90,13 +90,13 @@ internal sealed class ServedRegistry : IDisposable
             DistTags = new DistTagsEndpoint(packages, repair),
             Refresh = new RefreshEndpoint(readThrough.RefreshAsync, mirror.Repairs.ReplaceUnpromisedAsync, new AdminAccess(options, addresses)),
             Forwarding = new ForwardingEndpoint(forwarder, new SearchResults(visibility), options, mirror.Budget, time),
-            Kept = new KeptDocuments(store, visibility, mirror.Attestations, forwarder, time),
+            Kept = new KeptDocuments(store.Kept, visibility, mirror.Attestations, forwarder, time),
             Info = new InfoEndpoint(store, instance),
             Changes = changes,
-            Events = new EventsEndpoint(store, visibility, mirror.Log, wait, time),
-            Replication = new ReplicationEndpoint(store, visibility.Rules, documents, asked, time),
+            Events = new EventsEndpoint(store.Log, visibility, mirror.Log, wait, time),
+            Replication = new ReplicationEndpoint(store.Packages, visibility.Rules, documents, asked, time),
             AllDocs = new AllDocsEndpoint(store, visibility, documents, asked, time),
-            All = new AllEndpoint(store, visibility, repair, mirror.Budget, time),
+            All = new AllEndpoint(store.Packages, visibility, repair, mirror.Budget, time),
             Health = new HealthEndpoint(store, mirror.Blobs, time),
             Metrics = _metrics,
             Home = new HomeEndpoint(addresses, Mounts),

@@ -10,7 +10,7 @@ namespace NpmMirror.AspNetCore.Feeds;
 /// Answers <c>{m}/-/all</c>, the list that registries gave before they had feeds: of each package what people search by, one document in memory
 /// at a time.
 /// </summary>
-internal sealed class AllEndpoint(IMetadataStore store, PackageVisibility visibility, DocumentRepair repair, ByteBudget budget, TimeProvider time)
+internal sealed class AllEndpoint(IPackageTable packages, PackageVisibility visibility, DocumentRepair repair, ByteBudget budget, TimeProvider time)
 {
     /// <summary>What the list has of a document, besides name, tags, time and versions; of the latest version where the top does not say it.</summary>
     private static readonly string[] Members = ["description", "maintainers", "author", "repository", "readmeFilename", "homepage", "keywords", "bugs", "license", "users"];
@@ -43,7 +43,7 @@ internal sealed class AllEndpoint(IMetadataStore store, PackageVisibility visibi
 
     private async ValueTask<bool> WriteAsync(FeedBody body, PackageRow row, CancellationToken cancellationToken)
     {
-        if (await store.Packages.ReadAsync(row.Name, cancellationToken) is not { Document: { Codec: not DocumentCodec.Purged } document } stored)
+        if (await packages.ReadAsync(row.Name, cancellationToken) is not { Document: { Codec: not DocumentCodec.Purged } document } stored)
         {
             Write(body, row, PackumentIndex.FromBytes(row.Index.Span, row.Name), default);
             return true;

@@ -12,7 +12,7 @@ namespace NpmMirror.AspNetCore.Feeds;
 /// Answers <c>{m}/_changes</c>: this mirror's own feed, one row a package at its newest position, so that mirrors follow mirrors and
 /// followers of CouchDB need not know the difference.
 /// </summary>
-internal sealed class ChangesEndpoint(IMetadataStore store, VisibilityRules visibility, LogWait wait, ServedDocuments documents, AskedBody asked, TimeProvider time)
+internal sealed class ChangesEndpoint(IPackageTable packages, ILogTable log, VisibilityRules visibility, LogWait wait, ServedDocuments documents, AskedBody asked, TimeProvider time)
 {
     private static readonly TimeSpan HoldMax = TimeSpan.FromHours(24);
     private static readonly TimeSpan SignEvery = TimeSpan.FromSeconds(1);
@@ -39,7 +39,7 @@ internal sealed class ChangesEndpoint(IMetadataStore store, VisibilityRules visi
 
     /// <summary>The query with <c>now</c> put in numbers.</summary>
     internal async ValueTask<ChangesQuery> PlaceAsync(ChangesQuery query, CancellationToken cancellationToken) =>
-        query.Since is null ? query with { Since = (await store.Log.ReadHeadAsync(cancellationToken)).Position.Value } : query;
+        query.Since is null ? query with { Since = (await log.ReadHeadAsync(cancellationToken)).Position.Value } : query;
 
     /// <summary>Writes the whole body. A <paramref name="baseUrl"/> is needed only with documents.</summary>
     internal async Task AnswerAsync(ChangesQuery query, string baseUrl, FeedBody body, CancellationToken cancellationToken)
@@ -84,7 +84,7 @@ internal sealed class ChangesEndpoint(IMetadataStore store, VisibilityRules visi
     private async Task ReadRowsAsync(Reading reading, CancellationToken cancellationToken)
     {
         // Read before the rows: whatever is up to here is among them, or was superseded by one that is.
-        var head = reading.Query.IsDescending ? reading.Position : (await store.Log.ReadHeadAsync(cancellationToken)).Position;
+        var head = reading.Query.IsDescending ? reading.Position : (await log.ReadHeadAsync(cancellationToken)).Position;
         if (head < reading.Position)
         {
             // Another mirror's position, or this one was restored from a backup. Whoever waited would wait until the log has grown past it and never
@@ -120,14 +120,14 @@ internal sealed class ChangesEndpoint(IMetadataStore store, VisibilityRules visi
     private IAsyncEnumerable<PackageRow> ListAsync(ChangesQuery query, LogPosition from, LogPosition head, CancellationToken cancellationToken) =>
         query is { IsDescending: false, Filter.Ids: { } ids } && head.Value - from.Value > ids.Count
             ? FindAsync(ids, from, head, cancellationToken)
-            : store.Packages.ListChangesAsync(from, query.IsDescending, cancellationToken);
+            : packages.ListChangesAsync(from, query.IsDescending, cancellationToken);
 
     private async IAsyncEnumerable<PackageRow> FindAsync(IReadOnlyCollection<string> ids, LogPosition from, LogPosition head, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var found = new List<(LogPosition At, PackageName Name)>();
         foreach (var id in ids)
         {
-            if (PackageName.TryParse(id, out var name) && await store.Packages.FindAsync(name, cancellationToken) is { } row && row.LastPosition > from && row.LastPosition <= head)
+            if (PackageName.TryParse(id, out var name) && await packages.FindAsync(name, cancellationToken) is { } row && row.LastPosition > from && row.LastPosition <= head)
             {
                 found.Add((row.LastPosition, row.Name));
             }
@@ -136,7 +136,7 @@ internal sealed class ChangesEndpoint(IMetadataStore store, VisibilityRules visi
         foreach (var (at, name) in found.OrderBy(one => one.At))
         {
             // What changed meanwhile lies after the head, and comes when that is asked for.
-            if (await store.Packages.FindAsync(name, cancellationToken) is { } row && row.LastPosition == at)
+            if (await packages.FindAsync(name, cancellationToken) is { } row && row.LastPosition == at)
             {
                 yield return row;
             }

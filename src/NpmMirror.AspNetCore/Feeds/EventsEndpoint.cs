@@ -11,7 +11,7 @@ namespace NpmMirror.AspNetCore.Feeds;
 /// Answers <c>{m}/-/events</c>: the rows of the log as server-sent events, those that are there and those to come. Each reader is given what the
 /// log holds at its own pace, and nothing is kept for it meanwhile.
 /// </summary>
-internal sealed class EventsEndpoint(IMetadataStore store, PackageVisibility visibility, RegistryLog log, LogWait wait, TimeProvider time)
+internal sealed class EventsEndpoint(ILogTable rows, PackageVisibility visibility, RegistryLog log, LogWait wait, TimeProvider time)
 {
     private static readonly byte[] Comment = ": waiting\n\n"u8.ToArray();
     private static readonly TimeSpan DefaultHeartbeat = TimeSpan.FromSeconds(30);
@@ -21,7 +21,7 @@ internal sealed class EventsEndpoint(IMetadataStore store, PackageVisibility vis
 
     internal async Task HandleAsync(HttpContext context)
     {
-        var head = (await store.Log.ReadHeadAsync(context.RequestAborted)).Position;
+        var head = (await rows.ReadHeadAsync(context.RequestAborted)).Position;
         if (Position(context.Request, head) is not { } position || Heartbeat(context.Request.Query["heartbeat"].ToString()) is not { } heartbeat)
         {
             await RegistryErrors.WriteAsync(context, StatusCodes.Status400BadRequest, "since and Last-Event-ID must be a position that this mirror gave (or since=now), heartbeat a number of milliseconds.");

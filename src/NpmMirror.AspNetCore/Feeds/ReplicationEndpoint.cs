@@ -10,7 +10,7 @@ namespace NpmMirror.AspNetCore.Feeds;
 /// Answers replicators (PouchDB, CouchDB) that fetch documents by their revisions: <c>POST {m}/_bulk_get</c>, and <c>{m}/{pkg}?open_revs=…</c> of older
 /// ones. What is held now is what they get, whichever revision they heard of: it is the newest, or its row is on its way to them.
 /// </summary>
-internal sealed class ReplicationEndpoint(IMetadataStore store, VisibilityRules visibility, ServedDocuments documents, AskedBody asked, TimeProvider time)
+internal sealed class ReplicationEndpoint(IPackageTable packages, VisibilityRules visibility, ServedDocuments documents, AskedBody asked, TimeProvider time)
 {
     /// <summary>Whether a packument is asked for as replicators do.</summary>
     internal static bool IsAsked(HttpContext context) => context.Request.QueryString.HasValue && context.Request.Query.ContainsKey("open_revs");
@@ -18,7 +18,7 @@ internal sealed class ReplicationEndpoint(IMetadataStore store, VisibilityRules 
     /// <summary>Answers <c>{m}/{pkg}?open_revs=…</c>.</summary>
     internal async Task OpenRevsAsync(HttpContext context, PackageName package, string baseUrl)
     {
-        if (await store.Packages.FindAsync(package, context.RequestAborted) is not { } row)
+        if (await packages.FindAsync(package, context.RequestAborted) is not { } row)
         {
             await RegistryErrors.WriteAsync(context, StatusCodes.Status404NotFound, $"{package} is not held by this mirror.");
             return;
@@ -77,7 +77,7 @@ internal sealed class ReplicationEndpoint(IMetadataStore store, VisibilityRules 
     {
         try
         {
-            return PackageName.TryParse(id, out var name) && await store.Packages.FindAsync(name, cancellationToken) is { } row && await WriteAsync(body, row, baseUrl, [], cancellationToken)
+            return PackageName.TryParse(id, out var name) && await packages.FindAsync(name, cancellationToken) is { } row && await WriteAsync(body, row, baseUrl, [], cancellationToken)
                 ? null
                 : ("not_found", "missing");
         }

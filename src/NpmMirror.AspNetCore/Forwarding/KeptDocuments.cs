@@ -10,7 +10,7 @@ namespace NpmMirror.AspNetCore.Forwarding;
 /// Answers for small documents of the registry beside the packuments, its signing keys and its attestations: asked for upstream,
 /// kept once seen, and served from what is kept when the upstream is away. A 404 is passed on and not kept.
 /// </summary>
-internal sealed class KeptDocuments(IMetadataStore store, PackageVisibility visibility, KeptAttestations kept, Forwarder forwarder, TimeProvider time)
+internal sealed class KeptDocuments(IKeptTable documents, PackageVisibility visibility, KeptAttestations kept, Forwarder forwarder, TimeProvider time)
 {
     private const string KeysPath = "/-/npm/v1/keys";
     private const int KeysMaxBytes = 4 * 1024 * 1024;
@@ -29,14 +29,14 @@ internal sealed class KeptDocuments(IMetadataStore store, PackageVisibility visi
             return;
         }
 
-        var known = await store.Kept.FindKeptAsync(KeysPath, context.RequestAborted);
+        var known = await documents.FindKeptAsync(KeysPath, context.RequestAborted);
         try
         {
             using var answer = await forwarder.AskAsync(ForwardedService.Keys, HttpMethod.Get, KeysPath, null, Timeout, context.RequestAborted);
             _freshKeys = answer.IsOk && answer.Body.Length <= KeysMaxBytes ? new FreshKeys(time.GetTimestamp(), answer.Body.ToArray()) : null;
             if (_freshKeys is { } seen && known?.Span.SequenceEqual(seen.Body) != true)
             {
-                await KeepAsync(() => store.Kept.KeepAsync(KeysPath, seen.Body, CancellationToken.None).AsTask());
+                await KeepAsync(() => documents.KeepAsync(KeysPath, seen.Body, CancellationToken.None).AsTask());
             }
 
             await answer.WriteAsync(context, time);

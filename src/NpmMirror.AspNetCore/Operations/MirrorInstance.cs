@@ -5,7 +5,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.AspNetCore.Operations;
 
 /// <summary>The id that this mirror sends with its own requests: one that comes back has gone round in a circle.</summary>
-internal sealed class MirrorInstance(IMetadataStore store)
+internal sealed class MirrorInstance(INoteTable notes)
 {
     private string? _id;
 
@@ -21,6 +21,6 @@ internal sealed class MirrorInstance(IMetadataStore store)
             return known;
         }
 
-        return _id = await store.Notes.FindNoteAsync(MirrorCursors.Instance, cancellationToken);
+        return _id = await notes.FindNoteAsync(MirrorCursors.Instance, cancellationToken);
     }
 }

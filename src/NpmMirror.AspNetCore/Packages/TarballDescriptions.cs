@@ -14,7 +14,7 @@ internal sealed record TarballDescription(VersionEntry Version, string Url, Tarb
 /// Looks tarballs up in their packuments. That decodes the whole packument: two hundred clients that ask for one new file of a package with
 /// a packument of 20 MB would keep the machine busy for seconds before the first byte, so those who come while one is looking share what it finds.
 /// </summary>
-internal sealed class TarballDescriptions(IMetadataStore store, ByteBudget budget, TimeProvider time, Meter? meter = null)
+internal sealed class TarballDescriptions(IPackageTable packages, ByteBudget budget, TimeProvider time, Meter? meter = null)
 {
     private const int SearchesMax = 10_000;
 
@@ -50,7 +50,7 @@ internal sealed class TarballDescriptions(IMetadataStore store, ByteBudget budge
         try
         {
             Interlocked.Increment(ref _searchCount);
-            if (await store.Packages.ReadAsync(package, limit.Token) is not { } stored)
+            if (await packages.ReadAsync(package, limit.Token) is not { } stored)
             {
                 return null;
             }

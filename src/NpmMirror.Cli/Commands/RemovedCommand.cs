@@ -33,7 +33,7 @@ internal static class RemovedCommand
         await using var store = await Setup.OpenExistingStoreAsync(options, logging, cancellationToken);
         var report = new JsonReport(Console.Out, "removed");
         since ??= package is null ? Lately : null;
-        var count = await report.FillAsync(() => ListAsync(new Takedowns(store).ListAsync(TimeProvider.System.GetUtcNow() - since, package, cancellationToken), asJson ? report : null));
+        var count = await report.FillAsync(() => ListAsync(new Takedowns(store.Packages, store.Log, store.Tarballs).ListAsync(TimeProvider.System.GetUtcNow() - since, package, cancellationToken), asJson ? report : null));
         if (asJson)
         {
             report.End(new { count });

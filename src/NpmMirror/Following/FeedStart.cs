@@ -8,7 +8,7 @@ namespace NpmMirror.Following;
 /// Where following begins: a sequence that somebody wrote (<c>last_seq</c>) beats the stored cursor; a stored one counts only for the same feed in the same
 /// life of its database; else the head is noted and a walk comes first. That the feed jumped behind a cursor the monitor finds that begins there.
 /// </summary>
-internal sealed class FeedStart(IMetadataStore store, KnownUpstream known)
+internal sealed class FeedStart(INoteTable notes, KnownUpstream known)
 {
     /// <summary>What the feed says of itself; from now on revs are of that life of its database.</summary>
     public async Task<FeedInfo> AskAsync(IChangeFeed feed, CancellationToken cancellationToken)
@@ -33,9 +33,9 @@ internal sealed class FeedStart(IMetadataStore store, KnownUpstream known)
         }
 
         // A walk that was cut short is repeated, also where a cursor from before it looks good again because the feed has grown past it.
-        var read = await store.Notes.FindNoteAsync(MirrorCursors.Read, cancellationToken);
-        var isSameFeed = await store.Notes.FindNoteAsync(MirrorCursors.Feed, cancellationToken) == IdOf(feed, info);
-        var isWalking = await store.Notes.FindNoteAsync(MirrorCursors.WalkHead, cancellationToken) is not null;
+        var read = await notes.FindNoteAsync(MirrorCursors.Read, cancellationToken);
+        var isSameFeed = await notes.FindNoteAsync(MirrorCursors.Feed, cancellationToken) == IdOf(feed, info);
+        var isWalking = await notes.FindNoteAsync(MirrorCursors.WalkHead, cancellationToken) is not null;
         return read is null || isWalking || !isSameFeed
             ? new Start(info, info.Head, true)
             : new Start(info, new Sequence(read), false);
@@ -50,27 +50,27 @@ internal sealed class FeedStart(IMetadataStore store, KnownUpstream known)
     internal sealed record Start(FeedInfo Info, Sequence Since, bool NeedsWalk)
     {
         /// <summary>Notes which feed the cursors belong to.</summary>
-        public async ValueTask NoteAsync(IMetadataStore store, IChangeFeed feed, string upstreamIdentity, bool isGiven, CancellationToken cancellationToken)
+        public async ValueTask NoteAsync(INoteTable notes, IChangeFeed feed, string upstreamIdentity, bool isGiven, CancellationToken cancellationToken)
         {
-            if (!NeedsWalk && await store.Notes.FindNoteAsync(MirrorCursors.Feed, cancellationToken) != IdOf(feed, Info))
+            if (!NeedsWalk && await notes.FindNoteAsync(MirrorCursors.Feed, cancellationToken) != IdOf(feed, Info))
             {
                 // An explicit last_seq: what is known of the way belongs to another feed.
-                await store.Notes.SetNoteAsync(MirrorCursors.Trail, null, cancellationToken);
+                await notes.SetNoteAsync(MirrorCursors.Trail, null, cancellationToken);
             }
 
-            await store.Notes.SetNoteAsync(MirrorCursors.Feed, IdOf(feed, Info), cancellationToken);
+            await notes.SetNoteAsync(MirrorCursors.Feed, IdOf(feed, Info), cancellationToken);
             if (isGiven && !NeedsWalk)
             {
                 // At once: a process that ends before the first change goes on here, and "now" is the moment of this start.
-                await store.Notes.SetNoteAsync(MirrorCursors.Read, Since.Text, cancellationToken);
-                await store.Notes.SetNoteAsync(MirrorCursors.Handled, Since.Text, cancellationToken);
+                await notes.SetNoteAsync(MirrorCursors.Read, Since.Text, cancellationToken);
+                await notes.SetNoteAsync(MirrorCursors.Handled, Since.Text, cancellationToken);
             }
 
-            await store.Notes.SetNoteAsync(MirrorCursors.Upstream, upstreamIdentity, cancellationToken);
-            if (!NeedsWalk && await store.Notes.FindNoteAsync(MirrorCursors.Read, cancellationToken) == Since.Text && await store.Notes.FindNoteAsync(MirrorCursors.Handled, cancellationToken) != Since.Text)
+            await notes.SetNoteAsync(MirrorCursors.Upstream, upstreamIdentity, cancellationToken);
+            if (!NeedsWalk && await notes.FindNoteAsync(MirrorCursors.Read, cancellationToken) == Since.Text && await notes.FindNoteAsync(MirrorCursors.Handled, cancellationToken) != Since.Text)
             {
                 // A process died between the two: the names up to here are in the queue, and with no further change nothing would tell.
-                await store.Notes.SetNoteAsync(MirrorCursors.Handled, Since.Text, cancellationToken);
+                await notes.SetNoteAsync(MirrorCursors.Handled, Since.Text, cancellationToken);
             }
         }
     }

@@ -5,7 +5,7 @@ using NpmMirror.Syncing;
 namespace NpmMirror.Following;
 
 /// <summary>Tells a monitor's listeners how a try ended, whoever asked for it: the feed, a client, an administrator.</summary>
-internal sealed class MonitorNews(IMetadataStore store, RegistryMonitor monitor)
+internal sealed class MonitorNews(IPackageTable packages, RegistryMonitor monitor)
 {
     public async ValueTask TellAsync(SyncAttempt attempt, CancellationToken cancellationToken)
     {
@@ -33,7 +33,7 @@ internal sealed class MonitorNews(IMetadataStore store, RegistryMonitor monitor)
 
     private async Task<ReadOnlyMemory<byte>> ReadMetadataAsync(PackageName name, CancellationToken cancellationToken)
     {
-        if (!monitor.IsObserved || await store.Packages.ReadAsync(name, cancellationToken) is not { } stored)
+        if (!monitor.IsObserved || await packages.ReadAsync(name, cancellationToken) is not { } stored)
         {
             return default;
         }

@@ -70,7 +70,7 @@ internal sealed partial class RegistryMirror
     private async Task<FeedStart.Start> BeginAsync(IChangeFeed feed, Sequence? given, CancellationToken cancellationToken)
     {
         FeedLocation = feed.Location;
-        var start = await new FeedStart(_store, _known).FindAsync(feed, _isFeedReset, given, cancellationToken);
+        var start = await new FeedStart(_store.Notes, _known).FindAsync(feed, _isFeedReset, given, cancellationToken);
         if (start.NeedsWalk)
         {
             await SeedAsync(feed, start.Info.Head, cancellationToken);
@@ -81,7 +81,7 @@ internal sealed partial class RegistryMirror
             await QueueNewlyWantedAsync(feed, cancellationToken);
         }
 
-        await start.NoteAsync(_store, feed, _known.Identity.ToString(), isGiven: given is not null, cancellationToken);
+        await start.NoteAsync(_store.Notes, feed, _known.Identity.ToString(), isGiven: given is not null, cancellationToken);
         return start;
     }
 

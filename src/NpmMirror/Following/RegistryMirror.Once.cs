@@ -86,5 +86,5 @@ internal sealed partial class RegistryMirror
         _upstream.NewRetry().RunAsync(() => FindFeedAsync(cancellationToken), cancellationToken);
 
     private Task<FeedInfo> AskAsync(IChangeFeed feed, CancellationToken cancellationToken) =>
-        _upstream.NewRetry().RunAsync(() => new FeedStart(_store, _known).AskAsync(feed, cancellationToken), cancellationToken);
+        _upstream.NewRetry().RunAsync(() => new FeedStart(_store.Notes, _known).AskAsync(feed, cancellationToken), cancellationToken);
 }

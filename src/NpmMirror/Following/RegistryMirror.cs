@@ -67,9 +67,9 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         _time = time;
         _loggers = loggers;
         _logger = loggers.CreateLogger("NpmMirror.Mirror");
-        _named = new NamedPackages(store, queue, time);
+        _named = new NamedPackages(store.Packages, queue, time);
         _reconciler = new Reconciler(store, queue, scope, known, options, time, _logger);
-        _schedule = new ReconciliationSchedule(store, options.Reconcile, time, _logger);
+        _schedule = new ReconciliationSchedule(store.Notes, options.Reconcile, time, _logger);
         Monitor = new RegistryMonitor(FollowAsync, MonitorOptions.From(options) with { EndsAtReset = true, Meter = meter ?? Telemetry.Unread }, time, loggers.CreateLogger("NpmMirror.Monitor"));
     }
 
@@ -125,7 +125,7 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
             LogListedAndAbsent(attempt.Item.Name);
         }
 
-        return new MonitorNews(_store, Monitor).TellAsync(attempt, cancellationToken);
+        return new MonitorNews(_store.Packages, Monitor).TellAsync(attempt, cancellationToken);
     }
 
     /// <summary>Stops: what has begun to be written is finished, nothing more is begun.</summary>

@@ -43,7 +43,7 @@ public sealed partial class Mirror : IAsyncDisposable
         var (store, upstream) = (parts.Store, parts.Upstream);
         Known = new KnownUpstream(upstream.BaseUrl);
         Scope = new PackageScope(options);
-        Tarballs = new TarballDownloads(store, parts.Blobs, upstream, options, time, loggers.CreateLogger<TarballDownloads>(), Meter);
+        Tarballs = new TarballDownloads(store.Tarballs, parts.Blobs, upstream, options, time, loggers.CreateLogger<TarballDownloads>(), Meter);
         Sync = new PackageSync(store, upstream, Known, Tarballs, News, options, time, loggers.CreateLogger<PackageSync>(), Meter);
         Queue = new SyncQueue(store, Sync, options, time, loggers.CreateLogger<SyncQueue>(), Meter);
         Registry = new RegistryMirror(store, upstream, Known, Queue, News, Scope, parts.FindFeed, options, time, loggers, Meter);
@@ -52,9 +52,9 @@ public sealed partial class Mirror : IAsyncDisposable
         Renditions = new RenditionCache(store, News, parts.Budget, options, time, Meter);
         Visibility = new PackageVisibility(store.Packages, News, options, Meter);
         Log = new RegistryLog(store, News, time, loggers.CreateLogger<RegistryLog>());
-        TarballUsage = new TarballUsage(store, time, loggers.CreateLogger<TarballUsage>());
+        TarballUsage = new TarballUsage(store.Tarballs, time, loggers.CreateLogger<TarballUsage>());
         DocumentRepair = new DocumentRepair(store, Queue, Sync, time, loggers.CreateLogger<DocumentRepair>());
-        Attestations = new KeptAttestations(store, options, time);
+        Attestations = new KeptAttestations(store.Kept, store.Packages, options, time);
         Collector = new GarbageCollector(store, parts.Blobs, options, time);
         MirrorGauges.Add(this);
         _services =

@@ -63,15 +63,15 @@ public sealed record MirrorStatus(
             new LogStatus(head.Position.Value, head.Hash.ToString()),
             await UpstreamChoice.FindNotedAsync(store, cancellationToken) is { } noted ? new UpstreamStatus(noted, UpstreamChoice.AsNoted) : null,
             feed,
-            await Reconciliation.ReadAsync(store, cancellationToken),
-            await UnfinishedReconciliation.ReadAsync(store, cancellationToken),
+            await Reconciliation.ReadAsync(store.Notes, cancellationToken),
+            await UnfinishedReconciliation.ReadAsync(store.Notes, cancellationToken),
             await store.Queue.NextDueAsync(cancellationToken),
             trouble is null,
             trouble,
             await ReadErrorsAsync(store, cancellationToken),
-            await GivenUpPackages.ReadAsync(store, cancellationToken),
+            await GivenUpPackages.ReadAsync(store.Notes, cancellationToken),
             await RemovalState.ReadAsync(store, cancellationToken),
-            await NotedPause.ReadAsync(store, time.GetUtcNow(), cancellationToken));
+            await NotedPause.ReadAsync(store.Notes, time.GetUtcNow(), cancellationToken));
     }
 
     private static async Task<IReadOnlyList<ErrorStatus>> ReadErrorsAsync(IMetadataStore store, CancellationToken cancellationToken)

@@ -43,13 +43,13 @@ internal sealed partial class PauseWatch(IMetadataStore store, RegistryClient up
         Measure(current, now);
         try
         {
-            _noted ??= await NotedPause.ReadAsync(store, cancellationToken);
+            _noted ??= await NotedPause.ReadAsync(store.Notes, cancellationToken);
             if (_noted.Count == current.Count && _noted.Zip(current).All(pair => pair.First.IsSameAs(pair.Second)))
             {
                 return;
             }
 
-            await NotedPause.WriteAsync(store, current, cancellationToken);
+            await NotedPause.WriteAsync(store.Notes, current, cancellationToken);
             foreach (var begun in current.Where(pause => !_noted.Any(pause.IsSameAs)))
             {
                 LogPaused(begun.Host, begun.Words, begun.Until, begun.Reason);

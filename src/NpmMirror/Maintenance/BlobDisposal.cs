@@ -12,12 +12,12 @@ namespace NpmMirror.Maintenance;
 /// whether they still are in sight (<see cref="Tarballs.TarballDownloads"/>). So either 3 sees the row or the youth of what was taken, or the other side sees that the bytes are
 /// gone and fetches them. What a crash leaves out of sight is settled by the next run.
 /// </remarks>
-internal sealed class BlobDisposal(IMetadataStore store, IBlobStore blobs)
+internal sealed class BlobDisposal(ITarballTable tarballs, IBlobStore blobs)
 {
     /// <summary>Deletes the blob, unless a row names it or it is younger than <paramref name="youngest"/>. Returns the bytes freed, or null when it stays.</summary>
     internal async Task<long?> TryDeleteAsync(Digest sha512, DateTimeOffset youngest, CancellationToken cancellationToken)
     {
-        if (await store.Tarballs.IsReferencedAsync(sha512, cancellationToken) || await blobs.CondemnAsync(sha512, cancellationToken) is not { } condemned)
+        if (await tarballs.IsReferencedAsync(sha512, cancellationToken) || await blobs.CondemnAsync(sha512, cancellationToken) is not { } condemned)
         {
             return null;
         }
@@ -41,7 +41,7 @@ internal sealed class BlobDisposal(IMetadataStore store, IBlobStore blobs)
         var isNeeded = true;
         try
         {
-            isNeeded = condemned.Info.StoredAt > youngest || await store.Tarballs.IsReferencedAsync(condemned.Info.Sha512, CancellationToken.None);
+            isNeeded = condemned.Info.StoredAt > youngest || await tarballs.IsReferencedAsync(condemned.Info.Sha512, CancellationToken.None);
         }
         finally
         {

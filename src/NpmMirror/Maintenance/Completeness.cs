@@ -26,12 +26,12 @@ internal sealed class Completeness(IMetadataStore store, RegistryClient upstream
         using var spool = new ListSpool(folder, files);
         var (listed, upstreamCount) = await SpoolAsync(spool, cancellationToken);
         var (held, vanished) = (0L, 0L);
-        await foreach (var pair in ListJoin.JoinAsync(spool.ReadSorted(), store, cancellationToken))
+        await foreach (var pair in ListJoin.JoinAsync(spool.ReadSorted(), store.Packages, cancellationToken))
         {
             listed += pair.IsListed ? 1 : 0;
             held += pair.IsHeld ? 1 : 0;
             vanished += pair is { IsHeld: true, IsListed: false } ? 1 : 0;
-            if (await JudgeAsync(pair, cancellationToken) is var (fault, problem) && !await pair.IsUnpublishedAsync(store, known.Identity, cancellationToken) && await store.Queue.FindQueuedAsync(pair.Name, cancellationToken) is null)
+            if (await JudgeAsync(pair, cancellationToken) is var (fault, problem) && !await pair.IsUnpublishedAsync(store.Packages, known.Identity, cancellationToken) && await store.Queue.FindQueuedAsync(pair.Name, cancellationToken) is null)
             {
                 var failure = request.Repairs is { } repairs && fault != VerifyFault.Vanished ? await repairs.TryMendDocumentAsync(pair.Name, cancellationToken) : "";
                 tally.Report(new VerifyFinding(fault, pair.Name.Value, Finding.With(problem, failure), failure is null));
@@ -58,7 +58,7 @@ internal sealed class Completeness(IMetadataStore store, RegistryClient upstream
         }
 
         // Asking the feed for its name is what makes revs comparable.
-        var info = await upstream.NewRetry().RunAsync(() => new FeedStart(store, known).AskAsync(feed, cancellationToken), cancellationToken);
+        var info = await upstream.NewRetry().RunAsync(() => new FeedStart(store.Notes, known).AskAsync(feed, cancellationToken), cancellationToken);
         return (await Reconciler.SpoolAsync(feed.ListAllAsync(cancellationToken), spool, cancellationToken), info.DocumentCount);
     }
 
@@ -66,7 +66,7 @@ internal sealed class Completeness(IMetadataStore store, RegistryClient upstream
     {
         { IsListed: true, Mark: null } => scope.IsWantedAhead(pair.Name) ? (VerifyFault.NotHeld, "The upstream lists it, and it is not held.") : null,
         { IsListed: true, IsRemoved: true } => (VerifyFault.Stale, "The upstream lists it, and it is in the graveyard."),
-        { IsListed: true, Mark: { } mark } => await pair.IsCurrentAsync(store, known.Identity, cancellationToken) ? null : (VerifyFault.Stale, Difference(pair, mark)),
+        { IsListed: true, Mark: { } mark } => await pair.IsCurrentAsync(store.Packages, known.Identity, cancellationToken) ? null : (VerifyFault.Stale, Difference(pair, mark)),
         { IsHeld: true } => (VerifyFault.Vanished, "It is held, and the upstream does not list it; npm-mirror reconcile asks for it."),
         _ => null,
     };

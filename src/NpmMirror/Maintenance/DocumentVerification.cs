@@ -26,7 +26,7 @@ internal sealed class DocumentVerification(IMetadataStore store, DocumentCheck c
                 isRight &= await IsRightAsync(mark.Name, isInGraveyard, cancellationToken);
                 if (isRight && ++looked % MarkEvery == 0)
                 {
-                    marks = await (marks with { LastPackage = mark.Name.Value, IsInGraveyard = isInGraveyard }).KeepAsync(store, cancellationToken);
+                    marks = await (marks with { LastPackage = mark.Name.Value, IsInGraveyard = isInGraveyard }).KeepAsync(store.Notes, cancellationToken);
                 }
             }
         }

@@ -32,7 +32,7 @@ public sealed class GarbageCollector(IMetadataStore store, IBlobStore blobs, Mir
     {
         var now = time.GetUtcNow();
         var tally = new CollectionTally(told);
-        var disposal = new BlobDisposal(store, blobs);
+        var disposal = new BlobDisposal(store.Tarballs, blobs);
         if (!isDryRun)
         {
             await disposal.SettleLeftoversAsync(now - options.Gc.Grace, token);
@@ -63,7 +63,7 @@ public sealed class GarbageCollector(IMetadataStore store, IBlobStore blobs, Mir
 
     private async Task CollectAttestationsAsync(bool isDryRun, CollectionTally tally, CancellationToken cancellationToken)
     {
-        using var kept = new KeptAttestations(store, options, time);
+        using var kept = new KeptAttestations(store.Kept, store.Packages, options, time);
         await foreach (var (path, sizeBytes) in kept.ListUselessAsync(cancellationToken))
         {
             if (!isDryRun)

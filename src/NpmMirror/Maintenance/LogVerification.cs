@@ -26,7 +26,7 @@ internal sealed class LogVerification(IMetadataStore store, DocumentCheck docume
             tally.CountLogRow(head.Position.Value);
             if (isRight && row.Position.Value % MarkEvery == 0)
             {
-                marks = await (marks with { LogPosition = last.Position.Value, LogHash = last.Hash.Hex }).KeepAsync(store, cancellationToken);
+                marks = await (marks with { LogPosition = last.Position.Value, LogHash = last.Hash.Hex }).KeepAsync(store.Notes, cancellationToken);
             }
         }
 

@@ -74,7 +74,7 @@ internal sealed class PastPurge(IMetadataStore store, BlobDisposal disposal, Mir
                 return;
             }
 
-            var plan = await PurgePlan.MakeAsync(store, row, Removed, cancellationToken);
+            var plan = await PurgePlan.MakeAsync(store.Packages, store.Log, row, Removed, cancellationToken);
             await PurgeTarballsAsync(name, plan, isDryRun, cancellationToken);
             var bytes = plan.SizeBytes;
             if (bytes == 0 || isDryRun || await store.Packages.PurgeAsync(new PackagePurge(name, row.Generation, plan.Payloads, plan.Documents), cancellationToken) is not null)

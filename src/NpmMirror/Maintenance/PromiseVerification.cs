@@ -8,12 +8,12 @@ namespace NpmMirror.Maintenance;
 /// Whether the tarballs held of a package are those that its packument promises. Others are there after a version was republished, and where a row names
 /// the bytes of another tarball.
 /// </summary>
-internal sealed class PromiseVerification(IMetadataStore store, IBlobStore blobs, ByteBudget budget, VerifyRequest request, VerifyTally tally)
+internal sealed class PromiseVerification(IPackageTable packages, ITarballTable tarballs, IBlobStore blobs, ByteBudget budget, VerifyRequest request, VerifyTally tally)
 {
     /// <summary>Checks a package whose document is right.</summary>
     internal async Task<bool> AreKeptAsync(PackageName name, CancellationToken cancellationToken)
     {
-        var held = await store.Tarballs.ListTarballsAsync(name, cancellationToken).Where(row => row is { State: TarballState.Held, Damage: null }).ToListAsync(cancellationToken);
+        var held = await tarballs.ListTarballsAsync(name, cancellationToken).Where(row => row is { State: TarballState.Held, Damage: null }).ToListAsync(cancellationToken);
         var isRight = true;
 
         // Mending reads the document anew, so it is let go before.
@@ -30,7 +30,7 @@ internal sealed class PromiseVerification(IMetadataStore store, IBlobStore blobs
     private async Task<List<(TarballRow Row, string Problem)>> FindOthersAsync(PackageName name, List<TarballRow> held, CancellationToken cancellationToken)
     {
         var others = new List<(TarballRow, string)>();
-        if (await store.Packages.ReadAsync(name, cancellationToken) is not { Document.Codec: not DocumentCodec.Purged } stored)
+        if (await packages.ReadAsync(name, cancellationToken) is not { Document.Codec: not DocumentCodec.Purged } stored)
         {
             return others;
         }

@@ -32,13 +32,13 @@ internal sealed class PurgePlan
     internal long SizeBytes { get; private set; }
 
     /// <summary>Decides.</summary>
-    internal static async Task<PurgePlan> MakeAsync(IMetadataStore store, PackageRow row, RemovedOptions removed, CancellationToken cancellationToken)
+    internal static async Task<PurgePlan> MakeAsync(IPackageTable packages, ILogTable log, PackageRow row, RemovedOptions removed, CancellationToken cancellationToken)
     {
         var plan = new PurgePlan(row, removed);
 
         // 1. What is gone, and since when. 2. What was said of it until then.
-        var until = await plan.FindGoneAsync(store, row, removed, cancellationToken);
-        await foreach (var past in store.Log.ReadHistoryAsync(row.Name, cancellationToken).TakeWhile(past => past.Position <= until))
+        var until = await plan.FindGoneAsync(log, row, removed, cancellationToken);
+        await foreach (var past in log.ReadHistoryAsync(row.Name, cancellationToken).TakeWhile(past => past.Position <= until))
         {
             plan.Look(past);
         }
@@ -50,17 +50,17 @@ internal sealed class PurgePlan
 
         foreach (var sha256 in plan._documents)
         {
-            plan.SizeBytes += await SizeOfAsync(store, row, sha256, cancellationToken);
+            plan.SizeBytes += await SizeOfAsync(packages, row, sha256, cancellationToken);
         }
 
         return plan;
     }
 
-    private static async Task<long> SizeOfAsync(IMetadataStore store, PackageRow row, Digest sha256, CancellationToken cancellationToken)
+    private static async Task<long> SizeOfAsync(IPackageTable packages, PackageRow row, Digest sha256, CancellationToken cancellationToken)
     {
         try
         {
-            var document = await store.Packages.ReadArchivedAsync(row.Name, sha256, cancellationToken) ?? (sha256 == row.DocumentSha256 ? (await store.Packages.ReadAsync(row.Name, cancellationToken))?.Document : null);
+            var document = await packages.ReadArchivedAsync(row.Name, sha256, cancellationToken) ?? (sha256 == row.DocumentSha256 ? (await packages.ReadAsync(row.Name, cancellationToken))?.Document : null);
             return document?.Bytes.Length ?? 0;
         }
         catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged)
@@ -73,10 +73,10 @@ internal sealed class PurgePlan
     /// <summary>Whether the tarball of this version goes.</summary>
     internal bool Takes(string version) => _gone.Contains(version) || (_isWhole && (!_isHeld || _index.Find(version) is null));
 
-    private async Task<LogPosition> FindGoneAsync(IMetadataStore store, PackageRow row, RemovedOptions removed, CancellationToken cancellationToken)
+    private async Task<LogPosition> FindGoneAsync(ILogTable log, PackageRow row, RemovedOptions removed, CancellationToken cancellationToken)
     {
         var until = LogPosition.Zero;
-        await foreach (var past in store.Log.ReadHistoryAsync(row.Name, cancellationToken))
+        await foreach (var past in log.ReadHistoryAsync(row.Name, cancellationToken))
         {
             if (past.Type == EventTypes.PackageRemoved && _isWhole)
             {

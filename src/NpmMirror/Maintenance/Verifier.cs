@@ -40,28 +40,28 @@ public sealed class Verifier
     private async Task<VerifySummary> LookAsync(VerifyRequest request, CancellationToken token)
     {
         var now = _time.GetUtcNow();
-        var known = await VerifyMarks.ReadAsync(_store, token);
+        var known = await VerifyMarks.ReadAsync(_store.Notes, token);
         var isContinued = !request.StartsAnew && known.BegunAt is { } earlier && now - earlier < ContinuedMax;
         var begunAt = isContinued ? known.BegunAt!.Value : now;
         var due = begunAt - request.OlderThan;
-        var marks = await (isContinued ? known : Begin(known, begunAt, due, request)).KeepAsync(_store, token);
+        var marks = await (isContinued ? known : Begin(known, begunAt, due, request)).KeepAsync(_store.Notes, token);
 
         var tally = new VerifyTally(request);
         var documents = new DocumentCheck(_store, _budget, tally);
         (marks, var head) = await new LogVerification(_store, documents, tally).RunAsync(marks, request.NotedHead, token);
         if (!marks.AreDocumentsDone)
         {
-            marks = await new DocumentVerification(_store, documents, new PromiseVerification(_store, _blobs, _budget, request, tally), _options, request, tally).RunAsync(await marks.KeepAsync(_store, token), token);
+            marks = await new DocumentVerification(_store, documents, new PromiseVerification(_store.Packages, _store.Tarballs, _blobs, _budget, request, tally), _options, request, tally).RunAsync(await marks.KeepAsync(_store.Notes, token), token);
         }
 
-        await marks.KeepAsync(_store, token);
+        await marks.KeepAsync(_store.Notes, token);
         if (request.Completeness is { } completeness)
         {
             await completeness.RunAsync(request, tally, token);
         }
 
         await new TarballVerification(_store, _blobs, request, tally, _time).RunAsync(due, token);
-        await (marks with { BegunAt = null, LastPackage = null, IsInGraveyard = false, AreDocumentsDone = false }).KeepAsync(_store, token);
+        await (marks with { BegunAt = null, LastPackage = null, IsInGraveyard = false, AreDocumentsDone = false }).KeepAsync(_store.Notes, token);
         return tally.Sum(begunAt, isContinued, head);
     }
 

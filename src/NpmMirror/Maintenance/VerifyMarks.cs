@@ -40,15 +40,15 @@ internal sealed record VerifyMarks
     public bool AreDocumentsDone { get; init; }
 
     /// <summary>The marks of a store.</summary>
-    internal static async ValueTask<VerifyMarks> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        await store.Notes.FindAsync(Cursor, VerifyMarksJson.Default.VerifyMarks, cancellationToken) ?? new VerifyMarks();
+    internal static async ValueTask<VerifyMarks> ReadAsync(INoteTable notes, CancellationToken cancellationToken) =>
+        await notes.FindAsync(Cursor, VerifyMarksJson.Default.VerifyMarks, cancellationToken) ?? new VerifyMarks();
 
     /// <summary>Keeps them. What cannot be written is only looked at once more.</summary>
-    internal async ValueTask<VerifyMarks> KeepAsync(IMetadataStore store, CancellationToken cancellationToken)
+    internal async ValueTask<VerifyMarks> KeepAsync(INoteTable notes, CancellationToken cancellationToken)
     {
         try
         {
-            await store.Notes.SetNoteAsync(Cursor, JsonSerializer.Serialize(this, VerifyMarksJson.Default.VerifyMarks), cancellationToken);
+            await notes.SetNoteAsync(Cursor, JsonSerializer.Serialize(this, VerifyMarksJson.Default.VerifyMarks), cancellationToken);
         }
         catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreReadOnly)
         {

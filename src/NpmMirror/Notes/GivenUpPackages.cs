@@ -11,22 +11,22 @@ internal sealed partial class GivenUpPackages : IDisposable
 {
     private const int Most = 100;
 
-    private readonly IMetadataStore _store;
+    private readonly INoteTable _notes;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly SemaphoreSlim _turn = new(1);
     private volatile HashSet<PackageName>? _names;
 
-    internal GivenUpPackages(IMetadataStore store, TimeProvider time, ILogger logger)
+    internal GivenUpPackages(INoteTable notes, TimeProvider time, ILogger logger)
     {
-        _store = store;
+        _notes = notes;
         _time = time;
         _logger = logger;
     }
 
     /// <summary>Those of a store, the newest last.</summary>
-    public static async ValueTask<IReadOnlyList<GivenUp>> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        await store.Notes.FindAsync(MirrorCursors.GivenUp, GivenUpJson.Default.IReadOnlyListGivenUp, cancellationToken) ?? [];
+    public static async ValueTask<IReadOnlyList<GivenUp>> ReadAsync(INoteTable notes, CancellationToken cancellationToken) =>
+        await notes.FindAsync(MirrorCursors.GivenUp, GivenUpJson.Default.IReadOnlyListGivenUp, cancellationToken) ?? [];
 
     /// <inheritdoc/>
     public void Dispose() => _turn.Dispose();
@@ -57,11 +57,11 @@ internal sealed partial class GivenUpPackages : IDisposable
         await _turn.WaitAsync(cancellationToken);
         try
         {
-            var known = await ReadAsync(_store, cancellationToken);
+            var known = await ReadAsync(_notes, cancellationToken);
             if (change is not null)
             {
                 known = [.. change(known)];
-                await _store.Notes.SetNoteAsync(MirrorCursors.GivenUp, known.Count == 0 ? null : JsonSerializer.Serialize(known, GivenUpJson.Default.IReadOnlyListGivenUp), cancellationToken);
+                await _notes.SetNoteAsync(MirrorCursors.GivenUp, known.Count == 0 ? null : JsonSerializer.Serialize(known, GivenUpJson.Default.IReadOnlyListGivenUp), cancellationToken);
             }
 
             _names = [.. known.Select(one => PackageName.Parse(one.Package))];

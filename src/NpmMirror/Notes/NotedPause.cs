@@ -27,15 +27,15 @@ public sealed record NotedPause(string Host, [property: JsonConverter(typeof(Jso
     };
 
     /// <summary>The pauses of a store that are not over.</summary>
-    public static async ValueTask<IReadOnlyList<NotedPause>> ReadAsync(IMetadataStore store, DateTimeOffset now, CancellationToken cancellationToken) =>
+    public static async ValueTask<IReadOnlyList<NotedPause>> ReadAsync(INoteTable notes, DateTimeOffset now, CancellationToken cancellationToken) =>
         // A clock that was set back since must not make a pause of years.
-        [.. (await ReadAsync(store, cancellationToken)).Where(pause => pause.Until > now && pause.Until <= now + RequestPauses.Longest)];
+        [.. (await ReadAsync(notes, cancellationToken)).Where(pause => pause.Until > now && pause.Until <= now + RequestPauses.Longest)];
 
-    internal static async ValueTask<IReadOnlyList<NotedPause>> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        await store.Notes.FindAsync(MirrorCursors.Pauses, NotedPauseJson.Default.IReadOnlyListNotedPause, cancellationToken) ?? [];
+    internal static async ValueTask<IReadOnlyList<NotedPause>> ReadAsync(INoteTable notes, CancellationToken cancellationToken) =>
+        await notes.FindAsync(MirrorCursors.Pauses, NotedPauseJson.Default.IReadOnlyListNotedPause, cancellationToken) ?? [];
 
-    internal static async ValueTask WriteAsync(IMetadataStore store, IReadOnlyList<NotedPause> pauses, CancellationToken cancellationToken) =>
-        await store.Notes.SetNoteAsync(MirrorCursors.Pauses, pauses.Count == 0 ? null : JsonSerializer.Serialize(pauses, NotedPauseJson.Default.IReadOnlyListNotedPause), cancellationToken);
+    internal static async ValueTask WriteAsync(INoteTable notes, IReadOnlyList<NotedPause> pauses, CancellationToken cancellationToken) =>
+        await notes.SetNoteAsync(MirrorCursors.Pauses, pauses.Count == 0 ? null : JsonSerializer.Serialize(pauses, NotedPauseJson.Default.IReadOnlyListNotedPause), cancellationToken);
 
     /// <summary>True for the same pause at another moment: its end is told from what is left, and so is never quite equal.</summary>
     internal bool IsSameAs(NotedPause other) => Host == other.Host && Purpose == other.Purpose && (Until - other.Until).Duration() <= Rounding;

@@ -16,14 +16,14 @@ namespace NpmMirror.Notes;
 public sealed record Reconciliation(DateTimeOffset StartedAt, DateTimeOffset EndedAt, long Listed, long Held, long Missing, long Stale, long Vanished, string? HeldBack)
 {
     /// <summary>The last one of a store that came to its end; null when there was none.</summary>
-    public static ValueTask<Reconciliation?> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        store.Notes.FindAsync(MirrorCursors.Reconciliation, ReconciliationJson.Default.Reconciliation, cancellationToken);
+    public static ValueTask<Reconciliation?> ReadAsync(INoteTable notes, CancellationToken cancellationToken) =>
+        notes.FindAsync(MirrorCursors.Reconciliation, ReconciliationJson.Default.Reconciliation, cancellationToken);
 
     /// <summary>Keeps it as the store's last one, with none under way any more.</summary>
-    internal async ValueTask KeepAsync(IMetadataStore store, CancellationToken cancellationToken)
+    internal async ValueTask KeepAsync(INoteTable notes, CancellationToken cancellationToken)
     {
-        await store.Notes.SetNoteAsync(MirrorCursors.Reconciliation, JsonSerializer.Serialize(this, ReconciliationJson.Default.Reconciliation), cancellationToken);
-        await store.Notes.SetNoteAsync(MirrorCursors.ReconciliationUnfinished, null, cancellationToken);
+        await notes.SetNoteAsync(MirrorCursors.Reconciliation, JsonSerializer.Serialize(this, ReconciliationJson.Default.Reconciliation), cancellationToken);
+        await notes.SetNoteAsync(MirrorCursors.ReconciliationUnfinished, null, cancellationToken);
     }
 }
 
@@ -33,12 +33,12 @@ public sealed record Reconciliation(DateTimeOffset StartedAt, DateTimeOffset End
 public sealed record UnfinishedReconciliation(DateTimeOffset StartedAt, string? Failure)
 {
     /// <summary>That of a store; null when the last one came to its end.</summary>
-    public static ValueTask<UnfinishedReconciliation?> ReadAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        store.Notes.FindAsync(MirrorCursors.ReconciliationUnfinished, ReconciliationJson.Default.UnfinishedReconciliation, cancellationToken);
+    public static ValueTask<UnfinishedReconciliation?> ReadAsync(INoteTable notes, CancellationToken cancellationToken) =>
+        notes.FindAsync(MirrorCursors.ReconciliationUnfinished, ReconciliationJson.Default.UnfinishedReconciliation, cancellationToken);
 
     /// <summary>Keeps it as the store's.</summary>
-    internal ValueTask KeepAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        store.Notes.SetNoteAsync(MirrorCursors.ReconciliationUnfinished, JsonSerializer.Serialize(this, ReconciliationJson.Default.UnfinishedReconciliation), cancellationToken);
+    internal ValueTask KeepAsync(INoteTable notes, CancellationToken cancellationToken) =>
+        notes.SetNoteAsync(MirrorCursors.ReconciliationUnfinished, JsonSerializer.Serialize(this, ReconciliationJson.Default.UnfinishedReconciliation), cancellationToken);
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]

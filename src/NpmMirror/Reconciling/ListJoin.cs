@@ -10,8 +10,8 @@ namespace NpmMirror.Reconciling;
 /// <param name="IsListed">Whether the upstream lists it.</param>
 /// <param name="Rev">The rev that the upstream lists, where it does.</param>
 /// <param name="ModifiedAt">When the package changed last, where the upstream lists that.</param>
-/// <param name="Mark">What the store has; null for a package never held.</param>
-/// <param name="IsRemoved">Whether the store has it in the graveyard.</param>
+/// <param name="Mark">What the packages has; null for a package never held.</param>
+/// <param name="IsRemoved">Whether the packages has it in the graveyard.</param>
 internal readonly record struct ListPair(PackageName Name, bool IsListed, string? Rev, DateTimeOffset? ModifiedAt, PackageMark? Mark, bool IsRemoved)
 {
     /// <summary>Whether the store holds it, not counting the graveyard.</summary>
@@ -21,19 +21,19 @@ internal readonly record struct ListPair(PackageName Name, bool IsListed, string
     /// Whether what is held is what an upstream of this identity lists: in the listed revision, or where it lists none, changed last at the same time.
     /// What is in the graveyard and listed may be back in the same revision.
     /// </summary>
-    internal async ValueTask<bool> IsCurrentAsync(IMetadataStore store, UpstreamIdentity identity, CancellationToken cancellationToken) =>
-        IsHeld && (IsSameRevision(identity) || (Rev is null && await IsSameTimeAsync(store, identity, cancellationToken)));
+    internal async ValueTask<bool> IsCurrentAsync(IPackageTable packages, UpstreamIdentity identity, CancellationToken cancellationToken) =>
+        IsHeld && (IsSameRevision(identity) || (Rev is null && await IsSameTimeAsync(packages, identity, cancellationToken)));
 
     /// <summary>Whether the upstream lists what it sends of a package that was unpublished, and the store has that in the graveyard: npm's list has those names for ever.</summary>
-    internal async ValueTask<bool> IsUnpublishedAsync(IMetadataStore store, UpstreamIdentity identity, CancellationToken cancellationToken) =>
-        IsRemoved && IsSameRevision(identity) && await store.Packages.FindAsync(Name, cancellationToken) is { Facts.Removal: RemovalKind.Unpublished };
+    internal async ValueTask<bool> IsUnpublishedAsync(IPackageTable packages, UpstreamIdentity identity, CancellationToken cancellationToken) =>
+        IsRemoved && IsSameRevision(identity) && await packages.FindAsync(Name, cancellationToken) is { Facts.Removal: RemovalKind.Unpublished };
 
-    // The store's list of marks has no times: only old registries list them, and those are small.
-    private async ValueTask<bool> IsSameTimeAsync(IMetadataStore store, UpstreamIdentity identity, CancellationToken cancellationToken) =>
+    // The packages's list of marks has no times: only old registries list them, and those are small.
+    private async ValueTask<bool> IsSameTimeAsync(IPackageTable packages, UpstreamIdentity identity, CancellationToken cancellationToken) =>
         ModifiedAt is { } listed
         && Mark is { } mark
         && identity.CouldBeSame(mark.Upstream)
-        && (await store.Packages.FindAsync(Name, cancellationToken))?.Facts.ModifiedAt?.ToUnixTimeMilliseconds() == listed.ToUnixTimeMilliseconds();
+        && (await packages.FindAsync(Name, cancellationToken))?.Facts.ModifiedAt?.ToUnixTimeMilliseconds() == listed.ToUnixTimeMilliseconds();
 
     private bool IsSameRevision(UpstreamIdentity identity) => Mark is { } mark && identity.CouldBeSame(mark.Upstream) && Rev is { } rev && mark.Rev == rev;
 }
@@ -42,11 +42,11 @@ internal readonly record struct ListPair(PackageName Name, bool IsListed, string
 internal static class ListJoin
 {
     /// <summary>All names of either side, in order.</summary>
-    internal static async IAsyncEnumerable<ListPair> JoinAsync(IEnumerable<ListMark> listed, IMetadataStore store, [EnumeratorCancellation] CancellationToken cancellationToken)
+    internal static async IAsyncEnumerable<ListPair> JoinAsync(IEnumerable<ListMark> listed, IPackageTable packages, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var left = listed.GetEnumerator();
         var hasLeft = left.MoveNext();
-        await foreach (var (mark, isRemoved) in MarksAsync(store, cancellationToken))
+        await foreach (var (mark, isRemoved) in MarksAsync(packages, cancellationToken))
         {
             while (hasLeft && left.Current.Name < mark.Name)
             {
@@ -67,10 +67,10 @@ internal static class ListJoin
     }
 
     /// <summary>The held and the graveyard as one list. A package that changes sides meanwhile may come twice, or as one that is not there: it is only looked at once more.</summary>
-    private static async IAsyncEnumerable<(PackageMark Mark, bool IsRemoved)> MarksAsync(IMetadataStore store, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private static async IAsyncEnumerable<(PackageMark Mark, bool IsRemoved)> MarksAsync(IPackageTable packages, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await using var held = store.Packages.ListMarksAsync("", isRemoved: false, cancellationToken).GetAsyncEnumerator(cancellationToken);
-        await using var removed = store.Packages.ListMarksAsync("", isRemoved: true, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        await using var held = packages.ListMarksAsync("", isRemoved: false, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        await using var removed = packages.ListMarksAsync("", isRemoved: true, cancellationToken).GetAsyncEnumerator(cancellationToken);
         var (hasHeld, hasRemoved) = (await held.MoveNextAsync(), await removed.MoveNextAsync());
         while (hasHeld || hasRemoved)
         {

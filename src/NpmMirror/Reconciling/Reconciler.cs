@@ -35,7 +35,7 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
         var found = await RunAsync(feed.ListAllAsync(cancellationToken), info.DocumentCount, cancellationToken);
         if (info.IsMirror)
         {
-            await new TombstoneQueue(store, queue, scope, time).AddAsync(feed.ListRemovedAsync(cancellationToken), cancellationToken);
+            await new TombstoneQueue(store.Packages, queue, scope, time).AddAsync(feed.ListRemovedAsync(cancellationToken), cancellationToken);
         }
 
         return found;
@@ -50,7 +50,7 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
     internal async Task<Reconciliation> RunAsync(IAsyncEnumerable<ListedPackage> list, long? upstreamCount, CancellationToken cancellationToken, bool asksForUnlisted = false)
     {
         var begun = new UnfinishedReconciliation(time.GetUtcNow(), null);
-        await begun.KeepAsync(store, cancellationToken);
+        await begun.KeepAsync(store.Notes, cancellationToken);
         try
         {
             var found = await RunAsync(begun.StartedAt, list, upstreamCount, asksForUnlisted, cancellationToken);
@@ -60,13 +60,13 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
                 await RemovalState.AcceptAsync(store, time.GetUtcNow(), cancellationToken);
             }
 
-            await found.KeepAsync(store, cancellationToken);
+            await found.KeepAsync(store.Notes, cancellationToken);
             LogReconciled(found.Listed, found.Held, found.Missing, found.Stale, found.Vanished);
             return found;
         }
         catch (MirrorException e) when (e.Fault != MirrorFault.StoreUnavailable && e.Fault != MirrorFault.StoreReadOnly)
         {
-            await (begun with { Failure = e.Message }).KeepAsync(store, cancellationToken);
+            await (begun with { Failure = e.Message }).KeepAsync(store.Notes, cancellationToken);
             throw;
         }
     }
@@ -108,7 +108,7 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
         // How much vanished decides whether any of it is believed, so it waits; more names than are ever believed are only counted.
         var doubted = new List<PackageName>();
         var doubtedMax = RemovalBreaker.RemovalsMax((await store.CountAsync(cancellationToken)).Packages);
-        await foreach (var pair in ListJoin.JoinAsync(spool.ReadSorted(), store, cancellationToken))
+        await foreach (var pair in ListJoin.JoinAsync(spool.ReadSorted(), store.Packages, cancellationToken))
         {
             listed += pair.IsListed ? 1 : 0;
             held += pair.IsHeld ? 1 : 0;
@@ -129,7 +129,7 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
                 missing++;
                 await bulk.AddAsync(pair.Name, pair.Rev, cancellationToken);
             }
-            else if (pair.IsListed && pair.Mark is not null && !await pair.IsCurrentAsync(store, known.Identity, cancellationToken) && !await pair.IsUnpublishedAsync(store, known.Identity, cancellationToken))
+            else if (pair.IsListed && pair.Mark is not null && !await pair.IsCurrentAsync(store.Packages, known.Identity, cancellationToken) && !await pair.IsUnpublishedAsync(store.Packages, known.Identity, cancellationToken))
             {
                 stale++;
                 await bulk.AddAsync(pair.Name, pair.Rev, cancellationToken);

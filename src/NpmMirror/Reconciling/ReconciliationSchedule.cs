@@ -11,7 +11,7 @@ namespace NpmMirror.Reconciling;
 /// When the next reconciliation is due. That is kept in the store and moves when one has ended: a mirror that is started every day reconciles
 /// all the same, and one that died meanwhile begins again.
 /// </summary>
-internal sealed partial class ReconciliationSchedule(IMetadataStore store, TimeSpan interval, TimeProvider time, ILogger logger)
+internal sealed partial class ReconciliationSchedule(INoteTable notes, TimeSpan interval, TimeProvider time, ILogger logger)
 {
     /// <summary>Another process may have reconciled meanwhile.</summary>
     private static readonly TimeSpan LookAgainAfter = TimeSpan.FromMinutes(10);
@@ -59,13 +59,13 @@ internal sealed partial class ReconciliationSchedule(IMetadataStore store, TimeS
     internal async Task<DateTimeOffset> NoteNextAsync(CancellationToken cancellationToken)
     {
         var due = time.GetUtcNow() + interval;
-        await store.Notes.SetNoteAsync(MirrorCursors.ReconciliationDue, due.ToString("O", CultureInfo.InvariantCulture), cancellationToken);
+        await notes.SetNoteAsync(MirrorCursors.ReconciliationDue, due.ToString("O", CultureInfo.InvariantCulture), cancellationToken);
         return due;
     }
 
     private async Task<DateTimeOffset> DueAsync(CancellationToken cancellationToken)
     {
-        if (await store.Notes.FindNoteAsync(MirrorCursors.ReconciliationDue, cancellationToken) is { } text
+        if (await notes.FindNoteAsync(MirrorCursors.ReconciliationDue, cancellationToken) is { } text
             && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var due)
             && due - time.GetUtcNow() <= interval)
         {

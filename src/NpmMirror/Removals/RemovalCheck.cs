@@ -30,7 +30,7 @@ internal sealed class RemovalCheck(RegistryClient upstream, KnownUpstream knownU
 
     /// <summary>The rule for what a store holds.</summary>
     public static RemovalCheck Over(IMetadataStore store, RegistryClient upstream, KnownUpstream knownUpstream) =>
-        new(upstream, knownUpstream, missing => NeighboursOf(store.Packages, missing), async token => await Reconciliation.ReadAsync(store, token) is not null);
+        new(upstream, knownUpstream, missing => NeighboursOf(store.Packages, missing), async token => await Reconciliation.ReadAsync(store.Notes, token) is not null);
 
     /// <summary>Notes that the upstream just answered for this package.</summary>
     public void NoteAlive(PackageName name) => _lastAlive = name;

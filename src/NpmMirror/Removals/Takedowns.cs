@@ -6,7 +6,7 @@ using NpmMirror.Storage;
 namespace NpmMirror.Removals;
 
 /// <summary>What was taken down, from the log; and who had fetched it, from the record of accesses.</summary>
-internal sealed class Takedowns(IMetadataStore store)
+internal sealed class Takedowns(IPackageTable packages, ILogTable log, ITarballTable tarballs)
 {
     private const int ClientsMax = 10_000;
 
@@ -19,7 +19,7 @@ internal sealed class Takedowns(IMetadataStore store)
     /// <exception cref="MirrorException">The store cannot be read.</exception>
     public async IAsyncEnumerable<Takedown> ListAsync(DateTimeOffset? since, PackageName? package, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var rows = package is { } name ? store.Log.ReadHistoryAsync(name, cancellationToken) : store.Log.ReadLogAsync(since is { } from ? await FindStartAsync(from, cancellationToken) : LogPosition.Zero, cancellationToken);
+        var rows = package is { } name ? log.ReadHistoryAsync(name, cancellationToken) : log.ReadLogAsync(since is { } from ? await FindStartAsync(from, cancellationToken) : LogPosition.Zero, cancellationToken);
         await foreach (var row in rows)
         {
             if (row.Type is EventTypes.PackageRemoved or EventTypes.VersionRemoved && !(row.SeenAt < since))
@@ -32,11 +32,11 @@ internal sealed class Takedowns(IMetadataStore store)
     /// <summary>A position before all rows seen since then, found by halving: rows are in the order of their times, but for clocks that were set back.</summary>
     private async ValueTask<LogPosition> FindStartAsync(DateTimeOffset since, CancellationToken cancellationToken)
     {
-        var (low, high) = (0L, (await store.Log.ReadHeadAsync(cancellationToken)).Position.Value);
+        var (low, high) = (0L, (await log.ReadHeadAsync(cancellationToken)).Position.Value);
         while (low < high)
         {
             var middle = (low + high) / 2;
-            var row = await store.Log.ReadLogAsync(new LogPosition(middle), cancellationToken).FirstOrDefaultAsync(cancellationToken);
+            var row = await log.ReadLogAsync(new LogPosition(middle), cancellationToken).FirstOrDefaultAsync(cancellationToken);
             if (row is not null && row.SeenAt < since - ClockSetBackMax)
             {
                 low = middle + 1;
@@ -54,7 +54,7 @@ internal sealed class Takedowns(IMetadataStore store)
     {
         var told = EventPayload.FromRow(row);
         var version = (told as VersionRemoved)?.Version;
-        var now = await store.Packages.FindAsync(row.Package, cancellationToken);
+        var now = await packages.FindAsync(row.Package, cancellationToken);
         var (clients, count) = await FindClientsAsync(row, version, cancellationToken);
         return new Takedown(
             row.Package,
@@ -85,7 +85,7 @@ internal sealed class Takedowns(IMetadataStore store)
         var day = DateOnly.FromDateTime(row.SeenAt.UtcDateTime);
         var clients = new Dictionary<string, TakedownClient>(StringComparer.Ordinal);
         var left = new HashSet<string>(StringComparer.Ordinal);
-        await foreach (var access in store.Tarballs.ListAccessAsync(row.Package, version is null ? null : TarballUrls.FileName(row.Package, version), cancellationToken))
+        await foreach (var access in tarballs.ListAccessAsync(row.Package, version is null ? null : TarballUrls.FileName(row.Package, version), cancellationToken))
         {
             if (!clients.TryGetValue(access.Client, out var client))
             {

@@ -5,7 +5,7 @@ using NpmMirror.Visibility;
 namespace NpmMirror.Renditions;
 
 /// <summary>Makes renditions: decompress, copy slices, compress. The raw document is held under the shared budget meanwhile.</summary>
-internal sealed class Renditions(IMetadataStore store, ByteBudget budget, VisibilityRules rules, StoreMetrics measured) : IDisposable
+internal sealed class Renditions(IPackageTable packages, ByteBudget budget, VisibilityRules rules, StoreMetrics measured) : IDisposable
 {
     /// <summary>From this raw size on, others are felt to wait for a document: it takes milliseconds, and up to seconds.</summary>
     private const int LongBytes = 1_000_000;
@@ -56,7 +56,7 @@ internal sealed class Renditions(IMetadataStore store, ByteBudget budget, Visibi
 
     private async Task<bool> RenderAsync(PackageRow row, RenditionKey key, RenditionEffort effort, Stream output, CancellationToken cancellationToken)
     {
-        var package = await measured.MeasureAsync("read", () => store.Packages.ReadAsync(row.Name, cancellationToken));
+        var package = await measured.MeasureAsync("read", () => packages.ReadAsync(row.Name, cancellationToken));
         if (package is null || rules.Of(package.Row) is null != (rules.Of(row) is null) || package.Row.DocumentSha256 != row.DocumentSha256)
         {
             return false;

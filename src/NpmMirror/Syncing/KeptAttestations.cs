@@ -10,7 +10,7 @@ namespace NpmMirror.Syncing;
 /// Attestations that were passed on once, kept for the time when the upstream is away: of versions that are held, and no more bytes than
 /// <see cref="MirrorOptions.AttestationsMaxBytes"/>, for anybody may ask for any of them.
 /// </summary>
-internal sealed class KeptAttestations(IMetadataStore store, MirrorOptions options, TimeProvider time) : IDisposable
+internal sealed class KeptAttestations(IKeptTable documents, IPackageTable packages, MirrorOptions options, TimeProvider time) : IDisposable
 {
     private const string PathPrefix = "/-/npm/v1/attestations/";
     private const int OneMaxBytes = 4 * 1024 * 1024;
@@ -30,7 +30,7 @@ internal sealed class KeptAttestations(IMetadataStore store, MirrorOptions optio
 
     /// <summary>What is kept of a version, or null.</summary>
     internal ValueTask<ReadOnlyMemory<byte>?> FindAsync(PackageName package, string version, CancellationToken cancellationToken) =>
-        store.Kept.FindKeptAsync(PathOf(package, version), cancellationToken);
+        documents.FindKeptAsync(PathOf(package, version), cancellationToken);
 
     /// <summary>Keeps an answer, if its version is held and there is room.</summary>
     internal async Task KeepAsync(PackageName package, string version, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
@@ -45,7 +45,7 @@ internal sealed class KeptAttestations(IMetadataStore store, MirrorOptions optio
         {
             if (await HasRoomAsync(json.Length, cancellationToken))
             {
-                await store.Kept.KeepAsync(PathOf(package, version), json, cancellationToken);
+                await documents.KeepAsync(PathOf(package, version), json, cancellationToken);
                 _keptBytes += json.Length;
             }
         }
@@ -59,7 +59,7 @@ internal sealed class KeptAttestations(IMetadataStore store, MirrorOptions optio
     internal async IAsyncEnumerable<KeptMark> ListUselessAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var keptBytes = 0L;
-        await foreach (var mark in store.Kept.ListKeptAsync(PathPrefix, cancellationToken))
+        await foreach (var mark in documents.ListKeptAsync(PathPrefix, cancellationToken))
         {
             if (keptBytes + mark.SizeBytes <= options.AttestationsMaxBytes && Parse(mark.Path) is var (package, version) && await IsHeldAsync(package, version, cancellationToken))
             {
@@ -80,7 +80,7 @@ internal sealed class KeptAttestations(IMetadataStore store, MirrorOptions optio
     }
 
     private async ValueTask<bool> IsHeldAsync(PackageName package, string version, CancellationToken cancellationToken) =>
-        await store.Packages.FindAsync(package, cancellationToken) is { } row
+        await packages.FindAsync(package, cancellationToken) is { } row
         && _visibility.Of(row) is null
         && PackumentIndex.FromBytes(row.Index.Span, row.Name).Find(version) is not null;
 
@@ -90,7 +90,7 @@ internal sealed class KeptAttestations(IMetadataStore store, MirrorOptions optio
         if (_keptBytes is null || (_keptBytes + sizeBytes > options.AttestationsMaxBytes && time.GetElapsedTime(_countedAt) >= CountEvery))
         {
             _countedAt = time.GetTimestamp();
-            _keptBytes = await store.Kept.ListKeptAsync(PathPrefix, cancellationToken).Select(mark => mark.SizeBytes).SumAsync(cancellationToken);
+            _keptBytes = await documents.ListKeptAsync(PathPrefix, cancellationToken).Select(mark => mark.SizeBytes).SumAsync(cancellationToken);
         }
 
         return _keptBytes + sizeBytes <= options.AttestationsMaxBytes;

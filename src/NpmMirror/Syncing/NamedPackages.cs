@@ -3,7 +3,7 @@ using NpmMirror.Storage;
 namespace NpmMirror.Syncing;
 
 /// <summary>Queues packages that are known by name, without a list of the upstream's to compare with: those listed by hand, those held.</summary>
-internal sealed class NamedPackages(IMetadataStore store, SyncQueue queue, TimeProvider time)
+internal sealed class NamedPackages(IPackageTable packages, SyncQueue queue, TimeProvider time)
 {
     /// <summary>Queues these.</summary>
     public Task QueueAsync(IEnumerable<PackageName> names, CancellationToken cancellationToken) => new BulkQueue(queue, time).AddAllAsync(names.ToAsyncEnumerable(), cancellationToken);
@@ -14,9 +14,9 @@ internal sealed class NamedPackages(IMetadataStore store, SyncQueue queue, TimeP
 
     /// <summary>Queues those of the names that are not held.</summary>
     public Task QueueMissingAsync(IEnumerable<PackageName> names, CancellationToken cancellationToken) =>
-        new BulkQueue(queue, time).AddAllAsync(names.ToAsyncEnumerable().Where(async (name, token) => await store.Packages.FindAsync(name, token) is null), cancellationToken);
+        new BulkQueue(queue, time).AddAllAsync(names.ToAsyncEnumerable().Where(async (name, token) => await packages.FindAsync(name, token) is null), cancellationToken);
 
     /// <summary>Queues all packages held.</summary>
     public Task QueueHeldAsync(CancellationToken cancellationToken) =>
-        new BulkQueue(queue, time).AddAllAsync(store.Packages.ListMarksAsync("", isRemoved: false, cancellationToken).Select(mark => mark.Name), cancellationToken);
+        new BulkQueue(queue, time).AddAllAsync(packages.ListMarksAsync("", isRemoved: false, cancellationToken).Select(mark => mark.Name), cancellationToken);
 }

@@ -29,7 +29,7 @@ internal sealed partial class PackageSync
         StoredPackage? stored;
         try
         {
-            stored = await _measured.MeasureAsync("read", () => _store.Packages.ReadAsync(row.Name, cancellationToken));
+            stored = await _measured.MeasureAsync("read", () => _packages.ReadAsync(row.Name, cancellationToken));
         }
         catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged)
         {

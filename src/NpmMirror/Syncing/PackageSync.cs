@@ -24,7 +24,7 @@ internal sealed partial class PackageSync : IDisposable
     private const int TriesMax = 5;
     private const int DamagedMax = 10_000;
 
-    private readonly IMetadataStore _store;
+    private readonly IPackageTable _packages;
     private readonly RegistryClient _upstream;
     private readonly EagerTarballs _eager;
     private readonly TarballDownloads _tarballs;
@@ -48,7 +48,7 @@ internal sealed partial class PackageSync : IDisposable
     /// <summary>Creates the sync; one per store and process.</summary>
     public PackageSync(IMetadataStore store, RegistryClient upstream, KnownUpstream known, TarballDownloads tarballs, PackageNews news, MirrorOptions options, TimeProvider time, ILogger<PackageSync> logger, Meter? meter = null)
     {
-        _store = store;
+        _packages = store.Packages;
         _upstream = upstream;
         _known = known;
         _tarballs = tarballs;
@@ -56,7 +56,7 @@ internal sealed partial class PackageSync : IDisposable
         _promises = new TarballPromises(tarballs);
         _damaged.MeasureIn(meter);
         _measured = new StoreMetrics(meter ?? Telemetry.Unread, time);
-        _eager = new EagerTarballs(store, upstream, tarballs, options.Concurrency, time, logger);
+        _eager = new EagerTarballs(store.Tarballs, upstream, tarballs, options.Concurrency, time, logger);
         _options = options;
         _time = time;
         _logger = logger;
@@ -111,7 +111,7 @@ internal sealed partial class PackageSync : IDisposable
         {
             // 1. What is held. 2. What the upstream says. 3. Decide and write; null when another process wrote in between,
             // and then the fetch is repeated too: without a rev only the later fetch is known to be newer.
-            var row = await _store.Packages.FindAsync(name, cancellationToken);
+            var row = await _packages.FindAsync(name, cancellationToken);
             var askedAt = _time.GetTimestamp();
             var isMending = trust == SyncTrust.NothingHeld || row is { Damage: not null } || _damaged.TryGet(name, out _);
             try
@@ -320,7 +320,7 @@ internal sealed partial class PackageSync : IDisposable
     private async Task<PackageRow?> CommitAsync(PackageCommit commit, CancellationToken cancellationToken)
     {
         CrashPoint.Hit(CrashPoint.BeforeCommit);
-        var result = await _measured.MeasureAsync("commit", () => _store.Packages.CommitAsync(commit, cancellationToken));
+        var result = await _measured.MeasureAsync("commit", () => _packages.CommitAsync(commit, cancellationToken));
         if (!result.IsCommitted)
         {
             return null;
@@ -328,7 +328,7 @@ internal sealed partial class PackageSync : IDisposable
 
         CrashPoint.Hit(CrashPoint.AfterCommit);
         News.TellChanged(commit.Name);
-        return await _store.Packages.FindAsync(commit.Name, CancellationToken.None);
+        return await _packages.FindAsync(commit.Name, CancellationToken.None);
     }
 
     private static PendingEvent[] Pending(IReadOnlyList<RegistryEvent> events)

@@ -7,11 +7,11 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Syncing;
 
 /// <summary>What becomes of a queued package after a try: it leaves the queue, is tried again later, or is given up.</summary>
-internal sealed partial class QueueReturn(IMetadataStore store, TimeProvider time, ILogger logger) : IDisposable
+internal sealed partial class QueueReturn(IQueueTable queue, INoteTable notes, TimeProvider time, ILogger logger) : IDisposable
 {
     private const int WishAttemptsMax = 3;
 
-    private readonly GivenUpPackages _givenUp = new(store, time, logger);
+    private readonly GivenUpPackages _givenUp = new(notes, time, logger);
 
     /// <inheritdoc/>
     public void Dispose() => _givenUp.Dispose();
@@ -31,12 +31,12 @@ internal sealed partial class QueueReturn(IMetadataStore store, TimeProvider tim
                 _ => null,
             };
             await NoteAnswerAsync(lease.Item, result, rev);
-            await store.Queue.CompleteAsync(lease, rev, CancellationToken.None);
+            await queue.CompleteAsync(lease, rev, CancellationToken.None);
             return;
         }
 
         var due = time.GetUtcNow() + PauseAfter(lease.Item.Attempts, null);
-        await store.Queue.PostponeAsync(lease, new QueuePostponement(due, result.RetryBecause, result.MissingSince), CancellationToken.None);
+        await queue.PostponeAsync(lease, new QueuePostponement(due, result.RetryBecause, result.MissingSince), CancellationToken.None);
     }
 
     /// <summary>After a failure.</summary>
@@ -58,13 +58,13 @@ internal sealed partial class QueueReturn(IMetadataStore store, TimeProvider tim
                 await _givenUp.AddAsync(item.Name, item.Attempts + 1, error.Message, cancellationToken);
             }
 
-            await store.Queue.CompleteAsync(lease, item.WantedRev, cancellationToken);
+            await queue.CompleteAsync(lease, item.WantedRev, cancellationToken);
             return new SyncAttempt(item, null, error, true);
         }
 
         var pause = PauseAfter(item.Attempts, error.RetryAfter);
         LogFailed(item.Name, item.Attempts + 1, pause, error.Message);
-        await store.Queue.PostponeAsync(lease, new QueuePostponement(time.GetUtcNow() + pause, error.Message, item.MissingSince), cancellationToken);
+        await queue.PostponeAsync(lease, new QueuePostponement(time.GetUtcNow() + pause, error.Message, item.MissingSince), cancellationToken);
         return new SyncAttempt(item, null, error, false);
     }
 

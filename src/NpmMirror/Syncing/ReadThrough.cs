@@ -72,7 +72,7 @@ internal sealed class ReadThrough : IAsyncDisposable
         _freshness = new Freshness(sync.News, options.Ttl, time, meter);
         _looks = new UpstreamLooks(sync, queue, _freshness, options, time, logger, meter);
         _revalidation = new Revalidation(_looks, _freshness, isFollowed, options, time);
-        _versions = new VersionSearch(store, _looks, _freshness, options, time, meter);
+        _versions = new VersionSearch(store.Packages, _looks, _freshness, options, time, meter);
         _visibility = new VisibilityRules(options.Removed);
         _negatives = new NegativeAnswers(sync.News, options.NegativeTtl, time, meter);
     }

@@ -41,7 +41,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
     private readonly ConcurrentDictionary<PackageName, Awaited> _awaited = new();
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly AttemptListeners _listeners = new();
-    private readonly QueueReturn _return = new(store, time, logger);
+    private readonly QueueReturn _return = new(store.Queue, store.Notes, time, logger);
     private readonly QueueMetrics _metrics = new(meter ?? Telemetry.Unread);
     private int _inFlight;
     private long? _measuredAt;

@@ -8,7 +8,7 @@ namespace NpmMirror.Syncing;
 /// The removed packages of another npm-mirror, so that a mirror of a mirror has the same ones however late it began. Each is only queued: that it is
 /// gone, and how, is said by the answer for the package itself, and what that still serves is held like any other.
 /// </summary>
-internal sealed class TombstoneQueue(IMetadataStore store, SyncQueue queue, PackageScope scope, TimeProvider time)
+internal sealed class TombstoneQueue(IPackageTable packages, SyncQueue queue, PackageScope scope, TimeProvider time)
 {
     /// <summary>Queues what is listed as removed, wanted by the mode, and not known here under that revision. What is held is left to the comparison with what is listed as there.</summary>
     internal async Task AddAsync(IAsyncEnumerable<ListedPackage> removed, CancellationToken cancellationToken)
@@ -16,7 +16,7 @@ internal sealed class TombstoneQueue(IMetadataStore store, SyncQueue queue, Pack
         var bulk = new BulkQueue(queue, time);
         await foreach (var (id, rev) in removed.WithCancellation(cancellationToken))
         {
-            if (PackageName.TryParse(id, out var name) && scope.IsWantedAhead(name) && Tombstones.IsNews(await store.Packages.FindAsync(name, cancellationToken), rev))
+            if (PackageName.TryParse(id, out var name) && scope.IsWantedAhead(name) && Tombstones.IsNews(await packages.FindAsync(name, cancellationToken), rev))
             {
                 await bulk.AddAsync(name, rev, cancellationToken, isRemoved: true);
             }

@@ -8,7 +8,7 @@ namespace NpmMirror.Syncing;
 /// Looks upstream for a version, a tag or a tarball that a held packument lacks, before a client is told that there is none: lockfiles are made
 /// elsewhere, and may be newer than what is held. What was not found is remembered for <c>negativeTtl</c>; a package is asked for once a second at most.
 /// </summary>
-internal sealed class VersionSearch(IMetadataStore store, UpstreamLooks looks, Freshness freshness, MirrorOptions options, TimeProvider time, Meter? meter)
+internal sealed class VersionSearch(IPackageTable packages, UpstreamLooks looks, Freshness freshness, MirrorOptions options, TimeProvider time, Meter? meter)
 {
     private const int RememberedMin = 10_000;
 
@@ -61,7 +61,7 @@ internal sealed class VersionSearch(IMetadataStore store, UpstreamLooks looks, F
     }
 
     private async ValueTask<bool> IsAnotherNowAsync(PackageRow searched, CancellationToken cancellationToken) =>
-        (await store.Packages.FindAsync(searched.Name, cancellationToken))?.Generation != searched.Generation;
+        (await packages.FindAsync(searched.Name, cancellationToken))?.Generation != searched.Generation;
 
     private async Task WaitForLookAsync(PackageName name, string item, CancellationToken cancellationToken)
     {

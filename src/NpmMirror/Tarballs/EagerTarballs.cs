@@ -11,7 +11,7 @@ namespace NpmMirror.Tarballs;
 internal sealed record WantedTarball(VersionEntry Version, string Url, TarballPromise Promise);
 
 /// <summary>Fetches the tarballs of a document that are not held yet. One that cannot be had stops neither the others nor the document, and is asked for again.</summary>
-internal sealed partial class EagerTarballs(IMetadataStore store, RegistryClient upstream, TarballDownloads tarballs, int concurrency, TimeProvider time, ILogger logger) : IDisposable
+internal sealed partial class EagerTarballs(ITarballTable rows, RegistryClient upstream, TarballDownloads tarballs, int concurrency, TimeProvider time, ILogger logger) : IDisposable
 {
     /// <summary>How often one is tried whose host, or this mirror, has too much to do; each time after the wait that was asked for.</summary>
     private const int BusyTriesMax = 5;
@@ -113,7 +113,7 @@ internal sealed partial class EagerTarballs(IMetadataStore store, RegistryClient
         var missing = new List<VersionEntry>();
         foreach (var version in index.Versions)
         {
-            if (await store.Tarballs.FindTarballAsync(name, TarballUrls.FileName(name, version.Version), cancellationToken) is not { State: TarballState.Held })
+            if (await rows.FindTarballAsync(name, TarballUrls.FileName(name, version.Version), cancellationToken) is not { State: TarballState.Held })
             {
                 missing.Add(version);
             }

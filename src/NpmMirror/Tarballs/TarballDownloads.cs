@@ -20,7 +20,7 @@ internal sealed partial class TarballDownloads : IAsyncDisposable
     /// <summary>How long a client waits for the first byte.</summary>
     private static readonly TimeSpan FirstByteWait = TimeSpan.FromSeconds(30);
 
-    private readonly IMetadataStore _store;
+    private readonly ITarballTable _rows;
     private readonly IBlobStore _blobs;
     private readonly MirrorOptions _options;
     private readonly TimeProvider _time;
@@ -33,12 +33,12 @@ internal sealed partial class TarballDownloads : IAsyncDisposable
     private readonly BoundedCache<(PackageName, string), TarballRow> _held = new("stored tarballs", RowsRememberedMin);
 
     /// <summary>Uses the stores and the upstream given.</summary>
-    public TarballDownloads(IMetadataStore store, IBlobStore blobs, RegistryClient upstream, MirrorOptions options, TimeProvider time, ILogger<TarballDownloads> logger, Meter? meter = null)
+    public TarballDownloads(ITarballTable rows, IBlobStore blobs, RegistryClient upstream, MirrorOptions options, TimeProvider time, ILogger<TarballDownloads> logger, Meter? meter = null)
     {
-        (_store, _blobs, _options, _time, _logger) = (store, blobs, options, time, logger);
+        (_rows, _blobs, _options, _time, _logger) = (rows, blobs, options, time, logger);
         _metrics = new TarballMetrics(meter ?? Telemetry.Unread);
         _held.MeasureIn(meter);
-        _fetch = new TarballFetch(store, blobs, upstream, _metrics, time, logger);
+        _fetch = new TarballFetch(rows, blobs, upstream, _metrics, time, logger);
         _failures = new TarballFailures(options, time, meter);
         _slots = new SemaphoreSlim(DownloadsMax + (options.Concurrency * (1 + RequestPlaces.SlowPerPlace)));
     }
@@ -69,7 +69,7 @@ internal sealed partial class TarballDownloads : IAsyncDisposable
         if (stored is null)
         {
             // Not remembered, or collected by another process meanwhile: the table knows.
-            var row = await _store.Tarballs.FindTarballAsync(package, file, cancellationToken);
+            var row = await _rows.FindTarballAsync(package, file, cancellationToken);
             if (row is not { State: TarballState.Held } || await OpenHeldAsync(row, cancellationToken) is not { } held)
             {
                 return null;
@@ -162,7 +162,7 @@ internal sealed partial class TarballDownloads : IAsyncDisposable
     public async Task<bool> CheckPromiseAsync(PackageName package, string version, TarballPromise promise, CancellationToken cancellationToken)
     {
         var file = TarballUrls.FileName(package, version);
-        var row = await _store.Tarballs.FindTarballAsync(package, file, cancellationToken);
+        var row = await _rows.FindTarballAsync(package, file, cancellationToken);
         if (row is not { State: TarballState.Held })
         {
             return true;
@@ -188,7 +188,7 @@ internal sealed partial class TarballDownloads : IAsyncDisposable
     /// <summary>The stored tarball as the packument promises it: by its row, or by the promised hash where only the row is missing.</summary>
     private async Task<TarballReading?> OpenPromisedAsync(TarballRequest request, CancellationToken cancellationToken)
     {
-        var row = await _store.Tarballs.FindTarballAsync(request.Package, request.File, cancellationToken);
+        var row = await _rows.FindTarballAsync(request.Package, request.File, cancellationToken);
         if (row is { State: TarballState.Held, IsUnpromised: true } && request.IsPromised)
         {
             row = await CheckPromiseAsync(request.Package, request.Version.Version, request.Promise, cancellationToken) ? row : null;
@@ -230,7 +230,7 @@ internal sealed partial class TarballDownloads : IAsyncDisposable
         };
         try
         {
-            await _store.Tarballs.PutTarballAsync(row, cancellationToken);
+            await _rows.PutTarballAsync(row, cancellationToken);
         }
         catch (MirrorException trouble)
         {
@@ -299,14 +299,14 @@ internal sealed partial class TarballDownloads : IAsyncDisposable
     {
         for (var tries = 0; tries < LettingGoTriesMax; tries++)
         {
-            if (await _store.Tarballs.ForgetTarballAsync(row, cancellationToken))
+            if (await _rows.ForgetTarballAsync(row, cancellationToken))
             {
                 LogLetGo($"{row.Package}/{row.File}", mismatch);
                 return;
             }
 
             // Served meanwhile, or another process was here first.
-            if (await _store.Tarballs.FindTarballAsync(row.Package, row.File, cancellationToken) is not { State: TarballState.Held, IsUnpromised: true } now)
+            if (await _rows.FindTarballAsync(row.Package, row.File, cancellationToken) is not { State: TarballState.Held, IsUnpromised: true } now)
             {
                 return;
             }
@@ -320,7 +320,7 @@ internal sealed partial class TarballDownloads : IAsyncDisposable
     {
         try
         {
-            await _store.Tarballs.PutTarballAsync(row, cancellationToken);
+            await _rows.PutTarballAsync(row, cancellationToken);
         }
         catch (MirrorException trouble)
         {

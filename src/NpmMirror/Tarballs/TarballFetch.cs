@@ -9,7 +9,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Tarballs;
 
 /// <summary>Fetches one tarball from the upstream into the store, while readers follow.</summary>
-internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blobs, RegistryClient upstream, TarballMetrics metrics, TimeProvider time, ILogger logger)
+internal sealed partial class TarballFetch(ITarballTable tarballs, IBlobStore blobs, RegistryClient upstream, TarballMetrics metrics, TimeProvider time, ILogger logger)
 {
     /// <summary>How young a version must be for a 404 to mean "not everywhere yet": the registry's edges learn of a publish within minutes.</summary>
     internal static readonly TimeSpan FreshFor = TimeSpan.FromMinutes(10);
@@ -128,7 +128,7 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
     {
         var row = Row(request, TarballState.Held, null) with { Sha512 = sha512, SizeBytes = sizeBytes, VerifiedAt = time.GetUtcNow() };
         row = isPromised ? row : row.Unpromised();
-        if (await store.Tarballs.PutTarballAsync(row, cancellationToken))
+        if (await tarballs.PutTarballAsync(row, cancellationToken))
         {
             return;
         }
@@ -143,13 +143,13 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
         // A crash in between leaves the new bytes under the promised hash, where the next request finds them.
         for (var tries = 0; tries < ReplacingTriesMax; tries++)
         {
-            var old = await store.Tarballs.FindTarballAsync(request.Package, request.File, cancellationToken);
-            if (old is { State: TarballState.Held } && !await store.Tarballs.ForgetTarballAsync(old, cancellationToken))
+            var old = await tarballs.FindTarballAsync(request.Package, request.File, cancellationToken);
+            if (old is { State: TarballState.Held } && !await tarballs.ForgetTarballAsync(old, cancellationToken))
             {
                 continue;
             }
 
-            if (await store.Tarballs.PutTarballAsync(row with { LastServedAt = old?.LastServedAt }, cancellationToken))
+            if (await tarballs.PutTarballAsync(row with { LastServedAt = old?.LastServedAt }, cancellationToken))
             {
                 LogReplacing(request.Name, old?.Sha512 ?? default, sha512);
                 return;
@@ -170,12 +170,12 @@ internal sealed partial class TarballFetch(IMetadataStore store, IBlobStore blob
     private Task RecordCorruptAsync(TarballRequest request, string problem, CancellationToken cancellationToken) =>
         TryPutAsync(Row(request, TarballState.Corrupt, problem), cancellationToken);
 
-    // A store that cannot be written must not hide what is wrong with the tarball.
+    // A tarballs that cannot be written must not hide what is wrong with the tarball.
     private async Task TryPutAsync(TarballRow row, CancellationToken cancellationToken)
     {
         try
         {
-            await store.Tarballs.PutTarballAsync(row, cancellationToken);
+            await tarballs.PutTarballAsync(row, cancellationToken);
         }
         catch (MirrorException trouble)
         {

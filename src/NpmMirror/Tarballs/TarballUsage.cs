@@ -15,7 +15,7 @@ internal sealed partial class TarballUsage : IAsyncDisposable
     private static readonly TimeSpan BatchEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan BatchWaitMax = TimeSpan.FromSeconds(5);
 
-    private readonly IMetadataStore _store;
+    private readonly ITarballTable _rows;
     private readonly TimeProvider _time;
     private readonly ILogger<TarballUsage> _logger;
     private readonly Channel<Entry> _entries;
@@ -24,9 +24,9 @@ internal sealed partial class TarballUsage : IAsyncDisposable
     private long _dropped;
 
     /// <summary>Starts the writing.</summary>
-    public TarballUsage(IMetadataStore store, TimeProvider time, ILogger<TarballUsage> logger)
+    public TarballUsage(ITarballTable rows, TimeProvider time, ILogger<TarballUsage> logger)
     {
-        (_store, _time, _logger) = (store, time, logger);
+        (_rows, _time, _logger) = (rows, time, logger);
         _entries = Channel.CreateBounded<Entry>(
             new BoundedChannelOptions(WaitingMax) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true },
             _ => Interlocked.Increment(ref _dropped));
@@ -80,8 +80,8 @@ internal sealed partial class TarballUsage : IAsyncDisposable
         using var limit = new CancellationTokenSource(BatchWaitMax, _time);
         try
         {
-            await _store.Tarballs.StampServedAsync([.. served.Select(file => new TarballServed(file.Key.Item1, file.Key.Item2, file.Value))], limit.Token);
-            await _store.Tarballs.RecordAccessAsync([.. accesses.Select(access => new TarballAccess(access.Key.Package, access.Key.File, access.Key.Client, access.Key.Day, access.Value))], limit.Token);
+            await _rows.StampServedAsync([.. served.Select(file => new TarballServed(file.Key.Item1, file.Key.Item2, file.Value))], limit.Token);
+            await _rows.RecordAccessAsync([.. accesses.Select(access => new TarballAccess(access.Key.Package, access.Key.File, access.Key.Client, access.Key.Day, access.Value))], limit.Token);
         }
         catch (Exception trouble) when (trouble is MirrorException or OperationCanceledException or ObjectDisposedException)
         {

@@ -92,7 +92,7 @@ public sealed class BlobDisposalTests
             // Nobody's, and old: the next to ask takes it over, or gc takes it away.
             File.SetLastWriteTimeUtc(bench.FileOf(row.Sha512), DateTime.UnixEpoch);
             Assert.True(await bench.Store.Tarballs.ForgetTarballAsync((await bench.RowAsync("left-pad"))!, Cancelled));
-            await using var another = new TarballDownloads(bench.Store, bench.Blobs, bench.Client, bench.Options, bench.Clock, Microsoft.Extensions.Logging.Abstractions.NullLogger<TarballDownloads>.Instance);
+            await using var another = new TarballDownloads(bench.Store.Tarballs, bench.Blobs, bench.Client, bench.Options, bench.Clock, Microsoft.Extensions.Logging.Abstractions.NullLogger<TarballDownloads>.Instance);
             var gc = Task.Run(() => bench.CollectAsync(), Cancelled);
             await Task.WhenAll(gc, Task.Run(() => OpenAsync(bench, row, another), Cancelled));
             await Eventually.Async(() => another.Underway == 0);

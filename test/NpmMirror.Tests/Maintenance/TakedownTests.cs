@@ -322,5 +322,5 @@ public sealed class TakedownTests
     }
 
     private static async Task<List<Takedown>> ListAsync(MaintenanceBench bench, DateTimeOffset? since = null, string? package = null) =>
-        await new Takedowns(bench.Store).ListAsync(since, package is null ? null : PackageName.Parse(package), Cancelled).ToListAsync(Cancelled);
+        await new Takedowns(bench.Store.Packages, bench.Store.Log, bench.Store.Tarballs).ListAsync(since, package is null ? null : PackageName.Parse(package), Cancelled).ToListAsync(Cancelled);
 }

@@ -18,7 +18,7 @@ public sealed class QueueReturnTests : IAsyncDisposable
     public QueueReturnTests()
     {
         _store = new MemoryStore(_clock);
-        _return = new QueueReturn(_store, _clock, NullLogger.Instance);
+        _return = new QueueReturn(_store, _store, _clock, NullLogger.Instance);
     }
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
