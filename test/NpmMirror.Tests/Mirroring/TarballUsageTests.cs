@@ -72,5 +72,5 @@ public sealed class TarballUsageTests
         Assert.Equal(1, usage.DroppedCount);
     }
 
-    private TarballUsage Start(IMetadataStore store) => new(store.Tarballs, _clock, NullLogger<TarballUsage>.Instance);
+    private TarballUsage Start(MemoryStore store) => new(store.Tarballs, _clock, NullLogger<TarballUsage>.Instance);
 }
