@@ -86,13 +86,15 @@ internal sealed class UpstreamConnections : IDisposable
 
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, bool isFenced, CancellationToken cancellationToken)
     {
-        // .NET sends a request up to three times more when its connection ends before an answer begins. How often one is sent is for its sender to say.
-        if (context.InitialRequestMessage.Options.TryGetValue(Connected, out _))
+        // .NET sends a request up to three times more when its connection ends before an answer begins. How often one is sent is for its sender to say;
+        // after a proxy's 407 it is another request, with a password.
+        var isAuthorized = context.InitialRequestMessage.Headers.ProxyAuthorization is not null;
+        if (context.InitialRequestMessage.Options.TryGetValue(Connected, out var wasAuthorized) && wasAuthorized == isAuthorized)
         {
             throw new IOException("The connection was closed before an answer began.");
         }
 
-        context.InitialRequestMessage.Options.Set(Connected, true);
+        context.InitialRequestMessage.Options.Set(Connected, isAuthorized);
         var (host, port) = (context.DnsEndPoint.Host, context.DnsEndPoint.Port);
         using var deadline = new CancellationTokenSource(_options.ConnectTimeout, _timeProvider);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);

@@ -6,8 +6,8 @@ using NpmMirror.Storage;
 namespace NpmMirror.Visibility;
 
 /// <summary>
-/// Whether readers may see a package, its earlier versions, its tarballs and its past, by what its row says and by <c>removed.*</c>. Whoever answers a
-/// reader asks here, directly or through <see cref="PackageVisibility"/>, so that all answers agree.
+/// Whether readers may see a package, its earlier versions, its tarballs and its past, by what its row says and by <c>removed.*</c>. Every answer to a
+/// reader is decided here, directly or through <see cref="PackageVisibility"/>, so that all answers agree.
 /// </summary>
 internal sealed class VisibilityRules(RemovedOptions removed)
 {

@@ -168,6 +168,32 @@ public sealed class TransportTests
         Assert.Equal("Bearer t0ken", Assert.Single(registry.Requests)["Authorization"]);
     }
 
+    [Theory]
+    [InlineData("Connection: close\r\n")]
+    [InlineData("")]
+    public async Task A_proxy_that_wants_a_password_is_asked_again_with_it(string connection)
+    {
+        var password = "Basic " + Convert.ToBase64String("user:pass"u8);
+        await using var proxy = new LoopbackPeer(async (request, stream, cancellationToken) =>
+        {
+            var answer = request["Proxy-Authorization"] == password
+                ? "HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n"
+                : $"HTTP/1.1 407 X\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n{connection}\r\n";
+            await stream.WriteAsync(System.Text.Encoding.ASCII.GetBytes(answer), cancellationToken);
+        });
+        using var client = new RegistryClient(
+            new RegistryClientOptions
+            {
+                BaseUrl = new Uri("http://registry.example.org/"),
+                Proxy = NpmProxy.Create(new ProxySetting($"http://user:pass@127.0.0.1:{proxy.Port}", "here"), null, null, null),
+            },
+            new ByteBudget(1_000_000),
+            TimeProvider.System,
+            NullLogger.Instance);
+        Assert.IsType<PackumentAnswer.Absent>(await GetAsync(client));
+        Assert.Equal([null, password], proxy.Requests.Select(request => request["Proxy-Authorization"]));
+    }
+
     private static RegistryCredentials CredentialsOf(LoopbackPeer peer) => new([KeyValuePair.Create($"//127.0.0.1:{peer.Port}/", "Bearer t0ken")]);
 
     private static Task<PackumentAnswer> GetAsync(RegistryClient client) =>
