@@ -11,7 +11,7 @@ internal sealed partial class UnfinishedFiles(string folder, DurableFolders fold
 {
     private const string MarkSuffix = ".owner";
     private const string FileSuffix = ".part";
-    private const int MarkAttemptsMax = 10;
+    private const int MarkAttemptsMax = 100;
 
     private readonly Lock _lock = new();
     private FileStream? _mark;
@@ -62,7 +62,7 @@ internal sealed partial class UnfinishedFiles(string folder, DurableFolders fold
 
     private void Claim()
     {
-        for (var attempt = 0; attempt < MarkAttemptsMax; attempt++)
+        for (var attempt = 1; attempt <= MarkAttemptsMax; attempt++)
         {
             _owner = Guid.NewGuid().ToString("N");
             try
@@ -77,9 +77,9 @@ internal sealed partial class UnfinishedFiles(string folder, DurableFolders fold
                 // Another process found the mark between its creation and its lock, and took it for a leftover.
                 mark.Dispose();
             }
-            catch (IOException) when (Directory.Exists(folder) && File.Exists(MarkPath))
+            catch (IOException) when (attempt < MarkAttemptsMax && Directory.Exists(folder))
             {
-                // Another process holds it at this moment to see whether it is a leftover.
+                // Another process holds it at this moment to see whether it is a leftover, or held it and has deleted it by now. What lasts is told at the end.
             }
         }
 
