@@ -10,7 +10,7 @@ namespace NpmMirror.Removals;
 /// Whether a package is gone for good: one rule, for mirrors and for monitors without a store. One 404 proves nothing: caches lag, upstreams have bad nights.
 /// Without a feed row that flags the deletion it takes two answers at least ten minutes apart, while another package is alive and the upstream does not list this one any more.
 /// </summary>
-/// <param name="upstream">Who is asked for other packages.</param>
+/// <param name="upstream">The upstream that is asked for other packages.</param>
 /// <param name="knownUpstream">Where the list is.</param>
 /// <param name="others">A few packages that the upstream should have, beside the missing one.</param>
 /// <param name="hadList">Whether the upstream has had a list before.</param>
