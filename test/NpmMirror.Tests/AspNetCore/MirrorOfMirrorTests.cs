@@ -138,7 +138,7 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
         await Eventually.Async(async () => (await RowsAsync(_far)).Count == 2);
         _registry.Delete("early");
         _registry.Publish(new FakePackage("last").Version("1.0.0"));
-        await Eventually.Async(async () => await RemovedAsync(_near) == 2 && (await RowsAsync(_far)).SequenceEqual(await RowsAsync(_near)));
+        await Eventually.Async(async () => await RemovedAsync(_near) == 2 && await RowsAsync(_near) is { Count: 3 } near && (await RowsAsync(_far)).SequenceEqual(near));
         Assert.Equal(3, (await RowsAsync(_far)).Count(row => !row.EndsWith("deleted", StringComparison.Ordinal)));
         Assert.Equal(0, await RemovedAsync(_far));
     }
