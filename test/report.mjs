@@ -1,12 +1,11 @@
 // Reads what the test runner tells (xunit's JSON messages, one a line) from standard input: prints progress every 20 s, each failure when it happens,
-// then what is wrong with the claims and, last, "N passed, N failed". Exit code 1 when anything is wrong.
-// usage: runner -reporter json | node report.mjs <claims> <number of filter arguments>
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+// and, last, "N passed, N failed". Exit code 1 when anything is wrong.
+// usage: runner -reporter json | node report.mjs [<file for the seconds of each class>]
+import { writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 
-const [claimsPath, filterCount, timesPath] = process.argv.slice(2)
+const [timesPath] = process.argv.slice(2)
 const started = Date.now()
-const statuses = new Map() // Namespace.Class.Method → the statuses of its cases
 const names = new Map() // a test's id → its name
 const running = new Map() // a test's id → since when
 const times = {} // Namespace.Class → seconds of all its tests
@@ -26,9 +25,7 @@ function tell(problem) {
 
 function end(message, status) {
   const name = names.get(message.TestUniqueID) ?? message.TestUniqueID
-  const method = name.replace(/\(.*$/s, '')
-  statuses.set(method, [...(statuses.get(method) ?? []), status])
-  const type = method.replace(/\.[^.]*$/, '')
+  const type = name.replace(/\(.*$/s, '').replace(/\.[^.]*$/, '')
   times[type] = (times[type] ?? 0) + (message.ExecutionTime ?? 0)
   if (status === 'passed') passed++
   else tell(`${status}: ${name} – ${[message.Reason, ...(message.Messages ?? [])].filter(Boolean).join('\n    ')}${(message.StackTraces ?? []).map((trace) => `\n${trace}`).join('')}`)
@@ -71,20 +68,6 @@ clearInterval(progress)
 if (!isFinished) tell('The test runner crashed or took too long.')
 else if (passed === 0) tell('No test was run.')
 if (timesPath) writeFileSync(timesPath, JSON.stringify(Object.fromEntries(Object.entries(times).sort((left, right) => right[1] - left[1])), null, 1))
-
-// A claim names its tests: "… → Namespace.Class.Method" (several are divided by commas). Part of the tests cannot show all claims.
-if (isFinished && existsSync(claimsPath) && Number(filterCount ?? 0) === 0) {
-  readFileSync(claimsPath, 'utf8').split('\n').forEach((line, index) => {
-    if (line.startsWith('#') || line.startsWith('>') || !line.includes('→')) return
-    const named = line.split('→')[1].split('|')[0].match(/[A-Za-z_][\w.]*\.[A-Z_]\w*/g) ?? []
-    if (named.length === 0) tell(`CLAIMS.md:${index + 1} names no test.`)
-    for (const short of named) {
-      // A test that failed is counted once, where it failed.
-      const name = short.startsWith('NpmMirror.') ? short : `NpmMirror.Tests.${short}`
-      if (!statuses.has(name)) tell(`CLAIMS.md:${index + 1}: ${name} does not exist or was not run.`)
-    }
-  })
-}
 
 console.log(`Took ${span(seconds())}.`)
 console.log(`${passed} passed, ${problems.length} failed`)

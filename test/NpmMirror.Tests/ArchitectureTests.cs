@@ -16,6 +16,18 @@ public sealed partial class ArchitectureTests
     /// <summary>The root folder. In the library it holds the words that every room may use, in the server what puts the rooms together.</summary>
     private const string Root = "";
 
+    [Claim("Folders use each other one way, nothing unfinished remains, no registry is named by its address",
+        With =
+        [
+            nameof(Arrows_between_rooms_make_no_circle),
+            nameof(The_words_of_the_library_use_no_room),
+            nameof(No_room_of_the_server_uses_what_puts_the_rooms_together),
+            nameof(An_engine_knows_storage_and_how_to_be_added_to_a_mirror),
+            nameof(No_engine_is_known_to),
+            $"{nameof(TidyTests)}.{nameof(TidyTests.No_file_grows_into_a_second_idea)}",
+            $"{nameof(TidyTests)}.{nameof(TidyTests.Nothing_unfinished_remains)}",
+            $"{nameof(TidyTests)}.{nameof(TidyTests.No_registry_is_named_by_its_address)}",
+        ])]
     [Theory]
     [InlineData(Library)]
     [InlineData(Server)]

@@ -2,6 +2,13 @@ namespace NpmMirror.Tests;
 
 public sealed class BoundedCacheTests
 {
+    [Claim("A memory with a limit keeps what was used last, never more than twice its limit, and nothing that was removed",
+        With =
+        [
+            nameof(Forgets_what_it_is_told_to_in_either_generation),
+            nameof(What_is_carried_over_while_it_is_removed_stays_removed),
+            nameof(An_entry_is_found_by_another_form_of_its_key_in_either_generation),
+        ])]
     [Fact]
     public void Remembers_what_was_used_last_and_never_more_than_twice_that()
     {

@@ -4,6 +4,9 @@ public sealed class ByteBudgetTests
 {
     private static readonly CancellationToken None = TestContext.Current.CancellationToken;
 
+    [Claim("Bytes in flight stay within one budget, and nobody waits for himself",
+        With = [nameof(Two_that_both_grow_past_the_limit_do_not_wait_for_each_other), nameof(Reads_a_body_to_its_end_and_refuses_one_byte_over_the_limit)],
+        Red = "`ByteBudget.Fits` is always true: the first was red; `RawDocument` reads past its limit: the last was red")]
     [Fact]
     public async Task Makes_a_document_wait_until_it_fits()
     {
@@ -57,6 +60,9 @@ public sealed class ByteBudgetTests
         Assert.Equal(0, budget.UsedBytes);
     }
 
+    [Claim("What is served waits neither for what is stored, forwarded nor arriving; small ones pass a large one that waits, but not for ever",
+        With = [nameof(Small_ones_pass_a_large_one_that_waits_but_not_for_ever)],
+        Red = "`ByteBudget` takes documents that are stored out of the share for serving: the first was red; `ByteBudget.Grant` lets small ones pass without end: the second")]
     [Fact]
     public async Task What_is_served_waits_neither_for_what_is_stored_nor_forwarded_nor_arriving()
     {

@@ -16,6 +16,17 @@ public sealed class HeaderValuesTests
         "javascript:alert(1)", "file:///etc/passwd", "data:,x", "mailto:a@b", "http:x", "https://user:pass@h/", new('/', 20_000), "http://" + new string('a', 70_000) + "/", "\0", "a\r\nb: c", "\ud800",
     ];
 
+    [Claim("Numbers, dates and addresses in headers are believed when they make sense, and none makes a reader throw",
+        With =
+        [
+            nameof(A_wait_is_believed_when_it_makes_sense),
+            nameof(A_location_is_read_as_browsers_read_it),
+            nameof(A_count_is_digits),
+            $"{nameof(Upstream.HostileAnswerTests)}.{nameof(Upstream.HostileAnswerTests.A_location_that_is_no_address_is_malformed)}",
+            $"{nameof(Upstream.HostileAnswerTests)}.{nameof(Upstream.HostileAnswerTests.A_length_that_is_claimed_takes_no_memory)}",
+            $"{nameof(Upstream.HostileAnswerTests)}.{nameof(Upstream.HostileAnswerTests.A_validator_that_cannot_be_sent_back_is_forgotten)}",
+        ],
+        Red = "`HeaderValues.Count` takes a sign: the fourth was red; a wait of more than a day is believed: the second; what `Uri` takes for an address is one: the third and the fifth; any number of seconds is believed: the first; a validator may have control characters: the last")]
     [Fact]
     public void Nothing_that_is_written_makes_a_reader_throw()
     {

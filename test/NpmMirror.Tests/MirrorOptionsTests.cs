@@ -4,6 +4,16 @@ namespace NpmMirror.Tests;
 
 public sealed class MirrorOptionsTests
 {
+    [Claim("A5 options and their defaults; couch.* builds the feed's address; store as an instance, an engine or a module, both are a clear error",
+        With =
+        [
+            $"{nameof(Cli.SettingsTests)}.{nameof(Cli.SettingsTests.Couch_parts_build_the_address_of_the_feed)}",
+            $"{nameof(Hosting.MirrorTests)}.{nameof(Hosting.MirrorTests.A_store_of_the_callers_stays_open_and_wrong_options_are_told_at_once)}",
+            $"{nameof(Storage.MetadataEnginesTests)}.{nameof(Storage.MetadataEnginesTests.Refuses_engine_and_module_together)}",
+            $"{nameof(Storage.MetadataEnginesTests)}.{nameof(Storage.MetadataEnginesTests.Says_which_engines_there_are)}",
+            $"{nameof(Upstream.BackoffTests)}.{nameof(Upstream.BackoffTests.The_first_wait_is_never_shorter_than_the_first_step)}",
+        ],
+        Red = "`Backoff` waits between half a step and one: the last was red")]
     [Fact]
     public void The_defaults_are_those_of_the_older_tool()
     {
@@ -12,6 +22,8 @@ public sealed class MirrorOptionsTests
         Assert.Equal((TimeSpan.FromSeconds(15), MetadataMode.Used, TarballMode.OnDemand, false), (options.PollDelay, options.Metadata, options.Tarballs, options.PublishOnly));
     }
 
+    [Claim("`publicUrl` is told in the form in which clients compare addresses; a default port of the other scheme, which comes only in `Host`, is no part of an address whose scheme a proxy tells",
+        With = [$"{nameof(AspNetCore.HostTests)}.{nameof(AspNetCore.HostTests.A_trusted_proxy_tells_port_and_scheme_in_every_form)}"])]
     [Theory]
     [InlineData("https://npm.example.org:443/npm/", "https://npm.example.org/npm/")]
     [InlineData("http://npm.example.org:80/npm", "http://npm.example.org/npm")]

@@ -2,6 +2,15 @@ namespace NpmMirror.Tests;
 
 public sealed class PackageNameTests
 {
+    [Claim("Names are case-exact, legacy names count, what is no name is refused; names are ordered by UTF-8 bytes (never-again 18)",
+        With =
+        [
+            nameof(Refuses_what_is_no_name),
+            nameof(Refuses_half_a_surrogate_pair),
+            nameof(Orders_by_utf8_bytes_not_by_utf16_units),
+            nameof(Names_that_differ_only_in_case_are_two_names),
+        ],
+        Red = "names compared ignoring case; `.` and `..` taken for names")]
     [Theory]
     [InlineData("express")]
     [InlineData("@types/node")]

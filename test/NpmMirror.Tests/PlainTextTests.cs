@@ -5,6 +5,18 @@ namespace NpmMirror.Tests;
 /// <summary>What strangers wrote can neither steer nor deceive a terminal.</summary>
 public sealed class PlainTextTests
 {
+    [Claim("No words of a stranger steer the terminal or look like another line: commands, progress, the log, messages that quote",
+        With =
+        [
+            nameof(Half_a_character_and_an_invisible_one_beyond_the_first_plane_are_written_out),
+            nameof(Json_stays_the_same_json),
+            nameof(Text_that_is_quoted_in_a_message_is_plain),
+            $"{nameof(Cli.PlainLinesTests)}.{nameof(Cli.PlainLinesTests.A_monitor_prints_a_tag_of_a_stranger_on_one_plain_line)}",
+            $"{nameof(Cli.PlainLinesTests)}.{nameof(Cli.PlainLinesTests.Status_prints_a_sequence_of_a_stranger_plainly)}",
+            $"{nameof(Cli.PlainLinesTests)}.{nameof(Cli.PlainLinesTests.A_printed_line_is_one_plain_line_and_what_the_program_writes_itself_passes)}",
+            $"{nameof(Cli.PlainLinesTests)}.{nameof(Cli.PlainLinesTests.A_line_of_the_log_is_one_plain_line_with_its_exception)}",
+        ],
+        Red = "`PlainText` takes every character for visible, or changes nothing: the second was red; `PlainLines` prints as it is given: the seventh; `LogLines` writes as it is given: the last")]
     [Theory]
     [InlineData("1.0.0", "1.0.0")]
     [InlineData("", "")]

@@ -5,6 +5,13 @@ public sealed class SingleFlightTests
     private readonly TaskCompletionSource<int> _work = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _runs;
 
+    [Claim("Work that several wait for is done once, belongs to none of them, tells its failure to all, and has a limit",
+        With =
+        [
+            nameof(One_that_leaves_does_not_end_the_run),
+            nameof(A_failure_is_told_to_all_and_the_next_begins_anew),
+            nameof(At_its_limit_nothing_begins_and_what_runs_is_joined),
+        ])]
     [Fact]
     public async Task One_run_serves_all_who_ask_meanwhile()
     {

@@ -24,6 +24,8 @@ public sealed class TestRunTests
         Assert.True(((IXunitTest)TestContext.Current.Test!).Timeout >= number);
     }
 
+    [Claim("A test that hangs is ended and named",
+        With = [nameof(Every_test_that_waits_has_a_deadline), nameof(Every_case_of_a_theory_that_waits_has_a_deadline)])]
     [Fact]
     public async Task A_test_that_hangs_is_ended_and_named()
     {
@@ -35,6 +37,7 @@ public sealed class TestRunTests
         Assert.Contains("timed out", output, StringComparison.Ordinal);
     }
 
+    [Claim("What tests started ends with the test program, also when that is killed")]
     [Fact]
     public async Task What_tests_started_ends_with_them_also_when_they_are_killed()
     {

@@ -13,6 +13,9 @@ public sealed class AuditTests
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
+    [Claim("An audit's coding is understood in any case, and only one is",
+        With = [nameof(Another_coding_is_refused)],
+        Red = "codings are compared by case: the first was red; any known coding is taken: the second")]
     [Theory]
     [InlineData("gzip", true)]
     [InlineData("GZIP", true)]
@@ -40,6 +43,9 @@ public sealed class AuditTests
         Assert.Equal(HttpStatusCode.UnsupportedMediaType, answer.StatusCode);
     }
 
+    [Claim("Audits stay as small as they came, in the one budget; so do large answers",
+        With = [$"{nameof(ForwardedAnswerTests)}.{nameof(ForwardedAnswerTests.Large_answers_are_held_in_the_budget_and_given_back)}"],
+        Red = "`AuditBody` unpacks before it forwards: the first was red; `UpstreamAnswer` does not give its memory back: both")]
     [Fact]
     public async Task Sixty_small_audits_that_unpack_to_megabytes_stay_small()
     {
@@ -67,6 +73,14 @@ public sealed class AuditTests
         await Eventually.Async(() => mirror.Mirror.Budget.UsedBytes == 0);
     }
 
+    [Claim("An audit of an install waits 3 s, also for an answer that trickles; one that is asked for waits `auditTimeout`, whatever became of the other",
+        With =
+        [
+            nameof(An_audit_waits_as_long_as_the_option_says),
+            nameof(An_answer_that_trickles_is_late_as_a_whole),
+            $"{nameof(Clients.NpmCommandTests)}.{nameof(Clients.NpmCommandTests.An_audit_waits_for_a_slow_upstream_and_an_install_does_not)}",
+        ],
+        Red = "`ForwardingEndpoint` takes `npm audit` for an install, or pauses both together: the first was red; it does not look at `auditTimeout`: the second; `Forwarder` waits for each piece by itself: the third")]
     [Theory]
     [InlineData("install")]
     [InlineData("ci")]

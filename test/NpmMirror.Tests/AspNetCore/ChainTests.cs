@@ -6,6 +6,16 @@ namespace NpmMirror.Tests.AspNetCore;
 
 public sealed class ChainTests
 {
+    [Claim("`_changes`, `_all_docs` and info of this mirror; a mirror follows a mirror by them",
+        With =
+        [
+            $"{nameof(FeedTests)}.{nameof(FeedTests.Changes_are_one_row_a_package_at_its_newest_position)}",
+            $"{nameof(FeedTests)}.{nameof(FeedTests.A_longpoll_is_answered_by_the_next_change)}",
+            $"{nameof(FeedTests)}.{nameof(FeedTests.A_continuous_feed_gives_a_line_a_change_and_empty_lines_between)}",
+            $"{nameof(FeedTests)}.{nameof(FeedTests.All_docs_finds_named_keys_and_says_which_are_missing)}",
+            $"{nameof(FeedTests)}.{nameof(FeedTests.The_info_document_tells_the_head_that_can_be_noted)}",
+        ],
+        Red = "`since` is not looked at, or the row tells upstream's rev only: the second was red; a longpoll does not wait: the third; no empty lines: the fourth; missing keys are left out: the fifth; `update_seq` is one ahead, or `doc_count` counts the removed: the last")]
     [Theory]
     [InlineData(FeedMode.Longpoll)]
     [InlineData(FeedMode.Continuous)]
@@ -30,6 +40,14 @@ public sealed class ChainTests
         Assert.Contains($"{far.Address}npm/two/-/two-2.0.0.tgz", await far.TextAsync("two"));
     }
 
+    [Claim("Mirrors in a circle say so at once, a request tells on which mirrors it came through",
+        With =
+        [
+            nameof(The_mirrors_that_a_request_came_through_are_told_on_with_its_own_fetches_only),
+            nameof(A_request_through_too_many_mirrors_is_refused),
+            $"{nameof(Mirroring.ReadThroughTests)}.{nameof(Mirroring.ReadThroughTests.A_worker_that_fetches_for_a_request_tells_on_the_mirrors_it_came_through)}",
+        ],
+        Red = "`MirrorChain.HeaderOf` leaves the chain out: the first two were red; the length is not looked at: the third; `SyncQueue` does not take up the chain: the last")]
     [Theory]
     [InlineData(2)]
     [InlineData(3)]

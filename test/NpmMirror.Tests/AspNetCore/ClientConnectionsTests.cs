@@ -42,6 +42,19 @@ public sealed class ClientConnectionsTests : IAsyncLifetime
         await _upstream.DisposeAsync();
     }
 
+    [Claim("At the limit on connections the longest idle one is closed for a new client, which waits and is not refused; what is being answered is never closed, a follower that waits only when nothing is idle; clients that ask all the time keep no other out",
+        With =
+        [
+            nameof(A_client_that_was_answered_is_idle_and_the_longest_idle_goes_first),
+            nameof(What_is_being_answered_is_never_closed_and_the_new_client_waits_for_it),
+            nameof(A_follower_that_waits_stays_while_anything_is_idle),
+            nameof(Of_followers_alone_the_one_that_waited_longest_goes_after_ten_seconds),
+            nameof(Clients_that_ask_all_the_time_keep_no_other_out),
+            nameof(A_client_that_does_not_take_its_last_bytes_is_idle_after_half_a_minute),
+            nameof(Many_idle_clients_keep_nobody_from_being_served),
+            nameof(A_mirror_that_ends_does_not_wait_for_room),
+        ],
+        Red = "the youngest idle connection is closed first: the first was red; followers go together with the idle: the fourth; they go before ten seconds, or what is being answered may go: the fifth; a new client waits for a pause of a second for ever, or there is no limit at all: the sixth; one that does not take its last bytes is never idle: the seventh; waiting does not end with the server: the last")]
     [Theory]
     [InlineData("")]
     [InlineData("GET /np")]
@@ -196,6 +209,8 @@ public sealed class ClientConnectionsTests : IAsyncLifetime
         Assert.Equal(ClientConnection.LastBytesWait, client.IdleFor);
     }
 
+    [Claim("A client that still takes its answer from the kernel is not closed as idle; one that takes nothing for half a minute is",
+        With = [nameof(A_client_that_does_not_take_its_last_bytes_is_idle_after_half_a_minute)])]
     [Fact]
     public async Task A_client_that_takes_its_answer_from_the_kernel_is_not_idle_meanwhile()
     {

@@ -15,6 +15,9 @@ public sealed class ConditionsTests
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
+    [Claim("A date alone never validates a document that took another one's place, however soon",
+        With = [nameof(A_clock_that_was_wrong_does_not_stay_in_the_dates)],
+        Red = "`PackageSync.StoredAfter` gives now: the first was red; it goes on from a date of any future: the second")]
     [Theory]
     [InlineData(0)]
     [InlineData(400)]
@@ -66,6 +69,9 @@ public sealed class ConditionsTests
         Assert.Equal(Noon, (await store.Packages.FindAsync(PackageName.Parse("ms"), Cancelled))!.Facts.StoredAt);
     }
 
+    [Claim("A tarball's date does not move when it is verified; a range may end at 2^63−1",
+        With = [nameof(A_range_may_end_anywhere_after_its_beginning)],
+        Red = "a tarball's date is that of its verification: the first was red; `TarballRange` adds one to the end: the second")]
     [Fact]
     public async Task A_tarballs_date_does_not_move_when_it_is_verified()
     {
@@ -109,6 +115,9 @@ public sealed class ConditionsTests
         }
     }
 
+    [Claim("Without a host nothing is remembered from one local address to another",
+        With = [nameof(Nothing_is_remembered_for_a_request_without_a_host)],
+        Red = "`PublicAddresses` remembers the address under no host: the first was red; `AnswerMemory` remembers an answer under no host: the second")]
     [Theory]
     [InlineData("HTTP/1.0\r\n")]
     [InlineData("HTTP/1.0\r\nHost:\r\n")]
@@ -125,6 +134,8 @@ public sealed class ConditionsTests
         }
     }
 
+    [Claim("More than a hundred headers are refused on every path",
+        Red = "`RequestHead` counts no headers")]
     [Theory]
     [InlineData(100, "200")]
     [InlineData(101, "431")]

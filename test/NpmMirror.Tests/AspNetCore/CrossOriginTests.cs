@@ -62,6 +62,9 @@ public sealed class CrossOriginTests
         Assert.Equal(methods + ", OPTIONS", string.Join(", ", answer.Content.Headers.Allow));
     }
 
+    [Claim("Pages of other sites read only what an anonymous upstream gave, on every path and connection, unless configured; preflights say the same",
+        With = [nameof(A_preflight_is_answered), nameof(Only_what_an_anonymous_upstream_gave_unless_configured), nameof(What_is_for_operators_is_never_shared)],
+        Red = "a preflight allows everything always: the first was red; `CrossOriginPolicy` does not ask whether the upstream is anonymous, or has no line (or always one) for answers on the connection, or `RegistryEndpoints` leaves it out of what it remembers: the third; operators' answers are shared: the last")]
     [Fact]
     public async Task A_preflight_allows_nothing_where_answers_are_not_shared()
     {

@@ -9,6 +9,15 @@ namespace NpmMirror.Tests.AspNetCore;
 
 public sealed class EventsTests
 {
+    [Claim("Events of the log can be read from any position on and gone on with, nothing left out and nothing twice",
+        With =
+        [
+            nameof(A_reader_that_comes_back_misses_nothing_and_hears_nothing_twice),
+            nameof(A_reader_that_was_told_of_nothing_yet_knows_where_to_go_on),
+            nameof(A_position_of_another_mirror_is_refused),
+            $"{nameof(Registry.RegistryLogTests)}.{nameof(Registry.RegistryLogTests.Events_are_told_from_a_position_on_and_none_is_left_out_or_told_twice)}",
+        ],
+        Red = "`Last-Event-ID` is not looked at: the second was red")]
     [Fact]
     public async Task Tells_the_rows_of_the_log_from_a_position_on_and_then_what_happens()
     {
@@ -47,6 +56,8 @@ public sealed class EventsTests
         Assert.Equal("d", (await reader.NextAsync()).Data.GetProperty("package").GetString());
     }
 
+    [Claim("A row of the log whose payload is damaged is told as such, and its readers go on",
+        Red = "`FeedBody.Event` writes every payload as it is")]
     [Theory]
     [InlineData("")]
     [InlineData("{bad")]
@@ -100,6 +111,9 @@ public sealed class EventsTests
         Assert.Contains(reason, await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
+    [Claim("A crowd of readers costs the store no more than one; one that stalls is ended and slows neither the mirror nor the others",
+        With = [nameof(A_reader_that_stalls_is_ended_and_slows_neither_the_mirror_nor_the_others)],
+        Red = "`StallLimit.StallMax` of 100 days: the last was red (`/-/events`)")]
     [Fact]
     public async Task A_crowd_at_the_end_of_the_log_costs_the_store_no_more_than_one()
     {

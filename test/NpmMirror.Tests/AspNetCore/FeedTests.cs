@@ -52,6 +52,13 @@ public sealed class FeedTests
         Assert.Equal(lastSeq, page.RootElement.GetProperty("last_seq").GetInt64());
     }
 
+    [Claim("A follower that stands behind the log's end is told the end at once, in every mode, and a real PouchDB goes on from there",
+        With =
+        [
+            $"{nameof(ShortcutFeedTests)}.{nameof(ShortcutFeedTests.Says_the_same_as_the_server)}",
+            $"{nameof(Monitoring.PouchReplicationTests)}.{nameof(Monitoring.PouchReplicationTests.Goes_on_after_the_mirror_was_reset_behind_where_it_had_come_to)}",
+        ],
+        Red = "`ChangesEndpoint` does not compare with the head")]
     [Theory]
     [InlineData("since=9")]
     [InlineData("since=9&limit=1&include_docs=true")]
@@ -94,6 +101,9 @@ public sealed class FeedTests
         Assert.Equal((await mirror.TextAsync("a")).ReplaceLineEndings(""), RowsOf(page)[0].GetProperty("doc").GetRawText());
     }
 
+    [Claim("A waiting follower is told of a change as soon as it is stored, and ten thousand wait in 177 MB (measured, not held by a test: one alone is told 34 ms after the upstream told the mirror, p99 46–173 ms; bench/waiters.sh, bench/RESULTS.md)",
+        With = [$"{nameof(ShortcutFeedTests)}.{nameof(ShortcutFeedTests.Hundreds_that_wait_never_reach_the_server_and_cost_the_store_one_reader)}"],
+        Red = "`LogSignal.Advance` wakes nobody: the first was red")]
     [Fact]
     public async Task A_longpoll_is_answered_by_the_next_change()
     {
@@ -167,6 +177,8 @@ public sealed class FeedTests
         Assert.Equal(6, page.RootElement.GetProperty("total_rows").GetInt64());
     }
 
+    [Claim("A list that breaks off never ends as an answer, however little of it was written",
+        Red = "only what was flushed counts as begun: red")]
     [Fact]
     public async Task A_list_that_breaks_off_in_its_first_rows_never_ends_as_an_answer()
     {
@@ -245,6 +257,8 @@ public sealed class FeedTests
         Assert.Equal(new DateTime(2021, 2, 3, 4, 5, 6), DateTime.Parse(listed.GetProperty("time").GetProperty("modified").GetString()!, CultureInfo.InvariantCulture).ToUniversalTime());
     }
 
+    [Claim("`{m}/-/all` has what people search by, as the older list had",
+        Red = "`AllEndpoint` does not look at the latest version")]
     [Fact]
     public async Task The_classic_list_has_what_people_search_by_from_the_top_or_the_latest_version()
     {

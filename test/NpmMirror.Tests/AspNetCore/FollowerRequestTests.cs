@@ -13,6 +13,17 @@ public sealed class FollowerRequestTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
+    [Claim("`_changes` of named or selected packages, `_all_docs` with keys in a body, `skip`, `update_seq` and `conflicts` are done as CouchDB does them, and what is not known is refused in words; bodies and selectors are bounded",
+        With =
+        [
+            nameof(What_is_not_known_is_refused_in_words),
+            nameof(A_body_is_bounded_in_length_depth_and_number),
+            nameof(A_selector_is_bounded_in_depth_and_terms),
+            nameof(All_docs_takes_keys_from_a_body),
+            nameof(The_list_tells_the_end_of_the_log_where_it_is_asked_for),
+            nameof(The_info_document_is_one_that_followers_take_for_a_database),
+        ],
+        Red = "`ChangesFilter` lets every row through: the first was red; it takes an unknown filter for none: the second; `AskedBody` has no limit on the body's length, or on the number of ids: the third; `RowSelector` has none on its depth and terms: the fourth; `AllDocsQuery` does not look at `skip`: the fifth; nor at `update_seq`: the sixth; the info document has no `instance_start_time`: the last")]
     [Theory]
     [InlineData("", "{}", "a,b,@s/c,gone")]
     [InlineData("", "", "a,b,@s/c,gone")]
@@ -120,6 +131,15 @@ public sealed class FollowerRequestTests
         }
     }
 
+    [Claim("A follower of some packages costs no walk over all changes, waits past the changes of others, and ends its wait in time",
+        With =
+        [
+            nameof(A_longpoll_waits_past_the_changes_of_others),
+            nameof(A_filtered_follower_hears_signs_of_life_while_others_change),
+            nameof(A_filtered_wait_ends_with_its_timeout_where_it_has_come_to),
+            nameof(A_filtered_wait_ends_with_its_timeout_while_others_change),
+        ],
+        Red = "`ChangesEndpoint` walks over all changes for a few named documents: the first was red; a longpoll ends with the first change of another: the second; there is no sign of life between waits: the third; each wait has the whole time again: the last")]
     [Fact]
     public async Task A_few_named_documents_cost_no_walk_over_all_changes()
     {
@@ -241,6 +261,9 @@ public sealed class FollowerRequestTests
         Assert.Equal("0", info.RootElement.GetProperty("instance_start_time").GetString());
     }
 
+    [Claim("A row is one line whatever its document holds, and replicators get documents without `_attachments`",
+        With = [nameof(Replicators_get_documents_without_attachments)],
+        Red = "`FeedBody.Document` leaves line ends in: the first was red; `ReplicatedMembers` does not know `_attachments`: the second")]
     [Theory]
     [InlineData(10)]
     [InlineData(9_000_000)]

@@ -39,6 +39,16 @@ public sealed class ForwardedAnswerTests
         ]
         select (service.Path, body));
 
+    [Claim("A forwarded answer is the upstream's JSON in the form of its service or a 503, and nothing else is kept",
+        With =
+        [
+            nameof(An_answer_is_judged_by_its_body_and_not_by_its_type),
+            nameof(A_status_that_is_no_answer_is_trouble_and_nothing_is_kept),
+            nameof(A_body_that_is_no_answer_is_trouble_and_nothing_is_kept),
+            nameof(A_refusal_of_the_request_is_passed_on_with_its_json),
+            $"{nameof(ForwardingTests)}.{nameof(ForwardingTests.Absent_keys_are_passed_on_and_not_kept)}",
+        ],
+        Red = "`Forwarder` passes on every body, or no refusal: the fifth was red; any JSON: the fourth; it looks at no status: the third; `KeptDocuments` keeps keys of any status: the last")]
     [Theory]
     [MemberData(nameof(Services))]
     public async Task An_answer_is_passed_on_as_it_is(string path, string answer)
@@ -55,6 +65,9 @@ public sealed class ForwardedAnswerTests
         Assert.Equal((HttpStatusCode.OK, answer), await AskAsync(peer, path));
     }
 
+    [Claim("Gzip that is not declared is undone, and one that was cut is trouble",
+        With = [nameof(Gzip_inside_of_declared_gzip_is_undone), nameof(Gzip_that_was_cut_is_trouble)],
+        Red = "`UndeclaredGzip` undoes nothing: the second was red; it takes a cut for the end: the last")]
     [Theory]
     [MemberData(nameof(Services))]
     public async Task Gzip_that_is_not_declared_is_undone(string path, string answer)

@@ -23,6 +23,9 @@ public sealed class ForwardingTests
         Assert.Contains("bad", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
+    [Claim("A hanging audit of an install ends after 3 s, then at once, never `{}`",
+        With = [nameof(Without_the_registry_the_answer_is_trouble_never_an_empty_one)],
+        Red = "`ForwardingEndpoint` gives an install as long as any audit, or `Forwarder` does not note that it was late, or asks again while it is noted: the first was red")]
     [Fact]
     public async Task An_audit_of_an_install_that_hangs_is_given_up_after_three_seconds_and_then_at_once()
     {
@@ -69,6 +72,8 @@ public sealed class ForwardingTests
         Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
     }
 
+    [Claim("A registry without keys, audit or search is said to have none, at once and not as trouble",
+        Red = "an answer that is no JSON is always trouble")]
     [Theory]
     [InlineData(404)]
     [InlineData(405)]
@@ -94,6 +99,8 @@ public sealed class ForwardingTests
         Assert.Contains("keyid", await mirror.TextAsync("-/npm/v1/keys"), StringComparison.Ordinal);
     }
 
+    [Claim("A gzip bomb is refused before it is forwarded",
+        Red = "`AuditBody.FitsAsync` takes any length")]
     [Fact]
     public async Task A_gzip_bomb_is_refused_before_it_is_forwarded()
     {

@@ -6,6 +6,8 @@ namespace NpmMirror.Tests.AspNetCore;
 
 public sealed class FreshnessTests
 {
+    [Claim("A commit of this process is served by the next request",
+        Red = "`CachedPackage` is never marked dropped")]
     [Fact]
     public async Task A_commit_of_this_process_is_served_by_the_next_request()
     {
@@ -55,6 +57,15 @@ public sealed class FreshnessTests
         }
     }
 
+    [Claim("What was taken down is not served from the moment the follower heard of it, also when its row fell into a reset (never-again 12)",
+        With =
+        [
+            $"{nameof(TarballServingTests)}.{nameof(TarballServingTests.Behind_a_security_holder_only_its_own_tarball_is_served)}",
+            $"{nameof(Clients.NpmCommandTests)}.{nameof(Clients.NpmCommandTests.A_security_holder_is_shown_in_the_place_of_what_was_taken_down)}",
+            $"{nameof(Following.MirrorResetTests)}.{nameof(Following.MirrorResetTests.Becomes_equal_when_it_happens_while_a_change_is_waited_for)}",
+            nameof(What_this_process_removed_is_refused_by_the_next_request),
+        ],
+        Red = "the log drops nothing: the first was red; `PackageSync` does not tell of a removal's commit: the fifth; `PackageVisibility` refuses no file, or `PackumentPass` knows no holder: the second; nothing is looked at beside an open read: the fourth")]
     [Fact]
     public async Task A_removed_package_is_gone_from_what_was_prepared()
     {
@@ -81,6 +92,9 @@ public sealed class FreshnessTests
         }
     }
 
+    [Claim("What was begun before a commit answers no request after it",
+        With = [nameof(A_row_found_before_a_commit_is_not_kept_after_it)],
+        Red = "`RenditionCache.Drop` only raises the epoch: the first was red; `Keep` does not compare tickets: the second was red")]
     [Fact]
     public async Task What_was_begun_before_a_commit_answers_no_request_after_it()
     {
@@ -123,6 +137,9 @@ public sealed class FreshnessTests
         Assert.Contains("second", await mirror.TextAsync("ms"));
     }
 
+    [Claim("A warm request asks no store, parses nothing, allocates under 256 bytes",
+        With = [$"{nameof(ShortcutTests)}.{nameof(ShortcutTests.A_request_that_came_before_allocates_next_to_nothing_and_parses_nothing)}"],
+        Red = "`RenditionCache.IsCurrent` is false: both were red; `PackumentEndpoint.Remember` remembers nothing: the last")]
     [Fact]
     public async Task Warm_requests_ask_no_store()
     {

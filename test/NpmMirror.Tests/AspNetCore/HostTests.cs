@@ -5,6 +5,8 @@ namespace NpmMirror.Tests.AspNetCore;
 
 public sealed class HostTests
 {
+    [Claim("A poisoned Host gets 421 and is never cached",
+        Red = "`PublicAddresses` does not ask `IsAllowed`")]
     [Theory]
     [InlineData("evil.example.org")]
     [InlineData("evil.example.org:80")]
@@ -26,6 +28,14 @@ public sealed class HostTests
         Assert.DoesNotContain("evil", await mirror.TextAsync("ms"));
     }
 
+    [Claim("A poisoned `Host` names nothing",
+        With =
+        [
+            nameof(Forwarding_headers_of_strangers_are_not_believed),
+            nameof(A_trusted_proxy_tells_the_address_but_not_any_address),
+            nameof(Invented_ports_are_answered_but_fill_no_memory),
+        ],
+        Red = "`PublicAddresses` does not ask `IsAllowed`: the first and the third were red; `RecentBases` keeps more than `Max`: the last was red")]
     [Fact]
     public async Task The_refusal_names_the_option()
     {
@@ -51,6 +61,15 @@ public sealed class HostTests
         Assert.Contains(url, await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
+    [Claim("Every address of the machine's cards, its name and the address that is listened at are names of this mirror",
+        With =
+        [
+            nameof(The_address_that_is_listened_at_is_its_own),
+            $"{nameof(PublicAddressesTests)}.{nameof(PublicAddressesTests.The_address_that_was_reached_is_served_and_no_other)}",
+            $"{nameof(PublicAddressesTests)}.{nameof(PublicAddressesTests.With_a_public_address_every_host_is_served)}",
+            $"{nameof(PublicAddressesTests)}.{nameof(PublicAddressesTests.An_address_has_no_default_port_and_no_host_that_is_none)}",
+        ],
+        Red = "`PublicAddresses` does not read the cards: the first was red; it does not allow the host of `listen`: the second; any address is taken for the one that was reached")]
     [Fact]
     public async Task Every_address_and_the_name_of_the_machine_are_its_own()
     {
@@ -84,6 +103,14 @@ public sealed class HostTests
         Assert.Contains($"{mirror.Address}npm/ms/-/ms-1.0.0.tgz", await mirror.RawAsync("GET /npm/ms HTTP/1.0\r\n\r\n"));
     }
 
+    [Claim("X-Forwarded-* count only from trusted proxies, and only for allowed hosts",
+        With =
+        [
+            nameof(A_trusted_proxy_tells_the_address_but_not_any_address),
+            $"{nameof(PublicAddressesTests)}.{nameof(PublicAddressesTests.Only_a_trusted_peer_is_believed_however_its_address_is_written)}",
+            $"{nameof(PublicAddressesTests)}.{nameof(PublicAddressesTests.The_port_that_a_proxy_tells_apart_is_that_of_a_host_without_one)}",
+        ],
+        Red = "`TrustedProxies` believes every peer; or the host that a proxy tells is not held against the names of this mirror; a connection without an address is trusted")]
     [Theory]
     [InlineData(null)]
     [InlineData("10.0.0.0/8")]
@@ -123,6 +150,9 @@ public sealed class HostTests
         Assert.Equal((HttpStatusCode)421, poisoned.StatusCode);
     }
 
+    [Claim("A trusted proxy tells port and scheme in every form, and what a stranger adds in the other form is not believed",
+        With = [$"{nameof(ForwardedHeaderTests)}.{nameof(ForwardedHeaderTests.The_nearest_proxys_element_counts)}"],
+        Red = "`TrustedProxies` mixes the two families of headers, or does not look at the port: the first was red; `ForwardedHeader` takes the first element: the last")]
     [Theory]
     [InlineData("X-Forwarded-Port: 8443|X-Forwarded-Host: npm.example.org|X-Forwarded-Proto: HTTPS", "https://npm.example.org:8443/npm/ms/")]
     [InlineData("X-Forwarded-Port: 443|X-Forwarded-Host: npm.example.org|X-Forwarded-Proto: https", "https://npm.example.org/npm/ms/")]
@@ -154,6 +184,9 @@ public sealed class HostTests
         Assert.Contains($"\"{address}-/ms-1.0.0.tgz\"", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
+    [Claim("Of a trusted proxy too, only `http` and `https` are believed as a scheme, and only a path as a prefix",
+        With = [nameof(A_prefix_that_is_no_path_is_not_believed_of_a_trusted_proxy)],
+        Red = "`TrustedProxies` takes any scheme, or any prefix")]
     [Theory]
     [InlineData("javascript")]
     [InlineData("ftp")]
@@ -181,6 +214,8 @@ public sealed class HostTests
         Assert.Contains($"\"{mirror.Address}npm/ms/-/ms-1.0.0.tgz\"", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
+    [Claim("Invented ports fill no memory (16 bases)",
+        Red = "`RecentBases` keeps more than `Max`")]
     [Fact]
     public async Task Invented_ports_are_answered_but_fill_no_memory()
     {

@@ -7,6 +7,9 @@ namespace NpmMirror.Tests.AspNetCore;
 
 public sealed class LargeDocumentTests
 {
+    [Claim("Large packuments neither fail nor pile up (never-again 3)",
+        With = [nameof(The_cache_stays_within_its_bound_and_keeps_what_is_used)],
+        Red = "long ones are not spilled: the first was red; `RenditionCache.Trim` lets nothing go, or gives no second chance: the last")]
     [Fact]
     public async Task A_long_packument_goes_out_uncompressed_without_being_held()
     {
@@ -32,6 +35,12 @@ public sealed class LargeDocumentTests
         folder.Delete(recursive: true);
     }
 
+    [Claim("The cache stays within its bytes and its account ends even",
+        With =
+        [
+            $"{nameof(Registry.RenditionCacheTests)}.{nameof(Registry.RenditionCacheTests.Whatever_is_kept_made_dropped_and_forgotten_at_once_the_account_ends_even)}",
+        ],
+        Red = "`Trim` lets nothing go: the first was red; a dropped package keeps its renditions' bytes, or what was made or held while it was dropped: the last")]
     [Fact]
     public async Task The_cache_stays_within_its_bound_and_keeps_what_is_used()
     {

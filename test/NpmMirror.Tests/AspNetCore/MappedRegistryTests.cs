@@ -19,6 +19,15 @@ public sealed class MappedRegistryTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
+    [Claim("An application's endpoints live beside the registry, in a branch and in a group too",
+        With =
+        [
+            nameof(The_registry_serves_under_a_branch),
+            nameof(The_registry_serves_in_a_group_and_beside_another_mount),
+            nameof(The_registry_serves_at_the_root_with_others_beside_it),
+            nameof(What_is_said_to_the_endpoints_counts_for_all_of_them),
+        ],
+        Red = "the registry's own metrics come before those of an application: the first was red; the path of a branch, or of a group, is left out: the second and the third; conventions go to another group: the last")]
     [Fact]
     public async Task Other_endpoints_live_beside_the_registry()
     {

@@ -14,6 +14,16 @@ public sealed class MetricsTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
+    [Claim("`/metrics` tells what one mirror does and serves: requests by route pattern, status and who answered, bytes, durations, connections, renditions, budget, store, upstream; each instrument has a line for operators",
+        With =
+        [
+            nameof(Prometheus_gets_the_form_that_it_asks_for),
+            nameof(Requests_are_counted_by_route_and_status_whatever_answers),
+            nameof(A_feed_is_counted_with_the_bytes_it_sent),
+            nameof(What_a_mirror_does_moves_its_instruments),
+            nameof(Every_route_has_a_pattern),
+            $"{nameof(Cli.DocumentationTests)}.{nameof(Cli.DocumentationTests.Every_metric_has_a_line_for_operators)}",
+        ])]
     [Fact]
     public async Task Metrics_are_the_instruments_of_the_mirror_as_text()
     {
@@ -48,6 +58,8 @@ public sealed class MetricsTests
         Assert.True(empty.Content.Headers.ContentLength > 0);
     }
 
+    [Claim("Mirrors of one process count apart, a slow reader of `/metrics` holds up no other, and counting an answer of the connection makes no object",
+        With = [nameof(A_client_that_reads_metrics_slowly_keeps_them_from_nobody), nameof(Counting_an_answer_of_the_connection_makes_no_object)])]
     [Fact]
     public async Task Mirrors_of_one_process_count_apart()
     {

@@ -33,6 +33,16 @@ public sealed class NewerLockfileTests : IAsyncLifetime
         return data;
     }
 
+    [Claim("A version, tag or tarball that the held packument lacks is looked for upstream before it is a 404, with and without a feed, by GET and HEAD; a crowd shares one look, inventions cost one request a second, trouble is no 404",
+        With =
+        [
+            nameof(A_crowd_shares_one_look_and_a_cache_on_the_way_does_not_count),
+            nameof(What_nobody_has_is_looked_for_once_within_its_time),
+            nameof(Whoever_invents_versions_has_the_upstream_asked_once_a_second_at_most),
+            nameof(What_was_fetched_for_this_very_request_is_not_looked_for_again),
+            nameof(Trouble_upstream_is_no_404_and_not_remembered),
+        ],
+        Red = "`VersionSearch.LookAsync` looks nowhere: the first was red; the look believes a cache on the way: the second; it remembers nothing: the third; it does not wait a second between looks: the fourth; it looks again for what was fetched for this very request: the fifth; trouble counts as looked at: the last")]
     [Theory]
     [MemberData(nameof(Requests))]
     public async Task What_the_upstream_has_is_found_though_the_packument_is_young(string method, string path, bool isFollowed)
@@ -127,6 +137,9 @@ public sealed class NewerLockfileTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, found.StatusCode);
     }
 
+    [Claim("Such a look brings nothing back that was taken down",
+        With = [nameof(What_a_look_finds_taken_down_is_refused_as_such_and_asked_for_no_more)],
+        Red = "`PackumentEndpoint` or `TarballEndpoint` does not ask `PackageVisibility` before it looks: the second was red")]
     [Fact]
     public async Task A_version_that_was_taken_down_stays_away()
     {

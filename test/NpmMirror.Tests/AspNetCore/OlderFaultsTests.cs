@@ -15,6 +15,9 @@ public sealed class OlderFaultsTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _registry.DisposeAsync();
 
+    [Claim("Compatibility E, the first poll: however many changes a page has, they are queued, and no more packuments are asked for at once than `concurrency` says",
+        With = [$"{nameof(Upstream.RegistryClientTests)}.{nameof(Upstream.RegistryClientTests.Fetches_no_more_packuments_at_once_than_allowed)}"],
+        Red = "neither `RegistryClient` nor `PackageSync` has a limit: the first was red; `RegistryClient` has none: the last")]
     [Fact]
     public async Task A_first_page_of_many_changes_is_worked_off_a_few_requests_at_a_time()
     {
@@ -37,6 +40,8 @@ public sealed class OlderFaultsTests : IAsyncLifetime
         Assert.All(Enumerable.Range(0, 30), i => Assert.Equal(1, _registry.Requests.CountOf($"/p{i}")));
     }
 
+    [Claim("Compatibility E, sequences that are no numbers are stored as they came, and gone on with",
+        Red = "the `read` cursor keeps the number that a sequence begins with, or sequences are not escaped in the address")]
     [Theory]
     [InlineData(FakeSequenceStyle.Text)]
     [InlineData(FakeSequenceStyle.Array)]
@@ -62,6 +67,9 @@ public sealed class OlderFaultsTests : IAsyncLifetime
         Assert.Equal(0, _registry.Requests.CountOf("/a"));
     }
 
+    [Claim("Compatibility E, names: packages named like files of a mirror (`.meta`, `index.json` …) are packages; a file name that is too short, or none, is just not there",
+        With = [nameof(A_file_name_that_is_too_short_is_just_not_there)],
+        Red = "`PackageName` refuses what begins with a dot: the first was red; `TarballUrls` does not look at the length: the last")]
     [Fact]
     public async Task Packages_named_like_files_of_a_mirror_are_packages()
     {
@@ -96,6 +104,8 @@ public sealed class OlderFaultsTests : IAsyncLifetime
         Assert.Equal(404, (int)answer.StatusCode);
     }
 
+    [Claim("Compatibility E, tarballs of any host are served from here, also of one with a port, a dash or a path",
+        Red = "an address with a port stays as it is")]
     [Theory]
     [InlineData("http://registry.example.org:8443")]
     [InlineData("https://my-registry.example.org")]
@@ -115,6 +125,8 @@ public sealed class OlderFaultsTests : IAsyncLifetime
         }
     }
 
+    [Claim("Compatibility E, nothing is compressed for who did not ask for it",
+        Red = "who says nothing of codings gets gzip")]
     [Fact]
     public async Task Nothing_is_compressed_for_who_did_not_ask_for_it()
     {

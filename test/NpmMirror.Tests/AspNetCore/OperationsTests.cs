@@ -7,6 +7,9 @@ namespace NpmMirror.Tests.AspNetCore;
 
 public sealed class OperationsTests
 {
+    [Claim("Readiness: not the upstream, but the store",
+        With = [nameof(Not_ready_while_the_store_cannot_be_written_and_ready_again_by_itself)],
+        Red = "`HealthEndpoint` does not answer 503: the second was red")]
     [Fact]
     public async Task Ready_while_the_upstream_is_away()
     {
@@ -65,6 +68,14 @@ public sealed class OperationsTests
         Assert.EndsWith("/", json.RootElement.GetProperty("registry").GetString());
     }
 
+    [Claim("Compatibility D4: `?refresh=1` for administrators only",
+        With =
+        [
+            nameof(The_token_makes_an_administrator_of_anyone),
+            nameof(A_refresh_that_fails_says_why_with_a_fitting_status),
+            nameof(Without_a_token_only_programs_of_this_machine_administer),
+        ],
+        Red = "`RefreshEndpoint` does not ask `AdminAccess`: the last was red")]
     [Fact]
     public async Task An_administrator_here_fetches_at_once()
     {
@@ -126,6 +137,8 @@ public sealed class OperationsTests
         Assert.Contains("\"status\":\"KO\"", await failed.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
+    [Claim("A client that is not here, or brings a wrong or empty token, is no administrator",
+        Red = "AdminAccess.Refusal judges an Authorization header without a token by the peer's address")]
     [Theory]
     [InlineData("X-Forwarded-For", "127.0.0.1")]
     [InlineData("Forwarded", "for=127.0.0.1")]
@@ -143,6 +156,13 @@ public sealed class OperationsTests
         Assert.Empty(registry.Requests.All);
     }
 
+    [Claim("With a token only its bearer administers, from loopback too; without one only loopback does",
+        With =
+        [
+            nameof(Without_a_token_only_programs_of_this_machine_administer),
+            $"{nameof(PublicAddressesTests)}.{nameof(PublicAddressesTests.Without_a_token_only_a_program_here_administers_by_a_name_of_ours)}",
+        ],
+        Red = "`AdminAccess` lets this machine in although there is a token: the first was red; it lets everybody in, or a page's `Origin`, or what a proxy passed on: the second; `IsFromHere` looks at no peer, no site or no host")]
     [Theory]
     [InlineData("Accept", "*/*")]
     [InlineData("X-Forwarded-For", "127.0.0.1")]

@@ -45,6 +45,15 @@ public sealed class RememberedTarballTests : IAsyncLifetime
         Directory.Delete(_folder, recursive: true);
     }
 
+    [Claim("A stored tarball answered on the connection is the server's answer, to the byte; it is written down who got it; a damaged or deleted file is fetched again; what was blocked is refused",
+        With =
+        [
+            nameof(Gives_every_byte_without_the_server_and_writes_down_who_was_served),
+            nameof(A_file_that_was_deleted_or_cut_is_fetched_again),
+            nameof(What_was_blocked_is_refused_by_the_next_request),
+            nameof(What_another_process_blocked_is_refused_once_the_log_was_read),
+        ],
+        Red = "blocks not looked at; believed for ever; the file's length not compared; serving not written down")]
     [Theory]
     [InlineData("")]
     [InlineData("If-None-Match: *\r\n")]
@@ -69,6 +78,9 @@ public sealed class RememberedTarballTests : IAsyncLifetime
         await Eventually.Async(async () => await ServedAsync() == 5);
     }
 
+    [Claim("Caches are told of each change in one way, whichever process wrote; a stored tarball is answered on the connection also long after the last request",
+        With = [nameof(What_was_blocked_is_refused_by_the_next_request), nameof(What_another_process_blocked_is_refused_once_the_log_was_read)],
+        Red = "`PackageVisibility` does not subscribe to the news of changed packages")]
     [Fact]
     public async Task Is_given_without_the_server_to_one_that_comes_much_later()
     {

@@ -12,6 +12,14 @@ public sealed class ShortcutFeedTests
     private const string Host = "localhost:4873";
     private const string Last = $"GET /npm/-/ping HTTP/1.1\r\nHost: {Host}\r\nConnection: close\r\n\r\n";
 
+    [Claim("A feed answered on the connection is the server's answer; hundreds that wait never reach the server; what needs more than a head does",
+        With =
+        [
+            nameof(Hundreds_that_wait_never_reach_the_server_and_cost_the_store_one_reader),
+            nameof(Behind_a_feed_the_connection_serves_whatever_comes),
+            nameof(What_the_server_refuses_is_refused),
+        ],
+        Red = "the host is not asked for (`ShortcutFeeds` without `IsServed`): the last was red; `Last-Event-ID` is not read by `RequestHead`: the first")]
     [Theory]
     [InlineData("feed=longpoll", "", true)]
     [InlineData("feed=longpoll&since=1", "", true)]

@@ -11,6 +11,14 @@ public sealed class ShortcutTests
     // What a DefaultHttpContext costs of its own: Kestrel keeps Content-Length as a number, this one as a string.
     private const int AllocatedBytesMax = 256;
 
+    [Claim("Bytes are prepared once: a warm request parses nothing and asks no store (never-again 1)",
+        With =
+        [
+            $"{nameof(FreshnessTests)}.{nameof(FreshnessTests.Warm_requests_ask_no_store)}",
+            $"{nameof(FreshnessTests)}.{nameof(FreshnessTests.Twenty_at_once_make_a_large_packument_once)}",
+            $"{nameof(FreshnessTests)}.{nameof(FreshnessTests.After_a_restart_not_modified_costs_one_row_and_no_document)}",
+        ],
+        Red = "`PackumentEndpoint.Remember` remembers nothing: the first was red; `RenditionCache.IsCurrent` is false: the first two; each who waits makes his own: the third; the body is made before the validators are compared: the last")]
     [Theory]
     [InlineData("GET", "", 200)]
     [InlineData("HEAD", "", 200)]

@@ -25,6 +25,8 @@ public sealed class SlowUpstreamTests
         { "stops within a tarball", "held/-/held-2.0.{0}.tgz", 12, "Content-Length: 80000000\r\n", 20_000 },
     };
 
+    [Claim("While the upstream hangs, trickles or announces much for some packages, a new package, a new tarball and other forms of a held document are served",
+        Red = "`BodyIntake` waits for 4 MB of memory before it reads a body, or `RegistryClient` lets what a client waits for stand in line with what nobody waits for")]
     [Theory]
     [MemberData(nameof(Ways))]
     public async Task Others_are_served_while_the_upstream(string way, string path, int count, string headers, int bytes)

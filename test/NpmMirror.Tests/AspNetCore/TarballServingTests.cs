@@ -33,6 +33,9 @@ public sealed class TarballServingTests : IAsyncLifetime
         await _store.DisposeAsync();
     }
 
+    [Claim("All spellings of scoped names, and the upstream's own file name, find the tarball (never-again 6)",
+        With = [nameof(A_tarball_is_found_by_the_name_that_the_upstream_gives_it)],
+        Red = "a scope repeated before the file is not known: the first was red; `TarballUrls` looks for this mirror's spelling only: the last")]
     [Theory]
     [InlineData("left-pad/-/left-pad-1.0.0.tgz", Path)]
     [InlineData("@scope/name/-/name-1.0.0.tgz", "/@scope/name/-/name-1.0.0.tgz")]
@@ -62,6 +65,8 @@ public sealed class TarballServingTests : IAsyncLifetime
         Assert.Equal(1, _registry.Requests.CountOf("/files/0042.tgz"));
     }
 
+    [Claim("Tarballs never carry a Content-Encoding and have the registry's headers (never-again 7)",
+        Red = "a Content-Encoding is set")]
     [Fact]
     public async Task Sends_the_headers_of_the_registry_and_never_a_coding()
     {
@@ -86,6 +91,9 @@ public sealed class TarballServingTests : IAsyncLifetime
         Assert.Equal(tags.Arriving, tags.Stored);
     }
 
+    [Claim("Range, If-Range, If-None-Match and HEAD; HEAD of a file not held starts no download",
+        With = [nameof(A_part_of_another_file_is_never_sent), nameof(Whoever_has_it_gets_304), nameof(HEAD_of_what_is_not_held_starts_no_download)],
+        Red = "If-Range is not looked at, or HEAD opens the tarball")]
     [Theory]
     [InlineData("bytes=0-99", 0, 99)]
     [InlineData("bytes=100-", 100, null)]
@@ -139,6 +147,8 @@ public sealed class TarballServingTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, (await mirror.GetAsync("/npm" + Path, ("Range", "bytes=1-2"), ("If-Range", "Tue, 03 Nov 2015 10:00:00 GMT"))).StatusCode);
     }
 
+    [Claim("A weak tag in If-Range is no reason to send a part",
+        Red = "`TarballRange` compares weakly")]
     [Fact]
     public async Task A_weak_tag_is_no_reason_to_send_a_part()
     {
@@ -224,6 +234,8 @@ public sealed class TarballServingTests : IAsyncLifetime
         Assert.Equal(0, _registry.Requests.CountOf("*.tgz"));
     }
 
+    [Claim("Trouble upstream is never a 404 (never-again 4)",
+        Red = "`RegistryErrors` answers 404 to what it does not know")]
     [Theory]
     [InlineData(500, HttpStatusCode.ServiceUnavailable)]
     [InlineData(503, HttpStatusCode.ServiceUnavailable)]
@@ -239,6 +251,9 @@ public sealed class TarballServingTests : IAsyncLifetime
         Assert.StartsWith("{\"error\":\"", await answer.Content.ReadAsStringAsync(Cancelled), StringComparison.Ordinal);
     }
 
+    [Claim("Stored tarballs are served offline, after an unpublish and for a removed package (never-again 9, D3)",
+        With = [nameof(What_is_stored_of_a_removed_package_is_served)],
+        Red = "`TarballEndpoint` does not look for stored ones first")]
     [Fact]
     public async Task What_is_stored_is_served_with_the_upstream_gone_and_after_its_version_was_unpublished()
     {
@@ -267,6 +282,9 @@ public sealed class TarballServingTests : IAsyncLifetime
         Assert.Equal(Tarball, await BytesAsync(await mirror.GetAsync("/npm" + Path)));
     }
 
+    [Claim("Tarballs of blocked packages and those behind a security holder answer 451 at once",
+        With = [nameof(Behind_a_security_holder_only_its_own_tarball_is_served)],
+        Red = "VisibilityRules.OfPast knows no such removal, or PackageVisibility does not hear of commits")]
     [Theory]
     [InlineData(RemovedMode.Hide, HttpStatusCode.UnavailableForLegalReasons)]
     [InlineData(RemovedMode.Keep, HttpStatusCode.OK)]
@@ -280,6 +298,8 @@ public sealed class TarballServingTests : IAsyncLifetime
         Assert.Equal(expected == HttpStatusCode.OK, !(await answer.Content.ReadAsStringAsync(Cancelled)).Contains("court order", StringComparison.Ordinal));
     }
 
+    [Claim("Behind a security holder earlier manifests answer 451 too",
+        Red = "`FindRefusal` finds none")]
     [Fact]
     public async Task Behind_a_security_holder_only_its_own_tarball_is_served()
     {
@@ -299,6 +319,13 @@ public sealed class TarballServingTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, (await mirror.GetAsync("/npm/left-pad/-/left-pad-0.0.1-security.tgz")).StatusCode);
     }
 
+    [Claim("Who was served what is written down, and never makes a request wait",
+        With =
+        [
+            $"{nameof(Mirroring.TarballUsageTests)}.{nameof(Mirroring.TarballUsageTests.A_store_that_does_not_keep_up_costs_entries_and_never_a_wait)}",
+            $"{nameof(RememberedTarballTests)}.{nameof(RememberedTarballTests.Gives_every_byte_without_the_server_and_writes_down_who_was_served)}",
+        ],
+        Red = "a client's requests of a day count as one, or the client is not told: the first was red; `TarballUsage` holds any number of entries: the second; `RememberedTarball` records nothing: the last")]
     [Fact]
     public async Task Writes_down_who_was_served_what()
     {
@@ -329,6 +356,8 @@ public sealed class TarballServingTests : IAsyncLifetime
         Assert.Equal(1, _registry.Requests.CountOf("*.tgz"));
     }
 
+    [Claim("A relative `dist.tarball` is relative to the packument's address, and one elsewhere is fenced as any other",
+        With = [nameof(Below_the_packument_of_an_upstream_with_a_path_a_relative_address_keeps_the_path), nameof(An_address_elsewhere_or_none_stays_an_error)])]
     [Theory]
     [InlineData("files/odd.tgz")]
     [InlineData("/files/odd.tgz")]
@@ -373,6 +402,8 @@ public sealed class TarballServingTests : IAsyncLifetime
         Assert.False(answer.IsSuccessStatusCode);
     }
 
+    [Claim("Bytes that no hash names are not `immutable`",
+        Red = "every tarball is `immutable`")]
     [Fact]
     public async Task Bytes_that_no_hash_is_promised_for_may_change_and_are_served_so()
     {

@@ -32,6 +32,18 @@ public sealed class UpstreamPauseTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _registry.DisposeAsync();
 
+    [Claim("A busy, broken or silent service pauses itself and nothing else, as long as the upstream asks and no longer than 10 min; one package's trouble makes no service away",
+        With =
+        [
+            nameof(Trouble_with_one_package_makes_no_service_away),
+            nameof(A_package_that_never_comes_stops_no_other),
+            nameof(A_500_of_one_search_is_about_that_search),
+            $"{nameof(ForwardedAnswerTests)}.{nameof(ForwardedAnswerTests.How_long_the_upstream_asks_to_wait_is_told_on)}",
+            $"{nameof(Upstream.RequestPausesTests)}.{nameof(Upstream.RequestPausesTests.Each_purpose_of_each_host_pauses_by_itself)}",
+            $"{nameof(Upstream.RequestPausesTests)}.{nameof(Upstream.RequestPausesTests.No_pause_is_longer_than_the_longest_or_shorter_than_the_first)}",
+            $"{nameof(Upstream.RequestPausesTests)}.{nameof(Upstream.RequestPausesTests.Pauses_grow_until_an_answer_comes)}",
+        ],
+        Red = "`RequestPauses` has one pause for all purposes: the second and the sixth were red; `UpstreamTransport` pauses fetching after one package that never comes: the third; it takes a 500 for a busy service: the fourth; `Forwarder` does not tell `Retry-After` on: the fifth; a pause may last a day: the seventh; an answer does not end its growth: the last")]
     [Theory]
     [MemberData(nameof(Refusals))]
     public async Task A_refusal_pauses_its_own_kind_and_nothing_else(string refused, int status)
@@ -107,6 +119,13 @@ public sealed class UpstreamPauseTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, await AskAsync(mirror, Search));
     }
 
+    [Claim("A pause is told by the store, for `status`, and by metrics until it is over",
+        With =
+        [
+            nameof(A_noted_pause_that_is_over_or_absurdly_long_is_not_shown),
+            $"{nameof(Cli.BesideServeTests)}.{nameof(Cli.BesideServeTests.Status_tells_what_the_upstream_is_not_asked_for)}",
+        ],
+        Red = "`PauseWatch` notes nothing, measures nothing or never ends: the first was red; `NotedPause.ReadAsync` gives what is over, or years long: the second")]
     [Fact]
     public async Task A_pause_is_seen_in_the_store_and_in_metrics_until_it_is_over()
     {

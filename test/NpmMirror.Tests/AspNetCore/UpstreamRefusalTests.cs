@@ -10,6 +10,14 @@ public sealed class UpstreamRefusalTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
+    [Claim("What the upstream refuses for good (a 4xx that is neither absence nor about credentials nor about the moment) is told with its status and reason and without `Retry-After`; 401, 407 and those about the mirror's own request (413, 421, 431 …) are not the client's",
+        With =
+        [
+            nameof(A_final_refusal_of_a_tarball_is_told_as_it_came_also_when_it_is_remembered),
+            nameof(A_refusal_of_the_mirrors_own_credentials_is_no_answer_to_the_client),
+            nameof(A_refusal_of_the_mirrors_own_request_is_no_answer_to_the_client),
+            nameof(What_is_held_is_served_as_before),
+        ])]
     [Theory]
     [InlineData(402)]
     [InlineData(403)]

@@ -5,6 +5,8 @@ namespace NpmMirror.Tests.AspNetCore;
 
 public sealed class UpstreamTroubleTests
 {
+    [Claim("Upstream trouble is never 404 and never remembered (never-again 4)",
+        Red = "`ReadThrough` remembers trouble as absence")]
     [Theory]
     [InlineData(500)]
     [InlineData(502)]
@@ -28,6 +30,14 @@ public sealed class UpstreamTroubleTests
         await Eventually.Async(() => mirror.GetAsync("ms").GetAwaiter().GetResult().StatusCode == HttpStatusCode.OK);
     }
 
+    [Claim("Trouble upstream never becomes \"not found\", and only a 404 is remembered, shortly (never-again 4)",
+        With =
+        [
+            nameof(An_unknown_package_is_not_found_in_both_forms_and_asked_for_once),
+            $"{nameof(Mirroring.ReadThroughTests)}.{nameof(Mirroring.ReadThroughTests.A_404_of_the_upstream_is_remembered_for_a_minute_and_trouble_never)}",
+            $"{nameof(Mirroring.ReadThroughTests)}.{nameof(Mirroring.ReadThroughTests.A_feed_row_and_a_refresh_end_a_remembered_404)}",
+        ],
+        Red = "`NegativeAnswers` never forgets: the third was red")]
     [Fact]
     public async Task What_is_held_is_served_while_the_upstream_is_away()
     {
@@ -55,6 +65,8 @@ public sealed class UpstreamTroubleTests
         Assert.Equal(1, registry.Requests.CountOf("/unknown"));
     }
 
+    [Claim("No Content-Encoding on a tarball (never-again 7)",
+        Red = "a Content-Encoding is set")]
     [Fact]
     public async Task A_tarball_never_has_a_content_encoding()
     {

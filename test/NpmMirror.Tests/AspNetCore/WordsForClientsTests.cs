@@ -36,6 +36,15 @@ public sealed class WordsForClientsTests
         Assert.Contains("refresh is 1 or nothing", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
+    [Claim("Errors are readable, have a `reason`, and a request that is none is refused in words",
+        With =
+        [
+            nameof(Errors_have_the_reason_that_clients_of_couchdb_read),
+            nameof(What_is_no_request_is_refused_in_words),
+            nameof(Refresh_means_now_or_not_at_all),
+            nameof(Another_word_for_refresh_is_refused),
+        ],
+        Red = "`RegistryErrors` writes no `reason`: the second was red; `RefusedHead` refuses nothing: the third; `RefreshEndpoint` takes every word for now, or does not know `0`: the last two")]
     [Theory]
     [InlineData("no'such", "no'such")]
     [InlineData("-/v1/it's&<b>", "it's&\\u003cb\\u003e")]
@@ -91,6 +100,9 @@ public sealed class WordsForClientsTests
         options.List.Add("other");
     }
 
+    [Claim("npm is told that nobody logs in here before it asks for a password",
+        With = [$"{nameof(Clients.NpmCommandTests)}.{nameof(Clients.NpmCommandTests.Logging_in_is_refused_before_a_password_is_asked_for)}"],
+        Red = "`RegistryEndpoints` answers a login with 405: the first was red")]
     [Fact]
     public async Task Npm_is_told_at_once_that_nobody_logs_in_here()
     {

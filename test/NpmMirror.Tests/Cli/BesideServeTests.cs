@@ -46,6 +46,14 @@ public sealed class BesideServeTests : IAsyncLifetime
         Assert.Contains("Packages  1 held, 0 removed", text, StringComparison.Ordinal);
     }
 
+    [Claim("Status and sync beside a running serve",
+        With =
+        [
+            nameof(Status_counts_what_the_running_one_holds),
+            nameof(Status_lists_what_fails_and_when_it_is_tried_again),
+            nameof(Sync_brings_packages_that_the_running_one_serves_at_once),
+        ],
+        Red = "the upstream is not noted where no feed is followed: the first was red; SQLite does not count new packages: the second; `status` leaves out what fails: the third")]
     [Fact]
     public async Task Status_names_the_upstream_also_where_no_feed_is_followed()
     {
@@ -78,6 +86,9 @@ public sealed class BesideServeTests : IAsyncLifetime
         Assert.Contains($"Paused    {_upstream.Url.Authority} is not asked for searches until ", (await RunAsync("status")).Output, StringComparison.Ordinal);
     }
 
+    [Claim("A command without an upstream takes the one that the mirror noted, and none is mixed in from another; reconcile makes no mirror",
+        With = [nameof(Reconcile_makes_no_mirror_where_there_is_none)],
+        Red = "`UpstreamSetup.Choose` does not look at the noted one, or refuses no other: the first was red; `reconcile` does not ask for a store that is there: the last")]
     [Fact]
     public async Task A_command_without_an_upstream_takes_that_of_the_mirror_and_never_another()
     {
@@ -94,6 +105,8 @@ public sealed class BesideServeTests : IAsyncLifetime
         Assert.Equal(0, other.Requests.CountOf("/ms"));
     }
 
+    [Claim("`config` tells the upstream that a command would take, that of the mirror too",
+        Red = "`config` does not look at what the mirror noted")]
     [Fact]
     public async Task Config_tells_the_upstream_that_a_command_takes()
     {
@@ -134,6 +147,8 @@ public sealed class BesideServeTests : IAsyncLifetime
         Assert.Contains("\"1.0.0\"", await _client.GetStringAsync(_address + "@scope%2fone", TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
+    [Claim("Sync names what failed and what the upstream does not have, exit 1",
+        Red = "`CatchUp` counts a named package that is not there as unchanged")]
     [Fact]
     public async Task Sync_names_what_failed_and_what_the_upstream_does_not_have()
     {
@@ -156,6 +171,8 @@ public sealed class BesideServeTests : IAsyncLifetime
         Assert.Equal((2, "", $"“{given}” names a version, and sync brings a package with all its versions; write the name alone: “{name}”.\n"), (code, output, errors));
     }
 
+    [Claim("A hot backup is one command and serves the same bytes with the upstream gone",
+        Red = "`BackupCommand` copies no blobs")]
     [Fact]
     public async Task A_backup_taken_meanwhile_serves_the_same_bytes_with_the_upstream_gone()
     {
@@ -173,6 +190,8 @@ public sealed class BesideServeTests : IAsyncLifetime
         Assert.Contains("A mirror works in copy", (await RunAsync("backup", "copy")).Errors, StringComparison.Ordinal);
     }
 
+    [Claim("A backup does not take a damaged tarball for a good one",
+        Red = "BackupCommand does not compare the hash")]
     [Fact]
     public async Task A_backup_does_not_take_a_damaged_tarball_for_a_good_one()
     {

@@ -22,6 +22,14 @@ public sealed class ClosedOutputTests : IAsyncLifetime
         _folder.Dispose();
     }
 
+    [Claim("A command ends with whoever read its output, quietly and not as if all were well; servers go on",
+        With =
+        [
+            nameof(A_monitor_whose_upstream_is_away_ends_with_its_reader_too),
+            nameof(A_command_that_nobody_reads_ends_quietly_and_not_as_if_all_were_well),
+            nameof(A_mirror_goes_on_without_anybody_who_reads_it),
+        ],
+        Red = "`MonitorCommand.EndWithReaderAsync` looks at nothing: the second was red; `WatchedWriter` writes on: the first and the third; `Announce` lets the end of its reader through: the last")]
     [Fact]
     public async Task A_monitor_ends_with_its_reader_also_when_nothing_changes()
     {

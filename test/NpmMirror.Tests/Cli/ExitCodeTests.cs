@@ -21,6 +21,9 @@ public sealed class ExitCodeTests
         [MirrorFault.ForbiddenSource] = 1,
     };
 
+    [Claim("Every fault has the exit code that scripts know; a folder that cannot be written is a 3",
+        With = [$"{nameof(BackupTests)}.{nameof(BackupTests.A_folder_that_cannot_be_written_is_refused)}"],
+        Red = "`ExitCode.For` gives 1 for a read-only store")]
     [Fact]
     public void Every_fault_has_the_code_that_scripts_know()
     {

@@ -7,6 +7,9 @@ public sealed class FollowingLinesTests
 {
     private static readonly DateTimeOffset Now = new(2026, 11, 22, 8, 0, 0, TimeSpan.Zero);
 
+    [Claim("`status` tells a follower that waits from one that is behind, and times in words",
+        With = [nameof(Tells_how_late_rows_came_in_words), nameof(A_time_is_told_in_its_two_largest_units)],
+        Red = "`FollowingLines` does not look at how far behind it is: the first was red")]
     [Theory]
     [InlineData("582", 12, "at the head 582, last told 12 s ago (2026-11-22 07:59:48Z)")]
     [InlineData("582", 12_000, "at the head 582, last told 3 h 20 min ago (2026-11-22 04:40:00Z): a live feed says nothing while nothing changes, and a mirror that does not run hears nothing")]

@@ -9,6 +9,8 @@ public sealed class HelpTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    [Claim("Mistyped commands and options, and words of npm and Verdaccio, are told with the right word",
+        Red = "the words of other tools are not known, or nearest words are not sought")]
     [Theory]
     [InlineData("srve", "“srve” is not a command; did you mean serve?")]
     [InlineData("reconcil --json", "“reconcil” is not a command; did you mean reconcile?")]
@@ -39,6 +41,9 @@ public sealed class HelpTests : IDisposable
         Assert.Empty(Directory.EnumerateFileSystemEntries(_folder.Path));
     }
 
+    [Claim("Help lists the ten chief options first and every other one in a group; `version` and completions",
+        With = [nameof(The_version_is_told), nameof(Bash_completes_commands_and_options), nameof(Other_shells_have_their_script)],
+        Red = "chief options are listed twice, or a group lacks its first: the first was red; completion has no options: the third")]
     [Theory]
     [InlineData("help")]
     [InlineData("--help")]

@@ -64,6 +64,15 @@ public sealed class MirrorOptionsValidatorTests
     public void Takes_every_way_to_write_an_address_of_this_machine(string listen) =>
         Assert.Empty(MirrorOptionsValidator.FindFaults(new MirrorOptions { Listen = listen }));
 
+    [Claim("An address to listen on is understood as people write it, and a line tells which machines reach it",
+        With =
+        [
+            $"{nameof(ServeTests)}.{nameof(ServeTests.Says_which_machines_reach_it)}",
+            $"{nameof(ReachLineTests)}.{nameof(ReachLineTests.Tells_from_where_an_address_is_reached)}",
+            $"{nameof(ReachLineTests)}.{nameof(ReachLineTests.Every_address_is_shown_as_one_that_can_be_opened)}",
+            $"{nameof(ReachLineTests)}.{nameof(ReachLineTests.A_public_address_is_what_clients_use)}",
+        ],
+        Red = "`ListenAddress` does not know a port alone: the first two were red; `ReachLine` takes every address for this machine's alone: the fourth; it does not look at `publicUrl`: the last")]
     [Theory]
     [InlineData("4990", "http://127.0.0.1:4990")]
     [InlineData("0", "http://127.0.0.1:0")]

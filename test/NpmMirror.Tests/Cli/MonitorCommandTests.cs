@@ -21,6 +21,9 @@ public sealed class MonitorCommandTests : IAsyncLifetime
         _folder.Dispose();
     }
 
+    [Claim("monitor (B2)",
+        With = [nameof(Prints_an_object_a_line_for_programs), nameof(Tells_errors_on_standard_error_and_goes_on)],
+        Red = "a data folder is made: the first was red; a sequence that is text is told as a number: the second; errors go to standard output: the last")]
     [Fact]
     public async Task Prints_new_updated_deleted_and_sequence_and_keeps_nothing()
     {
@@ -70,6 +73,8 @@ public sealed class MonitorCommandTests : IAsyncLifetime
         Assert.Contains("has no feed of changes; name one with feed", monitor.Errors, StringComparison.Ordinal);
     }
 
+    [Claim("Compatibility B2: a sequence that the feed refuses ends `monitor` with the option's name, exit 2",
+        Red = "`monitor` takes the refusal for trouble that passes")]
     [Fact]
     public async Task A_sequence_that_the_feed_refuses_is_told_with_the_option_that_named_it()
     {

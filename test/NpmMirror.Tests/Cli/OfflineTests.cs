@@ -63,6 +63,9 @@ public sealed class OfflineTests : IAsyncLifetime
         return store;
     }
 
+    [Claim("Offline nobody is asked and nothing that is remembered changes; what is not held is a 503 that says so; commands that ask the upstream refuse",
+        With = [nameof(Commands_that_ask_the_upstream_are_refused)],
+        Red = "the queue works offline too, or what is not held is asked for: the first was red; commands do not look at `offline`: the last")]
     [Fact]
     public async Task What_is_held_is_served_and_the_rest_is_a_503_that_says_so_and_nothing_is_asked_or_remembered()
     {
@@ -98,6 +101,8 @@ public sealed class OfflineTests : IAsyncLifetime
         Assert.Equal((0, null), (queued!.Attempts, queued.LastError));
     }
 
+    [Claim("Verify without `--repair` and `--against-upstream` asks nobody, offline and online",
+        Red = "`VerifyCommand` opens the mirror also when it only looks: red offline")]
     [Theory]
     [InlineData("verify", "--offline")]
     [InlineData("verify")]

@@ -28,6 +28,14 @@ public sealed class OpenFilesTests : IAsyncLifetime
         _folder.Dispose();
     }
 
+    [Claim("More idle sockets than the process may have open stop neither serving nor storing nor fetching; a limit too small to start with is one sentence, exit 2, nothing written",
+        With =
+        [
+            nameof(A_limit_that_is_too_small_is_one_sentence),
+            $"{nameof(OpenFileLimitTests)}.{nameof(OpenFileLimitTests.Two_for_each_client_once_the_process_has_what_it_needs_itself)}",
+            $"{nameof(OpenFileLimitTests)}.{nameof(OpenFileLimitTests.One_that_is_too_small_is_told_with_what_is_needed)}",
+        ],
+        Red = "`OpenFileLimit` counts one file a client, or refuses no limit: the first and the last were red")]
     [Fact]
     public async Task More_idle_sockets_than_the_limit_stop_neither_serving_nor_storing_nor_fetching()
     {

@@ -35,6 +35,14 @@ public sealed class ReconcileTests : IAsyncLifetime
         _folder.Dispose();
     }
 
+    [Claim("`reconcile` mends beside a running `serve`; a followed mirror reconciles every week, also when it is restarted every day",
+        With =
+        [
+            $"{nameof(Mirroring.ReconciliationScheduleTests)}.{nameof(Mirroring.ReconciliationScheduleTests.Reconciles_every_week_also_when_it_is_started_every_day)}",
+            $"{nameof(Mirroring.ReconciliationScheduleTests)}.{nameof(Mirroring.ReconciliationScheduleTests.One_that_fails_is_tried_again_soon)}",
+            $"{nameof(Mirroring.ReconciliationScheduleTests)}.{nameof(Mirroring.ReconciliationScheduleTests.Zero_is_never)}",
+        ],
+        Red = "what is stale is not queued: the first was red; a start does not look at the kept date: the second; a failure counts as a reconciliation, or waits the whole interval: the third; zero is an interval: the last")]
     [Fact]
     public async Task Mends_what_is_missing_and_stale_beside_a_running_serve()
     {
@@ -73,6 +81,8 @@ public sealed class ReconcileTests : IAsyncLifetime
         Assert.DoesNotContain("HELD BACK", status, StringComparison.Ordinal);
     }
 
+    [Claim("A reconciliation with a package in doubt is no success (never-again 13)",
+        Red = "`reconcile` ends with 0 whatever failed")]
     [Fact]
     public async Task A_package_in_doubt_is_a_failure_as_in_a_sync()
     {
@@ -96,6 +106,9 @@ public sealed class ReconcileTests : IAsyncLifetime
         Assert.Contains("0 vanished of 0 held", status, StringComparison.Ordinal);
     }
 
+    [Claim("`verify --against-upstream` and `reconcile` fail for the same causes with the same exit codes",
+        With = [nameof(Verify_against_the_upstream_doubts_a_list_as_reconcile_does)],
+        Red = "`verify` ends as if no list had been doubted: the second was red")]
     [Fact]
     public async Task Verify_against_the_upstream_fails_as_reconcile_does_where_there_is_no_list()
     {

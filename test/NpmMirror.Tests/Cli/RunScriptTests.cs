@@ -16,6 +16,9 @@ public sealed class RunScriptTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    [Claim("run.sh says in one sentence that the SDK is missing",
+        With = [nameof(Says_the_same_when_only_an_older_sdk_is_there)],
+        Red = "run.sh looks for no SDK: the first was red; it takes any SDK: the second")]
     [Fact]
     public async Task Says_in_one_sentence_that_dotnet_is_missing() => Assert.Equal((1, Sentence), await RunAsync());
 
@@ -29,6 +32,7 @@ public sealed class RunScriptTests : IDisposable
     }
 
     // A first build may take many minutes on a busy machine.
+    [Claim("run.sh says that it builds the program, compiled ahead where that can be had, and serves with paths relative to its caller")]
     [Fact(Timeout = 1_200_000)]
     public async Task Builds_the_program_compiled_ahead_and_serves()
     {

@@ -67,6 +67,8 @@ public sealed class ServeTests : IAsyncLifetime
         Assert.Empty(mirror.Output);
     }
 
+    [Claim("One process follows into a folder, a second is refused in one sentence, exit 3",
+        Red = "OpenMirror takes no FollowLock")]
     [Fact]
     public async Task A_second_one_on_the_same_folder_is_refused_in_one_sentence()
     {
@@ -78,6 +80,8 @@ public sealed class ServeTests : IAsyncLifetime
         Assert.StartsWith("Another npm-mirror serves or follows with the folder ", Assert.Single(second.Errors.TrimEnd().Split('\n')), StringComparison.Ordinal);
     }
 
+    [Claim("A killed mirror leaves no lock",
+        Red = "`FollowLock` takes the file itself for the lock")]
     [Fact]
     public async Task Serves_again_on_the_folder_of_one_that_was_killed()
     {
@@ -92,6 +96,14 @@ public sealed class ServeTests : IAsyncLifetime
         await second.WaitForOutputAsync("Serving ");
     }
 
+    [Claim("Upstream = itself, npm missing, busy port: one sentence, exit 2",
+        With =
+        [
+            nameof(An_npm_that_is_configured_for_this_mirror_is_told_so),
+            nameof(Without_npm_to_ask_and_without_an_upstream_it_says_so_in_one_sentence),
+            nameof(A_busy_port_is_told_with_the_option_that_changes_it),
+        ],
+        Red = "`OwnAddress.Is` is always false: the first two were red")]
     [Theory]
     [InlineData("127.0.0.1", "/npm/")]
     [InlineData("localhost", "/")]
@@ -124,6 +136,8 @@ public sealed class ServeTests : IAsyncLifetime
         Assert.Empty(Directory.EnumerateFileSystemEntries(_folder.Path));
     }
 
+    [Claim("Upstream and token are npm's own when none is named",
+        Red = "npm's credentials are not read")]
     [Fact]
     public async Task The_upstream_and_its_token_are_those_of_npm_when_none_is_named()
     {
@@ -137,6 +151,14 @@ public sealed class ServeTests : IAsyncLifetime
         Assert.DoesNotContain("t0ken", mirror.Output + mirror.Errors, StringComparison.Ordinal);
     }
 
+    [Claim("SIGTERM drains 20 s at most; a second signal ends at once; followers do not hold it up",
+        With =
+        [
+            nameof(A_download_that_never_ends_is_broken_off_after_20_seconds),
+            nameof(A_second_signal_ends_it_at_once),
+            nameof(A_waiting_follower_does_not_hold_up_the_end),
+        ],
+        Red = "a drain of 0.1 s: the first was red; of 5 min: the second; `Signals` swallows every signal: the third; `ChangesEndpoint` does not hear of the end: the last")]
     [Fact]
     public async Task Ends_only_when_the_download_in_flight_has_ended()
     {
@@ -191,6 +213,8 @@ public sealed class ServeTests : IAsyncLifetime
         await Assert.ThrowsAnyAsync<HttpRequestException>(() => download);
     }
 
+    [Claim("Upstream down is ready",
+        Red = "`UpstreamSelfCheck` takes trouble of the upstream for its own")]
     [Fact]
     public async Task Is_ready_while_the_upstream_is_away()
     {

@@ -9,6 +9,17 @@ public sealed class SettingsTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    [Claim("All faults at once, exit 2, nothing written (B3, never-again 23)",
+        With = [$"{nameof(MirrorOptionsValidatorTests)}.{nameof(MirrorOptionsValidatorTests.Tells_the_fault)}"],
+        Red = "the options are not checked where a flag was wrong, the data folder is made before the faults are told, or the exit code is 1: the first was red")]
+    [Claim("Compatibility B3: a wrong option or engine: which, and what would be right, exit 2, nothing written",
+        With =
+        [
+            nameof(An_unknown_engine_is_told_with_those_that_are_known),
+            nameof(An_engine_refuses_options_that_it_does_not_know),
+            $"{nameof(MonitorCommandTests)}.{nameof(MonitorCommandTests.An_upstream_without_a_feed_is_told_with_the_option_that_names_one)}",
+        ],
+        Red = "the options are not checked where a flag was wrong, or the data folder is made first: the first was red; the store's own faults are not asked for: the third")]
     [Fact]
     public async Task All_faults_are_told_at_once_with_what_would_be_right_and_nothing_is_written()
     {
@@ -30,6 +41,12 @@ public sealed class SettingsTests : IDisposable
         Assert.Empty(Directory.EnumerateFileSystemEntries(_folder.Path));
     }
 
+    [Claim("One tree of options: flags, environment, file",
+        With = [nameof(Lists_are_repeated_or_separated_by_commas), nameof(Couch_parts_build_the_address_of_the_feed)],
+        Red = "the environment beats the flags: the first was red")]
+    [Claim("Flags > environment > file > defaults; every spelling (B1, A5)",
+        With = [nameof(Every_spelling_of_an_option_means_the_same), nameof(Couch_parts_build_the_address_of_the_feed)],
+        Red = "the environment beats the flags: the first was red; underscores count, or the older place of an engine's options is not known: the second")]
     [Fact]
     public async Task Flags_beat_the_environment_which_beats_the_file_which_beats_the_defaults()
     {
@@ -74,6 +91,13 @@ public sealed class SettingsTests : IDisposable
     public async Task Couch_parts_build_the_address_of_the_feed() =>
         Assert.Equal("https://couch.example.org:8443/npm", (await ConfigAsync(["--couch.host=https://couch.example.org", "--couch.port", "8443", "--couch.db=npm"]))["feed"].Value);
 
+    [Claim("Compatibility A5: `couch.*` names the server of feed and documents, for the program and for programs",
+        With =
+        [
+            $"{nameof(MonitorCommandTests)}.{nameof(MonitorCommandTests.The_server_of_couch_host_gives_feed_and_documents)}",
+            $"{nameof(Mirroring.MirrorMonitorTests)}.{nameof(Mirroring.MirrorMonitorTests.Couch_parts_are_feed_and_upstream_of_a_program_too)}",
+        ],
+        Red = "`MirrorOptions.TakeCouch` leaves the upstream as it was: the first and the last were red")]
     [Theory]
     [InlineData(new[] { "--couch.host=couch.example.org" }, "http://couch.example.org:5984/registry", "--couch.host")]
     [InlineData(new[] { "--couch.host=couch.example.org", "--couch.port=81", "--couch.db=npm" }, "http://couch.example.org:81/npm", "--couch.host")]
@@ -88,6 +112,9 @@ public sealed class SettingsTests : IDisposable
         Assert.Equal("left-pad,right-pad,@types/*", config["list"].Value);
     }
 
+    [Claim("Secrets are never shown",
+        With = [$"{nameof(MirrorOptionsValidatorTests)}.{nameof(MirrorOptionsValidatorTests.Tells_no_secret_of_an_address)}"],
+        Red = "`Masked.Address` gives its text back")]
     [Fact]
     public async Task Secrets_are_never_shown()
     {
@@ -121,6 +148,9 @@ public sealed class SettingsTests : IDisposable
         Assert.Equal("The store engine Sqlite knows path, but not store.options.port.\n", errors);
     }
 
+    [Claim("An empty path is one fault among the others, wherever it comes from",
+        With = [nameof(An_empty_path_is_told_wherever_it_comes_from)],
+        Red = "an empty path is no fault: the last was red; the store is made with one: the last")]
     [Theory]
     [InlineData("--data=", "data is empty; give")]
     [InlineData("--data= ", "data is empty; give")]
@@ -147,6 +177,8 @@ public sealed class SettingsTests : IDisposable
         }
     }
 
+    [Claim("The upstream that is not named is the one npm names, and `config` says which",
+        Red = "`config` does not tell where it comes from")]
     [Theory]
     [InlineData("registry=https://me:s3cret@registry.example.org/npm/", "https://***@registry.example.org/npm")]
     [InlineData("registry=nonsense", "The upstream's address, npm's registry setting, is “nonsense”; give --upstream http(s)://host/path.")]

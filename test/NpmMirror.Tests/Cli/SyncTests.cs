@@ -44,6 +44,9 @@ public sealed class SyncTests : IAsyncLifetime
         Assert.Equal(PackageCount, await HeldAsync());
     }
 
+    [Claim("A sync that was broken off or killed is finished by the next, never \"0 failed\" with packages missing (never-again 13, 15)",
+        With = [nameof(Brings_everything_after_one_that_was_killed)],
+        Red = "DrainAsync leaves without its workers and CatchUp skips what another holds (the first test seen red with both together")]
     [Fact]
     public async Task Tells_how_far_it_is_and_goes_on_where_it_was_broken_off()
     {
@@ -93,6 +96,9 @@ public sealed class SyncTests : IAsyncLifetime
         Assert.Contains(lines, line => line.StartsWith("30 changed, 0 unchanged, 0 removed, 11 failed", StringComparison.Ordinal));
     }
 
+    [Claim("Names on `list` that the upstream does not have are told and fail `sync`; a version given to `sync` is told with the form it takes",
+        With = [$"{nameof(BesideServeTests)}.{nameof(BesideServeTests.A_version_given_to_sync_is_told_with_the_form_it_takes)}"],
+        Red = "`CatchUp.Want` wants nothing: the first was red; `sync` takes `name@version` for a name: the last")]
     [Fact]
     public async Task Listed_names_that_the_upstream_does_not_have_are_told_and_fail_a_sync()
     {

@@ -17,6 +17,16 @@ public sealed class TerminalWriterTests : IDisposable
         _output.Dispose();
     }
 
+    [Claim("On a terminal progress is one line below the log, and neither tears the other",
+        With =
+        [
+            nameof(A_log_line_that_comes_in_pieces_is_whole_before_progress_is_drawn_again),
+            nameof(A_line_wider_than_the_terminal_is_cut_so_that_it_can_be_written_over),
+            nameof(Nothing_is_left_of_it_when_it_is_taken_away),
+            nameof(Many_writers_at_once_tear_nothing),
+            $"{nameof(SyncTests)}.{nameof(SyncTests.Progress_on_a_terminal_is_one_line_below_the_log)}",
+        ],
+        Red = "`TerminalWriter` does not erase before it writes: the first and the last were red; it draws in the middle of a line: the second; it does not cut: the third; it leaves its line there: the fourth; it is not installed: the last")]
     [Fact]
     public void Log_lines_stand_above_the_line_of_progress_and_neither_is_torn()
     {

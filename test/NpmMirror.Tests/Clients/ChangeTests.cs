@@ -19,6 +19,9 @@ public sealed class ChangeTests : IAsyncLifetime
         await _bench.DisposeAsync();
     }
 
+    [Claim("The feed's changes reach npm: a new version, a deprecation",
+        With = [nameof(A_deprecation_is_told_soon_after_it_was_made)],
+        Red = "`QueueingHandler` takes every row for known")]
     [Fact]
     public async Task A_new_version_is_installed_soon_after_it_was_published()
     {
@@ -30,6 +33,9 @@ public sealed class ChangeTests : IAsyncLifetime
         Assert.Equal("1.1.0", _bench.Sandbox.Installed("retired"));
     }
 
+    [Claim("A lockfile installs after an unpublish (compatibility D3, never-again 9)",
+        With = [nameof(A_lockfile_installs_after_its_version_was_unpublished)],
+        Red = "stored tarballs are looked up in the packument first")]
     [Fact]
     public async Task A_lockfile_installs_after_its_package_was_unpublished()
     {

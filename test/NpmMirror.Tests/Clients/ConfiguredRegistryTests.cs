@@ -13,6 +13,7 @@ public sealed class ConfiguredRegistryTests
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
+    [Claim("A real project installs from the registry that npm is configured for")]
     [Fact]
     public async Task A_real_project_installs_through_the_mirror_and_again_when_the_registry_is_gone()
     {

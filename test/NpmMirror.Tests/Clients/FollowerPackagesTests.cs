@@ -15,6 +15,15 @@ public sealed class FollowerPackagesTests : IAsyncDisposable
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
+    [Claim("PouchDB 7 and 9, nano, follow, cloudant-follow, changes-stream and concurrent-couch-follower, the real packages, read, follow and replicate from a mirror; what CouchDB's replicator asks for is answered",
+        With =
+        [
+            nameof(Changes_stream_reads_the_feed_and_hears_of_changes),
+            nameof(Concurrent_couch_follower_reads_the_feed_and_hears_of_changes),
+            nameof(Nano_reads_lists_fetches_and_follows),
+            nameof(PouchDB_lists_selects_and_replicates_what_is_named),
+            nameof(The_requests_of_CouchDBs_replicator_are_answered),
+        ])]
     [Theory]
     [InlineData("follow")]
     [InlineData("cloudant-follow")]

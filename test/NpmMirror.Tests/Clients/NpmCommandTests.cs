@@ -30,6 +30,16 @@ public sealed class NpmCommandTests : IAsyncLifetime
         Assert.True(JsonNode.DeepEquals(upstream["time"], seen["time"]));
     }
 
+    [Claim("Deprecations, readme, times, tags, sha1-only versions, unpublished and holder packages reach npm",
+        With =
+        [
+            nameof(View_shows_the_readme),
+            nameof(View_lists_versions_tags_and_times_as_the_upstream_does),
+            nameof(Install_takes_a_version_from_before_sha512),
+            nameof(An_unpublished_package_is_told_to_be_unpublished),
+            nameof(A_security_holder_is_shown_in_the_place_of_what_was_taken_down),
+        ],
+        Red = "full documents are never given: the second was red; an unpublished package is taken for one without versions: the fifth")]
     [Fact]
     public async Task Install_warns_of_a_deprecated_package() =>
         Assert.Contains("retired@1.0.0: retired is retired; use plain", await _bench.SucceedAsync(Cancelled, "install", "retired"), StringComparison.Ordinal);
@@ -87,6 +97,8 @@ public sealed class NpmCommandTests : IAsyncLifetime
     public async Task Search_finds_what_the_upstream_finds() =>
         Assert.Contains("The package plain", await _bench.SucceedAsync(Cancelled, "search", "plain"), StringComparison.Ordinal);
 
+    [Claim("The bulk audit is forwarded, and never says \"clean\" while the upstream is away",
+        Red = "`{}` while the upstream is away")]
     [Fact]
     public async Task Audit_tells_the_upstreams_advisories_and_offline_does_not_claim_all_is_well()
     {
@@ -116,6 +128,8 @@ public sealed class NpmCommandTests : IAsyncLifetime
         Assert.Contains("plain is too plain", await _bench.FailAsync(Cancelled, "audit"), StringComparison.Ordinal);
     }
 
+    [Claim("Publishing commands get a 405 that says read-only",
+        Red = "PUT is let through")]
     [Theory]
     [InlineData("publish")]
     [InlineData("deprecate", "plain@1.0.0", "old")]
@@ -142,6 +156,8 @@ public sealed class NpmCommandTests : IAsyncLifetime
         Assert.DoesNotContain("Username", output, StringComparison.OrdinalIgnoreCase);
     }
 
+    [Claim("`_rev` is the upstream's",
+        Red = "the full form spells the member otherwise")]
     [Fact]
     public async Task Unpublish_names_the_revision_that_the_upstream_told()
     {
@@ -151,6 +167,8 @@ public sealed class NpmCommandTests : IAsyncLifetime
         Assert.Equal($"/npm/plain/-rev/{_bench.Upstream.Revision("plain")}", _bench.Relay.Requests.All.Single(request => request.Method == "PUT").Path);
     }
 
+    [Claim("A client's token stays with the mirror",
+        Red = "the audit passes the client's `Authorization` on")]
     [Fact]
     public async Task A_clients_token_stays_with_the_mirror()
     {

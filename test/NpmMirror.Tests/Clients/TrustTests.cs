@@ -11,6 +11,9 @@ public sealed class TrustTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
+    [Claim("Signatures and keys pass unchanged, offline too",
+        With = [nameof(Signatures_hold_against_the_keys_that_the_mirror_tells)],
+        Red = "the kept keys are not served when the upstream is away")]
     [Fact]
     public async Task Pnpm_verifies_the_signatures_also_when_the_upstream_is_gone()
     {
@@ -49,6 +52,9 @@ public sealed class TrustTests
         Assert.Contains("TRUST_DOWNGRADE", await bench.FailAsync(Cancelled, "add", "proven@1.1.0"), StringComparison.Ordinal);
     }
 
+    [Claim("Attestations: their address is rewritten, they are kept, and a client that wants them sees them",
+        With = [nameof(Pnpm_sees_that_a_version_lost_its_provenance)],
+        Red = "`dist.attestations.url` is not rewritten")]
     [Fact]
     public async Task Attestations_are_found_where_the_packument_says_also_when_the_upstream_is_gone()
     {
@@ -63,6 +69,9 @@ public sealed class TrustTests
         Assert.True(JsonNode.DeepEquals(expected, JsonNode.Parse(await client.GetStringAsync(url, Cancelled))));
     }
 
+    [Claim("`time` is complete in the abbreviated form: age gates work, and nobody asks twice (never-again 8)",
+        With = [nameof(Pnpm_asks_once_for_each_packument_however_young_it_is)],
+        Red = "the abbreviated form has no `time`")]
     [Theory]
     [InlineData("pnpm-12")]
     [InlineData("berry")]

@@ -16,6 +16,7 @@ public sealed class SoakTests(ITestOutputHelper output)
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    [Claim("In real time, by processes that are killed every few seconds, it ends equal too, and the log is dense and chained")]
     [Fact(Timeout = 3_600_000)]
     public async Task Ends_equal_after_being_killed_again_and_again_while_the_upstream_lies_and_fails()
     {

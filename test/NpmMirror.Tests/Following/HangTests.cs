@@ -9,6 +9,14 @@ public sealed class HangTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    [Claim("A feed, a list or a packument that hangs, falls silent or stalls is given up and asked again (never-again 11)",
+        With =
+        [
+            $"{nameof(Upstream.ChangeFeedTests)}.{nameof(Upstream.ChangeFeedTests.An_upstream_that_falls_silent_is_given_up)}",
+            $"{nameof(Upstream.RegistryClientTests)}.{nameof(Upstream.RegistryClientTests.An_upstream_that_never_answers_times_out)}",
+            $"{nameof(Upstream.RegistryClientTests)}.{nameof(Upstream.RegistryClientTests.A_body_that_stalls_times_out)}",
+        ],
+        Red = "`UpstreamTransport` waits for headers for ever: the first was red, the third did not end; `UpstreamBody` waits for bytes for ever: the last was red; a longpoll may be silent for thousands of heartbeats: the second")]
     [Theory]
     [InlineData("/registry/")]
     [InlineData("/registry/_all_docs")]

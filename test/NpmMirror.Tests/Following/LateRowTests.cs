@@ -42,6 +42,13 @@ public sealed class LateRowTests : IAsyncLifetime
         await _bench.DisposeAsync();
     }
 
+    [Claim("Rows that appear behind the cursor are found: minutes behind at the next idle poll, hours within the hour, a day within the day, also those that came while the mirror was down (never-again 10)",
+        With =
+        [
+            nameof(A_row_hours_behind_the_cursor_is_found_within_the_hour_and_one_a_day_behind_within_the_day),
+            nameof(A_row_that_came_while_the_mirror_was_down_is_found_by_the_next_one),
+        ],
+        Red = "windows that go back from the present: the last was red")]
     [Fact]
     public async Task A_row_behind_the_cursor_is_found_at_an_idle_poll()
     {
@@ -51,6 +58,9 @@ public sealed class LateRowTests : IAsyncLifetime
         Assert.NotNull((await StateAsync()).LastLateAt);
     }
 
+    [Claim("Reading a stretch of the feed again costs no request for what is known, and holds nothing up where it fails",
+        With = [nameof(A_window_that_cannot_be_read_holds_nothing_up)],
+        Red = "`QueueingHandler.IsKnown` does not compare revisions: the first was red; `LateRowSearch` lets the failure end the read, or waits until the next try: the last")]
     [Fact]
     public async Task What_is_known_is_read_again_without_a_request_for_it()
     {

@@ -30,6 +30,8 @@ public sealed class MirrorTests : IAsyncLifetime
         _folder.Dispose();
     }
 
+    [Claim("A8 follow and store in one call; it gives the live monitor, the logger, the last sequence and the log",
+        Red = "`RegistryMirror` does not keep its monitor")]
     [Fact]
     public async Task Follows_and_stores_in_one_call_and_gives_monitor_logger_sequence_and_log()
     {
@@ -48,6 +50,7 @@ public sealed class MirrorTests : IAsyncLifetime
         Assert.Same(mirror.Registry.Logger, mirror.Logger);
     }
 
+    [Claim("A mirror needs no more than an upstream; it keeps what it holds in its folder, and the next start needs not even that")]
     [Fact]
     public async Task Needs_no_more_than_an_upstream_and_keeps_what_it_holds_in_its_folder()
     {
@@ -77,6 +80,7 @@ public sealed class MirrorTests : IAsyncLifetime
         Assert.Contains("concurrency", Assert.Throws<MirrorException>(() => new ServiceCollection().AddNpmMirror(options)).Message, StringComparison.Ordinal);
     }
 
+    [Claim("A host has one mirror: a second is refused in words")]
     [Fact]
     public void A_second_mirror_in_one_host_is_refused_in_words()
     {
@@ -86,6 +90,9 @@ public sealed class MirrorTests : IAsyncLifetime
         Assert.Contains("a host of its own", Assert.Throws<InvalidOperationException>(() => services.AddNpmMirror(options)).Message, StringComparison.Ordinal);
     }
 
+    [Claim("An embedded mirror keeps to `requestsPerSecond` and names itself to other mirrors, watches for a full disk, collects on schedule",
+        With = [nameof(Tells_that_nothing_can_be_written_and_collects_on_schedule), nameof(Collects_for_the_first_time_after_the_time_between_two_collections)],
+        Red = "`UpstreamChoice.WithLimits` leaves `RequestsPerSecond` out; `Mirror` makes no `WritableWatch`")]
     [Fact]
     public async Task Keeps_to_the_rate_of_its_options_and_names_itself_to_other_mirrors()
     {
@@ -99,6 +106,8 @@ public sealed class MirrorTests : IAsyncLifetime
         Assert.Equal(id, _registry.Requests.All.First(request => request.Path == "/ms").Header("npm-mirror-instance"));
     }
 
+    [Claim("Only one follows into a folder, also inside one process; a look beside it is free",
+        With = [nameof(A_folder_that_cannot_be_written_needs_no_lock)])]
     [Fact]
     public async Task Only_one_follows_into_a_folder_and_a_look_needs_no_turn()
     {
@@ -168,6 +177,7 @@ public sealed class MirrorTests : IAsyncLifetime
         await Eventually.Async(async () => !await blobs.ExistsAsync(garbage, Cancelled));
     }
 
+    [Claim("A host opens its mirror before it starts anything else, and closes it")]
     [Fact]
     public async Task A_host_opens_it_before_it_starts_anything_and_closes_it()
     {

@@ -8,6 +8,8 @@ public sealed class RegistryWatchTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    [Claim("A monitor without a mirror tells by events, from options alone; an upstream without a feed is refused",
+        With = [nameof(An_upstream_without_a_feed_is_refused)])]
     [Fact]
     public async Task A_monitor_without_a_mirror_tells_by_events_what_changed()
     {

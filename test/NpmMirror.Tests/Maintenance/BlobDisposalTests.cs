@@ -9,6 +9,14 @@ public sealed class BlobDisposalTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
+    [Claim("Whoever stores or takes over the same bytes while gc looks at them has them",
+        With =
+        [
+            nameof(Bytes_stored_anew_while_gc_looks_stay_for_the_row_that_is_about_to_come),
+            nameof(Whoever_takes_over_bytes_that_gc_has_just_taken_fetches_them),
+            nameof(In_a_crowd_of_both_no_row_is_ever_without_its_bytes),
+        ],
+        Red = "`BlobDisposal` does not look for rows a second time: the first was red; it does not look at the age of what it took: the second; `AdoptAsync` does not look whether the bytes are still in sight: the third")]
     [Theory]
     [InlineData(1, true)]
     [InlineData(1, false)]
@@ -103,6 +111,9 @@ public sealed class BlobDisposalTests
         TestContext.Current.TestOutputHelper?.WriteLine($"gc was faster {collected} times of 40");
     }
 
+    [Claim("gc that dies anywhere loses nothing and is ended by the next",
+        With = [$"{nameof(Cli.MaintenanceCommandTests)}.{nameof(Cli.MaintenanceCommandTests.Gc_that_dies_half_way_loses_nothing_and_the_next_one_ends_it)}"],
+        Red = "leftovers are deleted without looking for rows: the first was red")]
     [Fact]
     public async Task What_a_crash_left_out_of_sight_comes_back_where_it_is_needed_and_goes_where_not()
     {

@@ -30,6 +30,16 @@ public sealed class CompletenessTests : IAsyncLifetime
         _folder.Dispose();
     }
 
+    [Claim("`verify --against-upstream` says that removals are held back as a reconciliation would, tells both numbers, leaves alone what is queued or was unpublished, and mends only what the upstream lists",
+        With =
+        [
+            nameof(A_list_that_is_too_short_is_told_with_both_numbers),
+            nameof(What_is_queued_and_what_was_unpublished_is_no_finding),
+            nameof(Only_what_the_upstream_lists_is_mended),
+            nameof(Of_a_list_with_times_the_time_that_differs_is_told),
+            $"{nameof(Cli.MaintenanceCommandTests)}.{nameof(Cli.MaintenanceCommandTests.Verify_compares_with_the_upstreams_list_and_fetches_what_is_missing)}",
+        ],
+        Red = "counts begin at one; `AcceptRemovals` is not looked at; what vanished is mended too")]
     [Theory]
     [InlineData(50, false, null)]
     [InlineData(51, false, "51 of 53 packages are not on the upstream's list, and one reconciliation removes 50 at most")]

@@ -8,6 +8,15 @@ public sealed class GarbageCollectorTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
+    [Claim("gc takes what nobody needs after the grace period, nothing else, and tells before it does",
+        With =
+        [
+            nameof(Bytes_that_two_packages_share_stay_until_both_are_gone),
+            $"{nameof(Cli.MaintenanceCommandTests)}.{nameof(Cli.MaintenanceCommandTests.Gc_tells_first_and_deletes_when_told)}",
+            $"{nameof(Cli.MaintenanceCommandTests)}.{nameof(Cli.MaintenanceCommandTests.Gc_shows_fifty_items_and_tells_how_many_more_there_are)}",
+            $"{nameof(Cli.MaintenanceCommandTests)}.{nameof(Cli.MaintenanceCommandTests.Verify_says_that_it_goes_on_with_a_run_that_was_cut_short)}",
+        ],
+        Red = "the listing does not look at the age: the first was red")]
     [Fact]
     public async Task Takes_what_nobody_needs_and_nothing_else_and_tells_before_it_does()
     {
@@ -45,6 +54,14 @@ public sealed class GarbageCollectorTests
         Assert.True(await bench.IsStoredAsync(row));
     }
 
+    [Claim("The disk does not fill: over their budget tarballs served longest ago go first, what is in use and what could not be had again stays, what went is fetched again (never-again 17)",
+        With =
+        [
+            nameof(A_tarball_that_is_served_while_it_is_chosen_stays),
+            nameof(What_the_upstream_could_not_give_again_is_never_evicted),
+            $"{nameof(Cli.MaintenanceCommandTests)}.{nameof(Cli.MaintenanceCommandTests.What_is_evicted_beside_a_running_serve_is_fetched_again)}",
+        ],
+        Red = "`ForgetTarballAsync` of SQLite does not compare the row: the second was red; `IsReplaceableAsync` does not look into the index: the third")]
     [Fact]
     public async Task Over_the_budget_those_served_longest_ago_go_first()
     {
@@ -133,6 +150,14 @@ public sealed class GarbageCollectorTests
         Assert.Equal("whole/whole-1.0.0.tgz", Assert.Single((await bench.CollectAsync()).Items).Subject);
     }
 
+    [Claim("The budget of tarballs is kept to the byte, and without one nothing goes",
+        With =
+        [
+            nameof(An_hour_is_enough_to_tell_which_was_served_longest_ago),
+            nameof(What_was_verified_just_now_is_not_evicted),
+            nameof(Nothing_is_evicted_that_would_not_be_fetched_again),
+        ],
+        Red = "`wanted < 0` or `wanted <= 1` in `TarballEviction`; hours of 7,201 seconds; what was verified just now is settled; a tarball with a problem, or any with `tarballs=never`, is replaceable")]
     [Theory]
     [InlineData(0, 0)]
     [InlineData(1, 1)]
@@ -204,6 +229,8 @@ public sealed class GarbageCollectorTests
         Assert.Equal("new", (await bench.Store.Tarballs.ListAccessAsync(name, null, Cancelled).SingleAsync(Cancelled)).Client);
     }
 
+    [Claim("What dead processes left unfinished is told by its number and size, and goes",
+        Red = "sizes are subtracted; a dry run deletes")]
     [Fact]
     public async Task What_dead_processes_left_is_told_by_its_number_and_size_and_goes()
     {
@@ -227,6 +254,9 @@ public sealed class GarbageCollectorTests
         await bench.CollectAsync(isDryRun: true);
     }
 
+    [Claim("Compatibility E, a collection that fails, and a verification that is cut short, lock nothing (never-again 19)",
+        With = [$"{nameof(VerifierTests)}.{nameof(VerifierTests.Goes_on_where_it_was_cut_short_and_finds_again_what_it_had_found)}"],
+        Red = "`MaintenanceLease` is not released: both were red")]
     [Fact]
     public async Task One_that_fails_locks_nothing()
     {

@@ -7,6 +7,9 @@ public sealed class MaintenanceLeaseTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
+    [Claim("A verification or a collection whose lease another process took stops, changes nothing more and says so; one that holds its lease renews it",
+        With = [nameof(A_verification_that_lost_its_lease_stops_and_says_so), nameof(A_lease_that_is_held_is_renewed_and_given_back)],
+        Red = "`MaintenanceLease` does not cancel when it is lost")]
     [Fact]
     public async Task A_collection_that_lost_its_lease_stops_and_says_so()
     {

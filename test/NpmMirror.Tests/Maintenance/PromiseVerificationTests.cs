@@ -21,6 +21,12 @@ public sealed class PromiseVerificationTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _bench.DisposeAsync();
 
+    [Claim("Verify finds a tarball that is held with other bytes than its packument promises (republished, or a row that names another's bytes), and with a repair takes those that are promised; where the upstream sends no such, what is held stays",
+        With =
+        [
+            nameof(The_held_bytes_stay_where_the_upstream_sends_others_than_it_promises),
+            $"{nameof(VerifierTests)}.{nameof(VerifierTests.Finds_what_was_changed_behind_its_back)}",
+        ])]
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -58,6 +64,8 @@ public sealed class PromiseVerificationTests : IAsyncLifetime
         Assert.True(await _bench.IsStoredAsync(old));
     }
 
+    [Claim("An index or a document of another package is damage of its row: a finding, and fetched anew",
+        With = [$"{nameof(VerifierTests)}.{nameof(VerifierTests.Finds_what_was_changed_behind_its_back)}"])]
     [Theory]
     [InlineData("UPDATE tarballs SET (sha512, size) = (SELECT sha512, size FROM tarballs WHERE file = 'left-pad-1.0.0.tgz') WHERE package = 'ms'", VerifyFault.TarballNotPromised)]
     [InlineData("UPDATE tarballs SET (sha512, size) = (SELECT sha512, size FROM tarballs WHERE file = 'left-pad-1.0.0.tgz') WHERE file = 'left-pad-1.1.0.tgz'", VerifyFault.TarballNotPromised)]

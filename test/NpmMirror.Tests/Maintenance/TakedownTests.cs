@@ -11,6 +11,16 @@ public sealed class TakedownTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
+    [Claim("Takedowns of every kind are told apart, and who had fetched them is known (never-again 12)",
+        With =
+        [
+            nameof(Names_the_clients_that_had_fetched_it_before_and_those_that_still_do),
+            $"{nameof(Cli.MaintenanceCommandTests)}.{nameof(Cli.MaintenanceCommandTests.Removed_names_what_was_taken_down_and_who_had_fetched_it)}",
+            nameof(A_version_that_came_back_with_a_package_that_then_went_is_not_back),
+            nameof(Clients_beyond_those_that_are_listed_are_counted_once_each),
+            nameof(Of_a_whole_package_the_first_and_last_day_of_any_of_its_files_count),
+        ],
+        Red = "the kind of the event is not read, removed versions are left out, or the start is looked for an hour too late: the first was red; every access counts as one before, or those of other files do too: the second; removed versions are left out: the last too; `IsBack` looks at the version only")]
     [Fact]
     public async Task Lists_each_kind_told_apart_with_what_was_taken_down_and_when()
     {
@@ -67,6 +77,8 @@ public sealed class TakedownTests
             Assert.Single(await ListAsync(bench)).Clients);
     }
 
+    [Claim("A takedown seen before a clock was set back by less than an hour is listed",
+        Red = "`Takedowns.ClockSetBackMax` is zero")]
     [Theory]
     [InlineData(1)]
     [InlineData(59)]
@@ -90,6 +102,8 @@ public sealed class TakedownTests
         Assert.Equal("early", Assert.Single(await ListAsync(bench, since: seenAt)).Package.Value);
     }
 
+    [Claim("The document of what was removed outlives its return",
+        Red = "`BuryAsync` does not archive it")]
     [Fact]
     public async Task A_removed_package_that_comes_back_changed_leaves_its_last_document_in_the_archive()
     {
@@ -103,6 +117,21 @@ public sealed class TakedownTests
         Assert.Empty((await bench.VerifyAsync()).Findings);
     }
 
+    [Claim("Purge drops tarballs, documents and payloads, only where an option says so; events, digests and the chain stay",
+        With =
+        [
+            nameof(A_version_is_purged_with_its_tarball_and_manifest_and_the_others_stay),
+            nameof(A_purged_package_can_come_back),
+            $"{nameof(Sqlite.SqliteStoreTests)}.{nameof(Sqlite.SqliteStoreTests.Purges_payloads_and_documents_and_the_chain_still_verifies)}",
+            $"{nameof(Storage.MemoryStoreTests)}.{nameof(Storage.MemoryStoreTests.Purges_payloads_and_documents_and_the_chain_still_verifies)}",
+            nameof(A_version_is_purged_and_not_the_rest_that_went_another_way),
+            nameof(A_version_that_is_only_hidden_stays_where_its_package_once_was_purged),
+            nameof(A_version_that_was_unpublished_and_is_back_is_not_purged),
+            nameof(Of_what_a_security_holder_replaced_all_goes_but_the_holder),
+            nameof(What_went_before_a_mode_was_set_to_purge_is_purged_from_then_on),
+            nameof(A_tarball_that_is_served_while_it_is_purged_goes_all_the_same),
+        ],
+        Red = "payloads are not looked at: the first two were red; each condition of `PurgePlan` left out, one at a time")]
     [Theory]
     [InlineData(RemovedMode.Hide)]
     [InlineData(RemovedMode.Keep)]

@@ -20,6 +20,15 @@ public sealed class VerifierTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _bench.DisposeAsync();
 
+    [Claim("Verify finds whatever was changed behind its back: bytes of tarballs, documents, indexes, documents of the past, payloads, links and rows of the log",
+        With =
+        [
+            nameof(Finds_bytes_that_changed_and_bytes_that_are_gone_and_mends_both),
+            nameof(Finds_a_damaged_document_wherever_it_is_damaged_and_mends_it),
+            nameof(Finds_what_was_changed_behind_its_back),
+            nameof(Finds_a_document_of_the_past_that_is_damaged_or_gone),
+        ],
+        Red = "`TarballVerification` takes any hash for the right one: the second was red; `LogVerification` does not compute the link: the fourth")]
     [Fact]
     public async Task Finds_nothing_wrong_with_what_was_stored()
     {
@@ -58,6 +67,9 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Empty((await _bench.VerifyAsync()).Findings);
     }
 
+    [Claim("Verify finds stored bytes that no hash was promised for and that are no tar archive, and with a repair fetches others",
+        With = [nameof(Says_when_the_upstream_sends_no_better_one), nameof(What_is_no_tar_stays_where_its_version_is_listed_no_more)],
+        Red = "`TarballVerification` makes no `GzipCheck`")]
     [Theory]
     [InlineData("<html>Please log in</html>")]
     [InlineData("")]
@@ -81,6 +93,8 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Empty((await _bench.VerifyAsync()).Findings);
     }
 
+    [Claim("Verify finds a tarball row whose size is not that of its bytes, and mends it",
+        Red = "sizes are not compared (as before)")]
     [Theory]
     [InlineData("size + 1")]
     [InlineData("size - 1")]
@@ -134,6 +148,12 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Equal(3, summary.Tarballs);
     }
 
+    [Claim("What the upstream names by no hash is asked for again at a refresh and at a repair, and other bytes take its place; what the upstream does not give says nothing against it",
+        With =
+        [
+            $"{nameof(AspNetCore.RefreshUnpromisedTests)}.{nameof(AspNetCore.RefreshUnpromisedTests.Other_bytes_of_a_tarball_without_a_promised_hash_are_taken_at_a_refresh)}",
+        ],
+        Red = "nothing is asked again (as before)")]
     [Fact]
     public async Task A_repair_asks_again_for_what_no_hash_was_promised_for()
     {
@@ -207,6 +227,14 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Equal(1, summary.Left);
     }
 
+    [Claim("What is damaged is mended by the ways that everything comes in, also where the upstream would say that nothing changed; what cannot be is told with the reason",
+        With =
+        [
+            nameof(Mends_a_damaged_document_that_has_changed_upstream),
+            nameof(Says_why_a_tarball_cannot_be_mended),
+            $"{nameof(Cli.MaintenanceCommandTests)}.{nameof(Cli.MaintenanceCommandTests.Verify_tells_damage_by_its_exit_code_and_mends_it)}",
+        ],
+        Red = "`RepairAsync` asks conditionally: the first two were red")]
     [Fact]
     public async Task Finds_a_damaged_document_wherever_it_is_damaged_and_mends_it()
     {
@@ -248,6 +276,14 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Equal(["VersionPublished", "DistTagMoved"], log);
     }
 
+    [Claim("Rows deleted from the log's end, also when more was written since, and a last row replaced by one with a right link are found without a head that somebody noted",
+        With =
+        [
+            nameof(What_is_written_later_does_not_hide_that_last_rows_were_deleted),
+            nameof(Finds_a_last_row_that_was_replaced_by_one_with_a_right_link),
+            nameof(A_store_of_before_the_head_was_kept_is_right_and_keeps_it_from_then_on),
+        ],
+        Red = "the head is not kept beside the log")]
     [Theory]
     [InlineData("UPDATE packages SET package_index = x'0011' WHERE name = 'ms'", VerifyFault.DocumentDamaged, "ms")]
     [InlineData("DELETE FROM documents WHERE package = (SELECT id FROM packages WHERE name = 'ms')", VerifyFault.DocumentDamaged, "ms")]
@@ -267,6 +303,13 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Contains((fault, subject), (await _bench.VerifyAsync()).Findings.Select(finding => (finding.Fault, finding.Subject)));
     }
 
+    [Claim("A value that no npm-mirror writes is found with its table, row and column, and mended; the rest is looked at, also where nobody can mend it, and where the marks of the last run are damaged",
+        With =
+        [
+            nameof(Finds_what_nobody_can_mend_and_looks_at_all_the_rest),
+            nameof(A_damaged_row_of_the_graveyard_is_written_anew),
+            nameof(A_verification_begins_anew_where_its_marks_are_damaged),
+        ])]
     [Theory]
     [InlineData("UPDATE packages SET stored_at = 9223372036854775807 WHERE name = 'ms'", VerifyFault.DocumentDamaged, "ms", "stored_at")]
     [InlineData("UPDATE packages SET stored_at = 'yesterday' WHERE name = 'ms'", VerifyFault.DocumentDamaged, "ms", "stored_at")]
@@ -384,6 +427,8 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Contains("is not there", Assert.Single((await _bench.VerifyAsync()).Findings).Problem, StringComparison.Ordinal);
     }
 
+    [Claim("A past that was rewritten with right links is noticed from a noted head",
+        Red = "`LogVerification` does not look for the noted head")]
     [Fact]
     public async Task Notices_a_past_that_was_rewritten_from_a_head_that_was_noted()
     {
@@ -398,6 +443,16 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Equal("log 2", Assert.Single((await other.VerifyAsync(new VerifyRequest { NotedHead = noted })).Findings).Subject);
     }
 
+    [Claim("Verify is incremental, and goes on where it was cut short without losing what it had found (never-again 13, 15)",
+        With =
+        [
+            nameof(Goes_on_where_it_was_cut_short_and_finds_again_what_it_had_found),
+            nameof(A_run_that_was_cut_short_is_gone_on_with_for_a_week),
+            nameof(What_is_believed_of_the_log_begins_at_a_row_that_is_still_there),
+            nameof(A_head_that_was_noted_has_the_whole_log_looked_at),
+            nameof(A_tarball_that_is_wanted_and_not_held_is_fetched_where_it_mends),
+        ],
+        Red = "a run that believed the log's beginning counts as one that read it: the first was red; the marked row is not looked at; a noted head is believed")]
     [Fact]
     public async Task Believes_what_was_verified_lately_and_looks_at_the_rest()
     {
@@ -412,6 +467,8 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Equal((3, 3, 3, 1), (summary.LogRows, summary.Documents, summary.Tarballs, summary.Skipped));
     }
 
+    [Claim("What verify found missing or damaged it finds again, however lately it had been right before (never-again 13)",
+        Red = "a finding leaves the tarball's earlier stamp")]
     [Fact]
     public async Task What_was_found_missing_is_found_again_however_lately_it_was_verified_before()
     {
@@ -440,6 +497,9 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.False((await _bench.VerifyAsync()).Summary.IsContinued);
     }
 
+    [Claim("A verification that is cut short passes no finding however many packages came after it, and goes on after the last thousand that were right",
+        With = [nameof(A_run_that_was_cut_short_goes_on_after_the_thousand_that_were_right)],
+        Red = "`DocumentVerification` does not look at `isRight` before it keeps a mark: the first was red; no mark is kept: the second")]
     [Fact]
     public async Task A_run_that_was_cut_short_passes_no_finding_however_many_packages_came_after_it()
     {
@@ -537,6 +597,9 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Equal((VerifyFault.TarballDamaged, "The disk has a bad block.", 2), (Assert.Single(findings).Fault, findings[0].Problem, summary.Tarballs));
     }
 
+    [Claim("Verify goes through on a store that cannot be written, past a tarball that cannot be read, and beside a `gc` that takes what it looks at",
+        With = [nameof(A_tarball_that_cannot_be_read_is_a_finding_and_ends_no_run), nameof(A_tarball_that_gc_takes_while_it_is_looked_at_is_no_finding)],
+        Red = "one of the three filters for `StoreReadOnly` is gone")]
     [Fact]
     public async Task What_cannot_be_written_is_verified_all_the_same()
     {
@@ -551,6 +614,9 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Equal((VerifyFault.TarballMissing, 2, 2, 2), (Assert.Single(findings).Fault, summary.LogRows, summary.Documents, summary.Tarballs));
     }
 
+    [Claim("One verify and one gc at a time; a dead one's lease ends (never-again 19)",
+        With = [$"{nameof(GarbageCollectorTests)}.{nameof(GarbageCollectorTests.One_at_a_time_but_anyone_may_look)}"],
+        Red = "`MaintenanceLease.TakeAsync` goes on without the lease: both were red; a lease has no end: the first; a dry run takes it: the last")]
     [Fact]
     public async Task One_at_a_time()
     {

@@ -20,6 +20,14 @@ public sealed class CatchUpTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _bench.DisposeAsync();
 
+    [Claim("A sync counts each try by how it ended, and what other processes did",
+        With =
+        [
+            nameof(What_is_written_and_finished_by_a_later_try_is_counted_once),
+            nameof(What_another_process_brought_or_left_as_it_was_is_counted),
+            nameof(What_was_asked_for_by_name_and_is_not_there_is_a_failure),
+        ],
+        Red = "`CatchUp` does not count removals: the first was red; it counts one that is tried again twice: the second; it does not count what others did: the third")]
     [Fact]
     public async Task Counts_each_try_by_how_it_ended()
     {
@@ -253,6 +261,8 @@ public sealed class CatchUpTests : IAsyncLifetime
         Assert.Equal(0, (await _bench.Store.Queue.FindQueuedAsync(PackageName.Parse("a"), Token))!.DueAt.CompareTo(_bench.Clock.GetUtcNow()));
     }
 
+    [Claim("A queue that cannot be read ends a sync with the store's own words",
+        Red = "a pause that was cancelled throws (as before)")]
     [Fact]
     public async Task A_queue_that_cannot_be_looked_at_ends_the_run()
     {

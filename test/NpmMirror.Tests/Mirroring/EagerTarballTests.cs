@@ -14,6 +14,9 @@ public sealed class EagerTarballTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    [Claim("With `tarballs=eager` what could not be fetched is fetched later, also for what was held before tarballs were wanted ahead; after a day it is asked for no more",
+        With = [nameof(Where_tarballs_are_wanted_ahead_later_those_of_what_is_held_are_fetched), nameof(What_cannot_be_fetched_for_a_day_is_asked_for_no_more)],
+        Red = "the failure is no reason for another try, or the document is asked for conditionally: the first was red; the mode is not part of what is wanted: the second; it never ends: the third")]
     [Fact]
     public async Task What_could_not_be_fetched_is_fetched_by_a_later_try_though_the_document_is_the_same()
     {
@@ -94,6 +97,13 @@ public sealed class EagerTarballTests
         await Eventually.Async(async () => await CountHeldAsync(bench) == 2);
     }
 
+    [Claim("`tarballs=eager` waits for room, and for a host that is busy, instead of failing; progress counts each package once, and tarballs with their bytes",
+        With =
+        [
+            nameof(A_host_that_is_busy_is_waited_for_instead_of_failing),
+            $"{nameof(OneShotTests)}.{nameof(OneShotTests.Progress_counts_packages_once_and_tarballs_with_their_bytes)}",
+        ],
+        Red = "a download ahead takes no place and does not come again: the first was red; one that is told to wait has failed: the second; `CatchUp` counts each try, or no bytes: the last")]
     [Fact]
     public async Task Fetching_ahead_waits_for_room_instead_of_failing()
     {

@@ -13,6 +13,8 @@ public sealed class FeedStartTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    [Claim("What is known of the way belongs to one feed",
+        Red = "the trail stays when the feed is another one")]
     [Theory]
     [InlineData(null, "the way")]
     [InlineData("another life", null)]

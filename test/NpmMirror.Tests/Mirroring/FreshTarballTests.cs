@@ -11,6 +11,9 @@ public sealed class FreshTarballTests
     private readonly FakeClock _clock = new();
     private readonly List<int> _askedAt = [];
 
+    [Claim("A 404 of a version published within ten minutes is asked again after 1, 2, 4 and 8 seconds, and never remembered",
+        With = [nameof(Absence_is_told_after_the_last_try_and_noted_of_old_versions_only)],
+        Red = "the last wait of `TarballFetch` is 7 seconds: both were red; versions are young for 21 minutes: the second")]
     [Theory]
     [InlineData(1, new[] { 0, 1 })]
     [InlineData(4, new[] { 0, 1, 3, 7, 15 })]

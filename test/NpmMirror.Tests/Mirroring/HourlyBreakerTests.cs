@@ -30,6 +30,17 @@ public sealed class HourlyBreakerTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _bench.DisposeAsync();
 
+    [Claim("Within an hour no more is removed than one reconciliation may remove; the rest stays, `status` and the exit code of `reconcile` say so, accepting goes on, and a bad night ends by itself",
+        With =
+        [
+            nameof(Unpublished_packages_and_those_taken_down_count_too),
+            nameof(Fewer_than_that_every_hour_go_on_for_ever),
+            nameof(It_holds_while_many_are_asked_for_also_in_the_next_process_and_ends_by_itself_when_few_are),
+            nameof(Accepted_by_the_operator_they_go_on_at_once_also_from_another_process),
+            nameof(The_option_lets_them_pass),
+            nameof(What_another_process_let_go_counts_for_an_hour),
+        ],
+        Red = "`HourlyBreaker` never finds the sum too high: the first, second, fourth and fifth were red; `now + Hour` in `WithinHour`")]
     [Fact]
     public async Task Beyond_fifty_in_an_hour_nothing_more_is_removed_and_it_is_told()
     {
@@ -92,6 +103,9 @@ public sealed class HourlyBreakerTests : IAsyncLifetime
         Assert.False((await RemovalState.ReadAsync(_bench.Store, Token)).IsHeld(_bench.Clock.GetUtcNow()));
     }
 
+    [Claim("A wall clock that is set lets no removals pass and holds none for longer",
+        With = [nameof(An_acceptance_of_a_clock_that_was_ahead_ends_when_the_clock_is_right)],
+        Red = "the hours of `HourlyBreaker` counted by `GetUtcNow` alone: both red")]
     [Theory]
     [InlineData(400 * 24)]
     [InlineData(2)]

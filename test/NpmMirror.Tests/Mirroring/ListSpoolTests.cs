@@ -37,6 +37,9 @@ public sealed class ListSpoolTests : IDisposable
         static DateTimeOffset? TimeOf(string name) => name.Length % 3 == 0 ? null : DateTimeOffset.FromUnixTimeMilliseconds(1_600_000_000_000 + name.Length);
     }
 
+    [Claim("The spool of a list leaves nothing on the disk, a short list touches none, a full disk is one sentence",
+        With = [nameof(A_short_list_touches_no_disk), nameof(A_full_disk_is_one_sentence), nameof(A_rev_that_is_longer_than_any_is_as_good_as_none)],
+        Red = "the pieces are not deleted when they are closed: the first was red; a short list is spilled too: the second; the disk's trouble is not explained: the third; the length of a rev is not looked at: the last")]
     [Fact]
     public void Leaves_nothing_on_the_disk()
     {

@@ -12,6 +12,15 @@ public sealed class MirrorMonitorTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    [Claim("Compatibility A1, A4: a mirror's monitor is one object for its life, there before the start; it survives resets, stops and starts by hand, and tells its options and logger",
+        With =
+        [
+            nameof(Stopped_by_hand_it_follows_nothing_and_goes_on_where_it_stood_when_started_again),
+            nameof(It_tells_its_options_and_has_a_logger_and_its_delay_may_be_changed),
+            nameof(Without_a_feed_it_tells_what_clients_bring),
+            nameof(Trouble_in_finding_the_feed_is_told_and_tried_again),
+        ],
+        Red = "a monitor that is started again begins at the feed's head: the second was red; `RegistryMonitor.Options` has the first delay for ever: the third; without a feed `RegistryMirror.FollowAsync` returns at once: the fourth; it tells no trouble, or gives up after one: the last")]
     [Fact]
     public async Task One_monitor_is_there_before_the_start_and_survives_resets()
     {
@@ -95,6 +104,9 @@ public sealed class MirrorMonitorTests
         Assert.NotEmpty(told.OfType<MonitorEvent.Failed>());
     }
 
+    [Claim("A given `last_seq` is stored before anything changes; one beyond the head is refused by `monitor`",
+        With = [$"{nameof(Cli.MonitorCommandTests)}.{nameof(Cli.MonitorCommandTests.A_sequence_beyond_the_head_is_refused_with_the_option_that_named_it)}"],
+        Red = "`FeedStart.NoteAsync` does not store a given sequence: the first was red")]
     [Theory]
     [InlineData("now", "2")]
     [InlineData("2", "2")]

@@ -14,6 +14,9 @@ public sealed class PackageSyncTests
 {
     private static readonly FakePackage Pad = new FakePackage("left-pad").Version("1.0.0").Version("1.1.0");
 
+    [Claim("One event for all that is known at first sight; upstream's bytes are kept verbatim",
+        With = [nameof(Keeps_the_upstreams_bytes_verbatim)],
+        Red = "`Change.FirstSight` has the event twice; or trailing blanks are cut off before the document is encoded")]
     [Fact]
     public async Task Tells_one_event_of_all_that_is_known_at_first_sight()
     {
@@ -40,6 +43,9 @@ public sealed class PackageSyncTests
         Assert.Equal(odd, await bench.DocumentAsync("a"));
     }
 
+    [Claim("The same bytes write nothing; another host or key order gives no event",
+        With = [nameof(Another_host_in_a_url_or_another_key_order_replaces_the_document_without_an_event)],
+        Red = "`PackageSync.StoreAsync` does not compare the hashes: the first was red")]
     [Fact]
     public async Task The_same_bytes_again_write_nothing()
     {
@@ -66,6 +72,9 @@ public sealed class PackageSyncTests
         Assert.Single(await bench.EventsAsync());
     }
 
+    [Claim("Events hold what undoing needs; bulky old values are slices of the archived document",
+        With = [nameof(Bulky_old_values_are_slices_of_the_archived_document)],
+        Red = "`DocumentEvents.Old` no longer sets `ArchivesPrevious`")]
     [Fact]
     public async Task Tells_what_changed_with_what_undoing_it_needs()
     {
@@ -213,6 +222,8 @@ public sealed class PackageSyncTests
         Assert.Contains("304", refused.Message, StringComparison.Ordinal);
     }
 
+    [Claim("A document of another package is refused",
+        Red = "`PackumentReader.Read` skips the comparison of names")]
     [Fact]
     public async Task Refuses_a_document_of_another_package()
     {
@@ -226,6 +237,9 @@ public sealed class PackageSyncTests
         Assert.Equal(1, (await bench.RowAsync("left-pad"))!.Generation);
     }
 
+    [Claim("A proxy's message in the place of a packument is refused, and a package that lost all its versions without a word is believed after a day only",
+        With = [nameof(A_package_that_lost_all_its_versions_without_a_word_is_believed_after_a_day_only)],
+        Red = "what has neither a name nor versions is taken: the first was red; vanished versions are believed at once, or never: the second")]
     [Theory]
     [InlineData("""{"error":"too many requests"}""")]
     [InlineData("{}")]
@@ -264,6 +278,13 @@ public sealed class PackageSyncTests
         Assert.Contains(Assert.IsType<SyncResult.Stored>(await bench.SyncAsync("left-pad", item with { Attempts = RemovalCheck.DoubtTriesMin })).Events, told => told is VersionRemoved);
     }
 
+    [Claim("Where the upstream has no revs, a document with an earlier `modified` waits a day; one that states none, or the same, is believed at once",
+        With =
+        [
+            nameof(Without_revs_a_version_that_went_is_believed_unless_the_document_is_older),
+            $"{nameof(AspNetCore.OperationsTests)}.{nameof(AspNetCore.OperationsTests.A_stale_edge_without_revisions_takes_no_version_away)}",
+        ],
+        Red = "`RevisionCheck.FindRegression` compares revs only")]
     [Fact]
     public async Task Without_revs_an_older_document_does_not_replace_a_newer_one_for_a_day()
     {
@@ -315,6 +336,9 @@ public sealed class PackageSyncTests
         return System.Text.Encoding.UTF8.GetBytes($"{{\"name\":\"a\",\"versions\":{{{string.Join(',', manifests)}}},\"time\":{{{string.Join(',', time)}}}}}");
     }
 
+    [Claim("A lower rev of the same upstream waits a day; revs of another database are not compared",
+        With = [nameof(Revs_of_another_database_are_not_compared)],
+        Red = "`PackageSync.FindRegression` always finds none")]
     [Fact]
     public async Task A_lower_rev_of_the_same_upstream_does_not_replace_a_higher_one_for_a_day()
     {
@@ -345,6 +369,12 @@ public sealed class PackageSyncTests
         Assert.Equal("1-b", (await bench.RowAsync("a"))!.Facts.Rev);
     }
 
+    [Claim("What is the same after a reset to another database is known as that one's; what is left of an unpublished package may be listed for ever",
+        With =
+        [
+            $"{nameof(ReconcilerTests)}.{nameof(ReconcilerTests.What_is_left_of_an_unpublished_package_is_listed_and_not_asked_for_again_and_what_came_back_is)}",
+        ],
+        Red = "`PackageSync.AdoptAsync` leaves the row as it is: the first was red; `ListPair.IsUnpublishedAsync` is always false: the last")]
     [Fact]
     public async Task The_same_bytes_of_another_database_are_known_as_its_own_from_then_on()
     {
@@ -362,6 +392,9 @@ public sealed class PackageSyncTests
         Assert.Equal((before.DocumentSha256, events), (after.DocumentSha256, (await bench.EventsAsync()).Count));
     }
 
+    [Claim("A wanted rev: asked again while the document is older, reached without revs after three fetches over a minute, given up after a day",
+        With = [nameof(A_wanted_rev_counts_as_reached_without_revs_when_the_document_differs_or_was_fetched_three_times_over_a_minute)],
+        Red = "`FindLag` takes every answer for reached, never counts three fetches, or never gives up")]
     [Fact]
     public async Task Asks_again_while_the_document_is_older_than_the_feed_said_and_gives_up_after_a_day()
     {
@@ -382,6 +415,17 @@ public sealed class PackageSyncTests
         { "an administrator named it", item => item with { WantedRev = null, Priority = QueuePriority.Demand } },
     };
 
+    [Claim("A 304 that cannot be right is not asked for: another revision is wanted, a second try, a repair, an administrator's refresh, `sync NAME`; the answer says unchanged where it was",
+        With =
+        [
+            nameof(A_304_is_not_asked_for_where_the_feed_speaks_of_revisions_and_documents_have_none),
+            nameof(A_304_is_believed_where_the_feed_speaks_of_the_revision_that_is_held),
+            nameof(A_repair_believes_neither_a_304_nor_a_cache),
+            $"{nameof(AspNetCore.OperationsTests)}.{nameof(AspNetCore.OperationsTests.A_refresh_believes_no_304_and_says_unchanged_where_it_was)}",
+            $"{nameof(OneShotTests)}.{nameof(OneShotTests.What_is_named_is_fetched_anew_whatever_validators_and_caches_say)}",
+            $"{nameof(Sqlite.SqliteStoreTests)}.{nameof(Sqlite.SqliteStoreTests.Gives_out_the_most_urgent_then_the_earliest_due)}",
+        ],
+        Red = "validators are sent whatever the queue wants: the first two were red; they are sent whatever is to be believed: the first, the fourth, the fifth and the sixth")]
     [Theory]
     [MemberData(nameof(Doubts), DisableDiscoveryEnumeration = true)]
     public async Task A_304_that_cannot_be_right_is_not_asked_for(string doubt, Func<QueueItem, QueueItem> item)
@@ -444,6 +488,9 @@ public sealed class PackageSyncTests
         Assert.Null((await bench.SyncAsync("a", item with { Attempts = 2 })).RetryBecause);
     }
 
+    [Claim("Without revs the later fetch wins",
+        With = [nameof(Without_revs_the_answer_to_an_earlier_fetch_of_another_process_does_not_win_however_late_it_comes)],
+        Red = "a commit that meets another generation is repeated without a new fetch (names not locked either): the last was red")]
     [Fact]
     public async Task Without_revs_the_later_fetch_wins_however_many_run_at_once()
     {
@@ -485,6 +532,8 @@ public sealed class PackageSyncTests
         Assert.Null((await bench.SyncAsync("never", bench.Item("never", "1-a") with { Priority = QueuePriority.Bulk })).RetryBecause);
     }
 
+    [Claim("A package that the feed says is back is asked for until its document comes, for a day; a deletion that was not flagged is known by its revision",
+        Red = "a 404 for one in the graveyard is final (as it was): Following.FollowingProofTests was red with seed 726414085")]
     [Fact]
     public async Task A_404_for_a_package_that_the_feed_says_is_back_is_asked_again()
     {
@@ -506,6 +555,13 @@ public sealed class PackageSyncTests
         static string Next(string rev, int by) => $"{new Revision(rev).Number + by}-a";
     }
 
+    [Claim("Nothing from before a commit is served after it, in the process that wrote",
+        With =
+        [
+            $"{nameof(AspNetCore.FreshnessTests)}.{nameof(AspNetCore.FreshnessTests.A_commit_of_this_process_is_served_by_the_next_request)}",
+            $"{nameof(AspNetCore.FreshnessTests)}.{nameof(AspNetCore.FreshnessTests.What_was_begun_before_a_commit_answers_no_request_after_it)}",
+        ],
+        Red = "`PackageSync.CommitAsync` does not raise `Committed`")]
     [Fact]
     public async Task Drops_what_was_served_before_the_commit_returns()
     {

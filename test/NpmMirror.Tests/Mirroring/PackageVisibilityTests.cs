@@ -95,6 +95,9 @@ public sealed class PackageVisibilityTests : IAsyncDisposable
         Assert.NotNull(await visible.FindTarballAsync(Name, Old, Token));
     }
 
+    [Claim("Which tarballs are hidden is decided anew after each change of a package, also when it comes while it is being decided",
+        With = [nameof(What_was_looked_up_is_remembered_until_the_package_changes)],
+        Red = "what was read before the change is remembered")]
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

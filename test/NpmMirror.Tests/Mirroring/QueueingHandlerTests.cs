@@ -21,6 +21,14 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _bench.DisposeAsync();
 
+    [Claim("A row is known by its rev in the same life of the upstream's database only: after a reset to another one a smaller number is news",
+        With =
+        [
+            $"{nameof(PackageSyncTests)}.{nameof(PackageSyncTests.Revs_of_another_database_are_not_compared)}",
+            nameof(A_late_row_brings_nothing_where_the_queue_waits_for_it_or_a_newer_one),
+            nameof(A_row_without_a_revision_is_asked_about),
+        ],
+        Red = "`QueueingHandler.IsKnown` does not compare the upstream, for an equal rev or for a higher one; `UpstreamIdentity.Of` drops the database: red each; the revision is not compared")]
     [Theory]
     [InlineData("first life", "1-x", false)]
     [InlineData("first life", null, false)]
@@ -40,6 +48,8 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
         Assert.Equal(isNew, news.Count == 1);
     }
 
+    [Claim("Names are queued before the cursor stands behind them, wherever a process dies",
+        Red = "the cursor is set before `EnqueueAsync`; `handled` is set before the tries")]
     [Theory]
     [InlineData(0, false)]
     [InlineData(0, true)]
@@ -67,6 +77,9 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
         Assert.Null(await _bench.Store.Notes.FindNoteAsync(MirrorCursors.Handled, Token));
     }
 
+    [Claim("What another process that shares the queue has tried holds the follower up no longer",
+        With = [nameof(What_was_tried_elsewhere_or_takes_two_minutes_holds_nothing_up)],
+        Red = "the store is not looked at while a try is waited for: red; `FirstTryMax` is not looked at")]
     [Fact]
     public async Task What_another_process_has_tried_is_not_waited_for()
     {
@@ -85,6 +98,16 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
         Assert.Equal("7", await _bench.Store.Notes.FindNoteAsync(MirrorCursors.Handled, Token));
     }
 
+    [Claim("A deletion of what was never held is wanted of another mirror only, and of what is in the graveyard only under another revision",
+        With =
+        [
+            nameof(A_deletion_of_what_is_in_the_graveyard_is_known_by_its_revision),
+            $"{nameof(TombstonesTests)}.{nameof(TombstonesTests.Of_what_another_mirror_removed_only_news_are_queued)}",
+            $"{nameof(TombstonesTests)}.{nameof(TombstonesTests.What_the_mode_does_not_want_ahead_is_not_queued_as_removed)}",
+            $"{nameof(RemovalTests)}.{nameof(RemovalTests.What_another_mirror_removed_again_is_buried_by_its_revision)}",
+            $"{nameof(RemovalTests)}.{nameof(RemovalTests.What_another_mirror_removed_before_is_kept_as_it_tells_it)}",
+        ],
+        Red = "each condition of `Tombstones.IsNews` and `IsWantedAsync` left out")]
     [Theory]
     [InlineData(false, true, false)]
     [InlineData(true, true, true)]

@@ -28,6 +28,18 @@ public sealed class ReadThroughTests
         Assert.Equal(1, bench.Upstream.Requests.CountOf("/left-pad"));
     }
 
+    [Claim("Without a feed a packument older than `ttl` is compared before it is served, also from memory and on the connection; a crowd shares one look, and nobody waits longer than `revalidateWait`, nor where the upstream is slow for others; stale if error",
+        With =
+        [
+            nameof(The_first_reader_after_a_takedown_does_not_get_what_was_taken_down),
+            nameof(A_slow_upstream_is_waited_for_once_and_a_while_and_goes_on_in_the_background),
+            nameof(Where_as_many_looks_are_slow_as_may_be_under_way_no_other_reader_waits),
+            nameof(With_a_wait_of_zero_what_is_held_is_served_at_once_and_compared_in_the_background),
+            $"{nameof(AspNetCore.FreshnessTests)}.{nameof(AspNetCore.FreshnessTests.What_is_in_memory_and_older_than_its_time_to_live_is_compared_before_it_is_served)}",
+            nameof(Stale_is_served_when_the_upstream_fails),
+            nameof(Asks_again_only_after_the_time_to_live_and_never_while_a_feed_is_followed),
+        ],
+        Red = "`Revalidation.CompareAsync` compares nothing: all but the seventh were red; it waits for an hour: the third and the fifth; it does not look how many looks are slow already: the fourth; `ReadThrough.IsServable` is always true: the sixth; `UpstreamLooks` does not note that the upstream failed: the seventh; `Revalidation` does not ask whether a feed is followed: the last")]
     [Fact]
     public async Task The_first_reader_after_the_time_to_live_gets_what_the_upstream_has_by_then()
     {
@@ -95,6 +107,8 @@ public sealed class ReadThroughTests
         gate.Open();
     }
 
+    [Claim("A package that a worker stands in line with goes ahead when a client wants it",
+        Red = "`PackageSync.Hurry` does not end the patience")]
     [Fact]
     public async Task A_package_in_line_goes_ahead_when_a_client_wants_it()
     {
@@ -164,6 +178,8 @@ public sealed class ReadThroughTests
         Assert.Equal(1, bench.Upstream.Requests.CountOf("/left-pad"));
     }
 
+    [Claim("Behind a start nothing held is asked for by age until it is known whether a feed tells of changes",
+        Red = "it is asked at once, or where there is no feed not either: red")]
     [Theory]
     [InlineData(true, 0)]
     [InlineData(false, 1)]

@@ -18,6 +18,14 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    [Claim("A reconciliation finds what a naive difference of sets finds, whatever collation the list comes in",
+        With =
+        [
+            nameof(What_is_listed_is_queued_for_the_rev_that_is_listed),
+            nameof(A_lost_row_of_the_feed_is_found_by_the_list),
+            $"{nameof(ListSpoolTests)}.{nameof(ListSpoolTests.Gives_back_each_name_once_in_the_order_of_bytes_whatever_order_they_came_in)}",
+        ],
+        Red = "`IsCurrent` does not compare the upstream, takes no rev for a current one, or does not look at the graveyard; `ListJoin` compares by UTF-16: the first was red; `BulkQueue` drops the rev: the second; what is stale is not queued: the third; `ListSpool` sorts by UTF-16, sorts no piece that it spills, or gives back a name twice: the last")]
     [Fact]
     public async Task Finds_what_a_naive_difference_of_sets_finds_in_any_collation()
     {
@@ -75,6 +83,8 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         Assert.Equal("back", Assert.Single(await QueuedAsync(bench)).Name.Value);
     }
 
+    [Claim("A list that is too short is doubted whatever is missing on it",
+        Red = "`RemovalBreaker` compares the counts only where something vanished")]
     [Fact]
     public async Task A_list_that_is_too_short_is_doubted_also_where_nothing_held_is_missing_on_it()
     {
@@ -92,6 +102,14 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         Assert.Equal(("stale", "2-b"), Assert.Single(await QueuedAsync(bench)) is var item ? (item.Name.Value, item.WantedRev) : default);
     }
 
+    [Claim("The removal breaker: a night in which much vanished and a list that is too short remove nothing, the log, `status` and the exit code say so, `--accept-removals` goes on",
+        With =
+        [
+            nameof(A_list_shorter_than_the_upstream_says_removes_nothing),
+            nameof(The_breaker_lets_half_a_per_cent_of_many_pass_and_fifty_of_few),
+            $"{nameof(Cli.ReconcileTests)}.{nameof(Cli.ReconcileTests.Holds_a_bad_night_back_says_so_and_goes_on_when_told)}",
+        ],
+        Red = "`FindReason` does not count what vanished: the first and the third were red; it does not look at the length of the list: the second; what is doubted is queued all the same: the first two; the exit code does not tell: the last")]
     [Fact]
     public async Task A_night_in_which_most_vanished_removes_nothing_unless_it_is_accepted()
     {
@@ -127,6 +145,8 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         Assert.Equal(isHeldBack ? 0 : 1, (await QueuedAsync(bench)).Count);
     }
 
+    [Claim("A name that the list told twice does not make up for one that it left out",
+        Red = "`ListSpool.ReadSorted` gives a name as often as it came")]
     [Fact]
     public async Task A_name_that_came_twice_does_not_make_up_for_one_that_did_not_come()
     {
@@ -150,6 +170,9 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         Assert.Null(RemovalBreaker.FindReason(0, 60, 10, 10));
     }
 
+    [Claim("A list that breaks off queues nothing, and the next reconciliation finds all",
+        With = [$"{nameof(Cli.ReconcileTests)}.{nameof(Cli.ReconcileTests.A_list_that_cannot_be_read_is_a_failure_and_changes_nothing)}"],
+        Red = "the end of a list that breaks off is taken for its end: both were red; a reconciliation counts as ended when it begins: the first was red")]
     [Fact]
     public async Task A_list_that_breaks_off_queues_nothing_and_the_next_finds_all()
     {
@@ -165,6 +188,8 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         Assert.Null(await UnfinishedReconciliation.ReadAsync(bench.Store, Token));
     }
 
+    [Claim("What vanished from the list goes only when the upstream denies it twice",
+        Red = "what vanished is queued as a deletion that the feed flagged, or one 404 is believed")]
     [Fact]
     public async Task What_vanished_from_the_list_only_stays_and_what_is_denied_twice_goes()
     {
@@ -188,6 +213,8 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         Assert.Null((await bench.RowAsync("unlisted"))!.Facts.Removal);
     }
 
+    [Claim("What was stored by a process that follows no feed is not stale for one that does, and the other way round",
+        Red = "`UpstreamIdentity.CouldBeSame` holds an unknown database for another one")]
     [Fact]
     public async Task What_was_stored_without_knowing_the_database_is_not_stale_when_it_becomes_known()
     {
@@ -212,6 +239,9 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         Assert.Equal(200, bench.Upstream.Requests.All[^1].Status);
     }
 
+    [Claim("A reconciliation that is refused, fails or is cut short leaves the record of the last whole one",
+        With = [$"{nameof(Cli.ReconcileTests)}.{nameof(Cli.ReconcileTests.A_list_that_cannot_be_read_is_a_failure_and_changes_nothing)}"],
+        Red = "a refused one is kept as a good one")]
     [Fact]
     public async Task A_reconciliation_that_is_refused_leaves_the_record_of_the_last_good_one()
     {

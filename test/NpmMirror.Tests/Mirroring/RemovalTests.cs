@@ -12,6 +12,17 @@ public sealed class RemovalTests
 {
     private static FakePackage Pad => new FakePackage("left-pad").Version("1.0.0");
 
+    [Claim("Removals that are confirmed: a flagged deletion, an unpublish, a security holder",
+        With =
+        [
+            nameof(A_packument_that_says_it_was_unpublished_removes_at_once),
+            nameof(A_security_holder_is_served_and_what_it_replaced_is_archived),
+            nameof(A_deletion_has_the_revision_of_the_row_that_told_of_it),
+            nameof(Where_documents_have_no_revisions_no_row_is_taken_for_a_deletions),
+            nameof(What_is_in_the_graveyard_is_asked_for_where_the_feed_is_ahead),
+            nameof(What_was_unpublished_before_it_was_ever_held_is_absent),
+        ],
+        Red = "`RemovalCheck` does not look at `IsDeletedRow`; `IsUnpublished` is not looked at; `IsSecurityHolder` is not looked at, or the document it replaces is not archived; ")]
     [Fact]
     public async Task A_flagged_deletion_and_one_404_remove_and_keep_the_last_known_metadata()
     {
@@ -26,6 +37,9 @@ public sealed class RemovalTests
         Assert.IsType<PackageRemoved>((await bench.EventsAsync())[^1]);
     }
 
+    [Claim("One 404 removes nothing, nor does a night of them",
+        With = [nameof(A_night_in_which_everything_is_404_removes_nothing)],
+        Red = "`RemovalCheck.BetweenAnswers` zero; `IsAnotherAliveAsync` always true")]
     [Fact]
     public async Task One_404_alone_removes_nothing_and_two_ten_minutes_apart_do_while_another_package_lives()
     {
@@ -44,6 +58,17 @@ public sealed class RemovalTests
         Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", bench.Item("left-pad") with { MissingSince = first.MissingSince }));
     }
 
+    [Claim("What is a 404 and still listed is not gone for a day, so that half a night of 404 takes nothing away; what is blocked, or neither there nor listed, goes; a list that fails confirms nothing",
+        With =
+        [
+            nameof(What_is_not_listed_any_more_or_blocked_goes_after_the_second_answer),
+            nameof(A_list_that_fails_confirms_nothing_and_an_upstream_without_one_needs_none),
+            nameof(A_list_that_was_there_does_not_cease_to_be_because_of_a_404),
+            $"{nameof(Following.FollowingProofTests)}.{nameof(Following.FollowingProofTests.Loses_nothing_in_hundreds_of_hostile_hours)}",
+            $"{nameof(Monitoring.FetchingHandlerTests)}.{nameof(Monitoring.FetchingHandlerTests.A_package_that_is_listed_and_not_there_counts_as_gone_after_a_day)}",
+            $"{nameof(Monitoring.FetchingHandlerTests)}.{nameof(Monitoring.FetchingHandlerTests.A_package_that_is_neither_there_nor_listed_counts_as_gone_after_ten_minutes)}",
+        ],
+        Red = "the list is not asked: the first and the third were red; it is asked for what is blocked: the second; never believed: the first; that there was a list is forgotten, within a run or behind a restart: the fourth; the feed is not made known to the check: the simulation was red; the bare monitor does not ask the list, or takes its trouble for a no: the last but one")]
     [Fact]
     public async Task What_the_upstream_still_lists_is_not_gone_within_a_day_however_often_it_is_a_404()
     {
@@ -88,6 +113,13 @@ public sealed class RemovalTests
         Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", item));
     }
 
+    [Claim("Until it is known what list the upstream has, at a start and in a command that does not look for it, no second 404 is believed",
+        With =
+        [
+            nameof(A_mirror_says_from_its_start_on_until_it_is_known_that_its_feed_is_sought),
+            $"{nameof(Following.FollowingProofTests)}.{nameof(Following.FollowingProofTests.Loses_nothing_in_hundreds_of_hostile_hours)}",
+        ],
+        Red = "it is not asked whether the feed is sought: the first was red; a start does not say so: the second")]
     [Fact]
     public async Task While_the_list_is_not_found_yet_nothing_is_believed_gone()
     {
@@ -146,6 +178,8 @@ public sealed class RemovalTests
         Assert.False((await bench.RowAsync("left-pad"))!.Facts.IsRemoved);
     }
 
+    [Claim("One package that lives confirms that others went, also behind a stretch of names that all went",
+        Red = "only the first names are asked")]
     [Fact]
     public async Task One_package_that_lives_behind_a_stretch_of_names_that_went_is_found()
     {
@@ -207,6 +241,9 @@ public sealed class RemovalTests
         Assert.Equal(RemovalKind.Unpublished, (await bench.RowAsync("left-pad"))!.Facts.Removal);
     }
 
+    [Claim("A notice of unpublishing that a cache still sends after a republication neither takes the package away nor ends the wait for it",
+        With = [nameof(A_notice_from_before_a_republication_does_not_take_it_away)],
+        Red = "an unpublished packument is buried without comparing its rev with the stored and the wanted one")]
     [Fact]
     public async Task A_notice_from_before_a_republication_does_not_end_the_wait_for_it()
     {
@@ -253,6 +290,14 @@ public sealed class RemovalTests
         Assert.Equal((before.Hex, row.Facts.ModifiedAt, row.Facts.Rev), (removed.Archived, removed.At, removed.UpstreamRev));
     }
 
+    [Claim("Compatibility C2: the graveyard",
+        With =
+        [
+            nameof(Deleting_what_was_never_held_leaves_no_tombstone),
+            $"{nameof(Sqlite.SqliteStoreTests)}.{nameof(Sqlite.SqliteStoreTests.Has_the_removed_in_the_graveyard_with_their_last_document)}",
+            $"{nameof(Storage.MemoryStoreTests)}.{nameof(Storage.MemoryStoreTests.Takes_the_republished_out_of_the_graveyard)}",
+        ],
+        Red = "the old `Removal` stays when a document comes again: the first was red; a removal deletes the document, or `is_removed` is never taken back: the two of SQLite were red")]
     [Fact]
     public async Task A_package_that_comes_back_leaves_the_graveyard()
     {
@@ -268,6 +313,8 @@ public sealed class RemovalTests
         Assert.Contains(await bench.EventsAsync(), e => e is VersionPublished { Version: "2.0.0" });
     }
 
+    [Claim("A package that comes back with the very bytes it had leaves the graveyard",
+        Red = "`PackageSync.StoreAsync` does not compare the removal")]
     [Fact]
     public async Task A_package_that_comes_back_with_the_same_bytes_leaves_the_graveyard()
     {

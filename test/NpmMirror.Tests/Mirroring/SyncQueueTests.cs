@@ -13,6 +13,8 @@ public sealed class SyncQueueTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    [Claim("Listeners hear how a try of a package ended before those who wait for it, so `Revised` comes after the `Updated` that it covers; one that fails keeps nobody waiting",
+        Red = "`SyncQueue` completes the waiter before its listeners are told")]
     [Fact]
     public async Task Listeners_hear_of_a_try_before_those_who_wait_for_it()
     {
@@ -37,6 +39,14 @@ public sealed class SyncQueueTests
         await Assert.ThrowsAsync<MirrorException>(() => trying);
     }
 
+    [Claim("The queue sleeps until the next item is due, and never longer than a second: what another process adds is tried within a second",
+        With =
+        [
+            nameof(What_is_due_within_the_second_is_tried_when_it_is_due),
+            nameof(Of_the_named_ones_only_those_that_are_due_are_tried),
+            nameof(A_queue_that_cannot_be_read_is_looked_at_again_after_a_pause),
+        ],
+        Red = "`SyncQueue` sleeps until the next item is due: the first was red; it always sleeps a second: the second; ")]
     [Theory]
     [InlineData(null)]
     [InlineData(60)]

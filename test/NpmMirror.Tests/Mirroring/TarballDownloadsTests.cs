@@ -65,6 +65,8 @@ public sealed class TarballDownloadsTests
         Assert.Equal(Bytes, await TarballScene.ReadToEndAsync(mended!));
     }
 
+    [Claim("A crash between blob and row costs nothing",
+        Red = "the promised hash is not looked up in the blob store")]
     [Fact]
     public async Task A_blob_without_a_row_is_taken_over_and_not_fetched_again()
     {
@@ -204,6 +206,9 @@ public sealed class TarballDownloadsTests
         Assert.Single(scene.Peer.Requests);
     }
 
+    [Claim("With a full disk tarballs still reach their clients, checked, and one log line tells it",
+        With = [nameof(What_goes_through_unstored_is_checked_all_the_same), nameof(A_full_disk_is_told_once_and_its_end_too)],
+        Red = "StoreReadOnly is thrown to the client, or TarballPassThrough does not look at IntegrityCheck.Finish")]
     [Fact]
     public async Task A_full_disk_stops_keeping_and_not_serving()
     {

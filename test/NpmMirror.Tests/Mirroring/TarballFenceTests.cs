@@ -32,6 +32,15 @@ public sealed class TarballFenceTests : IAsyncDisposable
         return _foreign.DisposeAsync();
     }
 
+    [Claim("The upstream's token goes to the upstream's own origin only",
+        With =
+        [
+            nameof(A_host_in_tarballHosts_is_asked_without_the_token),
+            nameof(A_redirect_to_an_allowed_host_is_followed_without_the_token),
+            nameof(A_redirect_from_https_to_http_carries_no_token),
+            nameof(The_token_does_not_come_back_by_way_of_a_foreign_host),
+        ],
+        Red = "UpstreamTransport sends the upstream's header with every hop")]
     [Fact]
     public async Task The_upstream_itself_is_asked_with_its_token()
     {
@@ -40,6 +49,9 @@ public sealed class TarballFenceTests : IAsyncDisposable
         Assert.Equal(Token, Assert.Single(upstream.Requests)["Authorization"]);
     }
 
+    [Claim("Tarballs come only from the upstream's own host and tarballHosts, also after redirects",
+        With = [nameof(Another_port_of_the_upstreams_host_is_a_foreign_host), nameof(A_redirect_to_a_foreign_host_is_not_followed)],
+        Red = "SourceFence.CheckTarball allows any host, or checks only the first hop")]
     [Fact]
     public async Task A_foreign_host_is_not_asked()
     {
@@ -132,6 +144,9 @@ public sealed class TarballFenceTests : IAsyncDisposable
         Assert.Null(Assert.Single(upstream.Requests)["Authorization"]);
     }
 
+    [Claim("Private, link-local and loopback addresses are not asked unless the upstream is one, also when a name resolves to them later",
+        With = [nameof(Loopback_is_not_asked_for_an_upstream_elsewhere), nameof(A_name_that_points_inwards_is_not_asked_whatever_it_pointed_to_before)],
+        Red = "SourceFence.ResolveAsync does not refuse")]
     [Theory]
     [InlineData("http://10.0.0.1/a.tgz")]
     [InlineData("http://172.16.0.1/a.tgz")]

@@ -7,6 +7,9 @@ public sealed class TarballOrderTests
 {
     private static readonly byte[] Bytes = TarballScene.Bytes(50_000);
 
+    [Claim("A tarball's row comes after its bytes are durable",
+        With = [nameof(Bytes_that_could_not_be_made_durable_have_no_row)],
+        Red = "`TarballFetch` records before it commits")]
     [Fact]
     public async Task A_row_comes_after_its_bytes_are_durable()
     {

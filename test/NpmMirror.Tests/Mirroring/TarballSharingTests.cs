@@ -12,6 +12,9 @@ public sealed class TarballSharingTests
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
+    [Claim("All waiting clients share one download; the upstream is gated so that they really wait (never-again 5)",
+        With = [$"{nameof(AspNetCore.TarballServingTests)}.{nameof(AspNetCore.TarballServingTests.Fifty_clients_share_one_request_to_the_upstream)}"],
+        Red = "TarballDownloads.Join always starts a download")]
     [Fact]
     public async Task Fifty_clients_wait_for_one_upstream_request()
     {
@@ -39,6 +42,8 @@ public sealed class TarballSharingTests
         Assert.Single(scene.Peer.Requests);
     }
 
+    [Claim("The first bytes go out before the upstream is done",
+        Red = "an arriving file can be read when its hash was right only")]
     [Fact]
     public async Task Gives_bytes_out_before_the_upstream_is_done()
     {
@@ -53,6 +58,8 @@ public sealed class TarballSharingTests
         Assert.Equal(Large, await TarballScene.ReadToEndAsync(reading));
     }
 
+    [Claim("The last 64 KB are withheld until the hash was right",
+        Red = "TarballArrival gives out all that has come")]
     [Fact]
     public async Task Withholds_the_last_64_KB_until_the_hash_was_right()
     {
@@ -81,6 +88,9 @@ public sealed class TarballSharingTests
         Assert.Equal(Large, await TarballScene.ReadToEndAsync(reading));
     }
 
+    [Claim("A client that leaves, gives up or stalls neither ends nor slows the download",
+        With = [nameof(A_client_that_gives_up_waiting_does_not_end_the_download), nameof(A_client_that_stalls_slows_nobody)],
+        Red = "`TarballArrival.LeaveAsync` closes the file when the last reader leaves: all three were red; the download takes its first client's token: the second; it waits for its readers before its slot is free: the last")]
     [Fact]
     public async Task A_client_that_leaves_does_not_end_the_download()
     {

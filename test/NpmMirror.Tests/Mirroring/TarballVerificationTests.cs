@@ -28,6 +28,9 @@ public sealed class TarballVerificationTests
         Assert.Equal(0, scene.UnfinishedFiles);
     }
 
+    [Claim("Wrong or short bytes are never kept, whatever the framing (never-again 5)",
+        With = [nameof(Keeps_nothing_of_short_bytes), nameof(A_wrong_shasum_is_wrong)],
+        Red = "TarballFetch goes on although IntegrityCheck tells a problem")]
     [Theory]
     [MemberData(nameof(Framings))]
     public async Task Keeps_nothing_of_wrong_bytes(string framing)
@@ -86,6 +89,8 @@ public sealed class TarballVerificationTests
         Assert.Equal(MirrorFault.UpstreamMalformed, failure.Fault);
     }
 
+    [Claim("A corrupt tarball is tried again by a later request, not by a crowd",
+        Red = "failures are not remembered")]
     [Fact]
     public async Task A_later_request_tries_again_but_a_crowd_does_not()
     {
@@ -108,6 +113,8 @@ public sealed class TarballVerificationTests
         Assert.Equal(TarballState.Held, (await scene.RowAsync())!.State);
     }
 
+    [Claim("Versions with only a shasum are checked by it and kept by the SHA-512 found",
+        Red = "the bytes are not fed to IntegrityCheck")]
     [Fact]
     public async Task Old_versions_are_checked_by_their_shasum_and_kept_by_their_sha512()
     {
@@ -126,6 +133,8 @@ public sealed class TarballVerificationTests
         Assert.Empty(await scene.ListBlobsAsync());
     }
 
+    [Claim("A version republished with other bytes replaces nothing: the old bytes stay and are served, row and log say so (never-again 21)",
+        Red = "a held row with another hash than promised counts as not held")]
     [Fact]
     public async Task A_changed_promise_never_replaces_what_is_held_and_raises_an_alarm()
     {

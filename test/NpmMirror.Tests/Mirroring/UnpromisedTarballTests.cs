@@ -32,6 +32,20 @@ public sealed class UnpromisedTarballTests
         }
     }
 
+    [Claim("Where no hash is promised only a tar archive, in a whole gzip file or bare, is kept and ends as an answer, with a full disk too; a hash that is promised later is held against it, and what does not fit it is fetched again",
+        With =
+        [
+            nameof(A_whole_tar_archive_is_kept_as_it_came),
+            nameof(Bytes_that_a_hash_is_promised_for_need_not_be_gzip),
+            nameof(A_reader_of_a_cut_one_is_told_before_it_has_all),
+            nameof(With_a_full_disk_too_a_wrong_one_is_an_error),
+            nameof(With_a_full_disk_a_right_one_goes_through),
+            nameof(A_right_hash_that_is_promised_later_ends_the_doubt),
+            nameof(Bytes_that_a_later_promise_does_not_name_are_replaced),
+            nameof(What_is_unpacked_has_a_bound),
+            nameof(What_comes_after_the_verdict_is_taken_and_dropped),
+        ],
+        Red = "`TarballFetch` and `TarballPassThrough` make no `TarCheck`; any first block passes (`TarShape.IsTar`); `CheckPromiseAsync` raises the alarm and keeps them")]
     [Theory]
     [MemberData(nameof(WrongBodies))]
     public async Task What_is_no_whole_tar_archive_is_an_error_and_is_not_kept(string body, string? integrity, string? shasum)

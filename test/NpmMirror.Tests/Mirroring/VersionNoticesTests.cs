@@ -5,6 +5,16 @@ namespace NpmMirror.Tests.Mirroring;
 
 public sealed class VersionNoticesTests
 {
+    [Claim("Deprecations, install scripts that appeared and provenance that was lost are told, each compared with the version below",
+        With =
+        [
+            nameof(A_published_version_that_runs_a_script_is_compared_with_the_one_below_it),
+            nameof(A_script_that_was_there_before_or_runs_at_another_time_is_nothing_new),
+            nameof(A_version_without_provenance_behind_one_that_had_it_is_told),
+            nameof(A_manifest_that_changed_in_place_is_compared_with_itself),
+            $"{nameof(Packuments.VersionOrderTests)}.{nameof(Packuments.VersionOrderTests.Stands_as_semver_says)}",
+        ],
+        Red = "a prerelease counts as what a stable version is compared with: the second was red")]
     [Fact]
     public async Task A_deprecation_is_told_with_its_words_and_so_is_its_end()
     {

@@ -39,6 +39,14 @@ public sealed class FeedProgressTests : IDisposable
         { "full pages of one row", FeedMode.Poll, _ => $$"""{"results":[{{string.Join(',', Enumerable.Repeat("""{"seq":7,"id":"a","changes":[{"rev":"1-a"}]}""", 10))}}],"last_seq":7}""" },
     };
 
+    [Claim("A feed that does not get ahead is asked with growing pauses, whatever the dialect and the reason, and what it repeats is handled once",
+        With =
+        [
+            nameof(The_paged_dialect_is_asked_with_growing_pauses_too),
+            nameof(A_delay_of_milliseconds_counts_for_ten_polls_that_find_nothing),
+            nameof(A_change_after_many_answers_without_one_is_told),
+        ],
+        Red = "`FeedProgress.WaitAsync` never waits, or polls with a delay are never slowed down: the third was red; its pauses do not grow: the first; rows that are known are handled again: the last")]
     [Theory]
     [MemberData(nameof(Feeds))]
     public async Task A_feed_that_does_not_get_ahead_is_asked_with_growing_pauses(string which, FeedMode mode, Func<int, string> answer)
@@ -100,6 +108,8 @@ public sealed class FeedProgressTests : IDisposable
         await _clock.SkipWaitsAsync(() => told == 2, LongestWait);
     }
 
+    [Claim("Pages shorter than asked for are not the head while `update_seq` says more",
+        Red = "`FeedProgress` takes a short page for the head")]
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

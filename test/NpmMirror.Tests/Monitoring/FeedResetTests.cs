@@ -35,6 +35,9 @@ public sealed class FeedResetTests
         Assert.True(scene.Monitor.IsFeedReset);
     }
 
+    [Claim("A reset feed is noticed, and ends a mirror's monitor",
+        With = [nameof(Another_database_behind_the_same_address_is_a_reset_too)],
+        Red = "FeedInfo.IsBehind is false")]
     [Fact]
     public async Task A_mirrors_monitor_ends_at_a_reset()
     {
@@ -46,6 +49,14 @@ public sealed class FeedResetTests
         Assert.Empty(scene.Told.OfType<MonitorEvent.Revised>());
     }
 
+    [Claim("A reset is noticed while a longpoll, a continuous connection or a poll is open, by numbers, texts and arrays, and by another database; trouble of the look is none of the read",
+        With =
+        [
+            nameof(Another_database_is_noticed_while_a_read_is_open_also_where_its_numbers_go_on),
+            nameof(Trouble_of_the_look_is_none_of_the_open_read),
+            $"{nameof(Upstream.ChangeFeedTests)}.{nameof(Upstream.ChangeFeedTests.A_head_before_the_cursor_is_a_reset_by_the_number_that_sequences_begin_with)}",
+        ],
+        Red = "nothing is looked at beside an open read: the first three were red (the first not where it polls); `Sequence.IsBefore` compares whole numbers only: texts and arrays of the first and the last were red")]
     [Theory]
     [InlineData(FeedMode.Longpoll, FakeSequenceStyle.Number)]
     [InlineData(FeedMode.Longpoll, FakeSequenceStyle.Text)]
@@ -70,6 +81,16 @@ public sealed class FeedResetTests
         Assert.True(scene.Monitor.IsFeedReset);
     }
 
+    [Claim("A reset under the same name is noticed where the new numbers have passed the cursor before anybody looked, by the rows that were read last, in any mode and after a restart; rows that move on, numbers that leap ahead and one odd answer are none",
+        With =
+        [
+            $"{nameof(Following.MirrorResetTests)}.{nameof(Following.MirrorResetTests.Becomes_equal_when_it_grew_past_the_cursor_while_nobody_followed)}",
+            nameof(A_reset_is_noticed_where_the_same_package_stands_at_the_same_place_with_another_change_unless_it_is_a_mirrors),
+            nameof(Rows_that_move_on_and_numbers_that_leap_ahead_are_no_reset),
+            nameof(One_odd_answer_about_known_rows_is_no_reset),
+            nameof(A_row_at_the_place_of_another_need_not_stand_there_again),
+        ],
+        Red = "other packages at known places say nothing, or rows of the new database are known at once: the first was red; the rows are not kept for the next start: the second; revisions are not compared, or those of a mirror are: the third; an empty place counts: the fourth; the first look is believed: the fifth; a row at the place of another is remembered: the last")]
     [Theory]
     [InlineData(FeedMode.Longpoll)]
     [InlineData(FeedMode.Continuous)]
@@ -106,6 +127,9 @@ public sealed class FeedResetTests
         Assert.Equal(isReset, scene.Monitor.IsFeedReset);
     }
 
+    [Claim("A mirror that was restored, and whose log has grown past its follower's cursor, is known by the hash of its log; one that does not tell is followed on",
+        With = [$"{nameof(AspNetCore.FeedTests)}.{nameof(AspNetCore.FeedTests.The_log_tells_its_hash_at_each_position)}"],
+        Red = "the hashes are not compared, or none counts as another one: red")]
     [Theory]
     [InlineData("500", "/-/log/12", "aa", false)]
     [InlineData("500", "/-/log/12", "bb", true)]
@@ -174,6 +198,9 @@ public sealed class FeedResetTests
         Assert.False(scene.Monitor.IsFeedReset);
     }
 
+    [Claim("A feed that refuses the mirror's own cursor again and again was reset; a cursor that somebody wrote is his error",
+        With = [nameof(A_cursor_that_somebody_wrote_is_no_reset_when_it_is_refused)],
+        Red = "refusals are not counted, or one is enough: the first was red; who wrote the cursor is not asked: the last")]
     [Fact]
     public async Task A_cursor_of_its_own_that_the_feed_refuses_again_and_again_is_a_reset()
     {
@@ -217,6 +244,9 @@ public sealed class FeedResetTests
         scene.Registry.Knobs.Remove(trouble);
     }
 
+    [Claim("A cluster's node that lags is no reset: its head is asked for again, its page read after a look",
+        With = [nameof(A_page_of_a_clusters_node_that_lags_is_read_after_a_look)],
+        Red = "the first look is believed: the first was red; a page that ends before the cursor is never believed: the second")]
     [Fact]
     public async Task A_clusters_node_that_lags_is_no_reset()
     {
@@ -245,6 +275,9 @@ public sealed class FeedResetTests
         Assert.Single(scene.Told.OfType<MonitorEvent.Failed>());
     }
 
+    [Claim("A monitor without a store says that the feed was reset, and tells what is new among its newest rows",
+        With = [nameof(A_feed_that_was_reset_is_told_and_followed_from_its_new_head)],
+        Red = "the newest rows are not looked at: the first was red; no receipts are kept: the first was red")]
     [Theory]
     [InlineData(FeedMode.Continuous, FakeSequenceStyle.Array)]
     [InlineData(FeedMode.Poll, FakeSequenceStyle.Number)]

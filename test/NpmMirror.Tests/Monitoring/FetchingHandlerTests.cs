@@ -226,6 +226,8 @@ public sealed class FetchingHandlerTests
         Assert.Equal(Enumerable.Range(0, 12).Select(i => $"p{i}"), scene.Told.OfType<MonitorEvent.Appeared>().Select(told => told.Package.Value));
     }
 
+    [Claim("A monitor's concurrency counts whatever its client was made for",
+        Red = "`FetchingHandler` fetches ten at once whatever it was told")]
     [Theory]
     [InlineData(3)]
     [InlineData(25)]

@@ -17,6 +17,9 @@ public sealed class LateRowSearchTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    [Claim("A late row, or a row after a reset, that could not be queued is handed over again",
+        With = [nameof(A_row_that_could_not_be_queued_after_a_reset_is_handed_over_again)],
+        Red = "`LateRowSearch` writes the receipts first, in `HandleAsync` or in `BeginAnewAsync`")]
     [Fact]
     public async Task A_late_row_that_could_not_be_queued_is_handed_over_again()
     {

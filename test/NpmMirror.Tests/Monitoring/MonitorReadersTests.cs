@@ -39,6 +39,8 @@ public sealed class MonitorReadersTests
         }
     }
 
+    [Claim("A slow reader makes the monitor wait, memory does not grow",
+        Red = "a reader's channel has no limit")]
     [Fact]
     public async Task A_slow_reader_makes_the_monitor_wait_instead_of_piling_up()
     {
@@ -61,6 +63,8 @@ public sealed class MonitorReadersTests
         }
     }
 
+    [Claim("After a stop `await foreach` gives the end and nothing more",
+        Red = "`MonitorListeners.ReadAsync` gives what waited when the monitor was stopped")]
     [Fact]
     public async Task A_reader_hears_nothing_of_what_waited_when_the_monitor_was_stopped()
     {

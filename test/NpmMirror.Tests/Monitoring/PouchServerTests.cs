@@ -60,6 +60,8 @@ public sealed class PouchServerTests : IAsyncLifetime
         return ValueTask.CompletedTask;
     }
 
+    [Claim("CouchDB longpoll and continuous against a real pouchdb-server, multi-byte names included",
+        With = [nameof(Tells_changes_and_deletions_as_they_happen), nameof(Lists_everything_and_tells_where_it_stands)])]
     [Theory]
     [InlineData(FeedMode.Longpoll)]
     [InlineData(FeedMode.Continuous)]

@@ -9,6 +9,14 @@ public sealed class RegistryMonitorTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
+    [Claim("A1 started only by Start, stopped means stopped, start and stop again, twice is an error event",
+        With =
+        [
+            nameof(Stopped_means_no_further_request_and_no_event_but_the_last),
+            nameof(Starts_again_after_a_stop_and_runs_one_loop),
+            nameof(Starting_twice_is_told_as_a_failure),
+        ],
+        Red = "TellAsync does not look whether the run is over")]
     [Fact]
     public async Task Tells_nothing_before_it_is_started()
     {
@@ -20,6 +28,24 @@ public sealed class RegistryMonitorTests
         Assert.Equal(0, scene.Registry.Requests.TotalCount);
     }
 
+    [Claim("A2 events, their order, new xor update, retries told later without another rev",
+        With =
+        [
+            $"{nameof(FetchingHandlerTests)}.{nameof(FetchingHandlerTests.New_is_the_first_revision_or_never_modified_or_the_only_version_ever)}",
+            $"{nameof(FetchingHandlerTests)}.{nameof(FetchingHandlerTests.What_was_seen_in_this_run_is_not_new_again)}",
+            $"{nameof(FetchingHandlerTests)}.{nameof(FetchingHandlerTests.A_package_whose_fetch_fails_is_told_later_without_another_revision)}",
+            $"{nameof(MonitorReadersTests)}.{nameof(MonitorReadersTests.Several_readers_hear_everything_and_the_end)}",
+        ],
+        Red = "a page's revision is told first: the first was red; the versions of now are counted instead of all that ever were: the second; what was seen may be new again: the third; what failed is not parked: the fourth; only the first reader is told: the last")]
+    [Claim("Compatibility A2: the events, their order, new xor update",
+        With =
+        [
+            $"{nameof(FetchingHandlerTests)}.{nameof(FetchingHandlerTests.New_is_the_first_revision_or_never_modified_or_the_only_version_ever)}",
+            $"{nameof(FetchingHandlerTests)}.{nameof(FetchingHandlerTests.What_was_seen_in_this_run_is_not_new_again)}",
+            $"{nameof(FetchingHandlerTests)}.{nameof(FetchingHandlerTests.A_package_whose_fetch_fails_is_told_later_without_another_revision)}",
+            $"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.Tells_new_update_and_delete_once_each_with_the_metadata)}",
+        ],
+        Red = "a page's revision is told first: the first was red; the versions of now are counted instead of all that ever were: the second; what was seen may be new again: the third; what failed is not parked: the fourth")]
     [Theory]
     [InlineData(FakeFeedDialect.CouchDb)]
     [InlineData(FakeFeedDialect.NpmPaged)]
@@ -39,6 +65,15 @@ public sealed class RegistryMonitorTests
         Assert.True(scene.Monitor.IsConnected);
     }
 
+    [Claim("Compatibility A6: where to start",
+        With =
+        [
+            $"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.An_explicit_sequence_beats_the_stored_one)}",
+            $"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.Resumes_behind_the_stored_cursor_and_asks_only_for_what_changed)}",
+            $"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.Holds_everything_listed_upstream_and_follows_from_the_head_noted_before)}",
+            $"{nameof(Mirroring.FeedStartTests)}.{nameof(Mirroring.FeedStartTests.What_appears_behind_the_list_is_told_by_the_feed)}",
+        ],
+        Red = "the option is not looked at: the second was red; following begins at the head whatever is stored: the third; the head is asked for again behind the walk: the last")]
     [Theory]
     [InlineData(FeedMode.Longpoll)]
     [InlineData(FeedMode.Continuous)]
@@ -68,6 +103,8 @@ public sealed class RegistryMonitorTests
         Assert.Equal(scene.Registry.Packument("a"), appeared.Metadata.ToArray());
     }
 
+    [Claim("A6 where to begin",
+        Red = "`RegistryMonitor.Start` does not look at the option")]
     [Theory]
     [InlineData("0", new[] { "a", "b" })]
     [InlineData("1", new[] { "b" })]
@@ -145,6 +182,9 @@ public sealed class RegistryMonitorTests
         Assert.Single(scene.Told.OfType<MonitorEvent.Appeared>());
     }
 
+    [Claim("A3 an error never stops following",
+        With = [nameof(A_connection_that_breaks_is_made_anew_without_loss)],
+        Red = "what is no trouble of the upstream ends the loop: the first was red; a failure forgets where it stood: the last")]
     [Theory]
     [InlineData(500)]
     [InlineData(429)]
@@ -227,6 +267,13 @@ public sealed class RegistryMonitorTests
         Assert.Equal(3, scene.Told.OfType<MonitorEvent.Revised>().Count());
     }
 
+    [Claim("A4 the delay may be changed while running; IsConnected; monitor and mirror log under names of their own, each with its level",
+        With =
+        [
+            $"{nameof(MonitorStateTests)}.{nameof(MonitorStateTests.Is_connected_from_the_first_accepted_request_to_the_first_failure_and_again_behind_it)}",
+            $"{nameof(Cli.MirrorCommandTests)}.{nameof(Cli.MirrorCommandTests.Monitor_and_mirror_log_under_names_of_their_own_each_with_its_own_level)}",
+        ],
+        Red = "who waits is not woken: the first was red; a failure leaves `IsConnected`: the second")]
     [Fact]
     public async Task The_delay_may_be_changed_while_it_is_waited()
     {
@@ -252,6 +299,8 @@ public sealed class RegistryMonitorTests
         Assert.Equal(["started", "! ", "+ a", "@ 1 2"], scene.Lines().Select(line => line.Replace("@ 1 1", "@ 1 2", StringComparison.Ordinal)));
     }
 
+    [Claim("A page that could not be handled is handled again; the cursor is never ahead",
+        Red = "FeedFollower.HandleAsync moves the cursor before the handler returned")]
     [Fact]
     public async Task A_page_that_cannot_be_handled_is_handled_again()
     {
@@ -273,6 +322,8 @@ public sealed class RegistryMonitorTests
         Assert.Equal("> later", scene.Lines().Last());
     }
 
+    [Claim("A7 all changes count, publishOnly filters",
+        Red = "the option is not looked at")]
     [Fact]
     public async Task Publish_only_leaves_other_changes_out()
     {

@@ -7,6 +7,13 @@ public sealed class RowReceiptsTests
 {
     private static readonly ChangeRow Row = new(new Sequence("1"), "a", "1-x", false);
 
+    [Claim("What was handled is known by id, rev and deletion, the newest at least; what is not due is not read again",
+        With =
+        [
+            nameof(The_newest_are_known_and_the_oldest_are_forgotten),
+            $"{nameof(LateRowSearchTests)}.{nameof(LateRowSearchTests.A_stretch_that_is_not_due_is_not_read)}",
+        ],
+        Red = "`RowReceipts` leaves the rev out of its key: the first was red; it forgets the older half at once, or nothing ever: the second; `LateRowSearch.FindDue` does not look when a window was read last: the last")]
     [Fact]
     public void The_same_change_at_another_place_is_known_and_no_other_change_is()
     {

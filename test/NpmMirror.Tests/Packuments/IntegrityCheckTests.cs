@@ -27,6 +27,9 @@ public sealed class IntegrityCheckTests
         Assert.Contains(Sha512("other bytes"u8), sentence, StringComparison.Ordinal);
     }
 
+    [Claim("The strongest promised hash decides, and an unreadable promise is never fulfilled",
+        With = [nameof(A_promise_that_cannot_be_read_is_never_fulfilled)],
+        Red = "the weakest algorithm is looked for first; a promise that cannot be decoded is forgotten")]
     [Fact]
     public void A_right_weak_hash_does_not_excuse_a_wrong_strong_one()
     {

@@ -19,6 +19,14 @@ public sealed class PackumentDiffTests
         Assert.True(Compare(Old, Old).IsEmpty);
     }
 
+    [Claim("Another host in a URL or another spelling is no change; what else differs is named with its old value",
+        With =
+        [
+            nameof(Another_spelling_of_the_same_is_no_change),
+            nameof(What_else_changes_in_dist_is_a_change_of_dist),
+            nameof(A_changed_rev_alone_is_a_change_of_one_member),
+        ],
+        Red = "the URLs are hashed with their manifest: the first was red; `JsonEquality` compares bytes only: the second; `dist` is never compared: the third; `_rev` is compared elsewhere: the last")]
     [Fact]
     public void Another_host_in_a_URL_is_no_change_and_needs_no_document()
     {

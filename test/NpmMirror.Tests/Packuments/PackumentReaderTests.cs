@@ -83,6 +83,9 @@ public sealed class PackumentReaderTests
         Assert.Equal(2011, index.Find("__proto__")!.Value.PublishedAt!.Value.Year);
     }
 
+    [Claim("One bad version does not stop the others (never-again 3)",
+        With = [$"{nameof(PackumentWriterTests)}.{nameof(PackumentWriterTests.Broken_versions_are_left_out_of_installs_and_kept_in_the_full_form)}"],
+        Red = "a manifest that is no object throws: the first was red")]
     [Fact]
     public void One_bad_version_does_not_stop_the_others()
     {
@@ -148,6 +151,8 @@ public sealed class PackumentReaderTests
         Assert.Contains("packument of a", failure.Message, StringComparison.Ordinal);
     }
 
+    [Claim("A name in another case is told, or taken with `anyCase`",
+        Red = "the case is not looked at, `anyCase` is not, or the message says nothing of it")]
     [Theory]
     [InlineData("jquery", "jQuery")]
     [InlineData("JSONStream", "jsonstream")]
@@ -161,6 +166,8 @@ public sealed class PackumentReaderTests
         Assert.Throws<MirrorException>(() => PackumentReader.Read(document, PackageName.Parse("another"), isAnyCase: true));
     }
 
+    [Claim("A packument of another package is refused",
+        Red = "`PackumentReader.Read` skips the comparison of names")]
     [Theory]
     [InlineData("{\"name\":\"other\"}")]
     [InlineData("{\"_id\":\"other\"}")]

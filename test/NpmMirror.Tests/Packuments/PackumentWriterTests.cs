@@ -9,6 +9,9 @@ public sealed class PackumentWriterTests
 {
     private const string BaseUrl = "https://mirror.example.org/npm";
 
+    [Claim("The full form is upstream's bytes with two URLs replaced (compatibility D2)",
+        With = [nameof(Every_fixture_renders_to_itself_when_the_base_is_the_upstreams)],
+        Red = "`UrlWriter` followed by a blank: both were red")]
     [Fact]
     public void The_full_form_is_upstreams_bytes_with_two_URLs_replaced()
     {
@@ -31,6 +34,13 @@ public sealed class PackumentWriterTests
         }
     }
 
+    [Claim("The abbreviated form has what installs need, and never a partial `time` (never-again 8)",
+        With =
+        [
+            nameof(A_time_that_leaves_out_a_version_is_left_out),
+            $"{nameof(AspNetCore.PackumentServingTests)}.{nameof(AspNetCore.PackumentServingTests.A_partial_time_map_or_a_changed_modified_never_goes_out)}",
+        ],
+        Red = "`AbbreviatedWriter` writes an incomplete `time`")]
     [Fact]
     public void The_abbreviated_form_has_what_installs_need_and_nothing_else()
     {
@@ -52,6 +62,8 @@ public sealed class PackumentWriterTests
         Assert.False(json.RootElement.GetProperty("versions").GetProperty("3.0.0-beta.2").GetProperty("dist").TryGetProperty("tarball", out _));
     }
 
+    [Claim("The abbreviated form keeps bundled dependencies in both spellings",
+        Red = "`AbbreviatedWriter` knows `bundleDependencies` only")]
     [Theory]
     [InlineData("bundleDependencies")]
     [InlineData("bundledDependencies")]

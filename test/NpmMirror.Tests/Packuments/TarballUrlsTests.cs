@@ -9,6 +9,8 @@ public sealed class TarballUrlsTests
         "1.0.0-2":{"dist":{"tarball":"https:\/\/registry.example.org\/a-b\/-\/a-b-1.0.0.tgz"}},"2.0.0":{},"b-1.0.0":{"dist":{"tarball":"plain"}}}}
         """;
 
+    [Claim("Tarballs are looked up in the packument and never by splitting the file name",
+        Red = "`TarballUrls.FindVersion` takes what follows the last dash for the version")]
     [Theory]
     [InlineData("a-b-1.0.0.tgz", "1.0.0")]
     [InlineData("a-b-1.0.0-2.tgz", "1.0.0-2")]

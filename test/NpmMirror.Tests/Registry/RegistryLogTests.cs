@@ -42,6 +42,8 @@ public sealed class RegistryLogTests
         await log.StopAsync(TestContext.Current.CancellationToken);
     }
 
+    [Claim("A reader of the log is told of a damaged event in its place, and of all others",
+        Red = "damage ends the reader (as before)")]
     [Theory]
     [InlineData("payload = x''")]
     [InlineData("payload = CAST('[]' AS BLOB)")]

@@ -7,12 +7,16 @@ namespace NpmMirror.Tests.Samples;
 [Trait("Duration", "long")]
 public sealed class SampleTests(PackedLibrary library) : IClassFixture<PackedLibrary>
 {
+    [Claim("An application with a mirror at `/npm` is under 15 lines, a program that prints what changes under 8, each built from the packed packages",
+        With = [nameof(The_packed_library_makes_an_application_with_a_mirror_at_a_path), nameof(The_packed_library_makes_a_program_that_prints_what_changes)])]
     [Theory]
     [InlineData("Watch", 8)]
     [InlineData("Embed", 15)]
     public void A_sample_is_a_few_lines_of_code(string sample, int linesMax) =>
         Assert.InRange(File.ReadLines(Path.Combine(TestTools.Root, $"samples/{sample}/Program.cs")).Count(line => line.Trim() is { Length: > 0 } code && !code.StartsWith("//", StringComparison.Ordinal)), 2, linesMax - 1);
 
+    [Claim("The library packs with README and documentation, and a program of its own is built from the package and prints what changes (samples/Watch)",
+        Red = "the package has no README")]
     [Fact]
     public async Task The_packed_library_makes_a_program_that_prints_what_changes()
     {

@@ -12,6 +12,9 @@ public sealed class SqliteBackupTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    [Claim("A hot backup is restored",
+        With = [$"{nameof(Cli.BesideServeTests)}.{nameof(Cli.BesideServeTests.A_backup_taken_meanwhile_serves_the_same_bytes_with_the_upstream_gone)}"],
+        Red = "`BackupAsync` copies the file as it lies")]
     [Fact]
     public async Task Copies_a_mirror_that_is_being_written_and_restores_it()
     {

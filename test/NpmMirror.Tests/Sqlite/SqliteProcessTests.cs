@@ -18,6 +18,13 @@ public sealed class SqliteProcessTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    [Claim("Several processes share one file",
+        With =
+        [
+            $"{nameof(SqliteStoreTests)}.{nameof(SqliteStoreTests.Keeps_one_chain_for_all_who_write)}",
+            $"{nameof(SqliteStoreTests)}.{nameof(SqliteStoreTests.Wakes_those_who_wait_for_another_s_commits_within_a_second)}",
+        ],
+        Red = "`BEGIN` for `BEGIN IMMEDIATE`: the first and the second were red")]
     [Fact]
     public async Task Shares_a_file_with_another_process()
     {
@@ -40,6 +47,14 @@ public sealed class SqliteProcessTests : IDisposable
         Assert.Equal(50, await store.Packages.ListAsync(null, false, Cancellation).CountAsync(row => row.Name.Value.StartsWith("mine", StringComparison.Ordinal), Cancellation));
     }
 
+    [Claim("What SQLite told of survives a kill, its own and of a commit that died half-way",
+        With =
+        [
+            nameof(Leaves_nothing_of_a_commit_that_died_between_two_events),
+            nameof(Leaves_no_cursor_ahead_of_its_items),
+            nameof(Tells_of_a_commit_after_its_sync),
+        ],
+        Red = "`synchronous = NORMAL`: the last was red; commits that wait for company committed like the queue's notes, without a sync: the last was red")]
     [Fact]
     public async Task Loses_nothing_it_has_told_of_when_killed()
     {
@@ -121,6 +136,9 @@ public sealed class SqliteProcessTests : IDisposable
         Assert.Equal(SecondProcess.OneByOne, told);
     }
 
+    [Claim("Many commits at once share a sync, and one bad one harms no other",
+        With = [$"{nameof(SqliteTroubleTests)}.{nameof(SqliteTroubleTests.One_bad_write_does_not_harm_those_it_was_grouped_with)}"],
+        Red = "`SqliteWriter` takes one job at a time; a group that fails is not tried one by one")]
     [Fact]
     public async Task Syncs_once_for_many_that_commit_at_once()
     {

@@ -13,6 +13,17 @@ public sealed class SqliteTroubleTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    [Claim("Full and read-only disks: reads go on, writes say why, it recovers by itself",
+        With =
+        [
+            nameof(Reads_a_read_only_folder_and_writes_when_it_is_writable_again),
+            $"{nameof(Cli.DiskTests)}.{nameof(Cli.DiskTests.On_a_full_disk_reads_go_on_one_line_tells_it_and_it_recovers_by_itself)}",
+            $"{nameof(Cli.DiskTests)}.{nameof(Cli.DiskTests.From_a_read_only_folder_what_is_held_is_served_and_readiness_says_why_it_is_not_ready)}",
+            $"{nameof(Storage.FileBlobStoreTests)}.{nameof(Storage.FileBlobStoreTests.Says_that_the_disk_is_full_and_goes_on_by_itself)}",
+            nameof(A_write_whose_caller_left_before_it_began_is_not_done),
+            nameof(A_writer_that_was_closed_refuses_at_once),
+        ],
+        Red = "`SqliteFaults.OfWrite` does not know a full disk: the first was red; a read-only one: the second was red; ")]
     [Fact]
     public async Task Reads_on_when_the_disk_is_full_and_writes_again_when_there_is_room()
     {
@@ -140,6 +151,11 @@ public sealed class SqliteTroubleTests : IDisposable
         Assert.Contains("cannot be created", e.Message, StringComparison.Ordinal);
     }
 
+    [Claim("A newer schema is refused and left alone",
+        With = [$"{nameof(Cli.BesideServeTests)}.{nameof(Cli.BesideServeTests.A_store_of_a_newer_program_is_refused_and_left_alone)}"],
+        Red = "newer versions let through in `SqliteSchema.Check`: the first was red")]
+    [Claim("A schema version below zero is refused and the file left alone",
+        Red = "the check for a version below zero left out: the steps of the schema ran on it")]
     [Theory]
     [InlineData("PRAGMA user_version = 999", MirrorFault.StoreSchema, "schema version 999")]
     [InlineData("PRAGMA user_version = -1", MirrorFault.StoreSchema, "schema version -1, which no npm-mirror writes")]
@@ -155,6 +171,14 @@ public sealed class SqliteTroubleTests : IDisposable
         Assert.Equal(before, await File.ReadAllBytesAsync(_folder.File("mirror.sqlite"), Cancellation));
     }
 
+    [Claim("A file of the first version is migrated when it is opened",
+        Red = "the version is written without its steps; all steps are run from the first; or the version is not written")]
+    [Claim("Keys and attestations are kept byte for byte in a table of their own, apart from the mirror's notes; those of an older file are brought there",
+        With =
+        [
+            $"{nameof(SqliteStoreTests)}.{nameof(SqliteStoreTests.Keeps_documents_by_their_path)}",
+            $"{nameof(SqliteStoreTests)}.{nameof(SqliteStoreTests.Lists_kept_documents_page_by_page)}",
+        ])]
     [Fact]
     public async Task Brings_a_file_of_the_first_version_to_this_one()
     {

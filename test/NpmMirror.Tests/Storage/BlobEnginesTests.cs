@@ -11,6 +11,14 @@ public sealed class BlobEnginesTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    [Claim("`store.blobs` names the place of tarballs: below the data folder, a folder of its own, memory, or an engine that an application adds; one that cannot be is told before a store is made",
+        With =
+        [
+            nameof(Says_which_places_there_are),
+            nameof(Refuses_an_option_that_the_place_does_not_know),
+            nameof(A_mirror_puts_tarballs_where_an_added_engine_says),
+            nameof(A_place_that_cannot_be_is_told_before_a_store_is_made),
+        ])]
     [Fact]
     public async Task Files_are_below_the_data_folder_or_in_the_one_that_is_named()
     {

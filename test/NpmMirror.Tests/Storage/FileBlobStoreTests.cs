@@ -5,6 +5,15 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.Storage;
 
+[Claim("The contract of blob stores holds for files and memory",
+    With =
+    [
+        nameof(Gives_back_what_was_committed_under_its_sha512),
+        $"{nameof(MemoryBlobStoreTests)}.{nameof(MemoryBlobStoreTests.Gives_back_what_was_committed_under_its_sha512)}",
+        nameof(Gives_back_what_came_in_pieces_from_any_place),
+        $"{nameof(MemoryBlobStoreTests)}.{nameof(MemoryBlobStoreTests.Gives_back_what_came_in_pieces_from_any_place)}",
+    ],
+    Red = "the file's writer writes, or its reader reads, at the beginning each time: the third was red; the one in memory keeps the whole buffer: the last")]
 public sealed class FileBlobStoreTests : BlobStoreContract
 {
     private readonly string _root = Directory.CreateTempSubdirectory("npm-mirror-blobs-").FullName;
@@ -20,6 +29,9 @@ public sealed class FileBlobStoreTests : BlobStoreContract
         GC.SuppressFinalize(this);
     }
 
+    [Claim("Blobs are named by their hash alone, never by package or version (never-again 18)",
+        With = [$"{nameof(AspNetCore.TarballServingTests)}.{nameof(AspNetCore.TarballServingTests.Dots_name_no_file)}"],
+        Red = "`FileBlobStore.PathOf` adds `.tgz`: the first was red")]
     [Fact]
     public async Task Names_files_by_their_hash_alone()
     {
@@ -32,6 +44,8 @@ public sealed class FileBlobStoreTests : BlobStoreContract
     [Fact]
     public void Creates_nothing_before_the_first_write() => Assert.Empty(Directory.EnumerateFileSystemEntries(_root));
 
+    [Claim("Nothing is visible or left before the commit",
+        Red = "FileBlobWriter.DisposeAsync does not delete what was not published")]
     [Fact]
     public async Task Leaves_no_temporary_file_behind()
     {
@@ -43,6 +57,9 @@ public sealed class FileBlobStoreTests : BlobStoreContract
         Assert.Empty(Directory.EnumerateFiles(Unfinished));
     }
 
+    [Claim("Blobs whose disk was away are written again when it is back, and never into its empty mount point",
+        With = [nameof(Goes_on_when_its_disk_comes_back_as_it_was_before)],
+        Red = "`DurableFolders` does not look whether a folder that it knows is there, or `UnfinishedFiles` whether its mark is: the second was red; it makes its folder anew: the first")]
     [Fact]
     public async Task Goes_on_when_its_disk_comes_back()
     {
@@ -88,6 +105,8 @@ public sealed class FileBlobStoreTests : BlobStoreContract
         Assert.Equal([".owner"], Directory.EnumerateFiles(Unfinished).Select(Path.GetExtension));
     }
 
+    [Claim("Several processes share the folder: leftovers of dead ones go, live work stays",
+        Red = "the mark file is not locked (FileShare.ReadWrite), or RemoveLeftovers is not called")]
     [Fact]
     public async Task Removes_what_a_dead_process_left_and_nothing_of_a_live_one()
     {
@@ -106,6 +125,9 @@ public sealed class FileBlobStoreTests : BlobStoreContract
         Assert.Equal(HashOf("alive"), await writer.CommitAsync(Cancelled));
     }
 
+    [Claim("A blob that the disk damaged is mended by the next download",
+        With = [$"{nameof(Mirroring.TarballDownloadsTests)}.{nameof(Mirroring.TarballDownloadsTests.A_blob_that_was_cut_on_disk_is_fetched_again_and_mended)}"],
+        Red = "Publish keeps an existing file, or OpenHeldAsync does not compare the length with the row's")]
     [Fact]
     public async Task Mends_a_blob_that_the_disk_damaged()
     {
@@ -179,6 +201,9 @@ public sealed class FileBlobStoreTests : BlobStoreContract
         Assert.True(Directory.Exists(path));
     }
 
+    [Claim("A full disk and a read-only folder: reads go on, the reason is one sentence, it recovers by itself",
+        With = [nameof(Says_that_the_folder_is_read_only_and_still_reads)],
+        Red = "FileTrouble.Explain does not know ENOSPC")]
     [Fact]
     public async Task Says_that_the_disk_is_full_and_goes_on_by_itself()
     {

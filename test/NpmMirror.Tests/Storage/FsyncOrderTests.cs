@@ -14,6 +14,8 @@ public sealed partial class FsyncOrderTests
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
+    [Claim("Each blob's file is synced after its last byte and before its rename, and its folder after the rename",
+        Red = "FileBlobWriter.CommitAsync does not flush the file, or FileBlobStore.Publish does not sync the folder")]
     [Fact]
     public async Task Every_blob_is_synced_before_its_rename_and_its_folder_after()
     {
@@ -36,6 +38,8 @@ public sealed partial class FsyncOrderTests
         }
     }
 
+    [Claim("New folders of blobs are synced into their parents before a blob is put there",
+        Red = "DurableFolders.Create does not sync the parent")]
     [Fact]
     public async Task Every_new_folder_of_blobs_is_synced_into_its_parent_before_a_blob_is_put_there()
     {

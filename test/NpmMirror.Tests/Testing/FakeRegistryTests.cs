@@ -50,6 +50,8 @@ public sealed class FakeRegistryTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, await StatusAsync("/ms", ("If-None-Match", first.Headers.ETag!.Tag)));
     }
 
+    [Claim("Tarballs of the fake registry have the hashes and signatures their packument promises",
+        Red = "the promise is the hash of other bytes, or the signature is over another text")]
     [Fact]
     public async Task Tarballs_are_what_the_packument_promises_and_the_signature_holds()
     {
@@ -108,6 +110,8 @@ public sealed class FakeRegistryTests : IAsyncLifetime
         Assert.Equal("ms", (string?)(await waiting)["results"]![0]!["id"]);
     }
 
+    [Claim("The paged dialect refuses what npm's replication service refuses",
+        Red = "the fake's dialect refuses nothing")]
     [Theory]
     [InlineData("include_docs=true")]
     [InlineData("feed=continuous")]

@@ -21,6 +21,17 @@ public sealed class FakeUpstreamProgramTests : IAsyncLifetime
         await _registry.DisposeAsync();
     }
 
+    [Claim("`fake-upstream` names what is wrong with an option or a request and what would be right; its rules hold for bodies of every route; its changes begin and end while it runs",
+        With =
+        [
+            nameof(A_wrong_request_is_told_what_would_be_right),
+            nameof(Changes_that_happen_by_themselves_are_begun_and_stopped_while_it_runs),
+            $"{nameof(FakeBodyKnobTests)}.{nameof(FakeBodyKnobTests.A_body_is_cut_after_so_many_bytes)}",
+            $"{nameof(FakeBodyKnobTests)}.{nameof(FakeBodyKnobTests.One_byte_of_a_body_is_another_one)}",
+            $"{nameof(FakeBodyKnobTests)}.{nameof(FakeBodyKnobTests.A_body_comes_as_slowly_as_the_rule_says)}",
+            $"{nameof(FakeBodyKnobTests)}.{nameof(FakeBodyKnobTests.A_compressed_body_is_cut_in_half_with_a_length_that_fits)}",
+        ],
+        Red = "a fault is not told: the first was red; the damaged byte stays what it was: the fifth")]
     [Theory]
     [InlineData("--pakages 3", "“--pakages” is not an option; there are --dir, --lazy, --prepare, --packages,")]
     [InlineData("--packages many", "--packages is “many”; give a whole number.")]

@@ -34,6 +34,14 @@ public sealed class BodyCodingTests
         { "identity, gzip,, ", "gzip" },
     };
 
+    [Claim("Codings are read as npm reads them: gzip of several members or with padding, raw deflate, names in any case; a tarball with a coding on top is the file below it",
+        With =
+        [
+            nameof(A_tarball_is_the_file_whatever_coding_is_said),
+            nameof(A_coding_that_decodes_to_nothing_for_long_ends),
+            nameof(A_coding_that_decodes_to_nothing_is_not_read_on_for_a_first_byte),
+        ],
+        Red = "`DecodedStream` takes every deflate for zlib's, ends gzip without a look for a next member, or `BodyCodings.Find` knows names in lower case only: the first was red; `CodedFileStream` never takes a coding off: the second; it reads on for ever for a first byte: the last")]
     [Theory]
     [MemberData(nameof(Shapes))]
     public async Task Reads_every_shape_whole_in_pieces_of_any_length(string header, string shape)
@@ -98,6 +106,8 @@ public sealed class BodyCodingTests
         Assert.Empty(await DecodeAsync("gzip", [.. Enumerable.Repeat(empty, 100_000).SelectMany(member => member)], 64 * 1024));
     }
 
+    [Claim("A zstd body whose window is larger than the 8 MB of RFC 9659 is refused",
+        Red = "the decoder's `ZSTD_d_windowLogMax` is 27")]
     [Theory]
     [InlineData(23, true)]
     [InlineData(24, false)]
@@ -122,6 +132,9 @@ public sealed class BodyCodingTests
         }
     }
 
+    [Claim("A body has two content codings at most, wherever it comes from: packument, tarball, forwarded answer, information, page, explanation",
+        With = [nameof(Too_many_codings_of_an_explanation_hide_the_explanation_only)],
+        Red = "`BodyCodings.CodingsMax` is 3")]
     [Theory]
     [InlineData("gzip, gzip, gzip")]
     [InlineData("deflate,gzip, br")]

@@ -8,6 +8,19 @@ public sealed class BoundedRetryTests
     private readonly FakeClock _clock = new();
     private int _asked;
 
+    [Claim("What a command asks once outlasts trouble that passes, as packages do: where the feed is, what it says of itself, each page of the list; never before `Retry-After`, told while it waits, and given up with how often it asked (never-again 16)",
+        With =
+        [
+            nameof(Gives_up_after_five_tries_and_says_how_often_it_asked),
+            nameof(Who_wants_to_be_left_alone_for_an_hour_is_not_waited_for),
+            $"{nameof(Mirroring.OneShotTests)}.{nameof(Mirroring.OneShotTests.Trouble_that_passes_ends_neither_sync_nor_reconcile)}",
+            $"{nameof(Mirroring.OneShotTests)}.{nameof(Mirroring.OneShotTests.Trouble_that_stays_is_told_with_how_often_was_asked)}",
+            $"{nameof(ChangeFeedTests)}.{nameof(ChangeFeedTests.A_page_of_the_list_that_fails_is_asked_for_again_and_no_other)}",
+            $"{nameof(ChangeFeedTests)}.{nameof(ChangeFeedTests.The_classic_list_that_breaks_off_is_read_once_more)}",
+            $"{nameof(Cli.SyncTests)}.{nameof(Cli.SyncTests.An_upstream_that_is_busy_for_a_moment_ends_no_run_and_each_wait_is_told)}",
+            $"{nameof(Cli.ReconcileTests)}.{nameof(Cli.ReconcileTests.A_list_that_cannot_be_read_is_a_failure_and_changes_nothing)}",
+        ],
+        Red = "the probe is asked once: `OneShotTests` were red; `BoundedRetry` waits however long it is asked to: its last test did not end")]
     [Fact]
     public async Task Asks_again_until_there_is_an_answer_and_never_before_the_upstream_wants_to_be_asked()
     {

@@ -32,6 +32,8 @@ public sealed class ChangeFeedTests : IAsyncLifetime
         await _registry.DisposeAsync();
     }
 
+    [Claim("Sequences are opaque: numbers, text, arrays",
+        Red = "an array is taken for none: its row did not end")]
     [Theory]
     [InlineData(FakeFeedDialect.CouchDb, FakeSequenceStyle.Number)]
     [InlineData(FakeFeedDialect.CouchDb, FakeSequenceStyle.Text)]
@@ -75,6 +77,13 @@ public sealed class ChangeFeedTests : IAsyncLifetime
         Assert.Equal(new ChangeRow(new Sequence($"{change.Sequence}"), "neu-ß", change.Revision, false), Assert.Single(waiting.Current.Rows));
     }
 
+    [Claim("npm's paged dialect is asked for nothing it refuses, and its end is a page that is not full, whatever is in it (never-again 11)",
+        With =
+        [
+            $"{nameof(ChangesReaderTests)}.{nameof(ChangesReaderTests.A_page_that_is_not_full_is_the_head_whatever_is_in_it)}",
+            $"{nameof(Monitoring.RegistryMonitorTests)}.{nameof(Monitoring.RegistryMonitorTests.The_paged_feed_is_asked_again_after_its_delay_and_at_once_while_pages_are_full)}",
+        ],
+        Red = "`feed=normal` is added: the first was red; only an empty page is the head: the second; full pages are followed by the delay too: the last")]
     [Fact]
     public async Task The_paged_dialect_asks_for_nothing_that_the_service_refuses()
     {
@@ -165,6 +174,13 @@ public sealed class ChangeFeedTests : IAsyncLifetime
         Assert.Equal(fault, (await Assert.ThrowsAsync<MirrorException>(() => ReadOnceAsync(feed, Sequence.Zero))).Fault);
     }
 
+    [Claim("D1 the list of everything, by _all_docs or the classic /-/all",
+        With =
+        [
+            nameof(Lists_by_the_classic_route_where_only_that_answers),
+            $"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.Loads_the_classic_list_of_everything_where_there_is_no_feed)}",
+        ],
+        Red = "the id that a page begins with is given again, or a page that is not full is the last: the first was red; `_updated` is taken for a name: the second")]
     [Fact]
     public async Task Lists_everything_once_page_by_page()
     {

@@ -14,6 +14,16 @@ public sealed class DeadConnectionTests
         { "packument", true }, { "packument", false }, { "tarball", true }, { "tarball", false }, { "audit", true }, { "audit", false },
     };
 
+    [Claim("A request that met a dead kept connection is sent once more, over a new one, where its body can be sent again; nothing else is",
+        With =
+        [
+            nameof(A_body_goes_again_as_it_was),
+            nameof(It_is_not_sent_a_third_time),
+            nameof(What_fails_on_a_new_connection_is_not_sent_again),
+            nameof(A_body_that_cannot_be_read_twice_is_not_sent_again),
+            nameof(Silence_on_a_kept_connection_is_no_reason_to_send_again),
+        ],
+        Red = "the second try takes a kept connection too; a failure on a new connection counts; every body counts as repeatable: each red")]
     [Theory]
     [MemberData(nameof(Kinds))]
     public async Task A_request_that_met_a_dead_kept_connection_is_sent_once_more(string kind, bool isReset)
@@ -100,6 +110,9 @@ public sealed class DeadConnectionTests
         Assert.Single(peer.Requests);
     }
 
+    [Claim("A request whose connection ends without a byte is sent as often as the mirror tries, and not as often as the HTTP stack does",
+        With = [$"{nameof(TransportTests)}.{nameof(TransportTests.A_proxy_that_wants_a_password_is_asked_again_with_it)}"],
+        Red = "a second connection may be opened for a request (as before); none may be opened after a 407: the last two cases")]
     [Theory]
     [InlineData("packument", false, 1)]
     [InlineData("tarball", false, 1)]

@@ -25,6 +25,17 @@ public sealed class FeedConventionTests : IAsyncLifetime
 
     public async ValueTask DisposeAsync() => await _registry.DisposeAsync();
 
+    [Claim("auto finds a feed by the convention of `registry.<domain>` and `replicate.<domain>/registry/` and follows it; the domain is one owner's, no address, no other dialect, trouble there is waited for a few times",
+        With =
+        [
+            nameof(The_feed_beside_the_registry_is_found_and_followed_with_one_line_of_log),
+            nameof(A_feed_of_the_registrys_own_is_taken_without_a_look_elsewhere),
+            nameof(What_is_not_of_that_dialect_is_no_feed),
+            nameof(A_name_that_nobody_has_is_no_feed_at_once),
+            nameof(Trouble_there_is_waited_for_a_few_times_and_then_taken_for_none),
+            $"{nameof(Mirroring.FollowByConventionTests)}.{nameof(Mirroring.FollowByConventionTests.Follows_out_of_the_box_and_looks_for_the_feed_until_it_answers_again)}",
+        ],
+        Red = "`FeedConvention` does not ask whether the domain is one that somebody registered: the first was red; `FeedProbe` looks at the convention first, or does not ask what engine answers there, or waits for a name that nobody has, or waits without end or not at all: the third to the sixth")]
     [Theory]
     [InlineData("https://registry.example.org/", "https://replicate.example.org/registry/")]
     [InlineData("https://registry.example.org", "https://replicate.example.org/registry/")]
@@ -46,6 +57,9 @@ public sealed class FeedConventionTests : IAsyncLifetime
     public void Names_a_host_of_the_same_owner_or_none(string upstream, string? feed) =>
         Assert.Equal(feed, FeedConvention.FeedOf(new Uri(upstream))?.AbsoluteUri);
 
+    [Claim("A host that the convention names gets no credentials of the registry's, leads to no neighbour and sends nowhere else",
+        With = [nameof(A_redirect_to_another_place_is_not_followed), nameof(A_name_that_leads_to_a_neighbour_is_not_connected_to)],
+        Red = "a derived address counts as a chosen one: the last was red; redirects of it are followed anywhere: the second")]
     [Fact]
     public async Task The_feed_beside_the_registry_is_found_and_followed_with_one_line_of_log()
     {

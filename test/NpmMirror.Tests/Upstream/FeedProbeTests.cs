@@ -7,6 +7,9 @@ namespace NpmMirror.Tests.Upstream;
 
 public sealed class FeedProbeTests
 {
+    [Claim("auto finds the feed, anything unexpected means none, an upstream in trouble is asked again",
+        With = [nameof(Anything_but_the_expected_answer_means_none), nameof(An_upstream_in_trouble_is_asked_again_later)],
+        Red = "every answer counts as the expected one: the second was red; an unreachable upstream counts as one without a feed: the third")]
     [Theory]
     [InlineData(FakeFeedDialect.CouchDb, typeof(LiveChangeFeed))]
     [InlineData(FakeFeedDialect.NpmPaged, typeof(PagedChangeFeed))]
@@ -103,6 +106,9 @@ public sealed class FeedProbeTests
         Assert.Equal(MirrorFault.Configuration, (await Assert.ThrowsAsync<MirrorException>(() => ProbeAsync(client, peer.Url.AbsoluteUri))).Fault);
     }
 
+    [Claim("A feed on another host is warned about unless it is known to belong to the upstream",
+        With = [nameof(A_foreign_feed_is_warned_about_once)],
+        Red = "`FeedConvention.IsOwn` is not asked, or each look warns: the last was red")]
     [Theory]
     [InlineData("https://registry.example.org/", "https://registry.example.org/registry", false)]
     [InlineData("https://registry.example.org/", "http://registry.example.org:5984/registry", false)]
@@ -125,6 +131,12 @@ public sealed class FeedProbeTests
         Assert.Single(log.Lines, line => line.Contains("is on another host than the upstream https://registry.example.org/", StringComparison.Ordinal));
     }
 
+    [Claim("An empty database is a live feed at once, following starts without a change, and the first change is told, also at a real pouchdb-server",
+        With =
+        [
+            $"{nameof(Monitoring.PouchServerTests)}.{nameof(Monitoring.PouchServerTests.On_an_empty_database_following_starts_without_a_change_and_the_first_one_is_told)}",
+        ],
+        Red = "`FeedProbe` takes the silence after an empty page for trouble: the first was red")]
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

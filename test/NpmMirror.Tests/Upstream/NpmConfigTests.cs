@@ -11,6 +11,9 @@ public sealed class NpmConfigTests : IDisposable
 
     public void Dispose() => _folder.Delete(recursive: true);
 
+    [Claim("The upstream's address: given, environment, user's and global npmrc, npm itself; npm missing is one sentence",
+        With = [nameof(The_environment_beats_the_files_in_any_case), nameof(The_users_file_beats_the_global_one), nameof(Npm_itself_is_asked_last)],
+        Red = "the given one is not looked at: the first was red; the user's file beats the environment: the second; the layers are asked from the last: the third")]
     [Fact]
     public async Task An_upstream_given_beats_everything()
     {
@@ -74,6 +77,8 @@ public sealed class NpmConfigTests : IDisposable
         Assert.Null(await NpmSurroundings.AskAsync(Path.Combine(_folder.FullName, "no-npm"), "registry", TimeSpan.FromSeconds(30), TimeProvider.System, TestContext.Current.CancellationToken));
     }
 
+    [Claim("Credentials without a host are those of npm's own registry, of no other",
+        Red = "NpmConfig.ReadCredentials takes the upstream in place of the registry setting")]
     [Theory]
     [InlineData("//registry.example.org/:_authToken=t1", "Bearer t1")]
     [InlineData("//registry.example.org/npm/:_authToken=\"t2\"", "Bearer t2")]
@@ -94,6 +99,9 @@ public sealed class NpmConfigTests : IDisposable
         Assert.Equal(expected, options.Credentials.HeaderFor(new Uri("https://registry.example.org/npm/express")));
     }
 
+    [Claim("Secrets are not printed",
+        With = [$"{nameof(TransportTests)}.{nameof(TransportTests.User_and_password_in_the_address_are_credentials_and_no_part_of_it)}"],
+        Red = "`RegistryCredentials.ToString` tells what it has; `UpstreamTransport.BaseUrl` keeps user and password")]
     [Fact]
     public void Secrets_are_not_printed()
     {
@@ -143,6 +151,8 @@ public sealed class NpmConfigTests : IDisposable
         Assert.Contains(setting, failure.Message, StringComparison.Ordinal);
     }
 
+    [Claim("Keys below a section of an npmrc do not count",
+        Red = "`NpmrcFile` reads on after a section")]
     [Theory]
     [InlineData("registry=https://registry.example.org/\n[section]\nregistry=https://evil.example.org/\n")]
     [InlineData("registry=https://registry.example.org/\r\n[section]  \r\nregistry=https://evil.example.org/\r\n[]\r\nregistry=https://evil.example.org/\r\n")]
@@ -189,6 +199,7 @@ public sealed class NpmConfigTests : IDisposable
             settings.Select(setting => (setting.Key, setting.Value)));
     }
 
+    [Claim("Variables in an npmrc are read as npm reads them, backslashes before them and what is unset too")]
     [Theory]
     [InlineData("${A}", "aa")]
     [InlineData("${A?}", "aa")]

@@ -11,6 +11,15 @@ public sealed class RequestPaceTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    [Claim("A host is asked no faster than told; what a client waits for goes ahead; a busy host is left alone as long as it says, and ever longer when it says nothing (never-again 16)",
+        With =
+        [
+            nameof(What_a_client_waits_for_goes_ahead_of_the_bulk_which_waits_for_it),
+            nameof(A_host_that_is_busy_is_left_alone_as_long_as_it_says_but_for_clients),
+            nameof(A_host_that_says_to_come_back_at_once_is_left_alone_ever_longer_until_it_answers),
+            nameof(Without_a_word_a_hundred_a_second_and_any_number_to_this_machine),
+        ],
+        Red = "clients wait for a token as the bulk does, a pause is not heeded: the second to fourth were red")]
     [Fact]
     public async Task A_host_is_asked_no_faster_than_told_and_each_host_by_itself()
     {
@@ -85,6 +94,15 @@ public sealed class RequestPaceTests
         Assert.Equal(1, Granted(pace, Host, 1));
     }
 
+    [Claim("Rates, pauses, negative answers and waits go by the monotonic clock",
+        With =
+        [
+            $"{nameof(Mirroring.TarballDownloadsTests)}.{nameof(Mirroring.TarballDownloadsTests.Absence_is_remembered_as_long_when_the_wall_clock_is_set)}",
+            $"{nameof(Monitoring.FetchingHandlerTests)}.{nameof(Monitoring.FetchingHandlerTests.Ten_minutes_are_as_long_when_the_wall_clock_is_set)}",
+            $"{nameof(Mirroring.ReconciliationScheduleTests)}.{nameof(Mirroring.ReconciliationScheduleTests.One_that_a_clock_noted_that_was_ahead_is_due_an_interval_after_the_clock_is_right)}",
+            $"{nameof(Monitoring.CursorTrailTests)}.{nameof(Monitoring.CursorTrailTests.Goes_back_no_further_than_asked_once_a_clock_that_was_ahead_is_right)}",
+        ],
+        Red = "`GetUtcNow` in each of them, as before: all red")]
     [Theory]
     [InlineData(-1)]
     [InlineData(400 * 24)]

@@ -8,6 +8,15 @@ public sealed class RequestPlacesTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    [Claim("A request that is slow gives its place to the next, within a bound, and one that somebody comes to wait for stands in no line",
+        With =
+        [
+            nameof(The_slow_ones_beside_are_bounded_and_every_place_comes_back),
+            nameof(One_that_leaves_the_line_takes_no_place),
+            $"{nameof(RegistryClientTests)}.{nameof(RegistryClientTests.Fetches_no_more_packuments_at_once_than_allowed)}",
+            $"{nameof(RegistryClientTests)}.{nameof(RegistryClientTests.A_request_that_somebody_comes_to_wait_for_leaves_the_line)}",
+        ],
+        Red = "`RequestPlaces` takes no place back from a slow one: the first two were red; it has no bound on the slow ones: the second; one that leaves the line keeps its slot: the third; it has places without end: the first and the last; `Patience.End` does nothing: the last")]
     [Fact]
     public async Task One_that_is_slow_gives_its_place_to_the_next()
     {

@@ -8,6 +8,13 @@ public sealed class SilentUpstreamTests
 {
     private const string Begun = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{";
 
+    [Claim("Compatibility E, time-outs: an upstream that falls silent before or within an answer is given up, whatever was asked for: packument, info, page of the feed, list; a feed that waits, too",
+        With =
+        [
+            $"{nameof(ChangeFeedTests)}.{nameof(ChangeFeedTests.An_upstream_that_falls_silent_is_given_up)}",
+            $"{nameof(Mirroring.TarballDownloadsTests)}.{nameof(Mirroring.TarballDownloadsTests.A_download_that_stalls_is_given_up)}",
+        ],
+        Red = "`UpstreamTransport` waits for headers, or `UpstreamBody` for bytes, for ever: the first was red; a longpoll may be silent for thousands of heartbeats: the second; `UpstreamBody` waits for ever: the last")]
     [Theory]
     [InlineData("packument", "")]
     [InlineData("packument", Begun)]

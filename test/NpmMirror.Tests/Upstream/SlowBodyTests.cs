@@ -8,6 +8,9 @@ public sealed class SlowBodyTests
 {
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(30);
 
+    [Claim("A body that trickles is ended within minutes, however much of it came quickly before, and one that never ends within hours",
+        With = [nameof(One_that_never_ends_is_ended_within_hours)],
+        Red = "`UpstreamBody.CheckRate` does not look at the rate, or counts the bytes of all stretches together: the first was red; it has no end: the second")]
     [Theory]
     [InlineData(0, 1, 10)]
     [InlineData(10_000_000, 1, 10)]

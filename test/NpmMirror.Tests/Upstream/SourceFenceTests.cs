@@ -11,6 +11,15 @@ public sealed class SourceFenceTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    [Claim("What the fence refuses it names, and an upstream that does not resolve grants nothing",
+        With =
+        [
+            nameof(An_upstream_that_does_not_resolve_grants_no_network),
+            nameof(An_address_that_is_refused_says_why),
+            nameof(Past_a_proxy_a_local_upstream_opens_its_own_kind_of_network_only),
+            nameof(Credentials_go_to_the_same_scheme_host_and_port_only),
+        ],
+        Red = "`SourceFence` names another kind: the first was red; an upstream that does not resolve grants every kind: the second; a refusal leaves its reason out: the last; `CheckLiteral` forbids every local address, or takes no name for a local one; `SameOrigin` compares no schemes")]
     [Theory]
     [InlineData("127.0.0.1", "loopback")]
     [InlineData("169.254.1.1", "link-local")]

@@ -40,6 +40,8 @@ public sealed class TarballSourceTests
         Assert.True((await Assert.ThrowsAsync<MirrorException>(() => opened.Body.CopyToAsync(Stream.Null, TestContext.Current.CancellationToken))).IsTransient);
     }
 
+    [Claim("A tarball over the limit is refused, told or not",
+        Red = "UpstreamBody.CheckLimits does not compare with LongestBytes")]
     [Theory]
     [InlineData("Content-Length: 2000\r\n")]
     [InlineData("")]
@@ -56,6 +58,9 @@ public sealed class TarballSourceTests
         Assert.Equal(MirrorFault.TooLarge, failure.Fault);
     }
 
+    [Claim("Tarballs come from the upstream's host or tarballHosts only, also after redirects",
+        With = [nameof(A_redirect_does_not_lead_out_of_the_fence), nameof(Hosts_match_whole_and_old_http_addresses_of_the_upstream_become_https)],
+        Red = "SourceFence.CheckTarball does not look at tarballHosts")]
     [Theory]
     [InlineData("http://tarballs.example.org/x.tgz")]
     [InlineData("http://127.0.0.1:1/x.tgz")]
@@ -93,6 +98,9 @@ public sealed class TarballSourceTests
         Assert.Equal("Bearer t0ken", Assert.Single(peer.Requests)["Authorization"]);
     }
 
+    [Claim("Credentials of a tarball host go to that host alone, with its first address, and none after a redirect",
+        With = [nameof(Asks_a_host_that_the_operator_allowed_without_credentials)],
+        Red = "`UpstreamTransport` sends a host's credentials after a redirect too, or none to a tarball host: the first was red; it sends the upstream's: the second")]
     [Fact]
     public async Task An_allowed_host_gets_its_own_credentials_and_none_after_a_redirect()
     {
@@ -143,6 +151,14 @@ public sealed class TarballSourceTests
         Assert.Equal(MirrorFault.ForbiddenSource, (await Assert.ThrowsAsync<MirrorException>(() => fence.ResolveAsync("rebound.example.org", TestContext.Current.CancellationToken))).Fault);
     }
 
+    [Claim("No neighbour's address is connected to, whatever a name resolves to (loopback, link-local, private, CGNAT, unique-local, mapped, translated)",
+        With =
+        [
+            nameof(The_address_that_was_checked_is_the_one_connected_to),
+            nameof(A_private_upstream_opens_its_own_kind_of_network_only),
+            nameof(Of_a_name_with_good_and_bad_addresses_only_the_good_are_connected_to),
+        ],
+        Red = "SourceFence.ResolveAsync returns what it resolved")]
     [Theory]
     [InlineData("127.0.0.1")]
     [InlineData("0.0.0.0")]

@@ -50,6 +50,13 @@ public sealed class TransportTests
         Assert.Equal(["Bearer t0ken", "Bearer t0ken"], peer.Requests.Select(request => request["Authorization"]));
     }
 
+    [Claim("A token goes to the upstream's own origin only and does not come back after a detour",
+        With =
+        [
+            nameof(A_token_does_not_come_back_after_a_detour),
+            $"{nameof(TarballSourceTests)}.{nameof(TarballSourceTests.A_redirect_to_an_allowed_host_carries_no_token)}",
+        ],
+        Red = "UpstreamTransport.SendAsync does not clear isFirstOrigin at another origin")]
     [Fact]
     public async Task A_token_does_not_travel_to_another_port()
     {
@@ -94,6 +101,9 @@ public sealed class TransportTests
         Assert.IsType<PackumentAnswer.Absent>(await GetAsync(extra));
     }
 
+    [Claim("A certificate of an unknown authority, or of another host, is refused; npm's cafile is trusted",
+        With = [nameof(Refuses_a_trusted_certificate_of_another_host), nameof(Trusts_the_authority_that_npm_is_told_to_trust)],
+        Red = "UpstreamConnections.IsTrusted does not look at name errors, or trusts when no authorities are set")]
     [Fact]
     public async Task Refuses_a_certificate_of_an_unknown_authority()
     {
@@ -117,6 +127,13 @@ public sealed class TransportTests
         await Assert.ThrowsAsync<MirrorException>(() => GetAsync(client));
     }
 
+    [Claim("A client certificate is shown to its host alone; one that is unusable is told",
+        With =
+        [
+            $"{nameof(NpmConfigTests)}.{nameof(NpmConfigTests.A_client_certificate_belongs_to_its_host)}",
+            $"{nameof(NpmConfigTests)}.{nameof(NpmConfigTests.A_client_certificate_that_is_unusable_is_told)}",
+        ],
+        Red = "any host is shown the certificate: the first was red; one that cannot be read is passed over, or half of one taken: the last")]
     [Theory]
     [InlineData("localhost", true)]
     [InlineData("registry.example.org", false)]
@@ -130,6 +147,13 @@ public sealed class TransportTests
         Assert.Equal(isShown ? authority.Subject : null, shown);
     }
 
+    [Claim("Proxy (also with a password, also tunnelling TLS) and NO_PROXY as npm has them",
+        With =
+        [
+            nameof(Tunnels_tls_through_a_proxy_that_wants_a_password),
+            $"{nameof(NpmConfigTests)}.{nameof(NpmConfigTests.The_proxy_is_npms_else_the_environments)}",
+        ],
+        Red = "`UseProxy` is false: the first was red; the proxy's user and password are not kept: the second; `IsBypassed` does not look at the exceptions, nor at loopback, or the environment beats npm's setting: the last")]
     [Fact]
     public async Task Goes_through_the_proxy_with_the_token_inside()
     {
