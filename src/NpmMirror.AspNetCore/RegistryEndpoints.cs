@@ -145,7 +145,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         }
         finally
         {
-            metrics.Count(context, RoutePatterns.Of(route), begunAt);
+            metrics.Count(context, route.Pattern, begunAt);
         }
     }
 
@@ -169,8 +169,8 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
             MirrorChain.Current = chain;
         }
 
-        var isShared = mount is not null && !IsOperations(route);
-        var methods = IsAsked(route) ? "POST" : MayBeAsked(route) ? "GET, HEAD, POST" : "GET, HEAD";
+        var isShared = mount is not null && !route.IsOperations;
+        var methods = route.Methods switch { RouteMethods.Ask => "POST", RouteMethods.ReadOrAsk => "GET, HEAD, POST", _ => "GET, HEAD" };
         if (HttpMethods.IsOptions(method) && route is not (RegistryRoute.NotFound or RegistryRoute.Publishing))
         {
             await (isShared ? crossOrigin : NotShared).AnswerOptionsAsync(context, methods);
@@ -182,7 +182,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
             crossOrigin.Write(context.Response.Headers);
         }
 
-        if (!IsAllowed(method, route))
+        if (!IsAllowed(method, route.Methods))
         {
             if (route is RegistryRoute.Login && HttpMethods.IsPost(method))
             {
@@ -196,23 +196,13 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
             return;
         }
 
-        await (mount is null || IsOperations(route) ? OutsideAsync(context, route, key.Origin)
+        await (mount is null || route.IsOperations ? OutsideAsync(context, route, key.Origin)
             : addresses.Find(context, key.Origin, mount) is { } baseUrl ? InMountAsync(context, route, key, mount, baseUrl)
             : RegistryErrors.WriteAsync(context, StatusCodes.Status421MisdirectedRequest, PublicAddresses.Refusal(key.Origin)));
     }
 
-    private static bool IsAllowed(string method, RegistryRoute route) => IsAsked(route)
-        ? HttpMethods.IsPost(method)
-        : HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || (HttpMethods.IsPost(method) && MayBeAsked(route));
-
-    /// <summary>What is asked for with a body.</summary>
-    private static bool IsAsked(RegistryRoute route) => route is RegistryRoute.Advisories or RegistryRoute.RetiredAudit or RegistryRoute.BulkGet;
-
-    /// <summary>What is asked for with a body, or without one.</summary>
-    private static bool MayBeAsked(RegistryRoute route) => route is RegistryRoute.Changes or RegistryRoute.AllDocs;
-
-    /// <summary>What operators ask for: under a root mount too, and by any name, since probes ask by address.</summary>
-    private static bool IsOperations(RegistryRoute route) => route is RegistryRoute.Live or RegistryRoute.Ready or RegistryRoute.Metrics or RegistryRoute.ApiPing;
+    private static bool IsAllowed(string method, RouteMethods methods) =>
+        HttpMethods.IsPost(method) ? methods != RouteMethods.Read : methods != RouteMethods.Ask && (HttpMethods.IsGet(method) || HttpMethods.IsHead(method));
 
     private Task OutsideAsync(HttpContext context, RegistryRoute route, Origin origin) => route switch
     {

@@ -27,7 +27,7 @@ internal sealed class RememberedRendition(Rendition rendition, Func<CachedPackag
     }
 
     /// <summary>The pattern of the route that a rendition answers.</summary>
-    internal static string RouteOf(Rendition rendition) => rendition.Key.Version is null ? RoutePatterns.Packument : RoutePatterns.Manifest;
+    internal static string RouteOf(Rendition rendition) => rendition.Key.Version is null ? RegistryRoute.PackumentPattern : RegistryRoute.ManifestPattern;
 
     private static string RepresentationOf(Rendition rendition) =>
         $"Content-Type: {rendition.ContentType}\r\n" + (rendition.ContentEncoding is { } coding ? $"Content-Encoding: {coding}\r\n" : "");

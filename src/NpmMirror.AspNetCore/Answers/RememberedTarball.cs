@@ -11,7 +11,7 @@ namespace NpmMirror.AspNetCore.Answers;
 /// <param name="lengthBytes">Its length.</param>
 /// <param name="isServable">Whether it still may be served, as far as that is known without asking the store.</param>
 /// <param name="record">Told who was served.</param>
-internal sealed class RememberedTarball(string headers, string? etag, string path, long lengthBytes, Func<bool> isServable, Action<EndPoint?> record) : RememberedAnswer(RoutePatterns.Tarball, headers, "", etag)
+internal sealed class RememberedTarball(string headers, string? etag, string path, long lengthBytes, Func<bool> isServable, Action<EndPoint?> record) : RememberedAnswer(RegistryRoute.TarballPattern, headers, "", etag)
 {
     /// <inheritdoc/>
     internal override bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, EndPoint? client, out AnswerBody body)

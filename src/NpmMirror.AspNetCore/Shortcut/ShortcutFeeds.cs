@@ -62,7 +62,7 @@ internal sealed class ShortcutFeeds(RouteParser routes, PublicAddresses addresse
             var ending = chunks.EndAsync();
             await stall.WaitAsync(ending, connection.Abort, CancellationToken.None);
             await ending;
-            Metrics.CountShortcut(RoutePatterns.Changes, StatusCodes.Status200OK, writer.WrittenBytes);
+            Metrics.CountShortcut(RegistryRoute.ChangesPattern, StatusCodes.Status200OK, writer.WrittenBytes);
         }
         finally
         {
