@@ -45,7 +45,7 @@ export const stopAll = () => Promise.all([...running].map(stop))
 export async function answers(child, url, seconds = 60) {
   const deadline = Date.now() + seconds * 1000
   while (Date.now() < deadline) {
-    if (child.exited) throw new Error(`the process behind ${url} ended with code ${child.code}; see its log in bench/.work`)
+    if (child.exited) throw new Error(`the process at ${url} ended with code ${child.code}; see its log in bench/.work`)
     try {
       if ((await get(url, {}, { timeoutMilliseconds: 5000 })).status < 500) return
     } catch { /* Not listening yet. */ }

@@ -19,10 +19,10 @@ internal static class FollowingLines
 
         var age = now > at ? now - at : TimeSpan.Zero;
         var when = $"{Amounts.Duration(age)} ago ({at.ToString("u", CultureInfo.InvariantCulture)})";
-        var behind = state.Head is { } known ? new Sequence(known).Number - new Sequence(handled ?? "").Number : null;
-        // What was told since the last look at the head lies beyond it.
-        var head = behind < 0 ? handled : state.Head;
-        return behind > 0 ? string.Create(CultureInfo.InvariantCulture, $"{behind} sequences behind the head {state.Head}; last at a head {when}")
+        var lag = state.Head is { } known ? new Sequence(known).Number - new Sequence(handled ?? "").Number : null;
+        // Rows that were handled since the last look at the head lie after it.
+        var head = lag < 0 ? handled : state.Head;
+        return lag > 0 ? string.Create(CultureInfo.InvariantCulture, $"{lag} sequences before the head {state.Head}; last at a head {when}")
             : age < Quiet ? $"at the head {head}, last told {when}"
             : $"at the head {head}, last told {when}: a live feed says nothing while nothing changes, and a mirror that does not run hears nothing";
     }

@@ -91,8 +91,8 @@ internal sealed class FakeDatabase(FakeMishaps mishaps, TimeProvider time)
         return new FakeChange(name, document.Sequence, document.Revision);
     }
 
-    /// <summary>Rows behind a sequence, and whether there are more.</summary>
-    public (IReadOnlyList<FakeDocument> Rows, bool HasMore, long Head) RowsBehind(long since, int limit, bool isDescending = false)
+    /// <summary>Rows after a sequence, and whether there are more.</summary>
+    public (IReadOnlyList<FakeDocument> Rows, bool HasMore, long Head) RowsAfter(long since, int limit, bool isDescending = false)
     {
         lock (_lock)
         {
@@ -132,7 +132,7 @@ internal sealed class FakeDatabase(FakeMishaps mishaps, TimeProvider time)
         }
     }
 
-    /// <summary>Ends when there may be rows behind a sequence.</summary>
+    /// <summary>Ends when there may be rows after a sequence.</summary>
     public Task WhenChangedAsync(long since)
     {
         lock (_lock)

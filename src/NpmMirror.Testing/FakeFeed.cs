@@ -115,10 +115,10 @@ internal sealed class FakeFeed(FakeExchange exchange)
         await pieces.EndAsync(cancellationToken);
     }
 
-    /// <summary>A page behind its opening bracket.</summary>
+    /// <summary>The rest of a page, after its opening bracket.</summary>
     private string PageEnd(long since, int limit)
     {
-        var (rows, hasMore, head) = _database.RowsBehind(since, limit, exchange.Query("descending") == "true");
+        var (rows, hasMore, head) = _database.RowsAfter(since, limit, exchange.Query("descending") == "true");
         var text = new StringBuilder();
         text.AppendJoin(",\n", RowTexts(rows)).Append('\n');
 
@@ -126,7 +126,7 @@ internal sealed class FakeFeed(FakeExchange exchange)
         text.Append("],\n\"last_seq\":").Append(FakeJson.Text(SequenceNode(last)));
         if (_knobs.Feed == FakeFeedDialect.CouchDb)
         {
-            text.Append(",\"pending\":").Append(hasMore ? _database.RowsBehind(last, int.MaxValue).Rows.Count : 0);
+            text.Append(",\"pending\":").Append(hasMore ? _database.RowsAfter(last, int.MaxValue).Rows.Count : 0);
         }
 
         return text.Append("}\n").ToString();
@@ -165,7 +165,7 @@ internal sealed class FakeFeed(FakeExchange exchange)
         await body.BeginAsync(cancellationToken);
         while (limit > 0 && !body.IsCut)
         {
-            var (rows, _, _) = _database.RowsBehind(since, Math.Min(limit, 1_000));
+            var (rows, _, _) = _database.RowsAfter(since, Math.Min(limit, 1_000));
             foreach (var row in rows)
             {
                 await WriteAsync(body, Encoding.UTF8.GetBytes(FakeJson.Text(Row(row)) + "\n"), cancellationToken);
@@ -254,7 +254,7 @@ internal sealed class FakeFeed(FakeExchange exchange)
         _ => sequence,
     };
 
-    // CouchDB hides the state of its shards behind the number: whoever cuts it off asks with something unknown.
+    // CouchDB puts the state of its shards after the number: a reader that cuts it off asks with an unknown sequence.
     private static string Tail(long sequence) => "g1AAAA" + Convert.ToBase64String(Encoding.ASCII.GetBytes($"shard-{sequence}")).Replace('+', '-').Replace('/', '_');
 
     private long? ReadSince()

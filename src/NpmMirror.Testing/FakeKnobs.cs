@@ -79,7 +79,7 @@ public sealed class FakeKnobs
     /// <summary>What <c>Authorization</c> must say, or null: open to all.</summary>
     public string? RequiredAuthorization { get; set; }
 
-    /// <summary>Names whose packument is still the one before the newest, as behind a cache that lags the feed.</summary>
+    /// <summary>Names whose packument is still the one before the newest, as if a cache lagged the feed.</summary>
     public ConcurrentDictionary<string, bool> Lagging { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Name → the package whose packument is served instead.</summary>

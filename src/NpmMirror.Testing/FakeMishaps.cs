@@ -31,7 +31,7 @@ public sealed class FakeMishaps
         }
     }
 
-    /// <summary>How many rows appear late, behind cursors that have passed.</summary>
+    /// <summary>The probability that a row appears late, before cursors that have passed.</summary>
     public double LateRows { get; set; }
 
     /// <summary>How late at most; most are minutes late, few are near this.</summary>

@@ -112,10 +112,10 @@ public sealed partial class FakeRegistry
     /// <summary>Puts a packument in as these bytes, whatever they are. A <c>_rev</c> of its own is what the feed tells.</summary>
     /// <param name="name">The package.</param>
     /// <param name="json">The bytes served as the full form.</param>
-    /// <param name="sequence">A place of its row other than the feed's end: behind cursors that have passed.</param>
+    /// <param name="sequence">The place of its row, if it is not the end of the feed: before cursors that have passed.</param>
     public FakeChange PutDocument(string name, byte[] json, long? sequence = null) => Database.Put(name, _ => () => json, sequence: sequence);
 
-    /// <summary>Gives a package's row another place in the feed, behind cursors that have passed, with a new revision.</summary>
+    /// <summary>Gives a package's row another place in the feed, before cursors that have passed, and a new revision.</summary>
     public FakeChange TouchAt(string name, long sequence) => Database.Put(name, previous => Content(name, previous), sequence: sequence);
 
     /// <summary>Adds a row that is no package, such as <c>_design/app</c>.</summary>

@@ -20,7 +20,7 @@ public static class FakeUpstreamProgram
           --sequences S  how the feed writes sequences: number, text or array
           --changes N    so many changes a second: publishes, deprecations, tags, owners, unpublishes, takedowns, deletions
         What goes wrong by chance (P of 1), repeatable by --seed N:
-          --late-rows P [--late-rows-max T]     rows that appear behind cursors that have passed (at most 1.00:00:00 late)
+          --late-rows P [--late-rows-max T]     rows that appear before cursors that have passed (at most 1.00:00:00 late)
           --lost-rows P, --lost-deletions P     rows that never come
           --duplicate-rows P, --malformed-rows P, --odd-rows P
           --lagging-packuments P [--lagging-max T]

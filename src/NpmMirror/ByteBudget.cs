@@ -284,8 +284,8 @@ internal sealed class ByteBudget : IDisposable
         }
 
         /// <summary>
-        /// A second lease for the same piece of work. It never waits behind newcomers, which in turn wait for this one: where it
-        /// does not fit it takes the overdraft.
+        /// A second lease for the same piece of work. It never waits for newcomers, which in turn wait for this one: if it
+        /// does not fit, it takes the overdraft.
         /// </summary>
         public async ValueTask<Lease> ReserveBesideAsync(long bytes, CancellationToken cancellationToken)
         {

@@ -44,7 +44,7 @@ public readonly struct PackageName : IEquatable<PackageName>, IComparable<Packag
             return false;
         }
 
-        // A scope alone is no name: everything that takes names apart counts on the slash behind it.
+        // A scope alone is no name: all code that splits names relies on the slash after the scope.
         var slash = text.IndexOf('/', StringComparison.Ordinal);
         var isValid = text[0] == '@'
             ? slash > 0 && IsSegment(text.AsSpan(1, slash - 1)) && IsSegment(text.AsSpan(slash + 1))

@@ -16,7 +16,7 @@ public readonly record struct Sequence(string Text)
 
     /// <summary>
     /// The number that it begins with, in any dialect: before the <c>-</c> of a text, the first of an array; null where it begins with
-    /// none. Only for telling which of two comes first: what stands behind it belongs to it.
+    /// none. Only to tell which of two comes first: the text after the number belongs to the sequence.
     /// </summary>
     public long? Order
     {

@@ -5,7 +5,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace NpmMirror.AspNetCore.Answers;
 
-/// <summary>What goes behind a head: bytes from memory, or a file's, or nothing where the client has them already.</summary>
+/// <summary>The body after a head: bytes from memory, or a file's, or nothing if the client has them already.</summary>
 /// <param name="Bytes">All of the body.</param>
 /// <param name="File">The body's file, which its sender closes.</param>
 /// <param name="LengthBytes">How long it is: of these bytes, whatever the answer has by the time they are sent.</param>
@@ -33,7 +33,7 @@ internal abstract class RememberedAnswer(string route, string validators, string
     /// <summary>What to send now; false where the server has to look.</summary>
     /// <param name="ifNoneMatch">The header, empty where there is none.</param>
     /// <param name="client">The address that asks.</param>
-    /// <param name="body">What goes behind the head.</param>
+    /// <param name="body">The body, to be sent after the head.</param>
     internal abstract bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, System.Net.EndPoint? client, out AnswerBody body);
 
     /// <summary>The status with this body.</summary>

@@ -204,7 +204,7 @@ internal sealed class ChangesEndpoint(IPackageTable packages, ILogTable log, Vis
 
         internal bool IsFull => Rows >= Query.Limit;
 
-        /// <summary>Whether the position that was asked for lies behind the log's end, and so is none of this log's.</summary>
+        /// <summary>Whether the requested position lies after the end of the log, so that it belongs to another log.</summary>
         internal bool IsAnothers { get; set; }
     }
 }

@@ -27,7 +27,7 @@ internal sealed record ChangesQuery
     // there is would wait a minute for its end. An answer before the time-out is allowed, and few clients ask like that.
     private static readonly TimeSpan PostedWaitMax = TimeSpan.FromSeconds(10);
 
-    /// <summary>Rows behind this position; null means the head.</summary>
+    /// <summary>Rows after this position; null means the head.</summary>
     internal long? Since { get; init; } = 0;
 
     /// <summary>How many rows at most.</summary>

@@ -30,7 +30,7 @@ internal sealed class EventsEndpoint(ILogTable rows, PackageVisibility visibilit
 
         if (position > head)
         {
-            await RegistryErrors.WriteAsync(context, StatusCodes.Status400BadRequest, $"This mirror's log ends at {head}, and {position} lies behind that: it is another mirror's position, or this one was restored from a backup; begin anew.");
+            await RegistryErrors.WriteAsync(context, StatusCodes.Status400BadRequest, $"This mirror's log ends at {head}, and {position} lies after that: it is another mirror's position, or this one was restored from a backup; begin anew.");
             return;
         }
 

@@ -7,7 +7,7 @@ namespace NpmMirror.AspNetCore.Packages;
 /// <summary>Which bytes of a tarball an answer holds.</summary>
 /// <param name="Status">200 for all, 206 for a part, 416 for a part that is not there.</param>
 /// <param name="From">The first byte.</param>
-/// <param name="End">Behind the last byte; null for all of a length not known yet.</param>
+/// <param name="End">The position after the last byte; null for a whole tarball of unknown length.</param>
 /// <param name="Whole">The tarball's length; null while it is not known.</param>
 internal readonly record struct TarballRange(int Status, long From, long? End, long? Whole)
 {

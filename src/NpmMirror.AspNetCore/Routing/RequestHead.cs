@@ -78,7 +78,7 @@ internal readonly ref struct RequestHead
                 return RequestKind.Opaque;
             }
 
-            // Each line begins behind the line end that is there still: "\r\nName: value".
+            // The line end before each header is still there: "\r\nName: value".
             if (!rest.StartsWith("\r\n"u8))
             {
                 return RequestKind.Opaque;

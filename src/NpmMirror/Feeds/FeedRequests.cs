@@ -30,7 +30,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         return new Uri(path.EndsWith("/_changes", StringComparison.Ordinal) ? path[..^"/_changes".Length] : path);
     }
 
-    /// <summary>Opens the rows behind a sequence.</summary>
+    /// <summary>Opens the rows after a sequence.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.BadInput"/>: the feed does not know the sequence.</exception>
     internal Task<FeedAnswer> OpenChangesAsync(Sequence since, string more, TimeSpan idleTimeout, bool isEndless, CancellationToken cancellationToken) =>
         OpenAsync($"/_changes?since={Uri.EscapeDataString(since.Text)}{more}", idleTimeout, isEndless, cancellationToken, since);
@@ -105,7 +105,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         return rows.Count > 1 && rows[^1].Sequence.IsBefore(rows[0].Sequence) ? [] : rows;
     }
 
-    /// <summary>The first rows behind a sequence.</summary>
+    /// <summary>The first rows after a sequence.</summary>
     internal async Task<IReadOnlyList<ChangeRow>> ReadRowsAsync(Sequence since, int rowsMax, CancellationToken cancellationToken)
     {
         await using var answer = await OpenChangesAsync(since, $"&limit={rowsMax}", _options.Timeout, isEndless: false, cancellationToken);

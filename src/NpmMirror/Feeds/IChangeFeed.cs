@@ -7,7 +7,7 @@ namespace NpmMirror.Feeds;
 /// <param name="IsDeleted">Whether it is flagged as deleted.</param>
 internal sealed record ChangeRow(Sequence Sequence, string Id, string? Rev, bool IsDeleted);
 
-/// <summary>Some rows of a feed and where the feed stands behind them.</summary>
+/// <summary>Some rows of a feed, and the sequence after them.</summary>
 /// <param name="Rows">The rows, in the feed's order.</param>
 /// <param name="LastSequence">Where to go on from.</param>
 /// <param name="IsAtHead">True when the feed had no more rows at that moment.</param>
@@ -30,7 +30,7 @@ internal sealed record FeedInfo(Sequence Head, long? DocumentCount, string? Data
     public string? LogHash { get; init; }
 
     /// <summary>True when the head lies before a cursor taken from the same feed: its database was reset or restored, if <see cref="IsExact"/>.</summary>
-    public bool IsBehind(Sequence cursor) => Head.IsBefore(cursor);
+    public bool IsBefore(Sequence cursor) => Head.IsBefore(cursor);
 
     /// <summary>
     /// Whether one answer is proof: plain numbers come from one counter. What a cluster puts before its opaque sequences is a sum over
@@ -58,20 +58,20 @@ internal interface IChangeFeed
     /// <summary>How long to wait after a page that reached the head before asking again; zero where the feed itself waits.</summary>
     TimeSpan IdleDelay { get; }
 
-    /// <summary>How many sequences behind its head rows may still appear, roughly; zero where rows come in order.</summary>
+    /// <summary>Roughly how many sequences before its head rows may still appear; zero if rows come in order.</summary>
     long LateSequences => 0;
 
     /// <summary>What the feed says of itself.</summary>
     Task<FeedInfo> GetInfoAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// Pages behind <paramref name="since"/>. One enumeration is one connection (continuous) or one request (the others): it ends when
+    /// Pages after <paramref name="since"/>. One enumeration is one connection (continuous) or one request (the others): it ends when
     /// that ends, and the caller enumerates again. Nothing is lost or doubled by ending early. <paramref name="onAccepted"/> is called when the upstream accepted the request.
     /// </summary>
     /// <exception cref="MirrorException">Trouble, with whether and when to retry.</exception>
     IAsyncEnumerable<ChangesPage> ReadAsync(Sequence since, Action? onAccepted, CancellationToken cancellationToken);
 
-    /// <summary>The first rows behind a sequence, at once and <paramref name="rowsMax"/> at most; nothing where the feed cannot be read from any place.</summary>
+    /// <summary>The first rows after a sequence, at once and <paramref name="rowsMax"/> at most; none if the feed cannot be read from any place.</summary>
     Task<IReadOnlyList<ChangeRow>> ReadRowsAsync(Sequence since, int rowsMax, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ChangeRow>>([]);
 
     /// <summary>The hash of all that another npm-mirror has told up to a position of its log; null where it does not say, and at any other feed.</summary>

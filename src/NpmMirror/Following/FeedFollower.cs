@@ -222,7 +222,7 @@ internal sealed partial class FeedFollower
             place.IsDoubted = true;
             throw new MirrorException(
                 MirrorFault.UpstreamMalformed,
-                $"Asked for what comes behind {MirrorException.Quote(place.Cursor.Value.Text)}, the feed at {_feed.Location} ends at {MirrorException.Quote(page.LastSequence.Text)}.",
+                $"Asked for rows after {MirrorException.Quote(place.Cursor.Value.Text)}, the feed at {_feed.Location} ends at {MirrorException.Quote(page.LastSequence.Text)}.",
                 isTransient: true);
         }
 
@@ -245,7 +245,7 @@ internal sealed partial class FeedFollower
         if (look.ResetBecause is { } reason)
         {
             LogReset(_feed.Location, reason);
-            var isBeyond = place is { IsGiven: true, Cursor: { } given } && info.IsBehind(given);
+            var isBeyond = place is { IsGiven: true, Cursor: { } given } && info.IsBefore(given);
             await _tell(new MonitorEvent.Failed(isBeyond ? BeyondHead(info, place.Cursor!.Value) : new MirrorException(MirrorFault.UpstreamMalformed, Reset(reason)), null), run.Stopping);
             if (_options.EndsAtReset)
             {

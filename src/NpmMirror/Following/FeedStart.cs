@@ -5,8 +5,8 @@ using NpmMirror.Storage;
 namespace NpmMirror.Following;
 
 /// <summary>
-/// Where following begins: a sequence that somebody wrote (<c>last_seq</c>) beats the stored cursor; a stored one counts only for the same feed in the same
-/// life of its database; else the head is noted and a walk comes first. That the feed jumped behind a cursor the monitor finds that begins there.
+/// Where following begins: a configured sequence (<c>last_seq</c>) beats the stored cursor; a stored one counts only for the same feed in the same
+/// life of its database; else the head is noted and a walk comes first. The monitor finds out itself if the feed was reset to before its cursor.
 /// </summary>
 internal sealed class FeedStart(INoteTable notes, KnownUpstream known)
 {

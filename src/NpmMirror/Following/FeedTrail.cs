@@ -31,7 +31,7 @@ internal sealed class FeedTrail
     internal static FeedTrail Parse(string? text) => new(FeedTrailJson.Read(text));
 
     /// <summary>
-    /// The trail of a follower that begins at a noted head: rows may yet appear this many sequences behind it, so the longest window begins there.
+    /// The trail of a follower that begins at a noted head: rows may still appear this many sequences before it, so the longest window begins there.
     /// </summary>
     internal static string? Seeded(Sequence head, long lateSequences, TimeSpan longest, DateTimeOffset now)
     {
@@ -49,7 +49,7 @@ internal sealed class FeedTrail
 
     internal void NoteReadAgain(TimeSpan window, DateTimeOffset at) => _readAgain[window] = at;
 
-    /// <summary>Notes rows that came behind the cursor, and how long behind it the latest of them was.</summary>
+    /// <summary>Notes rows that came before the cursor, and how late the latest of them was.</summary>
     internal void NoteLate(int rows, TimeSpan? by, DateTimeOffset now) => State = State with
     {
         LateRows = State.LateRows + rows,
@@ -90,7 +90,7 @@ public sealed record FollowingState
     /// <summary>The feed's head as last known.</summary>
     public string? Head { get; init; }
 
-    /// <summary>Rows that appeared behind the cursor and brought something that was not known.</summary>
+    /// <summary>Rows that appeared before the cursor and brought news.</summary>
     public long LateRows { get; init; }
 
     /// <summary>When the last of them was found.</summary>

@@ -8,7 +8,7 @@ namespace NpmMirror.Following;
 
 /// <summary>
 /// What a monitor without a store does with a page: fetches each changed package, several at once, and tells of them in the feed's
-/// order. What fails is told, kept in memory and tried again behind the page, so that one package never holds up the others.
+/// order. A failure is told, kept in memory and tried again after the page, so that one package never holds up the others.
 /// </summary>
 internal sealed class FetchingHandler : IChangeHandler, IAsyncDisposable
 {
@@ -22,7 +22,7 @@ internal sealed class FetchingHandler : IChangeHandler, IAsyncDisposable
     private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan GiveUpAfter = TimeSpan.FromHours(24);
 
-    // A cache between is seconds behind the feed as a rule: a short wait here saves an error and a later try.
+    // A cache in between usually lags the feed by seconds: a short wait here saves an error and a later try.
     private static readonly TimeSpan[] LagWaits = [TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2)];
 
     private readonly SeenPackages _seen = new();
@@ -64,7 +64,7 @@ internal sealed class FetchingHandler : IChangeHandler, IAsyncDisposable
         }
         finally
         {
-            // A page that is broken off leaves nothing running behind it.
+            // A page that is broken off leaves nothing running.
             await Task.WhenAll(fetching).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
         }
     }

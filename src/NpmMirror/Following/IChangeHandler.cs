@@ -12,7 +12,7 @@ internal interface IChangeHandler
     Task HandleAsync(ChangesPage page, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Handles rows that lie behind the cursor and were not handled before as far as the monitor remembers; the cursor stays where it is.
+    /// Handles rows before the cursor that were not handled yet, as far as the monitor remembers; the cursor stays where it is.
     /// Returns when each was told or parked, and which of them brought something that was not known.
     /// </summary>
     Task<IReadOnlyList<ChangeRow>> HandleAgainAsync(ChangesPage page, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken);

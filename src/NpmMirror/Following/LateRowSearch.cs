@@ -6,8 +6,8 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Following;
 
 /// <summary>
-/// Finds rows that appeared behind the cursor: reads trailing windows of the feed again, each in its turn and a few pages at a time, so that the
-/// way forward never waits long. What has a receipt costs nothing. Trouble here is told and tried again later; it holds nothing up.
+/// Finds rows that appeared before the cursor: reads trailing windows of the feed again, each in its turn and a few pages at a time, so that
+/// reading forward never waits long. A row with a receipt costs nothing. A failure here is told and tried again later; it holds nothing up.
 /// </summary>
 internal sealed partial class LateRowSearch
 {
@@ -48,7 +48,7 @@ internal sealed partial class LateRowSearch
 
     private bool IsOn => _feed.LateSequences > 0 && _windows.Count > 0;
 
-    /// <summary>Notes that a page was handled and the cursor stands behind it.</summary>
+    /// <summary>Notes that a page was handled and the cursor stands after it.</summary>
     internal async ValueTask NoteAsync(ChangesPage page, CancellationToken cancellationToken)
     {
         var now = _time.GetUtcNow();
@@ -58,7 +58,7 @@ internal sealed partial class LateRowSearch
         {
             if (trail.Cursor.Marks.Count == 0)
             {
-                // The beginning: there is nothing behind it to read again yet.
+                // The beginning of the feed: there is nothing before it to read again.
                 _windows.ForEach(window => trail.NoteReadAgain(window.Length, now));
             }
 
@@ -260,7 +260,7 @@ internal sealed partial class LateRowSearch
         internal required Sequence From { get; set; }
     }
 
-    [LoggerMessage(EventIds.Monitoring + 10, LogLevel.Information, "{Rows} rows appeared behind the cursor, {Late} after it had passed there; the first names {Id}")]
+    [LoggerMessage(EventIds.Monitoring + 10, LogLevel.Information, "{Rows} rows appeared before the cursor, {Late} after it had passed them; the first is of {Id}")]
     private partial void LogLate(int rows, TimeSpan? late, string id);
 
     [LoggerMessage(EventIds.Monitoring + 11, LogLevel.Warning, "Looking for late rows failed, next try in {Pause}; following goes on: {Reason}")]

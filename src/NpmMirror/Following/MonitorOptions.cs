@@ -17,8 +17,8 @@ public sealed record MonitorOptions
     public bool IsPublishOnly { get; init; }
 
     /// <summary>
-    /// Ends when the feed turns out to have been reset, so that whoever keeps what it follows can compare everything first. False: tells
-    /// what is new among the newest rows, as far as it remembers, and goes on behind them.
+    /// Ends when the feed turns out to have been reset, so that a mirror can compare everything first. False: tells
+    /// what is new among the newest rows, as far as it remembers, and goes on after them.
     /// </summary>
     public bool EndsAtReset { get; init; }
 

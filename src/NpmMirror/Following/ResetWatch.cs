@@ -59,7 +59,7 @@ internal sealed partial class ResetWatch(IChangeFeed feed, TimeProvider time, IL
         }
     }
 
-    /// <summary>Asks the feed. A head that is behind by opaque sequences is asked for again before it is believed.</summary>
+    /// <summary>Asks the feed. A head that is before the cursor by opaque sequences is asked for again before it is believed.</summary>
     /// <param name="cursor">From before the asking; null when nothing was read yet.</param>
     /// <param name="databaseId">Which database the cursor was taken from; null when that is not known.</param>
     /// <param name="landmarks">Rows that were read before it.</param>
@@ -79,7 +79,7 @@ internal sealed partial class ResetWatch(IChangeFeed feed, TimeProvider time, IL
                 return new FeedLook(info, $"it is another database, {info.DatabaseId}");
             }
 
-            var isProof = info.IsBehind(before) && info.IsExact(before);
+            var isProof = info.IsBefore(before) && info.IsExact(before);
             var reason = await FindReasonAsync(info, before, landmarks, cancellationToken);
             if (reason is null || isProof || looks == LooksMax)
             {
@@ -93,7 +93,7 @@ internal sealed partial class ResetWatch(IChangeFeed feed, TimeProvider time, IL
 
     private async Task<string?> FindReasonAsync(FeedInfo info, Sequence before, Landmarks landmarks, CancellationToken cancellationToken)
     {
-        if (info.IsBehind(before))
+        if (info.IsBefore(before))
         {
             return $"it stands at {MirrorException.Quote(info.Head.Text)}, and was to be read on from {MirrorException.Quote(before.Text)}";
         }

@@ -12,14 +12,14 @@ internal sealed class DocumentVerification(IMetadataStore store, DocumentCheck c
 {
     private const int MarkEvery = 1_000;
 
-    /// <summary>Checks the packages behind the mark; returns the marks moved as far as all was right.</summary>
+    /// <summary>Checks the packages after the mark; returns the marks, moved as far as all was right.</summary>
     internal async Task<VerifyMarks> RunAsync(VerifyMarks marks, CancellationToken cancellationToken)
     {
         var isRight = true;
         var looked = 0;
         foreach (var isInGraveyard in marks.IsInGraveyard ? (bool[])[true] : [false, true])
         {
-            // The first name behind another is that with the smallest character appended.
+            // The smallest string after a name is the name with the smallest character appended.
             var from = isInGraveyard == marks.IsInGraveyard && marks.LastPackage is { } last ? last + '\0' : "";
             await foreach (var mark in store.Packages.ListMarksAsync(from, isInGraveyard, cancellationToken))
             {

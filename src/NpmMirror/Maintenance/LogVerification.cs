@@ -9,7 +9,7 @@ internal sealed class LogVerification(IMetadataStore store, DocumentCheck docume
 {
     private const int MarkEvery = 10_000;
 
-    /// <summary>Checks the rows behind the mark, and that its own row is still there.</summary>
+    /// <summary>Checks the rows after the mark, and that its own row is still there.</summary>
     /// <param name="marks">Where to begin; from <see cref="VerifyMarks.LogPosition"/> on.</param>
     /// <param name="noted">A head that somebody noted, or null.</param>
     /// <param name="cancellationToken">Ends it.</param>

@@ -65,7 +65,7 @@ public sealed class Verifier
         return tally.Sum(begunAt, isContinued, head);
     }
 
-    /// <summary>The marks of a new run: behind what was found right recently enough, else at the beginning.</summary>
+    /// <summary>The marks of a new run: after what was found right recently enough, else at the beginning.</summary>
     private static VerifyMarks Begin(VerifyMarks known, DateTimeOffset begunAt, DateTimeOffset due, VerifyRequest request)
     {
         var believes = request.OlderThan > TimeSpan.Zero;

@@ -36,7 +36,7 @@ internal sealed record VerifyMarks
     /// <summary>Whether that was in the graveyard, which comes after all that is held.</summary>
     public bool IsInGraveyard { get; init; }
 
-    /// <summary>Whether that run has all documents behind it.</summary>
+    /// <summary>Whether that run has checked all documents.</summary>
     public bool AreDocumentsDone { get; init; }
 
     /// <summary>The marks of a store.</summary>

@@ -27,7 +27,7 @@ internal static class MirrorCursors
     /// <summary>The last whole reconciliation, as JSON (see <see cref="Notes.Reconciliation"/>).</summary>
     public const string Reconciliation = "reconcile:last";
 
-    /// <summary>The reconciliation that was begun behind it and did not end, as JSON (see <see cref="UnfinishedReconciliation"/>).</summary>
+    /// <summary>The reconciliation that was begun after it and did not end, as JSON (see <see cref="UnfinishedReconciliation"/>).</summary>
     public const string ReconciliationUnfinished = "reconcile:unfinished";
 
     /// <summary>When the next reconciliation is due.</summary>

@@ -6,7 +6,7 @@ namespace NpmMirror.Options;
 
 /// <summary>
 /// Every setting of a mirror, one tree: the same word is a dotted flag, a JSON key and, with <c>__</c> for the dots, an environment
-/// variable behind <c>NPM_MIRROR__</c>. Bound once, then read only. The descriptions are what <c>--help</c> prints.
+/// variable after <c>NPM_MIRROR__</c>. Bound once, then read only. The descriptions are what <c>--help</c> prints.
 /// </summary>
 public sealed class MirrorOptions
 {

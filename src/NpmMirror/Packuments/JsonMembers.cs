@@ -66,12 +66,12 @@ internal static class JsonMembers
         // The reader is told of a value that costs nothing in the place of the versions.
         var between = new Utf8JsonReader("null"u8, isFinalBlock: false, before.CurrentState);
         between.Read();
-        var behindOrigin = versions.Offset + versions.Length;
-        var behind = new Utf8JsonReader(document[behindOrigin..], isFinalBlock: true, between.CurrentState);
-        while (behind.Read() && behind.TokenType == JsonTokenType.PropertyName)
+        var afterOrigin = versions.Offset + versions.Length;
+        var after = new Utf8JsonReader(document[afterOrigin..], isFinalBlock: true, between.CurrentState);
+        while (after.Read() && after.TokenType == JsonTokenType.PropertyName)
         {
-            name = JsonText.Read(ref behind);
-            members[name] = ReadValue(ref behind, behindOrigin);
+            name = JsonText.Read(ref after);
+            members[name] = ReadValue(ref after, afterOrigin);
         }
 
         return members;
@@ -93,7 +93,7 @@ internal static class JsonMembers
         return found;
     }
 
-    /// <summary>Moves the reader over the value behind a property name and says where it lies.</summary>
+    /// <summary>Moves the reader over the value after a property name, and returns where the value lies.</summary>
     public static Slice ReadValue(ref Utf8JsonReader reader, int origin)
     {
         reader.Read();

@@ -1,6 +1,6 @@
 namespace NpmMirror.Packuments;
 
-/// <summary>The exact comparison behind <see cref="PackumentDiff.Compare"/>: the hashes say where to look, the bytes decide.</summary>
+/// <summary>The exact comparison of <see cref="PackumentDiff.Compare"/>: the hashes say where to look, the bytes decide.</summary>
 internal readonly ref struct PackumentComparison(PackumentIndex oldIndex, ReadOnlySpan<byte> oldDocument, PackumentIndex newIndex, ReadOnlySpan<byte> newDocument)
 {
     private readonly PackumentIndex _oldIndex = oldIndex;

@@ -71,7 +71,7 @@ public static class PackumentReader
         throw new MirrorException(MirrorFault.UpstreamMalformed, $"Asked for the packument of {expected}, the upstream sent that of {MirrorException.Quote(sent ?? "a very long name")}; {hint}.");
     }
 
-    /// <summary>Where the JSON begins: behind a byte order mark, where there is one.</summary>
+    /// <summary>Where the JSON begins: after a byte order mark, if there is one.</summary>
     internal static int OriginOf(ReadOnlySpan<byte> document) => document.StartsWith(ByteOrderMark) ? ByteOrderMark.Length : 0;
 
     private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];

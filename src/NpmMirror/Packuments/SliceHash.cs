@@ -40,30 +40,30 @@ internal static class SliceHash
         var end = manifest.Offset + manifest.Length;
         var before = document[manifest.Offset..first.Offset];
         var between = second.IsEmpty ? default : document[(first.Offset + first.Length)..second.Offset];
-        var behind = second.IsEmpty ? document[(first.Offset + first.Length)..end] : document[(second.Offset + second.Length)..end];
-        return manifest.Length > GatherMaxBytes ? OfParts(before, between, behind) : OfGathered(before, between, behind);
+        var after = second.IsEmpty ? document[(first.Offset + first.Length)..end] : document[(second.Offset + second.Length)..end];
+        return manifest.Length > GatherMaxBytes ? OfParts(before, between, after) : OfGathered(before, between, after);
     }
 
-    private static ulong OfGathered(ReadOnlySpan<byte> before, ReadOnlySpan<byte> between, ReadOnlySpan<byte> behind)
+    private static ulong OfGathered(ReadOnlySpan<byte> before, ReadOnlySpan<byte> between, ReadOnlySpan<byte> after)
     {
         // One call of the hash function costs more than copying a manifest.
-        var length = before.Length + between.Length + behind.Length;
+        var length = before.Length + between.Length + after.Length;
         var buffer = ArrayPool<byte>.Shared.Rent(length);
         before.CopyTo(buffer);
         between.CopyTo(buffer.AsSpan(before.Length));
-        behind.CopyTo(buffer.AsSpan(before.Length + between.Length));
+        after.CopyTo(buffer.AsSpan(before.Length + between.Length));
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(buffer.AsSpan(0, length), hash);
         ArrayPool<byte>.Shared.Return(buffer);
         return BinaryPrimitives.ReadUInt64LittleEndian(hash);
     }
 
-    private static ulong OfParts(ReadOnlySpan<byte> before, ReadOnlySpan<byte> between, ReadOnlySpan<byte> behind)
+    private static ulong OfParts(ReadOnlySpan<byte> before, ReadOnlySpan<byte> between, ReadOnlySpan<byte> after)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(before);
         hash.AppendData(between);
-        hash.AppendData(behind);
+        hash.AppendData(after);
         return Finish(hash);
     }
 

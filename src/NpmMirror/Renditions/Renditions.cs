@@ -62,7 +62,7 @@ internal sealed class Renditions(IPackageTable packages, ByteBudget budget, Visi
             return false;
         }
 
-        // What is compressed harder behind the requests has a line of its own.
+        // Harder compression in the background has a queue of its own.
         var takesTurn = effort == RenditionEffort.Quick && package.Document.RawSizeBytes >= LongBytes;
         if (takesTurn)
         {

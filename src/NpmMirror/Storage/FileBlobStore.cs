@@ -145,7 +145,7 @@ public sealed class FileBlobStore : IBlobStore, IDisposable
         }
     }
 
-    /// <summary>Gives up the mark that keeps other processes from cleaning up behind this one.</summary>
+    /// <summary>Gives up the mark that keeps other processes from deleting what this one has begun.</summary>
     public void Dispose() => _unfinished.Dispose();
 
     /// <summary>Puts a finished, synced file under its hash, durably.</summary>

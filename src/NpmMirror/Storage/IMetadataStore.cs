@@ -49,7 +49,7 @@ public interface IMetadataStore : IAsyncDisposable
     /// <summary>Whether the store can be written now: asks the engine by a real, harmless write. Null when it can, else the reason in one sentence.</summary>
     ValueTask<string?> CheckWritableAsync(CancellationToken cancellationToken);
 
-    /// <summary>Counts for <c>status</c>; may be a little behind, never needs a pass over all rows.</summary>
+    /// <summary>Counts for <c>status</c>. They may lag a little, and need no pass over all rows.</summary>
     ValueTask<StoreCounts> CountAsync(CancellationToken cancellationToken);
 
     /// <summary>
@@ -105,8 +105,8 @@ public interface IPackageTable
     IAsyncEnumerable<PackageMark> ListMarksAsync(string from, bool isRemoved, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Rows, removed ones too, by their newest log position: one row a package, streamed from behind (or, descending, before)
-    /// <paramref name="from"/> to the head of this moment. A package that changes while it runs may be left out: its row is behind that head.
+    /// Rows, removed ones too, by their newest log position: one row a package, streamed from after (or, descending, before)
+    /// <paramref name="from"/> to the head of this moment. A package that changes while it runs may be left out: its row is after that head.
     /// </summary>
     IAsyncEnumerable<PackageRow> ListChangesAsync(LogPosition from, bool isDescending, CancellationToken cancellationToken);
 }
@@ -117,7 +117,7 @@ public interface ILogTable
     /// <summary>The newest row's position and hash; zero and <see cref="ChainHash.Genesis"/> for an empty log.</summary>
     ValueTask<LogHead> ReadHeadAsync(CancellationToken cancellationToken);
 
-    /// <summary>Rows behind <paramref name="after"/>, ascending, to the head of this moment.</summary>
+    /// <summary>Rows after <paramref name="after"/>, ascending, to the head of this moment.</summary>
     IAsyncEnumerable<LogRow> ReadLogAsync(LogPosition after, CancellationToken cancellationToken);
 
     /// <summary>The rows of one package, ascending, to the head of this moment.</summary>
@@ -129,7 +129,7 @@ public interface ILogTable
     /// </summary>
     ValueTask<int> NumberEventsAsync(CancellationToken cancellationToken);
 
-    /// <summary>Waits until the head is behind <paramref name="after"/>, at most <paramref name="timeout"/>; commits of other processes count, within a second. Returns the head's position.</summary>
+    /// <summary>Waits until the head is after <paramref name="after"/>, at most <paramref name="timeout"/>; commits of other processes count, within a second. Returns the head's position.</summary>
     ValueTask<LogPosition> WaitForLogAsync(LogPosition after, TimeSpan timeout, CancellationToken cancellationToken);
 }
 

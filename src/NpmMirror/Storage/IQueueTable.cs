@@ -8,7 +8,7 @@ namespace NpmMirror.Storage;
 public interface IQueueTable
 {
     /// <summary>
-    /// Adds or merges (see <see cref="QueueItem.MergedWith"/>) and, behind all items or in the same transaction, sets the cursor.
+    /// Adds or merges (see <see cref="QueueItem.MergedWith"/>) and, after all items or in the same transaction, sets the cursor.
     /// Merging raises the item's ticket and never takes away a lease. One name may occur more than once.
     /// </summary>
     ValueTask EnqueueAsync(IReadOnlyList<QueueItem> items, QueueCursor? cursor, CancellationToken cancellationToken);

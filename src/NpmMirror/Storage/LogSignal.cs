@@ -53,7 +53,7 @@ public sealed class LogSignal
         _moved.TrySetResult();
     }
 
-    /// <summary>Waits until the head is behind <paramref name="after"/>, at most <paramref name="timeout"/>; returns the head.</summary>
+    /// <summary>Waits until the head is after <paramref name="after"/>, at most <paramref name="timeout"/>; returns the head.</summary>
     public async ValueTask<LogPosition> WaitAsync(LogPosition after, TimeSpan timeout, TimeProvider timeProvider, CancellationToken cancellationToken)
     {
         var since = timeProvider.GetTimestamp();

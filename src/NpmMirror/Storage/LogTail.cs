@@ -13,7 +13,7 @@ internal sealed class LogTail
     private LogPosition _last;
     private int _payloadBytes;
 
-    /// <summary>The row behind the last one; one that was added already counts once.</summary>
+    /// <summary>Adds the row after the last one; a row that was added already is ignored.</summary>
     public void Add(LogRow row)
     {
         lock (_lock)
@@ -33,8 +33,8 @@ internal sealed class LogTail
         }
     }
 
-    /// <summary>The rows behind a position, or null where they are not all here.</summary>
-    public IReadOnlyList<LogRow>? Behind(LogPosition after)
+    /// <summary>The rows after a position, or null if they are not all here.</summary>
+    public IReadOnlyList<LogRow>? After(LogPosition after)
     {
         lock (_lock)
         {

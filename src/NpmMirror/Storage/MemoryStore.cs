@@ -185,7 +185,7 @@ public sealed partial class MemoryStore(TimeProvider timeProvider) : IMetadataSt
             List<PackageRow> page;
             lock (_lock)
             {
-                page = [.. _names.Skip(IndexBehind(last)).Take(ListPage).Select(name => _packages[name].Row)];
+                page = [.. _names.Skip(IndexAfter(last)).Take(ListPage).Select(name => _packages[name].Row)];
             }
 
             if (page.Count == 0)
@@ -219,7 +219,7 @@ public sealed partial class MemoryStore(TimeProvider timeProvider) : IMetadataSt
 
     private static StoredDocument Purged(StoredDocument document) => document with { Codec = DocumentCodec.Purged, Bytes = ReadOnlyMemory<byte>.Empty };
 
-    private int IndexBehind(PackageName? name)
+    private int IndexAfter(PackageName? name)
     {
         if (name is null)
         {

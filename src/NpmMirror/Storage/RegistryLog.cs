@@ -26,13 +26,13 @@ public sealed partial class RegistryLog : BackgroundService
     internal RegistryLog(IMetadataStore store, PackageNews news, TimeProvider time, ILogger<RegistryLog> logger) =>
         (_store, _news, _time, _logger) = (store, news, time, logger);
 
-    /// <summary>Waits until the log's head is behind <paramref name="after"/>, at most <paramref name="timeout"/>; returns the head as far as it is known.</summary>
+    /// <summary>Waits until the log's head is after <paramref name="after"/>, at most <paramref name="timeout"/>; returns the head as far as it is known.</summary>
     public ValueTask<LogPosition> WaitAsync(LogPosition after, TimeSpan timeout, CancellationToken cancellationToken) => _signal.WaitAsync(after, timeout, _time, cancellationToken);
 
-    /// <summary>The rows behind a position, to the head of this moment.</summary>
+    /// <summary>The rows after a position, to the head of this moment.</summary>
     public async IAsyncEnumerable<LogRow> ReadAsync(LogPosition after, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        if (_tail.Behind(after) is { } tail)
+        if (_tail.After(after) is { } tail)
         {
             foreach (var row in tail)
             {
@@ -49,8 +49,8 @@ public sealed partial class RegistryLog : BackgroundService
     }
 
     /// <summary>
-    /// Everything that happened behind a position, and then what happens, until it is cancelled or the mirror ends. To go on later, pass the
-    /// <see cref="RegistryEvent.Position"/> of the last event that was dealt with: none is left out, and none comes twice.
+    /// All events after a position, the past ones first and then each as it happens, until it is cancelled or the mirror ends. To go on later, pass the
+    /// <see cref="RegistryEvent.Position"/> of the last event that was handled: none is left out, and none comes twice.
     /// </summary>
     /// <param name="after">Where to begin: <see cref="LogPosition.Zero"/> for all there is.</param>
     /// <param name="cancellationToken">Ends it.</param>

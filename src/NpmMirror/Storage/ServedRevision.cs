@@ -23,7 +23,7 @@ internal static class ServedRevision
     /// <summary>The revision of a deletion that the upstream gives none: the next number, so that it wins over what was deleted.</summary>
     public static string? OfDeletion(string? deleted) => deleted is null ? null : string.Create(CultureInfo.InvariantCulture, $"{new Revision(deleted).Number + 1}-{Filler(deleted)}");
 
-    /// <summary><see cref="PackageFacts.Ancestors"/> of what comes behind a row.</summary>
+    /// <summary><see cref="PackageFacts.Ancestors"/> of the document that replaces a row.</summary>
     /// <param name="row">The row that is replaced; null for a package's first.</param>
     /// <param name="rev">The new document's revision, where it has one.</param>
     public static string? AncestorsAfter(PackageRow? row, string? rev)

@@ -49,8 +49,8 @@ internal sealed partial class PackageSync
             return new SyncResult.Unchanged(row) { RetryBecause = heldBack, MissingSince = missingSince };
         }
 
-        // Deletions are hardly ever flagged: behind the stored revision, the row that names no document is theirs.
-        var rev = absent.Notice?.Rev ?? (item is { WantedRev: { } wanted } && (item.IsDeletedRow || IsBehind(row.Facts.Rev, wanted)) ? wanted : null);
+        // Deletions are hardly ever flagged: a row after the stored revision that names no document is a deletion.
+        var rev = absent.Notice?.Rev ?? (item is { WantedRev: { } wanted } && (item.IsDeletedRow || IsBefore(row.Facts.Rev, wanted)) ? wanted : null);
         return await BuryAsync(row, kind, reason, absent.Notice?.At, rev, cancellationToken);
     }
 
@@ -61,11 +61,11 @@ internal sealed partial class PackageSync
     private string? FindFeedAhead(PackageName name, string? removedAs, QueueItem? item, PackumentAnswer.Absent absent) =>
         item is { Priority: QueuePriority.Change, WantedRev: { } wanted, IsDeletedRow: false }
         && !IsDoubtOver(item, _time.GetUtcNow())
-        && (removedAs is null || (wanted != removedAs && !IsBehind(wanted, removedAs)))
+        && (removedAs is null || (wanted != removedAs && !IsBefore(wanted, removedAs)))
             ? $"the feed names {name}, the upstream answers {absent.Status}"
             : null;
 
-    private static bool IsBehind(string? rev, string other) => rev is not null && new Revision(rev).IsBefore(new Revision(other));
+    private static bool IsBefore(string? rev, string other) => rev is not null && new Revision(rev).IsBefore(new Revision(other));
 
     /// <summary>A cache may also send the notice of before a republication: it must not take away what is newer, nor end the wait for it.</summary>
     private async Task<SyncResult?> BuryUnpublishedAsync(PackageName name, PackageRow? row, QueueItem? item, ParsedPackument parsed, CancellationToken cancellationToken)

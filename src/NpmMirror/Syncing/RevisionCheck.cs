@@ -4,7 +4,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Syncing;
 
-/// <summary>Whether an answer is as new as it should be: caches lag behind the feed, and send what is older than what is stored.</summary>
+/// <summary>Whether an answer is as new as it should be: caches lag the feed, and send documents older than the stored one.</summary>
 internal sealed class RevisionCheck(KnownUpstream known, TimeProvider time)
 {
     /// <summary>Why the answer is older than what the feed spoke of, or null.</summary>

@@ -3,8 +3,8 @@ using NpmMirror.Storage;
 namespace NpmMirror.Tarballs;
 
 /// <summary>
-/// A tarball on its way in, shared by all who asked for it: one writes, the others read behind it from the same file at their own
-/// pace, so that nobody who leaves or stalls disturbs the rest.
+/// A tarball that is arriving, shared by all its readers: one task writes, the readers follow it in the same file at their own
+/// pace, so that a reader that leaves or stalls does not disturb the others.
 /// </summary>
 internal sealed class TarballArrival
 {
@@ -288,7 +288,7 @@ internal sealed class TarballArrival
         {
             if (LengthBytes is null)
             {
-                // Nothing is behind the end, so this waits for it.
+                // There is nothing after the end, so this waits for it.
                 await ReadAsync(long.MaxValue, Memory<byte>.Empty, cancellationToken);
             }
 

@@ -31,7 +31,7 @@ internal abstract class TarballReading : IAsyncDisposable
     /// <exception cref="MirrorException">The download failed or was not what the packument promises: the answer must be broken off.</exception>
     public abstract ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken);
 
-    /// <summary>Waits until the hash of an arriving file was right. Of one that cannot be stored nothing can be read behind that.</summary>
+    /// <summary>Waits until the hash of an arriving file was right. A file that cannot be stored cannot be read after that.</summary>
     /// <exception cref="MirrorException">The download failed or was not what the packument promises.</exception>
     public async ValueTask WaitForHashAsync(long length, CancellationToken cancellationToken)
     {

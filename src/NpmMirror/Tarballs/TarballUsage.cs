@@ -6,8 +6,8 @@ using NpmMirror.Storage;
 namespace NpmMirror.Tarballs;
 
 /// <summary>
-/// Writes down which tarballs were served to whom, in batches behind the answers: no request waits for it, and when the store cannot
-/// keep up entries are dropped and counted.
+/// Records which client was served which tarball, in batches after the answers: no request waits for it, and if the store cannot
+/// keep up, entries are dropped and counted.
 /// </summary>
 internal sealed partial class TarballUsage : IAsyncDisposable
 {

@@ -9,7 +9,7 @@ internal sealed class MirrorChain
     /// <summary>The header they travel in, separated by commas.</summary>
     public const string Header = "npm-mirror-instance";
 
-    /// <summary>No sensible setup has as many mirrors one behind the other; a circle that hides its members' ids ends here too.</summary>
+    /// <summary>No sensible setup chains this many mirrors; a loop that hides its members' ids ends here too.</summary>
     private const int IdsMax = 16;
 
     private const int IdMaxChars = 64;
@@ -32,7 +32,7 @@ internal sealed class MirrorChain
     /// <summary>True when more mirrors passed the request on than any should.</summary>
     public bool IsTooLong => _ids.Count >= IdsMax;
 
-    /// <summary>Reads the header. What cannot be an id is left out; what comes behind the last that counts is not read.</summary>
+    /// <summary>Reads the header. A text that cannot be an id is left out; the rest after the last id that counts is not read.</summary>
     public static MirrorChain Parse(string header)
     {
         var chain = new MirrorChain();

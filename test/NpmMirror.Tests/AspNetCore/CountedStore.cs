@@ -22,7 +22,7 @@ internal sealed class CountedStore
     /// <summary>Thrown instead of reading the log, while set.</summary>
     public Exception? LogTrouble { get; set; }
 
-    /// <summary>Thrown behind the first row of a listing, while set.</summary>
+    /// <summary>Thrown after the first row of a listing, while set.</summary>
     public Exception? ListTrouble { get; set; }
 
     /// <summary>Thrown instead of setting a cursor, while set.</summary>

@@ -52,11 +52,11 @@ public sealed class FeedTests
         Assert.Equal(lastSeq, page.RootElement.GetProperty("last_seq").GetInt64());
     }
 
-    [Claim("A follower that stands behind the log's end is told the end at once, in every mode, and a real PouchDB goes on from there",
+    [Claim("A follower that stands after the log's end is told the end at once, in every mode, and a real PouchDB goes on from there",
         With =
         [
             $"{nameof(ShortcutFeedTests)}.{nameof(ShortcutFeedTests.Says_the_same_as_the_server)}",
-            $"{nameof(Monitoring.PouchReplicationTests)}.{nameof(Monitoring.PouchReplicationTests.Goes_on_after_the_mirror_was_reset_behind_where_it_had_come_to)}",
+            $"{nameof(Monitoring.PouchReplicationTests)}.{nameof(Monitoring.PouchReplicationTests.Goes_on_after_the_mirror_was_reset_to_before_its_place)}",
         ],
         Red = "`ChangesEndpoint` does not compare with the head")]
     [Theory]
@@ -65,7 +65,7 @@ public sealed class FeedTests
     [InlineData("feed=longpoll&since=9")]
     [InlineData("feed=longpoll&since=9&heartbeat=1000")]
     [InlineData("feed=continuous&since=9&heartbeat=1000")]
-    public async Task Behind_the_end_nobody_waits_and_the_end_is_told(string query)
+    public async Task After_the_end_no_follower_waits_and_the_end_is_told(string query)
     {
         await using var mirror = await ServedMirror.StartAsync();
         await mirror.PutAsync("a", Documents.Of("a"));
@@ -240,8 +240,8 @@ public sealed class FeedTests
         using var second = await JsonAsync(mirror, $"-/log/{noted.RootElement.GetProperty("position").GetInt64()}");
         Assert.Equal(noted.RootElement.GetRawText(), second.RootElement.GetRawText());
         Assert.NotEqual(first.RootElement.GetProperty("hash").GetString(), second.RootElement.GetProperty("hash").GetString());
-        using var behind = await mirror.GetAsync("-/log/99");
-        Assert.Equal(404, (int)behind.StatusCode);
+        using var afterEnd = await mirror.GetAsync("-/log/99");
+        Assert.Equal(404, (int)afterEnd.StatusCode);
     }
 
     [Fact]

@@ -60,7 +60,7 @@ public sealed class FreshnessTests
     [Claim("What was taken down is not served from the moment the follower heard of it, also when its row fell into a reset (never-again 12)",
         With =
         [
-            $"{nameof(TarballServingTests)}.{nameof(TarballServingTests.Behind_a_security_holder_only_its_own_tarball_is_served)}",
+            $"{nameof(TarballServingTests)}.{nameof(TarballServingTests.After_a_security_holder_only_its_own_tarball_is_served)}",
             $"{nameof(Clients.NpmCommandTests)}.{nameof(Clients.NpmCommandTests.A_security_holder_is_shown_in_the_place_of_what_was_taken_down)}",
             $"{nameof(Following.MirrorResetTests)}.{nameof(Following.MirrorResetTests.Becomes_equal_when_it_happens_while_a_change_is_waited_for)}",
             nameof(What_this_process_removed_is_refused_by_the_next_request),

@@ -41,7 +41,7 @@ internal static partial class RawTalk
         }
         catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset)
         {
-            // What was sent behind a refused request was thrown away with the connection.
+            // The server discards what follows a refused request, with the connection.
         }
 
         return AnswersIn(received.ToString());

@@ -11,7 +11,7 @@ namespace NpmMirror.Tests.AspNetCore;
 
 public sealed class RememberedRenditionTests
 {
-    [Claim("A hot answer's head tells the length of the bytes behind it, also when the cache lets them go or replaces them in between",
+    [Claim("The head of a remembered answer tells the length of the bytes that follow it, also when the cache lets them go or replaces them in between",
         Red = "the head asks the rendition for its length instead of the bytes to be sent")]
     [Fact]
     public async Task The_head_tells_the_length_of_the_bytes_that_follow_whatever_became_of_them_since()

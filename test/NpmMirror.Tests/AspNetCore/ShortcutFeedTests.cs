@@ -16,7 +16,7 @@ public sealed class ShortcutFeedTests
         With =
         [
             nameof(Hundreds_that_wait_never_reach_the_server_and_cost_the_store_one_reader),
-            nameof(Behind_a_feed_the_connection_serves_whatever_comes),
+            nameof(After_a_feed_the_connection_serves_any_request),
             nameof(What_the_server_refuses_is_refused),
         ],
         Red = "the host is not asked for (`ShortcutFeeds` without `IsServed`): the last was red; `Last-Event-ID` is not read by `RequestHead`: the first")]
@@ -82,7 +82,7 @@ public sealed class ShortcutFeedTests
     }
 
     [Fact]
-    public async Task Behind_a_feed_the_connection_serves_whatever_comes()
+    public async Task After_a_feed_the_connection_serves_any_request()
     {
         await using var mirror = await StartAsync();
         const string Feed = $"GET /npm/_changes?feed=longpoll&since=2 HTTP/1.1\r\nHost: {Host}\r\n\r\n";
@@ -118,7 +118,7 @@ public sealed class ShortcutFeedTests
         return text.ToString();
     }
 
-    /// <summary>Answers one behind the other: head lines in order of the alphabet and without the date, bodies without their chunks and with one line end for several, since heartbeats come by the clock.</summary>
+    /// <summary>Answers one after the other: head lines in order of the alphabet and without the date, bodies without their chunks and with one line end for several, since heartbeats come by the clock.</summary>
     private static string Normal(string answers)
     {
         var all = new StringBuilder();

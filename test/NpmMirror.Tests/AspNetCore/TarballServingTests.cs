@@ -282,8 +282,8 @@ public sealed class TarballServingTests : IAsyncLifetime
         Assert.Equal(Tarball, await BytesAsync(await mirror.GetAsync("/npm" + Path)));
     }
 
-    [Claim("Tarballs of blocked packages and those behind a security holder answer 451 at once",
-        With = [nameof(Behind_a_security_holder_only_its_own_tarball_is_served)],
+    [Claim("Tarballs of blocked packages, and of those that a security holder replaced, answer 451 at once",
+        With = [nameof(After_a_security_holder_only_its_own_tarball_is_served)],
         Red = "VisibilityRules.OfPast knows no such removal, or PackageVisibility does not hear of commits")]
     [Theory]
     [InlineData(RemovedMode.Hide, HttpStatusCode.UnavailableForLegalReasons)]
@@ -298,10 +298,10 @@ public sealed class TarballServingTests : IAsyncLifetime
         Assert.Equal(expected == HttpStatusCode.OK, !(await answer.Content.ReadAsStringAsync(Cancelled)).Contains("court order", StringComparison.Ordinal));
     }
 
-    [Claim("Behind a security holder earlier manifests answer 451 too",
+    [Claim("After a security holder came, earlier manifests answer 451 too",
         Red = "`FindRefusal` finds none")]
     [Fact]
-    public async Task Behind_a_security_holder_only_its_own_tarball_is_served()
+    public async Task After_a_security_holder_only_its_own_tarball_is_served()
     {
         await using var mirror = await StartAsync();
         await FetchUntilStoredAsync(mirror);
@@ -439,7 +439,7 @@ public sealed class TarballServingTests : IAsyncLifetime
         }
     }
 
-    /// <summary>The row is written behind the last byte.</summary>
+    /// <summary>The row is written after the last byte.</summary>
     private async Task FetchUntilStoredAsync(ServedMirror mirror)
     {
         Assert.Equal(Tarball, await BytesAsync(await mirror.GetAsync("/npm" + Path)));

@@ -7,16 +7,16 @@ public sealed class FollowingLinesTests
 {
     private static readonly DateTimeOffset Now = new(2026, 11, 22, 8, 0, 0, TimeSpan.Zero);
 
-    [Claim("`status` tells a follower that waits from one that is behind, and times in words",
+    [Claim("`status` tells a follower that waits from one that lags, and times in words",
         With = [nameof(Tells_how_late_rows_came_in_words), nameof(A_time_is_told_in_its_two_largest_units)],
-        Red = "`FollowingLines` does not look at how far behind it is: the first was red")]
+        Red = "`FollowingLines` does not look at how far it lags: the first was red")]
     [Theory]
     [InlineData("582", 12, "at the head 582, last told 12 s ago (2026-11-22 07:59:48Z)")]
     [InlineData("582", 12_000, "at the head 582, last told 3 h 20 min ago (2026-11-22 04:40:00Z): a live feed says nothing while nothing changes, and a mirror that does not run hears nothing")]
     [InlineData("584", 12, "at the head 584, last told 12 s ago (2026-11-22 07:59:48Z)")]
-    [InlineData("580", 12, "2 sequences behind the head 582; last at a head 12 s ago (2026-11-22 07:59:48Z)")]
+    [InlineData("580", 12, "2 sequences before the head 582; last at a head 12 s ago (2026-11-22 07:59:48Z)")]
     [InlineData("582", -5, "at the head 582, last told 0 s ago (2026-11-22 08:00:05Z)")]
-    public void Tells_a_mirror_that_waits_from_one_that_is_behind(string handled, int secondsAgo, string line) =>
+    public void Tells_a_mirror_that_waits_from_one_that_lags(string handled, int secondsAgo, string line) =>
         Assert.Equal(line, FollowingLines.Following(new FollowingState { Head = "582", AtHeadAt = Now - TimeSpan.FromSeconds(secondsAgo) }, handled, Now));
 
     [Fact]

@@ -48,7 +48,7 @@ internal static class ClientPackages
         return (string?)dist["integrity"] ?? "sha1-" + Convert.ToBase64String(Convert.FromHexString((string)dist["shasum"]!));
     }
 
-    /// <summary>The path of a version's tarball behind a mount.</summary>
+    /// <summary>The path of a version's tarball, below the mount.</summary>
     public static string TarballPath(string id)
     {
         var at = id.LastIndexOf('@');

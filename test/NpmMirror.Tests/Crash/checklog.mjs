@@ -24,7 +24,7 @@ rows.forEach((row, at) => {
   const key = JSON.stringify([row.package, row.generation, row.ordinal]);
   if (seen.has(key)) faults.push(`${event}: twice`);
   seen.add(key);
-  if (row.generation < (generations.get(row.package) ?? 1)) faults.push(`${event}: behind a newer generation`);
+  if (row.generation < (generations.get(row.package) ?? 1)) faults.push(`${event}: after a newer generation`);
   generations.set(row.package, row.generation);
   const bytes = Buffer.from(row.payload, 'hex');
   if (row.type === 'VersionPublished') {

@@ -9,7 +9,7 @@ using NpmMirror.Tests.Mirroring;
 
 namespace NpmMirror.Tests.Following;
 
-/// <summary>Rows that appear behind the cursor of a mirror that follows npm's paged feed; its clock is moved by hand.</summary>
+/// <summary>Rows that appear before the cursor of a mirror that follows npm's paged feed; its clock is moved by hand.</summary>
 [Trait("Duration", "long")]
 public sealed class LateRowTests : IAsyncLifetime
 {
@@ -42,15 +42,15 @@ public sealed class LateRowTests : IAsyncLifetime
         await _bench.DisposeAsync();
     }
 
-    [Claim("Rows that appear behind the cursor are found: minutes behind at the next idle poll, hours within the hour, a day within the day, also those that came while the mirror was down (never-again 10)",
+    [Claim("Rows that appear before the cursor are found: minutes late at the next idle poll, hours late within the hour, a day late within the day, also those that came while the mirror was down (never-again 10)",
         With =
         [
-            nameof(A_row_hours_behind_the_cursor_is_found_within_the_hour_and_one_a_day_behind_within_the_day),
+            nameof(A_row_hours_late_is_found_in_an_hour_and_one_a_day_late_in_a_day),
             nameof(A_row_that_came_while_the_mirror_was_down_is_found_by_the_next_one),
         ],
         Red = "windows that go back from the present: the last was red")]
     [Fact]
-    public async Task A_row_behind_the_cursor_is_found_at_an_idle_poll()
+    public async Task A_row_before_the_cursor_is_found_at_an_idle_poll()
     {
         _bench.Upstream.TouchAt("a", _bench.Upstream.HeadSequence - 1);
         await WithinAsync(TimeSpan.FromMinutes(5), () => IsHeldAsync("a"));
@@ -83,9 +83,9 @@ public sealed class LateRowTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_row_hours_behind_the_cursor_is_found_within_the_hour_and_one_a_day_behind_within_the_day()
+    public async Task A_row_hours_late_is_found_in_an_hour_and_one_a_day_late_in_a_day()
     {
-        var behind = _bench.Upstream.HeadSequence;
+        var passed = _bench.Upstream.HeadSequence;
         _bench.Upstream.JumpFeed(10);
         for (var hour = 0; hour < 5; hour++)
         {
@@ -93,7 +93,7 @@ public sealed class LateRowTests : IAsyncLifetime
             await PassAsync(TimeSpan.FromHours(1));
         }
 
-        _bench.Upstream.TouchAt("c", behind + 1);
+        _bench.Upstream.TouchAt("c", passed + 1);
         await WithinAsync(TimeSpan.FromMinutes(75), () => IsHeldAsync("c"));
         for (var hour = 0; hour < 12; hour++)
         {
@@ -101,7 +101,7 @@ public sealed class LateRowTests : IAsyncLifetime
             await PassAsync(TimeSpan.FromHours(1));
         }
 
-        _bench.Upstream.TouchAt("a", behind + 2);
+        _bench.Upstream.TouchAt("a", passed + 2);
         await WithinAsync(TimeSpan.FromHours(25), () => IsHeldAsync("a"));
         await WithinAsync(TimeSpan.FromMinutes(5), async () => (await StateAsync()).LongestLate > TimeSpan.FromHours(12));
     }

@@ -46,7 +46,7 @@ internal sealed partial class SimulatedWorld
             return true;
         }
 
-        // Behind the queue: what leaves it meanwhile was stored before.
+        // Read the row after the queue: a package that leaves the queue meanwhile was stored before.
         var row = _store.Packages.FindAsync(name, CancellationToken.None).AsTask().Result;
         return (row is null or { Facts.IsRemoved: true } && (IsGone(document) || _denied.Contains(document.Name)))
             || (row is not null && new Revision(row.Facts.Rev!).Number >= document.RevisionNumber);
@@ -132,7 +132,7 @@ internal sealed partial class SimulatedWorld
             if (told.UpstreamRev is { } rev)
             {
                 var number = new Revision(rev).Number;
-                Assert.True(number >= newest.GetValueOrDefault(name), $"{name}: {told.GetType().Name} of {rev} behind one of {newest.GetValueOrDefault(name)}\n{_log.Text}");
+                Assert.True(number >= newest.GetValueOrDefault(name), $"{name}: {told.GetType().Name} of {rev} after one of {newest.GetValueOrDefault(name)}\n{_log.Text}");
                 newest[name] = number;
             }
 

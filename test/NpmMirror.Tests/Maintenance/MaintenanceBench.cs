@@ -114,7 +114,7 @@ internal sealed class MaintenanceBench : IAsyncDisposable
     /// <summary>Puts a file among those that are being written, as a process leaves it that dies.</summary>
     public void LeaveUnfinished(string file, int bytes) => File.WriteAllBytes(_folder.File(System.IO.Path.Combine("blobs", "unfinished", file)), new byte[bytes]);
 
-    /// <summary>Changes the database behind the store's back.</summary>
+    /// <summary>Changes the database without the store.</summary>
     public void Tamper(string sql)
     {
         using var connection = new SqliteConnection($"Data Source={Database};Pooling=False");

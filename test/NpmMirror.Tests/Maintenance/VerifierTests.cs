@@ -20,12 +20,12 @@ public sealed class VerifierTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _bench.DisposeAsync();
 
-    [Claim("Verify finds whatever was changed behind its back: bytes of tarballs, documents, indexes, documents of the past, payloads, links and rows of the log",
+    [Claim("Verify finds each change that the store did not make: bytes of tarballs, documents, indexes, documents of the past, payloads, links and rows of the log",
         With =
         [
             nameof(Finds_bytes_that_changed_and_bytes_that_are_gone_and_mends_both),
             nameof(Finds_a_damaged_document_wherever_it_is_damaged_and_mends_it),
-            nameof(Finds_what_was_changed_behind_its_back),
+            nameof(Finds_what_the_store_did_not_change),
             nameof(Finds_a_document_of_the_past_that_is_damaged_or_gone),
         ],
         Red = "`TarballVerification` takes any hash for the right one: the second was red; `LogVerification` does not compute the link: the fourth")]
@@ -297,7 +297,7 @@ public sealed class VerifierTests : IAsyncLifetime
     [InlineData("DELETE FROM log WHERE position = 2", VerifyFault.LogBroken, "log 2")]
     [InlineData("DELETE FROM log", VerifyFault.LogBroken, "log 2")]
     [InlineData("DELETE FROM tarballs WHERE package = 'ms'", VerifyFault.TarballNotHeld, "ms/ms-1.0.0.tgz")]
-    public async Task Finds_what_was_changed_behind_its_back(string sql, VerifyFault fault, string subject)
+    public async Task Finds_what_the_store_did_not_change(string sql, VerifyFault fault, string subject)
     {
         _bench.Tamper(sql);
         Assert.Contains((fault, subject), (await _bench.VerifyAsync()).Findings.Select(finding => (finding.Fault, finding.Subject)));

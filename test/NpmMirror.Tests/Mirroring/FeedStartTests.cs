@@ -30,7 +30,7 @@ public sealed class FeedStartTests
     }
 
     [Fact]
-    public async Task What_appears_behind_the_list_is_told_by_the_feed()
+    public async Task What_appears_after_the_list_is_told_by_the_feed()
     {
         await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, isClockReal: true);
         bench.Upstream.Publish(new FakePackage("a").Version("1.0.0"));

@@ -48,7 +48,7 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
         Assert.Equal(isNew, news.Count == 1);
     }
 
-    [Claim("Names are queued before the cursor stands behind them, wherever a process dies",
+    [Claim("Names are queued before the cursor stands after them, wherever a process dies",
         Red = "the cursor is set before `EnqueueAsync`; `handled` is set before the tries")]
     [Theory]
     [InlineData(0, false)]
@@ -57,7 +57,7 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
     [InlineData(1, true)]
     [InlineData(2, false)]
     [InlineData(2, true)]
-    public async Task Wherever_a_process_dies_no_cursor_stands_behind_names_that_are_not_queued(int writesToLive, bool isOdd)
+    public async Task No_cursor_stands_after_names_that_are_not_queued_when_a_process_dies(int writesToLive, bool isOdd)
     {
         var (store, process) = CrashingStore.Over(_bench.Store, writesToLive);
         if (isOdd)

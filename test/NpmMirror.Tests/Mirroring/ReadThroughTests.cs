@@ -171,19 +171,19 @@ public sealed class ReadThroughTests
         bench.IsFollowed = () => true;
         await bench.ReadThrough.FindAsync(Pad, Token);
 
-        // Another is asked for behind it: by then a question that was begun before would have been asked.
+        // Another package is asked for afterwards: by then, a request begun earlier would have arrived.
         bench.IsFollowed = () => false;
         await bench.ReadThrough.FindAsync(PackageName.Parse("other"), Token);
         await Eventually.Async(() => bench.Upstream.Requests.CountOf("/other") == 2);
         Assert.Equal(1, bench.Upstream.Requests.CountOf("/left-pad"));
     }
 
-    [Claim("Behind a start nothing held is asked for by age until it is known whether a feed tells of changes",
+    [Claim("After a start nothing held is asked for by age until it is known whether a feed tells of changes",
         Red = "it is asked at once, or where there is no feed not either: red")]
     [Theory]
     [InlineData(true, 0)]
     [InlineData(false, 1)]
-    public async Task Behind_a_start_nothing_is_asked_for_by_age_until_it_is_known_whether_a_feed_tells_of_changes(bool hasFeed, int asked)
+    public async Task After_a_start_nothing_is_asked_for_by_age_while_the_feed_is_sought(bool hasFeed, int asked)
     {
         // With a place to begin there is no first walk, which asks for all that is held.
         await using var bench = await MirrorBench.StartAsync(new MirrorOptions { LastSeq = "now" });

@@ -33,7 +33,7 @@ public sealed class RegistryMirrorTests
     }
 
     [Fact]
-    public async Task Resumes_behind_the_stored_cursor_and_asks_only_for_what_changed()
+    public async Task Resumes_after_the_stored_cursor_and_asks_only_for_what_changed()
     {
         await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a", "b");
         await using (var first = bench.Mirror())
@@ -144,7 +144,7 @@ public sealed class RegistryMirrorTests
             await first.StopAsync(Token);
         }
 
-        // A row behind the cursor, and the mark of a walk that did not end.
+        // A row before the cursor, and the mark of a walk that did not end.
         bench.Upstream.TouchAt("a", -5);
         await bench.Store.Notes.SetNoteAsync(MirrorCursors.WalkHead, "1", Token);
         await using var second = bench.Mirror();

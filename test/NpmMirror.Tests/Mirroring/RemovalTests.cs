@@ -68,7 +68,7 @@ public sealed class RemovalTests
             $"{nameof(Monitoring.FetchingHandlerTests)}.{nameof(Monitoring.FetchingHandlerTests.A_package_that_is_listed_and_not_there_counts_as_gone_after_a_day)}",
             $"{nameof(Monitoring.FetchingHandlerTests)}.{nameof(Monitoring.FetchingHandlerTests.A_package_that_is_neither_there_nor_listed_counts_as_gone_after_ten_minutes)}",
         ],
-        Red = "the list is not asked: the first and the third were red; it is asked for what is blocked: the second; never believed: the first; that there was a list is forgotten, within a run or behind a restart: the fourth; the feed is not made known to the check: the simulation was red; the bare monitor does not ask the list, or takes its trouble for a no: the last but one")]
+        Red = "the list is not asked: the first and the third were red; it is asked for what is blocked: the second; never believed: the first; that there was a list is forgotten, within a run or after a restart: the fourth; the feed is not made known to the check: the simulation was red; the bare monitor does not ask the list, or takes its trouble for a no: the last but one")]
     [Fact]
     public async Task What_the_upstream_still_lists_is_not_gone_within_a_day_however_often_it_is_a_404()
     {
@@ -178,10 +178,10 @@ public sealed class RemovalTests
         Assert.False((await bench.RowAsync("left-pad"))!.Facts.IsRemoved);
     }
 
-    [Claim("One package that lives confirms that others went, also behind a stretch of names that all went",
+    [Claim("One package that lives confirms that others went, also after a stretch of names that all went",
         Red = "only the first names are asked")]
     [Fact]
-    public async Task One_package_that_lives_behind_a_stretch_of_names_that_went_is_found()
+    public async Task A_package_that_lives_after_many_names_that_went_is_found()
     {
         await using var bench = await MirrorBench.StartAsync();
         foreach (var name in new[] { "z", "a", "b", "c", "d", "e" })

@@ -91,7 +91,7 @@ internal sealed class TarballScene : IAsyncDisposable
         return await ReadToEndAsync(reading);
     }
 
-    /// <summary>Waits until nothing is under way: rows are written behind the last byte.</summary>
+    /// <summary>Waits until no download is under way: rows are written after the last byte.</summary>
     public Task SettleAsync() => Eventually.Async(() => Downloads.Underway == 0);
 
     public ValueTask<TarballRow?> RowAsync() => Store.Tarballs.FindTarballAsync(Package, "left-pad-1.0.0.tgz", Cancelled);

@@ -10,7 +10,7 @@ public sealed class VersionNoticesTests
         [
             nameof(A_published_version_that_runs_a_script_is_compared_with_the_one_below_it),
             nameof(A_script_that_was_there_before_or_runs_at_another_time_is_nothing_new),
-            nameof(A_version_without_provenance_behind_one_that_had_it_is_told),
+            nameof(A_version_without_provenance_after_one_that_had_it_is_told),
             nameof(A_manifest_that_changed_in_place_is_compared_with_itself),
             $"{nameof(Packuments.VersionOrderTests)}.{nameof(Packuments.VersionOrderTests.Stands_as_semver_says)}",
         ],
@@ -69,7 +69,7 @@ public sealed class VersionNoticesTests
     }
 
     [Fact]
-    public async Task A_version_without_provenance_behind_one_that_had_it_is_told()
+    public async Task A_version_without_provenance_after_one_that_had_it_is_told()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(new FakePackage("a").Version("1.0.0").Version("2.0.0", built => built.HasAttestations = true));

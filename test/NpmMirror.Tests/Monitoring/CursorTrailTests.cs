@@ -11,7 +11,7 @@ public sealed class CursorTrailTests(ITestOutputHelper output)
 
     [Claim("What a follower keeps of its way is small, and names stretches never shorter than asked for",
         With = [nameof(Is_the_same_after_it_was_kept), nameof(Receipts_are_known_for_as_many_rows_as_promised_and_no_more_than_twice_as_many_are_kept)],
-        Red = "`CursorTrail.StoodAt` takes the mark behind the moment, or `Note` thins nothing out: the first was red; the windows' times are not kept: the second; `RowReceipts` forgets the older generation at once, or never: the last")]
+        Red = "`CursorTrail.StoodAt` takes the mark after the moment, or `Note` thins nothing out: the first was red; the windows' times are not kept: the second; `RowReceipts` forgets the older generation at once, or never: the last")]
     [Fact]
     public void Names_a_stretch_that_is_never_shorter_and_hardly_longer_than_asked_for_and_stays_small()
     {

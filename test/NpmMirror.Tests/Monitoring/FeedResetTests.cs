@@ -24,7 +24,7 @@ public sealed class FeedResetTests
     }
 
     [Fact]
-    public async Task Another_database_behind_the_same_address_is_a_reset_too()
+    public async Task Another_database_at_the_same_address_is_a_reset_too()
     {
         await using var scene = await MonitorScene.StartAsync(new MonitorOptions { EndsAtReset = true, FirstRetry = TimeSpan.FromMilliseconds(1) });
         await scene.StartAsync(null);
@@ -36,8 +36,8 @@ public sealed class FeedResetTests
     }
 
     [Claim("A reset feed is noticed, and ends a mirror's monitor",
-        With = [nameof(Another_database_behind_the_same_address_is_a_reset_too)],
-        Red = "FeedInfo.IsBehind is false")]
+        With = [nameof(Another_database_at_the_same_address_is_a_reset_too)],
+        Red = "FeedInfo.IsBefore is false")]
     [Fact]
     public async Task A_mirrors_monitor_ends_at_a_reset()
     {
@@ -252,8 +252,8 @@ public sealed class FeedResetTests
     {
         await using var scene = await SceneAsync(FeedMode.Longpoll, FakeSequenceStyle.Text, new MonitorOptions { EndsAtReset = true });
         var asked = scene.Registry.Requests.CountOf("/");
-        var behind = JsonSerializer.Serialize(new { update_seq = "1-g1AAAA", uuid = scene.Registry.Knobs.DatabaseId });
-        scene.Registry.Knobs.Add(new FakeRule { Path = "/", Status = 200, ContentType = "application/json", Body = behind, TimesMax = 3 });
+        var earlier = JsonSerializer.Serialize(new { update_seq = "1-g1AAAA", uuid = scene.Registry.Knobs.DatabaseId });
+        scene.Registry.Knobs.Add(new FakeRule { Path = "/", Status = 200, ContentType = "application/json", Body = earlier, TimesMax = 3 });
         await PassUntilAsync(() => scene.Registry.Requests.CountOf("/") >= asked + 5);
         scene.Publish("after");
         await scene.WaitForAsync(told => told is MonitorEvent.Appeared { Package.Value: "after" });
@@ -270,7 +270,7 @@ public sealed class FeedResetTests
         await PassUntilAsync(() => scene.Told.OfType<MonitorEvent.Appeared>().Any(appeared => appeared.Package.Value == "more"));
         var page = JsonSerializer.Serialize(new { results = Array.Empty<object>(), last_seq = early.Text });
         scene.Registry.Knobs.Add(new FakeRule { Path = "/_changes", Status = 200, ContentType = "application/json", Body = page, TimesMax = 2 });
-        // Told once as odd, then believed: the cursor stands where the page says, and what lies behind it is read again.
+        // Told once as odd, then believed: the cursor stands where the page says, and the rows after it are read again.
         await PassUntilAsync(() => scene.Told.OfType<MonitorEvent.Polled>().Count(polled => polled.Since == early) >= 2);
         Assert.Single(scene.Told.OfType<MonitorEvent.Failed>());
     }

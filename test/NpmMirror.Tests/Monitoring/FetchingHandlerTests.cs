@@ -44,7 +44,7 @@ public sealed class FetchingHandlerTests
     }
 
     [Fact]
-    public async Task A_packument_that_stays_behind_holds_up_nobody_and_is_told_when_it_comes()
+    public async Task A_packument_that_lags_holds_up_no_other_and_is_told_when_it_comes()
     {
         var clock = new FakeClock();
         await using var scene = await MonitorScene.StartAsync(time: clock, dialect: FakeFeedDialect.NpmPaged);

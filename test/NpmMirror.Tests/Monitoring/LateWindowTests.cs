@@ -5,7 +5,7 @@ using NpmMirror.Following;
 
 namespace NpmMirror.Tests.Monitoring;
 
-/// <summary>How a stretch behind the cursor is read again: a few pages at a time, to the cursor and no further, each row once.</summary>
+/// <summary>How a stretch before the cursor is read again: a few pages at a time, to the cursor and no further, each row once.</summary>
 public sealed class LateWindowTests
 {
     private static readonly TrailingWindow Short = new(TimeSpan.FromMinutes(10), TimeSpan.Zero);

@@ -5,7 +5,7 @@ namespace NpmMirror.Tests.Monitoring;
 public sealed class MonitorStateTests
 {
     [Fact]
-    public async Task Is_connected_from_the_first_accepted_request_to_the_first_failure_and_again_behind_it()
+    public async Task Is_connected_from_an_accepted_request_to_the_next_failure()
     {
         await using var scene = await MonitorScene.StartAsync(new MonitorOptions { FirstRetry = TimeSpan.FromMilliseconds(50), LongestRetry = TimeSpan.FromMilliseconds(50) });
         Assert.Equal((false, false), (scene.Monitor.IsRunning, scene.Monitor.IsConnected));

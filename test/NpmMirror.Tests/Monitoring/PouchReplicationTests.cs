@@ -80,7 +80,7 @@ public sealed class PouchReplicationTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Goes_on_after_the_mirror_was_reset_behind_where_it_had_come_to()
+    public async Task Goes_on_after_the_mirror_was_reset_to_before_its_place()
     {
         using var port = new HeldPort();
         var first = await ServedMirror.StartAsync(port: port);
@@ -97,7 +97,7 @@ public sealed class PouchReplicationTests : IAsyncDisposable
         await using var second = await ServedMirror.StartAsync(store, port: port);
         await second.PutAsync("late", Documents.Of("late"));
 
-        // Rows are read once it asks for what is behind a place of this log; and it is told what comes from then on.
+        // It reads rows once it asks for those after a position of this log; from then on it is told what comes.
         await Eventually.Async(() => counts.CountOf("ListChangesAsync") > 0);
         await second.PutAsync("later", Documents.Of("later"));
         await HearAsync("later 3-");

@@ -69,11 +69,11 @@ public sealed class RegistryMonitorTests
         With =
         [
             $"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.An_explicit_sequence_beats_the_stored_one)}",
-            $"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.Resumes_behind_the_stored_cursor_and_asks_only_for_what_changed)}",
+            $"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.Resumes_after_the_stored_cursor_and_asks_only_for_what_changed)}",
             $"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.Holds_everything_listed_upstream_and_follows_from_the_head_noted_before)}",
-            $"{nameof(Mirroring.FeedStartTests)}.{nameof(Mirroring.FeedStartTests.What_appears_behind_the_list_is_told_by_the_feed)}",
+            $"{nameof(Mirroring.FeedStartTests)}.{nameof(Mirroring.FeedStartTests.What_appears_after_the_list_is_told_by_the_feed)}",
         ],
-        Red = "the option is not looked at: the second was red; following begins at the head whatever is stored: the third; the head is asked for again behind the walk: the last")]
+        Red = "the option is not looked at: the second was red; following begins at the head whatever is stored: the third; the head is asked for again after the walk: the last")]
     [Theory]
     [InlineData(FeedMode.Longpoll)]
     [InlineData(FeedMode.Continuous)]
@@ -270,7 +270,7 @@ public sealed class RegistryMonitorTests
     [Claim("A4 the delay may be changed while running; IsConnected; monitor and mirror log under names of their own, each with its level",
         With =
         [
-            $"{nameof(MonitorStateTests)}.{nameof(MonitorStateTests.Is_connected_from_the_first_accepted_request_to_the_first_failure_and_again_behind_it)}",
+            $"{nameof(MonitorStateTests)}.{nameof(MonitorStateTests.Is_connected_from_an_accepted_request_to_the_next_failure)}",
             $"{nameof(Cli.MirrorCommandTests)}.{nameof(Cli.MirrorCommandTests.Monitor_and_mirror_log_under_names_of_their_own_each_with_its_own_level)}",
         ],
         Red = "who waits is not woken: the first was red; a failure leaves `IsConnected`: the second")]

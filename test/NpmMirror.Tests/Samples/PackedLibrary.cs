@@ -83,7 +83,7 @@ public sealed class PackedLibrary : IDisposable
     {
         var surroundings = new Dictionary<string, string>
         {
-            // No process stays behind that would be waited for.
+            // No build process stays alive that the test would wait for.
             ["MSBUILDDISABLENODEREUSE"] = "1",
             ["DOTNET_CLI_TELEMETRY_OPTOUT"] = "1",
             ["DOTNET_NOLOGO"] = "1",

@@ -50,7 +50,7 @@ namespace NpmMirror.Tests.Sqlite;
         nameof(Lists_thousands_of_marks_once_each),
         $"{nameof(AspNetCore.FeedTests)}.{nameof(AspNetCore.FeedTests.All_docs_lists_what_is_held_in_byte_order)}",
     ],
-    Red = "a page of `SqliteStore.ListMarksAsync` begins with the last name of the one before: the third was red; it begins behind the name it is given: the first (of `MemoryStore`: the second); `_all_docs` does not look at `startkey`: the last")]
+    Red = "a page of `SqliteStore.ListMarksAsync` begins with the last name of the one before: the third was red; it begins after the name it is given: the first (of `MemoryStore`: the second); `_all_docs` does not look at `startkey`: the last")]
 [Claim("A held tarball is never replaced by other bytes in the books (never-again 21, as far as the store goes)",
     With =
     [

@@ -347,7 +347,7 @@ public sealed class SqliteTroubleTests : IDisposable
     [InlineData("99:zz000000000000000000000000000000000000000000000000000000000000000")]
     [InlineData("-1:0000000000000000000000000000000000000000000000000000000000000000")]
     [InlineData("0:0000000000000000000000000000000000000000000000000000000000000000")]
-    public async Task A_kept_head_that_is_none_or_is_behind_the_log_is_not_believed(string head)
+    public async Task A_kept_head_that_is_none_or_is_before_the_log_is_not_believed(string head)
     {
         await using var store = await OpenAsync(_folder.File("mirror.sqlite"));
         await store.Packages.CommitAsync(Package("express"), Cancellation);

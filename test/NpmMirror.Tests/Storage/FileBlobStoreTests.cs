@@ -47,7 +47,7 @@ public sealed class FileBlobStoreTests : BlobStoreContract
     [Claim("Nothing is visible or left before the commit",
         Red = "FileBlobWriter.DisposeAsync does not delete what was not published")]
     [Fact]
-    public async Task Leaves_no_temporary_file_behind()
+    public async Task Leaves_no_temporary_file()
     {
         await PutAsync("kept");
         await (await Store.CreateAsync(Cancelled)).DisposeAsync();

@@ -70,7 +70,7 @@ public sealed partial class FsyncOrderTests
         }
 
         var log = Path.Combine(folder, "strace.log");
-        // -y writes the path behind each descriptor; -s keeps paths whole.
+        // -y writes the path after each descriptor; -s keeps paths whole.
         string[] strace = ["strace", "-f", "-y", "-s", "4096", "-e", "trace=mkdir,mkdirat,pwrite64,fsync,fdatasync,rename,renameat,renameat2,link,linkat", "-e", "signal=none", "-o", log];
         string[] sync = ["sync", $"--upstream={registry.Url}", $"--feed={registry.FeedUrl}", $"--data={Path.Combine(folder, "data")}", "--metadata=all", "--tarballs=eager"];
         await using var process = CliProcess.StartBelow(strace, folder, sync);

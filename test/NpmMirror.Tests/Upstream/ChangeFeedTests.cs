@@ -274,8 +274,8 @@ public sealed class ChangeFeedTests : IAsyncLifetime
     [InlineData("g1AAA", "8", false)]
     [InlineData("9", "[]", false)]
     [InlineData("99999999999999999999-g", "8-g", false)]
-    public void A_head_before_the_cursor_is_a_reset_by_the_number_that_sequences_begin_with(string cursor, string head, bool isBehind) =>
-        Assert.Equal(isBehind, new FeedInfo(new Sequence(head), null, null).IsBehind(new Sequence(cursor)));
+    public void A_head_before_the_cursor_is_a_reset_by_the_number_that_sequences_begin_with(string cursor, string head, bool isBefore) =>
+        Assert.Equal(isBefore, new FeedInfo(new Sequence(head), null, null).IsBefore(new Sequence(cursor)));
 
     private static RegistryClient New(Uri url, TimeProvider? time = null) =>
         new(new RegistryClientOptions { BaseUrl = url, ConnectTimeout = TimeSpan.FromSeconds(30) }, new ByteBudget(10_000_000), time ?? TimeProvider.System, NullLogger.Instance);
