@@ -11,6 +11,9 @@ public interface IMetadataEngine
     /// <summary>The name in <c>store.engine</c> and before the colon of a location; case does not count.</summary>
     string Name { get; }
 
+    /// <summary>Further names before the colon of a location, such as <c>rediss</c> or <c>postgresql</c>; case does not count.</summary>
+    IReadOnlyList<string> Aliases => [];
+
     /// <summary>Makes a store that has not been opened; nothing is read or written yet.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: a setting is wrong.</exception>
     IMetadataStore Create(StoreSettings settings);

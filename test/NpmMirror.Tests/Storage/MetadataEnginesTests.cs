@@ -48,6 +48,17 @@ public sealed class MetadataEnginesTests
         }
     }
 
+    [Theory]
+    [InlineData("Shop")]
+    [InlineData("shops://host/db")]
+    [InlineData("STORE+srv://host/db")]
+    public void Knows_an_engine_by_its_further_names(string location)
+    {
+        var engines = new MetadataEngines(new ShopEngine());
+        Assert.IsType<MemoryStore>(engines.Create(new StoreOptions { Engine = location }, "/nowhere", TimeProvider.System, NullLoggerFactory.Instance));
+        Assert.DoesNotContain("shops", engines.Names);
+    }
+
     private IMetadataStore Create(StoreOptions options) => _engines.Create(options, "/nowhere", TimeProvider.System, NullLoggerFactory.Instance);
 
     private void AssertFault(StoreOptions options, params IReadOnlyList<string> parts)
@@ -55,5 +66,14 @@ public sealed class MetadataEnginesTests
         var e = Assert.Throws<MirrorException>(() => Create(options));
         Assert.Equal(MirrorFault.Configuration, e.Fault);
         Assert.All(parts, part => Assert.Contains(part, e.Message, StringComparison.Ordinal));
+    }
+
+    private sealed class ShopEngine : IMetadataEngine
+    {
+        public string Name => "Shop";
+
+        public IReadOnlyList<string> Aliases => ["shops", "store+srv"];
+
+        public IMetadataStore Create(StoreSettings settings) => new MemoryStore(settings.TimeProvider);
     }
 }
