@@ -64,7 +64,7 @@ public sealed class ByteBudgetTests
         With = [nameof(Small_ones_pass_a_large_one_that_waits_but_not_for_ever)],
         Red = "`ByteBudget` takes documents that are stored out of the share for serving: the first was red; `ByteBudget.Grant` lets small ones pass without end: the second")]
     [Fact]
-    public async Task What_is_served_waits_neither_for_what_is_stored_nor_forwarded_nor_arriving()
+    public async Task Serving_waits_neither_for_storing_nor_forwarding_nor_arriving()
     {
         using var budget = new ByteBudget(100);
         using var forwarded = await budget.ReserveAsync(200, BudgetUse.Forwarding, None);

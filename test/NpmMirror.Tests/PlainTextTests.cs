@@ -8,12 +8,12 @@ public sealed class PlainTextTests
     [Claim("No words of a stranger steer the terminal or look like another line: commands, progress, the log, messages that quote",
         With =
         [
-            nameof(Half_a_character_and_an_invisible_one_beyond_the_first_plane_are_written_out),
+            nameof(Half_characters_and_invisible_ones_of_any_plane_are_written_out),
             nameof(Json_stays_the_same_json),
             nameof(Text_that_is_quoted_in_a_message_is_plain),
             $"{nameof(Cli.PlainLinesTests)}.{nameof(Cli.PlainLinesTests.A_monitor_prints_a_tag_of_a_stranger_on_one_plain_line)}",
             $"{nameof(Cli.PlainLinesTests)}.{nameof(Cli.PlainLinesTests.Status_prints_a_sequence_of_a_stranger_plainly)}",
-            $"{nameof(Cli.PlainLinesTests)}.{nameof(Cli.PlainLinesTests.A_printed_line_is_one_plain_line_and_what_the_program_writes_itself_passes)}",
+            $"{nameof(Cli.PlainLinesTests)}.{nameof(Cli.PlainLinesTests.A_printed_line_is_one_plain_line_and_the_programs_own_text_passes)}",
             $"{nameof(Cli.PlainLinesTests)}.{nameof(Cli.PlainLinesTests.A_line_of_the_log_is_one_plain_line_with_its_exception)}",
         ],
         Red = "`PlainText` takes every character for visible, or changes nothing: the second was red; `PlainLines` prints as it is given: the seventh; `LogLines` writes as it is given: the last")]
@@ -30,7 +30,7 @@ public sealed class PlainTextTests
     public void What_cannot_be_seen_is_written_as_json_writes_it(string text, string plain) => Assert.Equal(plain, PlainText.Of(text));
 
     [Fact]
-    public void Half_a_character_and_an_invisible_one_beyond_the_first_plane_are_written_out() =>
+    public void Half_characters_and_invisible_ones_of_any_plane_are_written_out() =>
         Assert.Equal("\\ud83d!\\udb40\\udc41", PlainText.Of("\ud83d!" + char.ConvertFromUtf32(0xE0041)));
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Text.RegularExpressions;
 
 namespace NpmMirror.Tests;
@@ -6,6 +7,7 @@ namespace NpmMirror.Tests;
 public sealed partial class TidyTests
 {
     private const int LinesMax = 400;
+    private const int NameMax = 69;
 
     private static readonly string Root = FindRoot();
 
@@ -25,6 +27,16 @@ public sealed partial class TidyTests
             .Where(l => Leftover().IsMatch(l.Line))
             .Select(l => $"{l.At} {l.Line.Trim()}"));
         Assert.Empty(left);
+    }
+
+    [Fact]
+    public void A_test_name_stays_under_70_characters()
+    {
+        Type[] inTheseAssemblies = [typeof(TidyTests), typeof(Conformance.MetadataStoreContract)];
+        var tests = inTheseAssemblies.SelectMany(type => type.Assembly.GetTypes()).SelectMany(type => type.GetMethods(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly))
+            .Where(method => method.IsDefined(typeof(FactAttribute), inherit: true)).ToList();
+        Assert.NotEmpty(tests);
+        Assert.Empty(tests.Where(test => test.Name.Length > NameMax).Select(test => $"{test.Name.Length}: {test.DeclaringType!.Name}.{test.Name}"));
     }
 
     [Fact]

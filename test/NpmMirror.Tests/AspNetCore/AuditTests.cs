@@ -85,7 +85,7 @@ public sealed class AuditTests
     [InlineData("install")]
     [InlineData("ci")]
     [InlineData("update")]
-    public async Task An_audit_of_an_install_waits_three_seconds_and_one_that_is_asked_for_waits_on(string command)
+    public async Task Only_an_audit_of_an_install_is_limited_to_three_seconds(string command)
     {
         var clock = new FakeClock();
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: Cancelled);

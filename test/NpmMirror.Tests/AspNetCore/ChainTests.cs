@@ -43,9 +43,9 @@ public sealed class ChainTests
     [Claim("Mirrors in a circle say so at once, a request tells on which mirrors it came through",
         With =
         [
-            nameof(The_mirrors_that_a_request_came_through_are_told_on_with_its_own_fetches_only),
+            nameof(A_requests_fetches_and_no_others_forward_its_mirror_chain),
             nameof(A_request_through_too_many_mirrors_is_refused),
-            $"{nameof(Mirroring.ReadThroughTests)}.{nameof(Mirroring.ReadThroughTests.A_worker_that_fetches_for_a_request_tells_on_the_mirrors_it_came_through)}",
+            $"{nameof(Mirroring.ReadThroughTests)}.{nameof(Mirroring.ReadThroughTests.A_worker_that_fetches_for_a_request_forwards_its_mirror_chain)}",
         ],
         Red = "`MirrorChain.HeaderOf` leaves the chain out: the first two were red; the length is not looked at: the third; `SyncQueue` does not take up the chain: the last")]
     [Theory]
@@ -80,7 +80,7 @@ public sealed class ChainTests
     }
 
     [Fact]
-    public async Task The_mirrors_that_a_request_came_through_are_told_on_with_its_own_fetches_only()
+    public async Task A_requests_fetches_and_no_others_forward_its_mirror_chain()
     {
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
         registry.Publish(new FakePackage("ms").Version("1.0.0"));

@@ -46,11 +46,11 @@ public sealed class ClientConnectionsTests : IAsyncLifetime
         With =
         [
             nameof(A_client_that_was_answered_is_idle_and_the_longest_idle_goes_first),
-            nameof(What_is_being_answered_is_never_closed_and_the_new_client_waits_for_it),
+            nameof(A_connection_with_an_answer_under_way_is_not_closed_for_a_new_one),
             nameof(A_follower_that_waits_stays_while_anything_is_idle),
             nameof(Of_followers_alone_the_one_that_waited_longest_goes_after_ten_seconds),
             nameof(Clients_that_ask_all_the_time_keep_no_other_out),
-            nameof(A_client_that_does_not_take_its_last_bytes_is_idle_after_half_a_minute),
+            nameof(A_client_that_leaves_its_last_bytes_is_idle_after_half_a_minute),
             nameof(Many_idle_clients_keep_nobody_from_being_served),
             nameof(A_mirror_that_ends_does_not_wait_for_room),
         ],
@@ -95,7 +95,7 @@ public sealed class ClientConnectionsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_is_being_answered_is_never_closed_and_the_new_client_waits_for_it()
+    public async Task A_connection_with_an_answer_under_way_is_not_closed_for_a_new_one()
     {
         using var gate = _upstream.Knobs.Hold("/slow");
         for (var client = 0; client < Max; client++)
@@ -194,7 +194,7 @@ public sealed class ClientConnectionsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_client_that_does_not_take_its_last_bytes_is_idle_after_half_a_minute()
+    public async Task A_client_that_leaves_its_last_bytes_is_idle_after_half_a_minute()
     {
         var full = new ClientConnections(1, _clock, NullLogger<ClientConnections>.Instance);
         await using var first = new DefaultConnectionContext("first");
@@ -210,7 +210,7 @@ public sealed class ClientConnectionsTests : IAsyncLifetime
     }
 
     [Claim("A client that still takes its answer from the kernel is not closed as idle; one that takes nothing for half a minute is",
-        With = [nameof(A_client_that_does_not_take_its_last_bytes_is_idle_after_half_a_minute)])]
+        With = [nameof(A_client_that_leaves_its_last_bytes_is_idle_after_half_a_minute)])]
     [Fact]
     public async Task A_client_that_takes_its_answer_from_the_kernel_is_not_idle_meanwhile()
     {

@@ -112,7 +112,7 @@ public sealed class EventsTests
     }
 
     [Claim("A crowd of readers costs the store no more than one; one that stalls is ended and slows neither the mirror nor the others",
-        With = [nameof(A_reader_that_stalls_is_ended_and_slows_neither_the_mirror_nor_the_others)],
+        With = [nameof(A_stalled_reader_is_ended_and_slows_nothing_else)],
         Red = "`StallLimit.StallMax` of 100 days: the last was red (`/-/events`)")]
     [Fact]
     public async Task A_crowd_at_the_end_of_the_log_costs_the_store_no_more_than_one()
@@ -142,7 +142,7 @@ public sealed class EventsTests
     [Theory]
     [InlineData("-/events?since=0")]
     [InlineData("_changes?feed=continuous&include_docs=true&heartbeat=3600000")]
-    public async Task A_reader_that_stalls_is_ended_and_slows_neither_the_mirror_nor_the_others(string path)
+    public async Task A_stalled_reader_is_ended_and_slows_nothing_else(string path)
     {
         var clock = new FakeClock();
         await using var mirror = await ServedMirror.StartAsync(time: clock);

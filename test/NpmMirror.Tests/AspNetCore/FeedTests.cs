@@ -102,7 +102,7 @@ public sealed class FeedTests
     }
 
     [Claim("A waiting follower is told of a change as soon as it is stored, and ten thousand wait in 177 MB (measured, not held by a test: one alone is told 34 ms after the upstream told the mirror, p99 46–173 ms; bench/waiters.sh, bench/RESULTS.md)",
-        With = [$"{nameof(ShortcutFeedTests)}.{nameof(ShortcutFeedTests.Hundreds_that_wait_never_reach_the_server_and_cost_the_store_one_reader)}"],
+        With = [$"{nameof(ShortcutFeedTests)}.{nameof(ShortcutFeedTests.Hundreds_of_waiting_followers_cost_one_reader_and_no_server_request)}"],
         Red = "`LogSignal.Advance` wakes nobody: the first was red")]
     [Fact]
     public async Task A_longpoll_is_answered_by_the_next_change()
@@ -260,7 +260,7 @@ public sealed class FeedTests
     [Claim("`{m}/-/all` has what people search by, as the older list had",
         Red = "`AllEndpoint` does not look at the latest version")]
     [Fact]
-    public async Task The_classic_list_has_what_people_search_by_from_the_top_or_the_latest_version()
+    public async Task The_classic_list_takes_search_members_from_top_or_latest_version()
     {
         await using var mirror = await ServedMirror.StartAsync();
         await mirror.PutAsync("a", """

@@ -27,7 +27,7 @@ public sealed class ForwardingTests
         With = [nameof(Without_the_registry_the_answer_is_trouble_never_an_empty_one)],
         Red = "`ForwardingEndpoint` gives an install as long as any audit, or `Forwarder` does not note that it was late, or asks again while it is noted: the first was red")]
     [Fact]
-    public async Task An_audit_of_an_install_that_hangs_is_given_up_after_three_seconds_and_then_at_once()
+    public async Task A_hanging_audit_is_given_up_after_three_seconds_and_then_at_once()
     {
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
         registry.Knobs.Add(new FakeRule { Path = "*", Hangs = true });

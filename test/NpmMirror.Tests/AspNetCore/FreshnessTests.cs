@@ -38,7 +38,7 @@ public sealed class FreshnessTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task What_is_in_memory_and_older_than_its_time_to_live_is_compared_before_it_is_served(bool isHot)
+    public async Task A_remembered_document_past_its_ttl_is_compared_before_it_is_served(bool isHot)
     {
         var clock = new FakeClock();
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
@@ -138,7 +138,7 @@ public sealed class FreshnessTests
     }
 
     [Claim("A warm request asks no store, parses nothing, allocates under 256 bytes",
-        With = [$"{nameof(ShortcutTests)}.{nameof(ShortcutTests.A_request_that_came_before_allocates_next_to_nothing_and_parses_nothing)}"],
+        With = [$"{nameof(ShortcutTests)}.{nameof(ShortcutTests.A_repeated_request_parses_nothing_and_allocates_next_to_nothing)}"],
         Red = "`RenditionCache.IsCurrent` is false: both were red; `PackumentEndpoint.Remember` remembers nothing: the last")]
     [Fact]
     public async Task Warm_requests_ask_no_store()

@@ -38,7 +38,7 @@ public sealed class LargeDocumentTests
     [Claim("The cache stays within its bytes and its account ends even",
         With =
         [
-            $"{nameof(Registry.RenditionCacheTests)}.{nameof(Registry.RenditionCacheTests.Whatever_is_kept_made_dropped_and_forgotten_at_once_the_account_ends_even)}",
+            $"{nameof(Registry.RenditionCacheTests)}.{nameof(Registry.RenditionCacheTests.The_budget_ends_even_after_concurrent_keeps_makes_and_drops)}",
         ],
         Red = "`Trim` lets nothing go: the first was red; a dropped package keeps its renditions' bytes, or what was made or held while it was dropped: the last")]
     [Fact]

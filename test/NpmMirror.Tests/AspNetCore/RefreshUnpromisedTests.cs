@@ -12,7 +12,7 @@ public sealed class RefreshUnpromisedTests
     [Theory]
     [InlineData(false, true)]
     [InlineData(true, false)]
-    public async Task Other_bytes_of_a_tarball_without_a_promised_hash_are_taken_at_a_refresh(bool isPromised, bool isReplaced)
+    public async Task A_refresh_takes_other_bytes_of_a_tarball_without_a_promised_hash(bool isPromised, bool isReplaced)
     {
         await using var upstream = await FakeRegistry.StartAsync(cancellationToken: Token);
         upstream.Publish(new FakePackage("odd").Version("1.0.0", version => (version.HasIntegrity, version.HasShasum) = (isPromised, isPromised)));

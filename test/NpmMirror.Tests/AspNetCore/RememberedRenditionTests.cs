@@ -14,7 +14,7 @@ public sealed class RememberedRenditionTests
     [Claim("The head of a remembered answer tells the length of the bytes that follow it, also when the cache lets them go or replaces them in between",
         Red = "the head asks the rendition for its length instead of the bytes to be sent")]
     [Fact]
-    public async Task The_head_tells_the_length_of_the_bytes_that_follow_whatever_became_of_them_since()
+    public async Task The_head_tells_the_length_of_the_bytes_even_if_the_cache_drops_them()
     {
         await using var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(1_000_000);

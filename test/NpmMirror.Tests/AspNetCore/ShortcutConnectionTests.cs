@@ -126,7 +126,7 @@ public sealed class ShortcutConnectionTests
     }
 
     [Fact]
-    public async Task A_connection_that_only_asks_for_what_is_hot_makes_the_server_do_nothing()
+    public async Task A_connection_of_remembered_answers_never_reaches_the_server()
     {
         await using var mirror = await StartAsync();
         using var socket = await RawTalk.ConnectAsync(mirror);
@@ -158,7 +158,7 @@ public sealed class ShortcutConnectionTests
     [Claim("A busy connection is not ended as idle",
         Red = "every hot request answered before the server")]
     [Fact]
-    public async Task Now_and_then_the_server_sees_a_request_so_that_it_does_not_take_the_connection_for_idle()
+    public async Task The_server_sees_a_request_now_and_then_and_keeps_the_connection()
     {
         var clock = new FakeClock();
         await using var mirror = await StartAsync(clock);

@@ -15,7 +15,7 @@ public sealed class ShortcutFeedTests
     [Claim("A feed answered on the connection is the server's answer; hundreds that wait never reach the server; what needs more than a head does",
         With =
         [
-            nameof(Hundreds_that_wait_never_reach_the_server_and_cost_the_store_one_reader),
+            nameof(Hundreds_of_waiting_followers_cost_one_reader_and_no_server_request),
             nameof(After_a_feed_the_connection_serves_any_request),
             nameof(What_the_server_refuses_is_refused),
         ],
@@ -56,7 +56,7 @@ public sealed class ShortcutFeedTests
     }
 
     [Fact]
-    public async Task Hundreds_that_wait_never_reach_the_server_and_cost_the_store_one_reader()
+    public async Task Hundreds_of_waiting_followers_cost_one_reader_and_no_server_request()
     {
         const int Waiters = 300;
         var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));

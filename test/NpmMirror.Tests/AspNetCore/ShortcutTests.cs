@@ -23,7 +23,7 @@ public sealed class ShortcutTests
     [InlineData("GET", "", 200)]
     [InlineData("HEAD", "", 200)]
     [InlineData("GET", "*", 304)]
-    public async Task A_request_that_came_before_allocates_next_to_nothing_and_parses_nothing(string method, string ifNoneMatch, int status)
+    public async Task A_repeated_request_parses_nothing_and_allocates_next_to_nothing(string method, string ifNoneMatch, int status)
     {
         await using var mirror = await ServedMirror.StartAsync();
         await mirror.PutAsync("ms", Documents.Of("ms"));

@@ -11,10 +11,10 @@ public sealed class TarballDescriptionsTests
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
     [Claim("Two hundred clients that ask for one new tarball at once cost one look into its packument; who joins a look that began earlier still finds what was published since",
-        With = [nameof(Who_joins_a_search_in_an_older_packument_finds_what_was_published_since), nameof(A_search_that_cannot_be_done_in_time_ends)],
+        With = [nameof(A_search_that_joins_an_older_one_finds_a_version_published_since), nameof(A_search_that_cannot_be_done_in_time_ends)],
         Red = "each looks for himself: the first was red; what an older look did not find is believed: the second; the look has no limit: the last")]
     [Fact]
-    public async Task Two_hundred_who_ask_for_one_tarball_at_once_cost_one_look_into_its_packument()
+    public async Task Two_hundred_readers_of_one_tarball_cost_one_search_in_its_packument()
     {
         await using var store = new MemoryStore(TimeProvider.System);
         await ServedMirror.PutAsync(store, "left-pad", Packument("1.0.0"));
@@ -28,7 +28,7 @@ public sealed class TarballDescriptionsTests
     }
 
     [Fact]
-    public async Task Who_joins_a_search_in_an_older_packument_finds_what_was_published_since()
+    public async Task A_search_that_joins_an_older_one_finds_a_version_published_since()
     {
         await using var store = new MemoryStore(TimeProvider.System);
         await ServedMirror.PutAsync(store, "left-pad", Packument("1.0.0"));

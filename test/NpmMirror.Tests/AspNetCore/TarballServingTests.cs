@@ -255,7 +255,7 @@ public sealed class TarballServingTests : IAsyncLifetime
         With = [nameof(What_is_stored_of_a_removed_package_is_served)],
         Red = "`TarballEndpoint` does not look for stored ones first")]
     [Fact]
-    public async Task What_is_stored_is_served_with_the_upstream_gone_and_after_its_version_was_unpublished()
+    public async Task A_stored_tarball_is_served_without_upstream_and_after_an_unpublish()
     {
         var tarball = Tarball;
         await using (var mirror = await StartAsync())
@@ -357,7 +357,7 @@ public sealed class TarballServingTests : IAsyncLifetime
     }
 
     [Claim("A relative `dist.tarball` is relative to the packument's address, and one elsewhere is fenced as any other",
-        With = [nameof(Below_the_packument_of_an_upstream_with_a_path_a_relative_address_keeps_the_path), nameof(An_address_elsewhere_or_none_stays_an_error)])]
+        With = [nameof(A_relative_tarball_address_keeps_the_path_of_the_upstream), nameof(An_address_elsewhere_or_none_stays_an_error)])]
     [Theory]
     [InlineData("files/odd.tgz")]
     [InlineData("/files/odd.tgz")]
@@ -375,7 +375,7 @@ public sealed class TarballServingTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Below_the_packument_of_an_upstream_with_a_path_a_relative_address_keeps_the_path()
+    public async Task A_relative_tarball_address_keeps_the_path_of_the_upstream()
     {
         var bytes = _registry.Tarballs[Path];
         await using var peer = new Upstream.LoopbackPeer(async (request, stream, cancellationToken) =>

@@ -13,7 +13,7 @@ public sealed class UpstreamRefusalTests
     [Claim("What the upstream refuses for good (a 4xx that is neither absence nor about credentials nor about the moment) is told with its status and reason and without `Retry-After`; 401, 407 and those about the mirror's own request (413, 421, 431 …) are not the client's",
         With =
         [
-            nameof(A_final_refusal_of_a_tarball_is_told_as_it_came_also_when_it_is_remembered),
+            nameof(A_final_refusal_of_a_tarball_is_told_as_it_came_and_from_memory),
             nameof(A_refusal_of_the_mirrors_own_credentials_is_no_answer_to_the_client),
             nameof(A_refusal_of_the_mirrors_own_request_is_no_answer_to_the_client),
             nameof(What_is_held_is_served_as_before),
@@ -44,7 +44,7 @@ public sealed class UpstreamRefusalTests
     [InlineData(402)]
     [InlineData(403)]
     [InlineData(423)]
-    public async Task A_final_refusal_of_a_tarball_is_told_as_it_came_also_when_it_is_remembered(int status)
+    public async Task A_final_refusal_of_a_tarball_is_told_as_it_came_and_from_memory(int status)
     {
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: Cancelled);
         registry.Publish(new FakePackage("ms").Version("1.0.0"));

@@ -93,7 +93,7 @@ public sealed class BackupTests : IDisposable
     [Claim("The lines for a backup by hand work as they are written, the first time and later",
         Red = "docs/storage.md copies the new database over the earlier one instead of moving it")]
     [Fact]
-    public async Task The_lines_for_a_backup_by_hand_work_the_first_time_and_every_later_one()
+    public async Task The_commands_for_a_backup_by_hand_work_the_first_time_and_later()
     {
         var page = await File.ReadAllTextAsync(Path.Combine(TestTools.Root, "docs/storage.md"), Token);
         var lines = page[page.IndexOf("By hand", StringComparison.Ordinal)..].Split('\n').SkipWhile(line => !line.StartsWith("    ", StringComparison.Ordinal)).TakeWhile(line => line.StartsWith("    ", StringComparison.Ordinal)).ToList();
@@ -114,7 +114,7 @@ public sealed class BackupTests : IDisposable
     [Claim("A tarball that is stored while a backup runs is whole in the copy or unknown to it",
         Red = "`Backup` copies the tarballs before the store")]
     [Fact]
-    public async Task A_tarball_that_is_stored_meanwhile_is_whole_in_the_copy_or_unknown_to_it()
+    public async Task A_tarball_stored_during_a_backup_is_whole_in_the_copy_or_absent()
     {
         await using var store = new SqliteStore(_folder.File("data/npm-mirror.sqlite"), TimeProvider.System);
         await store.OpenAsync(Token);
@@ -159,7 +159,7 @@ public sealed class BackupTests : IDisposable
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_tarball_that_went_meanwhile_is_left_out_and_one_that_was_cut_is_told(bool isGone)
+    public async Task A_backup_omits_a_tarball_that_went_and_tells_of_one_that_was_cut(bool isGone)
     {
         await using var store = new SqliteStore(_folder.File("data/npm-mirror.sqlite"), TimeProvider.System);
         await store.OpenAsync(Token);

@@ -90,7 +90,7 @@ public sealed class BesideServeTests : IAsyncLifetime
         With = [nameof(Reconcile_makes_no_mirror_where_there_is_none)],
         Red = "`UpstreamSetup.Choose` does not look at the noted one, or refuses no other: the first was red; `reconcile` does not ask for a store that is there: the last")]
     [Fact]
-    public async Task A_command_without_an_upstream_takes_that_of_the_mirror_and_never_another()
+    public async Task A_command_without_an_upstream_takes_that_of_the_mirror()
     {
         await using var other = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
         other.Publish(new FakePackage("ms").Version("9.9.9"));

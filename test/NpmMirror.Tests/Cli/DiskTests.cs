@@ -36,7 +36,7 @@ public sealed class DiskTests : IAsyncLifetime
     [Claim("Full disk: reads go on, one log line, readiness and status say so, recovers",
         Red = "WritableWatch is not registered; every worker logs it too")]
     [Fact]
-    public async Task On_a_full_disk_reads_go_on_one_line_tells_it_and_it_recovers_by_itself()
+    public async Task A_full_disk_is_logged_once_stops_no_read_and_recovers_by_itself()
     {
         await using var mirror = StartOn("mount -t tmpfs -o size=24m tmpfs data", "--ttl=0");
         var address = (await mirror.WaitForOutputAsync("Serving ")).Split(' ')[1];
@@ -65,7 +65,7 @@ public sealed class DiskTests : IAsyncLifetime
     [Claim("Read-only folder: what is held is served, readiness says why",
         Red = "`FollowLock.Take` does not take a folder without write access for unlocked")]
     [Fact]
-    public async Task From_a_read_only_folder_what_is_held_is_served_and_readiness_says_why_it_is_not_ready()
+    public async Task A_read_only_folder_is_served_and_readiness_tells_the_reason()
     {
         await using (var first = CliProcess.Start(_folder.Path, Serve()))
         {

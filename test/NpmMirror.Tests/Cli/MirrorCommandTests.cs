@@ -31,7 +31,7 @@ public sealed class MirrorCommandTests : IAsyncLifetime
     [Claim("mirror (B1)",
         Red = "the walk does not compare with the list")]
     [Fact]
-    public async Task Holds_what_is_there_and_what_comes_and_status_beside_it_tells_how_far_it_is()
+    public async Task Holds_past_and_new_changes_and_status_tells_its_progress()
     {
         // The older tool's spelling of the same options.
         await using var mirror = CliProcess.Start(_folder.Path, ["mirror", $"--upstream={_upstream.Url}", "--metadata=all", $"--couch.host={_upstream.Url.Host}", $"--couch.port={_upstream.Url.Port}", "--couch.db=registry", "--store.engine=Sqlite"]);
@@ -47,7 +47,7 @@ public sealed class MirrorCommandTests : IAsyncLifetime
     [Theory]
     [InlineData("--log.monitor=information", "NpmMirror.Monitor[", "NpmMirror.Mirror[")]
     [InlineData("--log.mirror=information", "NpmMirror.Mirror[", "NpmMirror.Monitor[")]
-    public async Task Monitor_and_mirror_log_under_names_of_their_own_each_with_its_own_level(string level, string logged, string silent)
+    public async Task Monitor_and_mirror_log_under_their_own_names_and_levels(string level, string logged, string silent)
     {
         await using var mirror = CliProcess.Start(_folder.Path, ["mirror", $"--upstream={_upstream.Url}", $"--feed={_upstream.FeedUrl}", "--metadata=all", "--log.level=error", level]);
         await mirror.WaitForErrorAsync(logged);

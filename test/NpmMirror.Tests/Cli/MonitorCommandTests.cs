@@ -76,7 +76,7 @@ public sealed class MonitorCommandTests : IAsyncLifetime
     [Claim("Compatibility B2: a sequence that the feed refuses ends `monitor` with the option's name, exit 2",
         Red = "`monitor` takes the refusal for trouble that passes")]
     [Fact]
-    public async Task A_sequence_that_the_feed_refuses_is_told_with_the_option_that_named_it()
+    public async Task A_refused_sequence_is_told_with_the_option_that_named_it()
     {
         await using var monitor = Start("--last_seq=zzz");
         Assert.Equal(2, await monitor.WaitForExitAsync());

@@ -17,7 +17,7 @@ public sealed class NoMirrorTests : IDisposable
     [InlineData("gc", "--delete")]
     [InlineData("reconcile")]
     [InlineData("backup", "copy")]
-    public async Task A_command_for_what_is_held_refuses_an_empty_folder_and_leaves_it_empty(params string[] arguments)
+    public async Task A_command_for_held_packages_refuses_an_empty_folder(params string[] arguments)
     {
         var data = _folder.Folder("unmounted");
         var (code, output, errors) = await CliProcess.RunAsync(_folder.Path, [.. arguments, "--data=unmounted", "--upstream=http://127.0.0.1:9/"]);

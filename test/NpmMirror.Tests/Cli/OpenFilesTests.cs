@@ -37,7 +37,7 @@ public sealed class OpenFilesTests : IAsyncLifetime
         ],
         Red = "`OpenFileLimit` counts one file a client, or refuses no limit: the first and the last were red")]
     [Fact]
-    public async Task More_idle_sockets_than_the_limit_stop_neither_serving_nor_storing_nor_fetching()
+    public async Task Idle_sockets_over_the_limit_stop_no_serving_storing_or_fetching()
     {
         await using var mirror = Start(560);
         var line = await mirror.WaitForOutputAsync("Serving ");

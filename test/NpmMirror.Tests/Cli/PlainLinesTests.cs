@@ -48,7 +48,7 @@ public sealed partial class PlainLinesTests
     }
 
     [Fact]
-    public void A_printed_line_is_one_plain_line_and_what_the_program_writes_itself_passes()
+    public void A_printed_line_is_one_plain_line_and_the_programs_own_text_passes()
     {
         using var text = new StringWriter { NewLine = "\n" };
         using var output = new PlainLines(text);

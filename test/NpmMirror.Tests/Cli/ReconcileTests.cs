@@ -110,7 +110,7 @@ public sealed class ReconcileTests : IAsyncLifetime
         With = [nameof(Verify_against_the_upstream_doubts_a_list_as_reconcile_does)],
         Red = "`verify` ends as if no list had been doubted: the second was red")]
     [Fact]
-    public async Task Verify_against_the_upstream_fails_as_reconcile_does_where_there_is_no_list()
+    public async Task Verify_against_the_upstream_fails_without_a_list_as_reconcile_does()
     {
         _upstream.Knobs.Feed = FakeFeedDialect.None;
         string[] more = [$"--upstream={_upstream.Url}", "--feed=none"];

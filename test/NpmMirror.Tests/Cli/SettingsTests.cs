@@ -21,7 +21,7 @@ public sealed class SettingsTests : IDisposable
         ],
         Red = "the options are not checked where a flag was wrong, or the data folder is made first: the first was red; the store's own faults are not asked for: the third")]
     [Fact]
-    public async Task All_faults_are_told_at_once_with_what_would_be_right_and_nothing_is_written()
+    public async Task All_faults_of_settings_are_told_at_once_and_nothing_is_written()
     {
         var (code, output, errors) = await CliProcess.RunAsync(_folder.Path,
         [
@@ -48,7 +48,7 @@ public sealed class SettingsTests : IDisposable
         With = [nameof(Every_spelling_of_an_option_means_the_same), nameof(Couch_parts_build_the_address_of_the_feed)],
         Red = "the environment beats the flags: the first was red; underscores count, or the older place of an engine's options is not known: the second")]
     [Fact]
-    public async Task Flags_beat_the_environment_which_beats_the_file_which_beats_the_defaults()
+    public async Task Flags_beat_environment_which_beats_file_which_beats_defaults()
     {
         File.WriteAllText(_folder.File("my.json"), """{ "concurrency": 3, "delay": 4, "mode": "poll", "tarballHosts": ["a.example.org", "b.example.org"], "store": { "engine": "sqlite", "options": { "path": "a" } } }""");
         var config = await ConfigAsync(["--config", "my.json", "--concurrency=5", "--store.options.path=b"], ("NPM_MIRROR__CONCURRENCY", "4"), ("NPM_MIRROR__DELAY", "6"));

@@ -69,7 +69,7 @@ public sealed class SyncTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_upstream_that_is_busy_for_a_moment_ends_no_run_and_each_wait_is_told()
+    public async Task A_busy_upstream_ends_no_run_and_each_wait_is_told()
     {
         _upstream.Knobs.Fail("*_all_docs", 429, timesMax: 1, retryAfter: "0");
         await using var sync = Start();

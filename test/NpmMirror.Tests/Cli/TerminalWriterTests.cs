@@ -20,7 +20,7 @@ public sealed class TerminalWriterTests : IDisposable
     [Claim("On a terminal progress is one line below the log, and neither tears the other",
         With =
         [
-            nameof(A_log_line_that_comes_in_pieces_is_whole_before_progress_is_drawn_again),
+            nameof(A_log_line_in_pieces_is_whole_before_progress_is_drawn_again),
             nameof(A_line_wider_than_the_terminal_is_cut_so_that_it_can_be_written_over),
             nameof(Nothing_is_left_of_it_when_it_is_taken_away),
             nameof(Many_writers_at_once_tear_nothing),
@@ -41,7 +41,7 @@ public sealed class TerminalWriterTests : IDisposable
     }
 
     [Fact]
-    public void A_log_line_that_comes_in_pieces_is_whole_before_progress_is_drawn_again()
+    public void A_log_line_in_pieces_is_whole_before_progress_is_drawn_again()
     {
         _writer.Show("1 done");
         _writer.Write("warn: ");

@@ -15,7 +15,7 @@ public sealed class ConfiguredRegistryTests
 
     [Claim("A real project installs from the registry that npm is configured for")]
     [Fact]
-    public async Task A_real_project_installs_through_the_mirror_and_again_when_the_registry_is_gone()
+    public async Task A_real_project_installs_and_installs_again_without_the_registry()
     {
         var upstream = await ConfiguredRegistryAsync();
         var client = new NpmClient();

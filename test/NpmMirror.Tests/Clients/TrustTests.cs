@@ -56,7 +56,7 @@ public sealed class TrustTests
         With = [nameof(Pnpm_sees_that_a_version_lost_its_provenance)],
         Red = "`dist.attestations.url` is not rewritten")]
     [Fact]
-    public async Task Attestations_are_found_where_the_packument_says_also_when_the_upstream_is_gone()
+    public async Task Attestations_are_served_at_their_address_also_without_the_upstream()
     {
         await using var bench = await ClientBench.StartAsync("npm", Cancelled);
         var url = new Uri(JsonNode.Parse(await bench.SucceedAsync(Cancelled, "view", "@scope/tool@1.2.0", "dist.attestations.url", "--json"))!.GetValue<string>());

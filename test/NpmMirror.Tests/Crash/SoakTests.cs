@@ -18,7 +18,7 @@ public sealed class SoakTests(ITestOutputHelper output)
 
     [Claim("In real time, by processes that are killed every few seconds, it ends equal too, and the log is dense and chained")]
     [Fact(Timeout = 3_600_000)]
-    public async Task Ends_equal_after_being_killed_again_and_again_while_the_upstream_lies_and_fails()
+    public async Task Ends_equal_after_many_kills_with_an_upstream_that_lies_and_fails()
     {
         var length = TimeSpan.FromSeconds(int.TryParse(Environment.GetEnvironmentVariable(Variable), NumberStyles.None, CultureInfo.InvariantCulture, out var given) ? given : 12);
         using var folder = new TestFolder();

@@ -44,17 +44,17 @@ public sealed class CutAnswerTests(ITestOutputHelper output) : IAsyncLifetime
     [Claim("Answers of feed and list may break off at any byte, in any framing: a page is never a shorter one, the probe never takes it for an upstream without a feed, the list is read to its end, a follower hears of everything and its cursor is never ahead",
         With =
         [
-            nameof(The_probe_never_takes_an_answer_that_broke_off_for_an_upstream_without_a_feed),
+            nameof(The_probe_does_not_take_a_cut_answer_for_an_upstream_without_feed),
             nameof(A_list_that_breaks_off_anywhere_is_read_to_its_end),
             nameof(A_follower_of_a_feed_that_breaks_off_anywhere_hears_of_everything),
-            $"{nameof(Upstream.ChangesReaderTests)}.{nameof(Upstream.ChangesReaderTests.A_page_that_breaks_off_anywhere_moves_nothing_and_is_told_from_what_is_none)}",
+            $"{nameof(Upstream.ChangesReaderTests)}.{nameof(Upstream.ChangesReaderTests.A_page_cut_anywhere_is_a_transient_failure_and_not_a_malformed_page)}",
         ],
         Red = "a bracket that has just opened does not count as open (`CutJson`): the first two and the last were red")]
     [Theory]
     [InlineData(FakeFraming.ContentLength)]
     [InlineData(FakeFraming.Chunked)]
     [InlineData(FakeFraming.CloseDelimited)]
-    public async Task A_page_that_breaks_off_at_any_byte_is_trouble_that_passes_and_never_a_shorter_page(FakeFraming framing)
+    public async Task A_page_cut_at_any_byte_is_a_transient_failure(FakeFraming framing)
     {
         var feed = new LiveChangeFeed(_client, _registry.Url, new FeedOptions { Mode = FeedMode.Poll });
         var whole = Assert.Single(await ReadAsync(feed));
@@ -92,7 +92,7 @@ public sealed class CutAnswerTests(ITestOutputHelper output) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_probe_never_takes_an_answer_that_broke_off_for_an_upstream_without_a_feed()
+    public async Task The_probe_does_not_take_a_cut_answer_for_an_upstream_without_feed()
     {
         var random = new Random(FuzzSeed.Next(output));
         for (var round = 0; round < Rounds; round++)

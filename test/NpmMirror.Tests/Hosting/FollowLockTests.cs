@@ -6,7 +6,7 @@ namespace NpmMirror.Tests.Hosting;
 public sealed class FollowLockTests
 {
     [Fact]
-    public void Of_two_that_follow_into_one_folder_the_second_is_refused_until_the_first_has_ended()
+    public void A_second_follower_of_a_folder_is_refused_until_the_first_has_ended()
     {
         using var folder = new TempFolder();
         var first = FollowLock.Take(folder.Path);

@@ -33,7 +33,7 @@ public sealed class MirrorTests : IAsyncLifetime
     [Claim("A8 follow and store in one call; it gives the live monitor, the logger, the last sequence and the log",
         Red = "`RegistryMirror` does not keep its monitor")]
     [Fact]
-    public async Task Follows_and_stores_in_one_call_and_gives_monitor_logger_sequence_and_log()
+    public async Task One_call_follows_stores_and_gives_monitor_logger_sequence_and_log()
     {
         await using var mirror = await Mirror.StartAsync(Options(), cancellationToken: Cancelled);
         await using var events = mirror.Log.FollowAsync(LogPosition.Zero, Cancelled).GetAsyncEnumerator(Cancelled);

@@ -12,7 +12,7 @@ public sealed class BlobDisposalTests
     [Claim("Whoever stores or takes over the same bytes while gc looks at them has them",
         With =
         [
-            nameof(Bytes_stored_anew_while_gc_looks_stay_for_the_row_that_is_about_to_come),
+            nameof(Bytes_stored_anew_while_gc_looks_stay_for_their_coming_row),
             nameof(Whoever_takes_over_bytes_that_gc_has_just_taken_fetches_them),
             nameof(In_a_crowd_of_both_no_row_is_ever_without_its_bytes),
         ],
@@ -45,7 +45,7 @@ public sealed class BlobDisposalTests
     }
 
     [Fact]
-    public async Task Bytes_stored_anew_while_gc_looks_stay_for_the_row_that_is_about_to_come()
+    public async Task Bytes_stored_anew_while_gc_looks_stay_for_their_coming_row()
     {
         MaintenanceBench? bench = null;
         var isStoredAnew = false;
@@ -115,7 +115,7 @@ public sealed class BlobDisposalTests
         With = [$"{nameof(Cli.MaintenanceCommandTests)}.{nameof(Cli.MaintenanceCommandTests.Gc_that_dies_half_way_loses_nothing_and_the_next_one_ends_it)}"],
         Red = "leftovers are deleted without looking for rows: the first was red")]
     [Fact]
-    public async Task What_a_crash_left_out_of_sight_comes_back_where_it_is_needed_and_goes_where_not()
+    public async Task Blobs_condemned_before_a_crash_come_back_if_needed_and_go_if_not()
     {
         await using var bench = await MaintenanceBench.StartAsync();
         await bench.HoldAsync("left-pad", "1.0.0");

@@ -105,7 +105,7 @@ public sealed class TakedownTests
     [Claim("The document of what was removed outlives its return",
         Red = "`BuryAsync` does not archive it")]
     [Fact]
-    public async Task A_removed_package_that_comes_back_changed_leaves_its_last_document_in_the_archive()
+    public async Task A_removed_package_that_returns_leaves_its_last_document_archived()
     {
         await using var bench = await MaintenanceBench.StartAsync();
         await bench.HoldAsync("left-pad", "1.0.0");

@@ -151,7 +151,7 @@ public sealed class VerifierTests : IAsyncLifetime
     [Claim("What the upstream names by no hash is asked for again at a refresh and at a repair, and other bytes take its place; what the upstream does not give says nothing against it",
         With =
         [
-            $"{nameof(AspNetCore.RefreshUnpromisedTests)}.{nameof(AspNetCore.RefreshUnpromisedTests.Other_bytes_of_a_tarball_without_a_promised_hash_are_taken_at_a_refresh)}",
+            $"{nameof(AspNetCore.RefreshUnpromisedTests)}.{nameof(AspNetCore.RefreshUnpromisedTests.A_refresh_takes_other_bytes_of_a_tarball_without_a_promised_hash)}",
         ],
         Red = "nothing is asked again (as before)")]
     [Fact]
@@ -281,7 +281,7 @@ public sealed class VerifierTests : IAsyncLifetime
         [
             nameof(What_is_written_later_does_not_hide_that_last_rows_were_deleted),
             nameof(Finds_a_last_row_that_was_replaced_by_one_with_a_right_link),
-            nameof(A_store_of_before_the_head_was_kept_is_right_and_keeps_it_from_then_on),
+            nameof(A_store_from_before_heads_were_kept_is_right_and_keeps_its_head),
         ],
         Red = "the head is not kept beside the log")]
     [Theory]
@@ -407,7 +407,7 @@ public sealed class VerifierTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_store_of_before_the_head_was_kept_is_right_and_keeps_it_from_then_on()
+    public async Task A_store_from_before_heads_were_kept_is_right_and_keeps_its_head()
     {
         _bench.Tamper("DELETE FROM notes WHERE key = 'log:head'");
         Assert.Empty((await _bench.VerifyAsync()).Findings);
@@ -470,7 +470,7 @@ public sealed class VerifierTests : IAsyncLifetime
     [Claim("What verify found missing or damaged it finds again, however lately it had been right before (never-again 13)",
         Red = "a finding leaves the tarball's earlier stamp")]
     [Fact]
-    public async Task What_was_found_missing_is_found_again_however_lately_it_was_verified_before()
+    public async Task A_missing_tarball_is_found_again_although_it_was_verified_lately()
     {
         await _bench.VerifyAsync();
         _bench.Clock.Advance(TimeSpan.FromMinutes(1));
@@ -501,7 +501,7 @@ public sealed class VerifierTests : IAsyncLifetime
         With = [nameof(A_run_that_was_cut_short_goes_on_after_the_thousand_that_were_right)],
         Red = "`DocumentVerification` does not look at `isRight` before it keeps a mark: the first was red; no mark is kept: the second")]
     [Fact]
-    public async Task A_run_that_was_cut_short_passes_no_finding_however_many_packages_came_after_it()
+    public async Task A_run_that_was_cut_short_skips_no_finding()
     {
         await PutPackagesAsync(1_500);
         Damage("left-pad");

@@ -105,7 +105,7 @@ public sealed class CatchUpTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task One_asked_for_by_name_that_is_to_be_asked_again_is_named_with_the_reason()
+    public async Task A_named_package_that_must_be_retried_is_named_with_the_reason()
     {
         await _catchUp.ExpectAsync([PackageName.Parse("named")], Token);
         Count("named", new SyncResult.Absent(404, null) { RetryBecause = "the feed is ahead" }, isDone: false);
@@ -273,7 +273,7 @@ public sealed class CatchUpTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task With_named_packages_nothing_else_of_the_queue_is_tried_waited_for_or_told()
+    public async Task With_named_packages_the_rest_of_the_queue_is_left_alone()
     {
         await QueueAsync("failing", 1, TimeSpan.FromSeconds(30));
         await QueueAsync("due", 1, TimeSpan.Zero);

@@ -15,10 +15,10 @@ public sealed class EagerTarballTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Claim("With `tarballs=eager` what could not be fetched is fetched later, also for what was held before tarballs were wanted ahead; after a day it is asked for no more",
-        With = [nameof(Where_tarballs_are_wanted_ahead_later_those_of_what_is_held_are_fetched), nameof(What_cannot_be_fetched_for_a_day_is_asked_for_no_more)],
+        With = [nameof(Switching_to_eager_fetches_the_tarballs_of_held_packages), nameof(What_cannot_be_fetched_for_a_day_is_asked_for_no_more)],
         Red = "the failure is no reason for another try, or the document is asked for conditionally: the first was red; the mode is not part of what is wanted: the second; it never ends: the third")]
     [Fact]
-    public async Task What_could_not_be_fetched_is_fetched_by_a_later_try_though_the_document_is_the_same()
+    public async Task A_later_try_fetches_missing_tarballs_of_an_unchanged_document()
     {
         await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Tarballs = TarballMode.Eager });
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0").Version("1.1.0"));
@@ -79,7 +79,7 @@ public sealed class EagerTarballTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Where_tarballs_are_wanted_ahead_later_those_of_what_is_held_are_fetched(bool hasFeed)
+    public async Task Switching_to_eager_fetches_the_tarballs_of_held_packages(bool hasFeed)
     {
         await using var bench = await MirrorBench.StartAsync(isClockReal: true);
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0").Version("1.1.0"));

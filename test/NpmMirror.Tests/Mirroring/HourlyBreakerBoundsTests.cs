@@ -39,7 +39,7 @@ public sealed class HourlyBreakerBoundsTests : IAsyncDisposable
     [Theory]
     [InlineData(3539, false)]
     [InlineData(3540, true)]
-    public async Task What_another_process_let_go_counts_from_the_beginning_of_its_five_minutes(int seconds, bool isOver)
+    public async Task Removals_of_another_process_count_from_the_start_of_five_minutes(int seconds, bool isOver)
     {
         // A minute after the beginning of five.
         _clock.Advance(TimeSpan.FromMinutes(1));

@@ -35,7 +35,7 @@ public sealed class HourlyBreakerTests : IAsyncLifetime
         [
             nameof(Unpublished_packages_and_those_taken_down_count_too),
             nameof(Fewer_than_that_every_hour_go_on_for_ever),
-            nameof(It_holds_while_many_are_asked_for_also_in_the_next_process_and_ends_by_itself_when_few_are),
+            nameof(It_holds_while_removals_are_many_and_ends_by_itself_when_few),
             nameof(Accepted_by_the_operator_they_go_on_at_once_also_from_another_process),
             nameof(The_option_lets_them_pass),
             nameof(What_another_process_let_go_counts_for_an_hour),
@@ -74,7 +74,7 @@ public sealed class HourlyBreakerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task It_holds_while_many_are_asked_for_also_in_the_next_process_and_ends_by_itself_when_few_are()
+    public async Task It_holds_while_removals_are_many_and_ends_by_itself_when_few()
     {
         Assert.Equal(50, await DeleteAsync(0, 50));
         for (var quarter = 0; quarter < 12; quarter++)

@@ -20,7 +20,7 @@ public sealed class ListSpoolTests : IDisposable
     [InlineData(0)]
     [InlineData(1)]
     [InlineData(3000)]
-    public void Gives_back_each_name_once_in_the_order_of_bytes_whatever_order_they_came_in(int count)
+    public void Returns_each_name_once_in_the_order_of_bytes(int count)
     {
         var random = new Random(count);
         var names = Enumerable.Range(0, count).Select(i => $"{(i % 3 == 0 ? "@s/" : "")}{(char)('A' + random.Next(58) % 26)}{"-_.~\uff5eä\U0001f600".EnumerateRunes().ElementAt(random.Next(7))}{i}{(i % 7 == 0 ? "\U0001f600" : "")}").ToArray();

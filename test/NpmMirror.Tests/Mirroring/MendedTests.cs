@@ -16,7 +16,7 @@ public sealed class MendedTests
         With = [nameof(What_was_given_up_and_is_brought_by_a_client_is_forgotten), nameof(A_revision_that_the_feed_spoke_of_is_still_waited_for)],
         Red = "`SyncQueue.NoteMendedAsync` notes nothing, or forgets nothing that was given up: the second was red; it ends also the wait for a later revision: the last")]
     [Fact]
-    public async Task What_failed_in_the_queue_and_is_brought_by_a_client_is_no_failure_any_more()
+    public async Task A_failed_package_that_a_client_fetches_is_no_failure_any_more()
     {
         await using var bench = await FailingAsync(bench => bench.Item("left-pad"));
         await bench.ReadThrough.FindAsync(Pad, Token);
@@ -35,7 +35,7 @@ public sealed class MendedTests
     [Theory]
     [InlineData(true, null)]
     [InlineData(false, "1-a")]
-    public async Task Of_what_failed_a_deletion_is_still_waited_for_and_an_older_revision_is_not(bool isDeletedRow, string? wanted)
+    public async Task After_a_failure_a_deletion_is_awaited_and_an_older_revision_is_not(bool isDeletedRow, string? wanted)
     {
         await using var bench = await FailingAsync(bench => bench.Item("left-pad", wanted) with { IsDeletedRow = isDeletedRow });
         await bench.Queue.NoteMendedAsync(Pad, await bench.SyncAsync("left-pad"), Token);

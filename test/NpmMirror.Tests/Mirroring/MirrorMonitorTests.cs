@@ -15,7 +15,7 @@ public sealed class MirrorMonitorTests
     [Claim("Compatibility A1, A4: a mirror's monitor is one object for its life, there before the start; it survives resets, stops and starts by hand, and tells its options and logger",
         With =
         [
-            nameof(Stopped_by_hand_it_follows_nothing_and_goes_on_where_it_stood_when_started_again),
+            nameof(A_stopped_monitor_follows_nothing_and_goes_on_at_its_place),
             nameof(It_tells_its_options_and_has_a_logger_and_its_delay_may_be_changed),
             nameof(Without_a_feed_it_tells_what_clients_bring),
             nameof(Trouble_in_finding_the_feed_is_told_and_tried_again),
@@ -50,7 +50,7 @@ public sealed class MirrorMonitorTests
     }
 
     [Fact]
-    public async Task Stopped_by_hand_it_follows_nothing_and_goes_on_where_it_stood_when_started_again()
+    public async Task A_stopped_monitor_follows_nothing_and_goes_on_at_its_place()
     {
         await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All, LastSeq = "0" }, "a");
         await using var mirror = bench.Mirror();

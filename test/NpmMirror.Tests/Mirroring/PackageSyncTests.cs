@@ -44,7 +44,7 @@ public sealed class PackageSyncTests
     }
 
     [Claim("The same bytes write nothing; another host or key order gives no event",
-        With = [nameof(Another_host_in_a_url_or_another_key_order_replaces_the_document_without_an_event)],
+        With = [nameof(Another_host_or_key_order_replaces_the_document_without_an_event)],
         Red = "`PackageSync.StoreAsync` does not compare the hashes: the first was red")]
     [Fact]
     public async Task The_same_bytes_again_write_nothing()
@@ -59,7 +59,7 @@ public sealed class PackageSyncTests
     }
 
     [Fact]
-    public async Task Another_host_in_a_url_or_another_key_order_replaces_the_document_without_an_event()
+    public async Task Another_host_or_key_order_replaces_the_document_without_an_event()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.PutDocument("a", """{"_rev":"1-a","name":"a","versions":{"1.0.0":{"name":"a","version":"1.0.0","dist":{"tarball":"http://one.example.org/a-1.0.0.tgz","shasum":"00"}}}}"""u8.ToArray());
@@ -145,7 +145,7 @@ public sealed class PackageSyncTests
     [InlineData(1, QueuePriority.Change, true)]
     [InlineData(2, QueuePriority.Bulk, true)]
     [InlineData(0, QueuePriority.Demand, true)]
-    public async Task Caches_are_asked_past_from_the_second_attempt_on_and_for_an_administrator(int attempts, QueuePriority priority, bool isPast)
+    public async Task A_second_attempt_and_an_administrator_bypass_caches(int attempts, QueuePriority priority, bool isPast)
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(Pad);
@@ -154,7 +154,7 @@ public sealed class PackageSyncTests
     }
 
     [Fact]
-    public async Task What_was_found_damaged_is_written_anew_once_and_then_asked_for_as_before()
+    public async Task A_damaged_document_is_written_anew_once_then_asked_for_as_before()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(Pad);
@@ -171,7 +171,7 @@ public sealed class PackageSyncTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task The_package_that_the_upstream_answered_last_is_asked_whether_it_is_well(bool isUnchanged)
+    public async Task The_package_answered_last_shows_whether_the_upstream_works(bool isUnchanged)
     {
         await using var bench = await MirrorBench.StartAsync();
         foreach (var name in (string[])["z", "m", "n"])
@@ -238,7 +238,7 @@ public sealed class PackageSyncTests
     }
 
     [Claim("A proxy's message in the place of a packument is refused, and a package that lost all its versions without a word is believed after a day only",
-        With = [nameof(A_package_that_lost_all_its_versions_without_a_word_is_believed_after_a_day_only)],
+        With = [nameof(The_unexplained_loss_of_all_versions_is_believed_after_a_day)],
         Red = "what has neither a name nor versions is taken: the first was red; vanished versions are believed at once, or never: the second")]
     [Theory]
     [InlineData("""{"error":"too many requests"}""")]
@@ -264,7 +264,7 @@ public sealed class PackageSyncTests
     [Theory]
     [InlineData("""{"name":"left-pad"}""")]
     [InlineData("""{"_id":"left-pad","_rev":"9-a","name":"left-pad","versions":{},"dist-tags":{}}""")]
-    public async Task A_package_that_lost_all_its_versions_without_a_word_is_believed_after_a_day_only(string body)
+    public async Task The_unexplained_loss_of_all_versions_is_believed_after_a_day(string body)
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(Pad);
@@ -281,7 +281,7 @@ public sealed class PackageSyncTests
     [Claim("Where the upstream has no revs, a document with an earlier `modified` waits a day; one that states none, or the same, is believed at once",
         With =
         [
-            nameof(Without_revs_a_version_that_went_is_believed_unless_the_document_is_older),
+            nameof(Without_revs_a_lost_version_is_believed_unless_the_document_is_older),
             $"{nameof(AspNetCore.OperationsTests)}.{nameof(AspNetCore.OperationsTests.A_stale_edge_without_revisions_takes_no_version_away)}",
         ],
         Red = "`RevisionCheck.FindRegression` compares revs only")]
@@ -318,7 +318,7 @@ public sealed class PackageSyncTests
     [InlineData("2020-02-02")]
     [InlineData(null)]
     [InlineData("soon")]
-    public async Task Without_revs_a_version_that_went_is_believed_unless_the_document_is_older(string? modified)
+    public async Task Without_revs_a_lost_version_is_believed_unless_the_document_is_older(string? modified)
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Knobs.HasRevision = false;
@@ -340,7 +340,7 @@ public sealed class PackageSyncTests
         With = [nameof(Revs_of_another_database_are_not_compared)],
         Red = "`PackageSync.FindRegression` always finds none")]
     [Fact]
-    public async Task A_lower_rev_of_the_same_upstream_does_not_replace_a_higher_one_for_a_day()
+    public async Task A_lower_rev_of_the_same_upstream_replaces_nothing_for_a_day()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.PutDocument("a", """{"_rev":"7-a","name":"a","versions":{}}"""u8.ToArray());
@@ -372,7 +372,7 @@ public sealed class PackageSyncTests
     [Claim("What is the same after a reset to another database is known as that one's; what is left of an unpublished package may be listed for ever",
         With =
         [
-            $"{nameof(ReconcilerTests)}.{nameof(ReconcilerTests.What_is_left_of_an_unpublished_package_is_listed_and_not_asked_for_again_and_what_came_back_is)}",
+            $"{nameof(ReconcilerTests)}.{nameof(ReconcilerTests.Of_listed_unpublished_packages_only_one_that_returned_is_asked_for)}",
         ],
         Red = "`PackageSync.AdoptAsync` leaves the row as it is: the first was red; `ListPair.IsUnpublishedAsync` is always false: the last")]
     [Fact]
@@ -393,10 +393,10 @@ public sealed class PackageSyncTests
     }
 
     [Claim("A wanted rev: asked again while the document is older, reached without revs after three fetches over a minute, given up after a day",
-        With = [nameof(A_wanted_rev_counts_as_reached_without_revs_when_the_document_differs_or_was_fetched_three_times_over_a_minute)],
+        With = [nameof(Without_revs_a_change_or_three_fetches_in_a_minute_reach_a_wanted_rev)],
         Red = "`FindLag` takes every answer for reached, never counts three fetches, or never gives up")]
     [Fact]
-    public async Task Asks_again_while_the_document_is_older_than_the_feed_said_and_gives_up_after_a_day()
+    public async Task Asks_for_a_day_while_the_document_is_older_than_the_feed_said()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.PutDocument("a", """{"_rev":"3-a","name":"a","versions":{}}"""u8.ToArray());
@@ -418,7 +418,7 @@ public sealed class PackageSyncTests
     [Claim("A 304 that cannot be right is not asked for: another revision is wanted, a second try, a repair, an administrator's refresh, `sync NAME`; the answer says unchanged where it was",
         With =
         [
-            nameof(A_304_is_not_asked_for_where_the_feed_speaks_of_revisions_and_documents_have_none),
+            nameof(No_304_is_asked_for_if_only_the_feed_has_revisions),
             nameof(A_304_is_believed_where_the_feed_speaks_of_the_revision_that_is_held),
             nameof(A_repair_believes_neither_a_304_nor_a_cache),
             $"{nameof(AspNetCore.OperationsTests)}.{nameof(AspNetCore.OperationsTests.A_refresh_believes_no_304_and_says_unchanged_where_it_was)}",
@@ -441,7 +441,7 @@ public sealed class PackageSyncTests
     }
 
     [Fact]
-    public async Task A_304_is_not_asked_for_where_the_feed_speaks_of_revisions_and_documents_have_none()
+    public async Task No_304_is_asked_for_if_only_the_feed_has_revisions()
     {
         await using var bench = await MirrorBench.StartAsync();
         (bench.Upstream.Knobs.IsNeverModified, bench.Upstream.Knobs.HasRevision) = (true, false);
@@ -473,7 +473,7 @@ public sealed class PackageSyncTests
     }
 
     [Fact]
-    public async Task A_wanted_rev_counts_as_reached_without_revs_when_the_document_differs_or_was_fetched_three_times_over_a_minute()
+    public async Task Without_revs_a_change_or_three_fetches_in_a_minute_reach_a_wanted_rev()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.PutDocument("a", """{"name":"a","versions":{}}"""u8.ToArray());
@@ -489,7 +489,7 @@ public sealed class PackageSyncTests
     }
 
     [Claim("Without revs the later fetch wins",
-        With = [nameof(Without_revs_the_answer_to_an_earlier_fetch_of_another_process_does_not_win_however_late_it_comes)],
+        With = [nameof(Without_revs_another_processs_earlier_fetch_does_not_win)],
         Red = "a commit that meets another generation is repeated without a new fetch (names not locked either): the last was red")]
     [Fact]
     public async Task Without_revs_the_later_fetch_wins_however_many_run_at_once()
@@ -506,7 +506,7 @@ public sealed class PackageSyncTests
     }
 
     [Fact]
-    public async Task Without_revs_the_answer_to_an_earlier_fetch_of_another_process_does_not_win_however_late_it_comes()
+    public async Task Without_revs_another_processs_earlier_fetch_does_not_win()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Knobs.HasRevision = false;
@@ -525,7 +525,7 @@ public sealed class PackageSyncTests
     }
 
     [Fact]
-    public async Task A_404_for_a_first_change_is_asked_again_and_for_a_listed_name_is_final()
+    public async Task A_404_is_asked_again_for_a_first_change_and_final_for_a_listed_name()
     {
         await using var bench = await MirrorBench.StartAsync();
         Assert.NotNull((await bench.SyncAsync("soon", bench.Item("soon", "1-a"))).RetryBecause);

@@ -132,7 +132,7 @@ public sealed class PackageVisibilityTests : IAsyncDisposable
     [InlineData("bb", "c", "d e")]
     [InlineData("d", "", "d e")]
     [InlineData("dd", "", "e")]
-    public async Task Lists_have_what_is_kept_among_the_living_and_the_rest_among_the_hidden(string from, string shown, string hidden)
+    public async Task Lists_show_kept_removals_as_living_and_hide_the_others(string from, string shown, string hidden)
     {
         var options = new MirrorOptions();
         options.Removed.Unpublished = RemovedMode.Keep;

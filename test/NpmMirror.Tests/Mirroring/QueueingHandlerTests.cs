@@ -57,7 +57,7 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
     [InlineData(1, true)]
     [InlineData(2, false)]
     [InlineData(2, true)]
-    public async Task No_cursor_stands_after_names_that_are_not_queued_when_a_process_dies(int writesToLive, bool isOdd)
+    public async Task No_cursor_stands_after_unqueued_names_when_a_process_dies(int writesToLive, bool isOdd)
     {
         var (store, process) = CrashingStore.Over(_bench.Store, writesToLive);
         if (isOdd)

@@ -32,16 +32,16 @@ public sealed class ReadThroughTests
         With =
         [
             nameof(The_first_reader_after_a_takedown_does_not_get_what_was_taken_down),
-            nameof(A_slow_upstream_is_waited_for_once_and_a_while_and_goes_on_in_the_background),
-            nameof(Where_as_many_looks_are_slow_as_may_be_under_way_no_other_reader_waits),
-            nameof(With_a_wait_of_zero_what_is_held_is_served_at_once_and_compared_in_the_background),
-            $"{nameof(AspNetCore.FreshnessTests)}.{nameof(AspNetCore.FreshnessTests.What_is_in_memory_and_older_than_its_time_to_live_is_compared_before_it_is_served)}",
+            nameof(A_slow_fetch_is_waited_for_once_and_goes_on_in_the_background),
+            nameof(No_other_reader_waits_while_all_allowed_checks_are_slow),
+            nameof(With_a_wait_of_zero_a_document_is_served_first_and_compared_later),
+            $"{nameof(AspNetCore.FreshnessTests)}.{nameof(AspNetCore.FreshnessTests.A_remembered_document_past_its_ttl_is_compared_before_it_is_served)}",
             nameof(Stale_is_served_when_the_upstream_fails),
-            nameof(Asks_again_only_after_the_time_to_live_and_never_while_a_feed_is_followed),
+            nameof(Asks_again_after_the_ttl_and_never_while_a_feed_is_followed),
         ],
         Red = "`Revalidation.CompareAsync` compares nothing: all but the seventh were red; it waits for an hour: the third and the fifth; it does not look how many looks are slow already: the fourth; `ReadThrough.IsServable` is always true: the sixth; `UpstreamLooks` does not note that the upstream failed: the seventh; `Revalidation` does not ask whether a feed is followed: the last")]
     [Fact]
-    public async Task The_first_reader_after_the_time_to_live_gets_what_the_upstream_has_by_then()
+    public async Task The_first_reader_after_the_ttl_gets_the_upstreams_present_document()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
@@ -65,7 +65,7 @@ public sealed class ReadThroughTests
     }
 
     [Fact]
-    public async Task A_slow_upstream_is_waited_for_once_and_a_while_and_goes_on_in_the_background()
+    public async Task A_slow_fetch_is_waited_for_once_and_goes_on_in_the_background()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
@@ -88,7 +88,7 @@ public sealed class ReadThroughTests
     }
 
     [Fact]
-    public async Task Where_as_many_looks_are_slow_as_may_be_under_way_no_other_reader_waits()
+    public async Task No_other_reader_waits_while_all_allowed_checks_are_slow()
     {
         await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Concurrency = 2 });
         foreach (var name in new[] { "left-pad", "a", "b" })
@@ -129,7 +129,7 @@ public sealed class ReadThroughTests
     }
 
     [Fact]
-    public async Task With_a_wait_of_zero_what_is_held_is_served_at_once_and_compared_in_the_background()
+    public async Task With_a_wait_of_zero_a_document_is_served_first_and_compared_later()
     {
         await using var bench = await MirrorBench.StartAsync(new MirrorOptions { RevalidateWait = TimeSpan.Zero });
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
@@ -156,7 +156,7 @@ public sealed class ReadThroughTests
     }
 
     [Fact]
-    public async Task Asks_again_only_after_the_time_to_live_and_never_while_a_feed_is_followed()
+    public async Task Asks_again_after_the_ttl_and_never_while_a_feed_is_followed()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
@@ -267,7 +267,7 @@ public sealed class ReadThroughTests
     }
 
     [Fact]
-    public async Task A_worker_that_fetches_for_a_request_tells_on_the_mirrors_it_came_through()
+    public async Task A_worker_that_fetches_for_a_request_forwards_its_mirror_chain()
     {
         await using var bench = await MirrorBench.StartAsync(isClockReal: true);
         MirrorChain.Current = MirrorChain.Parse("one,two");

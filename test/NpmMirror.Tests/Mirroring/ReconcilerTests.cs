@@ -23,7 +23,7 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         [
             nameof(What_is_listed_is_queued_for_the_rev_that_is_listed),
             nameof(A_lost_row_of_the_feed_is_found_by_the_list),
-            $"{nameof(ListSpoolTests)}.{nameof(ListSpoolTests.Gives_back_each_name_once_in_the_order_of_bytes_whatever_order_they_came_in)}",
+            $"{nameof(ListSpoolTests)}.{nameof(ListSpoolTests.Returns_each_name_once_in_the_order_of_bytes)}",
         ],
         Red = "`IsCurrent` does not compare the upstream, takes no rev for a current one, or does not look at the graveyard; `ListJoin` compares by UTF-16: the first was red; `BulkQueue` drops the rev: the second; what is stale is not queued: the third; `ListSpool` sorts by UTF-16, sorts no piece that it spills, or gives back a name twice: the last")]
     [Fact]
@@ -66,7 +66,7 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task What_is_left_of_an_unpublished_package_is_listed_and_not_asked_for_again_and_what_came_back_is()
+    public async Task Of_listed_unpublished_packages_only_one_that_returned_is_asked_for()
     {
         await using var bench = await MirrorBench.StartAsync();
         foreach (var name in new[] { "unpublished", "back" })
@@ -86,7 +86,7 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
     [Claim("A list that is too short is doubted whatever is missing on it",
         Red = "`RemovalBreaker` compares the counts only where something vanished")]
     [Fact]
-    public async Task A_list_that_is_too_short_is_doubted_also_where_nothing_held_is_missing_on_it()
+    public async Task A_list_that_is_too_short_is_doubted_even_if_it_names_all_held()
     {
         await using var bench = await MirrorBench.StartAsync();
         await HoldAsync(bench, "a", "1-a");
@@ -216,7 +216,7 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
     [Claim("What was stored by a process that follows no feed is not stale for one that does, and the other way round",
         Red = "`UpstreamIdentity.CouldBeSame` holds an unknown database for another one")]
     [Fact]
-    public async Task What_was_stored_without_knowing_the_database_is_not_stale_when_it_becomes_known()
+    public async Task Documents_stored_before_the_database_is_known_are_not_stale_later()
     {
         await using var bench = await MirrorBench.StartAsync(isClockReal: true);
         bench.Upstream.Publish(new FakePackage("a").Version("1.0.0"));
@@ -243,7 +243,7 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         With = [$"{nameof(Cli.ReconcileTests)}.{nameof(Cli.ReconcileTests.A_list_that_cannot_be_read_is_a_failure_and_changes_nothing)}"],
         Red = "a refused one is kept as a good one")]
     [Fact]
-    public async Task A_reconciliation_that_is_refused_leaves_the_record_of_the_last_good_one()
+    public async Task A_refused_reconciliation_leaves_the_record_of_the_last_good_one()
     {
         await using var bench = await MirrorBench.StartAsync(isClockReal: true);
         await using var mirror = bench.Mirror();

@@ -39,7 +39,7 @@ public sealed class ReconciliationScheduleTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task One_that_a_clock_noted_that_was_ahead_is_due_an_interval_after_the_clock_is_right()
+    public async Task A_time_noted_by_a_fast_clock_is_due_an_interval_after_its_correction()
     {
         _clock.SetWallAhead(TimeSpan.FromDays(400));
         await Schedule(Week).NoteNextAsync(TestContext.Current.CancellationToken);

@@ -17,7 +17,7 @@ public sealed class RegistryMirrorTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task Holds_everything_listed_upstream_and_follows_from_the_head_noted_before()
+    public async Task Holds_the_whole_list_and_follows_from_the_head_noted_before()
     {
         await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a", "b", "@s/c");
         var head = bench.Upstream.HeadSequence;
@@ -117,7 +117,7 @@ public sealed class RegistryMirrorTests
         With = [nameof(A_walk_is_repeated_also_when_the_feed_has_grown_past_the_old_cursor)],
         Red = "`FeedStart.NoteAsync` does not compare the two cursors: the first was red; `FindAsync` does not look at the walk's own cursor: the last")]
     [Fact]
-    public async Task What_a_process_had_queued_when_it_died_is_handled_also_when_nothing_changes_any_more()
+    public async Task A_dead_processs_queue_is_handled_even_if_nothing_changes()
     {
         await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a");
         await using (var first = bench.Mirror())
@@ -206,11 +206,11 @@ public sealed class RegistryMirrorTests
         With =
         [
             $"{nameof(Upstream.ChangeFeedTests)}.{nameof(Upstream.ChangeFeedTests.Lists_by_the_classic_route_where_only_that_answers)}",
-            $"{nameof(ListSpoolTests)}.{nameof(ListSpoolTests.Gives_back_each_name_once_in_the_order_of_bytes_whatever_order_they_came_in)}",
+            $"{nameof(ListSpoolTests)}.{nameof(ListSpoolTests.Returns_each_name_once_in_the_order_of_bytes)}",
         ],
         Red = "`ListJoin` does not compare the times, or `AllPackagesList` drops them: the first was red; `RegistryMirror` does not ask for what the list leaves out: the first; `ListSpool` gives a name twice: the last")]
     [Fact]
-    public async Task Of_the_classic_list_only_what_changed_since_is_asked_for_and_what_it_leaves_out()
+    public async Task Of_the_classic_list_only_changed_and_missing_names_are_asked_for()
     {
         // More of them than one reconciliation believes to be gone.
         var unlisted = Enumerable.Range(0, 60).Select(i => $"unlisted-{i}").ToArray();
@@ -287,7 +287,7 @@ public sealed class RegistryMirrorTests
     [Claim("What is listed later is fetched at the next start though nothing in the feed tells of it, and what is not listed any more stays and is followed (never-again 14)",
         Red = "the scope is never compared, or noted without names and globs: red each")]
     [Fact]
-    public async Task What_is_listed_later_is_fetched_at_the_next_start_and_what_is_not_listed_any_more_stays_and_is_followed()
+    public async Task A_name_added_to_the_list_is_fetched_and_one_removed_is_followed_on()
     {
         var options = new MirrorOptions { Metadata = MetadataMode.Listed };
         options.List.Add("first");
@@ -371,7 +371,7 @@ public sealed class RegistryMirrorTests
     }
 
     [Fact]
-    public async Task Without_a_feed_a_restart_asks_for_what_is_missing_and_not_for_what_is_held()
+    public async Task Without_a_feed_a_restart_asks_only_for_what_is_missing()
     {
         var options = new MirrorOptions { Metadata = MetadataMode.ListedUsed };
         options.List.Add("missing");
@@ -446,7 +446,7 @@ public sealed class RegistryMirrorTests
     [Claim("An upstream that cannot be noted at the start is noted as soon as it can, so that no later command takes another",
         Red = "it is not tried again: red")]
     [Fact]
-    public async Task An_upstream_that_cannot_be_noted_at_the_start_is_noted_as_soon_as_it_can()
+    public async Task An_upstream_that_cannot_be_noted_at_the_start_is_noted_later()
     {
         await using var bench = await StartAsync(new MirrorOptions());
         var (store, counts) = CountedStore.Over(bench.Store);

@@ -32,7 +32,7 @@ public sealed class RemovalCheckTests : IAsyncLifetime
     [InlineData(86_399, RemovalCheck.DoubtTriesMin, "but for other packages too")]
     [InlineData(86_400, RemovalCheck.DoubtTriesMin - 1, "but for other packages too")]
     [InlineData(86_400, RemovalCheck.DoubtTriesMin, null)]
-    public async Task A_package_without_neighbours_is_believed_to_be_gone_after_a_day_of_tries(int seconds, int attempts, string? doubt)
+    public async Task A_package_without_neighbours_is_gone_after_a_day_of_tries(int seconds, int attempts, string? doubt)
     {
         var told = await _check.FindDoubtAsync(Missing, 404, TimeSpan.FromSeconds(seconds), attempts, Token);
         Assert.Equal(doubt is null, told is null);
@@ -53,7 +53,7 @@ public sealed class RemovalCheckTests : IAsyncLifetime
     [InlineData("a z", "z")]
     [InlineData("a b", "a")]
     [InlineData("n o p q", "n")]
-    public async Task The_next_by_name_is_asked_first_and_the_first_of_all_where_there_is_none(string held, string asked)
+    public async Task The_next_name_is_asked_first_and_the_first_name_if_there_is_no_next(string held, string asked)
     {
         await HoldAsync([.. held.Split(' '), "m"]);
         Assert.Null(await LookAsync());
@@ -65,7 +65,7 @@ public sealed class RemovalCheckTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Three_neighbours_are_asked_and_then_three_from_the_beginning_and_no_more()
+    public async Task Three_neighbours_and_then_three_from_the_beginning_are_asked()
     {
         await HoldAsync("a", "b", "c", "d", "m", "n", "o", "p", "q");
         _bench.Upstream.Knobs.Fail("*", 500);

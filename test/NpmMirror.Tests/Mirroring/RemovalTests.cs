@@ -24,7 +24,7 @@ public sealed class RemovalTests
         ],
         Red = "`RemovalCheck` does not look at `IsDeletedRow`; `IsUnpublished` is not looked at; `IsSecurityHolder` is not looked at, or the document it replaces is not archived; ")]
     [Fact]
-    public async Task A_flagged_deletion_and_one_404_remove_and_keep_the_last_known_metadata()
+    public async Task A_flagged_deletion_and_a_404_remove_and_keep_the_last_metadata()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(Pad);
@@ -41,7 +41,7 @@ public sealed class RemovalTests
         With = [nameof(A_night_in_which_everything_is_404_removes_nothing)],
         Red = "`RemovalCheck.BetweenAnswers` zero; `IsAnotherAliveAsync` always true")]
     [Fact]
-    public async Task One_404_alone_removes_nothing_and_two_ten_minutes_apart_do_while_another_package_lives()
+    public async Task Two_404s_in_ten_minutes_remove_while_another_lives_and_one_does_not()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(Pad);
@@ -62,15 +62,15 @@ public sealed class RemovalTests
         With =
         [
             nameof(What_is_not_listed_any_more_or_blocked_goes_after_the_second_answer),
-            nameof(A_list_that_fails_confirms_nothing_and_an_upstream_without_one_needs_none),
+            nameof(A_failing_list_confirms_nothing_and_an_upstream_may_have_no_list),
             nameof(A_list_that_was_there_does_not_cease_to_be_because_of_a_404),
             $"{nameof(Following.FollowingProofTests)}.{nameof(Following.FollowingProofTests.Loses_nothing_in_hundreds_of_hostile_hours)}",
             $"{nameof(Monitoring.FetchingHandlerTests)}.{nameof(Monitoring.FetchingHandlerTests.A_package_that_is_listed_and_not_there_counts_as_gone_after_a_day)}",
-            $"{nameof(Monitoring.FetchingHandlerTests)}.{nameof(Monitoring.FetchingHandlerTests.A_package_that_is_neither_there_nor_listed_counts_as_gone_after_ten_minutes)}",
+            $"{nameof(Monitoring.FetchingHandlerTests)}.{nameof(Monitoring.FetchingHandlerTests.A_package_neither_there_nor_listed_is_gone_after_ten_minutes)}",
         ],
         Red = "the list is not asked: the first and the third were red; it is asked for what is blocked: the second; never believed: the first; that there was a list is forgotten, within a run or after a restart: the fourth; the feed is not made known to the check: the simulation was red; the bare monitor does not ask the list, or takes its trouble for a no: the last but one")]
     [Fact]
-    public async Task What_the_upstream_still_lists_is_not_gone_within_a_day_however_often_it_is_a_404()
+    public async Task A_listed_package_is_not_gone_within_a_day_despite_many_404s()
     {
         await using var bench = await ListedAsync();
         bench.Upstream.Knobs.Fail("/left-pad", 404);
@@ -100,7 +100,7 @@ public sealed class RemovalTests
     }
 
     [Fact]
-    public async Task A_list_that_fails_confirms_nothing_and_an_upstream_without_one_needs_none()
+    public async Task A_failing_list_confirms_nothing_and_an_upstream_may_have_no_list()
     {
         await using var bench = await ListedAsync();
         bench.Upstream.Knobs.Fail("/left-pad", 404);
@@ -116,7 +116,7 @@ public sealed class RemovalTests
     [Claim("Until it is known what list the upstream has, at a start and in a command that does not look for it, no second 404 is believed",
         With =
         [
-            nameof(A_mirror_says_from_its_start_on_until_it_is_known_that_its_feed_is_sought),
+            nameof(From_its_start_a_mirror_tells_that_its_feed_is_sought),
             $"{nameof(Following.FollowingProofTests)}.{nameof(Following.FollowingProofTests.Loses_nothing_in_hundreds_of_hostile_hours)}",
         ],
         Red = "it is not asked whether the feed is sought: the first was red; a start does not say so: the second")]
@@ -134,7 +134,7 @@ public sealed class RemovalTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_mirror_says_from_its_start_on_until_it_is_known_that_its_feed_is_sought(bool hasFeed)
+    public async Task From_its_start_a_mirror_tells_that_its_feed_is_sought(bool hasFeed)
     {
         await using var bench = await ListedAsync();
         using var gate = new FakeGate();

@@ -101,7 +101,7 @@ public sealed class RevisionCheckTests
     }
 
     [Fact]
-    public void All_versions_gone_without_a_word_is_a_regression_wherever_it_comes_from()
+    public void The_unexplained_loss_of_all_versions_is_a_regression()
     {
         Assert.Contains("without any version", _check.FindRegression(Row("3-c", null, "http://other.example.org", "1.0.0"), Document("4-d", null), null), StringComparison.Ordinal);
         Assert.Null(_check.FindRegression(Row("3-c", null, Url), Document("4-d", null), null));

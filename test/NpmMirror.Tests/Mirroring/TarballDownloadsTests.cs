@@ -184,7 +184,7 @@ public sealed class TarballDownloadsTests
     }
 
     [Fact]
-    public async Task A_client_waits_half_a_minute_for_the_first_byte_and_the_download_goes_on()
+    public async Task A_client_waits_half_a_minute_for_a_byte_and_the_download_goes_on()
     {
         var clock = new FakeClock();
         var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -22,7 +22,7 @@ public sealed class TombstonesTests
         With = [nameof(Without_a_time_none_is_invented)],
         Red = "`Tombstones.EventOf` leaves the revision out: the first was red; it takes now for a time that nobody told: the second")]
     [Fact]
-    public async Task Kind_reason_time_and_revision_are_kept_and_the_document_is_what_npm_sends()
+    public async Task A_tombstone_keeps_kind_reason_time_and_revision_as_npm_sends_them()
     {
         var removed = Tombstones.EventOf(RemovalKind.Unpublished, new RemovalNotice("Unpublished", "by its owner", Then, "7-b"), Now);
         var commit = Tombstones.CommitOf(Name, removed, "upstream#1");

@@ -8,7 +8,7 @@ public sealed class VersionNoticesTests
     [Claim("Deprecations, install scripts that appeared and provenance that was lost are told, each compared with the version below",
         With =
         [
-            nameof(A_published_version_that_runs_a_script_is_compared_with_the_one_below_it),
+            nameof(A_version_with_an_install_script_is_compared_with_the_one_below),
             nameof(A_script_that_was_there_before_or_runs_at_another_time_is_nothing_new),
             nameof(A_version_without_provenance_after_one_that_had_it_is_told),
             nameof(A_manifest_that_changed_in_place_is_compared_with_itself),
@@ -40,7 +40,7 @@ public sealed class VersionNoticesTests
     [InlineData("2.1.0-beta.3", "2.1.0-beta.2")]
     [InlineData("0.0.1", null)] // nothing was before it
     [InlineData("odd", null)]
-    public async Task A_published_version_that_runs_a_script_is_compared_with_the_one_below_it(string version, string? previous)
+    public async Task A_version_with_an_install_script_is_compared_with_the_one_below(string version, string? previous)
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(new FakePackage("a").Version("1.0.0").Version("2.0.0").Version("2.1.0-beta.2").Version("older"));

@@ -10,10 +10,10 @@ public sealed class CursorTrailTests(ITestOutputHelper output)
     private static readonly TimeSpan Day = TimeSpan.FromHours(24);
 
     [Claim("What a follower keeps of its way is small, and names stretches never shorter than asked for",
-        With = [nameof(Is_the_same_after_it_was_kept), nameof(Receipts_are_known_for_as_many_rows_as_promised_and_no_more_than_twice_as_many_are_kept)],
+        With = [nameof(Is_the_same_after_it_was_kept), nameof(Receipts_are_kept_for_the_promised_rows_and_at_most_twice_as_many)],
         Red = "`CursorTrail.StoodAt` takes the mark after the moment, or `Note` thins nothing out: the first was red; the windows' times are not kept: the second; `RowReceipts` forgets the older generation at once, or never: the last")]
     [Fact]
-    public void Names_a_stretch_that_is_never_shorter_and_hardly_longer_than_asked_for_and_stays_small()
+    public void Names_a_stretch_hardly_longer_than_asked_for_and_stays_small()
     {
         var random = new Random(FuzzSeed.Next(output));
         var trail = new CursorTrail([]);
@@ -128,7 +128,7 @@ public sealed class CursorTrailTests(ITestOutputHelper output)
     public void Begins_anew_where_nothing_readable_was_kept(string? text) => Assert.Null(FeedTrail.Parse(text).Cursor.StoodAt(Start));
 
     [Fact]
-    public void Receipts_are_known_for_as_many_rows_as_promised_and_no_more_than_twice_as_many_are_kept()
+    public void Receipts_are_kept_for_the_promised_rows_and_at_most_twice_as_many()
     {
         var receipts = new RowReceipts(generationMax: 100);
         for (var i = 0; i < 1_000; i++)

@@ -52,9 +52,9 @@ public sealed class FeedResetTests
     [Claim("A reset is noticed while a longpoll, a continuous connection or a poll is open, by numbers, texts and arrays, and by another database; trouble of the look is none of the read",
         With =
         [
-            nameof(Another_database_is_noticed_while_a_read_is_open_also_where_its_numbers_go_on),
+            nameof(Another_database_is_noticed_during_a_read_even_if_its_numbers_go_on),
             nameof(Trouble_of_the_look_is_none_of_the_open_read),
-            $"{nameof(Upstream.ChangeFeedTests)}.{nameof(Upstream.ChangeFeedTests.A_head_before_the_cursor_is_a_reset_by_the_number_that_sequences_begin_with)}",
+            $"{nameof(Upstream.ChangeFeedTests)}.{nameof(Upstream.ChangeFeedTests.A_head_before_the_cursor_by_its_leading_number_is_a_reset)}",
         ],
         Red = "nothing is looked at beside an open read: the first three were red (the first not where it polls); `Sequence.IsBefore` compares whole numbers only: texts and arrays of the first and the last were red")]
     [Theory]
@@ -73,7 +73,7 @@ public sealed class FeedResetTests
     }
 
     [Fact]
-    public async Task Another_database_is_noticed_while_a_read_is_open_also_where_its_numbers_go_on()
+    public async Task Another_database_is_noticed_during_a_read_even_if_its_numbers_go_on()
     {
         await using var scene = await SceneAsync(FeedMode.Continuous, FakeSequenceStyle.Number, new MonitorOptions { EndsAtReset = true });
         scene.Registry.Knobs.DatabaseId = "restored";
@@ -85,7 +85,7 @@ public sealed class FeedResetTests
         With =
         [
             $"{nameof(Following.MirrorResetTests)}.{nameof(Following.MirrorResetTests.Becomes_equal_when_it_grew_past_the_cursor_while_nobody_followed)}",
-            nameof(A_reset_is_noticed_where_the_same_package_stands_at_the_same_place_with_another_change_unless_it_is_a_mirrors),
+            nameof(Another_change_at_a_packages_place_is_a_reset_except_of_a_mirror),
             nameof(Rows_that_move_on_and_numbers_that_leap_ahead_are_no_reset),
             nameof(One_odd_answer_about_known_rows_is_no_reset),
             nameof(A_row_at_the_place_of_another_need_not_stand_there_again),
@@ -95,7 +95,7 @@ public sealed class FeedResetTests
     [InlineData(FeedMode.Longpoll)]
     [InlineData(FeedMode.Continuous)]
     [InlineData(FeedMode.Poll)]
-    public async Task A_reset_is_noticed_where_the_new_numbers_are_past_the_cursor_before_anybody_looks(FeedMode mode)
+    public async Task A_reset_is_noticed_although_new_numbers_have_passed_the_cursor(FeedMode mode)
     {
         await using var scene = await SceneAsync(mode, FakeSequenceStyle.Number, new MonitorOptions { EndsAtReset = true });
         scene.Registry.ResetFeed(scene.Registry.Knobs.DatabaseId);
@@ -112,7 +112,7 @@ public sealed class FeedResetTests
     [Theory]
     [InlineData("couchdb", true)]
     [InlineData("npm-mirror", false)]
-    public async Task A_reset_is_noticed_where_the_same_package_stands_at_the_same_place_with_another_change_unless_it_is_a_mirrors(string engine, bool isReset)
+    public async Task Another_change_at_a_packages_place_is_a_reset_except_of_a_mirror(string engine, bool isReset)
     {
         await using var scene = await SceneAsync(FeedMode.Continuous, FakeSequenceStyle.Number, new MonitorOptions { EndsAtReset = true });
         var info = JsonSerializer.Serialize(new { update_seq = 500, uuid = scene.Registry.Knobs.DatabaseId, engine });
@@ -135,7 +135,7 @@ public sealed class FeedResetTests
     [InlineData("500", "/-/log/12", "bb", true)]
     [InlineData("12", "/-/log/12", "aa", true)]
     [InlineData("500", "/-/log/other", "bb", false)]
-    public async Task A_mirror_whose_past_is_another_one_was_reset_and_one_that_does_not_tell_was_not(string head, string path, string hash, bool isReset)
+    public async Task A_mirror_with_another_past_was_reset_and_one_that_is_silent_was_not(string head, string path, string hash, bool isReset)
     {
         await using var scene = await SceneAsync(FeedMode.Continuous, FakeSequenceStyle.Number, new MonitorOptions { EndsAtReset = true });
         var before = Say("/", new { update_seq = 12, uuid = scene.Registry.Knobs.DatabaseId, engine = "npm-mirror", log_head = "aa" });

@@ -59,7 +59,7 @@ public sealed class FetchingHandlerTests
     }
 
     [Fact]
-    public async Task A_package_that_is_neither_there_nor_listed_counts_as_gone_after_ten_minutes()
+    public async Task A_package_neither_there_nor_listed_is_gone_after_ten_minutes()
     {
         var clock = new FakeClock();
         await using var scene = await MonitorScene.StartAsync(time: clock, dialect: FakeFeedDialect.NpmPaged);
@@ -231,7 +231,7 @@ public sealed class FetchingHandlerTests
     [Theory]
     [InlineData(3)]
     [InlineData(25)]
-    public async Task A_monitor_fetches_as_many_at_once_as_it_was_told_whatever_the_client_was_made_for(int concurrency)
+    public async Task A_monitors_own_concurrency_beats_that_of_its_client(int concurrency)
     {
         await using var scene = await MonitorScene.StartAsync();
         for (var i = 0; i < 60; i++)

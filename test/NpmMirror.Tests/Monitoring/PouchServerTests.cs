@@ -108,7 +108,7 @@ public sealed class PouchServerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task On_an_empty_database_following_starts_without_a_change_and_the_first_one_is_told()
+    public async Task Following_an_empty_database_starts_and_tells_the_first_change()
     {
         var feed = await new FeedProbe(_client, new FeedOptions(), NullLogger.Instance).FindAsync("auto", Cancellation);
         await using var monitor = RegistryMonitor.Bare(feed!, _client, new MonitorOptions { LastSeq = "now" }, concurrency: 5, TimeProvider.System, NullLogger.Instance);

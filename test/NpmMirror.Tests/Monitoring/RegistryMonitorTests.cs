@@ -70,7 +70,7 @@ public sealed class RegistryMonitorTests
         [
             $"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.An_explicit_sequence_beats_the_stored_one)}",
             $"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.Resumes_after_the_stored_cursor_and_asks_only_for_what_changed)}",
-            $"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.Holds_everything_listed_upstream_and_follows_from_the_head_noted_before)}",
+            $"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.Holds_the_whole_list_and_follows_from_the_head_noted_before)}",
             $"{nameof(Mirroring.FeedStartTests)}.{nameof(Mirroring.FeedStartTests.What_appears_after_the_list_is_told_by_the_feed)}",
         ],
         Red = "the option is not looked at: the second was red; following begins at the head whatever is stored: the third; the head is asked for again after the walk: the last")]
@@ -251,7 +251,7 @@ public sealed class RegistryMonitorTests
     }
 
     [Fact]
-    public async Task The_paged_feed_is_asked_again_after_its_delay_and_at_once_while_pages_are_full()
+    public async Task The_paged_feed_is_asked_after_its_delay_or_at_once_after_a_full_page()
     {
         var clock = new FakeClock();
         await using var scene = await MonitorScene.StartAsync(new MonitorOptions { Windows = [] }, new FeedOptions { PageRows = 2 }, clock, FakeFeedDialect.NpmPaged);
@@ -271,7 +271,7 @@ public sealed class RegistryMonitorTests
         With =
         [
             $"{nameof(MonitorStateTests)}.{nameof(MonitorStateTests.Is_connected_from_an_accepted_request_to_the_next_failure)}",
-            $"{nameof(Cli.MirrorCommandTests)}.{nameof(Cli.MirrorCommandTests.Monitor_and_mirror_log_under_names_of_their_own_each_with_its_own_level)}",
+            $"{nameof(Cli.MirrorCommandTests)}.{nameof(Cli.MirrorCommandTests.Monitor_and_mirror_log_under_their_own_names_and_levels)}",
         ],
         Red = "who waits is not woken: the first was red; a failure leaves `IsConnected`: the second")]
     [Fact]

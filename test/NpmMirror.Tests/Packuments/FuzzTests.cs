@@ -12,12 +12,12 @@ public sealed class FuzzTests(ITestOutputHelper output)
         With =
         [
             nameof(Depth_1000_is_accepted_and_1001_refused),
-            $"{nameof(Upstream.FeedFuzzTests)}.{nameof(Upstream.FeedFuzzTests.Whatever_a_feed_sends_is_read_alike_however_it_is_cut_or_refused_by_a_MirrorException)}",
+            $"{nameof(Upstream.FeedFuzzTests)}.{nameof(Upstream.FeedFuzzTests.A_feed_is_read_alike_however_it_is_cut_or_is_refused)}",
             $"{nameof(Mirroring.SyncFuzzTests)}.{nameof(Mirroring.SyncFuzzTests.A_document_that_is_refused_leaves_the_one_before_it_byte_for_byte)}",
         ],
         Red = "`JsonText.DepthMax` of 1,200: the first two were red; a refused document is committed all the same: the last was red")]
     [Fact]
-    public void Whatever_an_upstream_sends_is_served_as_sent_or_refused_by_a_MirrorException()
+    public void An_upstreams_bytes_are_served_as_sent_or_refused()
     {
         var seed = FuzzSeed.Next(output);
         var mutator = new PackumentMutator(Fixture.All());

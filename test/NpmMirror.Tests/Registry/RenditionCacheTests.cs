@@ -15,7 +15,7 @@ public sealed class RenditionCacheTests
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task Whatever_is_kept_made_dropped_and_forgotten_at_once_the_account_ends_even()
+    public async Task The_budget_ends_even_after_concurrent_keeps_makes_and_drops()
     {
         var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(100_000_000);

@@ -17,8 +17,8 @@ public sealed class SqliteTroubleTests : IDisposable
         With =
         [
             nameof(Reads_a_read_only_folder_and_writes_when_it_is_writable_again),
-            $"{nameof(Cli.DiskTests)}.{nameof(Cli.DiskTests.On_a_full_disk_reads_go_on_one_line_tells_it_and_it_recovers_by_itself)}",
-            $"{nameof(Cli.DiskTests)}.{nameof(Cli.DiskTests.From_a_read_only_folder_what_is_held_is_served_and_readiness_says_why_it_is_not_ready)}",
+            $"{nameof(Cli.DiskTests)}.{nameof(Cli.DiskTests.A_full_disk_is_logged_once_stops_no_read_and_recovers_by_itself)}",
+            $"{nameof(Cli.DiskTests)}.{nameof(Cli.DiskTests.A_read_only_folder_is_served_and_readiness_tells_the_reason)}",
             $"{nameof(Storage.FileBlobStoreTests)}.{nameof(Storage.FileBlobStoreTests.Says_that_the_disk_is_full_and_goes_on_by_itself)}",
             nameof(A_write_whose_caller_left_before_it_began_is_not_done),
             nameof(A_writer_that_was_closed_refuses_at_once),

@@ -41,7 +41,7 @@ public sealed partial class FsyncOrderTests
     [Claim("New folders of blobs are synced into their parents before a blob is put there",
         Red = "DurableFolders.Create does not sync the parent")]
     [Fact]
-    public async Task Every_new_folder_of_blobs_is_synced_into_its_parent_before_a_blob_is_put_there()
+    public async Task A_new_folder_of_blobs_is_synced_in_its_parent_before_it_gets_a_blob()
     {
         Assert.SkipUnless(TestTools.Has("strace"), TestTools.Missing("strace"));
         using var folder = new TestFolder();

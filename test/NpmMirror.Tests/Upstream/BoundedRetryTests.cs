@@ -17,12 +17,12 @@ public sealed class BoundedRetryTests
             $"{nameof(Mirroring.OneShotTests)}.{nameof(Mirroring.OneShotTests.Trouble_that_stays_is_told_with_how_often_was_asked)}",
             $"{nameof(ChangeFeedTests)}.{nameof(ChangeFeedTests.A_page_of_the_list_that_fails_is_asked_for_again_and_no_other)}",
             $"{nameof(ChangeFeedTests)}.{nameof(ChangeFeedTests.The_classic_list_that_breaks_off_is_read_once_more)}",
-            $"{nameof(Cli.SyncTests)}.{nameof(Cli.SyncTests.An_upstream_that_is_busy_for_a_moment_ends_no_run_and_each_wait_is_told)}",
+            $"{nameof(Cli.SyncTests)}.{nameof(Cli.SyncTests.A_busy_upstream_ends_no_run_and_each_wait_is_told)}",
             $"{nameof(Cli.ReconcileTests)}.{nameof(Cli.ReconcileTests.A_list_that_cannot_be_read_is_a_failure_and_changes_nothing)}",
         ],
         Red = "the probe is asked once: `OneShotTests` were red; `BoundedRetry` waits however long it is asked to: its last test did not end")]
     [Fact]
-    public async Task Asks_again_until_there_is_an_answer_and_never_before_the_upstream_wants_to_be_asked()
+    public async Task Asks_until_there_is_an_answer_and_never_before_retry_after()
     {
         var answering = RunAsync(Busy(TimeSpan.FromSeconds(37)), failures: 1);
         Assert.True(_clock.IsNextIn(TimeSpan.FromSeconds(37)));
@@ -32,7 +32,7 @@ public sealed class BoundedRetryTests
     }
 
     [Fact]
-    public async Task Waits_a_second_at_least_and_ever_longer_where_the_upstream_asks_for_nothing()
+    public async Task Without_a_retry_after_waits_a_second_and_then_ever_longer()
     {
         var answering = RunAsync(Busy(TimeSpan.Zero), failures: 4);
         foreach (var wait in new[] { 1, 2, 4, 8 })

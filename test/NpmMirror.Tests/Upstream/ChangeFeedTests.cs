@@ -81,7 +81,7 @@ public sealed class ChangeFeedTests : IAsyncLifetime
         With =
         [
             $"{nameof(ChangesReaderTests)}.{nameof(ChangesReaderTests.A_page_that_is_not_full_is_the_head_whatever_is_in_it)}",
-            $"{nameof(Monitoring.RegistryMonitorTests)}.{nameof(Monitoring.RegistryMonitorTests.The_paged_feed_is_asked_again_after_its_delay_and_at_once_while_pages_are_full)}",
+            $"{nameof(Monitoring.RegistryMonitorTests)}.{nameof(Monitoring.RegistryMonitorTests.The_paged_feed_is_asked_after_its_delay_or_at_once_after_a_full_page)}",
         ],
         Red = "`feed=normal` is added: the first was red; only an empty page is the head: the second; full pages are followed by the delay too: the last")]
     [Fact]
@@ -274,7 +274,7 @@ public sealed class ChangeFeedTests : IAsyncLifetime
     [InlineData("g1AAA", "8", false)]
     [InlineData("9", "[]", false)]
     [InlineData("99999999999999999999-g", "8-g", false)]
-    public void A_head_before_the_cursor_is_a_reset_by_the_number_that_sequences_begin_with(string cursor, string head, bool isBefore) =>
+    public void A_head_before_the_cursor_by_its_leading_number_is_a_reset(string cursor, string head, bool isBefore) =>
         Assert.Equal(isBefore, new FeedInfo(new Sequence(head), null, null).IsBefore(new Sequence(cursor)));
 
     private static RegistryClient New(Uri url, TimeProvider? time = null) =>

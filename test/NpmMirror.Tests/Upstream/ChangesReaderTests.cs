@@ -149,7 +149,7 @@ public sealed class ChangesReaderTests
     }
 
     [Claim("A page that was cut moves no cursor",
-        With = [nameof(A_page_that_breaks_off_anywhere_moves_nothing_and_is_told_from_what_is_none)],
+        With = [nameof(A_page_cut_anywhere_is_a_transient_failure_and_not_a_malformed_page)],
         Red = "ChangesReader.ReadPagesAsync ends without asking whether rows and envelope came to their end")]
     [Theory]
     [InlineData("<html>")]
@@ -161,7 +161,7 @@ public sealed class ChangesReaderTests
     public async Task What_is_no_page_moves_nothing(string text) => Assert.Equal((MirrorFault.UpstreamMalformed, true), await FailureAsync(Encoding.UTF8.GetBytes(text)));
 
     [Fact]
-    public async Task A_page_that_breaks_off_anywhere_moves_nothing_and_is_told_from_what_is_none()
+    public async Task A_page_cut_anywhere_is_a_transient_failure_and_not_a_malformed_page()
     {
         const string whole = """{"results":[{"seq":1,"id":"ä"},{"seq":"2-x","id":"b","changes":[{"rev":"1-a"}],"deleted":true}],"last_seq":[2,"x"],"pending":0}""";
         var bytes = Encoding.UTF8.GetBytes(whole);

@@ -28,7 +28,7 @@ public sealed class FeedConventionTests : IAsyncLifetime
     [Claim("auto finds a feed by the convention of `registry.<domain>` and `replicate.<domain>/registry/` and follows it; the domain is one owner's, no address, no other dialect, trouble there is waited for a few times",
         With =
         [
-            nameof(The_feed_beside_the_registry_is_found_and_followed_with_one_line_of_log),
+            nameof(The_feed_beside_the_registry_is_followed_with_one_log_line),
             nameof(A_feed_of_the_registrys_own_is_taken_without_a_look_elsewhere),
             nameof(What_is_not_of_that_dialect_is_no_feed),
             nameof(A_name_that_nobody_has_is_no_feed_at_once),
@@ -61,7 +61,7 @@ public sealed class FeedConventionTests : IAsyncLifetime
         With = [nameof(A_redirect_to_another_place_is_not_followed), nameof(A_name_that_leads_to_a_neighbour_is_not_connected_to)],
         Red = "a derived address counts as a chosen one: the last was red; redirects of it are followed anywhere: the second")]
     [Fact]
-    public async Task The_feed_beside_the_registry_is_found_and_followed_with_one_line_of_log()
+    public async Task The_feed_beside_the_registry_is_followed_with_one_log_line()
     {
         await using var registry = new LoopbackPeer(request => Answer(request, 200, Paged));
         using var client = New(registry.Url);

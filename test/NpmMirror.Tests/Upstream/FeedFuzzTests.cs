@@ -8,7 +8,7 @@ public sealed class FeedFuzzTests(ITestOutputHelper output)
     private const int Inputs = 5_000;
 
     [Fact]
-    public async Task Whatever_a_feed_sends_is_read_alike_however_it_is_cut_or_refused_by_a_MirrorException()
+    public async Task A_feed_is_read_alike_however_it_is_cut_or_is_refused()
     {
         var seed = FuzzSeed.Next(output);
         var mutator = FeedProperties.CreateMutator();

@@ -116,7 +116,7 @@ public sealed class FeedProbeTests
     [InlineData("https://registry.example.org/", "https://couch.example.org/registry", true)]
     [InlineData("https://registry.example.org/", "https://replicate.example.com/registry", true)]
     [InlineData("https://other.example.org/", "https://replicate.example.org/registry", true)]
-    public void A_feed_on_another_host_belongs_to_the_upstream_only_where_that_is_known(string upstream, string feed, bool isForeign) =>
+    public void A_feed_on_another_host_is_the_upstreams_only_if_that_is_known(string upstream, string feed, bool isForeign) =>
         Assert.Equal(!isForeign, FeedConvention.IsOwn(new Uri(upstream), new Uri(feed)));
 
     [Fact]
@@ -134,13 +134,13 @@ public sealed class FeedProbeTests
     [Claim("An empty database is a live feed at once, following starts without a change, and the first change is told, also at a real pouchdb-server",
         With =
         [
-            $"{nameof(Monitoring.PouchServerTests)}.{nameof(Monitoring.PouchServerTests.On_an_empty_database_following_starts_without_a_change_and_the_first_one_is_told)}",
+            $"{nameof(Monitoring.PouchServerTests)}.{nameof(Monitoring.PouchServerTests.Following_an_empty_database_starts_and_tells_the_first_change)}",
         ],
         Red = "`FeedProbe` takes the silence after an empty page for trouble: the first was red")]
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task An_empty_database_that_waits_for_its_first_change_is_a_live_feed_at_once(bool hasHeartbeat)
+    public async Task An_empty_database_that_awaits_its_first_change_is_a_live_feed(bool hasHeartbeat)
     {
         await using var peer = new LoopbackPeer(async (request, stream, cancellationToken) =>
         {

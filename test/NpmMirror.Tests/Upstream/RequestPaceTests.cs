@@ -16,7 +16,7 @@ public sealed class RequestPaceTests
         [
             nameof(What_a_client_waits_for_goes_ahead_of_the_bulk_which_waits_for_it),
             nameof(A_host_that_is_busy_is_left_alone_as_long_as_it_says_but_for_clients),
-            nameof(A_host_that_says_to_come_back_at_once_is_left_alone_ever_longer_until_it_answers),
+            nameof(A_host_that_asks_for_no_wait_is_left_alone_ever_longer),
             nameof(Without_a_word_a_hundred_a_second_and_any_number_to_this_machine),
         ],
         Red = "clients wait for a token as the bulk does, a pause is not heeded: the second to fourth were red")]
@@ -70,7 +70,7 @@ public sealed class RequestPaceTests
     }
 
     [Fact]
-    public void A_host_that_says_to_come_back_at_once_is_left_alone_ever_longer_until_it_answers()
+    public void A_host_that_asks_for_no_wait_is_left_alone_ever_longer()
     {
         var pace = new RequestPace(null, _clock);
         var waits = new List<TimeSpan>();
@@ -99,7 +99,7 @@ public sealed class RequestPaceTests
         [
             $"{nameof(Mirroring.TarballDownloadsTests)}.{nameof(Mirroring.TarballDownloadsTests.Absence_is_remembered_as_long_when_the_wall_clock_is_set)}",
             $"{nameof(Monitoring.FetchingHandlerTests)}.{nameof(Monitoring.FetchingHandlerTests.Ten_minutes_are_as_long_when_the_wall_clock_is_set)}",
-            $"{nameof(Mirroring.ReconciliationScheduleTests)}.{nameof(Mirroring.ReconciliationScheduleTests.One_that_a_clock_noted_that_was_ahead_is_due_an_interval_after_the_clock_is_right)}",
+            $"{nameof(Mirroring.ReconciliationScheduleTests)}.{nameof(Mirroring.ReconciliationScheduleTests.A_time_noted_by_a_fast_clock_is_due_an_interval_after_its_correction)}",
             $"{nameof(Monitoring.CursorTrailTests)}.{nameof(Monitoring.CursorTrailTests.Goes_back_no_further_than_asked_once_a_clock_that_was_ahead_is_right)}",
         ],
         Red = "`GetUtcNow` in each of them, as before: all red")]

@@ -104,7 +104,7 @@ public sealed class SourceFenceTests
     [InlineData("https://registry.example.org:8443/", "http://registry.example.org/a.tgz", null)]
     [InlineData("https://registry.example.org/", "http://registry.example.org:8080/a.tgz", null)]
     [InlineData("https://registry.example.org:8443/", "https://registry.example.org/a.tgz", null)]
-    public void At_the_upstreams_own_host_only_its_port_and_the_other_default_one_are_asked(string upstream, string url, string? asked)
+    public void Of_the_upstreams_host_only_its_own_and_the_default_ports_are_asked(string upstream, string url, string? asked)
     {
         var fence = new SourceFence(new Uri(upstream), [], (_, _) => throw new InvalidOperationException());
         if (asked is null)
