@@ -162,7 +162,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
             var chain = MirrorChain.Parse(ids.ToString());
             if (chain.IsTooLong || await instance.IsInAsync(chain, context.RequestAborted))
             {
-                await RegistryErrors.WriteAsync(context, StatusCodes.Status508LoopDetected, "This mirror's own request came back to it, or went through too many mirrors; its option upstream leads, over whatever lies between, to itself.");
+                await RegistryErrors.WriteAsync(context, StatusCodes.Status508LoopDetected, "This mirror's own request came back to it, or went through too many mirrors; its option upstream leads back to it, perhaps through other mirrors.");
                 return;
             }
 

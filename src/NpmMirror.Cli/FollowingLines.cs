@@ -24,7 +24,7 @@ internal static class FollowingLines
         var head = lag < 0 ? handled : state.Head;
         return lag > 0 ? string.Create(CultureInfo.InvariantCulture, $"{lag} sequences before the head {state.Head}; last at a head {when}")
             : age < Quiet ? $"at the head {head}, last told {when}"
-            : $"at the head {head}, last told {when}: a live feed says nothing while nothing changes, and a mirror that does not run hears nothing";
+            : $"at the head {head}, last told {when}: nothing has changed since then, or the mirror does not run";
     }
 
     /// <summary>What came late; null when nothing did.</summary>

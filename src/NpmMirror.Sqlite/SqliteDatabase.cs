@@ -108,7 +108,7 @@ internal sealed class SqliteDatabase : IAsyncDisposable
             }
         }
 
-        throw new MirrorException(MirrorFault.StoreUnavailable, $"{Path} can be neither written nor read as it is: its write-ahead log must be brought in first; copy the folder to a place that can be written and open it there.");
+        throw new MirrorException(MirrorFault.StoreUnavailable, $"{Path} can be neither written nor read as it is: its write-ahead log must be merged first; copy the folder to a place that can be written and open it there.");
     }
 
     private void OnCommitted(WriteTransaction transaction)

@@ -25,7 +25,7 @@ internal sealed class SingleFlight<TKey, TValue>
     internal SingleFlight(string name, int max, TimeProvider time, Meter? meter)
     {
         (_name, _max, _time) = (name, max, time);
-        meter?.CreateObservableGauge("npm_mirror.shared_work.underway", () => new Measurement<int>(_flights.Count, new KeyValuePair<string, object?>("work", name)), "{run}", "Pieces of work under way that all who need them share, by work");
+        meter?.CreateObservableGauge("npm_mirror.shared_work.underway", () => new Measurement<int>(_flights.Count, new KeyValuePair<string, object?>("work", name)), "{run}", "Pieces of shared work under way, by kind");
     }
 
     /// <summary>What is under way.</summary>

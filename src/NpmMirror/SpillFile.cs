@@ -103,7 +103,7 @@ internal sealed class SpillFile : IAsyncDisposable
     public ValueTask DisposeAsync() => _file.DisposeAsync();
 
     private static MirrorException NoRoom(Exception trouble) =>
-        new(MirrorFault.StoreReadOnly, $"A long body has no room among the temporary files, tmp in the data folder: {trouble.Message}", isTransient: true, inner: trouble);
+        new(MirrorFault.StoreReadOnly, $"There is no room for a long body among the temporary files (tmp in the data folder): {trouble.Message}", isTransient: true, inner: trouble);
 
     private static FileStream OpenIn(string folder, string kind)
     {

@@ -153,6 +153,6 @@ internal sealed partial class ClientConnections(int max, TimeProvider time, ILog
         }
     }
 
-    [LoggerMessage(EventIds.AspNetCore + 10, LogLevel.Warning, "{Max} clients are connected, and there is room for no more: the connections that have been idle longest are closed, and new clients wait; raise the limit on open files (ulimit -n) if these clients are yours")]
+    [LoggerMessage(EventIds.AspNetCore + 10, LogLevel.Warning, "{Max} clients are connected, which is the limit: the connections that have been idle longest are closed, and new clients wait; raise the limit on open files (ulimit -n) if these clients are yours")]
     private partial void LogFull(int max);
 }

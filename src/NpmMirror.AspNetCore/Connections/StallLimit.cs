@@ -68,6 +68,6 @@ internal sealed partial class StallLimit(Socket? socket, EndPoint? client, ILogg
         }
     }
 
-    [LoggerMessage(EventIds.AspNetCore + 11, LogLevel.Information, "The client {Client} took nothing of its answer for {Seconds} s and is cut off")]
+    [LoggerMessage(EventIds.AspNetCore + 11, LogLevel.Information, "The client {Client} took nothing of its answer for {Seconds} s; its connection is closed")]
     private partial void LogCut(EndPoint? client, double seconds);
 }

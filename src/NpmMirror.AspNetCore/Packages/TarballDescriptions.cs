@@ -63,7 +63,7 @@ internal sealed class TarballDescriptions(IPackageTable packages, ByteBudget bud
         }
         catch (OperationCanceledException e)
         {
-            throw new MirrorException(MirrorFault.StoreUnavailable, $"The packument of {package} could not be looked into within {SearchMax.TotalSeconds:N0} s; try again.", isTransient: true, TimeSpan.FromSeconds(5), e);
+            throw new MirrorException(MirrorFault.StoreUnavailable, $"The packument of {package} could not be searched within {SearchMax.TotalSeconds:N0} s; try again.", isTransient: true, TimeSpan.FromSeconds(5), e);
         }
     }
 }

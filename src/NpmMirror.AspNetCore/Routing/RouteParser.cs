@@ -27,7 +27,7 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
         var path = PathOf(target);
         if (path.Length > PathMaxChars)
         {
-            return new RegistryRoute.Malformed(414, $"The path is {path.Length} characters long; no package has one longer than {PathMaxChars}.");
+            return new RegistryRoute.Malformed(414, $"The path is {path.Length} characters long; the limit is {PathMaxChars}.");
         }
 
         if (!path.StartsWith('/'))
@@ -43,7 +43,7 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
             {
                 if (Decode(path[range]) is not { } segment)
                 {
-                    return new RegistryRoute.Malformed(400, "The path is not valid: a percent sign, a control character or a backslash is in it that cannot be.");
+                    return new RegistryRoute.Malformed(400, "The path is not valid: it has a percent sign, a control character or a backslash that is not allowed there.");
                 }
 
                 // No name, version or file is called so; whoever asks means another place.

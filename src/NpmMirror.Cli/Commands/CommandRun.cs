@@ -38,7 +38,7 @@ internal static class CommandRun
         }
         catch (Exception unexpected) when (unexpected is not ClosedOutputException)
         {
-            await Console.Error.WriteLineAsync($"npm-mirror met what nobody expected, please report it: {unexpected}");
+            await Console.Error.WriteLineAsync($"Unexpected error, please report it: {unexpected}");
             return ExitCode.Failed;
         }
     }

@@ -14,7 +14,7 @@ internal static class GcCommand
     {
         var json = CommandRun.JsonOption();
         var delete = new Option<bool>("--delete") { Description = "Delete it; default: only print what would go" };
-        var command = new Command("gc", "Find what nobody needs: bytes without a package, unfinished files, tarballs over gc.maxBytes, what removed.* purges; works beside a running serve") { json, delete };
+        var command = new Command("gc", "Find unneeded data: bytes without a package, unfinished files, tarballs over gc.maxBytes, removals that removed.* purges; works beside a running serve") { json, delete };
         command.SetAction((parsed, cancellationToken) => CommandRun.RunAsync(flags, settings => RunAsync(settings, parsed.GetValue(delete), parsed.GetValue(json), cancellationToken)));
         return command;
     }

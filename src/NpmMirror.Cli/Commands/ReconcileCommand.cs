@@ -33,7 +33,7 @@ internal static class ReconcileCommand
             var isHeld = (await RemovalState.ReadAsync(mirror.Store, cancellationToken)).IsHeld(TimeProvider.System.GetUtcNow());
             if (isHeld)
             {
-                Console.WriteLine("Removals of the last hour are held back too; npm-mirror status says why, --accept-removals goes on.");
+                Console.WriteLine("Removals of the last hour are held back too; npm-mirror status tells the reason, --accept-removals lets them go on.");
             }
 
             return found.HeldBack is not null || isHeld ? ExitCode.HeldBack : mended.Failures.Count == 0 ? ExitCode.Ok : ExitCode.Failed;
@@ -56,11 +56,11 @@ internal static class ReconcileCommand
         Console.WriteLine($"{found.Listed} listed, {found.Held} held: {found.Missing} missing, {found.Stale} stale, {found.Vanished} vanished.");
         if (found.HeldBack is { } reason)
         {
-            Console.WriteLine($"{(found.Vanished > 0 ? "Nothing of what vanished is removed" : "The comparison is not whole")}: {reason}. If that is right, run it again with --accept-removals.");
+            Console.WriteLine($"{(found.Vanished > 0 ? "No vanished package is removed" : "The comparison is not whole")}: {reason}. If that is right, run it again with --accept-removals.");
         }
         else if (found.Vanished > 0)
         {
-            Console.WriteLine("What vanished goes when the upstream has denied it twice, ten minutes apart: leave serve or mirror running, or run sync again then.");
+            Console.WriteLine("A vanished package is removed after two 404s of the upstream, ten minutes apart: leave serve or mirror running, or run sync again then.");
         }
 
         SyncReport.Print(mended);

@@ -16,7 +16,7 @@ internal static class StatusCommand
     public static Command Create(IReadOnlyList<string> flags)
     {
         var json = CommandRun.JsonOption();
-        var command = new Command("status", "Print what the store holds, how far it is and what fails; works beside a running serve") { json };
+        var command = new Command("status", "Print what the store holds, its progress and its failures; works beside a running serve") { json };
         command.SetAction((parsed, cancellationToken) => CommandRun.RunAsync(flags, settings => RunAsync(settings, parsed.GetValue(json), cancellationToken)));
         return command;
     }
@@ -69,7 +69,7 @@ internal static class StatusCommand
         Line("Queue", counts.Queued == 0 ? "empty" : $"{counts.Queued} waiting{(status.NextDue is { } due ? $", the next is due {due.ToString("u", CultureInfo.InvariantCulture)}" : "")}");
         if (counts.Queued > 0 && status.Removals.IsHeld(TimeProvider.System.GetUtcNow()))
         {
-            Line("Removals", $"HELD BACK since {status.Removals.HeldSince!.Value.ToString("u", CultureInfo.InvariantCulture)}: {status.Removals.Reason} (npm-mirror reconcile --accept-removals goes on)");
+            Line("Removals", $"HELD BACK since {status.Removals.HeldSince!.Value.ToString("u", CultureInfo.InvariantCulture)}: {status.Removals.Reason} (npm-mirror reconcile --accept-removals lets them go on)");
         }
 
         foreach (var pause in status.Pauses)
@@ -108,7 +108,7 @@ internal static class StatusCommand
 
     private static string Describe(Reconciliation last) =>
         $"with the upstream's list {last.EndedAt.ToString("u", CultureInfo.InvariantCulture)}: {last.Missing} missing, {last.Stale} stale, {last.Vanished} vanished of {last.Held} held"
-        + (last.HeldBack is { } reason ? $"; REMOVALS ARE HELD BACK: {reason} (npm-mirror reconcile --accept-removals goes on)" : "");
+        + (last.HeldBack is { } reason ? $"; REMOVALS ARE HELD BACK: {reason} (npm-mirror reconcile --accept-removals lets them go on)" : "");
 
     private static void Line(string name, string text) => Console.WriteLine($"{name,-10}{text}");
 }

@@ -116,7 +116,7 @@ internal static class VerifyCommand
             $"{summary.LogRows} log rows, {summary.Documents} documents ({Amounts.Bytes(summary.DocumentBytes)} raw) and {summary.Tarballs} tarballs ({Amounts.Bytes(summary.TarballBytes)}) verified, {summary.Skipped} tarballs verified before; {summary.Found} findings, {summary.Repaired} mended.");
         if (summary.HeldBack is { } reason)
         {
-            Console.WriteLine($"The upstream's list is not believed: {reason}. If it is right, npm-mirror reconcile --accept-removals goes by it.");
+            Console.WriteLine($"The upstream's list is not believed: {reason}. If it is right, run npm-mirror reconcile --accept-removals.");
         }
 
         Console.WriteLine($"The log's head is {summary.Head.Position.Value}:{summary.Head.Hash.Hex}; note it elsewhere, and verify --head finds out whether the past was changed.");

@@ -21,7 +21,7 @@ internal static class OtherTools
         ["publish"] = ReadOnly, ["unpublish"] = ReadOnly, ["login"] = ReadOnly, ["adduser"] = ReadOnly,
         ["follow"] = "npm-mirror monitor prints what changes; npm-mirror mirror also keeps it.", ["watch"] = "npm-mirror monitor prints what changes.",
         ["fetch"] = "npm-mirror sync NAME fetches packages by name.", ["pull"] = "npm-mirror sync NAME fetches packages by name.",
-        ["prune"] = "npm-mirror gc tells what nobody needs.", ["clean"] = "npm-mirror gc tells what nobody needs.",
+        ["prune"] = "npm-mirror gc lists unneeded data.", ["clean"] = "npm-mirror gc lists unneeded data.",
         ["check"] = "npm-mirror verify checks what is held.", ["audit"] = "npm-mirror verify checks what is held; npm audit asks the upstream through the mirror.",
         ["options"] = "npm-mirror --help lists the options.", ["settings"] = "npm-mirror config prints the options in force.",
     };

@@ -79,7 +79,7 @@ internal sealed partial class FeedProbe
     /// <summary>What an operator should know of a feed that may not belong to the upstream; null where it does.</summary>
     public static string? FindWarning(Uri upstream, Uri feed) => FeedConvention.IsOwn(upstream, feed)
         ? null
-        : $"The feed at {UpstreamFailures.Where(feed)} is on another host than the upstream {UpstreamFailures.Where(upstream)}: the packages that it names are asked for at the upstream. If the feed's own server gives them, name that one with upstream.";
+        : $"The feed at {UpstreamFailures.Where(feed)} is on another host than the upstream {UpstreamFailures.Where(upstream)}: the mirror asks the upstream for the packages that the feed names. If the feed's own server has them, name that server with upstream.";
 
     private async Task<bool> IsFeedAsync(CancellationToken cancellationToken)
     {
@@ -123,7 +123,7 @@ internal sealed partial class FeedProbe
             throw trouble;
         }
 
-        LogNoneByConvention(_client.BaseUrl, requests.Location, answer.Trouble?.Message ?? "What answers there is not npm's replication service.");
+        LogNoneByConvention(_client.BaseUrl, requests.Location, answer.Trouble?.Message ?? "The server there is not npm's replication service.");
         return null;
     }
 
@@ -237,10 +237,10 @@ internal sealed partial class FeedProbe
     [LoggerMessage(EventIds.Upstream + 10, LogLevel.Information, "Following the {Dialect} feed at {Location}")]
     private partial void LogFound(string location, string dialect);
 
-    [LoggerMessage(EventIds.Upstream + 12, LogLevel.Information, "Following the paged feed at {Location}, where by convention that of {Upstream} is (feed=none turns it off)")]
+    [LoggerMessage(EventIds.Upstream + 12, LogLevel.Information, "Following the paged feed at {Location}, the conventional address of the feed of {Upstream} (feed=none turns it off)")]
     private partial void LogFoundByConvention(string location, Uri upstream);
 
-    [LoggerMessage(EventIds.Upstream + 13, LogLevel.Information, "{Upstream} has no change feed, and by convention {Location} would be it, but is none: packages are revalidated when they are asked for (set feed if it has one elsewhere). {Reason}")]
+    [LoggerMessage(EventIds.Upstream + 13, LogLevel.Information, "{Upstream} has no change feed, and there is none at its conventional address {Location}: packages are revalidated when they are asked for (set feed if it has one elsewhere). {Reason}")]
     private partial void LogNoneByConvention(Uri upstream, string location, string reason);
 
     [LoggerMessage(EventIds.Upstream + 14, LogLevel.Warning, "{Warning}")]

@@ -278,7 +278,7 @@ internal sealed partial class FeedFollower
         var what = $"The feed at {_feed.Location} was reset: {reason}.";
         return _options.EndsAtReset
             ? what
-            : $"{what} Of its newest {RowsAfterReset} rows, those that were not told in this run are told now; what changed meanwhile and is not among them, is not told.";
+            : $"{what} Of its newest {RowsAfterReset} rows, those that were not told in this run are told now; older changes since then are not told.";
     }
 
     /// <summary>What changed between the last look at the old feed and the head of the new one is among its newest rows, if anywhere.</summary>

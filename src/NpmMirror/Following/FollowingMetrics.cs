@@ -19,8 +19,8 @@ internal sealed class FollowingMetrics(Meter meter)
     internal Counter<long> Failures { get; } = meter.CreateCounter<long>("npm_mirror.feed.failures", "{failure}", "Times that following failed and was tried again");
 
     /// <summary>How far the follower lags the feed's head, in sequences; as last known.</summary>
-    internal Gauge<long> LagSequences { get; } = meter.CreateGauge<long>("npm_mirror.feed.lag_sequences", "{sequence}", "Sequences between the feed's head and what was handled, where they are numbers");
+    internal Gauge<long> LagSequences { get; } = meter.CreateGauge<long>("npm_mirror.feed.lag_sequences", "{sequence}", "Sequences between the last handled row and the feed's head, if they are numbers");
 
     /// <summary>How long the follower has not stood at the feed's head.</summary>
-    internal Gauge<double> LagSeconds { get; } = meter.CreateGauge<double>("npm_mirror.feed.lag", "s", "How long everything up to the feed's head was not handled; 0 at the head");
+    internal Gauge<double> LagSeconds { get; } = meter.CreateGauge<double>("npm_mirror.feed.lag", "s", "How long the follower has not been at the feed's head; 0 at the head");
 }

@@ -200,7 +200,7 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         if (isSought && await _store.Notes.FindNoteAsync(MirrorCursors.Feed, cancellationToken) is { } known
             && places.OfType<Uri>().Select(place => UpstreamFailures.Where(place).TrimEnd('/')).FirstOrDefault(place => known.StartsWith($"{place}#", StringComparison.Ordinal)) is { } location)
         {
-            throw new MirrorException(MirrorFault.UpstreamUnavailable, $"{location} had a change feed, and answers now as if it had none; with feed=none it is not looked for any more.", isTransient: true);
+            throw new MirrorException(MirrorFault.UpstreamUnavailable, $"{location} had a change feed, and answers now as if it had none; set feed=none to stop looking for it.", isTransient: true);
         }
 
         _known.Note(new UpstreamFeed.None());
@@ -336,12 +336,12 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         }
     }
 
-    [LoggerMessage(EventIds.Mirroring + 14, LogLevel.Information, "Offline: serving what is held, asking nobody (offline=true)")]
+    [LoggerMessage(EventIds.Mirroring + 14, LogLevel.Information, "Offline: serving what is held, sending no requests (offline=true)")]
     private partial void LogOffline();
 
-    [LoggerMessage(EventIds.Mirroring + 13, LogLevel.Warning, "{Package} is on the list, and the upstream has no such package")]
+    [LoggerMessage(EventIds.Mirroring + 13, LogLevel.Warning, "{Package} is on the list, but the upstream has no such package")]
     private partial void LogListedAndAbsent(PackageName package);
 
-    [LoggerMessage(EventIds.Mirroring + 12, LogLevel.Warning, "Events wait for their numbers: {Reason}")]
+    [LoggerMessage(EventIds.Mirroring + 12, LogLevel.Warning, "Events cannot be numbered yet, so they are told later: {Reason}")]
     private partial void LogNotNumbered(string reason);
 }

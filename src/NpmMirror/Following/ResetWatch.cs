@@ -95,11 +95,11 @@ internal sealed partial class ResetWatch(IChangeFeed feed, TimeProvider time, IL
     {
         if (info.IsBefore(before))
         {
-            return $"it stands at {MirrorException.Quote(info.Head.Text)}, and was to be read on from {MirrorException.Quote(before.Text)}";
+            return $"it ends at {MirrorException.Quote(info.Head.Text)}, before the cursor {MirrorException.Quote(before.Text)}";
         }
 
         // The beginning is the same in any database.
-        return before != Sequence.Zero && info.IsExact(before) && await landmarks.AreTakenAsync(feed, info, cancellationToken) ? $"other changes stand where those stood that it told up to {MirrorException.Quote(before.Text)}" : null;
+        return before != Sequence.Zero && info.IsExact(before) && await landmarks.AreTakenAsync(feed, info, cancellationToken) ? $"other changes have taken the places of those read up to {MirrorException.Quote(before.Text)}" : null;
     }
 
     [LoggerMessage(EventIds.Monitoring + 6, LogLevel.Information, "The feed at {Feed} seems to have been reset; asked again before that is believed: {Reason}")]

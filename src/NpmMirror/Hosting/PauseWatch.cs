@@ -13,7 +13,7 @@ internal sealed partial class PauseWatch(IMetadataStore store, RegistryClient up
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
-    private readonly Gauge<double> _left = meter.CreateGauge<double>("npm_mirror.upstream.pause_left", "s", "How much longer the upstream is not asked, by purpose; 0: it is asked");
+    private readonly Gauge<double> _left = meter.CreateGauge<double>("npm_mirror.upstream.pause_left", "s", "How much longer no requests are sent to the upstream, by purpose; 0: no pause");
 
     // Null: what an earlier process noted is not looked at yet.
     private IReadOnlyList<NotedPause>? _noted;

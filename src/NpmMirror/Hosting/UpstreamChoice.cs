@@ -69,7 +69,7 @@ internal static partial class UpstreamChoice
         {
             throw new MirrorException(
                 MirrorFault.Configuration,
-                $"This is a mirror of {Masked.Address(noted)}, and nothing is taken into it from {Masked.Address(named)}: leave upstream out, name another folder with data, or give that upstream to serve or mirror, which change it for good.");
+                $"This is a mirror of {Masked.Address(noted)}, and takes nothing from {Masked.Address(named)}: leave upstream out, name another folder with data, or give that upstream to serve or mirror, which change it for good.");
         }
 
         LogAnother(loggers.CreateLogger("NpmMirror.Mirror"), Masked.Address(noted), Masked.Address(named));

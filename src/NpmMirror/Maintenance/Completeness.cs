@@ -72,6 +72,6 @@ internal sealed class Completeness(IMetadataStore store, RegistryClient upstream
     };
 
     private static string Difference(ListPair pair, PackageMark mark) => pair is { Rev: null, ModifiedAt: { } modified }
-        ? $"The upstream lists a change of {modified:u}, which is not that of what is held."
+        ? $"The upstream lists a change of {modified:u}; the held document has another."
         : $"The upstream lists revision {pair.Rev ?? "(none)"}, held is {mark.Rev ?? "(none)"}.";
 }

@@ -44,7 +44,7 @@ internal sealed class DocumentVerification(IMetadataStore store, DocumentCheck c
     {
         var failure = request.Repairs is not { } repairs ? ""
             : damage.Package is { } name ? await repairs.TryMendDocumentAsync(name, cancellationToken)
-            : "nobody knows which package it belongs to; delete it, or restore the store from a backup.";
+            : "its package is not known; delete the row, or restore the store from a backup.";
         tally.Report(new VerifyFinding(VerifyFault.RowDamaged, $"{damage.Table} {damage.Key}", Finding.With(damage.Problem, failure), failure is null));
         return failure is null;
     }

@@ -47,7 +47,7 @@ internal sealed class NpmConfig
         }
 
         var told = await _surroundings.AskNpmAsync("registry", cancellationToken)
-            ?? throw new MirrorException(MirrorFault.Configuration, "No upstream is known: npm is not there to ask which registry it uses; give --upstream URL.");
+            ?? throw new MirrorException(MirrorFault.Configuration, "No upstream is known, and npm is not installed here to tell its registry; give --upstream URL.");
         return Address(told, "what `npm config get registry` prints");
     }
 

@@ -8,6 +8,6 @@ public sealed class AdminOptions
 {
     /// <summary>The bearer token of administrators, asked for from loopback too. Null: only loopback peers without forwarding headers.</summary>
     [DataType(DataType.Password)]
-    [Description("The bearer token of administrators, asked for from this machine too; default: programs on this machine administer, and nobody else")]
+    [Description("The bearer token of administrators, needed on this machine too; default: no token, and only programs on this machine administer")]
     public string? Token { get; set; }
 }

@@ -7,7 +7,7 @@ namespace NpmMirror.Options;
 public sealed class CouchOptions
 {
     /// <summary>The host, with or without a scheme.</summary>
-    [Description("The host of a CouchDB; with couch.port and couch.db another way to say feed, and upstream where none is named")]
+    [Description("The host of a CouchDB; with couch.port and couch.db another way to set feed, and upstream if none is given")]
     public string? Host { get; set; }
 
     /// <summary>The port.</summary>

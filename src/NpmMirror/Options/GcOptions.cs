@@ -8,12 +8,12 @@ public sealed class GcOptions
 {
     /// <summary>Bytes of tarballs to keep; those served longest ago go first, those that the upstream could not give again never. Zero: no limit.</summary>
     [Range(0, 1L << 60)]
-    [Description("Bytes of tarballs to keep, those served longest ago go first; 0: no limit")]
+    [Description("Bytes of tarballs to keep; those served longest ago are deleted first; 0: no limit")]
     public long MaxBytes { get; set; }
 
     /// <summary>How long bytes are kept that nobody needs.</summary>
     [Range(typeof(TimeSpan), "01:00:00", "365.00:00:00")]
-    [Description("How long bytes are kept that no package needs")]
+    [Description("How long bytes without a package are kept")]
     public TimeSpan Grace { get; set; } = TimeSpan.FromHours(24);
 
     /// <summary>How often <c>serve</c> and <c>mirror</c> collect by themselves. Zero: only <c>npm-mirror gc</c> does.</summary>
@@ -23,6 +23,6 @@ public sealed class GcOptions
 
     /// <summary>How long it is known which clients fetched which tarballs.</summary>
     [Range(typeof(TimeSpan), "1.00:00:00", "3650.00:00:00")]
-    [Description("How long it is known which clients fetched which tarballs; older records go with the next gc")]
+    [Description("How long records of which client fetched which tarball are kept; gc deletes older ones")]
     public TimeSpan AccessRetention { get; set; } = TimeSpan.FromDays(365);
 }

@@ -6,7 +6,7 @@ namespace NpmMirror.Options;
 public sealed class LogOptions
 {
     /// <summary>The least level that is logged.</summary>
-    [Description("What is logged: trace, debug, information, warning, error or none")]
+    [Description("The least level that is logged: trace, debug, information, warning, error or none")]
     public Microsoft.Extensions.Logging.LogLevel Level { get; set; } = Microsoft.Extensions.Logging.LogLevel.Information;
 
     /// <summary>The level of <c>NpmMirror.Monitor</c>. Null: as <see cref="Level"/>.</summary>

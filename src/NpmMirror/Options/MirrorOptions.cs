@@ -11,7 +11,7 @@ namespace NpmMirror.Options;
 public sealed class MirrorOptions
 {
     /// <summary>The upstream registry's address. Null: what npm itself is configured to use.</summary>
-    [Description("The upstream registry's address; default: what npm itself is configured to use")]
+    [Description("The upstream registry's address; default: the registry that npm is configured to use")]
     [Category("Upstream")]
     public string? Upstream { get; set; }
 
@@ -22,7 +22,7 @@ public sealed class MirrorOptions
     public string Feed { get; set; } = "auto";
 
     /// <summary>Serves what is held and asks nobody: no feed, no fetch, no search. What is not held is a 503 that says so.</summary>
-    [Description("Serve what is held and ask nobody; what is not held is answered with 503")]
+    [Description("Serve what is held and send no requests upstream; the rest is answered with 503")]
     [Category("Upstream")]
     public bool Offline { get; set; }
 
@@ -45,13 +45,13 @@ public sealed class MirrorOptions
 
     /// <summary>Requests to the upstream at once that no client waits for.</summary>
     [Range(1, 256)]
-    [Description("Requests to the upstream at once that no client waits for")]
+    [Description("Concurrent requests to the upstream for which no client waits")]
     [Category("Upstream")]
     public int Concurrency { get; set; } = 10;
 
     /// <summary>Requests a second to one host. Clients' wishes go ahead of everything else. Null: 100, and any number to this machine.</summary>
     [Range(0, 100_000)]
-    [Description("Requests a second to one host of the upstream's, clients' wishes first; 0: any number; default: 100, and any number to this machine")]
+    [Description("Requests a second to one host of the upstream, those of clients first; 0: no limit; default: 100, and no limit to this machine")]
     [Category("Upstream")]
     public int? RequestsPerSecond { get; set; }
 
@@ -153,7 +153,7 @@ public sealed class MirrorOptions
 
     /// <summary>Revalidate everything held that often, where no feed tells of changes. Null: only what is asked for.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "365.00:00:00")]
-    [Description("Revalidate everything held that often, where no feed tells of changes; default: only what is asked for")]
+    [Description("How often everything held is revalidated, if no feed tells of changes; default: only on request")]
     [Category("Upstream")]
     public TimeSpan? Revalidate { get; set; }
 
@@ -181,7 +181,7 @@ public sealed class MirrorOptions
 
     /// <summary>Bodies in memory at once, in bytes, shared by syncing and serving.</summary>
     [Range(1_000_000, 1L << 50)]
-    [Description("Bodies in memory at once, shared by syncing and serving")]
+    [Description("Bytes of documents in memory at once, shared by syncing and serving")]
     [Category("Serving")]
     public long BudgetBytes { get; set; } = 128L * 1024 * 1024;
 
@@ -205,7 +205,7 @@ public sealed class MirrorOptions
 
     /// <summary>Attestations kept, in bytes. More are passed on and not kept.</summary>
     [Range(0, 1L << 50)]
-    [Description("Attestations kept; more are passed on and not kept")]
+    [Description("Bytes of attestations kept; more are passed on and not kept")]
     [Category("Storage")]
     public long AttestationsMaxBytes { get; set; } = 256L * 1024 * 1024;
 

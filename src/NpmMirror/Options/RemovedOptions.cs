@@ -6,19 +6,19 @@ namespace NpmMirror.Options;
 public sealed class RemovedOptions
 {
     /// <summary>The publisher unpublished it.</summary>
-    [Description("What the publisher unpublished: hide, keep or purge")]
+    [Description("For what the publisher unpublished: hide, keep or purge")]
     public RemovedMode Unpublished { get; set; } = RemovedMode.Hide;
 
     /// <summary>The upstream does not know it any more.</summary>
-    [Description("What the upstream does not know any more: hide, keep or purge")]
+    [Description("For what the upstream does not know any more: hide, keep or purge")]
     public RemovedMode Gone { get; set; } = RemovedMode.Hide;
 
     /// <summary>A security holding package stands in its place. Hide: the holder is served, the older versions answer 451.</summary>
-    [Description("What a security holding package replaced: hide, keep or purge")]
+    [Description("For what a security holding package replaced: hide, keep or purge")]
     public RemovedMode SecurityHolder { get; set; } = RemovedMode.Hide;
 
     /// <summary>Refused for legal reasons. Hide: it answers 451.</summary>
-    [Description("What was blocked for legal reasons: hide, keep or purge")]
+    [Description("For what was blocked for legal reasons: hide, keep or purge")]
     public RemovedMode Blocked { get; set; } = RemovedMode.Hide;
 
     /// <summary>What happens with this kind.</summary>

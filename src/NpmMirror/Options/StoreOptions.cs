@@ -22,6 +22,6 @@ public sealed class StoreOptions
     public IDictionary<string, string> Options { get; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>The settings of what <see cref="Blobs"/> names.</summary>
-    [Description("The settings of what store.blobs names: store.blobOptions.<name>")]
+    [Description("The settings of the engine that store.blobs names: store.blobOptions.<name>")]
     public IDictionary<string, string> BlobOptions { get; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 }

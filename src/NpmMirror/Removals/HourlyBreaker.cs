@@ -68,7 +68,7 @@ internal sealed partial class HourlyBreaker(IMetadataStore store, MirrorOptions 
             {
                 _heldSince = time.GetTimestamp();
                 Demand(name);
-                var reason = string.Create(CultureInfo.InvariantCulture, $"{most} packages went within an hour, and no more go in one");
+                var reason = string.Create(CultureInfo.InvariantCulture, $"{most} packages were removed within an hour, which is the limit");
                 LogHeldBack(reason);
                 await (state with { HeldSince = now, HeldAt = now, Reason = reason }).KeepAsync(store, cancellationToken);
                 return reason;
@@ -141,7 +141,7 @@ internal sealed partial class HourlyBreaker(IMetadataStore store, MirrorOptions 
     [LoggerMessage(EventIds.Mirroring + 240, LogLevel.Error, "Removals are held back: {Reason}; if that is right, run npm-mirror reconcile --accept-removals")]
     private partial void LogHeldBack(string reason);
 
-    [LoggerMessage(EventIds.Mirroring + 241, LogLevel.Information, "Removals go on: in the last hour no more were asked for than go in one")]
+    [LoggerMessage(EventIds.Mirroring + 241, LogLevel.Information, "Removals go on: those of the last hour are within the hourly limit")]
     private partial void LogOver();
 }
 

@@ -79,7 +79,7 @@ internal sealed class RemovalCheck(RegistryClient upstream, KnownUpstream knownU
         return await feed.IsListedAsync(name.Value, cancellationToken) switch
         {
             true => $"the upstream answers {status}, and lists the package still",
-            null when await hadList(cancellationToken) => $"the upstream answers {status}, and has no list any more that could tell",
+            null when await hadList(cancellationToken) => $"the upstream answers {status}, and has no list of packages any more",
             _ => null,
         };
     }

@@ -75,7 +75,7 @@ internal static class DocumentCodecs
             DocumentCodec.Gzip => new GZipStream(Open(document.Bytes), CompressionMode.Decompress),
             DocumentCodec.Brotli => new BrotliStream(Open(document.Bytes), CompressionMode.Decompress),
             AsServed => throw new MirrorException(MirrorFault.StoreDamaged, $"The stored document of {package} has the form of store.documents=served, which this npm-mirror does not read any more; npm-mirror verify --repair fetches it again."),
-            DocumentCodec.Purged => throw new MirrorException(MirrorFault.StoreUnavailable, $"The document of {package} was purged (removed.*=purge); what it said is gone for good."),
+            DocumentCodec.Purged => throw new MirrorException(MirrorFault.StoreUnavailable, $"The document of {package} was purged (removed.*=purge); its content is gone for good."),
             // A store of a newer program has a newer schema, and was refused.
             _ => throw Damaged(package, null),
         };

@@ -26,7 +26,7 @@ internal sealed partial class DocumentRepair(IMetadataStore store, SyncQueue que
             var failure = await QueueAsync(name, cancellationToken);
             throw new MirrorException(
                 MirrorFault.StoreDamaged,
-                $"What this mirror has stored of {name} is damaged. It is fetched again from the upstream{(failure is null ? "" : $"; the last try failed: {failure.TrimEnd('.')}")}. Ask again in some seconds.",
+                $"The stored document of {name} is damaged. It is fetched again from the upstream{(failure is null ? "" : $"; the last try failed: {failure.TrimEnd('.')}")}. Ask again in some seconds.",
                 isTransient: true,
                 RetryAfter,
                 damage);
@@ -61,6 +61,6 @@ internal sealed partial class DocumentRepair(IMetadataStore store, SyncQueue que
         }
     }
 
-    [LoggerMessage(EventIds.Mirroring + 260, LogLevel.Error, "What is stored of {Package} is damaged; it is queued to be fetched again")]
+    [LoggerMessage(EventIds.Mirroring + 260, LogLevel.Error, "The stored document of {Package} is damaged; the package is queued to be fetched again")]
     private partial void LogDamaged(PackageName package);
 }

@@ -106,6 +106,6 @@ internal sealed partial class PackageSync
         public static Change FirstSight(PackumentIndex index, DateTimeOffset now) => new([DocumentEvents.OfFirstSight(index, now)], false);
     }
 
-    [LoggerMessage(EventIds.Mirroring + 9, LogLevel.Warning, "What {Package} said before cannot be read, so its change is told only as far as the index knows: {Reason}")]
+    [LoggerMessage(EventIds.Mirroring + 9, LogLevel.Warning, "The previous document of {Package} cannot be read, so its change is told only as far as the index knows: {Reason}")]
     private partial void LogUnreadable(PackageName package, string reason);
 }

@@ -356,9 +356,9 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
         public MirrorChain? Chain => chain;
     }
 
-    [LoggerMessage(EventIds.Mirroring + 7, LogLevel.Error, "Package {Package} brought up what nobody expected")]
+    [LoggerMessage(EventIds.Mirroring + 7, LogLevel.Error, "Package {Package} failed unexpectedly; please report it")]
     private partial void LogUnexpected(Exception exception, PackageName package);
 
-    [LoggerMessage(EventIds.Mirroring + 5, LogLevel.Warning, "The queue cannot be worked on: {Reason}")]
+    [LoggerMessage(EventIds.Mirroring + 5, LogLevel.Warning, "The queue cannot be processed: {Reason}")]
     private partial void LogQueueTrouble(string reason);
 }

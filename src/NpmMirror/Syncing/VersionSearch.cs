@@ -67,7 +67,7 @@ internal sealed class VersionSearch(IPackageTable packages, UpstreamLooks looks,
     {
         if (looks.Begin(name, isPastCaches: true) is not { } look)
         {
-            throw Unknown(name, item, "too many such questions are under way", null);
+            throw Unknown(name, item, "too many such requests are under way", null);
         }
 
         _lookedAt.Set(name, look.BegunAt);
@@ -86,7 +86,7 @@ internal sealed class VersionSearch(IPackageTable packages, UpstreamLooks looks,
 
     private static MirrorException Unknown(PackageName name, string item, string why, Exception? inner) => new(
         (inner as MirrorException)?.Fault ?? MirrorFault.UpstreamUnavailable,
-        $"{MirrorException.Quote(item)} of {name} is not held, and whether the upstream has it could not be asked; try again: {why}",
+        $"{MirrorException.Quote(item)} of {name} is not held, and the upstream could not be asked for it; try again: {why}",
         isTransient: true,
         (inner as MirrorException)?.RetryAfter ?? TimeSpan.FromSeconds(5),
         inner);

@@ -28,7 +28,7 @@ internal sealed class TarCheck : IDisposable
     internal async Task<string?> FinishAsync(CancellationToken cancellationToken)
     {
         await _pipe.Writer.CompleteAsync();
-        return await _problem.WaitAsync(cancellationToken) is { } problem ? $"No hash is promised for it, so it must be a tar archive, in a whole gzip file or bare, and {problem}." : null;
+        return await _problem.WaitAsync(cancellationToken) is { } problem ? $"No hash is promised for it, so it must be a tar archive, alone or in a whole gzip file, but {problem}." : null;
     }
 
     /// <summary>Ends the decoder, if it still waits for bytes.</summary>
@@ -52,22 +52,22 @@ internal sealed class TarCheck : IDisposable
                 tar.Append(buffer.AsSpan(0, read));
                 if (tar.LengthBytes > decodedMaxBytes)
                 {
-                    return $"this one unpacks to more than {decodedMaxBytes} bytes";
+                    return $"it unpacks to more than {decodedMaxBytes} bytes";
                 }
             }
 
             // A gzip file that was cut is known by its own end.
-            return tar.LengthBytes == 0 ? "there is nothing in this one"
-                : !tar.IsTar ? "this one does not begin as one does"
-                : isGzip || tar.IsEnded ? null : "this one has no end";
+            return tar.LengthBytes == 0 ? "it is empty"
+                : !tar.IsTar ? "it does not begin like one"
+                : isGzip || tar.IsEnded ? null : "its end is missing";
         }
         catch (Exception exception) when (exception is InvalidDataException or IOException)
         {
-            return "these bytes are none, or damaged, or cut short";
+            return "it is no such file, or damaged, or cut short";
         }
         catch (OperationCanceledException)
         {
-            return "this one was not read to its end";
+            return "it was not read to its end";
         }
         finally
         {

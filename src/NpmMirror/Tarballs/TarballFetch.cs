@@ -193,15 +193,15 @@ internal sealed partial class TarballFetch(ITarballTable tarballs, IBlobStore bl
         Problem = problem,
     };
 
-    [LoggerMessage(EventIds.Mirroring + 200, LogLevel.Warning, "What came for tarball {Tarball} ({Bytes} bytes) is something else and was not kept: {Problem}")]
+    [LoggerMessage(EventIds.Mirroring + 200, LogLevel.Warning, "The {Bytes} bytes that came for tarball {Tarball} are something else and were not kept: {Problem}")]
     private partial void LogCorrupt(string tarball, long bytes, string problem);
 
-    [LoggerMessage(EventIds.Mirroring + 201, LogLevel.Error, "Tarball {Tarball} was held with other bytes, which are missing on disk; what the upstream sends now ({Sha512}) does not replace them in the books")]
+    [LoggerMessage(EventIds.Mirroring + 201, LogLevel.Error, "Tarball {Tarball} was held with other bytes, which are missing on disk; those that the upstream sends now ({Sha512}) are not stored in their place")]
     private partial void LogReplaced(string tarball, Digest sha512);
 
     [LoggerMessage(EventIds.Mirroring + 203, LogLevel.Warning, "Tarball {Tarball} was held with other bytes ({Old}); those that its packument promises now ({Sha512}) have taken their place")]
     private partial void LogReplacing(string tarball, Digest old, Digest sha512);
 
-    [LoggerMessage(EventIds.Mirroring + 202, LogLevel.Debug, "What is wrong with tarball {Tarball} could not be recorded: {Problem}")]
+    [LoggerMessage(EventIds.Mirroring + 202, LogLevel.Debug, "The problem of tarball {Tarball} could not be recorded: {Problem}")]
     private partial void LogUnrecorded(string tarball, string problem);
 }

@@ -40,7 +40,7 @@ internal sealed partial class BoundedRetry(TimeProvider time, ILogger logger)
     {
         if (failure.RetryAfter is { } asked && asked > LongestWait)
         {
-            throw GivenUp(failure, $"It asks to be left alone for {asked.TotalMinutes:0} minutes.");
+            throw GivenUp(failure, $"It asks for a pause of {asked.TotalMinutes:0} minutes.");
         }
 
         var wait = _backoff.Next(failure.RetryAfter);

@@ -12,7 +12,7 @@ internal static class UpstreamFailures
     /// <param name="missing">What a client asked for and the mirror does not hold; null where nothing is missing.</param>
     internal static MirrorException Offline(string? missing = null) => new(
         MirrorFault.UpstreamUnavailable,
-        missing is null ? "This mirror is offline (offline=true): it serves what it holds and asks nobody." : $"{missing} is not held here, and this mirror is offline (offline=true): it asks nobody.",
+        missing is null ? "This mirror is offline (offline=true): it serves what it holds and sends no requests." : $"{missing} is not held here, and this mirror is offline (offline=true): it sends no requests.",
         isTransient: false,
         OfflineRetry);
 

@@ -41,7 +41,7 @@ public sealed class DamagedDocumentTests
         var (status, text) = await AskAsync(mirror, way);
         Assert.DoesNotContain(Wrong, text, StringComparison.Ordinal);
         Assert.True(status == (IsList(way) ? 200 : 503), $"{way}: {status} {text}");
-        Assert.True(text.Contains("What this mirror has stored of ms is damaged", StringComparison.Ordinal), text);
+        Assert.True(text.Contains("The stored document of ms is damaged", StringComparison.Ordinal), text);
         Assert.NotNull(await mirror.Store.Queue.FindQueuedAsync(Name, Cancelled));
     }
 
@@ -58,7 +58,7 @@ public sealed class DamagedDocumentTests
         await DamageIndexAsync(mirror);
         var (status, text) = await AskAsync(mirror, way);
         Assert.True(status == (IsList(way) ? 200 : 503), $"{way}: {status} {text}");
-        Assert.Contains("What this mirror has stored of ms is damaged", text, StringComparison.Ordinal);
+        Assert.Contains("The stored document of ms is damaged", text, StringComparison.Ordinal);
         Assert.DoesNotContain("1.1.1", text, StringComparison.Ordinal);
     }
 
@@ -84,7 +84,7 @@ public sealed class DamagedDocumentTests
         Assert.Equal(200, status);
         Assert.Contains("TEXT OF aa", text, StringComparison.Ordinal);
         Assert.Contains("TEXT OF zz", text, StringComparison.Ordinal);
-        Assert.Contains("\"error\":\"damaged\",\"reason\":\"What this mirror has stored of ms is damaged", text, StringComparison.Ordinal);
+        Assert.Contains("\"error\":\"damaged\",\"reason\":\"The stored document of ms is damaged", text, StringComparison.Ordinal);
         foreach (var json in way.Contains("continuous", StringComparison.Ordinal) ? text.Split('\n', StringSplitOptions.RemoveEmptyEntries) : [text])
         {
             using var parsed = System.Text.Json.JsonDocument.Parse(json);

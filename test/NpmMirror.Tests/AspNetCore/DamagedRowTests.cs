@@ -53,14 +53,14 @@ public sealed class DamagedRowTests : IDisposable
         {
             using var answer = await mirror.GetAsync(way);
             var text = await answer.Content.ReadAsStringAsync(Cancelled);
-            Assert.True((int)answer.StatusCode == 503 && text.Contains("What this mirror has stored of ms is damaged", StringComparison.Ordinal), $"{way}: {(int)answer.StatusCode} {text}");
+            Assert.True((int)answer.StatusCode == 503 && text.Contains("The stored document of ms is damaged", StringComparison.Ordinal), $"{way}: {(int)answer.StatusCode} {text}");
         }
 
         foreach (var way in (string[])["_all_docs?include_docs=true", "_changes?include_docs=true", "-/all"])
         {
             var list = await mirror.TextAsync(way);
             Assert.True(list.Contains("TEXT OF aa", StringComparison.Ordinal) && list.Contains("TEXT OF zz", StringComparison.Ordinal), $"{way}: {list}");
-            Assert.True(list.Contains("What this mirror has stored of ms is damaged", StringComparison.Ordinal), $"{way}: {list}");
+            Assert.True(list.Contains("The stored document of ms is damaged", StringComparison.Ordinal), $"{way}: {list}");
         }
 
         registry.Knobs.Remove(trouble);

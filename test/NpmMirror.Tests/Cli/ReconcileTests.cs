@@ -70,7 +70,7 @@ public sealed class ReconcileTests : IAsyncLifetime
         _upstream.Knobs.DocumentCount = 5;
         var (code, output, errors) = await ReconcileAsync();
         Assert.Equal(4, code);
-        Assert.Contains("Nothing of what vanished is removed", output, StringComparison.Ordinal);
+        Assert.Contains("No vanished package is removed", output, StringComparison.Ordinal);
         Assert.Contains("Removals are held back, 55 packages stay", errors, StringComparison.Ordinal);
         Assert.Contains("REMOVALS ARE HELD BACK", (await RunAsync("status")).Output, StringComparison.Ordinal);
 
@@ -100,7 +100,7 @@ public sealed class ReconcileTests : IAsyncLifetime
         _upstream.Knobs.Fail("*_all_docs", 503, retryAfter: "3600");
         var (code, output, errors) = await ReconcileAsync();
         Assert.Equal((1, ""), (code, output));
-        Assert.EndsWith("answered 503. It asks to be left alone for 60 minutes. Run it again later.\n", errors, StringComparison.Ordinal);
+        Assert.EndsWith("answered 503. It asks for a pause of 60 minutes. Run it again later.\n", errors, StringComparison.Ordinal);
         var status = (await RunAsync("status")).Output;
         Assert.Contains("failed: ", status, StringComparison.Ordinal);
         Assert.Contains("0 vanished of 0 held", status, StringComparison.Ordinal);

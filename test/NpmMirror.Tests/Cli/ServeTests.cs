@@ -131,7 +131,7 @@ public sealed class ServeTests : IAsyncLifetime
     {
         var (code, output, errors) = await CliProcess.RunAsync(_folder.Path, ["serve", "--listen=0"], NoNpm);
         Assert.Equal(2, code);
-        Assert.Equal("No upstream is known: npm is not there to ask which registry it uses; give --upstream URL.\n", errors);
+        Assert.Equal("No upstream is known, and npm is not installed here to tell its registry; give --upstream URL.\n", errors);
         Assert.Empty(output);
         Assert.Empty(Directory.EnumerateFileSystemEntries(_folder.Path));
     }

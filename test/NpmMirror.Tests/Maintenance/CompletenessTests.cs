@@ -104,7 +104,7 @@ public sealed class CompletenessTests : IAsyncLifetime
         await HoldAsync("changed");
         _bench.Upstream.Knobs.Feed = FakeFeedDialect.None;
         _bench.Upstream.Knobs.Add(new FakeRule { Path = "/-/all", Status = 200, ContentType = "application/json", Body = """{"_updated":1,"changed":{"name":"changed","time":{"modified":"2031-02-03T04:05:06.789Z"}}}""" });
-        Assert.Equal("The upstream lists a change of 2031-02-03 04:05:06Z, which is not that of what is held.", Assert.Single((await CompareAsync(hasFeed: false)).Findings).Problem);
+        Assert.Equal("The upstream lists a change of 2031-02-03 04:05:06Z; the held document has another.", Assert.Single((await CompareAsync(hasFeed: false)).Findings).Problem);
     }
 
     private async Task HoldAsync(string name)

@@ -47,7 +47,7 @@ public sealed class HourlyBreakerTests : IAsyncLifetime
         Assert.Equal(50, await DeleteAsync(0, 60));
         var state = await RemovalState.ReadAsync(_bench.Store, Token);
         Assert.True(state.IsHeld(_bench.Clock.GetUtcNow()));
-        Assert.Contains("50 packages went within an hour", state.Reason, StringComparison.Ordinal);
+        Assert.Contains("50 packages were removed within an hour", state.Reason, StringComparison.Ordinal);
         var held = await _bench.SyncAsync("p59", Deletion("p59"));
         Assert.Equal(state.Reason, Assert.IsType<SyncResult.Unchanged>(held).RetryBecause);
     }

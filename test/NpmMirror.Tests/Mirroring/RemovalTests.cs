@@ -168,7 +168,7 @@ public sealed class RemovalTests
         bench.Clock.Advance(TimeSpan.FromMinutes(10));
         if (isRestarted)
         {
-            Assert.Contains("no list any more", (await bench.SyncAsync("left-pad", item)).RetryBecause, StringComparison.Ordinal);
+            Assert.Contains("no list of packages any more", (await bench.SyncAsync("left-pad", item)).RetryBecause, StringComparison.Ordinal);
         }
         else
         {

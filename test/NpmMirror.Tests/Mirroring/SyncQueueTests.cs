@@ -112,7 +112,7 @@ public sealed class SyncQueueTests
 
         // The pause, and no busy loop: a timer waits.
         await Eventually.Async(() => bench.Clock.HasTimerBetween(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(30)));
-        Assert.Equal(isTold, log.Lines.Any(line => line.Contains("cannot be worked on: Not now.", StringComparison.Ordinal)));
+        Assert.Equal(isTold, log.Lines.Any(line => line.Contains("cannot be processed: Not now.", StringComparison.Ordinal)));
         isFailing = false;
         await Eventually.Async(() =>
         {

@@ -106,7 +106,7 @@ public sealed class FeedResetTests
 
         await PassUntilAsync(() => scene.Told.OfType<MonitorEvent.Ended>().Any());
         Assert.True(scene.Monitor.IsFeedReset);
-        Assert.Contains("other changes stand where those stood", Assert.Single(scene.Told.OfType<MonitorEvent.Failed>()).Error.Message, StringComparison.Ordinal);
+        Assert.Contains("other changes have taken the places of those read", Assert.Single(scene.Told.OfType<MonitorEvent.Failed>()).Error.Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -62,7 +62,7 @@ public sealed class BoundedRetryTests
     public async Task Who_wants_to_be_left_alone_for_an_hour_is_not_waited_for()
     {
         var failure = await Assert.ThrowsAsync<MirrorException>(() => RunAsync(Busy(TimeSpan.FromHours(1)), failures: 1));
-        Assert.Equal("Too many requests. It asks to be left alone for 60 minutes.", failure.Message);
+        Assert.Equal("Too many requests. It asks for a pause of 60 minutes.", failure.Message);
         Assert.Equal(1, _asked);
     }
 

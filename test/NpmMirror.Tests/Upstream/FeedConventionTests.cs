@@ -93,7 +93,7 @@ public sealed class FeedConventionTests : IAsyncLifetime
         await using var registry = new LoopbackPeer(request => Answer(request, status, info));
         using var client = New(registry.Url);
         Assert.Null(await ProbeAsync(client));
-        Assert.Contains("would be it, but is none", Assert.Single(_log.Lines), StringComparison.Ordinal);
+        Assert.Contains("there is none at its conventional address", Assert.Single(_log.Lines), StringComparison.Ordinal);
     }
 
     [Fact]
