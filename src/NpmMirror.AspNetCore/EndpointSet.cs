@@ -7,7 +7,7 @@ using NpmMirror.AspNetCore.Packages;
 
 namespace NpmMirror.AspNetCore;
 
-/// <summary>What answers which route.</summary>
+/// <summary>The endpoints of the routes.</summary>
 internal sealed record EndpointSet
 {
     internal required PackageFinder Packages { get; init; }

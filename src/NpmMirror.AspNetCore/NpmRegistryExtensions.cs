@@ -28,7 +28,7 @@ public static class NpmRegistryExtensions
     /// </summary>
     /// <param name="endpoints">The application, a group or a branch; the services hold the mirror.</param>
     /// <param name="mounts">Paths like <c>/npm</c> or <c>/</c>.</param>
-    /// <returns>What is said to it (authorization, limits, names) counts for all of these endpoints.</returns>
+    /// <returns>Its settings (authorization, limits, names) count for all of these endpoints.</returns>
     public static IEndpointConventionBuilder MapNpmRegistry(this IEndpointRouteBuilder endpoints, params string[] mounts)
     {
         ArgumentNullException.ThrowIfNull(endpoints);
@@ -49,8 +49,8 @@ public static class NpmRegistryExtensions
     }
 
     /// <summary>
-    /// Answers every request, as <see cref="MapNpmRegistry"/> does and with an error that npm understands where it maps nothing: for a server that does
-    /// nothing but serve mirrors. Terminal: what comes after it in the pipeline is never reached.
+    /// Answers every request, as <see cref="MapNpmRegistry"/> does and with an error that npm understands if it maps nothing: for a server that
+    /// only serves mirrors. Terminal: later parts of the pipeline are never reached.
     /// </summary>
     /// <param name="app">The application; its services hold the mirror.</param>
     /// <param name="mounts">Paths like <c>/npm</c> or <c>/</c>.</param>
@@ -70,7 +70,7 @@ public static class NpmRegistryExtensions
         kestrel.AddServerHeader = false;
         kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(120);
         kestrel.Limits.MaxRequestLineSize = 16 * 1024;
-        // Audits have their own, smaller limit. What is published has to be let in a little, or the client never reads the 405.
+        // Audits have their own, smaller limit. A publish must be read in part, or the client never reads the 405.
         kestrel.Limits.MaxRequestBodySize = 256 * 1024 * 1024;
     }
 

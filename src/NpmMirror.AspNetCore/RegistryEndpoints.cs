@@ -14,8 +14,8 @@ using NpmMirror.Upstream;
 namespace NpmMirror.AspNetCore;
 
 /// <summary>
-/// Every request to the mirror ends here. One that came before in the same words is answered from what was prepared then; the others
-/// are parsed, matched and handed to their endpoint, and what fails there becomes an answer in one place.
+/// Every request to the mirror ends here. A repeated one is answered from the prepared answer; the others
+/// are parsed, matched and handed to their endpoint, and failures there become answers in one place.
 /// </summary>
 internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RouteParser routes, PublicAddresses addresses, AnswerMemory memory, MirrorInstance instance, CrossOriginPolicy crossOrigin, AnswerMetrics metrics, TimeProvider time, ILogger logger)
 {
@@ -25,7 +25,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
 
     private readonly ILogger _logger = logger;
 
-    /// <summary>What is answered beside the mounts.</summary>
+    /// <summary>The paths that are answered beside the mounts.</summary>
     internal static IReadOnlyList<string> OperationsPaths { get; } = ["/", "/health/live", "/health/ready", "/metrics", "/api/ping"];
 
     /// <summary>Answers one request, and lets the limit on connections know of it.</summary>
@@ -70,7 +70,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         origin = prefix.Length == 0 ? origin : origin with { Prefix = origin.Prefix + prefix };
         var key = new RequestKey(request.RawTarget, origin, Text(headers.Accept), Text(headers.AcceptEncoding));
         var isGet = HttpMethods.IsGet(request.Method);
-        // What came through other mirrors may have come in a circle, which is looked at first.
+        // A request through other mirrors may be a loop, which is checked first.
         if ((isGet || HttpMethods.IsHead(request.Method)) && !headers.ContainsKey(MirrorChain.Header) && memory.Find(key) is { } rendition && endpoints.Packages.IsCurrent(rendition.Package))
         {
             crossOrigin.Write(context.Response.Headers);
@@ -121,7 +121,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
-            // The client left; nobody reads an answer.
+            // The client left; it does not read an answer.
         }
         catch (Exception e) when (e is MirrorException or ObjectDisposedException)
         {

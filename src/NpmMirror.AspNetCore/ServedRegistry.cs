@@ -21,7 +21,7 @@ internal sealed class ServedRegistry : IDisposable
     private readonly RouteParser _routes;
     private readonly Lazy<RegistryEndpoints> _endpoints;
 
-    // Counts from now on, also what happens before the first request.
+    // Counts from now on, also events before the first request.
     private readonly MetricsEndpoint _metrics;
 
     internal ServedRegistry(IServiceProvider services, IReadOnlyList<string> mounts)
@@ -39,7 +39,7 @@ internal sealed class ServedRegistry : IDisposable
     /// <summary>Where the registry is.</summary>
     internal IReadOnlyList<string> Mounts { get; }
 
-    /// <summary>What answers.</summary>
+    /// <summary>The endpoints of the registry.</summary>
     internal RegistryEndpoints Endpoints => _endpoints.Value;
 
     /// <summary>Counts no more; the host has stopped.</summary>

@@ -26,7 +26,7 @@ internal sealed class Backup(IMetadataStore store, IStoreBackup copies, IBlobSto
         return copied;
     }
 
-    /// <summary>Refuses to replace what this mirror's store does not lead on from: the backup of another, or of one that knew more than this one.</summary>
+    /// <summary>Refuses to replace a backup that this mirror's store does not continue: one of another mirror, or one that is newer than this store.</summary>
     private async Task RequireOfThisMirrorAsync(CancellationToken cancellationToken)
     {
         if (File.Exists(_file + "-wal"))

@@ -3,7 +3,7 @@ using NpmMirror.Cli.Settings;
 
 namespace NpmMirror.Cli;
 
-/// <summary>What is wrong with a command line that names no command, another one, or words that no command takes; each fault with what was meant.</summary>
+/// <summary>The faults of a command line that names no command, an unknown one, or words that no command takes; each with a likely meaning.</summary>
 internal static class CommandFaults
 {
     /// <summary>The sentences, the last one with where to look.</summary>
@@ -23,7 +23,7 @@ internal static class CommandFaults
         }
         else if (command is RootCommand root && !parsed.UnmatchedTokens[0].StartsWith('-'))
         {
-            // What follows a word that is no command is that command's: one fault.
+            // The words after an unknown command are its own: one fault.
             yield return NotACommand(parsed.UnmatchedTokens[0], root);
         }
         else
@@ -41,7 +41,7 @@ internal static class CommandFaults
         ? "No command is given; npm-mirror serve starts the mirror."
         : $"No command is given; did you mean npm-mirror serve {string.Join(' ', flags.Select(OurFlag))}?";
 
-    /// <summary>The flag as it is written here, without what must not be shown.</summary>
+    /// <summary>The flag as it is written here, without its secrets.</summary>
     private static string OurFlag(string flag)
     {
         var name = flag.TrimStart('-').Split('=')[0];

@@ -6,7 +6,7 @@ using NpmMirror.Cli.Settings;
 
 namespace NpmMirror.Cli;
 
-/// <summary>The commands, and what all of them share: options, help, faults, exit codes.</summary>
+/// <summary>The commands, and their common parts: options, help, faults, exit codes.</summary>
 internal static class CommandLine
 {
     /// <summary>Runs one command line and returns the exit code.</summary>

@@ -1,6 +1,6 @@
 namespace NpmMirror.Cli;
 
-/// <summary>What the program's exit codes mean; docs/operating.md says the same to users.</summary>
+/// <summary>The program's exit codes; docs/operating.md says the same to users.</summary>
 internal static class ExitCode
 {
     /// <summary>All went well.</summary>
@@ -21,7 +21,7 @@ internal static class ExitCode
     /// <summary>A verification found something that was not mended.</summary>
     public const int Found = 5;
 
-    /// <summary>Nobody reads standard output any more: what shells report of every program that a closed pipe ends.</summary>
+    /// <summary>Standard output is closed: shells report this code of every program that a closed pipe ends.</summary>
     public const int OutputClosed = 141;
 
     /// <summary>The exit code that fits a failure.</summary>

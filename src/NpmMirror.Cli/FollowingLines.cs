@@ -27,7 +27,7 @@ internal static class FollowingLines
             : $"at the head {head}, last told {when}: nothing has changed since then, or the mirror does not run";
     }
 
-    /// <summary>What came late; null when nothing did.</summary>
+    /// <summary>The late rows; null if there were none.</summary>
     public static string? LateRows(FollowingState state, DateTimeOffset now) => state.LateRows == 0 ? null : string.Create(
         CultureInfo.InvariantCulture,
         $"{state.LateRows}{(state.LastLateAt is { } last ? $", the last found {Amounts.Duration(now > last ? now - last : TimeSpan.Zero)} ago ({last.ToString("u", CultureInfo.InvariantCulture)})" : "")}{(state.LongestLate is { } late ? $", at most {Amounts.Duration(late)} late" : "")}");

@@ -31,7 +31,7 @@ internal sealed class JsonReport(TextWriter output, string listName)
     /// <summary>Ends the list and the document.</summary>
     internal void End(object summary) => End("summary", summary);
 
-    /// <summary>Runs what fills the list; where that fails, the document still ends as JSON, with the reason in place of its summary.</summary>
+    /// <summary>Runs the work that fills the list; if that fails, the document still ends as JSON, with the reason in place of its summary.</summary>
     internal async Task<T> FillAsync<T>(Func<Task<T>> fill)
     {
         try

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging.Console;
 
 namespace NpmMirror.Cli;
 
-/// <summary>The log: one line of plain text an entry, whatever strangers' words are in it; the level has a colour on a terminal.</summary>
+/// <summary>The log: one line of plain text an entry, with strangers' words made safe; the level has a colour on a terminal.</summary>
 internal sealed class LogLines() : ConsoleFormatter(FormatterName)
 {
     internal const string FormatterName = "lines";

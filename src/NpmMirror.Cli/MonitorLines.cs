@@ -5,7 +5,7 @@ using NpmMirror.Packuments;
 
 namespace NpmMirror.Cli;
 
-/// <summary>What a monitor tells, a line each: for people, or JSON for programs.</summary>
+/// <summary>A monitor's events, a line each: for people, or JSON for programs.</summary>
 internal sealed class MonitorLines(bool asJson, TextWriter output, TextWriter errors)
 {
     // Readable text: this JSON never gets into a page.

@@ -3,12 +3,12 @@ using System.Text;
 namespace NpmMirror.Cli;
 
 /// <summary>
-/// Prints each line as plain text, whatever strangers' words are in it. What is written without a line end (progress, colours, JSON of many lines) is
+/// Prints each line as plain text, with strangers' words made safe. Text without a line end (progress, colours, JSON of many lines) is
 /// the program's own and passes as it is.
 /// </summary>
 internal sealed class PlainLines(TextWriter output) : TextWriter
 {
-    /// <summary>From now on all that this process prints goes through one. After whatever else takes the place of standard output or error.</summary>
+    /// <summary>From now on all output of this process goes through one. Call it after standard output or error were replaced.</summary>
     internal static void Install()
     {
         Console.SetOut(new PlainLines(Console.Out));

@@ -1,7 +1,7 @@
 
 if (NpmMirror.OpenFileLimit.Read() is var limit && limit < NpmMirror.OpenFileLimit.LeastToRun)
 {
-    // Before anything else: what follows could not be loaded.
+    // Before anything else: later code could not be loaded.
     Console.Error.WriteLine(NpmMirror.OpenFileLimit.TooSmall(limit, NpmMirror.OpenFileLimit.LeastToRun));
     return NpmMirror.Cli.ExitCode.Usage;
 }

@@ -9,7 +9,7 @@ internal sealed class ProgressLine(bool isSilent, TimeProvider time)
     private readonly TerminalWriter? _terminal = TerminalWriter.Installed;
     private long _shownAt = time.GetTimestamp();
 
-    /// <summary>Shows what the command begins with, on a terminal.</summary>
+    /// <summary>Shows the command's first step, on a terminal.</summary>
     internal void Begin(string text)
     {
         if (!isSilent)

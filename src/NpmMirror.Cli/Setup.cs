@@ -5,7 +5,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Cli;
 
-/// <summary>What the commands are made of: log output, the engines this program was built with, store and blobs.</summary>
+/// <summary>The parts of the commands: log output, the engines this program was built with, store and blobs.</summary>
 internal static class Setup
 {
     private static readonly TimeSpan DrainMax = TimeSpan.FromSeconds(20);
@@ -20,7 +20,7 @@ internal static class Setup
     {
         builder.ClearProviders();
         builder.SetMinimumLevel(options.Level);
-        // What the framework tells at Information is of no use to an operator.
+        // The framework's lines at Information are of no use to an operator.
         builder.AddFilter("Microsoft", Max(options.Level, LogLevel.Warning));
         builder.AddFilter("System", Max(options.Level, LogLevel.Warning));
         // A start or end that fails is told in one sentence, when the command ends.
@@ -50,7 +50,7 @@ internal static class Setup
     public static Task<Mirror> OpenAsync(MirrorOptions options, ILoggerFactory logging, CancellationToken cancellationToken) =>
         new MirrorBuilder(options).UseLoggers(logging).OpenAsync(cancellationToken);
 
-    /// <summary>What all hosts of this program share: where they log, how long ending may take, and that signals are the program's.</summary>
+    /// <summary>The common settings of all hosts of this program: where they log, how long ending may take, and that signals are the program's.</summary>
     public static void ConfigureHost(IServiceCollection services, ILoggingBuilder logging, MirrorOptions options)
     {
         ConfigureLogging(logging, options.Log);
@@ -58,7 +58,7 @@ internal static class Setup
         services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainMax);
     }
 
-    /// <summary>Refuses a folder without a store, also the empty one of a disk that is not mounted: a command for what is held makes nothing.</summary>
+    /// <summary>Refuses a folder without a store, also the empty one of a disk that is not mounted: a command for held packages makes nothing.</summary>
     /// <exception cref="MirrorException">There is no store.</exception>
     public static void RequireExistingStore(MirrorOptions options)
     {
@@ -70,8 +70,8 @@ internal static class Setup
         }
     }
 
-    /// <summary>Refuses to ask the upstream where <c>offline</c> says that nobody is asked.</summary>
-    /// <exception cref="MirrorException">It says so.</exception>
+    /// <summary>Refuses requests to the upstream if <c>offline</c> is set.</summary>
+    /// <exception cref="MirrorException">It is set.</exception>
     public static void RequireOnline(MirrorOptions options, string command)
     {
         if (options.Offline)

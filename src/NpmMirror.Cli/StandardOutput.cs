@@ -3,7 +3,7 @@ using System.Text;
 
 namespace NpmMirror.Cli;
 
-/// <summary>Nobody reads standard output any more: the command ends there, quietly, as other tools do.</summary>
+/// <summary>Standard output is closed: the command ends there, quietly, as other tools do.</summary>
 internal sealed class ClosedOutputException : Exception;
 
 /// <summary>Standard output that can end a command: .NET ignores the signal for a closed pipe and passes over the failed write, so each write is followed by a look.</summary>
@@ -25,10 +25,10 @@ internal static partial class StandardOutput
         }
     }
 
-    /// <summary>From now on a write that nobody reads throws <see cref="ClosedOutputException"/>.</summary>
+    /// <summary>From now on a write without a reader throws <see cref="ClosedOutputException"/>.</summary>
     public static void EndWhenClosed() => Console.SetOut(new WatchedWriter(Console.Out));
 
-    /// <summary>Says what a server is about to do: a server goes on without anybody who reads it.</summary>
+    /// <summary>Announces the start of a server: a server goes on without a reader.</summary>
     public static void Announce(string line)
     {
         try

@@ -15,7 +15,7 @@ internal static class SyncReport
     public static object ToJson(SyncSummary summary) =>
         new { summary.Changed, summary.Unchanged, summary.Removed, summary.RawBytes, summary.InDoubt, failures = summary.Failures.ToDictionary(failure => failure.Key.Value, failure => failure.Value) };
 
-    /// <summary>Prints how a sync ended: a line on standard output, what failed on standard error.</summary>
+    /// <summary>Prints how a sync ended: a line on standard output, failures on standard error.</summary>
     public static void Print(SyncSummary summary)
     {
         Console.WriteLine($"{summary.Changed} changed, {summary.Unchanged} unchanged, {summary.Removed} removed, {summary.Failures.Count} failed{(summary.InDoubt > 0 ? $" ({summary.InDoubt} of them in doubt)" : "")}; {Amounts.Bytes(summary.RawBytes)} of metadata written.");

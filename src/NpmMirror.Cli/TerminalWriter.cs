@@ -3,7 +3,7 @@ using System.Text;
 namespace NpmMirror.Cli;
 
 /// <summary>
-/// Standard error on a terminal. A line that tells of progress stands below everything else: what others write, log lines too, goes above it and tears neither
+/// Standard error on a terminal. A line of progress stands below everything else: other output, log lines too, goes above it and tears neither
 /// it nor themselves.
 /// </summary>
 /// <param name="inner">The terminal.</param>
@@ -33,7 +33,7 @@ internal sealed class TerminalWriter(TextWriter inner, Func<int> width) : TextWr
         }
     }
 
-    /// <summary>Shows this as the line of progress in the place of what it was; empty takes it away.</summary>
+    /// <summary>Shows this as the line of progress, in the place of the last one; empty removes it.</summary>
     internal void Show(string line)
     {
         lock (_lock)
@@ -104,7 +104,7 @@ internal sealed class TerminalWriter(TextWriter inner, Func<int> width) : TextWr
 
     private void Draw()
     {
-        // In the middle of a line of somebody else's it waits for that line's end.
+        // In the middle of another line it waits for that line's end.
         if (_isAtLineStart && _line.Length > 0)
         {
             var shown = _line[..Math.Min(_line.Length, Math.Max(width(), ColumnsMin) - 1)];

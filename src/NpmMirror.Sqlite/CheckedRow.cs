@@ -6,12 +6,12 @@ using NpmMirror.Storage;
 namespace NpmMirror.Sqlite;
 
 /// <summary>
-/// Reads a row's columns and notes the first value that cannot be; in its place the caller gets one that can. Whatever another program wrote into a row,
-/// reading it never fails.
+/// Reads a row's columns and notes the first invalid value; in its place the caller gets a valid one. Reading never fails, whatever another program
+/// wrote into the row.
 /// </summary>
 /// <param name="reader">On the row.</param>
 /// <param name="table">For messages.</param>
-/// <param name="keyColumns">How many columns at the front are the row's key.</param>
+/// <param name="keyColumns">The number of key columns, at the front.</param>
 internal struct CheckedRow(SqliteDataReader reader, string table, int keyColumns = 1)
 {
     /// <summary>Numbers of ours are far below this: one more can be added to each for ever.</summary>
@@ -94,7 +94,7 @@ internal struct CheckedRow(SqliteDataReader reader, string table, int keyColumns
         return default;
     }
 
-    /// <summary>A package's name; null where it is none, and then nothing can be said about whose row it is.</summary>
+    /// <summary>A package's name; null if it is none, and then the row's package is not known.</summary>
     internal PackageName? Package(int column)
     {
         if (TypeOf(column) == SQLitePCL.raw.SQLITE_TEXT && PackageName.TryParse(reader.GetString(column), out var name))

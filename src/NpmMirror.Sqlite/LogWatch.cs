@@ -2,7 +2,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Sqlite;
 
-/// <summary>Looks for log rows that other processes wrote, while anyone waits for the log: SQLite tells nobody across processes.</summary>
+/// <summary>Looks for log rows that other processes wrote, while any task waits for the log: SQLite sends no notice across processes.</summary>
 internal sealed class LogWatch : IAsyncDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
@@ -14,7 +14,7 @@ internal sealed class LogWatch : IAsyncDisposable
 
     internal LogWatch(Func<CancellationToken, ValueTask<LogPosition>> readHead) => _readHead = readHead;
 
-    /// <summary>What this process commits is told here at once.</summary>
+    /// <summary>Commits of this process are told here at once.</summary>
     internal LogSignal Signal { get; } = new();
 
     internal async ValueTask<LogPosition> WaitAsync(LogPosition after, TimeSpan timeout, TimeProvider timeProvider, CancellationToken cancellationToken)
@@ -69,7 +69,7 @@ internal sealed class LogWatch : IAsyncDisposable
 
     private async Task WatchAsync()
     {
-        // The real clock: another process's commit does not care what time it is here.
+        // The real clock: another process commits by its own.
         using var timer = new PeriodicTimer(Interval, TimeProvider.System);
         try
         {

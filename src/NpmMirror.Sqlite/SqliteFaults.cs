@@ -2,7 +2,7 @@ using Microsoft.Data.Sqlite;
 
 namespace NpmMirror.Sqlite;
 
-/// <summary>Turns SQLite's errors into what an operator can act on.</summary>
+/// <summary>Turns SQLite's errors into failures that an operator can act on.</summary>
 internal static class SqliteFaults
 {
     private const int Busy = 5;
@@ -20,10 +20,10 @@ internal static class SqliteFaults
     /// <summary>Whether opening for writing failed because nothing may be written there.</summary>
     internal static bool IsReadOnly(SqliteException e) => e.SqliteErrorCode is ReadOnly or CannotOpen or Full || (e.SqliteErrorCode == InputOutput && !IsRead(e));
 
-    /// <summary>Whether what was read is at fault, not the place that was written to.</summary>
+    /// <summary>Whether the read data is at fault, not the place that was written to.</summary>
     internal static bool IsDamage(SqliteException e) => e.SqliteErrorCode is Corrupt or NotADatabase || IsRead(e);
 
-    /// <summary>What a write's failure means.</summary>
+    /// <summary>The meaning of a write's failure.</summary>
     internal static MirrorException OfWrite(SqliteException e, string path) => e.SqliteErrorCode switch
     {
         Full => new MirrorException(MirrorFault.StoreReadOnly, $"The disk of {path} is full; free some space: what is stored is served meanwhile, and writing goes on by itself.", isTransient: true, inner: e),
@@ -33,7 +33,7 @@ internal static class SqliteFaults
         _ => OfRead(e, path),
     };
 
-    /// <summary>What a read's failure means.</summary>
+    /// <summary>The meaning of a read's failure.</summary>
     internal static MirrorException OfRead(SqliteException e, string path) => e.SqliteErrorCode switch
     {
         Busy or Locked => new MirrorException(MirrorFault.StoreUnavailable, $"Another process holds {path}; wait for it to finish or stop it.", isTransient: true, inner: e),

@@ -6,7 +6,7 @@ namespace NpmMirror.Sqlite;
 /// <summary>Documents of the upstream beside the packuments.</summary>
 internal sealed class SqliteKept(SqliteDatabase database) : IKeptTable
 {
-    // Of a page's bytes, about what a path takes.
+    // Roughly the bytes of a path, counted against a page.
     private const int MarkBytes = 200;
 
     /// <inheritdoc/>

@@ -136,7 +136,7 @@ internal sealed class SqliteLog(SqliteDatabase database) : ILogTable
         }
     }
 
-    /// <summary>Reads a row, whatever is in it: positions are dense, and a reader that missed one would look for it for ever.</summary>
+    /// <summary>Reads a row, damaged or not: positions are dense, and a reader that missed one would look for it for ever.</summary>
     private static bool TryReadLogRow(SqliteDataReader reader, out LogRow row)
     {
         var values = new CheckedRow(reader, "log");
@@ -155,7 +155,7 @@ internal sealed class SqliteLog(SqliteDatabase database) : ILogTable
             Payload = reader.IsDBNull(10) ? (ReadOnlyMemory<byte>?)null : values.Bytes(10),
         };
 
-        // A payload of nobody knows what is told as one that was purged.
+        // A payload of an unknown event is told as a purged one.
         row = values.Damage is { } damage ? row with { Payload = null, Damage = damage.Problem } : row;
         return true;
     }

@@ -6,7 +6,7 @@ namespace NpmMirror.Sqlite;
 /// <summary>Texts under a key.</summary>
 internal sealed class SqliteNotes(SqliteDatabase database) : INoteTable
 {
-    // Of a page's bytes, about what a key takes.
+    // Roughly the bytes of a key, counted against a page.
     private const int MarkBytes = 200;
 
     /// <inheritdoc/>

@@ -106,7 +106,7 @@ internal sealed class SqlitePackages(SqliteDatabase database) : IPackageTable
     /// <inheritdoc/>
     public IAsyncEnumerable<PackageMark> ListMarksAsync(string from, bool isRemoved, CancellationToken cancellationToken)
     {
-        // The held are read from their index alone, in its order: a row lies wherever its package came, and millions of jumps are minutes.
+        // Held packages are read from their index alone, in its order: rows lie in the order they came, and millions of jumps are minutes.
         var index = isRemoved ? "packages_removed" : "packages_listed";
         var sql = $"SELECT name, rev, upstream FROM packages INDEXED BY {index} WHERE name >= @from AND is_removed = {(isRemoved ? 1 : 0)} ORDER BY name LIMIT {SqlitePages.MarksMax}";
 
@@ -173,7 +173,7 @@ internal sealed class SqlitePackages(SqliteDatabase database) : IPackageTable
         return new CommitResult(true, previous.Generation + 1, new LogPosition(lastPosition));
     }
 
-    /// <summary>What a commit has to know of the row that it replaces.</summary>
+    /// <summary>The values of the row that a commit replaces.</summary>
     internal static RowMark ReadMark(SqliteSession session, PackageName name)
     {
         using var reader = session.Query("SELECT id, generation, last_position, is_removed, raw_size FROM packages WHERE name = @name", ("@name", name.Value));
@@ -182,7 +182,7 @@ internal sealed class SqlitePackages(SqliteDatabase database) : IPackageTable
             return default;
         }
 
-        // What cannot be counts as in the row that readers get, so that a commit made from it is one; the log itself knows the last position.
+        // Invalid values count as in the row that readers get, so that a commit made from it is valid; the log itself knows the last position.
         var values = new CheckedRow(reader, "packages");
         var id = reader.GetInt64(0);
         return new RowMark(id, values.Number(1, min: 1, instead: 1), values.Number(2, instead: -1) is >= 0 and var position ? position : ReadLastPosition(session, id), values.Integer(3, 0, 1), values.Integer(4));
@@ -258,7 +258,7 @@ internal sealed class SqlitePackages(SqliteDatabase database) : IPackageTable
         return previous.Id;
     }
 
-    /// <summary>Reads a row, whatever is in it; false where its name is no package's.</summary>
+    /// <summary>Reads a row, damaged or not; false if its name is no package's.</summary>
     private static bool TryReadRow(SqliteDataReader reader, [MaybeNullWhen(false)] out PackageRow row)
     {
         row = null;
@@ -315,7 +315,7 @@ internal sealed class SqlitePackages(SqliteDatabase database) : IPackageTable
             return kind;
         }
 
-        // What the column says that lists go by is believed meanwhile.
+        // The column that lists go by is believed meanwhile.
         values.Note(3);
         return values.Number(16, 0, 1) == 1 ? RemovalKind.Gone : null;
     }

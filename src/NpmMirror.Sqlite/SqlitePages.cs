@@ -4,12 +4,12 @@ using Microsoft.Data.Sqlite;
 
 namespace NpmMirror.Sqlite;
 
-/// <summary>Reads a row; false for one that cannot be told of, because nobody knows whose it is.</summary>
+/// <summary>Reads a row; false for one that cannot be returned, because its package is not known.</summary>
 internal delegate bool RowRead<T>(SqliteDataReader reader, [MaybeNullWhen(false)] out T row);
 
 /// <summary>
 /// Listings, read page by page, each from the last key of the one before on: a reader that takes its time holds no snapshot, which would keep the
-/// write-ahead log from being brought in. Keys are taken from the reader as they are stored, so that a row whose key is damaged is passed, too.
+/// write-ahead log from being merged. Keys are taken from the reader as they are stored, so that a row with a damaged key is passed, too.
 /// </summary>
 internal static class SqlitePages
 {

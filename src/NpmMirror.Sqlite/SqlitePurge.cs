@@ -2,7 +2,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Sqlite;
 
-/// <summary>Drops what a package's past says, so that it cannot be read from the file either.</summary>
+/// <summary>Purges a package's past, so that it cannot be read from the file either.</summary>
 internal static class SqlitePurge
 {
     /// <summary>See <see cref="IPackageTable.PurgeAsync"/>.</summary>
@@ -14,7 +14,7 @@ internal static class SqlitePurge
             return null;
         }
 
-        // Else what was dropped could be read from the file until something else is written there.
+        // Else purged data could be read from the file until something else is written there.
         _ = SQLitePCL.raw.sqlite3_exec(session.Handle, "PRAGMA secure_delete = ON");
         try
         {

@@ -63,7 +63,7 @@ internal sealed class SqliteQueue(SqliteDatabase database) : IQueueTable
             var due = new List<Queued>();
             var nameless = new List<object>();
 
-            // What has no priority would never be taken, nor what has no time.
+            // An item without a priority would never be taken, nor one without a time.
             transaction.Session.Execute($"UPDATE queue SET priority = {(int)Priorities[^1]} WHERE {IsNoPriority}");
 
             // So was a moment further away than the longest pause. The index finds these without a walk, and as a rule there are none.
@@ -73,7 +73,7 @@ internal sealed class SqliteQueue(SqliteDatabase database) : IQueueTable
                 ("@pauseMax", (now + StoredMoments.LongestPause).ToMs()));
             foreach (var priority in Priorities)
             {
-                // One range of the index a priority: what is not due yet is never walked over.
+                // One range of the index a priority: items that are not due yet are never walked over.
                 using var reader = transaction.Session.Query(
                     $"""
                     SELECT {QueueColumns} FROM queue
@@ -99,7 +99,7 @@ internal sealed class SqliteQueue(SqliteDatabase database) : IQueueTable
 
             foreach (var name in nameless)
             {
-                // Nobody knows what it asked for, and it would be taken again and again.
+                // Its package is not known, and it would be taken again and again.
                 transaction.Session.Execute("DELETE FROM queue WHERE name = @name", ("@name", name));
                 transaction.Counted = transaction.Counted with { Queued = transaction.Counted.Queued - 1 };
             }
@@ -262,7 +262,7 @@ internal sealed class SqliteQueue(SqliteDatabase database) : IQueueTable
         return new QueueLease(queued.Item, queued.Ticket, token);
     }
 
-    // Without a lease: whoever writes an item whole gives it back.
+    // Without a lease: writing an item whole gives it back.
     private static void WriteQueued(SqliteSession session, Queued queued) => session.Execute(
         $"INSERT OR REPLACE INTO queue ({QueueColumns}) VALUES (@name, @priority, @dueAt, @queuedAt, @wantedRev, @isDeletedRow, @attempts, @missingSince, @lastError, @ticket, @hasBlind)",
         ("@name", queued.Item.Name.Value),
@@ -286,7 +286,7 @@ internal sealed class SqliteQueue(SqliteDatabase database) : IQueueTable
         return reader.Read() && TryReadQueued(reader, now, out var queued) ? queued : null;
     }
 
-    /// <summary>Reads an item, whatever is in its row; false where its name is no package's.</summary>
+    /// <summary>Reads an item from a row, damaged or not; false if its name is no package's.</summary>
     private static bool TryReadQueued(SqliteDataReader reader, DateTimeOffset now, [MaybeNullWhen(false)] out Queued queued)
     {
         queued = null;

@@ -14,7 +14,7 @@ internal enum SessionMode
     /// <summary>Reads where nothing may be written.</summary>
     ReadOnly,
 
-    /// <summary>Reads a file that nobody writes, without the shared file: a copy on read-only media.</summary>
+    /// <summary>Reads a file that no process writes, without the shared file: a copy on read-only media.</summary>
     Immutable,
 }
 

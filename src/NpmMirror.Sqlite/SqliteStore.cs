@@ -4,7 +4,7 @@ namespace NpmMirror.Sqlite;
 
 /// <summary>A mirror in one SQLite file: write-ahead log, one writer that commits in groups, a few readers beside it.</summary>
 /// <remarks>
-/// Several processes may open one file. Where the folder cannot be written, what is stored is still read; writing goes on by itself
+/// Several processes may open one file. If the folder cannot be written, the store is still read; writing goes on by itself
 /// once it can.
 /// </remarks>
 internal sealed class SqliteStore : IMetadataStore

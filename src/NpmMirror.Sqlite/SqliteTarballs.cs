@@ -5,7 +5,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Sqlite;
 
-/// <summary>What is known of tarballs, and how often they were fetched.</summary>
+/// <summary>The rows of tarballs, and how often they were fetched.</summary>
 internal sealed class SqliteTarballs(SqliteDatabase database) : ITarballTable
 {
     private const string TarballColumns = "package, file, version, state, sha512, size, upstream_url, verified_at, last_served_at, problem";
@@ -163,7 +163,7 @@ internal sealed class SqliteTarballs(SqliteDatabase database) : ITarballTable
             {
                 var values = new CheckedRow(reader, "access", keyColumns: 3);
                 access = new TarballAccess(package, values.Text(0), values.Text(1), DateOnly.FromDayNumber(values.Integer(2, 0, DateOnly.MaxValue.DayNumber)), values.Number(3));
-                // What nobody can tell is not told.
+                // A record of an unknown client or day is left out.
                 return values.Damage is null;
             },
             reader => new AccessKey(reader.GetValue(0), reader.GetValue(1), reader.GetValue(2)),
@@ -200,7 +200,7 @@ internal sealed class SqliteTarballs(SqliteDatabase database) : ITarballTable
     // A moment that cannot be is none: it would be the latest for ever.
     private static string Believed(string column) => $"CASE WHEN {column} BETWEEN {SqliteValues.TimeMin} AND {SqliteValues.TimeMax} THEN {column} END";
 
-    /// <summary>Reads a row, whatever is in it; false where its package's name is none.</summary>
+    /// <summary>Reads a row, damaged or not; false if its package's name is none.</summary>
     private static bool TryReadTarball(SqliteDataReader reader, [MaybeNullWhen(false)] out TarballRow row)
     {
         row = null;

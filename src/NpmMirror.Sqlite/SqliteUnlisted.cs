@@ -5,7 +5,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Sqlite;
 
-/// <summary>Rows that no listing gives, because what they are found by is damaged.</summary>
+/// <summary>Rows that no listing gives, because their key is damaged.</summary>
 internal static class SqliteUnlisted
 {
     private const int UnlistedBytes = 100;

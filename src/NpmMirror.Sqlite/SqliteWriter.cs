@@ -5,11 +5,11 @@ using Microsoft.Data.Sqlite;
 namespace NpmMirror.Sqlite;
 
 /// <summary>
-/// The one writer of this process: a thread that gathers what waits into one transaction, so that many packages share one sync of
-/// the disk. A caller's task ends after the COMMIT that holds its work, never before. Who may wait (<see cref="WriteUrgency.Together"/>)
-/// waits for company while there is some: until enough is there, somebody is in a hurry, or nobody has come for a moment.
+/// The one writer of this process: a thread that gathers waiting jobs into one transaction, so that many packages share one sync of
+/// the disk. A caller's task ends after the COMMIT that holds its work, never before. Jobs that may wait (<see cref="WriteUrgency.Together"/>)
+/// wait for others while some come: until there are enough, an urgent one comes, or none has come for a moment.
 /// </summary>
-/// <remarks>Other processes may write the same file: each transaction takes the write lock first and reads what it builds on inside.</remarks>
+/// <remarks>Other processes may write the same file: each transaction takes the write lock first and reads its premises inside.</remarks>
 internal sealed class SqliteWriter : IDisposable
 {
     private const int WaitingMax = 1024;
@@ -65,7 +65,7 @@ internal sealed class SqliteWriter : IDisposable
         }
     }
 
-    /// <summary>Finishes what waits, then closes. The last session to close brings the write-ahead log into the file.</summary>
+    /// <summary>Finishes waiting jobs, then closes. The last session to close merges the write-ahead log into the file.</summary>
     public void Dispose()
     {
         _jobs.CompleteAdding();
@@ -79,7 +79,7 @@ internal sealed class SqliteWriter : IDisposable
         var unsynced = new List<WriteJob>();
         while (_jobs.TryTake(out var job, company.IsEmpty ? Timeout.InfiniteTimeSpan : QuietWait) || !company.IsEmpty)
         {
-            // 1. Everything that is there. 2. Either all of it with one sync, or what needs none, and the others go on waiting.
+            // 1. All waiting jobs. 2. Either all of them with one sync, or those that need none, and the others go on waiting.
             var isQuiet = job is null;
             for (var count = 1; job is not null; count++)
             {
@@ -120,7 +120,7 @@ internal sealed class SqliteWriter : IDisposable
         }
         catch (SqliteException e)
         {
-            // The disk's trouble or another process's: nobody's here in particular.
+            // The disk's trouble or another process's: no job here caused it.
             Close();
             jobs.ForEach(job => job.Fail(SqliteFaults.OfWrite(e, _path)));
         }
@@ -149,7 +149,7 @@ internal sealed class SqliteWriter : IDisposable
                     jobs[i].Run(transaction);
                 }
 
-                // What arrives while a synced group runs still joins it; a job that is tried alone stays alone.
+                // Jobs that arrive while a synced group runs still join it; a job that is tried alone stays alone.
                 sizeBytes += jobs[i].SizeBytes;
                 if (isSynced && i == jobs.Count - 1 && i is > 0 and < GroupMax && sizeBytes < GroupMaxBytes && _jobs.TryTake(out var next))
                 {
@@ -171,14 +171,14 @@ internal sealed class SqliteWriter : IDisposable
         }
     }
 
-    /// <summary>After an error of SQLite: closing rolls back what is open, and next time the file may be writable again, or another.</summary>
+    /// <summary>After an error of SQLite: closing rolls back the open transaction, and next time the file may be writable again, or another.</summary>
     private void Close()
     {
         _session?.Dispose();
         _session = null;
     }
 
-    /// <summary>Those who wait for a sync.</summary>
+    /// <summary>Jobs that wait for a sync.</summary>
     private sealed class Company
     {
         private long _begunAt;

@@ -2,7 +2,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Sqlite;
 
-/// <summary>A transaction that holds the file's write lock, with what its jobs share: the log's head and the counters.</summary>
+/// <summary>A transaction that holds the file's write lock, with the values that its jobs share: the log's head and the counters.</summary>
 internal sealed class WriteTransaction
 {
     private LogHead? _head;
@@ -12,7 +12,7 @@ internal sealed class WriteTransaction
 
     internal SqliteSession Session { get; }
 
-    /// <summary>What this transaction changes of the counters.</summary>
+    /// <summary>This transaction's changes of the counters.</summary>
     internal StoreCounts Counted { get; set; } = new(0, 0, 0, 0, 0, 0);
 
     /// <summary>The log's end, including what this transaction appended.</summary>
@@ -31,7 +31,7 @@ internal sealed class WriteTransaction
     {
         session.IsSynced = isSynced;
 
-        // The lock first: what is read inside is still true at the COMMIT, whoever else writes.
+        // The lock first: values read inside are still true at the COMMIT, although other processes write.
         session.Execute("BEGIN IMMEDIATE");
         return new WriteTransaction(session);
     }

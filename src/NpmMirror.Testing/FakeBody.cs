@@ -83,7 +83,7 @@ internal sealed class FakeBody
             return json;
         }
 
-        // Spliced in rather than edited: everything else stays byte for byte what it was.
+        // Spliced in rather than edited: everything else stays as it was, byte for byte.
         var isEmpty = json.AsSpan(brace + 1).TrimStart(" \t\r\n"u8).StartsWith("}"u8);
         var member = Encoding.UTF8.GetBytes($"\"_rev\":\"{document.Revision}\"{(isEmpty ? "" : ",")}");
         return [.. json.AsSpan(0, brace + 1), .. member, .. json.AsSpan(brace + 1)];

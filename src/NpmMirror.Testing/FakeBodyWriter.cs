@@ -7,18 +7,18 @@ using Microsoft.AspNetCore.WebUtilities;
 namespace NpmMirror.Testing;
 
 /// <summary>
-/// The body of one answer on its way, whole or piece by piece: what a rule says of bodies happens here and nowhere else. Kestrel sends it, or it goes by
-/// hand where a rule wants what Kestrel would not do.
+/// The body of one answer on its way, whole or piece by piece: rules about bodies are applied only here. Kestrel sends it, or it is sent by
+/// hand if a rule wants something that Kestrel would not do.
 /// </summary>
 /// <param name="response">The answer, its status and headers set.</param>
 /// <param name="connection">The connection below it.</param>
 /// <param name="disturbance">The rules.</param>
-/// <param name="lengthBytes">How long the body is; null for one whose end nobody knows.</param>
-/// <param name="usual">How its end is told where no rule says otherwise.</param>
+/// <param name="lengthBytes">The length of the body; null if it is not known.</param>
+/// <param name="usual">How its end is told unless a rule says otherwise.</param>
 /// <param name="time">The clock of slow bodies.</param>
 internal sealed class FakeBodyWriter(HttpResponse response, FakeConnection connection, FakeDisturbance disturbance, int? lengthBytes, FakeFraming usual, TimeProvider time)
 {
-    // Of a body that goes on, what is shorter is a heartbeat or an opening bracket: the first rows are damaged.
+    // In an endless body a shorter piece is a heartbeat or an opening bracket: the first rows are damaged.
     private const int DamagedLeastBytes = 32;
 
     private readonly FakeFraming _framing = (disturbance.Framing ?? usual) is var wanted && wanted == FakeFraming.ContentLength && lengthBytes is null ? FakeFraming.Chunked : wanted;
@@ -26,7 +26,7 @@ internal sealed class FakeBodyWriter(HttpResponse response, FakeConnection conne
     private bool _isBegun;
     private int _writtenBytes;
 
-    /// <summary>True when a rule has ended the answer: what is written after that goes nowhere.</summary>
+    /// <summary>True if a rule has ended the answer: later writes are dropped.</summary>
     public bool IsCut { get; private set; }
 
     private bool IsByHand => (disturbance.CutAfterBytes is not null || _framing == FakeFraming.CloseDelimited) && !HttpMethods.IsHead(response.HttpContext.Request.Method);

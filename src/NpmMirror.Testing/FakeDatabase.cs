@@ -162,7 +162,7 @@ internal sealed class FakeDatabase(FakeMishaps mishaps, TimeProvider time)
                 _feed.Add(renumbered);
             }
 
-            // Whatever was late or lost is not any more: the new feed was made from the documents.
+            // Late and lost rows are over: the new feed was made from the documents.
             _late.Clear();
             (_assigned, _shown) = (first - 1, first - 1);
         }

@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 
 namespace NpmMirror.Testing;
 
-/// <summary>One revision of one id: what a database row holds. Never changed, only replaced.</summary>
+/// <summary>One revision of one id: the content of a database row. Never changed, only replaced.</summary>
 internal sealed class FakeDocument(string name, long sequence, string revision, Func<byte[]> load)
 {
     private readonly ConcurrentDictionary<FakeForm, Lazy<FakeBody>> _bodies = new();
@@ -74,7 +74,7 @@ internal sealed class FakeDocument(string name, long sequence, string revision, 
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
-            // Broken documents are served too: that is what they are here for.
+            // Broken documents are served too.
         }
 
         return null;

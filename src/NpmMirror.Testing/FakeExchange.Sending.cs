@@ -7,7 +7,7 @@ namespace NpmMirror.Testing;
 /// <content>How an answer leaves.</content>
 internal sealed partial class FakeExchange
 {
-    // As servers do: of what is shorter nothing would be saved.
+    // As servers do: compressing a shorter body saves nothing.
     private const int CompressedLeastBytes = 1024;
 
     public Task SendAsync(int status, string? contentType, ReadOnlyMemory<byte> body, CancellationToken cancellationToken) =>
@@ -31,7 +31,7 @@ internal sealed partial class FakeExchange
         await writer.EndAsync(cancellationToken);
     }
 
-    /// <summary>Sends JSON, compressed for those who accept it.</summary>
+    /// <summary>Sends JSON, compressed if the client accepts it.</summary>
     public Task SendJsonAsync(int status, byte[] json, FakeFraming framing, CancellationToken cancellationToken)
     {
         if (!registry.Knobs.HasGzip || !AcceptsGzip || (json.Length < CompressedLeastBytes && !_disturbance.TruncatesGzip))
@@ -43,7 +43,7 @@ internal sealed partial class FakeExchange
         return SendAsync(status, FakeBody.FullType, Truncated(FakeBody.Compress(json, CompressionLevel.Fastest)), framing, cancellationToken);
     }
 
-    /// <summary>Begins an answer whose body its caller writes: of a feed, whose end is told by chunks where no rule says otherwise.</summary>
+    /// <summary>Begins an answer whose body its caller writes: that of a feed, whose end is told by chunks unless a rule says otherwise.</summary>
     public FakeBodyWriter Begin(int status, string? contentType, int? lengthBytes = null, FakeFraming usual = FakeFraming.Chunked)
     {
         _request.Status = status;

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Primitives;
 
 namespace NpmMirror.Testing;
 
-/// <summary>One request and its answer: notes it, disturbs it, and finds who answers.</summary>
+/// <summary>One request and its answer: notes it, disturbs it, and finds its handler.</summary>
 internal sealed partial class FakeExchange(FakeRegistry registry, HttpContext context)
 {
     private const int BodyMaxBytes = 16 * 1024 * 1024;

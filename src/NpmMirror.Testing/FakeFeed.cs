@@ -132,7 +132,7 @@ internal sealed class FakeFeed(FakeExchange exchange)
         return text.Append("}\n").ToString();
     }
 
-    /// <summary>The rows as they are written, with what goes wrong by chance among them.</summary>
+    /// <summary>The rows as they are written, with random faults among them.</summary>
     private List<string> RowTexts(IReadOnlyList<FakeDocument> rows)
     {
         var texts = new List<string>(rows.Count);

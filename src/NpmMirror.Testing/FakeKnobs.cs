@@ -29,12 +29,12 @@ public enum FakeSequenceStyle
     Array,
 }
 
-/// <summary>What this registry can do and what goes wrong in it. Everything may be changed while it runs, from any thread.</summary>
+/// <summary>The abilities and faults of this registry. Everything may be changed while it runs, from any thread.</summary>
 public sealed class FakeKnobs
 {
     private ImmutableArray<FakeRule> _rules = [];
 
-    /// <summary>True: the full packument whatever was asked for.</summary>
+    /// <summary>True: each request for a packument gets the full one.</summary>
     public bool IsFullOnly { get; set; }
 
     /// <summary>Whether packuments carry an ETag.</summary>
@@ -46,7 +46,7 @@ public sealed class FakeKnobs
     /// <summary>Whether every conditional request is a 304, as of registries whose validators do not change with the document.</summary>
     public bool IsNeverModified { get; set; }
 
-    /// <summary>Whether bodies are compressed for those who accept it.</summary>
+    /// <summary>Whether bodies are compressed if the client accepts it.</summary>
     public bool HasGzip { get; set; } = true;
 
     /// <summary>Whether packuments carry <c>_rev</c>.</summary>
@@ -73,10 +73,10 @@ public sealed class FakeKnobs
     /// <summary>A name for the database's life; another one stands for another database.</summary>
     public string DatabaseId { get; set; } = "5f1c9a6d2b7e4c0f8a3d6e9b1c4f7a20";
 
-    /// <summary>What the feed claims as its number of documents, or null for the truth.</summary>
+    /// <summary>The number of documents that the feed claims, or null for the truth.</summary>
     public long? DocumentCount { get; set; }
 
-    /// <summary>What <c>Authorization</c> must say, or null: open to all.</summary>
+    /// <summary>The required <c>Authorization</c> header, or null: open to all.</summary>
     public string? RequiredAuthorization { get; set; }
 
     /// <summary>Names whose packument is still the one before the newest, as if a cache lagged the feed.</summary>
@@ -88,7 +88,7 @@ public sealed class FakeKnobs
     /// <summary>Names that the list of everything leaves out.</summary>
     public ConcurrentDictionary<string, bool> Unlisted { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>What goes wrong by chance.</summary>
+    /// <summary>Random faults.</summary>
     public FakeMishaps Mishaps { get; } = new();
 
     /// <summary>The rules in force.</summary>
@@ -119,7 +119,7 @@ public sealed class FakeKnobs
     public FakeRule Fail(string path, int status, int timesMax = int.MaxValue, string? retryAfter = null) =>
         Add(new FakeRule { Path = path, Status = status, TimesMax = timesMax, RetryAfter = retryAfter });
 
-    /// <summary>What holds for one request: all matching rules, the later ones winning.</summary>
+    /// <summary>The rules for one request: all matching ones, the later ones winning.</summary>
     internal FakeDisturbance For(string method, string path)
     {
         var sum = new FakeDisturbance();

@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 namespace NpmMirror.Testing;
 
 /// <summary>
-/// What people do in a registry, by a seed: they publish, deprecate, tag, change owners, unpublish versions and packages, packages are taken
+/// The changes that people make in a registry, by a seed: they publish, deprecate, tag, change owners, unpublish versions and packages, packages are taken
 /// down, deleted, republished and appear. One change at a time; the same seed makes the same changes.
 /// </summary>
 public sealed class FakeLife(FakeRegistry registry, int seed, int packagesMax = 200) : IDisposable
@@ -83,7 +83,7 @@ public sealed class FakeLife(FakeRegistry registry, int seed, int packagesMax = 
             }
             catch (InvalidOperationException)
             {
-                // Somebody else took the package away at the same moment.
+                // Another task took the package away at the same moment.
             }
         }
     }

@@ -98,7 +98,7 @@ internal sealed class FakeList(FakeExchange exchange)
         }
     }
 
-    // Like ICU's root collation, as far as names go: signs, then digits, then letters whatever their case; small letters before capitals.
+    // Like ICU's root collation, as far as names go: signs, then digits, then letters of either case; small letters before capitals.
     private static int Compare(string left, string right)
     {
         var length = Math.Min(left.Length, right.Length);

@@ -1,7 +1,7 @@
 namespace NpmMirror.Testing;
 
 /// <summary>
-/// How often what goes wrong, by chance and by a seed: what <see cref="FakeKnobs"/> does on command. Chances are of 1; times are those of the
+/// How often faults happen by chance and by a seed: the faults that <see cref="FakeKnobs"/> causes on command. Chances are of 1; times are those of the
 /// registry's clock. Everything may be changed while it runs.
 /// </summary>
 public sealed class FakeMishaps

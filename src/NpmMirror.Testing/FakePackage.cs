@@ -26,7 +26,7 @@ public sealed class FakePackage(string name)
     /// <summary>Words to find it by.</summary>
     public IList<string> Keywords { get; } = [];
 
-    /// <summary>Who owns it.</summary>
+    /// <summary>The owners.</summary>
     public IList<string> Maintainers { get; } = ["alice"];
 
     /// <summary>Versions published once and removed: only their <c>time</c> entry is left.</summary>
@@ -63,7 +63,7 @@ public sealed class FakePackage(string name)
         return this;
     }
 
-    /// <summary>What npm puts in the place of a package that was taken down for security.</summary>
+    /// <summary>The package that npm puts in the place of one that was taken down for security.</summary>
     public static FakePackage SecurityHolder(string name)
     {
         var holder = new FakePackage(name) { Description = "security holding package" };

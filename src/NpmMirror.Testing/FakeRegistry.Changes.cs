@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace NpmMirror.Testing;
 
-/// <content>What happens in a registry: each change gives the packument a new <c>_rev</c> and the feed a row.</content>
+/// <content>Changes in a registry: each gives the packument a new <c>_rev</c> and the feed a row.</content>
 public sealed partial class FakeRegistry
 {
     /// <summary>Publishes a package, or publishes it anew in place of the one that is there.</summary>
@@ -71,7 +71,7 @@ public sealed partial class FakeRegistry
         }
     });
 
-    /// <summary>Unpublishes the whole package: what is left is a tombstone with <c>time.unpublished</c>, without versions.</summary>
+    /// <summary>Unpublishes the whole package and leaves a tombstone with <c>time.unpublished</c>, without versions.</summary>
     public FakeChange Unpublish(string name) => Edit(name, packument =>
     {
         var versions = Member(packument, "versions").Select(version => version.Key).ToList();
@@ -109,7 +109,7 @@ public sealed partial class FakeRegistry
     /// <summary>Changes a packument in any way.</summary>
     public FakeChange Edit(string name, Action<JsonObject> edit) => Edit(name, edit, isModified: true);
 
-    /// <summary>Puts a packument in as these bytes, whatever they are. A <c>_rev</c> of its own is what the feed tells.</summary>
+    /// <summary>Puts a packument in as these bytes, unchecked. The feed tells a <c>_rev</c> of its own.</summary>
     /// <param name="name">The package.</param>
     /// <param name="json">The bytes served as the full form.</param>
     /// <param name="sequence">The place of its row, if it is not the end of the feed: before cursors that have passed.</param>
@@ -131,7 +131,7 @@ public sealed partial class FakeRegistry
     /// <summary>Leaves out so many of the feed's numbers.</summary>
     public void JumpFeed(long by) => Database.Jump(by);
 
-    /// <summary>Publishes other bytes under a version that is there already, with the hashes that go with them: what must never happen.</summary>
+    /// <summary>Publishes other bytes under an existing version, with their hashes: a registry must never do this.</summary>
     public FakeChange Republish(string name, string version)
     {
         var built = new FakePackage(name).Version(version, again => again.Files["again.js"] = $"// {Database.Head}").Build(PublicUrl ?? Url, SigningKey).Versions[0];

@@ -15,7 +15,7 @@ namespace NpmMirror.Testing;
 
 /// <summary>
 /// An npm registry with its change feed, in this process, on loopback: feed it packages, change them while it runs, disturb it by
-/// <see cref="Knobs"/>, and look at what it was asked for in <see cref="Requests"/>.
+/// <see cref="Knobs"/>, and look at its requests in <see cref="Requests"/>.
 /// </summary>
 public sealed partial class FakeRegistry : IAsyncDisposable
 {
@@ -42,10 +42,10 @@ public sealed partial class FakeRegistry : IAsyncDisposable
     /// <summary>The address of its change feed as of its own service: <c>{Url}registry/</c>. The same feed is at <see cref="Url"/> too.</summary>
     public Uri FeedUrl => new(Url, "registry/");
 
-    /// <summary>What it can do and what goes wrong.</summary>
+    /// <summary>Its abilities and faults.</summary>
     public FakeKnobs Knobs { get; } = new();
 
-    /// <summary>What it was asked for.</summary>
+    /// <summary>The requests that it got.</summary>
     public RequestLog Requests { get; } = new();
 
     /// <summary>The key it signs with now.</summary>
@@ -57,7 +57,7 @@ public sealed partial class FakeRegistry : IAsyncDisposable
     /// <summary>Tarballs by decoded path (<c>/ms/-/ms-2.1.3.tgz</c>): change them as you like.</summary>
     public ConcurrentDictionary<string, byte[]> Tarballs { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>From when on a tarball is there for those who ask.</summary>
+    /// <summary>The times from which tarballs are served.</summary>
     internal ConcurrentDictionary<string, DateTimeOffset> TarballsFrom { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Attestation documents by <c>name@version</c>.</summary>
@@ -75,7 +75,7 @@ public sealed partial class FakeRegistry : IAsyncDisposable
     /// <summary>Requests being answered now, other than those for changes.</summary>
     public int InFlight => Volatile.Read(ref _inFlight);
 
-    /// <summary>What people do in it, when it is told that they do: see <see cref="FakeLife"/>.</summary>
+    /// <summary>The changes that people make in it, if it is told so: see <see cref="FakeLife"/>.</summary>
     public FakeLife Life => _life.Value;
 
     internal FakeDatabase Database { get; }

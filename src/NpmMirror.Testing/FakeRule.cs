@@ -16,7 +16,7 @@ public enum FakeFraming
 }
 
 /// <summary>
-/// Something that goes wrong, or differently, for some requests. Several rules may match one request: what a later one sets wins.
+/// A fault, or another behaviour, for some requests. Several rules may match one request: the values of a later one win.
 /// Members that are not set leave the answer as it is.
 /// </summary>
 public sealed class FakeRule
@@ -62,13 +62,13 @@ public sealed class FakeRule
     /// <summary>How fast the body comes.</summary>
     public int? BytesPerSecond { get; init; }
 
-    /// <summary>The connection ends after so many bytes of the body, whatever the headers promised.</summary>
+    /// <summary>The connection ends after so many bytes of the body, even if the headers promised more.</summary>
     public int? CutAfterBytes { get; init; }
 
     /// <summary>With <see cref="CutAfterBytes"/>: the end is a reset rather than a FIN.</summary>
     public bool ResetsAtCut { get; init; }
 
-    /// <summary>The gzip body is cut in half, with a Content-Length that fits the half. Of bodies that are not compressed (who asks did not accept it, a live feed) nothing is cut.</summary>
+    /// <summary>The gzip body is cut in half, with a Content-Length that fits the half. Bodies that are not compressed (the client did not accept it, a live feed) are not cut.</summary>
     public bool TruncatesGzip { get; init; }
 
     /// <summary>One byte in the middle of the body is another one; the length is right. Of a live feed it is one in the first rows.</summary>

@@ -6,7 +6,7 @@ using NpmMirror.Options;
 
 namespace NpmMirror.Testing;
 
-/// <summary>One thing about a fake registry that can be set from outside, on the command line or by a control route; what does not fit is told with what would.</summary>
+/// <summary>One setting of a fake registry for the command line or a control route; an invalid value is told with a valid one.</summary>
 internal sealed class FakeSetting
 {
     private static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
@@ -25,7 +25,7 @@ internal sealed class FakeSetting
     /// <summary>Its flag: <c>--late-rows-max</c>.</summary>
     public string Flag => "--" + JsonNamingPolicy.KebabCaseLower.ConvertName(_property.Name);
 
-    /// <summary>What it takes, as the end of a sentence.</summary>
+    /// <summary>Its valid values, as the end of a sentence.</summary>
     public string Wanted => Type switch
     {
         var type when type == typeof(bool) => "true or false",
@@ -80,7 +80,7 @@ internal sealed class FakeSetting
     {
         try
         {
-            // A header of seconds is a text that everybody writes as a number.
+            // A header of seconds is a text, but it is usually written as a number.
             var given = Type == typeof(string) && value?.GetValueKind() == JsonValueKind.Number ? JsonValue.Create(value.ToJsonString()) : value;
             var read = given.Deserialize(_property.PropertyType, Options);
             if (read is not double chance || chance is >= 0 and <= 1)

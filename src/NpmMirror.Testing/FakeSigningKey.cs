@@ -27,7 +27,7 @@ public sealed class FakeSigningKey : IDisposable
     /// <summary>The public half, SPKI in base64.</summary>
     public string PublicKey { get; }
 
-    /// <summary>Signs what npm signs of a version: <c>name@version:integrity</c>.</summary>
+    /// <summary>Signs a version as npm does: <c>name@version:integrity</c>.</summary>
     public string Sign(string name, string version, string integrity) =>
         Convert.ToBase64String(_key.SignData(Encoding.UTF8.GetBytes($"{name}@{version}:{integrity}"), HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence));
 

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace NpmMirror.Testing;
 
-/// <summary>The command line of <see cref="FakeUpstreamProgram"/>: what it says, and all that is wrong with it, each with what would be right.</summary>
+/// <summary>The command line of <see cref="FakeUpstreamProgram"/>: its values, and all its faults, each with a right value.</summary>
 internal sealed class FakeUpstreamArguments
 {
     private readonly IReadOnlyList<Option> _options;
@@ -39,7 +39,7 @@ internal sealed class FakeUpstreamArguments
 
     public double ChangesPerSecond { get; private set; }
 
-    /// <summary>What goes wrong by chance, as given.</summary>
+    /// <summary>Random faults, as given.</summary>
     public List<(FakeSetting Mishap, string Value)> Mishaps { get; } = [];
 
     /// <summary>All that is wrong, a sentence each.</summary>
@@ -115,7 +115,7 @@ internal sealed class FakeUpstreamArguments
     }
 
     /// <param name="Flag">As it is written.</param>
-    /// <param name="Wanted">What it takes, as the end of a sentence; null for nothing.</param>
-    /// <param name="Take">Takes a value; false when it does not fit.</param>
+    /// <param name="Wanted">Its valid values, as the end of a sentence; null if it takes none.</param>
+    /// <param name="Take">Takes a value; false if it is invalid.</param>
     private sealed record Option(string Flag, string? Wanted, Func<string, bool> Take);
 }

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace NpmMirror.Testing;
 
-/// <summary>A <see cref="FakeRegistry"/> as a program of its own: what <c>npm-mirror fake-upstream</c> runs.</summary>
+/// <summary>A <see cref="FakeRegistry"/> as a program of its own: <c>npm-mirror fake-upstream</c>.</summary>
 public static class FakeUpstreamProgram
 {
     /// <summary>The options, one a line.</summary>

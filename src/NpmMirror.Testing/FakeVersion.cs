@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 
 namespace NpmMirror.Testing;
 
-/// <summary>One version of a <see cref="FakePackage"/>: what its publisher wrote and what the registry added. Change the members before it is published.</summary>
+/// <summary>One version of a <see cref="FakePackage"/>: the publisher's members and the registry's. Change the members before it is published.</summary>
 public sealed class FakeVersion
 {
     internal FakeVersion(string version, DateTimeOffset publishedAt)
@@ -22,13 +22,13 @@ public sealed class FakeVersion
     /// <summary>Name → range.</summary>
     public IDictionary<string, string> Dependencies { get; } = NewMap();
 
-    /// <summary>Name → range of what may fail to install.</summary>
+    /// <summary>Name → range of packages that may fail to install.</summary>
     public IDictionary<string, string> OptionalDependencies { get; } = NewMap();
 
-    /// <summary>Name → range of what the user provides.</summary>
+    /// <summary>Name → range of packages that the user provides.</summary>
     public IDictionary<string, string> PeerDependencies { get; } = NewMap();
 
-    /// <summary>Name → range of what its developers use.</summary>
+    /// <summary>Name → range of packages that its developers use.</summary>
     public IDictionary<string, string> DevDependencies { get; } = NewMap();
 
     /// <summary>Scripts by name.</summary>
@@ -64,13 +64,13 @@ public sealed class FakeVersion
     /// <summary>Whether it was published with provenance.</summary>
     public bool HasAttestations { get; set; }
 
-    /// <summary>Who published it.</summary>
+    /// <summary>The publisher.</summary>
     public string Publisher { get; set; } = "alice";
 
     /// <summary>That many bytes that do not compress are added to the tarball.</summary>
     public int PaddingBytes { get; set; }
 
-    /// <summary>What <c>dist.tarball</c> says instead of the registry's own address.</summary>
+    /// <summary>The value of <c>dist.tarball</c>, if it is not the registry's own address.</summary>
     public string? TarballUrl { get; set; }
 
     /// <summary>Members merged into the manifest as they are, odd types included.</summary>

@@ -3,12 +3,12 @@ using System.Buffers;
 namespace NpmMirror;
 
 /// <summary>
-/// Reads a body that a peer sends. It takes memory for what has come, not for what was announced, and never waits for memory while it waits for the peer:
-/// what is long, or has no room among the bodies that are arriving, goes on in a file. Room for the whole is waited for when all of it is here.
+/// Reads a body that a peer sends. It takes memory for the bytes that have come, not for the announced length, and never waits for memory while it waits for
+/// the peer: a body that is long, or does not fit into the share for arriving bodies, goes on in a file. When the whole body is here, it waits for its room.
 /// </summary>
 /// <remarks>
-/// Why a file: several long bodies that grow in memory would each hold a part of the budget and wait for the rest, and every one of them for its peer. So none
-/// of them holds more than <see cref="ByteBudget.ArrivingMaxBytes"/>, and what waits for the whole waits for work that ends by itself.
+/// Why a file: several long bodies that grow in memory would each hold a part of the budget and wait for the rest, and each of them for its peer. So none
+/// of them holds more than <see cref="ByteBudget.ArrivingMaxBytes"/>, and a body that waits for its whole room waits for work that ends by itself.
 /// </remarks>
 internal static class BodyIntake
 {

@@ -5,12 +5,12 @@ using System.Diagnostics.Metrics;
 namespace NpmMirror;
 
 /// <summary>
-/// Remembers at least the <paramref name="countMin"/> entries used last and at most twice as many: two generations, where reading
-/// moves an entry to the young one and a full young one becomes the old one. Reading what is young takes no lock.
+/// Remembers at least the <paramref name="countMin"/> entries used last and at most twice as many, in two generations: reading
+/// moves an entry to the young one, and a full young one becomes the old one. Reading a young entry takes no lock.
 /// </summary>
-/// <param name="name">What operators know it by.</param>
-/// <param name="countMin">How many it remembers at least.</param>
-/// <param name="keys">Compares keys; null: as they compare themselves.</param>
+/// <param name="name">The cache's name in metrics.</param>
+/// <param name="countMin">The number of entries that it remembers at least.</param>
+/// <param name="keys">Compares keys; null: their own comparison.</param>
 internal sealed class BoundedCache<TKey, TValue>(string name, int countMin, IEqualityComparer<TKey>? keys = null)
     where TKey : notnull
 {

@@ -1,9 +1,9 @@
 namespace NpmMirror;
 
-/// <summary>What memory of a <see cref="ByteBudget"/> is used for.</summary>
+/// <summary>A use of the memory of a <see cref="ByteBudget"/>.</summary>
 internal enum BudgetUse
 {
-    /// <summary>For a client that waits: what is rendered or looked into.</summary>
+    /// <summary>Rendering or searching for a client that waits.</summary>
     Serving,
 
     /// <summary>A body that is passed on between client and upstream, and held while either of them is waited for.</summary>
@@ -20,19 +20,19 @@ internal enum BudgetUse
 /// <remarks>
 /// Four shares, so that one kind of work does not stop another:
 /// <list type="number">
-/// <item>Arriving, a quarter: what is being received. It is taken piece by piece as bytes come, and never waited for: what does not fit goes to a file
-/// (<see cref="BodyIntake"/>). So a peer that announces much, or sends slowly, keeps nobody waiting.</item>
+/// <item>Arriving, a quarter: bodies that are being received. It is taken piece by piece as bytes come, and never waited for: bytes that do not fit go to a file
+/// (<see cref="BodyIntake"/>). So a peer that announces much, or sends slowly, delays no other work.</item>
 /// <item>Storing, half: whole documents.</item>
-/// <item>Serving, a quarter, and whatever the others leave free.</item>
+/// <item>Serving, a quarter, and all that the others leave free.</item>
 /// <item>Forwarding, an eighth: only forwarding waits for it.</item>
 /// </list>
-/// Nobody waits in a circle. Work that waits in the line of 2 or 3 holds nothing of 2 or 3. Work that holds something of them waits for processor and disk only, never
+/// There is no deadlock. Work that waits in the queue of 2 or 3 holds nothing of 2 or 3. Work that holds something of them waits for processor and disk only, never
 /// for a peer. The one exception is work that holds a document and needs another one beside it: it takes the overdraft, which one at a time may hold.
 /// The bound: the limit, plus in each of 2, 3 and 4 one document larger than its share, plus the overdraft of one piece of work.
 /// </remarks>
 internal sealed class ByteBudget : IDisposable
 {
-    /// <summary>How many may pass one that waits for more room than is free. After that, what is given back is kept for it.</summary>
+    /// <summary>How many requests may pass one that waits for more room than is free. After that, released memory is kept for it.</summary>
     private const int PassesMax = 64;
 
     // A return must not walk over a line of thousands.
@@ -94,8 +94,8 @@ internal sealed class ByteBudget : IDisposable
     public ValueTask<Lease> ReserveAsync(long bytes, CancellationToken cancellationToken) => ReserveAsync(bytes, BudgetUse.Serving, cancellationToken);
 
     /// <summary>
-    /// Waits until <paramref name="bytes"/> fit. First come first served, but a small one may pass a large one that has to wait, some dozens of times; what
-    /// is larger than its share waits until it is alone there. Who holds the lease must not wait for a peer, but for forwarding.
+    /// Waits until <paramref name="bytes"/> fit. First come, first served, but a small request may pass a large one that has to wait, some dozens of times; a request
+    /// larger than its share waits until it is alone there. The holder of the lease must not wait for a peer, except when forwarding.
     /// </summary>
     public async ValueTask<Lease> ReserveAsync(long bytes, BudgetUse use, CancellationToken cancellationToken)
     {
@@ -197,7 +197,7 @@ internal sealed class ByteBudget : IDisposable
         await granted.Task;
     }
 
-    /// <summary>Lets in who fits, in the order of the line; one that does not fit is passed until it was passed often enough.</summary>
+    /// <summary>Grants what fits, in the order of the queue; a request that does not fit is passed until it was passed often enough.</summary>
     private void Grant(Share share)
     {
         var place = share.Line.First;

@@ -1,6 +1,6 @@
 namespace NpmMirror;
 
-/// <summary>A stream that is only read, and only forwards: what it refuses, in one place.</summary>
+/// <summary>A stream that can only be read, and only forwards; all other operations are refused in one place.</summary>
 internal abstract class ForwardStream : Stream
 {
     /// <inheritdoc/>

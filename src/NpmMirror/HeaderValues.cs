@@ -16,7 +16,7 @@ internal static class HeaderValues
 
     private static readonly SearchValues<char> DigitsAndPoint = SearchValues.Create("0123456789.");
 
-    /// <summary>Nobody asks to be left alone for longer, other than by mistake.</summary>
+    /// <summary>A longer pause is a mistake of the server.</summary>
     private static readonly TimeSpan LongestBelieved = TimeSpan.FromDays(366);
 
     private static readonly TimeSpan LongestWait = TimeSpan.FromDays(1);

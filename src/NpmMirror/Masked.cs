@@ -5,7 +5,7 @@ namespace NpmMirror;
 /// <summary>Settings without their secrets, for people and logs.</summary>
 internal static partial class Masked
 {
-    /// <summary>What stands for a secret.</summary>
+    /// <summary>The text in the place of a secret.</summary>
     public const string Secret = "***";
 
     /// <summary>The text with the user part of every address in it hidden.</summary>

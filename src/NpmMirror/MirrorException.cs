@@ -1,9 +1,9 @@
 namespace NpmMirror;
 
-/// <summary>What failed, as far as a caller acts on it.</summary>
+/// <summary>The kind of failure, as far as a caller acts on it.</summary>
 public enum MirrorFault
 {
-    /// <summary>What a user or client passed is not usable.</summary>
+    /// <summary>A user or client passed an unusable value.</summary>
     BadInput,
 
     /// <summary>An option is wrong.</summary>
@@ -15,10 +15,10 @@ public enum MirrorFault
     /// <summary>The upstream asks for fewer requests (429).</summary>
     UpstreamBusy,
 
-    /// <summary>The upstream refuses (401, 403): these credentials, or what was asked for.</summary>
+    /// <summary>The upstream refuses (401, 403) these credentials, or the request itself.</summary>
     UpstreamRefused,
 
-    /// <summary>What the upstream sent is not what the protocol promises: not JSON, another name, a wrong hash.</summary>
+    /// <summary>The upstream's answer breaks the protocol: not JSON, another name, a wrong hash.</summary>
     UpstreamMalformed,
 
     /// <summary>A document or file is over the configured limit.</summary>
@@ -36,7 +36,7 @@ public enum MirrorFault
     /// <summary>The store was written by a newer program.</summary>
     StoreSchema,
 
-    /// <summary>A stored document or index is not what was stored: its hash says so. Fetching the package again mends it.</summary>
+    /// <summary>A stored document or index does not match its hash. Fetching the package again mends it.</summary>
     StoreDamaged,
 }
 
@@ -44,11 +44,11 @@ public enum MirrorFault
 public sealed class MirrorException : Exception
 {
     /// <summary>Creates the failure.</summary>
-    /// <param name="fault">What failed.</param>
-    /// <param name="message">What, which, and what to do: one sentence an operator can act on; no secrets.</param>
+    /// <param name="fault">The kind of failure.</param>
+    /// <param name="message">The problem, its subject, and what to do: one sentence that an operator can act on; no secrets.</param>
     /// <param name="isTransient">Whether the same call may succeed later.</param>
-    /// <param name="retryAfter">How long the other side asked to wait.</param>
-    /// <param name="inner">What caused it.</param>
+    /// <param name="retryAfter">The wait that the other side asked for.</param>
+    /// <param name="inner">The cause.</param>
     public MirrorException(MirrorFault fault, string message, bool isTransient = false, TimeSpan? retryAfter = null, Exception? inner = null)
         : base(message, inner)
     {
@@ -57,7 +57,7 @@ public sealed class MirrorException : Exception
         RetryAfter = retryAfter;
     }
 
-    /// <summary>What failed.</summary>
+    /// <summary>The kind of failure.</summary>
     public MirrorFault Fault { get; }
 
     /// <summary>True when the same call may succeed later without anyone doing anything.</summary>
@@ -67,8 +67,8 @@ public sealed class MirrorException : Exception
     public TimeSpan? RetryAfter { get; }
 
     /// <summary>
-    /// The status of an upstream that refuses what was asked for, and will the next time (402, 403, 423, any 4xx that is neither absence nor about this
-    /// mirror's credentials nor about the moment): an answer for the client. Null for every other failure.
+    /// The status of an upstream that refuses the request, and will the next time (402, 403, 423, any 4xx that is neither absence nor about this
+    /// mirror's credentials nor temporary): an answer for the client. Null for every other failure.
     /// </summary>
     public int? RefusedStatus { get; init; }
 

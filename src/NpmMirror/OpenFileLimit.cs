@@ -8,7 +8,7 @@ internal static partial class OpenFileLimit
     /// <summary>Below this the runtime cannot even load the program.</summary>
     internal const int LeastToRun = 256;
 
-    // What the process itself needs beside its clients: the runtime and its libraries have some 250, the store at most 30, the rest is in hand.
+    // The process needs these beside its clients: the runtime and its libraries have some 250, the store at most 30, the rest is in reserve.
     private const int Reserve = 400;
 
     // For each request to the upstream: its socket, the file that is written, the file that is read meanwhile, and one in hand.
@@ -34,8 +34,8 @@ internal static partial class OpenFileLimit
 
     /// <summary>How many clients may be connected at once.</summary>
     /// <param name="limit">The limit on open files and sockets.</param>
-    /// <param name="concurrency">Requests to the upstream at once.</param>
-    /// <exception cref="MirrorException">The limit is too small to serve anybody.</exception>
+    /// <param name="concurrency">Concurrent requests to the upstream.</param>
+    /// <exception cref="MirrorException">The limit is too small to serve any client.</exception>
     internal static int ClientsMax(long limit, int concurrency)
     {
         var reserve = Reserve + (PerUpstreamRequest * concurrency);

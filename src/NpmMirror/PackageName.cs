@@ -6,7 +6,7 @@ namespace NpmMirror;
 
 /// <summary>
 /// A valid npm package name, scope included (<c>express</c>, <c>@types/node</c>). Case-exact: npm holds names that differ only
-/// in case. Legacy names count, so the rule is what is safe in a URL path, not what npm accepts for new packages.
+/// in case. Legacy names count: the rule is safety in a URL path, not what npm accepts for new packages.
 /// </summary>
 /// <remarks>Ordered by UTF-8 bytes, the order in which every store lists names. Never used as a file path.</remarks>
 public readonly struct PackageName : IEquatable<PackageName>, IComparable<PackageName>
@@ -26,7 +26,7 @@ public readonly struct PackageName : IEquatable<PackageName>, IComparable<Packag
     /// <summary>The scope without its <c>@</c>, or null for an unscoped name.</summary>
     public string? Scope => Value.StartsWith('@') ? Value[1..Value.IndexOf('/', StringComparison.Ordinal)] : null;
 
-    /// <summary>The name without its scope: what tarball file names begin with.</summary>
+    /// <summary>The name without its scope, with which tarball file names begin.</summary>
     public string BareName => Value[(Value.IndexOf('/', StringComparison.Ordinal) + 1)..];
 
     /// <summary>The name as one URL path segment, percent-encoded as npm does: <c>@types%2fnode</c>.</summary>

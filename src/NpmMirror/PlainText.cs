@@ -4,7 +4,7 @@ using System.Text;
 namespace NpmMirror;
 
 /// <summary>
-/// Makes one line of plain text of what strangers wrote: names of versions, tags, sequences, reasons, messages of other servers. A terminal that is shown
+/// Makes one line of plain text of strangers' text: names of versions, tags, sequences, reasons, messages of other servers. A terminal that shows
 /// it can neither be steered nor deceived: control characters, marks that turn the direction of writing, invisible characters and halves of characters
 /// are written as JSON writes them, and line ends and tabs become spaces. JSON stays the same JSON.
 /// </summary>

@@ -23,10 +23,10 @@ internal sealed class RawDocument : MemoryManager<byte>
     /// <summary>Bytes written so far.</summary>
     public int LengthBytes { get; private set; }
 
-    /// <summary>What was written.</summary>
+    /// <summary>The written bytes.</summary>
     public ReadOnlySpan<byte> Bytes => GetSpan()[..LengthBytes];
 
-    /// <summary>What was written, for calls that wait. Not to be used after <see cref="Dispose()"/>.</summary>
+    /// <summary>The written bytes, for asynchronous calls. Not to be used after <see cref="Dispose()"/>.</summary>
     public ReadOnlyMemory<byte> BytesMemory => Memory;
 
     /// <inheritdoc/>
@@ -54,18 +54,18 @@ internal sealed class RawDocument : MemoryManager<byte>
         return new RawDocument(lease, capacityBytes);
     }
 
-    /// <summary>Reads a body that a peer sends to its end: the memory it takes is that of what has come, and a peer that is slow keeps nobody else waiting.</summary>
+    /// <summary>Reads a peer's body to its end: it takes memory only for the bytes that have come, and a slow peer delays no other.</summary>
     /// <param name="body">The decoded body; its owner gives it its time-outs.</param>
     /// <param name="budget">Where the memory is accounted.</param>
     /// <param name="limitBytes">The longest body accepted.</param>
-    /// <param name="use">What the whole body is for.</param>
+    /// <param name="use">The use of the whole body.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <returns>The document, or null when the body is longer than the limit.</returns>
+    /// <returns>The document, or null if the body is longer than the limit.</returns>
     /// <exception cref="MirrorException"><see cref="MirrorFault.StoreReadOnly"/>: a long body has no room, neither in memory nor on the disk.</exception>
     public static Task<RawDocument?> ReadAsync(Stream body, ByteBudget budget, int limitBytes, BudgetUse use, CancellationToken cancellationToken) =>
         BodyIntake.ReadAsync(body, budget, limitBytes, use, cancellationToken);
 
-    /// <summary>The room after what was written.</summary>
+    /// <summary>The room after the written bytes.</summary>
     public Span<byte> RoomLeft => GetSpan()[LengthBytes..];
 
     /// <summary>Counts bytes written into <see cref="RoomLeft"/>.</summary>
@@ -95,7 +95,7 @@ internal sealed class RawDocument : MemoryManager<byte>
         return true;
     }
 
-    /// <summary>All has arrived: waits for room among the whole documents, and gives back what it took while it arrived.</summary>
+    /// <summary>All has arrived: waits for room among the whole documents, and gives back the memory for arriving bytes.</summary>
     internal async ValueTask SettleAsync(ByteBudget budget, BudgetUse use, CancellationToken cancellationToken)
     {
         var settled = await budget.ReserveAsync(LengthBytes, use, cancellationToken);

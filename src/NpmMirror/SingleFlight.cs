@@ -4,8 +4,8 @@ using System.Diagnostics.Metrics;
 namespace NpmMirror;
 
 /// <summary>
-/// One run of a piece of work for each key, however many ask for it meanwhile. A run belongs to nobody who waits for it: one that leaves does not end
-/// it. It is over before its result is told, so that whatever is asked after that begins another one.
+/// One run of a piece of work for each key, shared by all callers meanwhile. A run belongs to no caller: one that leaves does not end
+/// it. It is over before its result is told, so that the next call begins another run.
 /// </summary>
 internal sealed class SingleFlight<TKey, TValue>
     where TKey : notnull
@@ -18,17 +18,17 @@ internal sealed class SingleFlight<TKey, TValue>
     private readonly TimeProvider _time;
 
     /// <summary>Nothing is under way.</summary>
-    /// <param name="name">What operators know the work by.</param>
-    /// <param name="max">How many runs there may be at once.</param>
+    /// <param name="name">The work's name in metrics.</param>
+    /// <param name="max">The limit of concurrent runs.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="meter">Where the runs under way are counted, in one instrument for all; null: nowhere.</param>
+    /// <param name="meter">Counts the runs under way, in one instrument for all; null: they are not counted.</param>
     internal SingleFlight(string name, int max, TimeProvider time, Meter? meter)
     {
         (_name, _max, _time) = (name, max, time);
         meter?.CreateObservableGauge("npm_mirror.shared_work.underway", () => new Measurement<int>(_flights.Count, new KeyValuePair<string, object?>("work", name)), "{run}", "Pieces of shared work under way, by kind");
     }
 
-    /// <summary>What is under way.</summary>
+    /// <summary>The runs under way.</summary>
     internal IEnumerable<Flight<TValue>> Underway => _flights.Values;
 
     /// <summary>The run that is under way for a key, or null.</summary>
@@ -57,7 +57,7 @@ internal sealed class SingleFlight<TKey, TValue>
     internal Flight<TValue> Join(TKey key, Func<Task<TValue>> run) => TryJoin(key, run)
         ?? throw new MirrorException(MirrorFault.UpstreamBusy, $"This mirror has {_max} {_name} under way; ask again.", isTransient: true, TimeSpan.FromSeconds(5));
 
-    /// <summary>Waits for what is under way, but not for long.</summary>
+    /// <summary>Waits for the runs under way, but not for long.</summary>
     internal Task WaitForLastAsync() => Task.WhenAny(Task.WhenAll(_flights.Values.Select(flight => flight.Result)), Task.Delay(LastRunsWait, _time, CancellationToken.None));
 
     private async Task RunAsync(TKey key, Flight<TValue> flight, Func<Task<TValue>> run)
@@ -84,7 +84,7 @@ internal sealed class Flight<TValue>(long begunAt)
     internal void End(Task<TValue> run)
     {
         _result.SetFromTask(run);
-        // Those who waited may all have left: a failure that nobody hears is no mistake.
+        // All callers may have left: a failure that no caller sees is no mistake.
         _ = _result.Task.Exception;
     }
 }

@@ -52,7 +52,7 @@ internal sealed class AnswerMemory
 
         public int GetHashCode(byte[] obj) => GetHashCode(obj.AsSpan());
 
-        // Seeded anew in each process: what clients may choose must not be steered into one bucket.
+        // Seeded anew in each process: clients choose the keys and must not steer them into one bucket.
         public int GetHashCode(ReadOnlySpan<byte> alternate)
         {
             var hash = new HashCode();

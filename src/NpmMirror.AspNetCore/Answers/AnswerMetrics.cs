@@ -8,8 +8,8 @@ using NpmMirror.Diagnostics;
 namespace NpmMirror.AspNetCore.Answers;
 
 /// <summary>
-/// What is measured of a mirror's answers. Part of the way of each one: to count is a look-up and two additions, and makes no object. The sums are
-/// read when somebody collects metrics.
+/// The instruments of a mirror's answers. They are on the way of each answer: counting is a look-up and two additions, and makes no object. The sums are
+/// read whenever metrics are collected.
 /// </summary>
 internal sealed class AnswerMetrics
 {
@@ -57,7 +57,7 @@ internal sealed class AnswerMetrics
 
     private Sums SumsOf(Kind kind) => _answers.TryGetValue(kind, out var sums) ? sums : _answers.GetOrAdd(kind, new Sums());
 
-    /// <summary>What is short goes out whole. Of anything else the writer knows how far it came.</summary>
+    /// <summary>A short body goes out whole. For any other the writer knows how far it came.</summary>
     private static long SentBytes(HttpContext context) =>
         context.Response.ContentLength is { } length and <= ShortBytes ? length : context.Features.Get<PatientWriter>()?.WrittenBytes ?? context.Response.ContentLength ?? 0;
 

@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace NpmMirror.AspNetCore.Answers;
 
-/// <summary>What a client asks for with a body of JSON: read whole, of bounded length, depth and time, in the budget that all bodies share.</summary>
+/// <summary>Reads a client's JSON body: whole, of bounded length, depth and time, in the budget that all bodies share.</summary>
 internal sealed class AskedBody(ByteBudget budget, TimeProvider time)
 {
     /// <summary>How many documents one request may name.</summary>
@@ -14,8 +14,8 @@ internal sealed class AskedBody(ByteBudget budget, TimeProvider time)
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    /// <summary>What <paramref name="read"/> makes of the body, of nothing where it is empty; null when the request was answered already.</summary>
-    /// <exception cref="MirrorException">The body is not JSON, or not what the request needs.</exception>
+    /// <summary>The result of <paramref name="read"/> for the body, which is null if it is empty; null if the request was answered already.</summary>
+    /// <exception cref="MirrorException">The body is not JSON, or not of the form that the request needs.</exception>
     internal async Task<T?> ReadAsync<T>(HttpContext context, Func<JsonElement?, T> read)
         where T : class
     {
@@ -68,7 +68,7 @@ internal sealed class AskedBody(ByteBudget budget, TimeProvider time)
         }
     }
 
-    /// <summary>A request that cannot be served, with what is wrong in it.</summary>
+    /// <summary>The failure of a request that cannot be served, with its fault.</summary>
     internal static MirrorException Refused(string fault) => new(MirrorFault.BadInput, fault);
 
     private static T Parse<T>(RawDocument document, Func<JsonElement?, T> read)

@@ -45,7 +45,7 @@ internal static class EntityTags
     {
         var length = list.Length + tag.Length;
         Span<byte> bytes = length <= OnStackMax ? stackalloc byte[length] : new byte[length];
-        // What is no byte cannot be part of a tag of ours.
+        // A character that is no byte cannot be part of a tag of ours.
         Encoding.Latin1.GetBytes(list, bytes);
         Encoding.Latin1.GetBytes(tag, bytes[list.Length..]);
         return Names(bytes[..list.Length], bytes[list.Length..]);

@@ -9,12 +9,12 @@ using NpmMirror.Upstream;
 namespace NpmMirror.AspNetCore.Answers;
 
 /// <summary>
-/// How failures look on the wire: <c>{"error": "what, which, what to do", "reason": …}</c>. Every npm client prints <c>error</c>; CouchDB's
+/// The form of failures on the wire: <c>{"error": "problem, subject, what to do", "reason": …}</c>. Every npm client prints <c>error</c>; CouchDB's
 /// clients print <c>reason</c>, so that the same sentence is in both.
 /// </summary>
 internal static class RegistryErrors
 {
-    /// <summary>The wait advised where nobody said one: clients multiply it themselves.</summary>
+    /// <summary>The wait advised if the failure names none: clients multiply it themselves.</summary>
     private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(5);
 
     /// <summary>Answers with an error.</summary>
@@ -60,9 +60,9 @@ internal static class RegistryErrors
     }
 
     /// <summary>
-    /// Answers with what a failure of the world means to a client: 502 for an upstream that talks nonsense, 503 for one that is away,
-    /// with a time to come back. Never 404, which would be believed, nor 429, at which some clients give up. What the upstream refuses for good it refuses
-    /// the client too, with the same status: after a 502 npm would ask for a minute.
+    /// Answers with the meaning of a failure for a client: 502 for an upstream that sends invalid answers, 503 for one that is away,
+    /// with a time to come back. Never 404, which would be believed, nor 429, at which some clients give up. A final refusal of the upstream is passed on
+    /// to the client with the same status: after a 502 npm would ask for a minute.
     /// </summary>
     internal static Task WriteAsync(HttpContext context, MirrorException failure) => failure.RefusedStatus is { } refused ? WriteAsync(context, refused, failure.Message) : failure.Fault switch
     {

@@ -8,7 +8,7 @@ namespace NpmMirror.AspNetCore.Answers;
 /// <summary>The body after a head: bytes from memory, or a file's, or nothing if the client has them already.</summary>
 /// <param name="Bytes">All of the body.</param>
 /// <param name="File">The body's file, which its sender closes.</param>
-/// <param name="LengthBytes">How long it is: of these bytes, whatever the answer has by the time they are sent.</param>
+/// <param name="LengthBytes">The length of these bytes, even if the answer has others by the time they are sent.</param>
 internal readonly record struct AnswerBody(byte[]? Bytes, SafeFileHandle? File, long LengthBytes)
 {
     /// <summary>True for a 304.</summary>
@@ -30,8 +30,8 @@ internal abstract class RememberedAnswer(string route, string validators, string
     /// <summary>The route's pattern.</summary>
     internal string Route { get; } = route;
 
-    /// <summary>What to send now; false where the server has to look.</summary>
-    /// <param name="ifNoneMatch">The header, empty where there is none.</param>
+    /// <summary>The body to send now; false if the server has to look.</summary>
+    /// <param name="ifNoneMatch">The header, empty if there is none.</param>
     /// <param name="client">The address that asks.</param>
     /// <param name="body">The body, to be sent after the head.</param>
     internal abstract bool TryBegin(ReadOnlySpan<byte> ifNoneMatch, System.Net.EndPoint? client, out AnswerBody body);

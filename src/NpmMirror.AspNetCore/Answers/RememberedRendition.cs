@@ -4,7 +4,7 @@ using NpmMirror.Renditions;
 
 namespace NpmMirror.AspNetCore.Answers;
 
-/// <summary>A rendition, while its package is what it was.</summary>
+/// <summary>A rendition, as long as its package has not changed.</summary>
 internal sealed class RememberedRendition(Rendition rendition, Func<CachedPackage, bool> isCurrent, CrossOriginPolicy crossOrigin)
     : RememberedAnswer(RouteOf(rendition), ValidatorsOf(rendition, crossOrigin), RepresentationOf(rendition), rendition.ETag)
 {

@@ -10,7 +10,7 @@ namespace NpmMirror.AspNetCore.Answers;
 /// <param name="path">Its file.</param>
 /// <param name="lengthBytes">Its length.</param>
 /// <param name="isServable">Whether it still may be served, as far as that is known without asking the store.</param>
-/// <param name="record">Told who was served.</param>
+/// <param name="record">Told the client that was served.</param>
 internal sealed class RememberedTarball(string headers, string? etag, string path, long lengthBytes, Func<bool> isServable, Action<EndPoint?> record) : RememberedAnswer(RegistryRoute.TarballPattern, headers, "", etag)
 {
     /// <inheritdoc/>
@@ -37,7 +37,7 @@ internal sealed class RememberedTarball(string headers, string? etag, string pat
         return true;
     }
 
-    /// <summary>The file, or null where it is not what it was: the server finds out why.</summary>
+    /// <summary>The file, or null if it has changed: the server finds out why.</summary>
     private SafeFileHandle? Open()
     {
         try

@@ -15,7 +15,7 @@ internal static class RenditionAnswer
     /// <summary>True when the client's validators say that it holds this very representation.</summary>
     /// <remarks>
     /// <c>If-None-Match</c> wins; <c>If-Modified-Since</c> alone counts only as the date that was sent: it is upstream's, so "later"
-    /// says nothing about what this mirror holds.
+    /// says nothing about this mirror's document.
     /// </remarks>
     internal static bool IsNotModified(IHeaderDictionary request, Rendition rendition)
     {

@@ -3,7 +3,7 @@ using NpmMirror.AspNetCore.Routing;
 
 namespace NpmMirror.AspNetCore.Answers;
 
-/// <summary>What decides an answer, as it came over the wire: nothing of it is parsed when the same comes again.</summary>
+/// <summary>The parts of a request that decide its answer, as they came over the wire: a repeated request is not parsed.</summary>
 internal readonly record struct RequestKey(string Target, Origin Origin, string Accept, string AcceptEncoding)
 {
     /// <summary>The key as bytes; false for one that is too long, or not plain text.</summary>

@@ -18,7 +18,7 @@ internal sealed partial class WireJson : JsonSerializerContext
     /// <summary>For bodies that are written member by member.</summary>
     internal static JsonWriterOptions Written => new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>A string as JSON has it, quotes included. Requests come back in it: angle brackets stay escaped, for whatever takes an answer for a page.</summary>
+    /// <summary>A string as JSON has it, quotes included. Requests come back in it: angle brackets stay escaped, in case a client takes an answer for a page.</summary>
     internal static byte[] Text(string text) => Encoding.UTF8.GetBytes(
         JsonSerializer.Serialize(text, Readable.String).Replace("<", "\\u003c", StringComparison.Ordinal).Replace(">", "\\u003e", StringComparison.Ordinal));
 }

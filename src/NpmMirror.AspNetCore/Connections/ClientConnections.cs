@@ -115,7 +115,7 @@ internal sealed partial class ClientConnections(int max, TimeProvider time, ILog
         }
     }
 
-    /// <summary>Closes what has been idle longest: one, or a hundredth of all at once, since each look costs as much as there are connections.</summary>
+    /// <summary>Closes the connections that have been idle longest: one, or a hundredth of all at once, since each look costs as much as there are connections.</summary>
     private void CloseSome(TimeSpan idleAtLeast)
     {
         lock (_lock)

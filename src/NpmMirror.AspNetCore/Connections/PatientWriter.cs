@@ -4,8 +4,8 @@ using Microsoft.AspNetCore.Http;
 namespace NpmMirror.AspNetCore.Connections;
 
 /// <summary>
-/// Waits for a client that takes what it asked for slowly, and not for one that takes nothing (<see cref="StallLimit"/>): it is cut off, and what is
-/// written from then on goes nowhere. Only a bounded pipe stands between, so no reader is ever ahead of what its client took by more than that.
+/// Waits for a client that takes its answer slowly, but not for one that takes nothing (<see cref="StallLimit"/>): its connection is closed, and bytes
+/// written from then on are dropped. Only a bounded pipe is between, so no reader is ever ahead of its client by more than that.
 /// </summary>
 internal sealed class PatientWriter(PipeWriter output, StallLimit stall, Action abort) : PipeWriter
 {

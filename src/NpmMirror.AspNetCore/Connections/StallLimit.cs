@@ -9,8 +9,8 @@ using NpmMirror.Diagnostics;
 namespace NpmMirror.AspNetCore.Connections;
 
 /// <summary>
-/// Waits for one client's connection to take what was written, and cuts off a client that takes nothing. What it takes is what its system acknowledged: a
-/// write ends much later, when a third of a buffer of megabytes is free. Where the system does not tell, a write that does not end counts as a stall.
+/// Waits for one client's connection to take the written bytes, and cuts off a client that takes nothing. Bytes count as taken when the client's system acknowledged them: a
+/// write ends much later, when a third of a buffer of megabytes is free. If the system does not tell, a write that does not end counts as a stall.
 /// </summary>
 internal sealed partial class StallLimit(Socket? socket, EndPoint? client, ILogger<StallLimit> logger, TimeProvider time)
 {
@@ -38,7 +38,7 @@ internal sealed partial class StallLimit(Socket? socket, EndPoint? client, ILogg
             time);
     }
 
-    /// <summary>Waits until a write has ended, in whatever way. False when it has not: the client is cut off, and the write will fail.</summary>
+    /// <summary>Waits until a write has ended or failed. False if it has not: the client is cut off, and the write will fail.</summary>
     internal async Task<bool> WaitAsync(Task write, Action abort, CancellationToken cancellationToken)
     {
         var (taken, takenAt) = (TcpProgress.Of(socket)?.TakenBytes, time.GetTimestamp());

@@ -3,9 +3,9 @@ using System.Net.Sockets;
 
 namespace NpmMirror.AspNetCore.Connections;
 
-/// <summary>How far a client's system has taken what was written to its connection.</summary>
+/// <summary>How many of the bytes written to its connection a client's system has taken.</summary>
 /// <param name="TakenBytes">Bytes that it has acknowledged.</param>
-/// <param name="IsAll">Whether that is all that the kernel was given.</param>
+/// <param name="IsAll">Whether these are all the bytes that the kernel was given.</param>
 internal readonly record struct TcpProgress(ulong TakenBytes, bool IsAll)
 {
     // struct tcp_info of Linux: tcpi_unacked, tcpi_bytes_acked (in the kernel since 4.1) and tcpi_notsent_bytes (4.6).

@@ -7,7 +7,7 @@ using NpmMirror.Visibility;
 
 namespace NpmMirror.AspNetCore.Feeds;
 
-/// <summary>Answers <c>{m}/_all_docs</c>: the ids and revisions of what this mirror holds, or has in its graveyard, in the order of their UTF-8 bytes.</summary>
+/// <summary>Answers <c>{m}/_all_docs</c>: the ids and revisions of the packages that this mirror holds, or has in its graveyard, in the order of their UTF-8 bytes.</summary>
 internal sealed class AllDocsEndpoint(IMetadataStore store, PackageVisibility visibility, ServedDocuments documents, AskedBody asked, TimeProvider time)
 {
     internal async Task HandleAsync(HttpContext context, string baseUrl)

@@ -8,7 +8,7 @@ namespace NpmMirror.AspNetCore.Feeds;
 /// <summary>A request for <c>_all_docs</c>, as CouchDB spells it. Keys are JSON strings, as there; bare text is taken as it is.</summary>
 internal sealed record AllDocsQuery
 {
-    /// <summary>What can be asked for backwards at once: it is gathered before it is turned round.</summary>
+    /// <summary>The limit of rows that are read backwards at once: they are gathered before they are turned round.</summary>
     internal const int DescendingMax = 10_000;
 
     /// <summary>The lowest id, included; null for the first.</summary>
@@ -35,7 +35,7 @@ internal sealed record AllDocsQuery
 
     internal bool IncludesDocs { get; private init; }
 
-    /// <summary>Whether the graveyard is asked for instead of what is there (<c>removed=true</c>): a question of ours, which CouchDB does not know.</summary>
+    /// <summary>Whether the graveyard is listed instead of the held packages (<c>removed=true</c>): our own option, which CouchDB does not know.</summary>
     internal bool IsRemoved { get; private init; }
 
     /// <summary>Reads the query; null with the fault when it cannot be served.</summary>
@@ -75,7 +75,7 @@ internal sealed record AllDocsQuery
             return null;
         }
 
-        // No document here has conflicts, so that conflicts=true adds nothing; what else it may say is not known.
+        // No document here has conflicts, so conflicts=true adds nothing; its other values are not known.
         foreach (var name in (ReadOnlySpan<string>)["conflicts", "update_seq", "descending", "include_docs", "inclusive_end", "removed"])
         {
             if (query[name].ToString() is not ("" or "true" or "false"))

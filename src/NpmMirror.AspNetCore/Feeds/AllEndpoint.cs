@@ -7,12 +7,12 @@ using NpmMirror.Visibility;
 namespace NpmMirror.AspNetCore.Feeds;
 
 /// <summary>
-/// Answers <c>{m}/-/all</c>, the list that registries gave before they had feeds: of each package what people search by, one document in memory
+/// Answers <c>{m}/-/all</c>, the list that registries had before they had feeds: the searchable members of each package, one document in memory
 /// at a time.
 /// </summary>
 internal sealed class AllEndpoint(IPackageTable packages, PackageVisibility visibility, DocumentRepair repair, ByteBudget budget, TimeProvider time)
 {
-    /// <summary>What the list has of a document, besides name, tags, time and versions; of the latest version where the top does not say it.</summary>
+    /// <summary>The members of a document in the list, besides name, tags, time and versions; taken from the latest version if the top lacks them.</summary>
     private static readonly string[] Members = ["description", "maintainers", "author", "repository", "readmeFilename", "homepage", "keywords", "bugs", "license", "users"];
 
     internal async Task HandleAsync(HttpContext context)
@@ -54,7 +54,7 @@ internal sealed class AllEndpoint(IPackageTable packages, PackageVisibility visi
         return true;
     }
 
-    /// <summary>The list goes on, and says what is missing.</summary>
+    /// <summary>The list goes on, and tells the missing package.</summary>
     private static void WriteDamaged(FeedBody body, PackageName name, string reason)
     {
         body.Text(",\n"u8);

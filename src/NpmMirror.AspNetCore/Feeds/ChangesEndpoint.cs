@@ -83,12 +83,12 @@ internal sealed class ChangesEndpoint(IPackageTable packages, ILogTable log, Vis
 
     private async Task ReadRowsAsync(Reading reading, CancellationToken cancellationToken)
     {
-        // Read before the rows: whatever is up to here is among them, or was superseded by one that is.
+        // Read before the rows: each change up to here is among them, or was superseded by one that is.
         var head = reading.Query.IsDescending ? reading.Position : (await log.ReadHeadAsync(cancellationToken)).Position;
         if (head < reading.Position)
         {
-            // Another mirror's position, or this one was restored from a backup. Whoever waited would wait until the log has grown past it and never
-            // know what is missing; an end that lies before where it stands is what followers take for a reset.
+            // Another mirror's position, or this one was restored from a backup. A follower would wait until the log has grown past it and never
+            // know the missed changes; followers take an end before their position for a reset.
             (reading.IsAnothers, reading.Position) = (true, head);
             return;
         }
@@ -116,7 +116,7 @@ internal sealed class ChangesEndpoint(IPackageTable packages, ILogTable log, Vis
         }
     }
 
-    /// <summary>The rows from a position on; of a few named documents these are looked up, where a walk over what came since would be longer.</summary>
+    /// <summary>The rows after a position; a few named documents are looked up instead, if a walk over all rows since would be longer.</summary>
     private IAsyncEnumerable<PackageRow> ListAsync(ChangesQuery query, LogPosition from, LogPosition head, CancellationToken cancellationToken) =>
         query is { IsDescending: false, Filter.Ids: { } ids } && head.Value - from.Value > ids.Count
             ? FindAsync(ids, from, head, cancellationToken)
@@ -135,7 +135,7 @@ internal sealed class ChangesEndpoint(IPackageTable packages, ILogTable log, Vis
 
         foreach (var (at, name) in found.OrderBy(one => one.At))
         {
-            // What changed meanwhile lies after the head, and comes when that is asked for.
+            // A change meanwhile lies after the head, and comes with the next request.
             if (await packages.FindAsync(name, cancellationToken) is { } row && row.LastPosition == at)
             {
                 yield return row;
@@ -168,10 +168,10 @@ internal sealed class ChangesEndpoint(IPackageTable packages, ILogTable log, Vis
         reading.WroteAt = reading.SaidAt = time.GetTimestamp();
     }
 
-    /// <summary>Waits for the log to grow, for what is left of the time since <paramref name="begun"/>.</summary>
+    /// <summary>Waits for the log to grow, for the rest of the time since <paramref name="begun"/>.</summary>
     private async Task<bool> WaitAsync(Reading reading, long begun, CancellationToken cancellationToken)
     {
-        // What came was nothing for this follower, again and again perhaps: each wait counts the time to its first sign of life anew.
+        // The new rows were not for this follower, perhaps again and again: each wait counts the time to its first sign of life anew.
         if (reading.HasWaited && time.GetElapsedTime(reading.SaidAt) >= (reading.Query.Heartbeat < SignEvery ? reading.Query.Heartbeat : SignEvery))
         {
             reading.Body.Text(Heartbeat);

@@ -7,13 +7,13 @@ namespace NpmMirror.AspNetCore.Feeds;
 /// <summary>How a follower wants to hear of changes.</summary>
 internal enum ChangesFeed
 {
-    /// <summary>What there is, at once.</summary>
+    /// <summary>The rows so far, at once.</summary>
     Normal,
 
-    /// <summary>What there is, or when there is nothing, the next change.</summary>
+    /// <summary>The rows so far, or if there are none, the next change.</summary>
     Longpoll,
 
-    /// <summary>What there is and what comes, a line each.</summary>
+    /// <summary>The rows so far and those to come, a line each.</summary>
     Continuous,
 }
 
@@ -23,8 +23,8 @@ internal sealed record ChangesQuery
     private static readonly TimeSpan LongestWait = TimeSpan.FromHours(1);
     private static readonly TimeSpan DefaultWait = TimeSpan.FromSeconds(60);
 
-    // nano posts a longpoll with an empty body and a time-out of a minute, and its changesReader.get ends with the first empty answer: a reader of what
-    // there is would wait a minute for its end. An answer before the time-out is allowed, and few clients ask like that.
+    // nano posts a longpoll with an empty body and a time-out of a minute, and its changesReader.get ends with the first empty answer: a reader of the
+    // present rows would wait a minute for its end. An answer before the time-out is allowed, and few clients ask like that.
     private static readonly TimeSpan PostedWaitMax = TimeSpan.FromSeconds(10);
 
     /// <summary>Rows after this position; null means the head.</summary>

@@ -8,15 +8,15 @@ using NpmMirror.Visibility;
 namespace NpmMirror.AspNetCore.Feeds;
 
 /// <summary>
-/// Answers <c>{m}/-/events</c>: the rows of the log as server-sent events, those that are there and those to come. Each reader is given what the
-/// log holds at its own pace, and nothing is kept for it meanwhile.
+/// Answers <c>{m}/-/events</c>: the rows of the log as server-sent events, those that are there and those to come. Each reader gets the
+/// log's rows at its own pace, and nothing is kept for it meanwhile.
 /// </summary>
 internal sealed class EventsEndpoint(ILogTable rows, PackageVisibility visibility, RegistryLog log, LogWait wait, TimeProvider time)
 {
     private static readonly byte[] Comment = ": waiting\n\n"u8.ToArray();
     private static readonly TimeSpan DefaultHeartbeat = TimeSpan.FromSeconds(30);
 
-    // Now and then everybody comes anew: a connection that lives for ever is one that no proxy and no operator can get rid of.
+    // Every client reconnects now and then: neither a proxy nor an operator could end a connection that lives for ever.
     private static readonly TimeSpan HoldMax = TimeSpan.FromHours(24);
 
     internal async Task HandleAsync(HttpContext context)
@@ -35,7 +35,7 @@ internal sealed class EventsEndpoint(ILogTable rows, PackageVisibility visibilit
         }
 
         using var body = FeedBody.Of(context, "text/event-stream", time);
-        // What stands between would hold events back until it has enough of them.
+        // A proxy in between would hold events back until it has enough of them.
         context.Response.Headers["X-Accel-Buffering"] = "no";
         if (!HttpMethods.IsHead(context.Request.Method))
         {
@@ -64,7 +64,7 @@ internal sealed class EventsEndpoint(ILogTable rows, PackageVisibility visibilit
         while (await wait.ForMoreAsync(body, position, HoldMax, heartbeat, Comment, cancellationToken));
     }
 
-    /// <summary>False for what was blocked for legal reasons: that it was is told, and not what it was. Of a damaged package nobody knows.</summary>
+    /// <summary>False for a package that was blocked for legal reasons: the block is told, without the content. For a damaged package the answer is not known.</summary>
     private async ValueTask<bool> IsQuotedAsync(LogRow row, CancellationToken cancellationToken)
     {
         try

@@ -174,7 +174,7 @@ internal sealed class FeedBody(PipeWriter output, CancellationToken cancellation
     /// <summary>Ends a row.</summary>
     internal void End() => Text("}"u8);
 
-    /// <summary>A document, or a piece of one, without the line ends between its tokens: a row is one line, whatever it holds. The texts in JSON have none.</summary>
+    /// <summary>A document, or a piece of one, without the line ends between its tokens: a row is one line. The texts in JSON have no line ends.</summary>
     internal void Document(ReadOnlySpan<byte> json)
     {
         for (int end; (end = json.IndexOfAny((byte)'\r', (byte)'\n')) >= 0; json = json[(end + 1)..])
@@ -227,7 +227,7 @@ internal sealed class FeedBody(PipeWriter output, CancellationToken cancellation
         json.Flush();
     }
 
-    /// <summary>Sends what was gathered, when it is enough or <paramref name="isUrgent"/>. False when the client has left.</summary>
+    /// <summary>Sends the gathered bytes, if they are enough or <paramref name="isUrgent"/>. False if the client has left.</summary>
     internal async ValueTask<bool> FlushAsync(bool isUrgent)
     {
         if (!isUrgent && output.UnflushedBytes < FlushAtBytes)

@@ -17,9 +17,9 @@ internal sealed class LogWait
         lifetime.ApplicationStopping.Register(log.EndWaiting);
     }
 
-    /// <summary>Sends what was gathered and waits; false when the time is over, the client has left or the server ends.</summary>
-    /// <param name="body">What is being answered.</param>
-    /// <param name="position">Where the reader stands.</param>
+    /// <summary>Sends the gathered bytes and waits; false when the time is over, the client has left or the server ends.</summary>
+    /// <param name="body">The answer's body.</param>
+    /// <param name="position">The reader's position.</param>
     /// <param name="patience">How long to wait at most.</param>
     /// <param name="heartbeat">How often to send a sign of life.</param>
     /// <param name="sign">The sign.</param>
@@ -35,7 +35,7 @@ internal sealed class LogWait
                 return false;
             }
 
-            // Timers know whole milliseconds: what is left of one would be waited for by many of nothing.
+            // Round up: a timer of less than 1 ms becomes 0 and would spin.
             var isBeat = heartbeat < left;
             body.Client?.SetWaiting(true);
             try

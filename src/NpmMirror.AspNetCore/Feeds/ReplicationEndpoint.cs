@@ -8,7 +8,7 @@ namespace NpmMirror.AspNetCore.Feeds;
 
 /// <summary>
 /// Answers replicators (PouchDB, CouchDB) that fetch documents by their revisions: <c>POST {m}/_bulk_get</c>, and <c>{m}/{pkg}?open_revs=…</c> of older
-/// ones. What is held now is what they get, whichever revision they heard of: it is the newest, or its row is on its way to them.
+/// ones. They get the held document, whichever revision they ask for: it is the newest, or its row is on its way to them.
 /// </summary>
 internal sealed class ReplicationEndpoint(IPackageTable packages, VisibilityRules visibility, ServedDocuments documents, AskedBody asked, TimeProvider time)
 {

@@ -48,7 +48,7 @@ internal readonly record struct RowValue(int Rank, string? Text)
     internal int CompareTo(RowValue other) => Rank == TextRank && other.Rank == TextRank ? Utf8Order.Instance.Compare(Text, other.Text) : Rank.CompareTo(other.Rank);
 }
 
-/// <summary>One condition of a selector: a member, an operator, and what to compare with.</summary>
+/// <summary>One condition of a selector: a member, an operator, and a value to compare with.</summary>
 internal static class RowCondition
 {
     /// <summary>Whether a row meets the condition, or does not where it is negated.</summary>

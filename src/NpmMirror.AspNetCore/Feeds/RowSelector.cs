@@ -5,8 +5,8 @@ using NpmMirror.Storage;
 namespace NpmMirror.AspNetCore.Feeds;
 
 /// <summary>
-/// A selector of CouchDB over what a row of <c>_changes</c> has: <c>_id</c>, <c>_rev</c>, <c>_deleted</c> and <c>name</c>. As there, a condition on a member
-/// that is missing is not met, its negation neither, and only <c>$exists</c> asks for that. What is not known is refused.
+/// A selector of CouchDB over the members of a row of <c>_changes</c>: <c>_id</c>, <c>_rev</c>, <c>_deleted</c> and <c>name</c>. As there, a condition on a member
+/// that is missing is not met, its negation neither, and only <c>$exists</c> asks for that. Unknown members and operators are refused.
 /// </summary>
 internal sealed class RowSelector
 {

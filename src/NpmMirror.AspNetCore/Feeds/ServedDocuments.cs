@@ -9,7 +9,7 @@ using NpmMirror.Visibility;
 
 namespace NpmMirror.AspNetCore.Feeds;
 
-/// <summary>The documents that go with rows of feeds and lists: what a reader of the package would get, not kept.</summary>
+/// <summary>The documents of rows of feeds and lists: as a reader of the package would get them, not kept.</summary>
 internal sealed class ServedDocuments(RenditionCache cache, DocumentRepair repair)
 {
     /// <summary>Writes the document as the member <c>doc</c> of a row; nothing when it is not there any more. Of a damaged one the row says so, and the list goes on.</summary>
@@ -27,8 +27,8 @@ internal sealed class ServedDocuments(RenditionCache cache, DocumentRepair repai
     }
 
     /// <summary>
-    /// Writes the document with what replication needs in front: id, revision and the revisions before it; without <c>_attachments</c>, whose files nobody
-    /// could fetch here. False when it is not there any more.
+    /// Writes the document with replication's members in front: id, revision and the revisions before it; without <c>_attachments</c>, whose files cannot
+    /// be fetched here. False if the document is gone.
     /// </summary>
     internal Task<bool> WriteReplicatedAsync(FeedBody body, byte[] before, PackageRow row, string baseUrl, CancellationToken cancellationToken) =>
         WriteAsync(body, [.. before, .. "{\"ok\":"u8], row, baseUrl, isReplicated: true, cancellationToken);

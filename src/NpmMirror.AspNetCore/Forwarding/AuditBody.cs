@@ -6,7 +6,7 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.AspNetCore.Forwarding;
 
-/// <summary>What a client wants audited, as it sent it: gzip stays gzip, so that a small body that unpacks to megabytes stays small here.</summary>
+/// <summary>A client's packages to audit, as it sent them: gzip stays gzip, so that a small body that unpacks to megabytes stays small here.</summary>
 internal sealed class AuditBody : IDisposable
 {
     /// <summary>A lockfile of 100,000 packages names them in fewer bytes than this.</summary>
@@ -68,7 +68,7 @@ internal sealed class AuditBody : IDisposable
         return null;
     }
 
-    /// <summary>Unpacks a piece at a time and only counts: what comes out must not be a bomb for the upstream either.</summary>
+    /// <summary>Unpacks a piece at a time and only counts: the content must not be a bomb for the upstream either.</summary>
     private static async Task<bool> FitsAsync(RawDocument document, BodyCodings codings, CancellationToken cancellationToken)
     {
         await using var plain = codings.TakeOff(PipeReader.Create(new ReadOnlySequence<byte>(document.BytesMemory)).AsStream());

@@ -5,8 +5,8 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.AspNetCore.Forwarding;
 
-/// <summary>A service of the registry that only the registry has, and the form of its answers.</summary>
-/// <param name="Purpose">What its requests are for: a busy upstream pauses these only.</param>
+/// <summary>A service that only the registry has, and the form of its answers.</summary>
+/// <param name="Purpose">The purpose of its requests: a busy upstream pauses these only.</param>
 /// <param name="ListMember">The member of an answer that is a list; null: every member is one.</param>
 internal sealed record ForwardedService(RequestPurpose Purpose, string? ListMember)
 {
@@ -38,7 +38,7 @@ internal sealed record ForwardedService(RequestPurpose Purpose, string? ListMemb
             var isRight = !isAnswer || (reader.Read() && IsAnswer(ref reader, listMember));
             while (reader.Read())
             {
-                // To the end: what follows must be JSON too, and nothing may follow the value.
+                // To the end: the rest must be JSON too, and nothing may follow the value.
             }
 
             return isRight;

@@ -4,7 +4,7 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.AspNetCore.Forwarding;
 
-/// <summary>Asks the upstream what only it knows, and passes on nothing but its JSON: all else is trouble, which clients get as a 503.</summary>
+/// <summary>Forwards requests that only the upstream can answer, and passes on only its JSON: any other answer is trouble, which clients get as a 503.</summary>
 internal sealed class Forwarder(RegistryClient client, ByteBudget budget, TimeProvider time)
 {
     private const int BodyMaxBytes = 16 * 1024 * 1024;

@@ -6,7 +6,7 @@ using NpmMirror.Options;
 namespace NpmMirror.AspNetCore.Forwarding;
 
 /// <summary>
-/// Answers what only the registry knows, search and audits, by asking it. Without it the answer is 503: an empty one would say
+/// Answers requests that only the registry can answer, search and audits, by asking it. Without it the answer is 503: an empty one would say
 /// "nothing found" or, worse, "nothing vulnerable".
 /// </summary>
 internal sealed class ForwardingEndpoint(Forwarder forwarder, SearchResults results, MirrorOptions options, ByteBudget budget, TimeProvider time)

@@ -8,7 +8,7 @@ namespace NpmMirror.AspNetCore.Forwarding;
 
 /// <summary>
 /// Answers for small documents of the registry beside the packuments, its signing keys and its attestations: asked for upstream,
-/// kept once seen, and served from what is kept when the upstream is away. A 404 is passed on and not kept.
+/// kept once seen, and served from the kept copy when the upstream is away. A 404 is passed on and not kept.
 /// </summary>
 internal sealed class KeptDocuments(IKeptTable documents, PackageVisibility visibility, KeptAttestations kept, Forwarder forwarder, TimeProvider time)
 {
@@ -47,7 +47,7 @@ internal sealed class KeptDocuments(IKeptTable documents, PackageVisibility visi
         }
     }
 
-    /// <summary>Answers <c>{m}/-/npm/v1/attestations/{pkg}@{version}</c>: what was attested stays so, and is not asked for twice.</summary>
+    /// <summary>Answers <c>{m}/-/npm/v1/attestations/{pkg}@{version}</c>: attestations do not change, and are asked for once.</summary>
     internal async Task AttestationsAsync(HttpContext context, PackageName package, string version)
     {
         if (await visibility.FindAsync(package, context.RequestAborted) is { } hidden)

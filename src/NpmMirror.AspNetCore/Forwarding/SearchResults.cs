@@ -4,7 +4,7 @@ using NpmMirror.Visibility;
 
 namespace NpmMirror.AspNetCore.Forwarding;
 
-/// <summary>What a search found upstream, without the packages that this mirror hides.</summary>
+/// <summary>The upstream's search results, without the packages that this mirror hides.</summary>
 internal sealed class SearchResults(PackageVisibility visibility)
 {
     private static readonly ReadOnlyMemory<byte> Comma = ","u8.ToArray();

@@ -24,7 +24,7 @@ internal sealed class UpstreamAnswer(int status, ReadOnlyMemory<byte> body, IDis
     /// <summary>Passes it on, all of it.</summary>
     internal Task WriteAsync(HttpContext context, TimeProvider time) => WriteAsync(context, [Body], time);
 
-    /// <summary>Passes pieces of it on. A client that takes nothing is cut off, for what it waits for is held in memory.</summary>
+    /// <summary>Passes pieces of it on. A client that takes nothing is cut off, because its answer is held in memory.</summary>
     internal async Task WriteAsync(HttpContext context, IReadOnlyList<ReadOnlyMemory<byte>> pieces, TimeProvider time)
     {
         RegistryErrors.BeginJson(context.Response, Status, pieces.Sum(piece => piece.Length));

@@ -8,7 +8,7 @@ using NpmMirror.Options;
 namespace NpmMirror.AspNetCore.Operations;
 
 /// <summary>
-/// Who may change state: where a token is configured, its bearer and nobody else; without one, a program on this machine. A request that any proxy
+/// The rule for requests that change state: with a token, only its bearer; without one, only a program on this machine. A request that any proxy
 /// passed on is from elsewhere, and so is one that a web page made in a browser on this machine.
 /// </summary>
 internal sealed class AdminAccess(MirrorOptions options, PublicAddresses addresses)
@@ -23,7 +23,7 @@ internal sealed class AdminAccess(MirrorOptions options, PublicAddresses address
         var authorization = context.Request.Headers.Authorization.ToString();
         if (authorization.Length > 0)
         {
-            // A token that is sent decides, wherever the request comes from.
+            // If Authorization is sent it must be right, even from loopback.
             return IsToken(authorization) ? null : "The Authorization header is not Bearer with the token of the option admin.token.";
         }
 

@@ -6,7 +6,7 @@ namespace NpmMirror.AspNetCore.Operations;
 
 /// <summary>
 /// Answers <c>/health/live</c> and <c>/health/ready</c>. Ready means that the stores can be read and written; an upstream that is away
-/// is no reason to send clients elsewhere: serving without it is what a mirror is for.
+/// is no reason to send clients elsewhere: a mirror serves without it.
 /// </summary>
 internal sealed class HealthEndpoint(IMetadataStore store, IBlobStore? blobs, TimeProvider time)
 {

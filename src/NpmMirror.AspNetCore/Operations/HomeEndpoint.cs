@@ -6,7 +6,7 @@ using NpmMirror.AspNetCore.Routing;
 
 namespace NpmMirror.AspNetCore.Operations;
 
-/// <summary>Answers what lies outside every mount: a page that says where the registry is, as HTML for people and JSON for programs.</summary>
+/// <summary>Answers requests outside every mount: a page that gives the registry's address, as HTML for people and JSON for programs.</summary>
 internal sealed class HomeEndpoint(PublicAddresses addresses, IReadOnlyList<string> mounts)
 {
     internal async Task HomeAsync(HttpContext context, Origin origin)
@@ -48,7 +48,7 @@ internal sealed class HomeEndpoint(PublicAddresses addresses, IReadOnlyList<stri
         }
     }
 
-    /// <summary>A package asked for beside the mount: the mistake is in the client's registry address, so that is what the answer names.</summary>
+    /// <summary>A package was asked for beside the mount: the client's registry address is wrong, so the answer gives the right one.</summary>
     internal Task OutsideAsync(HttpContext context, Origin origin) => RegistryErrors.WriteAsync(
         context,
         StatusCodes.Status404NotFound,

@@ -7,8 +7,8 @@ using NpmMirror.Storage;
 namespace NpmMirror.AspNetCore.Operations;
 
 /// <summary>
-/// Answers <c>{m}/</c>, the database as CouchDB describes one; <c>{m}/-/log/head</c>, the end of the log for who notes it; and <c>{m}/-/log/{position}</c>, by which
-/// who noted an end finds out whether the past before it is still the same.
+/// Answers <c>{m}/</c>, the database as CouchDB describes one; <c>{m}/-/log/head</c>, the end of the log, to be noted; and <c>{m}/-/log/{position}</c>, with which
+/// a reader of an earlier end checks that the past before it is unchanged.
 /// </summary>
 internal sealed class InfoEndpoint(IMetadataStore store, MirrorInstance instance)
 {

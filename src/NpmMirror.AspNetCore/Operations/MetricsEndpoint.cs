@@ -34,7 +34,7 @@ internal sealed class MetricsEndpoint : IDisposable
 
     internal async Task HandleAsync(HttpContext context)
     {
-        // The exporter has one text, and nobody else is answered while it is written: a client that reads slowly must not write it.
+        // The exporter has one text, and holds up other requests while it is written: a client that reads slowly must not write it.
         using var text = new MemoryStream();
         var response = context.Response;
         var body = response.Body;

@@ -29,7 +29,7 @@ internal sealed class RefreshEndpoint(Func<PackageName, CancellationToken, Task<
         try
         {
             var result = await refresh(name, context.RequestAborted);
-            // What the packument names by a hash cannot change; of the rest only the upstream knows.
+            // Tarballs that the packument names by a hash cannot change; only the upstream knows about the others.
             var replaced = result is SyncResult.Stored or SyncResult.Unchanged { Row.Facts.IsRemoved: false } ? await replaceUnpromised(name, context.RequestAborted) : 0;
             await AnswerAsync(context, result, replaced);
         }

@@ -7,16 +7,16 @@ namespace NpmMirror.AspNetCore.Packages;
 /// <summary>Finds a package's row for a reader: <see cref="ReadThrough.FindAsync"/>.</summary>
 internal delegate ValueTask<ReadAnswer> PackageLookup(PackageName name, CancellationToken cancellationToken);
 
-/// <summary>Looks upstream for what a held packument lacks: <see cref="ReadThrough.LookForAsync"/>.</summary>
+/// <summary>Looks upstream for a version or file that a held packument lacks: <see cref="ReadThrough.LookForAsync"/>.</summary>
 internal delegate Task<bool> VersionLookup(PackageRow searched, string item, long askedAt, CancellationToken cancellationToken);
 
-/// <summary>Finds packages for the endpoints: remembered ones at once, others by looking.</summary>
+/// <summary>Finds packages for the endpoints: remembered ones at once, others with a look.</summary>
 /// <param name="lookup">Looks for a row, in the store or upstream.</param>
 /// <param name="isServable">Whether a row from memory is young enough to be served without a look: <see cref="ReadThrough.IsServable"/>.</param>
-/// <param name="cache">What is remembered.</param>
+/// <param name="cache">The remembered packages.</param>
 internal sealed class PackageFinder(PackageLookup lookup, Func<PackageRow, bool> isServable, RenditionCache cache)
 {
-    /// <summary>True when the package may be served from memory. Its age comes first: what makes it fresh has dropped an older one before.</summary>
+    /// <summary>True if the package may be served from memory. Its age comes first: a fresh look has dropped an older one before.</summary>
     internal bool IsCurrent(CachedPackage package) => isServable(package.Row) && cache.IsCurrent(package);
 
     /// <summary>The package, or why there is none.</summary>
@@ -31,14 +31,14 @@ internal sealed class PackageFinder(PackageLookup lookup, Func<PackageRow, bool>
         try
         {
             var found = await LookAsync(name, cancellationToken);
-            // What a look fetches and commits drops the name on its way: the second look finds it in the store, to be kept.
+            // A look that fetches and commits drops the name: the second look finds it in the store, to be kept.
             return found.Package is { IsDropped: true } ? await LookAsync(name, cancellationToken) : found;
         }
         catch (MirrorException)
         {
             if (cache.Find(name) is { } held)
             {
-                // Nobody told of a change, and what is in memory needs no store.
+                // No change was told, and the package in memory needs no store.
                 return (held, null);
             }
 

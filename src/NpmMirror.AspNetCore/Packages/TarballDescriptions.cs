@@ -4,15 +4,15 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.AspNetCore.Packages;
 
-/// <summary>What a packument says of one tarball.</summary>
+/// <summary>A packument's description of one tarball.</summary>
 /// <param name="Version">The version that has it.</param>
-/// <param name="Url">Where the upstream keeps it.</param>
-/// <param name="Promise">What its bytes must be.</param>
+/// <param name="Url">The upstream's address of it.</param>
+/// <param name="Promise">The promise of its bytes.</param>
 internal sealed record TarballDescription(VersionEntry Version, string Url, TarballPromise Promise);
 
 /// <summary>
 /// Looks tarballs up in their packuments. That decodes the whole packument: two hundred clients that ask for one new file of a package with
-/// a packument of 20 MB would keep the machine busy for seconds before the first byte, so those who come while one is looking share what it finds.
+/// a packument of 20 MB would keep the machine busy for seconds before the first byte, so concurrent searches share one result.
 /// </summary>
 internal sealed class TarballDescriptions(IPackageTable packages, ByteBudget budget, TimeProvider time, Meter? meter = null)
 {
@@ -36,7 +36,7 @@ internal sealed class TarballDescriptions(IPackageTable packages, ByteBudget bud
             var search = _searches.Join((package, file), () => SearchAsync(package, file));
             var found = await search.Result.WaitAsync(cancellationToken);
 
-            // The first may have begun before this request, with an older packument: what it found is so, what it did not find may be there by now.
+            // The first may have begun before this request, with an older packument: its finding is right, but a file that it did not find may be there by now.
             if (found is not null || search.BegunAt >= askedAt || !isFirst)
             {
                 return found;

@@ -44,7 +44,7 @@ internal sealed partial class TarballEndpoint(
     /// <summary>Answers <c>{m}/{pkg}/-/{file}</c>.</summary>
     internal async Task HandleAsync(HttpContext context, RequestKey request, PackageName package, string file)
     {
-        // Where the packument lacked the file and was looked for upstream, what it is by then decides anew, also whether the file may be served.
+        // If the packument lacked the file and was compared with the upstream, the new one decides, also whether the file may be served.
         var askedAt = time.GetTimestamp();
         for (var looks = 0; !await TryHandleAsync(context, request, package, file, looks < LooksMax ? askedAt : null); looks++)
         {
@@ -182,14 +182,14 @@ internal sealed partial class TarballEndpoint(
         }
     }
 
-    // A crowd whose pieces all lie ready stands in line here, not before the threads: whatever else is asked meanwhile waits for one piece, not for hundreds.
+    // Readers whose pieces are all ready wait here in turn, not for threads: other requests meanwhile wait for one piece, not for hundreds.
     private static async ValueTask<FlushResult> FlushInTurnAsync(PipeWriter body, CancellationToken cancellationToken)
     {
         await Turns.WaitAsync(cancellationToken);
         ValueTask<FlushResult> flush;
         try
         {
-            // To the end of the line for a thread: whoever was let in by the one before would otherwise go on at once, before all others.
+            // Yield, so that other requests run before the next reader of this crowd.
             await Task.Yield();
             flush = body.FlushAsync(cancellationToken);
         }
@@ -198,7 +198,7 @@ internal sealed partial class TarballEndpoint(
             Turns.Release();
         }
 
-        // What the client does not take yet is waited for without holding up the next.
+        // Wait for a slow client without holding up the next.
         return await flush;
     }
 

@@ -13,7 +13,7 @@ internal static class TarballHeaders
     private const string ContentType = "application/octet-stream";
     private const string ForEver = "public, immutable, max-age=31557600";
 
-    /// <summary>Writes what goes with 200, 206 and 304 alike. Never a Content-Encoding: a label on a .tgz breaks most clients.</summary>
+    /// <summary>Writes the headers of 200, 206 and 304 alike. Never a Content-Encoding: a label on a .tgz breaks most clients.</summary>
     internal static void Write(HttpResponse response, Digest sha512, DateTimeOffset? storedAt, bool isPromised = true)
     {
         var headers = response.Headers;

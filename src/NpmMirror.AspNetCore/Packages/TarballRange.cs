@@ -12,7 +12,7 @@ namespace NpmMirror.AspNetCore.Packages;
 internal readonly record struct TarballRange(int Status, long From, long? End, long? Whole)
 {
     /// <summary>
-    /// Reads what the client asks for. Several ranges, a malformed one, or one under a condition that does not hold count as no range,
+    /// Reads the client's range. Several ranges, a malformed one, or one under a condition that does not hold count as no range,
     /// and so does any while the length is not known: the whole is always a right answer.
     /// </summary>
     internal static TarballRange Choose(HttpRequest request, HttpResponse response, long? length)
@@ -50,7 +50,7 @@ internal readonly record struct TarballRange(int Status, long From, long? End, l
         response.ContentLength = End - From;
     }
 
-    // A part of another file must not be glued to what the client has.
+    // A part of another file must not be glued to the client's part.
     private static bool IsStillMeant(HttpRequest request, HttpResponse response)
     {
         var condition = request.Headers.IfRange;

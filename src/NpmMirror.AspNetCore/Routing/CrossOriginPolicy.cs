@@ -5,8 +5,8 @@ using NpmMirror.Upstream;
 namespace NpmMirror.AspNetCore.Routing;
 
 /// <summary>
-/// Whether web pages of other sites may read what is below the mount. With credentials towards the upstream the mirror shows what not everybody may
-/// see, and any page that somebody opens near the mirror could carry it out.
+/// Whether web pages of other sites may read answers below the mount. With credentials for the upstream the mirror shows content that is not
+/// public, and any page opened in a browser near the mirror could send it elsewhere.
 /// </summary>
 internal sealed class CrossOriginPolicy(bool isAllowed)
 {

@@ -33,7 +33,7 @@ internal static class ForwardedHeader
             at = value.End;
             if (at < text.Length && text[at] == ',')
             {
-                // What a proxy further away said.
+                // These are the words of a proxy further away.
                 members.Clear();
             }
         }

@@ -11,8 +11,8 @@ namespace NpmMirror.AspNetCore.Routing;
 internal readonly record struct Origin(string Scheme, string Host, string Prefix);
 
 /// <summary>
-/// The public address that the URLs of an answer begin with: <c>publicUrl</c>, else the request's own host when it is one this
-/// mirror goes by. Any other host gets no answer: what is cached under an invented one would send later clients there.
+/// The public address that the URLs of an answer begin with: <c>publicUrl</c>, else the request's own host, if it is one of this
+/// mirror's names. Any other host gets no answer: answers cached under an invented one would send later clients there.
 /// </summary>
 internal sealed class PublicAddresses
 {
@@ -47,7 +47,7 @@ internal sealed class PublicAddresses
         AllowOwnNames();
     }
 
-    /// <summary>What the request says, or what a trusted proxy says of it.</summary>
+    /// <summary>The request's own words, or those of a trusted proxy about it.</summary>
     internal Origin OriginOf(HttpContext context, IHttpRequestFeature request)
     {
         var host = request.Headers.Host;

@@ -1,7 +1,7 @@
 
 namespace NpmMirror.AspNetCore.Routing;
 
-/// <summary>What a request target asks for: a closed family, each with its name in metrics and the methods it takes. The request's method is not part of it.</summary>
+/// <summary>The meaning of a request target: a closed family, each with its name in metrics and the methods it takes. The request's method is not part of it.</summary>
 internal abstract record RegistryRoute
 {
     internal const string PackumentPattern = "/{package}";
@@ -15,7 +15,7 @@ internal abstract record RegistryRoute
     /// <summary>The route as metrics name it: a pattern below the mount, of which there are few, and never a path that a client wrote.</summary>
     internal string Pattern { get; }
 
-    /// <summary>What it may be asked by.</summary>
+    /// <summary>The methods that it takes.</summary>
     internal RouteMethods Methods { get; }
 
     /// <summary>Whether operators ask for it: under a root mount too, and by any name, since probes ask by address.</summary>
@@ -81,7 +81,7 @@ internal abstract record RegistryRoute
     /// <summary>A path that only publishing commands use, or that has no meaning on a mirror when read.</summary>
     public sealed record Publishing() : RegistryRoute("publishing");
 
-    /// <summary><c>{m}/-/v1/login</c>, npm's first question when somebody logs in.</summary>
+    /// <summary><c>{m}/-/v1/login</c>, npm's first request of a login.</summary>
     public sealed record Login() : RegistryRoute("/-/v1/login");
 
     /// <summary><c>/</c>, outside every mount.</summary>

@@ -2,7 +2,7 @@ using System.Buffers;
 
 namespace NpmMirror.AspNetCore.Routing;
 
-/// <summary>What may be done with a request, going by its head alone.</summary>
+/// <summary>How a request may be answered, by its head alone.</summary>
 internal enum RequestKind
 {
     /// <summary>Not understood to the last byte, or with a body: from here on the connection is the server's alone.</summary>
@@ -11,12 +11,12 @@ internal enum RequestKind
     /// <summary>A whole request without a body, which the server answers.</summary>
     Plain,
 
-    /// <summary>A plain GET whose answer hangs on nothing but the headers read here.</summary>
+    /// <summary>A plain GET whose answer depends only on the headers read here.</summary>
     Simple,
 }
 
 /// <summary>
-/// The head of one request, read where it lies. Stricter than any server: what is not beyond doubt is left to the server, so the two
+/// The head of one request, read in place. Stricter than any server: a doubtful head is left to the server, so the two
 /// can never disagree about where a request ends.
 /// </summary>
 internal readonly ref struct RequestHead
@@ -100,7 +100,7 @@ internal readonly ref struct RequestHead
             }
 
             var one = Name(name);
-            // The answer may hang on what is said twice, or it is how one server is made to misunderstand another.
+            // The answer may depend on a repeated header, or the repetition is meant to make one server misunderstand another.
             if (one is Seen.Framing || (one is not Seen.Nothing && (seen & one) != 0))
             {
                 return RequestKind.Opaque;

@@ -6,7 +6,7 @@ internal enum RouteMethods
     /// <summary><c>GET</c> and <c>HEAD</c>.</summary>
     Read,
 
-    /// <summary><c>POST</c>: what is asked for with a body.</summary>
+    /// <summary><c>POST</c> of a query in a body.</summary>
     Ask,
 
     /// <summary><c>GET</c>, <c>HEAD</c>, and <c>POST</c> with a body.</summary>

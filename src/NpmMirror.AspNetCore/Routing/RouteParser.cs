@@ -20,7 +20,7 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
     /// <summary>The route, and the mount that it is under (<c>""</c> for the root, null outside).</summary>
     internal RegistryRoute Parse(string target, out string? mount) => Parse(target, prefix: "", out mount);
 
-    /// <summary>The same of a target whose path begins with a prefix that comes before the mounts.</summary>
+    /// <summary>As the other one, for a target whose path begins with a prefix before the mounts.</summary>
     internal RegistryRoute Parse(string target, string prefix, out string? mount)
     {
         mount = null;
@@ -46,7 +46,7 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
                     return new RegistryRoute.Malformed(400, "The path is not valid: it has a percent sign, a control character or a backslash that is not allowed there.");
                 }
 
-                // No name, version or file is called so; whoever asks means another place.
+                // No name, version or file is called so; the client means another place.
                 if (segment is "." or "..")
                 {
                     return new RegistryRoute.NotFound("Not found: a path here has no dot segments.");
@@ -187,7 +187,7 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
         ["user" or "org" or "team" or "stage", ..] => new RegistryRoute.Publishing(),
         ["v1" or "npm" or "log" or "at" or "snapshot" or "events" or "api" or "health" or "metrics" or "rss" or "_view", ..]
             => new RegistryRoute.NotFound($"Not found: this mirror serves nothing at /-/{string.Join('/', words)}."),
-        // What is left is the package called "-".
+        // The rest is the package called "-".
         _ => OfPackage(["-", .. words]),
     };
 
@@ -238,7 +238,7 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
         return PackageName.TryParse(text, out name);
     }
 
-    /// <summary>One segment without its percent signs, or null for what is no text of a path.</summary>
+    /// <summary>One segment without its percent signs, or null if it is no text of a path.</summary>
     private static string? Decode(ReadOnlySpan<char> raw)
     {
         Span<byte> bytes = raw.Length <= 256 ? stackalloc byte[raw.Length] : new byte[raw.Length];

@@ -43,8 +43,8 @@ internal sealed class TrustedProxies
     }
 
     /// <summary>
-    /// What the nearest proxy says. The two families of headers are not mixed: a proxy writes one of them and passes the other on as a stranger
-    /// sent it, and <c>X-Forwarded-*</c> is the one that most write.
+    /// The headers of the nearest proxy. The two families of headers are not mixed: a proxy writes one of them and passes the other on as a stranger
+    /// sent it, and most proxies write <c>X-Forwarded-*</c>.
     /// </summary>
     private static (string? Scheme, string? Host, string? Port, string? Prefix) Told(IHeaderDictionary headers)
     {
@@ -60,7 +60,7 @@ internal sealed class TrustedProxies
 
     /// <summary>
     /// The host of <c>Host</c> without the default port of the other scheme. It is the port of a connection inside
-    /// (nginx: <c>proxy_set_header Host $host:$server_port</c>), while the scheme is that of the connection outside: nobody serves https at port 80.
+    /// (nginx: <c>proxy_set_header Host $host:$server_port</c>), while the scheme is that of the connection outside: https is not served at port 80.
     /// </summary>
     private static string WithoutInnerPort(string host, string scheme)
     {
@@ -92,7 +92,7 @@ internal sealed class TrustedProxies
         return false;
     }
 
-    /// <summary>The value the nearest proxy added: what stands before it came from further away.</summary>
+    /// <summary>The value that the nearest proxy added: earlier values came from further away.</summary>
     private static string? Last(StringValues values)
     {
         var last = values.Count == 0 ? null : values[^1];

@@ -7,8 +7,8 @@ using System.Text;
 namespace NpmMirror.AspNetCore.Shortcut;
 
 /// <summary>
-/// The body of an answer whose length nobody knows, written to the socket itself: each flush is a chunk, and is with the kernel when it ends, so
-/// that nothing that follows can overtake it. Between flushes nothing is held.
+/// The body of an answer of unknown length, written to the socket itself: each flush is a chunk, and is with the kernel when it ends, so
+/// that no later write can overtake it. Between flushes nothing is held.
 /// </summary>
 internal sealed class ChunkedWriter(Socket socket) : PipeWriter
 {
@@ -38,7 +38,7 @@ internal sealed class ChunkedWriter(Socket socket) : PipeWriter
         _end = _begin + PrefixBytes;
     }
 
-    /// <summary>Sends what is left, and the end.</summary>
+    /// <summary>Sends the rest, and the end.</summary>
     internal async Task EndAsync()
     {
         await FlushAsync(CancellationToken.None);

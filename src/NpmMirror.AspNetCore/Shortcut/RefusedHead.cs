@@ -6,7 +6,7 @@ using NpmMirror.AspNetCore.Routing;
 namespace NpmMirror.AspNetCore.Shortcut;
 
 /// <summary>
-/// A 400 in words for what the server refuses without any, before a request reaches an endpoint: a path with <c>%00</c>, a Host that is none. The
+/// A 400 with a message for requests that the server refuses without one, before they reach an endpoint: a path with <c>%00</c>, an invalid Host. The
 /// connection ends with it, as it does there.
 /// </summary>
 internal sealed class RefusedHead : RememberedAnswer
@@ -14,7 +14,7 @@ internal sealed class RefusedHead : RememberedAnswer
     private static readonly RefusedHead NullInPath = new("The path is not valid: it has a %00, which no name, version or file has.");
     private static readonly RefusedHead MalformedHost = new("The Host header is not valid: it must be a name or an address, and a port where there is one.");
 
-    // What the server takes for a host: letters, digits and the marks of a name, and brackets around an address.
+    // The characters of a host for the server: letters, digits and the marks of a name, and brackets around an address.
     private static readonly SearchValues<byte> NameBytes = SearchValues.Create("!$%&'()*+,-.0123456789;=ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"u8);
     private static readonly SearchValues<byte> AddressBytes = SearchValues.Create("0123456789ABCDEFabcdef:."u8);
 

@@ -4,8 +4,8 @@ using NpmMirror.AspNetCore.Routing;
 namespace NpmMirror.AspNetCore.Shortcut;
 
 /// <summary>
-/// What connections answer before the server. Closed until the registry is served, and for good where a trusted proxy's headers
-/// say where a request came from: only the server reads these.
+/// The answers that connections give before the server. Closed until the registry is served, and for good if a trusted proxy's headers
+/// tell the origin of a request: only the server reads these.
 /// </summary>
 internal sealed class ShortcutAnswers(AnswerMemory memory)
 {

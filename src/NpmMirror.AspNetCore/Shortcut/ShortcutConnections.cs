@@ -29,7 +29,7 @@ internal sealed class ShortcutConnections(ShortcutAnswers answers, IOptions<Kest
 
     private async Task ServeAsync(ConnectionContext connection, ConnectionDelegate next)
     {
-        // Under TLS, or without a socket, what goes over the wire is not ours to send.
+        // Under TLS, or without a socket, the bytes on the wire are not ours to send.
         if (connection.Features.Get<ITlsHandshakeFeature>() is not null || connection.Features.Get<IConnectionSocketFeature>()?.Socket is not { } socket)
         {
             await next(connection);

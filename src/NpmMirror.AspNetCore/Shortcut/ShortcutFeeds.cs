@@ -13,8 +13,8 @@ using NpmMirror.AspNetCore.Routing;
 namespace NpmMirror.AspNetCore.Shortcut;
 
 /// <summary>
-/// Answers followers on the connection: who waits for the next change, for hours and by the thousand, needs nothing of a server but a socket.
-/// Only where a connection begins with such requests; from the first other one on it is the server's.
+/// Answers followers on the connection: a client that waits for the next change, for hours and by the thousand, needs only a socket.
+/// Only if a connection begins with such requests; from the first other one on it is the server's.
 /// </summary>
 internal sealed class ShortcutFeeds(RouteParser routes, PublicAddresses addresses, ChangesEndpoint changes, CrossOriginPolicy crossOrigin, AnswerMetrics metrics, TimeProvider time)
 {
@@ -23,10 +23,10 @@ internal sealed class ShortcutFeeds(RouteParser routes, PublicAddresses addresse
 
     private readonly byte[] _crossOrigin = Encoding.ASCII.GetBytes(crossOrigin.Lines);
 
-    /// <summary>Who says nothing for so long is the server's, which has limits for that.</summary>
+    /// <summary>A connection that is silent for so long is the server's, which has limits for that.</summary>
     private static readonly TimeSpan FirstBytesWait = TimeSpan.FromSeconds(5);
 
-    /// <summary>Serves what is ours. Then either the next request lies there unread, or the connection is over.</summary>
+    /// <summary>Serves the requests that are ours. Then either the next request lies there unread, or the connection is over.</summary>
     internal async Task ServeAsync(ConnectionContext connection, Socket socket, StallLimit stall, DateLine date, CancellationToken stopping)
     {
         var left = connection.ConnectionClosed;
@@ -39,7 +39,7 @@ internal sealed class ShortcutFeeds(RouteParser routes, PublicAddresses addresse
         }
         catch (OperationCanceledException) when (left.IsCancellationRequested)
         {
-            // The client left; nobody reads an answer.
+            // The client left; it does not read an answer.
         }
         catch (Exception e) when (e is MirrorException or ObjectDisposedException)
         {

@@ -8,7 +8,7 @@ using NpmMirror.AspNetCore.Routing;
 namespace NpmMirror.AspNetCore.Shortcut;
 
 /// <summary>
-/// What the server reads its requests from: between two of them, requests that can be answered from memory are, and the server never
+/// The server's source of requests: between two of them, requests that can be answered from memory are answered, and the server never
 /// sees them. It gets the others one at a time, so that the place between two requests stays known.
 /// </summary>
 internal sealed class ShortcutInput(PipeReader connection, ShortcutOutput output, ShortcutAnswers answers, EndPoint? client, TimeSpan handOverAfter, TimeProvider time, CancellationToken stopping) : PipeReader

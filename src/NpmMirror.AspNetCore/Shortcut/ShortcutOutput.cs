@@ -10,13 +10,13 @@ using NpmMirror.AspNetCore.Connections;
 namespace NpmMirror.AspNetCore.Shortcut;
 
 /// <summary>
-/// The sending half of a connection: a pipe for what the server writes, and prepared answers, which go to the socket as they lie in
+/// The sending half of a connection: a pipe for the server's writes, and prepared answers, which go to the socket from
 /// memory. The two never overtake each other.
 /// </summary>
 internal sealed class ShortcutOutput : PipeWriter
 {
     private const int PipeMaxBytes = 64 * 1024;
-    // Of files, what a client costs: 256 clients 16 MB.
+    // The cost of a client that is sent a file: 256 clients 16 MB.
     private const int PieceBytes = 64 * 1024;
 
     private readonly ConnectionContext _connection;
@@ -37,7 +37,7 @@ internal sealed class ShortcutOutput : PipeWriter
         (_connection, _socket, _stall, _date) = (connection, socket, stall, date);
         _client = connection.Features.Get<ClientConnection>();
         _client?.IsDrained = () => IsDrained;
-        // The sender never blocks, so it runs on the thread that flushes; who waits for room goes on elsewhere.
+        // The sender never blocks, so it runs on the thread that flushes; a writer that waits for room goes on elsewhere.
         _pipe = new Pipe(new PipeOptions(pool, PipeScheduler.Inline, PipeScheduler.ThreadPool, PipeMaxBytes, PipeMaxBytes / 2, useSynchronizationContext: false));
     }
 
@@ -50,7 +50,7 @@ internal sealed class ShortcutOutput : PipeWriter
     /// <inheritdoc/>
     public override long UnflushedBytes => _pipe.Writer.UnflushedBytes;
 
-    /// <summary>Sends what the server writes until it completes. Ends without an exception: a client that left shows at the reading side.</summary>
+    /// <summary>Sends the server's writes until it completes. Ends without an exception: a client that left shows at the reading side.</summary>
     internal async Task SendWrittenAsync()
     {
         try
@@ -213,7 +213,7 @@ internal sealed class ShortcutOutput : PipeWriter
 
         var sending = send.AsTask();
         await _stall.WaitAsync(sending, () => _connection.Abort(new ConnectionAbortedException("The client takes nothing.")), CancellationToken.None);
-        // The bytes are the kernel's until it lets go: a buffer that went back too early would carry somebody else's.
+        // The bytes are the kernel's until it lets go: a buffer returned too early would carry another answer.
         await sending;
     }
 }

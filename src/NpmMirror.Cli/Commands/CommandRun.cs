@@ -3,7 +3,7 @@ using NpmMirror.Cli.Settings;
 
 namespace NpmMirror.Cli.Commands;
 
-/// <summary>What every command does around its work: read the settings, tell all faults, turn failures into a sentence and an exit code.</summary>
+/// <summary>The common work of every command: read the settings, tell all faults, turn failures into a sentence and an exit code.</summary>
 internal static class CommandRun
 {
     /// <summary>The switch for output that programs read.</summary>

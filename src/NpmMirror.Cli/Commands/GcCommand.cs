@@ -4,7 +4,7 @@ using NpmMirror.Maintenance;
 
 namespace NpmMirror.Cli.Commands;
 
-/// <summary><c>npm-mirror gc</c>: tell what nobody needs, and with <c>--delete</c> delete it; beside a running <c>serve</c>.</summary>
+/// <summary><c>npm-mirror gc</c>: list unneeded data, and with <c>--delete</c> delete it; beside a running <c>serve</c>.</summary>
 internal static class GcCommand
 {
     private const int ItemsShownMax = 50;

@@ -28,7 +28,7 @@ internal static class MirrorCommand
         StandardOutput.Announce($"Mirroring {Masked.Address(mirror.Upstream.BaseUrl.AbsoluteUri)} into {mirror.Store.Location}");
         await host.WaitForShutdownAsync(cancellationToken);
 
-        // Ended without being asked: one of its services met what nobody expected, and has logged it.
+        // Ended without a request: one of its services met an unexpected error, and has logged it.
         return cancellationToken.IsCancellationRequested ? ExitCode.Ok : ExitCode.Failed;
     }
 }

@@ -4,7 +4,7 @@ using NpmMirror.Hosting;
 
 namespace NpmMirror.Cli.Commands;
 
-/// <summary><c>npm-mirror monitor</c>: print what changes upstream; keeps nothing.</summary>
+/// <summary><c>npm-mirror monitor</c>: print changes upstream; keeps nothing.</summary>
 internal static class MonitorCommand
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
@@ -24,7 +24,7 @@ internal static class MonitorCommand
         Setup.RequireOnline(options, "monitor");
         if (!settings.IsGiven("log.level"))
         {
-            // What fails is printed as an event already.
+            // Failures are printed as events already.
             options.Log.Level = LogLevel.Critical;
         }
 

@@ -7,7 +7,7 @@ using NpmMirror.Syncing;
 
 namespace NpmMirror.Cli.Commands;
 
-/// <summary><c>npm-mirror reconcile</c>: compare everything held with everything the upstream lists, mend what differs, exit.</summary>
+/// <summary><c>npm-mirror reconcile</c>: compare everything held with everything the upstream lists, mend the differences, exit.</summary>
 internal static class ReconcileCommand
 {
     /// <summary>The command.</summary>

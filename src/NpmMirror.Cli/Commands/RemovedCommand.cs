@@ -6,12 +6,12 @@ using NpmMirror.Removals;
 
 namespace NpmMirror.Cli.Commands;
 
-/// <summary><c>npm-mirror removed</c>: what the upstream took down, when, which kind, and which clients had fetched it before.</summary>
+/// <summary><c>npm-mirror removed</c>: the upstream's takedowns, when, which kind, and which clients had fetched them before.</summary>
 internal static class RemovedCommand
 {
     private const int ClientsShownMax = 10;
 
-    /// <summary>The log is never trimmed, and has all changes of all packages: who wants more of it than this says so.</summary>
+    /// <summary>The log is never trimmed, and has all changes of all packages: an option asks for more of it than this.</summary>
     private static readonly TimeSpan Lately = TimeSpan.FromDays(30);
 
     /// <summary>The command.</summary>

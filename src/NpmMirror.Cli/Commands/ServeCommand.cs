@@ -43,7 +43,7 @@ internal static class ServeCommand
         var address = new Uri(application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
         StandardOutput.Announce($"Serving {ReachLine.ForThisMachine(address)}{options.Mount.TrimEnd('/')}/ from {Masked.Address(mirror.Upstream.BaseUrl.AbsoluteUri)}, kept in {mirror.Store.Location}");
         StandardOutput.Announce(ReachLine.Describe(address, options));
-        // Only now could it hear from itself, under whatever name the upstream was given.
+        // Only now could it hear from itself, under any name of the upstream.
         try
         {
             await UpstreamSelfCheck.CheckAsync(mirror.Upstream, cancellationToken);
@@ -55,7 +55,7 @@ internal static class ServeCommand
 
         await application.WaitForShutdownAsync(cancellationToken);
 
-        // Ended without being asked: one of its services met what nobody expected, and has logged it.
+        // Ended without a request: one of its services met an unexpected error, and has logged it.
         return cancellationToken.IsCancellationRequested ? ExitCode.Ok : ExitCode.Failed;
     }
 
@@ -69,7 +69,7 @@ internal static class ServeCommand
         return builder.Build();
     }
 
-    /// <summary>Tries the address before anything is opened or written; whoever takes it in between is told by the server itself.</summary>
+    /// <summary>Tries the address before anything is opened or written; if another program takes it in between, the server itself tells that.</summary>
     private static void CheckListenable(MirrorOptions options)
     {
         var address = BindingAddress.Parse(options.Listen);

@@ -7,7 +7,7 @@ using NpmMirror.Notes;
 
 namespace NpmMirror.Cli.Commands;
 
-/// <summary><c>npm-mirror status</c>: what the store holds and how far it is; works beside a running <c>serve</c>.</summary>
+/// <summary><c>npm-mirror status</c>: the contents and progress of the store; works beside a running <c>serve</c>.</summary>
 internal static class StatusCommand
 {
     private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };

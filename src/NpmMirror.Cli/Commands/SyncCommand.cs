@@ -19,7 +19,7 @@ internal static class SyncCommand
         return command;
     }
 
-    /// <summary>Reads a name. Names that npm once allowed may have an @ inside, and nobody means one here.</summary>
+    /// <summary>Reads a name. Names that npm once allowed may have an @ inside, but a user does not mean one here.</summary>
     private static PackageName Parse(string text) => text.LastIndexOf('@') is var at and > 0
         ? throw new MirrorException(MirrorFault.BadInput, $"{MirrorException.Quote(text)} names a version, and sync brings a package with all its versions; write the name alone: {MirrorException.Quote(text[..at])}.")
         : PackageName.Parse(text);

@@ -38,7 +38,7 @@ internal static class FlagReader
         return (flags, rest);
     }
 
-    /// <summary>The settings in flags; what is none becomes a fault.</summary>
+    /// <summary>The settings in flags; a token that is none becomes a fault.</summary>
     public static IEnumerable<Setting> Read(IEnumerable<string> tokens, ICollection<string> faults)
     {
         foreach (var token in tokens)
@@ -67,7 +67,7 @@ internal static class FlagReader
 
     private static bool IsFlag(string token) => token.StartsWith("--", StringComparison.Ordinal) && token.Length > 2;
 
-    // A bare --publishOnly says true; what follows it is the command's.
+    // A bare --publishOnly says true; the next word is the command's.
     private static bool TakesNext(string flag) =>
         !flag.Contains('=', StringComparison.Ordinal) && SettingsBinder.Find(Setting.KeyOf(flag[2..]))?.Type != typeof(bool);
 }

@@ -1,6 +1,6 @@
 namespace NpmMirror.Cli.Settings;
 
-/// <summary>Words that people bring from npm, Verdaccio and other registries, and what they are called here.</summary>
+/// <summary>Words that people know from npm, Verdaccio and other registries, and their names here.</summary>
 internal static class OtherTools
 {
     private static readonly Dictionary<string, string> Options = new(StringComparer.Ordinal)

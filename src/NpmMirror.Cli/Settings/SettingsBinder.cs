@@ -2,7 +2,7 @@ using NpmMirror.Options;
 
 namespace NpmMirror.Cli.Settings;
 
-/// <summary>Puts given settings into <see cref="MirrorOptions"/>; what does not fit becomes a fault with what would be right.</summary>
+/// <summary>Puts given settings into <see cref="MirrorOptions"/>; an invalid one becomes a fault with a right value.</summary>
 internal static class SettingsBinder
 {
     private static readonly Dictionary<string, OptionDefinition> ByKey = OptionDefinition.All.ToDictionary(option => Setting.KeyOf(option.Name));

@@ -24,7 +24,7 @@ public static class CrashPoint
     /// <summary>Between two rows of one commit's events.</summary>
     public const string WhileNumberingEvents = "while-numbering-events";
 
-    /// <summary>A blob that nobody needs is out of sight, and neither deleted nor restored.</summary>
+    /// <summary>An unneeded blob is out of sight, and neither deleted nor restored.</summary>
     public const string AfterCondemning = "after-condemning";
 
     /// <summary>A tarball's row is gone, its bytes are not.</summary>

@@ -93,7 +93,7 @@ internal static class ChangeRowParser
             }
         }
 
-        // What follows the object makes the reader throw here.
+        // The reader throws here if anything follows the object.
         reader.Read();
         problem = string.IsNullOrEmpty(id) ? "it has no id" : null;
         return problem is null ? new ChangeRow(sequence ?? previous, id!, rev, isDeleted) : null;

@@ -53,7 +53,7 @@ internal static class ChangesReader
         yield return page.Take(isAtHead: envelope.Pending == 0 || total < limit, envelope.LastSequence);
     }
 
-    /// <summary>Reads the continuous form: a row a line, as they come; each page holds what had arrived together.</summary>
+    /// <summary>Reads the continuous form, one row a line; each page holds the rows that had arrived together.</summary>
     internal static IAsyncEnumerable<ChangesPage> ReadLinesAsync(PipeReader pipe, Sequence since, Uri url, CancellationToken cancellationToken) =>
         UpstreamEdge.ReadAsync(url, CutLinesAsync(pipe, since, url, cancellationToken), cancellationToken);
 

@@ -2,7 +2,7 @@ namespace NpmMirror.Feeds;
 
 /// <summary>
 /// Where the public registry's convention puts a feed: that of <c>registry.{domain}</c> is at <c>replicate.{domain}/registry/</c>. Both names
-/// must belong to one owner, so the domain must be one that somebody registered: not a single label, and not a suffix like <c>co.uk</c>,
+/// must belong to one owner, so the domain must be a registered one: not a single label, and not a suffix like <c>co.uk</c>,
 /// below which another owner could have the other name.
 /// </summary>
 internal static class FeedConvention

@@ -24,9 +24,9 @@ internal sealed partial class FeedProbe
     private bool _hasWarned;
 
     /// <summary>Creates the probe.</summary>
-    /// <param name="client">Towards the upstream whose feed is sought.</param>
-    /// <param name="options">How the feed found will be asked.</param>
-    /// <param name="logger">Gets a line about what was found.</param>
+    /// <param name="client">The client of the upstream whose feed is sought.</param>
+    /// <param name="options">How the found feed will be asked.</param>
+    /// <param name="logger">Gets a line about the result.</param>
     public FeedProbe(RegistryClient client, FeedOptions options, ILogger logger)
     {
         _client = client;
@@ -35,7 +35,7 @@ internal sealed partial class FeedProbe
     }
 
     /// <summary>Finds the feed; null when there is none.</summary>
-    /// <exception cref="MirrorException">The option is no address; or the upstream is away, so that nobody can tell (transient: ask again later).</exception>
+    /// <exception cref="MirrorException">The option is no address; or the upstream is away, so that the answer is not known (transient: ask again later).</exception>
     public async Task<IChangeFeed?> FindAsync(string feed, CancellationToken cancellationToken)
     {
         if (feed.Equals("none", StringComparison.OrdinalIgnoreCase))
@@ -76,7 +76,7 @@ internal sealed partial class FeedProbe
             ? new Uri(feed)
             : throw new MirrorException(MirrorFault.Configuration, $"feed is {MirrorException.Quote(feed)}; write auto, none or the feed's http(s) address.");
 
-    /// <summary>What an operator should know of a feed that may not belong to the upstream; null where it does.</summary>
+    /// <summary>A warning to the operator of a feed that may not belong to the upstream; null if it does.</summary>
     public static string? FindWarning(Uri upstream, Uri feed) => FeedConvention.IsOwn(upstream, feed)
         ? null
         : $"The feed at {UpstreamFailures.Where(feed)} is on another host than the upstream {UpstreamFailures.Where(upstream)}: the mirror asks the upstream for the packages that the feed names. If the feed's own server has them, name that server with upstream.";
@@ -100,7 +100,7 @@ internal sealed partial class FeedProbe
         return (changes.Trouble ?? info.Trouble) is { } trouble ? throw trouble : true;
     }
 
-    /// <summary>Looks where the public registry's convention has the feed. Only what says of itself that it is such a feed, and answers as one, is one.</summary>
+    /// <summary>Looks at the address that the public registry's convention gives a feed. A server counts as a feed only if it says that it is one and answers as one.</summary>
     private async Task<IChangeFeed?> ProbeConventionAsync(Uri derived, CancellationToken cancellationToken)
     {
         var options = _options with { IsDerived = true };

@@ -5,7 +5,7 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Feeds;
 
-/// <summary>What all dialects of a feed have in common: addresses below the feed's, the info document and the list of everything.</summary>
+/// <summary>The requests that all dialects of a feed have in common: addresses below the feed's, the info document and the list of everything.</summary>
 internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOptions? options = null)
 {
     private const int InfoMaxBytes = 1024 * 1024;
@@ -51,7 +51,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
 
     /// <summary>Reads a short JSON document of the feed.</summary>
     /// <param name="pathAndQuery">Below the feed's address.</param>
-    /// <param name="read">Takes what is wanted out of it; it may throw as <see cref="JsonElement"/> does over a stranger's text.</param>
+    /// <param name="read">Takes the wanted values out of it; it may throw as <see cref="JsonElement"/> does over a stranger's text.</param>
     /// <param name="cancellationToken">Ends the request.</param>
     internal async Task<T> GetJsonAsync<T>(string pathAndQuery, Func<JsonElement, T> read, CancellationToken cancellationToken)
     {
@@ -64,7 +64,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         root => ReadInfo(root) ?? throw UpstreamFailures.Malformed(new Uri(Location + "/"), "is no database's information: it has no update_seq"),
         cancellationToken);
 
-    /// <summary>What an info document tells, or null when it is none.</summary>
+    /// <summary>The content of an info document, or null if it is none.</summary>
     internal static FeedInfo? ReadInfo(JsonElement root)
     {
         if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("update_seq", out var head) || head.ValueKind is JsonValueKind.Null)
@@ -172,7 +172,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         return isListed;
     }
 
-    /// <summary>What another npm-mirror has in its graveyard; one that does not know the question answers with what it holds, and nothing of that counts.</summary>
+    /// <summary>The graveyard of another npm-mirror. An older one does not know the query and lists what it holds; none of that counts.</summary>
     internal async IAsyncEnumerable<ListedPackage> ListRemovedAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await foreach (var package in ListPagesAsync("&removed=true", cancellationToken))
@@ -264,7 +264,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
                 }
             }
 
-            // A page of nothing but the id asked for is the end, whatever limit the upstream keeps.
+            // A page with only the requested id is the end, whatever limit the upstream keeps.
             if (isWhole && !hasNew)
             {
                 yield break;

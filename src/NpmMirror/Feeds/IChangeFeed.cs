@@ -13,17 +13,17 @@ internal sealed record ChangeRow(Sequence Sequence, string Id, string? Rev, bool
 /// <param name="IsAtHead">True when the feed had no more rows at that moment.</param>
 internal sealed record ChangesPage(IReadOnlyList<ChangeRow> Rows, Sequence LastSequence, bool IsAtHead)
 {
-    /// <summary>What stood where a row should, each as a sentence; skipped, so that nothing malformed stops a follower.</summary>
+    /// <summary>The texts that were in the place of rows, each as a sentence; they were skipped, so that nothing malformed stops a follower.</summary>
     public IReadOnlyList<string> Skipped { get; init; } = [];
 }
 
-/// <summary>What an upstream's feed says of itself.</summary>
+/// <summary>The information that an upstream's feed gives about itself.</summary>
 /// <param name="Head">Its newest sequence.</param>
-/// <param name="DocumentCount">How many documents it has, where it tells.</param>
-/// <param name="DatabaseId">A name for this database's life (uuid, instance_start_time or db_name), where it tells; another one means another sequence space.</param>
+/// <param name="DocumentCount">The number of its documents, if it tells.</param>
+/// <param name="DatabaseId">A name for this database's life (uuid, instance_start_time or db_name), if it tells; another name means another sequence space.</param>
 internal sealed record FeedInfo(Sequence Head, long? DocumentCount, string? DatabaseId)
 {
-    /// <summary>Whether it is another npm-mirror: one that knows what was removed, and says so when it is asked.</summary>
+    /// <summary>Whether it is another npm-mirror that tells, when asked, which packages were removed.</summary>
     public bool IsMirror { get; init; }
 
     /// <summary>The hash of all that another npm-mirror has told up to <see cref="Head"/>, where it is one.</summary>
@@ -33,7 +33,7 @@ internal sealed record FeedInfo(Sequence Head, long? DocumentCount, string? Data
     public bool IsBefore(Sequence cursor) => Head.IsBefore(cursor);
 
     /// <summary>
-    /// Whether one answer is proof: plain numbers come from one counter. What a cluster puts before its opaque sequences is a sum over
+    /// Whether one answer is proof: plain numbers come from one counter. The number that a cluster puts before its opaque sequences is a sum over
     /// shards, and a node that lags the others answers a smaller one.
     /// </summary>
     public bool IsExact(Sequence cursor) => Head.Number is not null && cursor.Number is not null;
@@ -61,7 +61,7 @@ internal interface IChangeFeed
     /// <summary>Roughly how many sequences before its head rows may still appear; zero if rows come in order.</summary>
     long LateSequences => 0;
 
-    /// <summary>What the feed says of itself.</summary>
+    /// <summary>Asks the feed for its information.</summary>
     Task<FeedInfo> GetInfoAsync(CancellationToken cancellationToken);
 
     /// <summary>

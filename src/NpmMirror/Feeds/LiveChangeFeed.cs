@@ -34,7 +34,7 @@ internal sealed class LiveChangeFeed : IChangeFeed
     public IAsyncEnumerable<ChangesPage> ReadAsync(Sequence since, Action? onAccepted, CancellationToken cancellationToken)
     {
         var mode = since == _head ? _options.Mode : FeedMode.Poll;
-        // Whatever happens next, the connection may have been lost: the head is only known again from a page.
+        // The connection may have been lost: the head is only known again from a page.
         _head = null;
         return mode == FeedMode.Continuous
             ? ReadContinuousAsync(since, onAccepted, cancellationToken)

@@ -12,7 +12,7 @@ internal sealed class PagedChangeFeed : IChangeFeed
     /// <summary>The longest page the service gives.</summary>
     public const int LimitMax = 10_000;
 
-    // What the service numbers in a day and a bit (169,000 in August 2026): rows are known to come late by hours.
+    // The service numbers this many rows in a day and a bit (169,000 in August 2026); rows are known to come late by hours.
     private const long SequencesPerDay = 200_000;
 
     private readonly FeedRequests _requests;

@@ -2,12 +2,12 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Feeds;
 
-/// <summary>What is known of the upstream at one moment.</summary>
-/// <param name="Identity">What names it in stored rows.</param>
-/// <param name="Feed">Its change feed, which also lists what is there.</param>
+/// <summary>The known state of the upstream at one moment.</summary>
+/// <param name="Identity">Its name in stored rows.</param>
+/// <param name="Feed">Its change feed, which also lists its packages.</param>
 internal sealed record UpstreamState(UpstreamIdentity Identity, UpstreamFeed Feed);
 
-/// <summary>What is known of an upstream's change feed: a closed family.</summary>
+/// <summary>The known state of an upstream's change feed: a closed family.</summary>
 internal abstract record UpstreamFeed
 {
     private UpstreamFeed()
@@ -25,7 +25,7 @@ internal abstract record UpstreamFeed
     public sealed record Found(IChangeFeed Feed) : UpstreamFeed;
 }
 
-/// <summary>Holds what is known of the upstream. The value in it never changes; it is replaced as a whole.</summary>
+/// <summary>Holds the known state of the upstream. The value in it never changes; it is replaced as a whole.</summary>
 internal sealed class KnownUpstream
 {
     private UpstreamState _state;
@@ -33,16 +33,16 @@ internal sealed class KnownUpstream
     /// <summary>Nothing but the address is known yet.</summary>
     public KnownUpstream(Uri baseUrl) => _state = new UpstreamState(UpstreamIdentity.Of(baseUrl, null), new UpstreamFeed.None());
 
-    /// <summary>What is known now.</summary>
+    /// <summary>The present state.</summary>
     public UpstreamState State => Volatile.Read(ref _state);
 
-    /// <summary>What names the upstream in stored rows.</summary>
+    /// <summary>The upstream's name in stored rows.</summary>
     public UpstreamIdentity Identity => State.Identity;
 
-    /// <summary>Notes what the upstream's database is.</summary>
+    /// <summary>Notes the identity of the upstream's database.</summary>
     internal void Note(UpstreamIdentity identity) => Change(state => state with { Identity = identity });
 
-    /// <summary>Notes what is known of the feed.</summary>
+    /// <summary>Notes the state of the feed.</summary>
     internal void Note(UpstreamFeed feed) => Change(state => state with { Feed = feed });
 
     private void Change(Func<UpstreamState, UpstreamState> change)

@@ -19,7 +19,7 @@ internal sealed class CursorTrail(IEnumerable<TrailMark> marks)
     /// <summary>From the oldest.</summary>
     internal IReadOnlyList<TrailMark> Marks => _marks;
 
-    /// <summary>Notes that the cursor stands here now, and forgets what is older than <paramref name="needed"/>.</summary>
+    /// <summary>Notes that the cursor stands here now, and forgets marks older than <paramref name="needed"/>.</summary>
     internal void Note(DateTimeOffset now, Sequence sequence, DateTimeOffset needed)
     {
         // A clock that was ahead made these, and was set right. The cursor passed there at the latest now: a stretch gets longer by that, never shorter.

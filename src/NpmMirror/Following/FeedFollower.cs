@@ -8,7 +8,7 @@ namespace NpmMirror.Following;
 /// <summary>The loop of a monitor: asks the feed, has each page handled, moves on, and after any failure tries again.</summary>
 internal sealed partial class FeedFollower
 {
-    /// <summary>How many of the newest rows of a feed that was reset are looked at by who compares nothing else.</summary>
+    /// <summary>The number of newest rows that a follower without a comparison looks at after a reset of the feed.</summary>
     private const int RowsAfterReset = 1_000;
 
     private readonly IChangeFeed _feed;
@@ -81,8 +81,8 @@ internal sealed partial class FeedFollower
 
     /// <summary>Follows until the run is stopped, or the feed was reset and that is to end it.</summary>
     /// <param name="run">The run.</param>
-    /// <param name="since">What was handled before; null: the head.</param>
-    /// <param name="isGiven">Whether somebody wrote that, so that the feed need not know it.</param>
+    /// <param name="since">The last handled sequence; null: the head.</param>
+    /// <param name="isGiven">Whether an operator gave the sequence, so that the feed need not know it.</param>
     internal async Task RunAsync(MonitorRun run, Sequence? since, bool isGiven)
     {
         var trouble = new Backoff(_options.FirstRetry, _options.LongestRetry, Random.Shared);
@@ -101,7 +101,7 @@ internal sealed partial class FeedFollower
                 }
                 catch (Exception exception)
                 {
-                    // The loop's edge: whatever a feed, a handler or an upstream does, following goes on.
+                    // The loop's edge: following goes on after any failure of a feed, a handler or an upstream.
                     IsConnected = false;
                     place.CheckedAt = null;
                     if (exception is MirrorException { Fault: MirrorFault.BadInput } && !place.IsGiven)
@@ -160,7 +160,7 @@ internal sealed partial class FeedFollower
         }
         catch (OperationCanceledException) when (place.Found is not null && !run.IsOver)
         {
-            // What was waited for will never come: the next look begins anew.
+            // The awaited change will never come: the next look begins anew.
             return;
         }
         finally
@@ -233,7 +233,7 @@ internal sealed partial class FeedFollower
         await _tell(new MonitorEvent.Revised(page.LastSequence, page.Rows.Count), run.Stopping);
     }
 
-    /// <summary>Finds the head where nothing says where to begin, and a feed that is not what it was. False: ended.</summary>
+    /// <summary>Finds the head if no start is given, and detects a feed that was replaced. False: ended.</summary>
     private async Task<bool> CheckAsync(MonitorRun run, FeedPlace place, LateRowSearch late)
     {
         var look = place.Found ?? await _watch.LookAsync(place, await late.FindLandmarksAsync(run.Stopping), run.Stopping);
@@ -281,13 +281,13 @@ internal sealed partial class FeedFollower
             : $"{what} Of its newest {RowsAfterReset} rows, those that were not told in this run are told now; older changes since then are not told.";
     }
 
-    /// <summary>What changed between the last look at the old feed and the head of the new one is among its newest rows, if anywhere.</summary>
+    /// <summary>Changes between the last look at the old feed and the head of the new one are among its newest rows, if anywhere.</summary>
     private async Task TellNewestAsync(MonitorRun run, FeedPlace place, LateRowSearch late)
     {
         try
         {
             var newest = await _feed.ReadNewestAsync(RowsAfterReset, run.Stopping);
-            // What lies before the cursor comes on the way forward.
+            // Rows after the cursor come on the way forward.
             var missed = newest.Where(row => !place.Cursor!.Value.IsBefore(row.Sequence)).ToList();
             await late.BeginAnewAsync(new ChangesPage(missed, place.Cursor!.Value, IsAtHead: false), run.Stopping);
         }

@@ -1,6 +1,6 @@
 namespace NpmMirror.Following;
 
-/// <summary>Where one run of a follower stands in its feed, and what it makes of that feed.</summary>
+/// <summary>The place of one run of a follower in its feed, and its findings about that feed.</summary>
 internal sealed class FeedPlace
 {
     /// <summary>Up to where everything was handled; null before the feed's head is known.</summary>
@@ -9,7 +9,7 @@ internal sealed class FeedPlace
     /// <summary>The feed's head as it was told last.</summary>
     internal Sequence? Head { get; set; }
 
-    /// <summary>The cursor is what somebody wrote, not what this feed has told.</summary>
+    /// <summary>The cursor was given by an operator; this feed has not told it.</summary>
     internal bool IsGiven { get; set; }
 
     /// <summary>Why the feed refuses the cursor, each time since a page was read; the newest of them.</summary>
@@ -18,13 +18,13 @@ internal sealed class FeedPlace
     /// <summary>Which life of the database the cursor belongs to, where the feed tells.</summary>
     internal string? DatabaseId { get; set; }
 
-    /// <summary>When the feed was asked last what it is; null when that is to be done before anything else.</summary>
+    /// <summary>When the feed's information was asked for last; null if that must be done first.</summary>
     internal long? CheckedAt { get; set; }
 
-    /// <summary>What was found beside an open read.</summary>
+    /// <summary>The findings of a look during an open read.</summary>
     internal FeedLook? Found { get; set; }
 
-    /// <summary>The feed was reset, and nobody compares everything: its newest rows are to be looked at.</summary>
+    /// <summary>The feed was reset, and there is no comparison of everything: its newest rows must be read.</summary>
     internal bool IsAfterReset { get; set; }
 
     /// <summary>A page ended before the cursor.</summary>

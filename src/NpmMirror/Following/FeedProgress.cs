@@ -4,7 +4,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Following;
 
 /// <summary>
-/// Tells whether a feed gets ahead, and makes it wait longer and longer while it does not. Such a feed answers at once with what was
+/// Tells whether a feed makes progress, and makes it wait longer and longer while it does not. Such a feed answers at once with rows that were
 /// read before: its <c>since</c> includes the row itself, it has no <c>last_seq</c>, or it does not wait when it is asked to.
 /// </summary>
 internal sealed class FeedProgress(MonitorDelay delay, TimeProvider time)
@@ -32,10 +32,10 @@ internal sealed class FeedProgress(MonitorDelay delay, TimeProvider time)
         (_isAhead, _hasRows) = (false, false);
     }
 
-    /// <summary>Takes out of a page what the feed told before, and says whether the page ends at the head.</summary>
-    /// <param name="page">As it was read.</param>
-    /// <param name="cursor">What was asked for lies after this.</param>
-    /// <param name="head">The head as the feed told it last.</param>
+    /// <summary>Takes the rows that the feed told before out of a page, and says whether the page ends at the head.</summary>
+    /// <param name="page">The page as it was read.</param>
+    /// <param name="cursor">Rows after this sequence were requested.</param>
+    /// <param name="head">The head that the feed told last.</param>
     internal ChangesPage WithoutKnown(ChangesPage page, Sequence cursor, Sequence? head)
     {
         _hasRows |= page.Rows.Count > 0;
@@ -89,7 +89,7 @@ internal sealed class FeedProgress(MonitorDelay delay, TimeProvider time)
 
     private TimeSpan PauseOfPolls() => _requestsWithoutProgress > IdlePollsMax ? FirstPause : TimeSpan.Zero;
 
-    // The first answer without news is what each feed gives at its head.
+    // Each feed gives one answer without news at its head.
     private TimeSpan Pause() => _requestsWithoutProgress < 2 ? TimeSpan.Zero : new Backoff(FirstPause, LongestPause, Random.Shared) { Failures = _requestsWithoutProgress - 2 }.Next();
 
     private bool IsKnown(ChangeRow row, Sequence cursor) =>

@@ -10,7 +10,7 @@ namespace NpmMirror.Following;
 /// </summary>
 internal sealed class FeedStart(INoteTable notes, KnownUpstream known)
 {
-    /// <summary>What the feed says of itself; from now on revs are of that life of its database.</summary>
+    /// <summary>Asks the feed for its information; from now on revs belong to that life of its database.</summary>
     public async Task<FeedInfo> AskAsync(IChangeFeed feed, CancellationToken cancellationToken)
     {
         var info = await feed.GetInfoAsync(cancellationToken);
@@ -18,7 +18,7 @@ internal sealed class FeedStart(INoteTable notes, KnownUpstream known)
         return info;
     }
 
-    /// <summary>Asks the feed and the store. A feed that was found reset while it was followed needs the walk, whatever stands in the store.</summary>
+    /// <summary>Asks the feed and the store. A feed that was reset while it was followed needs the walk, whatever the store holds.</summary>
     public async Task<Start> FindAsync(IChangeFeed feed, bool isReset, Sequence? given, CancellationToken cancellationToken)
     {
         var info = await AskAsync(feed, cancellationToken);
@@ -44,7 +44,7 @@ internal sealed class FeedStart(INoteTable notes, KnownUpstream known)
     private static string IdOf(IChangeFeed feed, FeedInfo info) => $"{feed.Location}#{info.DatabaseId}";
 
     /// <summary>A place to begin.</summary>
-    /// <param name="Info">What the feed said of itself.</param>
+    /// <param name="Info">The feed's information.</param>
     /// <param name="Since">Where to read on, unless a walk comes first.</param>
     /// <param name="NeedsWalk">Whether everything wanted must be queued first; then following begins at the noted head.</param>
     internal sealed record Start(FeedInfo Info, Sequence Since, bool NeedsWalk)
@@ -54,7 +54,7 @@ internal sealed class FeedStart(INoteTable notes, KnownUpstream known)
         {
             if (!NeedsWalk && await notes.FindNoteAsync(MirrorCursors.Feed, cancellationToken) != IdOf(feed, Info))
             {
-                // An explicit last_seq: what is known of the way belongs to another feed.
+                // An explicit last_seq: the kept trail belongs to another feed.
                 await notes.SetNoteAsync(MirrorCursors.Trail, null, cancellationToken);
             }
 

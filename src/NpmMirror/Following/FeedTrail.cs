@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 namespace NpmMirror.Following;
 
 /// <summary>
-/// What a follower keeps of its way, as one small text: where its cursor stood when, which rows it read last, which windows were read again when, and what came late.
+/// The trail of a follower, as one small text: where its cursor stood at which time, the rows read last, the windows read again, and the late rows.
 /// </summary>
 internal sealed class FeedTrail
 {
@@ -24,10 +24,10 @@ internal sealed class FeedTrail
 
     internal FollowingState State { get; private set; }
 
-    // What another program wrote there is passed.
+    // Values that another program wrote are ignored.
     private static bool IsMoment(long ms) => ms >= DateTimeOffset.MinValue.ToUnixTimeMilliseconds() && ms <= DateTimeOffset.MaxValue.ToUnixTimeMilliseconds();
 
-    /// <summary>Reads a kept text; nothing, and what is none, is the beginning of a new trail.</summary>
+    /// <summary>Reads a kept text; an absent or malformed one begins a new trail.</summary>
     internal static FeedTrail Parse(string? text) => new(FeedTrailJson.Read(text));
 
     /// <summary>

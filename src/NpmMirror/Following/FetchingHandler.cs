@@ -7,7 +7,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Following;
 
 /// <summary>
-/// What a monitor without a store does with a page: fetches each changed package, several at once, and tells of them in the feed's
+/// Handles pages for a monitor without a store: fetches each changed package, several at once, and tells of them in the feed's
 /// order. A failure is told, kept in memory and tried again after the page, so that one package never holds up the others.
 /// </summary>
 internal sealed class FetchingHandler : IChangeHandler, IAsyncDisposable
@@ -36,7 +36,7 @@ internal sealed class FetchingHandler : IChangeHandler, IAsyncDisposable
     private readonly SemaphoreSlim _retries;
     private string? _trail;
 
-    /// <summary>Fetches from an upstream whose feed is known, so many packuments at once.</summary>
+    /// <summary>Fetches from an upstream whose feed is known, <paramref name="concurrency"/> packuments at once.</summary>
     public FetchingHandler(RegistryClient client, KnownUpstream known, int concurrency, TimeProvider time)
     {
         (_client, _known, _concurrency, _time) = (client, known, concurrency, time);
@@ -172,7 +172,7 @@ internal sealed class FetchingHandler : IChangeHandler, IAsyncDisposable
         }
         catch (Exception exception)
         {
-            // The edge of one package's work: whatever is wrong with it, the others go on.
+            // The edge of one package's work: after any failure the others go on.
             return new Outcome { Error = exception };
         }
     }
@@ -189,7 +189,7 @@ internal sealed class FetchingHandler : IChangeHandler, IAsyncDisposable
             }
 
             var outcome = new Outcome { Packument = document.Bytes.ToArray(), Index = index };
-            // Without a rev on both sides there is nothing to compare: what came is what there is.
+            // Without a rev on both sides there is nothing to compare: the packument counts as it came.
             var isLagging = wanted.Rev is { } rev && index.Rev is { } got && new Revision(got).IsBefore(new Revision(rev));
             return isLagging ? outcome with { Error = Lagging(wanted, index.Rev!), IsLagging = true } : outcome;
         }
@@ -255,7 +255,7 @@ internal sealed class FetchingHandler : IChangeHandler, IAsyncDisposable
                 }
             }
 
-            // A rev that never came: what there is is told all the same.
+            // The announced rev never arrived: report the packument that came.
             if (last.Error is null || last.IsLagging)
             {
                 await tell(_seen.Classify(wanted.Name, last.Packument, last.Index, wanted.Rev), giving.Token);
@@ -300,7 +300,7 @@ internal sealed class FetchingHandler : IChangeHandler, IAsyncDisposable
         }
     }
 
-    /// <summary>Takes a try that is over out of the list; false when somebody did, and disposes what it held.</summary>
+    /// <summary>Takes a finished try out of the list; false if that was done already. Disposes what it held.</summary>
     private bool IsLeaving(PackageName name, CancellationTokenSource giving)
     {
         lock (_lock)

@@ -3,7 +3,7 @@ using NpmMirror.Diagnostics;
 
 namespace NpmMirror.Following;
 
-/// <summary>What is measured of following.</summary>
+/// <summary>The instruments of following.</summary>
 internal sealed class FollowingMetrics(Meter meter)
 {
     /// <summary>Rows found before the cursor that brought news.</summary>

@@ -2,7 +2,7 @@ using NpmMirror.Feeds;
 
 namespace NpmMirror.Following;
 
-/// <summary>What happens with a page of changes: a bare monitor fetches and tells, a mirror queues durably, syncs and tells.</summary>
+/// <summary>Handles pages of changes: a monitor without a store fetches and tells, a mirror queues durably, syncs and tells.</summary>
 internal interface IChangeHandler
 {
     /// <summary>
@@ -17,9 +17,9 @@ internal interface IChangeHandler
     /// </summary>
     Task<IReadOnlyList<ChangeRow>> HandleAgainAsync(ChangesPage page, Func<MonitorEvent, CancellationToken, ValueTask> tell, CancellationToken cancellationToken);
 
-    /// <summary>What was kept last by <see cref="KeepTrailAsync"/>; null when nothing was.</summary>
+    /// <summary>The text kept last by <see cref="KeepTrailAsync"/>; null if there is none.</summary>
     ValueTask<string?> ReadTrailAsync(CancellationToken cancellationToken);
 
-    /// <summary>Keeps what the monitor knows of its way for its next start, as far as this handler keeps anything.</summary>
+    /// <summary>Keeps the monitor's trail for its next start, if this handler keeps anything.</summary>
     ValueTask KeepTrailAsync(string trail, CancellationToken cancellationToken);
 }

@@ -3,12 +3,12 @@ using NpmMirror.Feeds;
 namespace NpmMirror.Following;
 
 /// <summary>
-/// Rows whose places in a feed are known. As long as a database lives, a place belongs to one change: where another one stands at one of them,
-/// the feed is not the one that a cursor was taken from, however far beyond that its head may lie. A place that is empty says nothing: the package
-/// has changed since. Plain numbers only: at another node of a cluster rows may stand in another order. Where a feed tells two at one
+/// Rows whose places in a feed are known. As long as a database lives, a place belongs to one change. If another change stands at one of them,
+/// the cursor was not taken from this feed, however far its head may lie beyond. An empty place says nothing: the package
+/// has changed since. Plain numbers only: at another node of a cluster rows may stand in another order. If a feed tells two rows at one
 /// place, that place tells nothing.
-/// Another npm-mirror tells more: the hash of all that it has ever told, at any position. Its rows stay where they are when nothing changed but the
-/// revision, so that only the packages are compared there.
+/// Another npm-mirror tells more: the hash of its whole log up to any position. Its rows keep their places if only the
+/// revision changes, so only the packages are compared there.
 /// </summary>
 internal sealed class Landmarks
 {
@@ -48,7 +48,7 @@ internal sealed class Landmarks
         }
     }
 
-    /// <summary>What is to be kept for the next start.</summary>
+    /// <summary>The landmarks to keep for the next start.</summary>
     internal IReadOnlyList<Landmark> All
     {
         get
@@ -76,8 +76,8 @@ internal sealed class Landmarks
         }
     }
 
-    /// <summary>Asks the feed whether other changes stand where these stood. If not, what was read before the question is known from now on.</summary>
-    /// <exception cref="MirrorException">Trouble that passes.</exception>
+    /// <summary>Asks the feed whether other changes have taken these places. If not, the rows read before the request are known from now on.</summary>
+    /// <exception cref="MirrorException">A transient failure.</exception>
     internal async Task<bool> AreTakenAsync(IChangeFeed feed, FeedInfo info, CancellationToken cancellationToken)
     {
         if (Log is { } log && await IsAnotherLogAsync(feed, info, log, cancellationToken))
@@ -117,7 +117,7 @@ internal sealed class Landmarks
         {
             if (known.Count == 0)
             {
-                // Nothing was read here before: what stands there now is what a later look compares with.
+                // Nothing was read here before: a later look compares with the present rows.
                 read = [.. Of(await feed.ReadNewestAsync(Max, cancellationToken))];
             }
             else

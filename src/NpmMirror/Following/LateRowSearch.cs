@@ -127,7 +127,7 @@ internal sealed partial class LateRowSearch
         }
         catch (MirrorException failure)
         {
-            // The way forward goes on; what was not read again is looked at by a later window all the same.
+            // Reading forward goes on; a later window covers the rows that were not read again.
             var pause = _trouble.Next(failure.RetryAfter);
             _pause = (_time.GetTimestamp(), pause);
             LogFailed(pause, failure.Message);
@@ -135,7 +135,7 @@ internal sealed partial class LateRowSearch
         }
     }
 
-    /// <summary>After a reset: what was noted of the way does not fit the new numbers. Handles the rows that have no receipt.</summary>
+    /// <summary>After a reset the trail does not fit the new numbers. Handles the rows that have no receipt.</summary>
     internal async Task BeginAnewAsync(ChangesPage newest, CancellationToken cancellationToken)
     {
         _stretch = null;
@@ -174,7 +174,7 @@ internal sealed partial class LateRowSearch
 
     /// <summary>
     /// A window goes back to its length before it was read last: so every place is read again when a row there can be that late, and not only
-    /// when the window happens to be read then. What passed while nobody followed is in it too.
+    /// when the window happens to be read then. It includes the time in which no process followed.
     /// </summary>
     private static DateTimeOffset BeginOf(FeedTrail trail, TrailingWindow window, DateTimeOffset now) =>
         (trail.ReadAgainAt(window.Length) is { } last && last < now ? last : now) - window.Length;
@@ -210,7 +210,7 @@ internal sealed partial class LateRowSearch
 
     private async Task HandleAsync(FeedTrail trail, Stretch stretch, ChangesPage page, CancellationToken cancellationToken)
     {
-        // What lies before the cursor comes on the way forward.
+        // Rows after the cursor come on the way forward.
         var unknown = page.Rows.Where(row => row.Sequence.Number <= stretch.Until && !_receipts.Has(row)).ToList();
         _metrics.RowsReadAgain.Add(page.Rows.Count);
         if (unknown.Count == 0)

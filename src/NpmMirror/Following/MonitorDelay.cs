@@ -31,7 +31,7 @@ internal sealed class MonitorDelay(TimeSpan initial, TimeProvider time)
         }
     }
 
-    /// <summary>Waits the delay, or what the feed finds right where there is none.</summary>
+    /// <summary>Waits the delay, or the feed's own delay if there is none.</summary>
     internal async Task WaitAsync(TimeSpan feedsOwn, CancellationToken cancellationToken)
     {
         var startedAt = time.GetTimestamp();

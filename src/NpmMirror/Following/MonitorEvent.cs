@@ -1,6 +1,6 @@
 namespace NpmMirror.Following;
 
-/// <summary>What a monitor tells: a closed family. As text each is one line: <c>+ name</c> new, <c>> name</c> changed, <c>- name</c> deleted, <c>@ sequence</c>.</summary>
+/// <summary>An event of a monitor: a closed family. As text each is one line: <c>+ name</c> new, <c>> name</c> changed, <c>- name</c> deleted, <c>@ sequence</c>.</summary>
 public abstract record MonitorEvent
 {
     private MonitorEvent()

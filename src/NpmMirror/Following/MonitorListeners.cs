@@ -4,7 +4,7 @@ using System.Threading.Channels;
 
 namespace NpmMirror.Following;
 
-/// <summary>Who hears a monitor's events: handlers of .NET events and readers, one event at a time, each in the order told.</summary>
+/// <summary>The listeners of a monitor's events: handlers of .NET events and readers, one event at a time, each in the order told.</summary>
 internal sealed class MonitorListeners(Action<Exception> onHandlerFailed) : IDisposable
 {
     // Events may hold a packument each: few wait, then the monitor does.
@@ -31,7 +31,7 @@ internal sealed class MonitorListeners(Action<Exception> onHandlerFailed) : IDis
             onReady?.Invoke();
             await foreach (var (told, run) in reader.Reader.ReadAllAsync(cancellationToken))
             {
-                // What waited here when the monitor was stopped is no event any more.
+                // Events that waited here when the monitor was stopped are dropped.
                 if (!run.IsStopped)
                 {
                     yield return told;
@@ -43,13 +43,13 @@ internal sealed class MonitorListeners(Action<Exception> onHandlerFailed) : IDis
         finally
         {
             ImmutableInterlocked.Update(ref _readers, readers => readers.Remove(reader));
-            // Whoever waits to write to it goes on.
+            // A writer that waits goes on.
             reader.Writer.TryComplete();
         }
     }
 
     /// <summary>Tells all, waiting for slow readers.</summary>
-    /// <exception cref="OperationCanceledException">Cancelled, or the run is over; not everybody heard it.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled, or the run is over; some listeners did not hear it.</exception>
     internal async ValueTask TellAsync(MonitorEvent told, Action<MonitorEvent> raise, MonitorRun run, CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(run.Stopping, cancellationToken);

@@ -4,7 +4,7 @@ using NpmMirror.Syncing;
 
 namespace NpmMirror.Following;
 
-/// <summary>Tells a monitor's listeners how a try ended, whoever asked for it: the feed, a client, an administrator.</summary>
+/// <summary>Tells a monitor's listeners how a try ended, for a feed, a client or an administrator alike.</summary>
 internal sealed class MonitorNews(IPackageTable packages, RegistryMonitor monitor)
 {
     public async ValueTask TellAsync(SyncAttempt attempt, CancellationToken cancellationToken)
@@ -19,7 +19,7 @@ internal sealed class MonitorNews(IPackageTable packages, RegistryMonitor monito
                 var isPublish = events.Any(told => told is VersionPublished);
                 await monitor.TellAsync(new MonitorEvent.Updated(name, await ReadMetadataAsync(name, cancellationToken)) { IsPublish = isPublish }, cancellationToken);
                 break;
-            // What was never held is no loss to anybody who listens.
+            // The removal of a package that was never held is no news for listeners.
             case SyncResult.Removed { Row.Generation: > 1 }:
                 await monitor.TellAsync(new MonitorEvent.Deleted(name), cancellationToken);
                 break;

@@ -18,7 +18,7 @@ public sealed record MonitorOptions
 
     /// <summary>
     /// Ends when the feed turns out to have been reset, so that a mirror can compare everything first. False: tells
-    /// what is new among the newest rows, as far as it remembers, and goes on after them.
+    /// about news among the newest rows, as far as it remembers, and goes on after them.
     /// </summary>
     public bool EndsAtReset { get; init; }
 

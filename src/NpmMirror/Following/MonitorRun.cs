@@ -18,12 +18,12 @@ internal sealed class MonitorRun : IDisposable
     /// <summary>True from <see cref="Stop"/> or <see cref="End"/> on.</summary>
     internal bool IsOver => _isOver;
 
-    /// <summary>True from <see cref="Stop"/> on: what was told and not heard yet is not heard any more.</summary>
+    /// <summary>True from <see cref="Stop"/> on: events that were told and not heard yet are dropped.</summary>
     internal bool IsStopped => _isStopped;
 
     internal Task Task { get; set; } = Task.CompletedTask;
 
-    /// <summary>Events that were told where nobody could wait; done when those are.</summary>
+    /// <summary>The events that were told where no caller could wait; done when all of them are.</summary>
     internal Task Notices
     {
         get
@@ -52,7 +52,7 @@ internal sealed class MonitorRun : IDisposable
         }
     }
 
-    /// <summary>Done when everybody who waits has been woken after <see cref="Stop"/>.</summary>
+    /// <summary>Done when all waiters have been woken after <see cref="Stop"/>.</summary>
     internal Task Waking { get; private set; } = Task.CompletedTask;
 
     internal void Stop()
@@ -61,7 +61,7 @@ internal sealed class MonitorRun : IDisposable
         End();
     }
 
-    /// <summary>The run is over by itself: what was told is still heard.</summary>
+    /// <summary>The run is over by itself: events that were told are still heard.</summary>
     internal void End()
     {
         lock (_lock)

@@ -7,13 +7,13 @@ using NpmMirror.Syncing;
 namespace NpmMirror.Following;
 
 /// <summary>
-/// What a mirror does with a page of changes: queues the names it holds or wants, durably and together with the <c>read</c> cursor,
+/// Handles pages of changes for a mirror: queues the names it holds or wants, durably and together with the <c>read</c> cursor,
 /// waits until each was tried once, then moves <c>handled</c>. Rows of packages not held cost no request. From another npm-mirror
-/// (<c>isMirrors</c>) deletions of what was never held are wanted too: it tells what was removed, how and when.
+/// (<c>isMirrors</c>) deletions of packages that were never held are wanted too: it tells which packages were removed, how and when.
 /// </summary>
 internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, PackageNews packageNews, PackageScope scope, KnownUpstream known, bool isMirrors, TimeProvider time) : IChangeHandler
 {
-    /// <summary>What takes longer is parked in the queue, and holds nothing up.</summary>
+    /// <summary>A try that takes longer is parked in the queue, and holds nothing up.</summary>
     private static readonly TimeSpan FirstTryMax = TimeSpan.FromMinutes(2);
 
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromSeconds(1);
@@ -45,7 +45,7 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Pac
 
     public ValueTask KeepTrailAsync(string trail, CancellationToken cancellationToken) => store.Notes.SetNoteAsync(MirrorCursors.Trail, trail, cancellationToken);
 
-    /// <summary>Waits until a name was tried, by this process or by another that shares the queue and tells nobody.</summary>
+    /// <summary>Waits until a name was tried, by this process or by another that shares the queue and sends no notice.</summary>
     private async Task WaitForTryAsync(PackageName name, Task tried, long begun, CancellationToken cancellationToken)
     {
         int? attempts = null;
@@ -113,7 +113,7 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Pac
         && change.Rev is { } rev
         && !new Revision(wanted).IsBefore(new Revision(rev));
 
-    /// <summary>Whether what is stored is already as new as the row says.</summary>
+    /// <summary>Whether the stored package is already as new as the row says.</summary>
     private bool IsKnown(PackageRow row, ChangeRow change)
     {
         if (change.IsDeleted || row.Facts.IsRemoved)

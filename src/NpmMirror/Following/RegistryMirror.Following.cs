@@ -6,14 +6,14 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Following;
 
-/// <content>Following the feed as long as the mirror runs, and what is done where there is none.</content>
+/// <content>Follows the feed as long as the mirror runs, or does the work of a mirror without a feed.</content>
 internal sealed partial class RegistryMirror
 {
     private const string NoFeed = "none";
 
     /// <summary>
-    /// How long a start may take to find its feed. Until it has, nothing that is held is asked for by its age: each first request after a restart
-    /// would ask the upstream what the feed tells a moment later.
+    /// How long a start may take to find its feed. Until then, nothing that is held is asked for by its age: each first request after a restart
+    /// would ask the upstream for changes that the feed tells a moment later.
     /// </summary>
     private static readonly TimeSpan FirstLook = TimeSpan.FromSeconds(5);
 
@@ -25,9 +25,9 @@ internal sealed partial class RegistryMirror
     /// <summary>While the connection is down nothing tells of changes: then age counts.</summary>
     internal bool IsFollowed => Monitor.IsConnected || (FeedLocation != NoFeed && _time.GetElapsedTime(_startedAt) < FirstLook);
 
-    /// <summary>Finds the feed and follows it; while it cannot be found, asks again. What is held is served all along.</summary>
+    /// <summary>Finds the feed and follows it; while it cannot be found, asks again. Held packages are served all along.</summary>
     /// <param name="run">The monitor's run.</param>
-    /// <param name="given">Where to begin, from somebody who wrote it; null: where the store stands.</param>
+    /// <param name="given">An operator's place to begin; null: the store's.</param>
     private async Task FollowAsync(MonitorRun run, Sequence? given)
     {
         var trouble = new Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(1), Random.Shared);
@@ -39,14 +39,14 @@ internal sealed partial class RegistryMirror
                 {
                     FeedLocation = NoFeed;
                     await SweepAsync(run.Stopping);
-                    // What clients bring is told as long as nobody stops the monitor.
+                    // Packages that clients bring are told until the monitor is stopped.
                     await Task.Delay(Timeout.InfiniteTimeSpan, _time, run.Stopping);
                     return;
                 }
 
                 var start = await BeginAsync(feed, given, run.Stopping);
                 var isGiven = given is not null && !start.NeedsWalk;
-                // The store has it now: what fails later goes on there, and does not begin anew.
+                // The store has it now: after a later failure following goes on there, and does not begin anew.
                 given = null;
                 // Comes back when the feed was reset: then everything is compared before following goes on.
                 await FollowFeedAsync(feed, start, isGiven, run);
@@ -57,7 +57,7 @@ internal sealed partial class RegistryMirror
             }
             catch (Exception e)
             {
-                // The loop's edge: whatever the first look at an upstream brings, what is held is served.
+                // The loop's edge: held packages are served whatever the first look at an upstream brings.
                 var pause = trouble.Next((e as MirrorException)?.RetryAfter);
                 LogNotFollowing(e is MirrorException ? null : e, pause, e.Message);
                 await Monitor.TellAsync(new MonitorEvent.Failed(e, null), CancellationToken.None);
@@ -102,7 +102,7 @@ internal sealed partial class RegistryMirror
     }
 
     /// <summary>
-    /// Without a feed: at start only what is wanted ahead and not held yet. What is held is compared when it is asked for and, where wanted,
+    /// Without a feed: a start fetches only the packages that are wanted ahead and not held yet. Held ones are compared on request and, if configured,
     /// at an interval: a restart must not ask the upstream for everything.
     /// </summary>
     private async Task SweepAsync(CancellationToken cancellationToken)

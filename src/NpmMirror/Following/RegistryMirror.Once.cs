@@ -5,12 +5,12 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Following;
 
-/// <content>What a command does once and ends: no loop outside tries again.</content>
+/// <content>The work of commands that run once and end: there is no outer loop to try again.</content>
 internal sealed partial class RegistryMirror
 {
     /// <summary>
-    /// Catches up once: queues what the mode wants, or the given packages, and works until nothing is left that another try soon could mend.
-    /// Not while the mirror runs in this process; beside one in another process the two share the queue.
+    /// Catches up once: queues the packages that the mode wants, or the given ones, and works until no soon retry could mend anything more.
+    /// Not while the mirror runs in this process; two processes share the queue.
     /// </summary>
     /// <param name="packages">The packages to bring up to date, and nothing else that is queued; empty: all that the mode wants.</param>
     /// <param name="progress">Told several times a second.</param>
@@ -35,8 +35,8 @@ internal sealed partial class RegistryMirror
             cancellationToken);
 
     /// <summary>
-    /// Compares everything held with everything the upstream lists, queues what differs and works as <see cref="SyncOnceAsync"/> does. What
-    /// vanished is asked for once; that it is gone is confirmed minutes later, by a mirror that runs.
+    /// Compares everything held with everything the upstream lists, queues the differences and works as <see cref="SyncOnceAsync"/> does. A
+    /// vanished package is asked for once; a running mirror confirms its removal minutes later.
     /// </summary>
     /// <param name="cancellationToken">Stops; the queue keeps what is left.</param>
     /// <exception cref="MirrorException">The upstream has no list, or it cannot be read.</exception>

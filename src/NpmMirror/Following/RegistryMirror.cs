@@ -16,8 +16,8 @@ namespace NpmMirror.Following;
 internal delegate Task<IChangeFeed?> FindFeed(CancellationToken cancellationToken);
 
 /// <summary>
-/// A mirror at work: follows the upstream's feed where it has one, sweeps where it has none, and empties the queue. It starts and serves
-/// what it holds while the upstream is away.
+/// A running mirror: follows the upstream's feed if it has one, sweeps if not, and empties the queue. It starts and serves
+/// held packages while the upstream is away.
 /// </summary>
 internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
 {
@@ -77,17 +77,17 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     public ILogger Logger => _logger;
 
     /// <summary>
-    /// The monitor, one for the life of this mirror: it starts and stops with the mirror, and survives resets of the feed. Stopped by hand it
-    /// follows nothing more, while what is held is served; started again it goes on where the mirror stands.
+    /// The monitor, one for the life of this mirror: it starts and stops with the mirror, and survives resets of the feed. Stopped by hand, it
+    /// follows nothing more, while held packages are served; started again, it goes on at the mirror's place.
     /// </summary>
     public RegistryMonitor Monitor { get; }
 
-    /// <summary>What the feed was found to be, for <c>status</c>: its location, <c>none</c>, or null while that is not known.</summary>
+    /// <summary>The feed's location for <c>status</c>; <c>none</c>, or null while it is not known.</summary>
     public string? FeedLocation { get; private set; }
 
     private bool IsFeedWanted => !_options.Feed.Equals(NoFeed, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>Whether only the upstream's list tells what is wanted.</summary>
+    /// <summary>Whether only the upstream's list tells which packages are wanted.</summary>
     private bool NeedsList => _scope.Mode == MetadataMode.All || _scope.HasGlobs;
 
     /// <summary>Starts following and working. Returns at once; trouble is logged and retried.</summary>
@@ -128,7 +128,7 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         return new MonitorNews(_store.Packages, Monitor).TellAsync(attempt, cancellationToken);
     }
 
-    /// <summary>Stops: what has begun to be written is finished, nothing more is begun.</summary>
+    /// <summary>Stops: finishes writes that have begun, and begins nothing more.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         if (_stopping is not { } stopping)
@@ -156,8 +156,8 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     }
 
     /// <summary>
-    /// The identity known from before, so that what is read through while the feed has not answered yet compares with what is held. A new one is
-    /// noted: also where no feed is followed <c>status</c> tells where things come from.
+    /// The identity from an earlier run, so that packages that are read through before the feed answers are compared with the held ones. A new one is
+    /// noted, also without a feed: <c>status</c> tells the upstream of each package.
     /// </summary>
     private async Task RecallUpstreamAsync(CancellationToken cancellationToken)
     {
@@ -182,7 +182,7 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         }
         catch (MirrorException e) when (e.Fault == MirrorFault.StoreReadOnly)
         {
-            // What is held is served all the same.
+            // Held packages are served all the same.
         }
     }
 
@@ -207,7 +207,7 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         return null;
     }
 
-    /// <summary>What is listed since the last start: nothing in the feed would ever tell of it, as long as it does not change.</summary>
+    /// <summary>Queues names listed since the last start: the feed tells nothing of them as long as they do not change.</summary>
     private async Task QueueNewlyWantedAsync(IChangeFeed feed, CancellationToken cancellationToken)
     {
         if (NeedsList)
@@ -219,7 +219,7 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         await NoteScopeAsync(cancellationToken);
     }
 
-    /// <summary>Notes what is wanted now. Where tarballs are wanted ahead since, what is held is looked through for its own.</summary>
+    /// <summary>Notes the wanted packages. If tarballs are wanted ahead since then, those of held packages are queued.</summary>
     private async Task NoteScopeAsync(CancellationToken cancellationToken)
     {
         if (await _store.Notes.FindNoteAsync(MirrorCursors.Scope, cancellationToken) == _scope.Fingerprint)
@@ -239,7 +239,7 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     {
         if (NeedsList)
         {
-            // Such a list may leave out what the registry serves all the same, as one that proxies does: that is asked for by name.
+            // Such a list may leave out packages that the registry serves, as a proxy does: they are asked for by name.
             await ReconcileAsync(null, cancellationToken, asksForUnlisted: true);
         }
         else
@@ -297,7 +297,7 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         await _store.Notes.SetNoteAsync(MirrorCursors.WalkHead, null, cancellationToken);
     }
 
-    /// <summary>Numbers events on engines that do not do it inside the commit, and notes what could not be noted at the start.</summary>
+    /// <summary>Numbers events on engines that do not do it inside the commit, and notes the upstream if the start could not.</summary>
     private async Task NumberAsync(CancellationToken cancellationToken)
     {
         while (!cancellationToken.IsCancellationRequested)

@@ -6,7 +6,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Following;
 
 /// <summary>
-/// Follows a feed and tells what changed, as .NET events and as <c>await foreach</c>; knows no store. Errors never end it: they are
+/// Follows a feed and tells of changes, as .NET events and as <c>await foreach</c>; knows no store. Errors never end it: they are
 /// told, and tried again after a while.
 /// </summary>
 /// <example>
@@ -36,8 +36,8 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     private MonitorRun? _run;
 
     /// <summary>Creates a monitor; it does nothing before <see cref="Start"/>.</summary>
-    /// <param name="feed">What to follow.</param>
-    /// <param name="handler">What happens with each page; disposed with the monitor when it can be.</param>
+    /// <param name="feed">The feed to follow.</param>
+    /// <param name="handler">Handles each page; disposed with the monitor if it is disposable.</param>
     /// <param name="options">How to follow.</param>
     /// <param name="time">The clock of all waits.</param>
     /// <param name="logger">Of the category <c>NpmMirror.Monitor</c>.</param>
@@ -48,8 +48,8 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
         _startsAfter = options.LastSeq is { } text ? new Sequence(text) : null;
     }
 
-    /// <summary>Creates the monitor of a mirror, which finds the feed itself, and compares everything where it was reset.</summary>
-    /// <param name="follow">What a run does until it is stopped.</param>
+    /// <summary>Creates the monitor of a mirror, which finds the feed itself and compares everything after a reset.</summary>
+    /// <param name="follow">The work of a run until it is stopped.</param>
     /// <param name="options">How to follow.</param>
     /// <param name="time">The clock of all waits.</param>
     /// <param name="logger">Of the category <c>NpmMirror.Monitor</c>.</param>
@@ -105,10 +105,10 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     /// <summary>Whether it was started and not stopped since.</summary>
     public bool IsRunning => Volatile.Read(ref _run) is { IsOver: false };
 
-    /// <summary>Whether anybody listens to events that carry metadata, so that reading it is worth while.</summary>
+    /// <summary>Whether any listener takes events that carry metadata, so that reading it is worth while.</summary>
     public bool IsObserved => _listeners.ReaderCount > 0 || Appeared is not null || Updated is not null;
 
-    /// <summary>What is disposed with it, last.</summary>
+    /// <summary>The parts that are disposed of with it, last.</summary>
     internal IReadOnlyList<IDisposable> Owned { get; init; } = [];
 
     /// <summary>How many readers hear the events.</summary>
@@ -177,8 +177,8 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     }
 
     /// <summary>
-    /// What the monitor tells from now on, until it ends. A reader that is slow makes the monitor slow: events wait, they are not piled
-    /// up. Several may read; each gets everything.
+    /// The events that the monitor tells from now on, until it ends. A slow reader makes the monitor slow: events wait, they are not piled
+    /// up. Several may read; each gets every event.
     /// </summary>
     public IAsyncEnumerable<MonitorEvent> ReadAsync(CancellationToken cancellationToken) => _listeners.ReadAsync(null, cancellationToken);
 

@@ -11,11 +11,11 @@ namespace NpmMirror.Following;
 /// </summary>
 internal sealed partial class ResetWatch(IChangeFeed feed, TimeProvider time, ILogger logger)
 {
-    /// <summary>How long a reset may go unnoticed, and how often an idle feed is asked what it is.</summary>
+    /// <summary>How long a reset may go unnoticed, and how often an idle feed is asked for its information.</summary>
     internal static readonly TimeSpan Every = TimeSpan.FromMinutes(1);
 
-    // A node of a cluster that lags the others catches up within seconds, and where several answer by turns one of these looks meets
-    // another. Waiting costs nothing: what a reset takes away is found by comparing everything, whenever that begins.
+    // A node of a cluster that lags the others catches up within seconds, and if several answer by turns one of these looks meets
+    // another. Waiting costs nothing: the comparison of everything finds the effects of a reset, whenever it begins.
     private const int LooksMax = 7;
 
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromSeconds(10);
@@ -53,7 +53,7 @@ internal sealed partial class ResetWatch(IChangeFeed feed, TimeProvider time, IL
             }
             catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
             {
-                // Whatever a feed does when it is asked what it is: the open read may be well.
+                // Whatever the answer to this request, the open read may be well.
                 LogNotLooked(feed.Location, exception.Message);
             }
         }
@@ -109,9 +109,9 @@ internal sealed partial class ResetWatch(IChangeFeed feed, TimeProvider time, IL
     private partial void LogNotLooked(string feed, string reason);
 }
 
-/// <summary>What a feed said of itself, and whether it is not the one any more that a cursor was taken from.</summary>
-/// <param name="Info">What it said.</param>
-/// <param name="ResetBecause">What tells that it was reset; null when nothing does.</param>
+/// <summary>The information of a feed, and whether it is still the feed that a cursor was taken from.</summary>
+/// <param name="Info">The feed's information.</param>
+/// <param name="ResetBecause">The sign of a reset; null if there is none.</param>
 internal sealed record FeedLook(FeedInfo Info, string? ResetBecause)
 {
     internal bool IsReset => ResetBecause is not null;

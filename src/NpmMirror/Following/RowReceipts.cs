@@ -5,7 +5,7 @@ using NpmMirror.Feeds;
 namespace NpmMirror.Following;
 
 /// <summary>
-/// Which rows were handled lately, so that reading a stretch of the feed again costs nothing for what is known. Bounded: it knows the last
+/// The rows that were handled lately, so that reading a stretch of the feed again costs nothing for known rows. Bounded: it knows the last
 /// quarter million at least, half a million at most; a row that it has forgotten is looked at once more.
 /// </summary>
 internal sealed class RowReceipts(int generationMax = 262_144)

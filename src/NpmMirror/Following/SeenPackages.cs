@@ -6,7 +6,7 @@ using NpmMirror.Packuments;
 namespace NpmMirror.Following;
 
 /// <summary>
-/// Tells new packages from changed ones without a store: new is what was not seen in this run and is at its first revision, or was
+/// Tells new packages from changed ones without a store: new is a package that was not seen in this run and is at its first revision, or was
 /// not modified since it was created, or never had more than one version.
 /// </summary>
 internal sealed class SeenPackages

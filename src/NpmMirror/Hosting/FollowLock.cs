@@ -3,8 +3,8 @@ using System.Globalization;
 namespace NpmMirror.Hosting;
 
 /// <summary>
-/// One process a data folder follows the feed: two would do everything twice and turn each other's cursor back. A file lock, because
-/// the system gives it back whatever way its owner dies.
+/// One process per data folder follows the feed: two would do all work twice and turn each other's cursor back. A file lock, because
+/// the system releases it however its owner dies.
 /// </summary>
 internal static class FollowLock
 {

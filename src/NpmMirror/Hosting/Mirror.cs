@@ -67,7 +67,7 @@ public sealed partial class Mirror : IAsyncDisposable
         ];
     }
 
-    /// <summary>What it mirrors and how.</summary>
+    /// <summary>The mirror's options.</summary>
     public MirrorOptions Options { get; }
 
     /// <summary>Follows the upstream, sweeps where there is no feed, catches up once.</summary>
@@ -76,7 +76,7 @@ public sealed partial class Mirror : IAsyncDisposable
     /// <summary>The mirror's monitor, one for its whole life.</summary>
     public RegistryMonitor Monitor => Registry.Monitor;
 
-    /// <summary>What happens to the mirror, from any position on.</summary>
+    /// <summary>The mirror's events, from any position on.</summary>
     public RegistryLog Log { get; }
 
     /// <summary>Finds packages, and brings those that are not held yet.</summary>
@@ -94,25 +94,25 @@ public sealed partial class Mirror : IAsyncDisposable
     /// <summary>The logger of the mirror, category <c>NpmMirror.Mirror</c>.</summary>
     public ILogger Logger => _logger;
 
-    /// <summary>Verifies what is held; without repairs nobody is asked.</summary>
+    /// <summary>Verifies the held packages; without repairs it sends no requests.</summary>
     public Verifier Verifier => new(Store, Blobs, Budget, Options, Time);
 
-    /// <summary>Fetches anew what <see cref="Verifier"/> finds damaged.</summary>
+    /// <summary>Fetches damaged data, which <see cref="Verifier"/> finds, anew.</summary>
     public Repairs Repairs => new(Store, Sync, Tarballs, Budget);
 
-    /// <summary>Compares what is held with the upstream's list.</summary>
+    /// <summary>Compares the held packages with the upstream's list.</summary>
     internal Completeness Completeness => new(Store, Upstream, Known, _parts.FindFeed, Scope, Options, Loggers.CreateLogger<Completeness>());
 
-    /// <summary>Collects what is not needed any more.</summary>
+    /// <summary>Deletes unneeded data.</summary>
     public GarbageCollector Collector { get; }
 
-    /// <summary>Fails when a part of a started mirror met an error that nobody expected, which is logged; never completes otherwise.</summary>
+    /// <summary>Fails if a part of a started mirror met an unexpected error, which is logged; never completes otherwise.</summary>
     public Task Failed => _failed.Task;
 
-    /// <summary>What becomes of packages.</summary>
+    /// <summary>News of packages.</summary>
     internal PackageNews News { get; } = new();
 
-    /// <summary>What was found out of the upstream.</summary>
+    /// <summary>The known state of the upstream.</summary>
     internal KnownUpstream Known { get; }
 
     internal ByteBudget Budget => _parts.Budget;
@@ -143,10 +143,10 @@ public sealed partial class Mirror : IAsyncDisposable
     internal KeptAttestations Attestations { get; }
 
     /// <summary>Follows and stores, in one call.</summary>
-    /// <param name="options">What to mirror and how. Without an upstream: the registry that npm is configured for.</param>
-    /// <param name="configure">Says more than the options do: another engine, store, clock or loggers.</param>
+    /// <param name="options">The registry to mirror, and how. Without an upstream: the registry that npm is configured for.</param>
+    /// <param name="configure">Sets more than the options do: another engine, store, clock or loggers.</param>
     /// <param name="cancellationToken">Ends the starting.</param>
-    /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: the options have faults, all of which the message tells; or the store refuses.</exception>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: the options have faults, and the message tells all of them; or the store refuses.</exception>
     public static Task<Mirror> StartAsync(MirrorOptions options, Action<MirrorBuilder>? configure = null, CancellationToken cancellationToken = default)
     {
         var builder = new MirrorBuilder(options);
@@ -168,7 +168,7 @@ public sealed partial class Mirror : IAsyncDisposable
         }
     }
 
-    /// <summary>Stops: what has begun to be written is finished, nothing more is begun.</summary>
+    /// <summary>Stops: finishes writes that have begun, and begins nothing more.</summary>
     /// <param name="cancellationToken">Ends the waiting.</param>
     public async Task StopAsync(CancellationToken cancellationToken = default)
     {
@@ -180,7 +180,7 @@ public sealed partial class Mirror : IAsyncDisposable
         Log.EndWaiting();
     }
 
-    /// <summary>Stops, and closes what was opened.</summary>
+    /// <summary>Stops, and closes everything that it opened.</summary>
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0)

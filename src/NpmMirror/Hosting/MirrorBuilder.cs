@@ -9,8 +9,8 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Hosting;
 
 /// <summary>
-/// What a mirror is made of, before it is opened. Nothing has to be said: the default engine keeps metadata in <see cref="MirrorOptions.Data"/>, tarballs
-/// are files beside it, and the upstream is the one that the options, the store or npm's own configuration name.
+/// The parts of a mirror, before it is opened. All have defaults: the default engine keeps metadata in <see cref="MirrorOptions.Data"/>, tarballs
+/// are files beside it, and the upstream comes from the options, the store or npm's own configuration.
 /// </summary>
 public sealed class MirrorBuilder
 {
@@ -28,7 +28,7 @@ public sealed class MirrorBuilder
         Options = options;
     }
 
-    /// <summary>What to mirror and how.</summary>
+    /// <summary>The mirror's options.</summary>
     public MirrorOptions Options { get; }
 
     /// <summary>How the upstream is reached, for tests; null: as <see cref="Options"/> and npm's configuration say.</summary>
@@ -100,7 +100,7 @@ public sealed class MirrorBuilder
         }
     }
 
-    /// <summary>What a host has, unless something else was given.</summary>
+    /// <summary>Takes a host's loggers and clock, unless others were given.</summary>
     internal MirrorBuilder UseHost(ILoggerFactory loggers, TimeProvider time)
     {
         _loggers ??= loggers;
@@ -189,7 +189,7 @@ public sealed class MirrorBuilder
     {
         var instance = upstream.InstanceId ?? await FindInstanceAsync(store, cancellationToken);
         var budget = new ByteBudget(Options.BudgetBytes, Path.Combine(Options.Data, "tmp"));
-        // The builder tells this mirror's meter from others: whatever measures is made before there is a mirror.
+        // The builder is the scope of this mirror's meter: some parts measure before there is a mirror.
         var meter = Telemetry.Create(scope: this);
         var client = new RegistryClient(upstream with { InstanceId = instance, Meter = meter }, budget, time, loggers.CreateLogger("NpmMirror.Upstream"));
         return new MirrorParts(store, blobs, client, UpstreamChoice.CreateFindFeed(client, Options, loggers), budget, meter) { OwnsStore = false, OwnsBlobs = _blobs is null, IsFollowed = IsFollowed };
@@ -218,7 +218,7 @@ public sealed class MirrorBuilder
         }
         catch (MirrorException failure) when (failure.Fault == MirrorFault.StoreReadOnly)
         {
-            // What is held is served from a read-only folder too. The id lasts as long as the process then.
+            // A read-only folder is served too; the id then lasts as long as the process.
         }
 
         return instance;

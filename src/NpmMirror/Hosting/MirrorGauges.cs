@@ -3,7 +3,7 @@ using NpmMirror.Diagnostics;
 
 namespace NpmMirror.Hosting;
 
-/// <summary>What a mirror's parts hold at the moment, read when somebody collects metrics.</summary>
+/// <summary>Gauges of a mirror's parts, read whenever metrics are collected.</summary>
 internal static class MirrorGauges
 {
     internal static void Add(Mirror mirror)

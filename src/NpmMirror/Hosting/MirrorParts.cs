@@ -4,13 +4,13 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Hosting;
 
-/// <summary>What a mirror is put together from, opened: its engines, the client towards the upstream, and how its feed is found.</summary>
+/// <summary>The opened parts of a mirror: its engines, the client of the upstream, and the way to find its feed.</summary>
 /// <param name="Store">The opened metadata store.</param>
-/// <param name="Blobs">Where tarballs go.</param>
-/// <param name="Upstream">The client towards the upstream.</param>
+/// <param name="Blobs">The store of tarballs.</param>
+/// <param name="Upstream">The client of the upstream.</param>
 /// <param name="FindFeed">Finds the upstream's feed.</param>
 /// <param name="Budget">The memory for raw documents; the same one the client uses.</param>
-/// <param name="Meter">Where everything of this mirror is measured.</param>
+/// <param name="Meter">The meter of this mirror.</param>
 internal sealed record MirrorParts(IMetadataStore Store, IBlobStore Blobs, RegistryClient Upstream, Following.FindFeed FindFeed, ByteBudget Budget, Meter Meter) : IAsyncDisposable
 {
     /// <summary>False where the caller opened the store, and closes it.</summary>
@@ -25,7 +25,7 @@ internal sealed record MirrorParts(IMetadataStore Store, IBlobStore Blobs, Regis
     /// <summary>Held while this process follows into the folder; null where it does not.</summary>
     internal FileStream? FollowLock { get; init; }
 
-    /// <summary>Closes what was opened for this mirror.</summary>
+    /// <summary>Closes the parts that were opened for this mirror.</summary>
     public async ValueTask DisposeAsync()
     {
         Upstream.Dispose();

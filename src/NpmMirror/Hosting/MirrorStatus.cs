@@ -5,22 +5,22 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Hosting;
 
-/// <summary>What a mirror holds, how far it is and what fails. Read from the store, so that another process can tell it too.</summary>
-/// <param name="Store">Where the metadata is.</param>
-/// <param name="Blobs">Where the tarballs are.</param>
-/// <param name="Counts">How much is held, removed and queued.</param>
+/// <summary>The contents, progress and failures of a mirror. Read from the store, so that another process can tell them too.</summary>
+/// <param name="Store">The location of the metadata.</param>
+/// <param name="Blobs">The location of the tarballs.</param>
+/// <param name="Counts">How many packages are held, removed and queued.</param>
 /// <param name="Log">The head of the log.</param>
-/// <param name="Upstream">The upstream that what is held came from last; null in a store that has not heard of one.</param>
+/// <param name="Upstream">The upstream of the last fetches; null in a store that knows none yet.</param>
 /// <param name="Feed">The feed, and how far it was followed.</param>
 /// <param name="Reconciliation">The last comparison with the upstream's list.</param>
 /// <param name="UnfinishedReconciliation">A comparison that was begun and has not ended.</param>
 /// <param name="NextDue">When the next queued package is due.</param>
 /// <param name="Writable">Whether store and blobs can be written.</param>
-/// <param name="WhyNotWritable">Why they cannot.</param>
+/// <param name="WhyNotWritable">The reason if they cannot be written.</param>
 /// <param name="Errors">Some of the packages whose last try failed.</param>
 /// <param name="GivenUp">Packages that are not tried any more.</param>
 /// <param name="Removals">Whether removals are held back, and why.</param>
-/// <param name="Pauses">What the upstream is not asked for at the moment.</param>
+/// <param name="Pauses">The pauses in requests to the upstream.</param>
 public sealed record MirrorStatus(
     string Store,
     string Blobs,
@@ -40,7 +40,7 @@ public sealed record MirrorStatus(
 {
     private const int ErrorsMax = 10;
 
-    // A full mirror may have millions of names queued. What fails shows among the first of them, or soon.
+    // A full mirror may have millions of names queued. Failures are among the first of them, or soon will be.
     private const int ScannedMax = 100_000;
 
     /// <summary>Reads it.</summary>
@@ -106,8 +106,8 @@ public sealed record MirrorStatus(
 
     /// <summary>A package whose last try failed.</summary>
     /// <param name="Package">Its name.</param>
-    /// <param name="Error">Why.</param>
-    /// <param name="Attempts">How often it was tried.</param>
-    /// <param name="NextTry">When it is tried again.</param>
+    /// <param name="Error">The reason.</param>
+    /// <param name="Attempts">The number of tries.</param>
+    /// <param name="NextTry">The time of the next try.</param>
     public sealed record ErrorStatus(string Package, string Error, int Attempts, DateTimeOffset NextTry);
 }

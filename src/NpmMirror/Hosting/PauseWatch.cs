@@ -8,14 +8,14 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Hosting;
 
-/// <summary>Tells operators what the upstream is not asked for at the moment: in the log, in a metric, and in the store for <c>status</c>, which is another process.</summary>
+/// <summary>Tells operators of pauses in requests to the upstream: in the log, in a metric, and in the store for <c>status</c>, which is another process.</summary>
 internal sealed partial class PauseWatch(IMetadataStore store, RegistryClient upstream, Meter meter, TimeProvider time, ILogger<PauseWatch> logger) : BackgroundService
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
     private readonly Gauge<double> _left = meter.CreateGauge<double>("npm_mirror.upstream.pause_left", "s", "How much longer no requests are sent to the upstream, by purpose; 0: no pause");
 
-    // Null: what an earlier process noted is not looked at yet.
+    // Null: the notes of an earlier process have not been read yet.
     private IReadOnlyList<NotedPause>? _noted;
 
     /// <inheritdoc/>

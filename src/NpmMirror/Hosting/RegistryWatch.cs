@@ -8,16 +8,16 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Hosting;
 
-/// <summary>Tells what changes in a registry, and keeps nothing.</summary>
+/// <summary>Tells of changes in a registry, and keeps nothing.</summary>
 public static class RegistryWatch
 {
     /// <summary>
-    /// Follows the upstream's feed and tells each event. What fails is told (<see cref="MonitorEvent.Failed"/>) and tried again, also where the upstream is
-    /// away at first. Cancelled it stops, and tells <see cref="MonitorEvent.Ended"/> as the last.
+    /// Follows the upstream's feed and tells each event. Failures are told (<see cref="MonitorEvent.Failed"/>) and tried again, also if the upstream is
+    /// away at first. When cancelled it stops, and tells <see cref="MonitorEvent.Ended"/> as the last event.
     /// </summary>
-    /// <param name="options">What to follow and from where on (<see cref="MirrorOptions.LastSeq"/>). Without an upstream: the registry that npm is configured for.</param>
-    /// <param name="loggers">Where it logs; null: nowhere.</param>
-    /// <param name="warn">Told once where the feed is not the upstream's own, and the two may not fit.</param>
+    /// <param name="options">The registry to follow, and the sequence to begin after (<see cref="MirrorOptions.LastSeq"/>). Without an upstream: the registry that npm is configured for.</param>
+    /// <param name="loggers">Its loggers; null: it logs nothing.</param>
+    /// <param name="warn">Called once if the feed is not the upstream's own, and the two may not fit.</param>
     /// <param name="cancellationToken">Stops it.</param>
     /// <exception cref="MirrorException">The upstream has no feed, or does not know the sequence to begin after.</exception>
     /// <example>
@@ -76,8 +76,8 @@ public static class RegistryWatch
     }
 
     /// <summary>A monitor that is not started: the same events as .NET events. It keeps nothing, and is disposed by the caller.</summary>
-    /// <param name="options">What to follow and from where on. Without an upstream: the registry that npm is configured for.</param>
-    /// <param name="loggers">Where it logs; null: nowhere.</param>
+    /// <param name="options">The registry to follow, and the sequence to begin after. Without an upstream: the registry that npm is configured for.</param>
+    /// <param name="loggers">Its loggers; null: it logs nothing.</param>
     /// <param name="cancellationToken">Cancels.</param>
     /// <exception cref="MirrorException">The upstream is away, or has no feed.</exception>
     /// <example>

@@ -10,18 +10,18 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Hosting;
 
-/// <summary>Which registry is mirrored, and how it is reached: from the options, from what the store noted, and from npm's own configuration.</summary>
+/// <summary>Chooses the upstream and how it is reached: from the options, from the note in the store, and from npm's own configuration.</summary>
 internal static partial class UpstreamChoice
 {
     /// <summary>Where an upstream comes from that the store knows.</summary>
     public const string AsNoted = "as the mirror noted";
 
-    /// <summary>The upstream that what is held came from last; null for a store that has not heard of one.</summary>
+    /// <summary>The upstream of the last fetches; null for a store that knows none yet.</summary>
     public static async Task<string?> FindNotedAsync(IMetadataStore store, CancellationToken cancellationToken) =>
         await store.Notes.FindNoteAsync(MirrorCursors.Upstream, cancellationToken) is { } noted ? UpstreamIdentity.Parse(noted).Url : null;
 
-    /// <summary>What to know of the upstream: the one that is named, else the one npm uses; credentials, authorities and proxy as npm has them.</summary>
-    /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: it is this mirror itself, or nobody says what it is.</exception>
+    /// <summary>The settings of the upstream's client: of the one that is named, else of npm's; credentials, authorities and proxy as npm has them.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: the upstream is this mirror itself, or is not configured at all.</exception>
     public static async Task<RegistryClientOptions> FindAsync(MirrorOptions options, CancellationToken cancellationToken)
     {
         var npm = NpmConfig.Load(NpmSurroundings.OfThisProcess(TimeProvider.System));
@@ -76,7 +76,7 @@ internal static partial class UpstreamChoice
         return named;
     }
 
-    /// <summary>The upstream's address for people, its credentials hidden; where nobody says what it is, the sentence that tells so.</summary>
+    /// <summary>The upstream's address for people, its credentials hidden; if none is configured, the sentence that says so.</summary>
     public static async Task<string> DescribeAsync(MirrorOptions options, CancellationToken cancellationToken)
     {
         try

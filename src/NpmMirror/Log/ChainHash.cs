@@ -5,7 +5,7 @@ using System.Text;
 namespace NpmMirror.Log;
 
 /// <summary>
-/// The chain over the log: <c>hash(n) = SHA-256(hash(n−1) ‖ header(n) ‖ SHA-256(payload(n)))</c>. Whoever noted an earlier head
+/// The chain over the log: <c>hash(n) = SHA-256(hash(n−1) ‖ header(n) ‖ SHA-256(payload(n)))</c>. A reader that noted an earlier head
 /// notices a changed past. The header's layout is fixed, so that every engine, and a copy, arrives at the same hashes.
 /// </summary>
 public static class ChainHash

@@ -1,6 +1,6 @@
 namespace NpmMirror.Log;
 
-/// <summary>The names of events in the log. They are for ever, whatever the classes are called: a log that was written is read by them.</summary>
+/// <summary>The names of events in the log. They never change, whatever the classes are called: old logs are read by them.</summary>
 public static class EventTypes
 {
     /// <summary>The name of <see cref="Log.Deprecated"/>.</summary>

@@ -18,7 +18,7 @@ public sealed record PendingEvent
     /// <summary>The upstream's <c>_rev</c> of the document that brought it, where it has one.</summary>
     public string? UpstreamRev { get; init; }
 
-    /// <summary>What undoing it needs, as JSON (see <see cref="EventPayload"/>).</summary>
+    /// <summary>The data that undoes it, as JSON (see <see cref="EventPayload"/>).</summary>
     public required ReadOnlyMemory<byte> Payload { get; init; }
 }
 
@@ -58,6 +58,6 @@ public sealed record LogRow
     /// <summary>This row's link: see <see cref="ChainHash"/>.</summary>
     public required Digest Hash { get; init; }
 
-    /// <summary>What is stored of this row and cannot be, in one sentence; null for a row that is right.</summary>
+    /// <summary>The invalid value in this row of the store, in one sentence; null for a valid row.</summary>
     public string? Damage { get; init; }
 }

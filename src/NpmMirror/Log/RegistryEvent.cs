@@ -3,8 +3,8 @@ using System.Text.Json.Serialization;
 namespace NpmMirror.Log;
 
 /// <summary>
-/// What changed in the registry: a closed family. Each event holds what undoing it needs. Changes of one kind in one commit are
-/// one event with a list; another host in a URL or another key order is none.
+/// A change in the registry: a closed family. Each event holds the data that undoes it. Changes of one kind in one commit are
+/// one event with a list; another host in a URL or another key order is no event.
 /// </summary>
 public abstract record RegistryEvent
 {
@@ -67,8 +67,8 @@ public sealed record MaintainersChanged(OldValue From, OldValue To) : RegistryEv
 public sealed record MetadataChanged(IReadOnlyList<ChangedMember> Members) : RegistryEvent;
 
 /// <summary>
-/// Versions are deprecated that were not, or with other words, or no longer. Like the two that follow it undoes nothing: it says what is remarkable
-/// in the <see cref="VersionPublished"/> and <see cref="VersionChanged"/> of the same commit.
+/// Versions are newly deprecated, or with another message, or no longer. Like the next two, this event undoes nothing: it points out a part
+/// of the <see cref="VersionPublished"/> and <see cref="VersionChanged"/> of the same commit.
 /// </summary>
 public sealed record Deprecated(IReadOnlyList<Deprecation> Deprecations) : RegistryEvent;
 
@@ -79,17 +79,17 @@ public sealed record InstallScriptAppeared(IReadOnlyList<ComparedVersion> Versio
 public sealed record ProvenanceLost(IReadOnlyList<ComparedVersion> Versions) : RegistryEvent;
 
 /// <summary>The package is gone from the upstream; its last known document stays in the graveyard.</summary>
-/// <param name="Kind">How.</param>
-/// <param name="Reason">What the upstream said, where it did.</param>
-/// <param name="Archived">SHA-256 of the last known document; null where the package was never held here.</param>
+/// <param name="Kind">The kind of removal.</param>
+/// <param name="Reason">The upstream's reason, if it gave one.</param>
+/// <param name="Archived">SHA-256 of the last known document; null if the package was never held here.</param>
 public sealed record PackageRemoved(RemovalKind Kind, string? Reason, string? Archived) : RegistryEvent;
 
 /// <summary>A removed package is back.</summary>
 public sealed record PackageRestored : RegistryEvent;
 
-/// <summary>The log has an event here that cannot be read any more: what happened is not known. It is told in its place, and never stored.</summary>
+/// <summary>The log has an event here that cannot be read any more. This event is told in its place, and never stored.</summary>
 /// <param name="Type">The kind of event that it was.</param>
-/// <param name="Problem">What is wrong with it, and what to do.</param>
+/// <param name="Problem">The damage, and how to mend it.</param>
 public sealed record EventDamaged(string Type, string Problem) : RegistryEvent;
 
 /// <summary>How a package went away.</summary>
@@ -108,7 +108,7 @@ public enum RemovalKind
     Blocked,
 }
 
-/// <summary>A version whose manifest changed, with the old values of the members that did.</summary>
+/// <summary>A version whose manifest changed, with the old values of the changed members.</summary>
 public sealed record ChangedVersion(string Version, IReadOnlyList<ChangedMember> Members);
 
 /// <summary>Versions that are deprecated with the same words.</summary>

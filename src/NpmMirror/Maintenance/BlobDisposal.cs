@@ -4,13 +4,13 @@ using NpmMirror.Storage;
 namespace NpmMirror.Maintenance;
 
 /// <summary>
-/// The only way a blob goes, safe against whoever stores or takes over the same bytes at the same moment, and against dying anywhere.
+/// The only way to delete a blob, safe against another task that stores or takes over the same bytes at the same moment, and against a crash at any point.
 /// </summary>
 /// <remarks>
 /// 1 no row names it · 2 out of sight, in one step · 3 look again: is it old, does still no row name it · 4 delete, else restore.
-/// Whoever stores bytes first has them under their hash, then writes the row; whoever takes over bytes that were there writes the row and then looks
-/// whether they still are in sight (<see cref="Tarballs.TarballDownloads"/>). So either 3 sees the row or the youth of what was taken, or the other side sees that the bytes are
-/// gone and fetches them. What a crash leaves out of sight is settled by the next run.
+/// A task that stores bytes first has them under their hash, then writes the row; a task that takes over existing bytes writes the row and then checks
+/// that they are still in sight (<see cref="Tarballs.TarballDownloads"/>). So either 3 sees the row or the age of the bytes, or the other task sees that the bytes are
+/// gone and fetches them. The next run settles the blobs that a crash leaves out of sight.
 /// </remarks>
 internal sealed class BlobDisposal(ITarballTable tarballs, IBlobStore blobs)
 {
@@ -26,7 +26,7 @@ internal sealed class BlobDisposal(ITarballTable tarballs, IBlobStore blobs)
         return await SettleAsync(condemned, youngest);
     }
 
-    /// <summary>Settles what processes that died had condemned.</summary>
+    /// <summary>Settles the blobs that dead processes had condemned.</summary>
     internal async Task SettleLeftoversAsync(DateTimeOffset youngest, CancellationToken cancellationToken)
     {
         await foreach (var condemned in blobs.ListCondemnedAsync(cancellationToken))

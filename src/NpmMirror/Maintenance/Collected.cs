@@ -8,7 +8,7 @@ public enum GarbageKind
     /// <summary>Begun by a process that died.</summary>
     Unfinished,
 
-    /// <summary>Nobody needs its bytes, and nobody has for the grace period.</summary>
+    /// <summary>No row has named its bytes during the grace period.</summary>
     Unreferenced,
 
     /// <summary>The tarballs are over their budget, and this one was served longest ago.</summary>
@@ -21,13 +21,13 @@ public enum GarbageKind
     Attestation,
 }
 
-/// <summary>Something that was collected, or for a dry run would be.</summary>
-/// <param name="Kind">Why.</param>
-/// <param name="Subject">What: a tarball, a blob's hash, a package whose past was dropped.</param>
-/// <param name="SizeBytes">How much it took.</param>
+/// <summary>An item that was collected, or in a dry run would be.</summary>
+/// <param name="Kind">The reason.</param>
+/// <param name="Subject">A tarball, a blob's hash, or a package whose past was dropped.</param>
+/// <param name="SizeBytes">The bytes that it took.</param>
 public readonly record struct CollectedItem(GarbageKind Kind, string Subject, long SizeBytes);
 
-/// <summary>What a collection came to.</summary>
+/// <summary>The result of a collection.</summary>
 public sealed record Collected
 {
     /// <summary>True when nothing was changed: all of this would go.</summary>
@@ -45,7 +45,7 @@ public sealed record Collected
     /// <summary>By how much the tarballs are over their budget all the same; 0 when they are not, or have none.</summary>
     public long OverBudgetBytes { get; init; }
 
-    /// <summary>Records of who fetched what that were older than their retention.</summary>
+    /// <summary>Records of clients' fetches that were older than their retention.</summary>
     public long ForgottenAccesses { get; init; }
 
     /// <summary>All bytes freed.</summary>

@@ -1,6 +1,6 @@
 namespace NpmMirror.Maintenance;
 
-/// <summary>Counts what a collection takes, and tells it.</summary>
+/// <summary>Counts the items of a collection, and tells them.</summary>
 internal sealed class CollectionTally(Action<CollectedItem> told)
 {
     private readonly Dictionary<GarbageKind, (long Count, long SizeBytes)> _kinds = [];

@@ -11,12 +11,12 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Maintenance;
 
 /// <summary>
-/// Whether the mirror holds what the upstream lists, in the listed revisions: the comparison of a reconciliation, but it only looks. What is queued already
-/// is on its way and no finding.
+/// Whether the mirror holds the packages that the upstream lists, in the listed revisions: the comparison of a reconciliation, without its effects. A queued
+/// package is no finding.
 /// </summary>
 internal sealed class Completeness(IMetadataStore store, RegistryClient upstream, KnownUpstream known, FindFeed findFeed, PackageScope scope, MirrorOptions options, ILogger<Completeness> logger)
 {
-    /// <summary>Compares, in bounded memory; whatever it finds is told.</summary>
+    /// <summary>Compares, in bounded memory, and tells each finding.</summary>
     /// <exception cref="MirrorException">The upstream has no list, or it cannot be read to its end.</exception>
     internal async Task RunAsync(VerifyRequest request, VerifyTally tally, CancellationToken cancellationToken)
     {
@@ -57,7 +57,7 @@ internal sealed class Completeness(IMetadataStore store, RegistryClient upstream
             }
         }
 
-        // Asking the feed for its name is what makes revs comparable.
+        // Asking the feed for its name makes revs comparable.
         var info = await upstream.NewRetry().RunAsync(() => new FeedStart(store.Notes, known).AskAsync(feed, cancellationToken), cancellationToken);
         return (await Reconciler.SpoolAsync(feed.ListAllAsync(cancellationToken), spool, cancellationToken), info.DocumentCount);
     }

@@ -3,7 +3,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Maintenance;
 
-/// <summary>Whether a stored document still is what was stored: decoded, compared with its digest, and of the package that it is stored for.</summary>
+/// <summary>Whether a stored document is as it was stored: decoded, compared with its digest, and of the package that it is stored for.</summary>
 internal sealed class DocumentCheck(IMetadataStore store, ByteBudget budget, VerifyTally tally)
 {
     // A document of the past is pointed into by several events of one commit.
@@ -11,7 +11,7 @@ internal sealed class DocumentCheck(IMetadataStore store, ByteBudget budget, Ver
 
     private long? _total;
 
-    /// <summary>What is wrong with a package's own document or index, or null.</summary>
+    /// <summary>The problem of a package's own document or index, or null.</summary>
     internal async Task<string?> FindProblemAsync(PackageName name, CancellationToken cancellationToken)
     {
         try
@@ -30,7 +30,7 @@ internal sealed class DocumentCheck(IMetadataStore store, ByteBudget budget, Ver
         }
     }
 
-    /// <summary>What is wrong with a document of the past, or null.</summary>
+    /// <summary>The problem of a document of the past, or null.</summary>
     internal async Task<string?> FindArchiveProblemAsync(PackageName name, Digest sha256, CancellationToken cancellationToken)
     {
         if (_lastArchived is not { } last || last.Package != name || last.Sha256 != sha256)

@@ -53,7 +53,7 @@ internal sealed class DocumentVerification(IMetadataStore store, DocumentCheck c
     {
         if (await check.FindProblemAsync(name, cancellationToken) is { } problem)
         {
-            // What the upstream does not have any more it cannot give again; the row itself can be written again from what is known.
+            // The upstream cannot send a removed package again; the row itself can be written again from its other values.
             var isLost = isInGraveyard && await store.Packages.FindAsync(name, cancellationToken) is not { Damage.Table: "packages" };
             var failure = isLost ? "The upstream has no such package any more." : request.Repairs is { } repairs ? await repairs.TryMendDocumentAsync(name, cancellationToken) : "";
             tally.Report(new VerifyFinding(VerifyFault.DocumentDamaged, name.Value, Finding.With(problem, failure), failure is null));
@@ -71,7 +71,7 @@ internal sealed class DocumentVerification(IMetadataStore store, DocumentCheck c
             return true;
         }
 
-        // What the upstream does not have, or sends wrong, is in the table too.
+        // Tarballs that the upstream lacks, or sends wrong, are in the table too.
         var known = await store.Tarballs.ListTarballsAsync(name, cancellationToken).Select(tarball => tarball.File).ToHashSetAsync(StringComparer.Ordinal, cancellationToken);
         var isRight = true;
         foreach (var version in (PackumentIndex.TryFromBytes(row.Index.Span, row.Name)?.Versions ?? []).Where(version => !known.Contains(TarballUrls.FileName(name, version.Version))))

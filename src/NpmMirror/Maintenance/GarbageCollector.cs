@@ -5,15 +5,15 @@ using NpmMirror.Syncing;
 namespace NpmMirror.Maintenance;
 
 /// <summary>
-/// The only one who deletes: what dead processes left, what <c>removed</c> purges, tarballs over their budget, bytes that nobody needs, records past their
+/// The only part that deletes: leftovers of dead processes, removals that <c>removed</c> purges, tarballs over their budget, unneeded bytes, and records past their
 /// retention. Beside a running mirror, one collection at a time, in bounded memory.
 /// </summary>
 public sealed class GarbageCollector(IMetadataStore store, IBlobStore blobs, MirrorOptions options, TimeProvider time)
 {
-    /// <summary>Collects, or for a dry run only tells what would go.</summary>
+    /// <summary>Collects, or in a dry run only tells the items.</summary>
     /// <param name="isDryRun">Whether nothing is changed.</param>
     /// <param name="told">Told of each item.</param>
-    /// <param name="cancellationToken">Ends it; what it has done stays done.</param>
+    /// <param name="cancellationToken">Ends it; deletions so far stay done.</param>
     /// <exception cref="MirrorException">The store is in trouble, or another collection runs.</exception>
     public async Task<Collected> RunAsync(bool isDryRun, Action<CollectedItem> told, CancellationToken cancellationToken)
     {

@@ -10,7 +10,7 @@ internal sealed partial class GarbageSchedule(GarbageCollector collector, Mirror
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        // Offline nothing goes: what is collected may have to be fetched again.
+        // Offline nothing is deleted: it may have to be fetched again.
         while (options.Gc.Every > TimeSpan.Zero && !options.Offline)
         {
             await Task.Delay(options.Gc.Every, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -4,14 +4,14 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Maintenance;
 
-/// <summary>Whether the log still is what was written: dense, chained, each payload as it was chained, and each document of the past that an event points into.</summary>
+/// <summary>Whether the log is as it was written: dense, chained, each payload as it was chained, and each document of the past that an event points into.</summary>
 internal sealed class LogVerification(IMetadataStore store, DocumentCheck documents, VerifyTally tally)
 {
     private const int MarkEvery = 10_000;
 
     /// <summary>Checks the rows after the mark, and that its own row is still there.</summary>
     /// <param name="marks">Where to begin; from <see cref="VerifyMarks.LogPosition"/> on.</param>
-    /// <param name="noted">A head that somebody noted, or null.</param>
+    /// <param name="noted">A head noted elsewhere, or null.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <returns>The marks moved as far as all was right, and the end of the log.</returns>
     internal async Task<(VerifyMarks Marks, LogHead Head)> RunAsync(VerifyMarks marks, LogHead? noted, CancellationToken cancellationToken)

@@ -43,7 +43,7 @@ internal sealed class MaintenanceLease : IAsyncDisposable
     /// <summary>Whether another process has taken it.</summary>
     internal bool IsLost { get; private set; }
 
-    /// <summary>What to tell of work that stopped because its lease was lost.</summary>
+    /// <summary>The failure of work that stopped because its lease was lost.</summary>
     internal MirrorException Lost() =>
         new(MirrorFault.StoreUnavailable, $"Another npm-mirror {_name} has taken over the work on {_store.Location}, perhaps because this machine slept; this one stopped.", isTransient: true);
 
@@ -86,7 +86,7 @@ internal sealed class MaintenanceLease : IAsyncDisposable
             }
             catch (MirrorException)
             {
-                // The store is in trouble; so is whoever works under this lease, and tells it.
+                // The store is in trouble; the work under this lease meets and tells that too.
             }
         }
     }

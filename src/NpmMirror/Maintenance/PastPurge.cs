@@ -7,8 +7,8 @@ using NpmMirror.Storage;
 namespace NpmMirror.Maintenance;
 
 /// <summary>
-/// Drops what <c>removed</c> says purge of: the tarballs of what was taken down, the documents of the past that hold its manifests, and the payloads that
-/// quote them. The events stay, with their digests: what, when and which kind. What has come back since is left alone.
+/// Carries out <c>removed.*=purge</c>: drops the tarballs of removed packages and versions, the documents of the past that hold their manifests, and the payloads that
+/// quote them. The events stay, with their digests: subject, time and kind. Packages and versions that came back are left alone.
 /// </summary>
 internal sealed class PastPurge(IMetadataStore store, BlobDisposal disposal, MirrorOptions options, CollectionTally tally, TimeProvider time)
 {
@@ -18,7 +18,7 @@ internal sealed class PastPurge(IMetadataStore store, BlobDisposal disposal, Mir
 
     private RemovedOptions Removed => options.Removed;
 
-    /// <summary>Purges what was taken down since the last time, all of it where the options have changed.</summary>
+    /// <summary>Purges removals since the last time, or all of them if the options have changed.</summary>
     internal async Task RunAsync(bool isDryRun, CancellationToken cancellationToken)
     {
         RemovedMode[] modes = [Removed.Unpublished, Removed.Gone, Removed.SecurityHolder, Removed.Blocked];
@@ -68,7 +68,7 @@ internal sealed class PastPurge(IMetadataStore store, BlobDisposal disposal, Mir
     {
         for (var tries = 0; tries < TriesMax; tries++)
         {
-            // What a damaged row says is no reason to drop anything: it is purged once it was fetched anew.
+            // A damaged row is no reason to drop anything: its package is purged after it was fetched anew.
             if (await store.Packages.FindAsync(name, cancellationToken) is not { Damage: null } row || PackumentIndex.TryFromBytes(row.Index.Span, row.Name) is null)
             {
                 return;

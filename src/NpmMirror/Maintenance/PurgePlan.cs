@@ -5,7 +5,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Maintenance;
 
-/// <summary>What of one package is to be purged: decided from its row and its history.</summary>
+/// <summary>The parts of one package to purge: decided from its row and its history.</summary>
 internal sealed class PurgePlan
 {
     private readonly PackumentIndex _index;
@@ -22,7 +22,7 @@ internal sealed class PurgePlan
         _isWhole = row.Facts.Removal is { } kind && removed.ModeOf(kind) == RemovedMode.Purge;
     }
 
-    /// <summary>Rows whose payloads quote what is purged.</summary>
+    /// <summary>Rows whose payloads quote purged data.</summary>
     internal IReadOnlyList<LogPosition> Payloads => _payloads;
 
     /// <summary>Documents that hold it.</summary>
@@ -36,7 +36,7 @@ internal sealed class PurgePlan
     {
         var plan = new PurgePlan(row, removed);
 
-        // 1. What is gone, and since when. 2. What was said of it until then.
+        // 1. Removed parts, and since when. 2. Events about them until then.
         var until = await plan.FindGoneAsync(log, row, removed, cancellationToken);
         await foreach (var past in log.ReadHistoryAsync(row.Name, cancellationToken).TakeWhile(past => past.Position <= until))
         {
@@ -65,7 +65,7 @@ internal sealed class PurgePlan
         }
         catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged)
         {
-            // It goes all the same, or what is to be gone stays: its length is not known.
+            // Its length is not known, but it counts.
             return 1;
         }
     }

@@ -5,7 +5,7 @@ using NpmMirror.Tarballs;
 
 namespace NpmMirror.Maintenance;
 
-/// <summary>Mends what a verification found, by the ways that everything comes in: documents by <see cref="PackageSync"/>, tarballs by a verified download.</summary>
+/// <summary>Mends the findings of a verification in the usual ways: documents by <see cref="PackageSync"/>, tarballs by a verified download.</summary>
 public sealed class Repairs
 {
     private readonly IMetadataStore _store;
@@ -30,7 +30,7 @@ public sealed class Repairs
 
     /// <summary>
     /// Fetches a tarball anew whose stored bytes are no tarball. They are not served from then on, whatever the upstream sends; <c>gc</c> deletes them.
-    /// Null when others are stored, else why not. Of a version that the packument does not list any more they stay: no others will come.
+    /// Null if others are stored, else the reason. If the packument does not list the version any more, the bytes stay: no others will come.
     /// </summary>
     internal Task<string?> TryReplaceTarballAsync(TarballRow row, CancellationToken cancellationToken) => TryAsync(async () =>
     {
@@ -44,7 +44,7 @@ public sealed class Repairs
             : "it was served or written meanwhile; run it again.";
     });
 
-    /// <summary>Writes a tarball's row anew: where it names the bytes still, from what it says, else from a fetch. Null when it is mended, else why not.</summary>
+    /// <summary>Writes a tarball's row anew: from its own values if it still names the bytes, else from a fetch. Null if it is mended, else the reason.</summary>
     internal Task<string?> TryMendRowAsync(TarballRow row, CancellationToken cancellationToken) => TryAsync(async () =>
     {
         if (row.State == TarballState.Held)
@@ -66,8 +66,8 @@ public sealed class Repairs
     internal Task<string?> TryTakePromisedAsync(PackageName name, string version, CancellationToken cancellationToken) => TryFetchAsync(name, version, _tarballs.ReplaceAsync, cancellationToken);
 
     /// <summary>
-    /// Asks the upstream again for a tarball that is held and that it names by no hash: what it sent once may have been wrong. True when other bytes came,
-    /// which took the place of those held; what the upstream does not give now says nothing against them.
+    /// Asks the upstream again for a held tarball without a promised hash: its first answer may have been wrong. True if other bytes came
+    /// and replaced the held ones; if the upstream sends none now, the held ones stay.
     /// </summary>
     internal async Task<bool> IsReplacedAsync(TarballRow row, CancellationToken cancellationToken)
     {

@@ -6,8 +6,8 @@ using NpmMirror.Storage;
 namespace NpmMirror.Maintenance;
 
 /// <summary>
-/// Keeps tarballs within a budget of bytes: those served longest ago go, never-served ones first. What the upstream could not give again stays, whatever the
-/// budget. Two passes over the table, in bounded memory: the first finds the hour before which all go.
+/// Keeps tarballs within a budget of bytes: those served longest ago are deleted, never-served ones first. Tarballs that the upstream could not send again stay, whatever the
+/// budget. Two passes over the table, in bounded memory: the first finds the hour before which all are deleted.
 /// </summary>
 internal sealed class TarballEviction(IMetadataStore store, BlobDisposal disposal, MirrorOptions options, CollectionTally tally, TimeProvider time)
 {
@@ -96,7 +96,7 @@ internal sealed class TarballEviction(IMetadataStore store, BlobDisposal disposa
 
     private static bool IsSettled(TarballRow row, DateTimeOffset settled) => row.State == TarballState.Held && !(row.LastServedAt > settled) && !(row.VerifiedAt > settled);
 
-    /// <summary>Whether a later request would bring it back: the packument lists it, and promises what is stored.</summary>
+    /// <summary>Whether a later request would bring it back: the packument lists it, and promises the stored bytes.</summary>
     private async ValueTask<bool> IsReplaceableAsync(TarballRow row, CancellationToken cancellationToken)
     {
         if (_package is not { } known || known.Name != row.Package)

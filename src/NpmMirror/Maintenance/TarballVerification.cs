@@ -7,7 +7,7 @@ using NpmMirror.Tarballs;
 namespace NpmMirror.Maintenance;
 
 /// <summary>
-/// Every held tarball whose stamp is old enough: its bytes are there, their SHA-512 is the one they are stored under, and where no hash was promised for
+/// Every held tarball whose stamp is old enough: its bytes are there, their SHA-512 is the one they are stored under, and if no hash was promised for
 /// them they are a tar archive. The right ones get a new stamp.
 /// </summary>
 internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs, VerifyRequest request, VerifyTally tally, TimeProvider time)
@@ -80,12 +80,12 @@ internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs
         tally.Report(new VerifyFinding(fault, $"{row.Package}/{row.File}", Finding.With(problem, failure), failure is null));
         if (failure is not null)
         {
-            // Or a run that believes what was verified lately would find nothing wrong with it.
+            // Else a run that believes recent verifications would find no problem with it.
             _stamps.Enqueue(new TarballVerified(row.Package, row.File, row.Sha512, null));
         }
     }
 
-    /// <summary>What is wrong; and whether the bytes are those that were stored, so that only others can mend it.</summary>
+    /// <summary>The problem; and whether the bytes are those that were stored, so that only other bytes can mend it.</summary>
     private async Task<(VerifyFault Fault, string? Problem, bool NeedsOthers)> FindProblemAsync(TarballRow row, CancellationToken cancellationToken)
     {
         try

@@ -65,7 +65,7 @@ public sealed class Verifier
         return tally.Sum(begunAt, isContinued, head);
     }
 
-    /// <summary>The marks of a new run: after what was found right recently enough, else at the beginning.</summary>
+    /// <summary>The marks of a new run: after the rows that were verified recently enough, else at the beginning.</summary>
     private static VerifyMarks Begin(VerifyMarks known, DateTimeOffset begunAt, DateTimeOffset due, VerifyRequest request)
     {
         var believes = request.OlderThan > TimeSpan.Zero;
@@ -82,7 +82,7 @@ public sealed class Verifier
         };
     }
 
-    /// <summary>Null where the store cannot be written: then nobody else's marks are in danger either.</summary>
+    /// <summary>Null if the store cannot be written: then no other process can move the marks either.</summary>
     private async Task<MaintenanceLease?> TakeLeaseAsync(CancellationToken cancellationToken)
     {
         try

@@ -1,9 +1,9 @@
 namespace NpmMirror.Maintenance;
 
-/// <summary>Something that a verification found wrong.</summary>
-/// <param name="Fault">What kind of thing.</param>
-/// <param name="Subject">What it is about: <c>left-pad/left-pad-1.0.0.tgz</c>, <c>left-pad</c>, <c>log 17</c>.</param>
-/// <param name="Problem">What is wrong, in one sentence; where a repair was tried and failed, that too.</param>
+/// <summary>A finding of a verification.</summary>
+/// <param name="Fault">The kind of fault.</param>
+/// <param name="Subject">Its subject: <c>left-pad/left-pad-1.0.0.tgz</c>, <c>left-pad</c>, <c>log 17</c>.</param>
+/// <param name="Problem">The problem in one sentence; and the reason, if a repair failed.</param>
 /// <param name="IsRepaired">Whether it has been mended.</param>
 public sealed record VerifyFinding(VerifyFault Fault, string Subject, string Problem, bool IsRepaired);
 
@@ -22,16 +22,16 @@ public enum VerifyFault
     /// <summary>With <c>tarballs=eager</c>: a version's tarball is not held, and nothing says why.</summary>
     TarballNotHeld,
 
-    /// <summary>A package's document or its index cannot be read, or is not what was stored.</summary>
+    /// <summary>A package's document or its index cannot be read, or is not as it was stored.</summary>
     DocumentDamaged,
 
-    /// <summary>A document of the past, which an event points into, is not there or not what was stored.</summary>
+    /// <summary>A document of the past, which an event points into, is missing or not as it was stored.</summary>
     ArchiveDamaged,
 
     /// <summary>A row has a value that no npm-mirror writes, in a place where no list and no lookup finds it, or beside a tarball's bytes.</summary>
     RowDamaged,
 
-    /// <summary>The log's hash chain is broken, or a payload is not what was chained.</summary>
+    /// <summary>The log's hash chain is broken, or a payload is not as it was chained.</summary>
     LogBroken,
 
     /// <summary>The upstream lists a package that this mirror should hold and does not.</summary>

@@ -5,8 +5,8 @@ using NpmMirror.Storage;
 namespace NpmMirror.Maintenance;
 
 /// <summary>
-/// How far verifications came, kept in the store so that a run that was cut short goes on. A mark never passes a finding that was not mended: whoever
-/// goes on from it finds that again. Tarballs need no mark here, each has its own stamp.
+/// The progress of verifications, kept in the store so that a run that was cut short goes on. A mark never passes a finding that was not mended: the next run
+/// finds that again. Tarballs need no mark here, each has its own stamp.
 /// </summary>
 internal sealed record VerifyMarks
 {
@@ -43,7 +43,7 @@ internal sealed record VerifyMarks
     internal static async ValueTask<VerifyMarks> ReadAsync(INoteTable notes, CancellationToken cancellationToken) =>
         await notes.FindAsync(Cursor, VerifyMarksJson.Default.VerifyMarks, cancellationToken) ?? new VerifyMarks();
 
-    /// <summary>Keeps them. What cannot be written is only looked at once more.</summary>
+    /// <summary>Keeps the marks. If they cannot be written, the next run only repeats some work.</summary>
     internal async ValueTask<VerifyMarks> KeepAsync(INoteTable notes, CancellationToken cancellationToken)
     {
         try

@@ -2,22 +2,22 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Maintenance;
 
-/// <summary>What a verification is to do.</summary>
+/// <summary>The scope of a verification.</summary>
 public sealed record VerifyRequest
 {
-    /// <summary>What was verified within this time is believed and not looked at again; zero: everything is.</summary>
+    /// <summary>Rows verified within this time are believed and not read again; zero: all are read.</summary>
     public TimeSpan OlderThan { get; init; }
 
     /// <summary>Begin anew although an earlier run was cut short.</summary>
     public bool StartsAnew { get; init; }
 
-    /// <summary>A head of the log that somebody noted; the log must still lead through it.</summary>
+    /// <summary>A head of the log that was noted elsewhere; the log must still lead through it.</summary>
     public LogHead? NotedHead { get; init; }
 
-    /// <summary>What compares with the upstream's list; null: nothing is compared.</summary>
+    /// <summary>Compares with the upstream's list; null: no comparison.</summary>
     internal Completeness? Completeness { get; init; }
 
-    /// <summary>What mends; null: nothing is mended.</summary>
+    /// <summary>Mends findings; null: nothing is mended.</summary>
     public Repairs? Repairs { get; init; }
 
     /// <summary>Told of each finding as it is made, one at a time.</summary>
@@ -27,10 +27,10 @@ public sealed record VerifyRequest
     public Action<VerifyProgress> Progress { get; init; } = _ => { };
 }
 
-/// <summary>How far a verification is.</summary>
-/// <param name="Part">What it looks at: <c>log rows</c>, <c>documents</c>, <c>tarballs</c>.</param>
-/// <param name="Done">How many of them it has looked at.</param>
-/// <param name="Total">How many there are, roughly.</param>
+/// <summary>The progress of a verification.</summary>
+/// <param name="Part">The present part: <c>log rows</c>, <c>documents</c>, <c>tarballs</c>.</param>
+/// <param name="Done">How many of them it has checked.</param>
+/// <param name="Total">Their number, roughly.</param>
 /// <param name="Found">Findings so far.</param>
 public readonly record struct VerifyProgress(string Part, long Done, long Total, long Found);
 

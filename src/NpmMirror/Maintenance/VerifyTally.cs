@@ -2,7 +2,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Maintenance;
 
-/// <summary>Counts what a verification looks at and finds, for several at once, and tells it.</summary>
+/// <summary>Counts the checks and findings of a verification, for several tasks at once, and tells them.</summary>
 internal sealed class VerifyTally(VerifyRequest request)
 {
     private const int TellEvery = 256;

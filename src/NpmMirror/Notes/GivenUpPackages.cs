@@ -6,7 +6,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Notes;
 
-/// <summary>What was given up after a day of tries, and why: kept for <c>status</c>, the last hundred, until a try of them succeeds.</summary>
+/// <summary>Packages that were given up after a day of tries, and why: kept for <c>status</c>, the last hundred, until a try succeeds.</summary>
 internal sealed partial class GivenUpPackages : IDisposable
 {
     private const int Most = 100;
@@ -76,11 +76,11 @@ internal sealed partial class GivenUpPackages : IDisposable
     private partial void LogGivenUp(PackageName package, int attempt, string reason);
 }
 
-/// <summary>A package that was given up until the upstream names it again; what was held of it is served.</summary>
+/// <summary>A package that was given up until the upstream names it again; its held versions are served.</summary>
 /// <param name="Package">Its name.</param>
-/// <param name="At">When.</param>
-/// <param name="Attempts">After how many tries.</param>
-/// <param name="Reason">Why the last of them failed.</param>
+/// <param name="At">The time.</param>
+/// <param name="Attempts">The number of tries.</param>
+/// <param name="Reason">Why the last try failed.</param>
 public sealed record GivenUp(string Package, DateTimeOffset At, int Attempts, string Reason);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]

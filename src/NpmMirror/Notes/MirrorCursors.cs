@@ -15,7 +15,7 @@ internal static class MirrorCursors
     /// <summary>Which feed, and which life of its database, the two belong to.</summary>
     public const string Feed = "feed:location";
 
-    /// <summary>What the follower knows of its way (see <see cref="Following.FollowingState"/>).</summary>
+    /// <summary>The follower's trail (see <see cref="Following.FollowingState"/>).</summary>
     public const string Trail = "feed:trail";
 
     /// <summary>The upstream's identity as last known, so that rows compare before the feed has answered again.</summary>
@@ -33,16 +33,16 @@ internal static class MirrorCursors
     /// <summary>When the next reconciliation is due.</summary>
     public const string ReconciliationDue = "reconcile:due";
 
-    /// <summary>What was removed within the hour, and whether more is held back, as JSON (see <see cref="RemovalState"/>).</summary>
+    /// <summary>Removals within the hour, and whether more are held back, as JSON (see <see cref="RemovalState"/>).</summary>
     public const string Removals = "removals:hour";
 
-    /// <summary>What was given up, as JSON (see <see cref="GivenUpPackages"/>).</summary>
+    /// <summary>Packages that were given up, as JSON (see <see cref="GivenUpPackages"/>).</summary>
     public const string GivenUp = "queue:given-up";
 
-    /// <summary>What the upstream is not asked for at the moment, as JSON (see <see cref="NotedPause"/>).</summary>
+    /// <summary>Pauses in requests to the upstream, as JSON (see <see cref="NotedPause"/>).</summary>
     public const string Pauses = "upstream:pauses";
 
-    /// <summary>What was wanted when everything wanted was queued last (see <see cref="PackageScope.Fingerprint"/>).</summary>
+    /// <summary>The wanted packages when they were queued last (see <see cref="PackageScope.Fingerprint"/>).</summary>
     public const string Scope = "scope:queued";
 
     /// <summary>This mirror's instance id.</summary>

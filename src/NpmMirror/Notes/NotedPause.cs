@@ -5,11 +5,11 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Notes;
 
-/// <summary>Something that a host of the upstream is not asked for at the moment, as a running mirror noted it.</summary>
+/// <summary>A pause in requests to a host of the upstream, as a running mirror noted it.</summary>
 /// <param name="Host">The host.</param>
-/// <param name="Purpose">What it is not asked for.</param>
-/// <param name="Until">When it is asked again.</param>
-/// <param name="Reason">What it answered.</param>
+/// <param name="Purpose">The purpose of the paused requests.</param>
+/// <param name="Until">The end of the pause.</param>
+/// <param name="Reason">The host's answer.</param>
 public sealed record NotedPause(string Host, [property: JsonConverter(typeof(JsonStringEnumConverter<RequestPurpose>))] RequestPurpose Purpose, DateTimeOffset Until, string Reason)
 {
     private static readonly TimeSpan Rounding = TimeSpan.FromSeconds(1);
@@ -37,7 +37,7 @@ public sealed record NotedPause(string Host, [property: JsonConverter(typeof(Jso
     internal static async ValueTask WriteAsync(INoteTable notes, IReadOnlyList<NotedPause> pauses, CancellationToken cancellationToken) =>
         await notes.SetNoteAsync(MirrorCursors.Pauses, pauses.Count == 0 ? null : JsonSerializer.Serialize(pauses, NotedPauseJson.Default.IReadOnlyListNotedPause), cancellationToken);
 
-    /// <summary>True for the same pause at another moment: its end is told from what is left, and so is never quite equal.</summary>
+    /// <summary>True for the same pause at another moment: its end is computed from the rest of the wait, and so is never quite equal.</summary>
     internal bool IsSameAs(NotedPause other) => Host == other.Host && Purpose == other.Purpose && (Until - other.Until).Duration() <= Rounding;
 }
 

@@ -4,15 +4,15 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Notes;
 
-/// <summary>What a comparison of everything held with everything the upstream lists came to.</summary>
+/// <summary>The result of a comparison of everything held with everything the upstream lists.</summary>
 /// <param name="StartedAt">When it began.</param>
-/// <param name="EndedAt">When all it found was queued.</param>
+/// <param name="EndedAt">When all differences were queued.</param>
 /// <param name="Listed">Ids on the upstream's list.</param>
 /// <param name="Held">Packages held, without the graveyard.</param>
 /// <param name="Missing">Listed, wanted and not held: queued.</param>
 /// <param name="Stale">Held in another revision, or without one to compare: queued.</param>
 /// <param name="Vanished">Held and not listed: queued to be asked for, unless <paramref name="HeldBack"/>.</param>
-/// <param name="HeldBack">Why nothing of what vanished was queued; null when it was.</param>
+/// <param name="HeldBack">Why no vanished package was queued; null if they were.</param>
 public sealed record Reconciliation(DateTimeOffset StartedAt, DateTimeOffset EndedAt, long Listed, long Held, long Missing, long Stale, long Vanished, string? HeldBack)
 {
     /// <summary>The last one of a store that came to its end; null when there was none.</summary>
@@ -27,7 +27,7 @@ public sealed record Reconciliation(DateTimeOffset StartedAt, DateTimeOffset End
     }
 }
 
-/// <summary>A reconciliation that goes on, was cut short or failed. What the last whole one found is kept beside it.</summary>
+/// <summary>A reconciliation that goes on, was cut short or failed. The result of the last whole one is kept beside it.</summary>
 /// <param name="StartedAt">When it began.</param>
 /// <param name="Failure">Why it failed; null while it goes on, or when its process died.</param>
 public sealed record UnfinishedReconciliation(DateTimeOffset StartedAt, string? Failure)

@@ -31,7 +31,7 @@ internal static class NpmClientCertificates
     {
         try
         {
-            // Not every platform's TLS takes a key that lives in memory only; what comes out of PKCS #12 is taken by each.
+            // Some platforms' TLS takes no key that lives in memory only; all take one from PKCS #12.
             using var read = X509Certificate2.CreateFromPemFile(certificate, key);
             return X509CertificateLoader.LoadPkcs12(read.Export(X509ContentType.Pkcs12), null);
         }

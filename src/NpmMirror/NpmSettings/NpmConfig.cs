@@ -32,8 +32,8 @@ internal sealed class NpmConfig
         return new NpmConfig([environment, user, globalFile is null ? [] : NpmrcFile.Read(globalFile, surroundings.Variable)], surroundings);
     }
 
-    /// <summary>The upstream's address: <paramref name="given"/>, else what npm is configured to use.</summary>
-    /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: nobody says, or it is no address.</exception>
+    /// <summary>The upstream's address: <paramref name="given"/>, else the registry that npm is configured to use.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: no address is configured, or it is none.</exception>
     public async Task<Uri> FindUpstreamAsync(string? given, CancellationToken cancellationToken)
     {
         if (given is not null)
@@ -51,7 +51,7 @@ internal sealed class NpmConfig
         return Address(told, "what `npm config get registry` prints");
     }
 
-    /// <summary>What a client towards an upstream needs of npm's configuration.</summary>
+    /// <summary>The settings of npm's configuration for a client of an upstream.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: a certificate file or a proxy's address is unusable.</exception>
     public RegistryClientOptions ToClientOptions(Uri upstream) => new()
     {

@@ -32,7 +32,7 @@ internal static partial class NpmrcFile
         {
             if (Section().IsMatch(raw))
             {
-                // An ini file: what follows is settings of a section, and npm has none.
+                // An ini file: the rest is settings of a section, and npm has none.
                 break;
             }
 

@@ -3,7 +3,7 @@ using System.ComponentModel;
 
 namespace NpmMirror.Options;
 
-/// <summary>Who may administer.</summary>
+/// <summary>The access of administrators.</summary>
 public sealed class AdminOptions
 {
     /// <summary>The bearer token of administrators, asked for from loopback too. Null: only loopback peers without forwarding headers.</summary>

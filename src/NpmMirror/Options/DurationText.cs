@@ -6,7 +6,7 @@ namespace NpmMirror.Options;
 /// <summary>Durations as users write them: <c>500ms</c>, <c>1h30m</c>, <c>1.5h</c>, <c>00:05:00</c>.</summary>
 internal static partial class DurationText
 {
-    /// <summary>What is taken, as the end of a sentence.</summary>
+    /// <summary>The valid values, as the end of a sentence.</summary>
     public const string Wanted = "a duration such as 30s, 5m, 1.5h or 00:05:00";
 
     /// <summary>The duration, or null.</summary>

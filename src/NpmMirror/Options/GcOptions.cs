@@ -3,7 +3,7 @@ using System.ComponentModel;
 
 namespace NpmMirror.Options;
 
-/// <summary>What is collected, and when.</summary>
+/// <summary>The rules and times of collections.</summary>
 public sealed class GcOptions
 {
     /// <summary>Bytes of tarballs to keep; those served longest ago go first, those that the upstream could not give again never. Zero: no limit.</summary>
@@ -11,7 +11,7 @@ public sealed class GcOptions
     [Description("Bytes of tarballs to keep; those served longest ago are deleted first; 0: no limit")]
     public long MaxBytes { get; set; }
 
-    /// <summary>How long bytes are kept that nobody needs.</summary>
+    /// <summary>How long bytes without a package are kept.</summary>
     [Range(typeof(TimeSpan), "01:00:00", "365.00:00:00")]
     [Description("How long bytes without a package are kept")]
     public TimeSpan Grace { get; set; } = TimeSpan.FromHours(24);

@@ -9,7 +9,7 @@ internal static class ListenAddress
     /// <summary>The port where none is named.</summary>
     internal const int DefaultPort = 4873;
 
-    /// <summary>The address as a URL. A port alone is on loopback; a port after a colon is on every address of this machine. What is no short form stays as it is.</summary>
+    /// <summary>The address as a URL. A port alone is on loopback; a port after a colon is on every address of this machine. A text that is no short form stays as it is.</summary>
     internal static string WriteOut(string text)
     {
         var written = text.Trim();

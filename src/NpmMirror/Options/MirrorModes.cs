@@ -9,10 +9,10 @@ public enum MetadataMode
     /// <summary>Everything the upstream lists.</summary>
     All,
 
-    /// <summary>What <see cref="MirrorOptions.List"/> names.</summary>
+    /// <summary>The packages that <see cref="MirrorOptions.List"/> names.</summary>
     Listed,
 
-    /// <summary>What the list names eagerly, the rest as used.</summary>
+    /// <summary>The listed packages eagerly, the rest as used.</summary>
     ListedUsed,
 }
 
@@ -25,7 +25,7 @@ public enum TarballMode
     /// <summary>With their packument, before it becomes visible.</summary>
     Eager,
 
-    /// <summary>Never: only what is stored is served.</summary>
+    /// <summary>Never: only stored tarballs are served.</summary>
     Never,
 }
 
@@ -42,7 +42,7 @@ public enum FeedMode
     Poll,
 }
 
-/// <summary>What happens with a removed package or version.</summary>
+/// <summary>The handling of a removed package or version.</summary>
 public enum RemovedMode
 {
     /// <summary>Gone from packuments and lists; stored tarballs are still served by their URL.</summary>
@@ -58,7 +58,7 @@ public enum RemovedMode
 /// <summary>Whether web pages of other sites may read answers.</summary>
 public enum CrossOriginMode
 {
-    /// <summary>Where the upstream needs no credentials: then what is answered is public anyway.</summary>
+    /// <summary>If the upstream needs no credentials: then its answers are public anyway.</summary>
     Auto,
 
     /// <summary>Always.</summary>

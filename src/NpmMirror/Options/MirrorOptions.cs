@@ -10,7 +10,7 @@ namespace NpmMirror.Options;
 /// </summary>
 public sealed class MirrorOptions
 {
-    /// <summary>The upstream registry's address. Null: what npm itself is configured to use.</summary>
+    /// <summary>The upstream registry's address. Null: the registry that npm is configured to use.</summary>
     [Description("The upstream registry's address; default: the registry that npm is configured to use")]
     [Category("Upstream")]
     public string? Upstream { get; set; }
@@ -21,7 +21,7 @@ public sealed class MirrorOptions
     [Category("Upstream")]
     public string Feed { get; set; } = "auto";
 
-    /// <summary>Serves what is held and asks nobody: no feed, no fetch, no search. What is not held is a 503 that says so.</summary>
+    /// <summary>Serves held packages and sends no requests upstream: no feed, no fetch, no search. The rest is answered with a 503 that says so.</summary>
     [Description("Serve what is held and send no requests upstream; the rest is answered with 503")]
     [Category("Upstream")]
     public bool Offline { get; set; }
@@ -55,7 +55,7 @@ public sealed class MirrorOptions
     [Category("Upstream")]
     public int? RequestsPerSecond { get; set; }
 
-    /// <summary>Whether changes without a new version (tags, owners, deprecations) are left out of what the monitor tells.</summary>
+    /// <summary>Whether the monitor leaves out changes without a new version (tags, owners, deprecations).</summary>
     [Description("Tell only of new versions, not of tags, owners and deprecations")]
     [Category("Packages")]
     public bool PublishOnly { get; set; }
@@ -80,7 +80,7 @@ public sealed class MirrorOptions
     [Category("Packages")]
     public bool AnyCase { get; set; }
 
-    /// <summary>What happens with what the upstream removed.</summary>
+    /// <summary>The handling of packages and versions that the upstream removed.</summary>
     [Category("Packages")]
     public RemovedOptions Removed { get; } = new();
 
@@ -133,7 +133,7 @@ public sealed class MirrorOptions
     [Category("Upstream")]
     public TimeSpan Ttl { get; set; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>How long a client waits for that; then it is served what is held, and the comparison goes on in the background.</summary>
+    /// <summary>How long a client waits for that; then it gets the held document, and the comparison goes on in the background.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "00:00:30")]
     [Description("How long a client waits until a packument older than ttl is compared; then it gets what is held, and the comparison goes on in the background; 0s: not at all")]
     [Category("Upstream")]
@@ -151,7 +151,7 @@ public sealed class MirrorOptions
     [Category("Upstream")]
     public TimeSpan PollDelay { get; set; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>Revalidate everything held that often, where no feed tells of changes. Null: only what is asked for.</summary>
+    /// <summary>How often everything held is revalidated, if no feed tells of changes. Null: only on request.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "365.00:00:00")]
     [Description("How often everything held is revalidated, if no feed tells of changes; default: only on request")]
     [Category("Upstream")]
@@ -163,7 +163,7 @@ public sealed class MirrorOptions
     [Category("Upstream")]
     public TimeSpan Reconcile { get; set; } = TimeSpan.FromDays(7);
 
-    /// <summary>Which stretches of a feed whose rows may come late are read again.</summary>
+    /// <summary>The stretches of a feed with late rows that are read again.</summary>
     [Category("Upstream")]
     public RereadOptions Reread { get; } = new();
 
@@ -214,15 +214,15 @@ public sealed class MirrorOptions
     [Category("Serving")]
     public CrossOriginMode CrossOrigin { get; set; } = CrossOriginMode.Auto;
 
-    /// <summary>Which engine keeps what.</summary>
+    /// <summary>The engines of metadata and tarballs.</summary>
     [Category("Storage")]
     public StoreOptions Store { get; } = new();
 
-    /// <summary>What is collected, and when.</summary>
+    /// <summary>The rules and times of collections.</summary>
     [Category("Storage")]
     public GcOptions Gc { get; } = new();
 
-    /// <summary>Who may administer.</summary>
+    /// <summary>The access of administrators.</summary>
     [Category("Serving")]
     public AdminOptions Admin { get; } = new();
 

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Options;
 
 namespace NpmMirror.Options;
 
-/// <summary>Finds every fault of the options at once; each says which option, what is wrong and what would be right.</summary>
+/// <summary>Finds every fault of the options at once; each message names the option, the fault and a right value.</summary>
 internal sealed class MirrorOptionsValidator : IValidateOptions<MirrorOptions>
 {
     /// <inheritdoc/>

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Configuration;
 
 namespace NpmMirror.Options;
 
-/// <summary>One leaf of the tree of options: its word, its type and what <see cref="MirrorOptions"/> says about it.</summary>
+/// <summary>One leaf of the tree of options: its word, its type and its description in <see cref="MirrorOptions"/>.</summary>
 internal sealed class OptionDefinition
 {
     private readonly PropertyInfo[] _path;

@@ -6,7 +6,7 @@ namespace NpmMirror.Options;
 /// <summary>How option values are written: numbers, words, durations (<c>1.5h</c>), sizes (<c>256MB</c>).</summary>
 internal static partial class OptionValue
 {
-    /// <summary>Reads the text as the option's type; false with what would be right.</summary>
+    /// <summary>Reads the text as the option's type; if it is none, false and a description of the valid values.</summary>
     public static bool TryParse(OptionDefinition option, string text, out object? value, out string wanted)
     {
         var type = option.Type;
@@ -43,7 +43,7 @@ internal static partial class OptionValue
         : option.Type.IsEnum ? [.. Enum.GetValues(option.Type).Cast<Enum>().Select(FormatWord).Distinct()]
         : [];
 
-    /// <summary>What the option takes, as the end of a sentence.</summary>
+    /// <summary>The option's valid values, as the end of a sentence.</summary>
     public static string Describe(OptionDefinition option)
     {
         var kind = option.Type switch

@@ -2,7 +2,7 @@ using System.ComponentModel;
 
 namespace NpmMirror.Options;
 
-/// <summary>What happens with what the upstream removed, by kind.</summary>
+/// <summary>The handling of packages and versions that the upstream removed, by kind.</summary>
 public sealed class RemovedOptions
 {
     /// <summary>The publisher unpublished it.</summary>
@@ -21,7 +21,7 @@ public sealed class RemovedOptions
     [Description("For what was blocked for legal reasons: hide, keep or purge")]
     public RemovedMode Blocked { get; set; } = RemovedMode.Hide;
 
-    /// <summary>What happens with this kind.</summary>
+    /// <summary>The mode for this kind.</summary>
     internal RemovedMode ModeOf(Log.RemovalKind kind) => kind switch
     {
         Log.RemovalKind.Unpublished => Unpublished,

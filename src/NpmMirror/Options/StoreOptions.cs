@@ -2,7 +2,7 @@ using System.ComponentModel;
 
 namespace NpmMirror.Options;
 
-/// <summary>Which engine keeps what.</summary>
+/// <summary>The engines of metadata and tarballs.</summary>
 public sealed class StoreOptions
 {
     /// <summary>An engine's name (<c>Sqlite</c>, <c>Memory</c>) or a location (<c>sqlite:/data</c>). Null: <c>Sqlite</c>, unless there is a <see cref="Module"/>.</summary>
@@ -21,7 +21,7 @@ public sealed class StoreOptions
     [Description("The engine's own settings: store.options.<name>")]
     public IDictionary<string, string> Options { get; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>The settings of what <see cref="Blobs"/> names.</summary>
+    /// <summary>The settings of the engine that <see cref="Blobs"/> names.</summary>
     [Description("The settings of the engine that store.blobs names: store.blobOptions.<name>")]
     public IDictionary<string, string> BlobOptions { get; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 }

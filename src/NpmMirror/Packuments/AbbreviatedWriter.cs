@@ -5,7 +5,7 @@ using System.Text;
 namespace NpmMirror.Packuments;
 
 /// <summary>
-/// Writes the abbreviated form: of each manifest what an install needs. Beyond what npm's registry sends: <c>libc</c>, for which npm and bun
+/// Writes the abbreviated form: the members of each manifest that an install needs. Beyond npm's registry it sends <c>libc</c>, for which npm and bun
 /// would otherwise fetch the full form, and <c>time</c>, which saves pnpm a second request, but only when it knows every version: clients with
 /// an age gate refuse versions that a <c>time</c> leaves out.
 /// </summary>

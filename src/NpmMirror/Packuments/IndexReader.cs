@@ -4,7 +4,7 @@ using System.Text;
 
 namespace NpmMirror.Packuments;
 
-/// <summary>Reads the pieces of a stored index. Damaged bytes are a <see cref="MirrorException"/>, whatever they are.</summary>
+/// <summary>Reads the pieces of a stored index. Damaged bytes of any kind are a <see cref="MirrorException"/>.</summary>
 internal ref struct IndexReader(ReadOnlySpan<byte> stored)
 {
     private ReadOnlySpan<byte> _left = stored;

@@ -4,13 +4,13 @@ using System.Security.Cryptography;
 namespace NpmMirror.Packuments;
 
 /// <summary>
-/// Holds the bytes of a tarball against what its manifest promises, while they arrive. As npm does: of several hashes the strongest
-/// algorithm counts, one right hash of it suffices, and <c>shasum</c> counts only where <c>integrity</c> names no SHA. MD5 counts where there is
+/// Compares the bytes of a tarball with its manifest's promise, while they arrive. As npm does: of several hashes the strongest
+/// algorithm counts, one right hash of it suffices, and <c>shasum</c> counts only if <c>integrity</c> names no SHA. MD5 counts if there is
 /// nothing else.
 /// </summary>
 internal sealed class IntegrityCheck : IDisposable
 {
-    // Whoever can forge the weaker hash must not get past the stronger one, so strength decides, not order.
+    // A forged weaker hash must not get past the stronger one, so strength decides, not order.
     private static readonly (string Prefix, HashAlgorithmName Algorithm, int SizeBytes)[] StrongestFirst =
     [
         ("sha512-", HashAlgorithmName.SHA512, SHA512.HashSizeInBytes),
@@ -69,7 +69,7 @@ internal sealed class IntegrityCheck : IDisposable
     /// <summary>True when the manifest promises something that can be checked.</summary>
     public bool IsPromised => _accepted.Count > 0;
 
-    /// <summary>The algorithm that is computed; null when nothing is promised. Who computes it anyway calls <see cref="Verify"/> instead of <see cref="Append"/>.</summary>
+    /// <summary>The algorithm that is computed; null if no hash is promised. A caller that computes it anyway calls <see cref="Verify"/> instead of <see cref="Append"/>.</summary>
     public HashAlgorithmName? Algorithm { get; }
 
     /// <summary>Takes the next bytes of the tarball.</summary>

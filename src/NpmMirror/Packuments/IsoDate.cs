@@ -2,7 +2,7 @@ namespace NpmMirror.Packuments;
 
 /// <summary>
 /// Reads the dates of packuments: <c>2011-12-05T10:15:30.000Z</c>, also with microseconds, an offset, a blank for the <c>T</c>, or
-/// without time. Without an offset a date is UTC, wherever the mirror stands.
+/// without time. Without an offset a date is UTC, in whatever time zone the mirror runs.
 /// </summary>
 internal static class IsoDate
 {

@@ -9,7 +9,7 @@ namespace NpmMirror.Packuments;
 /// </summary>
 internal static class JsonEquality
 {
-    // Taking a value apart costs some twenty times its size. Nothing real that is compared comes near; what is larger is taken as changed.
+    // Parsing a value costs some twenty times its size. No real value comes near this; a larger one is taken as changed.
     private const int SizeMaxBytes = 8 * 1024 * 1024;
 
     /// <summary>Compares two slices; two absent values are equal.</summary>

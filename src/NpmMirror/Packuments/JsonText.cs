@@ -14,10 +14,10 @@ internal static class JsonText
     /// <summary>How deep a document may nest; JavaScript has no limit, but nothing real comes near.</summary>
     public const int DepthMax = 1_000;
 
-    /// <summary>The longest text that is taken for a name, version, tag, rev, URL or hash. Undoing megabytes of what is no UTF-8 takes seconds.</summary>
+    /// <summary>The longest text that is taken for a name, version, tag, rev, URL or hash. Decoding megabytes of invalid UTF-8 takes seconds.</summary>
     public const int WordSizeMaxBytes = 64 * 1024;
 
-    /// <summary>What every reader of upstream's bytes is made with.</summary>
+    /// <summary>The options of every reader of the upstream's bytes.</summary>
     public static JsonReaderOptions ReaderOptions => new() { MaxDepth = DepthMax };
 
     /// <summary>The text of the reader's string or property name.</summary>

@@ -2,7 +2,7 @@ using System.Security.Cryptography;
 
 namespace NpmMirror.Packuments;
 
-/// <summary>What the bytes of a tarball must be, as a manifest promises it.</summary>
+/// <summary>A manifest's promise of the bytes of a tarball.</summary>
 /// <param name="Integrity"><c>dist.integrity</c> (SRI; may hold several hashes), or null.</param>
 /// <param name="Shasum"><c>dist.shasum</c> (hex SHA-1), or null.</param>
 public sealed record TarballPromise(string? Integrity, string? Shasum)
@@ -43,7 +43,7 @@ public static class Manifest
         && JsonMembers.Find(document, JsonMembers.Find(document, JsonMembers.Find(document, version.Manifest, "dist"u8), "attestations"u8), "provenance"u8) is { IsEmpty: false } provenance
         && document[provenance.Offset] == '{';
 
-    /// <summary>Why it is deprecated; null when it is not. What is no text counts as it stands there, but for <c>false</c> and <c>null</c>.</summary>
+    /// <summary>Why it is deprecated; null if it is not. Values other than texts count as their JSON, except <c>false</c> and <c>null</c>.</summary>
     public static string? Deprecation(VersionEntry version, ReadOnlySpan<byte> document) => Deprecation(JsonMembers.Find(document, version.Manifest, "deprecated"u8).Of(document));
 
     /// <summary>The same of the member's value.</summary>
@@ -51,7 +51,7 @@ public static class Manifest
         value.IsEmpty || value.SequenceEqual("\"\""u8) || value.SequenceEqual("false"u8) || value.SequenceEqual("null"u8) ? null
         : JsonText.ReadWord(value) ?? System.Text.Encoding.UTF8.GetString(value[..Math.Min(value.Length, JsonText.WordSizeMaxBytes)]);
 
-    // What the scripts say counts more than what the publisher declares; without scripts (the upstream may itself be abbreviated) the declaration does.
+    // The scripts themselves count more than the publisher's declaration; without scripts (the upstream may itself be abbreviated) the declaration counts.
     internal static bool HasInstallScript(ReadOnlySpan<byte> document, Slice scripts, Slice declared) => scripts.IsEmpty
         ? !declared.IsEmpty && document[declared.Offset] == 't'
         : HasInstallScript(document, scripts);
@@ -76,7 +76,7 @@ public static class Manifest
 
     private static bool IsScript(ReadOnlySpan<byte> document, Slice value) => value.Length > 2 && document[value.Offset] == '"';
 
-    /// <summary>What <c>dist</c> promises of the tarball's bytes.</summary>
+    /// <summary>The promise of <c>dist</c> about the tarball's bytes.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.UpstreamMalformed"/>: a promise is longer than any can be.</exception>
     public static TarballPromise Promise(VersionEntry version, ReadOnlySpan<byte> document)
     {

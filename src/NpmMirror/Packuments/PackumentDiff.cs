@@ -7,7 +7,7 @@ internal readonly record struct MemberChange(string Name, Slice OldValue);
 /// <summary>A version whose manifest changed in meaning.</summary>
 internal sealed record ManifestChange(string Version, IReadOnlyList<MemberChange> Members);
 
-/// <summary>What differs between two documents of one package, in meaning: not key order, not the URLs of files.</summary>
+/// <summary>The differences between two documents of one package, in meaning: not key order, not the URLs of files.</summary>
 internal sealed record PackumentDiff
 {
     /// <summary>Versions only the new document has, in its order.</summary>
@@ -85,7 +85,7 @@ internal sealed record PackumentDiff
         };
     }
 
-    /// <summary>What the indexes alone tell, for an old document that is lost: versions that came or went, and tags.</summary>
+    /// <summary>The differences that the indexes alone show, if the old document is lost: versions that came or went, and tags.</summary>
     public static PackumentDiff CompareIndexes(PackumentIndex oldIndex, PackumentIndex newIndex) => new()
     {
         Added = PackumentComparison.Without(newIndex, oldIndex),

@@ -77,7 +77,7 @@ public sealed partial class PackumentIndex
     public ulong RestHash { get; init; }
 
     /// <summary>
-    /// True when something of <c>versions</c> or <c>dist-tags</c> is left out here, because it is no object or no text: then no hash covers it, and only
+    /// True if a part of <c>versions</c> or <c>dist-tags</c> is left out here, because it is no object or no text: then no hash covers it, and only
     /// <see cref="PackumentDiff.Compare"/> knows what changed.
     /// </summary>
     public bool HasLeftOut { get; init; }

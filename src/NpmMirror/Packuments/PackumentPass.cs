@@ -46,7 +46,7 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
 
         FlushRest();
 
-        // What follows the value must be blank, as JSON.parse has it.
+        // Only blanks may follow the value, as JSON.parse has it.
         reader.Read();
     }
 
@@ -56,7 +56,7 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
     /// <summary>The text of a member that is a string of a sensible length, else null.</summary>
     public readonly string? TextOf(Slice slice) => JsonText.ReadWord(slice.Of(_document));
 
-    /// <summary>What the document itself gives as the moment of its last change; known once there is an index.</summary>
+    /// <summary>The document's own time of its last change; known once there is an index.</summary>
     public DateTimeOffset? StatedModifiedAt { get; private set; }
 
     public PackumentIndex ToIndex(PackageName name)
@@ -87,7 +87,7 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
         };
     }
 
-    // npm's security team publishes ^0.0.1-security; a plain 0.0.1 may be anybody's.
+    // npm's security team publishes ^0.0.1-security; a plain 0.0.1 may be anyone's.
     private static bool IsHolder(VersionEntry entry) => entry.Version.StartsWith("0.0.1-security", StringComparison.Ordinal);
 
     private void ReadMember(ref Utf8JsonReader reader)

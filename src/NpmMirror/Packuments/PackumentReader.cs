@@ -2,11 +2,11 @@ using System.Text.Json;
 
 namespace NpmMirror.Packuments;
 
-/// <summary>What one pass over a packument's bytes finds.</summary>
+/// <summary>The result of one pass over a packument's bytes.</summary>
 /// <param name="Index">The slim index.</param>
 public sealed record ParsedPackument(PackumentIndex Index)
 {
-    /// <summary>Whether it says whose packument it is.</summary>
+    /// <summary>Whether it names its package.</summary>
     public required bool IsNamed { get; init; }
 
     /// <summary><c>modified</c> or <c>time.modified</c>; null where the document has neither.</summary>
@@ -15,7 +15,7 @@ public sealed record ParsedPackument(PackumentIndex Index)
 
 /// <summary>
 /// Reads a packument's raw bytes in one pass of a UTF-8 reader; accepts what JavaScript's <c>JSON.parse</c> accepts (the last of equal
-/// keys counts), and a BOM, nested up to 1,000 levels. What it does not understand it leaves alone: a version whose manifest is no object
+/// keys counts), and a BOM, nested up to 1,000 levels. It ignores unknown parts: a version whose manifest is no object
 /// is not in the index, and a member of an unexpected type counts as missing.
 /// </summary>
 public static class PackumentReader

@@ -8,14 +8,14 @@ internal enum PackumentForm
     /// <summary><c>application/json</c>: everything the upstream sent.</summary>
     Full,
 
-    /// <summary><c>application/vnd.npm.install-v1+json</c>: what an install needs.</summary>
+    /// <summary><c>application/vnd.npm.install-v1+json</c>: the members that an install needs.</summary>
     Abbreviated,
 }
 
-/// <summary>Writes what clients get by copying slices of upstream's bytes; only the two URLs of each version are replaced.</summary>
+/// <summary>Writes clients' documents by copying slices of the upstream's bytes; only the two URLs of each version are replaced.</summary>
 internal static class PackumentWriter
 {
-    /// <summary>The version of what this class writes: part of every ETag, raised when the output changes.</summary>
+    /// <summary>The version of this class's output: part of every ETag, raised when the output changes.</summary>
     public const int RendererVersion = 2;
 
     /// <summary>Writes a whole document.</summary>
@@ -148,7 +148,7 @@ internal static class PackumentWriter
 /// <summary>One address of upstream's that is replaced, quotes included.</summary>
 internal readonly record struct ReplacedUrl(Slice Url, string Version, bool IsTarball)
 {
-    /// <summary>Writes what takes its place.</summary>
+    /// <summary>Writes its replacement.</summary>
     public void Write(UrlWriter urls, IBufferWriter<byte> output)
     {
         if (IsTarball)

@@ -31,7 +31,7 @@ internal static class TimeMap
         return IsoDate.TryParse(text, out var date) ? date : null;
     }
 
-    /// <summary>The newest date in it, whatever it belongs to; null where there is none.</summary>
+    /// <summary>The newest date in it, of any entry; null if there is none.</summary>
     internal static DateTimeOffset? Newest(ReadOnlySpan<byte> document, Slice time)
     {
         DateTimeOffset? newest = null;

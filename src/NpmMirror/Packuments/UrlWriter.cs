@@ -12,7 +12,7 @@ namespace NpmMirror.Packuments;
 /// </summary>
 internal readonly struct UrlWriter
 {
-    // What a client sends back as it is. A plus sign is itself in a path, and npm does not encode it either.
+    // Clients send these back as they are. A plus sign is itself in a path, and npm does not encode it either.
     private static readonly SearchValues<char> PathChars = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+");
 
     private readonly byte[] _tarballStart;

@@ -2,7 +2,7 @@ namespace NpmMirror.Packuments;
 
 /// <summary>
 /// Writes and reads the versions of a stored index as differences from their neighbours: versions of one package have nearly the same
-/// layout, so that most of what is stored of one is its hash and its date.
+/// layout, so most of the stored bytes of one are its hash and its date.
 /// </summary>
 internal struct VersionEntryCoder
 {

@@ -14,7 +14,7 @@ internal sealed class VersionOrder : IComparable<VersionOrder>
         _prerelease = prerelease;
     }
 
-    /// <summary>Whether it is meant for everybody.</summary>
+    /// <summary>Whether it is no prerelease.</summary>
     public bool IsStable => _prerelease.Length == 0;
 
     /// <summary>Where a version stands; null for text that is no semver, as some old versions are.</summary>

@@ -8,23 +8,23 @@ namespace NpmMirror.Reconciling;
 /// <summary>A name on the upstream's list, in the store, or both.</summary>
 /// <param name="Name">The name.</param>
 /// <param name="IsListed">Whether the upstream lists it.</param>
-/// <param name="Rev">The rev that the upstream lists, where it does.</param>
-/// <param name="ModifiedAt">When the package changed last, where the upstream lists that.</param>
-/// <param name="Mark">What the packages has; null for a package never held.</param>
-/// <param name="IsRemoved">Whether the packages has it in the graveyard.</param>
+/// <param name="Rev">The listed rev, if the list has revs.</param>
+/// <param name="ModifiedAt">When the package changed last, if the list has times.</param>
+/// <param name="Mark">The stored mark; null for a package never held.</param>
+/// <param name="IsRemoved">Whether the package is in the graveyard.</param>
 internal readonly record struct ListPair(PackageName Name, bool IsListed, string? Rev, DateTimeOffset? ModifiedAt, PackageMark? Mark, bool IsRemoved)
 {
     /// <summary>Whether the store holds it, not counting the graveyard.</summary>
     internal bool IsHeld => Mark is not null && !IsRemoved;
 
     /// <summary>
-    /// Whether what is held is what an upstream of this identity lists: in the listed revision, or where it lists none, changed last at the same time.
-    /// What is in the graveyard and listed may be back in the same revision.
+    /// Whether the held package is the one that an upstream of this identity lists: in the listed revision, or if it lists none, changed last at the same time.
+    /// A listed package in the graveyard may be back in the same revision.
     /// </summary>
     internal async ValueTask<bool> IsCurrentAsync(IPackageTable packages, UpstreamIdentity identity, CancellationToken cancellationToken) =>
         IsHeld && (IsSameRevision(identity) || (Rev is null && await IsSameTimeAsync(packages, identity, cancellationToken)));
 
-    /// <summary>Whether the upstream lists what it sends of a package that was unpublished, and the store has that in the graveyard: npm's list has those names for ever.</summary>
+    /// <summary>Whether the upstream lists an unpublished package that the store has in the graveyard: npm's list has those names for ever.</summary>
     internal async ValueTask<bool> IsUnpublishedAsync(IPackageTable packages, UpstreamIdentity identity, CancellationToken cancellationToken) =>
         IsRemoved && IsSameRevision(identity) && await packages.FindAsync(Name, cancellationToken) is { Facts.Removal: RemovalKind.Unpublished };
 

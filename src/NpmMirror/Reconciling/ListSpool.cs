@@ -5,12 +5,12 @@ using NpmMirror.Storage;
 namespace NpmMirror.Reconciling;
 
 /// <summary>
-/// Puts a list of any length into the order of UTF-8 bytes, whatever order it comes in: sorted pieces of some megabytes, on disk but for the
+/// Puts a list of any length into the order of UTF-8 bytes: sorted pieces of some megabytes, on disk except for the
 /// last, merged while they are read. A short list touches no disk.
 /// </summary>
-/// <param name="folder">Where pieces go, for messages.</param>
+/// <param name="folder">The folder of pieces, for messages.</param>
 /// <param name="files">Names the pieces, and removes what a dead process left of its own.</param>
-/// <param name="pieceBytes">How much is sorted at once, in memory.</param>
+/// <param name="pieceBytes">The bytes that are sorted at once, in memory.</param>
 internal sealed class ListSpool(string folder, UnfinishedFiles files, int pieceBytes = ListSpool.PieceBytes) : IDisposable
 {
     // 4.4 million ids are 20 pieces; no more than 4 GB ever lie on disk.
@@ -53,8 +53,8 @@ internal sealed class ListSpool(string folder, UnfinishedFiles files, int pieceB
         _pieceLength += HeaderBytes + nameBytes + revBytes;
     }
 
-    /// <summary>All that was added, in order, each name once. To be read once, and nothing added afterwards.</summary>
-    /// <exception cref="MirrorException">What was spooled cannot be read back.</exception>
+    /// <summary>All added names, in order, each once. To be read once, and nothing added afterwards.</summary>
+    /// <exception cref="MirrorException">A piece cannot be read back.</exception>
     internal IEnumerable<ListMark> ReadSorted()
     {
         Sort();
@@ -151,7 +151,7 @@ internal sealed class ListSpool(string folder, UnfinishedFiles files, int pieceB
         Sort();
         try
         {
-            // Nobody reads it after a crash: not synced, and gone when it is closed.
+            // It is not needed after a crash: not synced, and gone when it is closed.
             var file = new FileStream(
                 files.NextPath(),
                 new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite, Share = FileShare.None, Options = FileOptions.DeleteOnClose, BufferSize = FileBufferBytes });
@@ -173,8 +173,8 @@ internal sealed class ListSpool(string folder, UnfinishedFiles files, int pieceB
     }
 }
 
-/// <summary>What the upstream's list tells of a package.</summary>
+/// <summary>The upstream's list entry of a package.</summary>
 /// <param name="Name">The package.</param>
-/// <param name="Rev">Its revision, where the list has those.</param>
-/// <param name="ModifiedAt">When it changed last, where the list has that; to the millisecond.</param>
+/// <param name="Rev">Its revision, if the list has revs.</param>
+/// <param name="ModifiedAt">When it changed last, if the list has times; to the millisecond.</param>
 internal readonly record struct ListMark(PackageName Name, string? Rev, DateTimeOffset? ModifiedAt);

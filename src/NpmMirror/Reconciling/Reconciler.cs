@@ -10,9 +10,9 @@ using NpmMirror.Syncing;
 namespace NpmMirror.Reconciling;
 
 /// <summary>
-/// Compares everything held with everything the upstream lists, and queues what is missing, stale or vanished. The list comes in the upstream's
-/// collation, the store's in that of bytes: the former is spooled, then both are joined in one pass and in bounded memory. Repeatable: what is
-/// as it should be is skipped, what is queued already is merged; so one that was cut short is run again and loses nothing.
+/// Compares everything held with everything the upstream lists, and queues missing, stale and vanished packages. The list comes in the upstream's
+/// collation, the store's in that of bytes: the former is spooled, then both are joined in one pass and in bounded memory. Repeatable: equal
+/// packages are skipped, queued ones are merged; so a run that was cut short is run again and loses nothing.
 /// </summary>
 internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, PackageScope scope, KnownUpstream known, MirrorOptions options, TimeProvider time, ILogger logger)
 {
@@ -28,7 +28,7 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
             inner: found);
     }
 
-    /// <summary>Compares with a feed's list; where it is another npm-mirror's, also with what that has removed.</summary>
+    /// <summary>Compares with a feed's list; with another npm-mirror, also with its removals.</summary>
     /// <exception cref="MirrorException">The lists, the store or the disk are in trouble.</exception>
     internal async Task<Reconciliation> RunAsync(IChangeFeed feed, FeedInfo info, CancellationToken cancellationToken)
     {
@@ -43,9 +43,9 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
 
     /// <summary>Reads the whole list, then compares and queues. From a list that breaks off nothing is queued.</summary>
     /// <param name="list">The upstream's list, in any order.</param>
-    /// <param name="upstreamCount">How many documents the upstream says it has, where it tells.</param>
-    /// <param name="cancellationToken">Ends it; what was queued by then stays queued.</param>
-    /// <param name="asksForUnlisted">Asks for all that is held and not listed, however much that is: the list may be one that leaves things out.</param>
+    /// <param name="upstreamCount">The number of documents that the upstream claims, if it does.</param>
+    /// <param name="cancellationToken">Ends it; packages queued by then stay queued.</param>
+    /// <param name="asksForUnlisted">Asks for all held packages that are not listed, however many: the list may be incomplete.</param>
     /// <exception cref="MirrorException">The list, the store or the disk is in trouble.</exception>
     internal async Task<Reconciliation> RunAsync(IAsyncEnumerable<ListedPackage> list, long? upstreamCount, CancellationToken cancellationToken, bool asksForUnlisted = false)
     {
@@ -56,7 +56,7 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
             var found = await RunAsync(begun.StartedAt, list, upstreamCount, asksForUnlisted, cancellationToken);
             if (options.AcceptRemovals)
             {
-                // What was asked for now is confirmed later, also by another process.
+                // The packages that are asked for now are confirmed later, also by another process.
                 await RemovalState.AcceptAsync(store, time.GetUtcNow(), cancellationToken);
             }
 

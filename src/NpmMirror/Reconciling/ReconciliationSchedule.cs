@@ -16,7 +16,7 @@ internal sealed partial class ReconciliationSchedule(INoteTable notes, TimeSpan 
     /// <summary>Another process may have reconciled meanwhile.</summary>
     private static readonly TimeSpan LookAgainAfter = TimeSpan.FromMinutes(10);
 
-    /// <summary>Reconciles when it is due, until cancelled; whoever reconciles says so by <see cref="NoteNextAsync"/>. Trouble is logged and tried again.</summary>
+    /// <summary>Reconciles when it is due, until cancelled; each reconciliation calls <see cref="NoteNextAsync"/>. A failure is logged and tried again.</summary>
     internal async Task RunAsync(Func<CancellationToken, Task> reconcile, CancellationToken cancellationToken)
     {
         if (interval == TimeSpan.Zero)

@@ -145,7 +145,7 @@ internal sealed partial class HourlyBreaker(IMetadataStore store, MirrorOptions 
     private partial void LogOver();
 }
 
-/// <summary>What the follower removed within the last hour, and whether more is held back.</summary>
+/// <summary>The follower's removals within the last hour, and whether more are held back.</summary>
 public sealed record RemovalState
 {
     private static readonly TimeSpan Acceptance = TimeSpan.FromDays(1);
@@ -165,7 +165,7 @@ public sealed record RemovalState
     /// <summary>Until when the operator accepts all.</summary>
     public DateTimeOffset? AcceptedUntil { get; init; }
 
-    /// <summary>Whether removals are held back now: some were asked for within the hour. What a clock noted that was ahead is not of this hour.</summary>
+    /// <summary>Whether removals are held back now: some were asked for within the hour. A time noted by a fast clock is not within this hour.</summary>
     public bool IsHeld(DateTimeOffset now) => HeldSince is not null && now - HeldAt is { } age && age.Duration() < TimeSpan.FromHours(1);
 
     /// <summary>Whether the operator accepts all now. An end that is further away than any acceptance lasts was noted by a clock that was ahead.</summary>

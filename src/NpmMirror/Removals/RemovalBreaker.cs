@@ -15,11 +15,11 @@ internal static class RemovalBreaker
     /// <summary>How many packages of those held one reconciliation may remove.</summary>
     internal static long RemovalsMax(long held) => Math.Max(RemovalsAlways, (long)(held * RemovalsPart));
 
-    /// <summary>Why nothing of what vanished is believed; null when it is. A list that is too short is doubted also where nothing held is missing on it: what else it leaves out nobody sees.</summary>
+    /// <summary>Why no vanished package is believed; null if they are. A list that is too short is doubted even if it names every held package: it may leave out others.</summary>
     /// <param name="vanished">Held and not listed.</param>
     /// <param name="held">Packages held.</param>
     /// <param name="listed">Ids on the list.</param>
-    /// <param name="upstreamCount">How many documents the upstream says it has, where it tells.</param>
+    /// <param name="upstreamCount">The number of documents that the upstream claims, if it does.</param>
     internal static string? FindReason(long vanished, long held, long listed, long? upstreamCount)
     {
         if (listed < upstreamCount * ListPart)

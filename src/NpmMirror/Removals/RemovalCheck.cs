@@ -28,20 +28,20 @@ internal sealed class RemovalCheck(RegistryClient upstream, KnownUpstream knownU
 
     private PackageName? _lastAlive;
 
-    /// <summary>The rule for what a store holds.</summary>
+    /// <summary>The rule for a store's packages.</summary>
     public static RemovalCheck Over(IMetadataStore store, RegistryClient upstream, KnownUpstream knownUpstream) =>
         new(upstream, knownUpstream, missing => NeighboursOf(store.Packages, missing), async token => await Reconciliation.ReadAsync(store.Notes, token) is not null);
 
     /// <summary>Notes that the upstream just answered for this package.</summary>
     public void NoteAlive(PackageName name) => _lastAlive = name;
 
-    /// <summary>Null when the removal is confirmed, else why it is not yet.</summary>
+    /// <summary>Null if the removal is confirmed, else why it is not yet.</summary>
     /// <param name="name">The package.</param>
-    /// <param name="status">What the upstream answers: 404, 410 or 451.</param>
-    /// <param name="missingFor">Since when it answers so.</param>
-    /// <param name="tries">How often it was asked.</param>
+    /// <param name="status">The upstream's answer: 404, 410 or 451.</param>
+    /// <param name="missingFor">For how long it has answered so.</param>
+    /// <param name="tries">The number of tries.</param>
     /// <param name="cancellationToken">Cancels.</param>
-    /// <exception cref="MirrorException">The list could not be read: nobody knows.</exception>
+    /// <exception cref="MirrorException">The list could not be read, so the answer is not known.</exception>
     public async Task<string?> FindDoubtAsync(PackageName name, int status, TimeSpan missingFor, int tries, CancellationToken cancellationToken)
     {
         if (missingFor < BetweenAnswers)
@@ -59,7 +59,7 @@ internal sealed class RemovalCheck(RegistryClient upstream, KnownUpstream knownU
             return $"the upstream answers {status}, but for other packages too";
         }
 
-        // What is blocked may stay on the list; what is gone does not.
+        // A blocked package may stay on the list; a removed one does not.
         if (status == 451)
         {
             return null;
@@ -84,7 +84,7 @@ internal sealed class RemovalCheck(RegistryClient upstream, KnownUpstream knownU
         };
     }
 
-    /// <summary>The kind of removal an answer speaks of. What is blocked is so by the status alone; of another mirror's word only the other kinds that end in a 404 count.</summary>
+    /// <summary>The kind of removal in an answer. The status alone tells of a blocked package; from another mirror only the other kinds that end in a 404 count.</summary>
     public static RemovalKind KindOf(PackumentAnswer.Absent answer) =>
         answer.Status == 451 ? RemovalKind.Blocked
         : answer.Notice is { Kind: nameof(RemovalKind.Unpublished) } ? RemovalKind.Unpublished

@@ -5,7 +5,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Removals;
 
-/// <summary>What was taken down, from the log; and who had fetched it, from the record of accesses.</summary>
+/// <summary>Takedowns, from the log; and the clients that had fetched them, from the record of accesses.</summary>
 internal sealed class Takedowns(IPackageTable packages, ILogTable log, ITarballTable tarballs)
 {
     private const int ClientsMax = 10_000;

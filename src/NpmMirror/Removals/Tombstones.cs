@@ -6,16 +6,16 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Removals;
 
-/// <summary>What stands for a package that was removed before this mirror ever held it.</summary>
+/// <summary>Documents and events of packages that were removed before this mirror ever held them.</summary>
 internal static class Tombstones
 {
     /// <summary>Whether a deletion under this revision is not known yet, as far as the row tells.</summary>
     internal static bool IsNews(PackageRow? row, string? rev) => row is null || (row.Facts.IsRemoved && rev is not null && ServedRevision.Of(row) != rev);
 
-    /// <summary>What happened to a package that was removed before this mirror ever held it.</summary>
+    /// <summary>The event of a package that was removed before this mirror ever held it.</summary>
     internal static PackageRemoved EventOf(RemovalKind kind, RemovalNotice notice, DateTimeOffset now) => new(kind, notice.Reason, null) { At = notice.At, SeenAt = now, UpstreamRev = notice.Rev };
 
-    /// <summary>Its commit: in the place of a document stands what npm sends of an unpublished package.</summary>
+    /// <summary>Its commit; the document is the one that npm sends of an unpublished package.</summary>
     internal static PackageCommit CommitOf(PackageName name, PackageRemoved removed, string upstream)
     {
         var document = Document(name, removed);

@@ -3,8 +3,8 @@ using NpmMirror.Storage;
 namespace NpmMirror.Renditions;
 
 /// <summary>
-/// A package as readers found it, from one commit to the next: its row and its renditions. A commit drops it whole; what was begun
-/// before then belongs to the dropped one and can reach no request that came after.
+/// A package as readers found it, from one commit to the next: its row and its renditions. A commit drops it whole; work begun
+/// before then belongs to the dropped one and cannot reach a later request.
 /// </summary>
 internal sealed class CachedPackage
 {

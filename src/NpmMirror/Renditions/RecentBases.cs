@@ -1,7 +1,7 @@
 namespace NpmMirror.Renditions;
 
 /// <summary>
-/// The public addresses whose renditions are kept: sixteen at most, since each doubles what a package costs. One that nobody used
+/// The public addresses whose renditions are kept: sixteen at most, since each doubles the cost of a package. An address that was not used
 /// for a while makes room; a flood of invented ones does not push out those in use.
 /// </summary>
 internal sealed class RecentBases(TimeProvider time)

@@ -5,8 +5,8 @@ using NpmMirror.Storage;
 namespace NpmMirror.Renditions;
 
 /// <summary>
-/// One representation of a package: its validators, known from the row, and its final bytes once they were made. What a server
-/// writes is prepared here, so that a request only copies references.
+/// One representation of a package: its validators, known from the row, and its final bytes once they were made. The header values
+/// are prepared here, so that a request only copies references.
 /// </summary>
 internal sealed class Rendition
 {
@@ -48,7 +48,7 @@ internal sealed class Rendition
     /// <summary>The final bytes, or null while they are not in memory.</summary>
     public byte[]? Body => Volatile.Read(ref _body);
 
-    /// <summary>Set by each use; cleared when the cache looks for what to forget.</summary>
+    /// <summary>Set by each use; cleared when the cache looks for entries to forget.</summary>
     internal bool WasUsed;
 
     /// <summary>Notes a use. The mark is written only when it changes something: the line is shared by all threads.</summary>
@@ -66,7 +66,7 @@ internal sealed class Rendition
         }
     }
 
-    /// <summary>What to do when it is used again, once; it must not take long.</summary>
+    /// <summary>An action for its next use, once; it must not take long.</summary>
     internal void AtNextUse(Action<Rendition> action) => Volatile.Write(ref _atNextUse, action);
 
     /// <summary>Puts other bytes in the place of these, unless they are gone already; returns how many bytes more are held now.</summary>

@@ -13,7 +13,7 @@ namespace NpmMirror.Renditions;
 /// </summary>
 internal sealed class RenditionCache : IDisposable
 {
-    /// <summary>What an entry costs besides its bytes: objects, keys and header texts, measured generously.</summary>
+    /// <summary>The cost of an entry besides its bytes: objects, keys and header texts, measured generously.</summary>
     private const int OverheadBytes = 512;
 
     private const int Stripes = 1024;
@@ -26,8 +26,8 @@ internal sealed class RenditionCache : IDisposable
     private const int MakingMax = 10_000;
 
     /// <summary>
-    /// Commits and the log drop what changed. A document that differs from the last in URLs or key order only has no place in the log:
-    /// for those of other processes the store is asked again that often.
+    /// Commits and the log drop changed packages. A document that differs from the last in URLs or key order only has no place in the log:
+    /// the store is asked for those of other processes this often.
     /// </summary>
     private static readonly TimeSpan FindAgainAfter = TimeSpan.FromMinutes(1);
 
@@ -43,7 +43,7 @@ internal sealed class RenditionCache : IDisposable
     private readonly string _temporaryFolder;
     private readonly SemaphoreSlim _spills = new(SpillsMax);
 
-    // What may be forgotten, in the order it came; see Trim.
+    // The entries that may be forgotten, in the order they came; see Trim.
     private readonly Lock _ringLock = new();
     private readonly Queue<object> _ring = new();
     private int _deadInRing;
@@ -83,7 +83,7 @@ internal sealed class RenditionCache : IDisposable
         _renditions.Dispose();
     }
 
-    /// <summary>What to hold while a row is looked for; see <see cref="Keep"/>.</summary>
+    /// <summary>A ticket to hold while a row is looked for; see <see cref="Keep"/>.</summary>
     public long Ticket(PackageName name) => Interlocked.Read(ref EpochOf(name));
 
     /// <summary>The package as last found, however long ago that was, unless dropped since; see <see cref="IsCurrent"/>.</summary>
@@ -137,7 +137,7 @@ internal sealed class RenditionCache : IDisposable
         }
     }
 
-    /// <summary>Forgets everything: when what was missed is not known.</summary>
+    /// <summary>Forgets everything, for when missed changes are not known.</summary>
     public void DropAll()
     {
         foreach (var name in _packages.Keys)
@@ -160,8 +160,8 @@ internal sealed class RenditionCache : IDisposable
     }
 
     /// <summary>
-    /// The final bytes, from memory or made now, once for all who wait. Null when the package is not any more what it was found to
-    /// be: find it again.
+    /// The final bytes, from memory or made now, once for all who wait. Null if the package has changed since it was found: find it
+    /// again.
     /// </summary>
     /// <exception cref="MirrorException">The store is in trouble or damaged.</exception>
     public ValueTask<byte[]?> BodyAsync(Rendition rendition, CancellationToken cancellationToken)
@@ -258,7 +258,7 @@ internal sealed class RenditionCache : IDisposable
         Interlocked.Add(ref _usedBytes, bytes);
         if (package.IsDropped)
         {
-            // Released in between: whoever comes last lets go.
+            // Released in between: the last of the two lets go.
             Interlocked.Add(ref _usedBytes, -package.LetGo());
         }
     }
@@ -291,7 +291,7 @@ internal sealed class RenditionCache : IDisposable
         }
     }
 
-    /// <summary>Second chance: what was used since the hand last passed goes round once more, the rest is forgotten.</summary>
+    /// <summary>Second chance: an entry that was used since the hand last passed goes round once more, the rest is forgotten.</summary>
     private void Trim()
     {
         for (var steps = _ring.Count * 2; steps > 0 && UsedBytes > _limitBytes && _ring.TryDequeue(out var item); steps--)

@@ -1,14 +1,14 @@
 namespace NpmMirror.Renditions;
 
 /// <summary>
-/// Compresses once more, and harder, what is asked for a second time: the first client should not wait, and most documents have no second one.
-/// The ETag stays: it is of the document, not of the level. One at a time, so that a crowd's second requests leave the machine to its third.
+/// Compresses a rendition once more, and harder, on its second request: the first client should not wait, and most documents have no second one.
+/// The ETag stays: it is of the document, not of the level. One at a time, so that many second requests leave the machine to their third.
 /// </summary>
 internal sealed class RenditionImprover(Renditions renditions, Action<long> account) : IDisposable
 {
     private const int WaitingMax = 64;
 
-    // What fits a few packets travels no faster for being smaller.
+    // A body of a few packets travels no faster for being smaller.
     private const int WorthwhileBytes = 4 * 1024;
 
     private readonly SemaphoreSlim _turn = new(1);
@@ -65,7 +65,7 @@ internal sealed class RenditionImprover(Renditions renditions, Action<long> acco
         }
         catch (Exception e) when (e is MirrorException or ObjectDisposedException)
         {
-            // The quick one is as right; the store's trouble shows where somebody waits for it.
+            // The quickly compressed one is as right; a client that waits meets the store's trouble elsewhere.
         }
         finally
         {

@@ -6,12 +6,12 @@ using NpmMirror.Visibility;
 
 namespace NpmMirror.Renditions;
 
-/// <summary>Which of a package's many representations.</summary>
-/// <param name="View">Which versions are visible.</param>
+/// <summary>Selects one of a package's many representations.</summary>
+/// <param name="View">The visible versions.</param>
 /// <param name="Form">Full or abbreviated; a manifest is always full.</param>
-/// <param name="Version">The version whose manifest alone is meant; null for the whole packument.</param>
+/// <param name="Version">The version of a single manifest; null for the whole packument.</param>
 /// <param name="BaseUrl">The registry's public address that URLs begin with, without a trailing slash.</param>
-/// <param name="Coding">How the bytes are compressed.</param>
+/// <param name="Coding">The compression of the bytes.</param>
 internal sealed record RenditionKey(View View, PackumentForm Form, string? Version, string BaseUrl, ContentCoding Coding)
 {
     /// <summary>

@@ -7,14 +7,14 @@ namespace NpmMirror.Renditions;
 /// <summary>How hard to compress.</summary>
 internal enum RenditionEffort
 {
-    /// <summary>For somebody who waits, of what may never be asked for again.</summary>
+    /// <summary>For a client that waits, of a document that may never be asked for again.</summary>
     Quick,
 
-    /// <summary>For what is asked for again and again.</summary>
+    /// <summary>For a document that is asked for again and again.</summary>
     Thorough,
 }
 
-/// <summary>Compresses what is written into it, window by window, so that a rendered document is never whole in memory uncompressed.</summary>
+/// <summary>Compresses the written bytes, window by window, so that a rendered document is never whole in memory uncompressed.</summary>
 internal sealed class RenditionWriter : IBufferWriter<byte>, IDisposable
 {
     private const int WindowBytes = 64 * 1024;

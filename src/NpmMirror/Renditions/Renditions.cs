@@ -15,7 +15,7 @@ internal sealed class Renditions(IPackageTable packages, ByteBudget budget, Visi
 
     private long _madeCount;
 
-    /// <summary>How many were made for somebody who waited.</summary>
+    /// <summary>How many were made for a client that waited.</summary>
     internal long MadeCount => Interlocked.Read(ref _madeCount);
 
     /// <inheritdoc/>

@@ -38,7 +38,7 @@ internal sealed class SpilledRendition : IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _file.DisposeAsync();
 
-    /// <summary>An empty one; what is written into <paramref name="file"/> is its content.</summary>
+    /// <summary>An empty one; the bytes written into <paramref name="file"/> are its content.</summary>
     internal static SpilledRendition Create(string folder, out Stream file)
     {
         var stream = SpillFile.Open(folder, "rendition");

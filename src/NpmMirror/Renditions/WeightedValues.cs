@@ -6,7 +6,7 @@ namespace NpmMirror.Renditions;
 /// </summary>
 internal ref struct WeightedValues(ReadOnlySpan<char> header)
 {
-    /// <summary>The weight of what is wanted most, and of a value without one.</summary>
+    /// <summary>The weight of the most wanted form, and of a value without one.</summary>
     internal const int WeightMax = 1000;
 
     private ReadOnlySpan<char> _left = header;

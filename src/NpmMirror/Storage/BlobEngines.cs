@@ -11,7 +11,7 @@ public sealed class BlobEngines
     /// <summary>Takes the engines besides files and memory.</summary>
     public BlobEngines(params IReadOnlyList<IBlobEngine> engines) => _engines = [new FileEngine(), new MemoryEngine(), .. engines];
 
-    /// <summary>What <c>store.blobs</c> may name.</summary>
+    /// <summary>The names that <c>store.blobs</c> may have.</summary>
     public IReadOnlyList<string> Names => [.. _engines.Select(engine => engine.Name).Order(StringComparer.Ordinal)];
 
     /// <summary>Makes the place that the options describe.</summary>

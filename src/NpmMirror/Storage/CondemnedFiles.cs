@@ -1,8 +1,8 @@
 namespace NpmMirror.Storage;
 
 /// <summary>
-/// Blobs that gc has taken out of sight, each in one rename: what a reader or writer finds under a hash is whole or not there. Whatever lies here after a
-/// crash is still whole, and is looked at by the next gc.
+/// Blobs that gc has taken out of sight, each in one rename: a reader or writer finds a whole blob under a hash, or none. A blob that lies here after a
+/// crash is still whole, and the next gc checks it.
 /// </summary>
 internal sealed class CondemnedFiles(string folder, DurableFolders folders, string location)
 {
@@ -70,7 +70,7 @@ internal sealed class CondemnedFiles(string folder, DurableFolders folders, stri
             }
             catch (IOException) when (File.Exists(path))
             {
-                // The younger one stays: its age tells that somebody is about to need it.
+                // The younger one stays: its age tells that a row is about to name it.
                 return DeleteAsync(cancellationToken);
             }
             catch (Exception trouble) when (FileTrouble.IsOne(trouble))

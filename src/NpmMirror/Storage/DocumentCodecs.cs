@@ -5,12 +5,12 @@ using System.Runtime.InteropServices;
 
 namespace NpmMirror.Storage;
 
-/// <summary>Between upstream's bytes and what a store keeps of them. Brotli 1 is the default: measured, it gives the smallest store per second of CPU.</summary>
+/// <summary>Between the upstream's bytes and the stored form of them. Brotli 1 is the default: measured, it gives the smallest store per second of CPU.</summary>
 internal static class DocumentCodecs
 {
     private const int BrotliQuality = 1;
     private const int BrotliWindowBits = 22;
-    // What the option store.documents=served once wrote. The number is never used again.
+    // The form that the option store.documents=served once wrote. The number is never used again.
     private const DocumentCodec AsServed = (DocumentCodec)3;
 
     private const int ChunkBytes = 64 * 1024;
@@ -28,11 +28,11 @@ internal static class DocumentCodecs
     };
 
     /// <summary>Decompresses a document outside the managed heap, under a budget, and compares it with its SHA-256.</summary>
-    /// <param name="package">Whose it is, for messages.</param>
+    /// <param name="package">The package of the document, for messages.</param>
     /// <param name="document">The stored document.</param>
     /// <param name="budget">Where the memory is accounted.</param>
     /// <param name="cancellationToken">Ends the wait for the budget.</param>
-    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: the stored document is not what was stored.</exception>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: the stored document does not match its hash.</exception>
     public static async ValueTask<RawDocument> DecodeAsync(PackageName package, StoredDocument document, ByteBudget budget, CancellationToken cancellationToken)
     {
         var raw = await RawDocument.CreateAsync(budget, document.RawSizeBytes, cancellationToken);
@@ -49,7 +49,7 @@ internal static class DocumentCodecs
     }
 
     /// <summary>Decompresses into an empty document that has room for <see cref="StoredDocument.RawSizeBytes"/>, and compares it with its SHA-256.</summary>
-    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: the stored document is not what was stored.</exception>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: the stored document does not match its hash.</exception>
     public static void DecodeInto(PackageName package, StoredDocument document, RawDocument target)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(target.LengthBytes, 0, nameof(target));

@@ -6,7 +6,7 @@ using Microsoft.Win32.SafeHandles;
 namespace NpmMirror.Storage;
 
 /// <summary>Creates folders so that they, and names in them, survive a power cut: for engines that keep files.</summary>
-/// <param name="root">The uppermost folder; what is above it is taken for durable once it exists.</param>
+/// <param name="root">The uppermost folder; the folders above it are taken for durable once it exists.</param>
 public sealed partial class DurableFolders(string root)
 {
     // At most 1 + 256 + 65,536 folders of blobs.

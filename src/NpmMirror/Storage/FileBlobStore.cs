@@ -17,7 +17,7 @@ public sealed class FileBlobStore : IBlobStore, IDisposable
 
     /// <summary>Uses the folder; nothing is created before the first write.</summary>
     /// <param name="root">The mirror's data folder.</param>
-    /// <param name="logger">Where it tells what it cleaned up.</param>
+    /// <param name="logger">Gets a line about removed files.</param>
     public FileBlobStore(string root, ILogger<FileBlobStore> logger)
     {
         _blobs = Path.Combine(Path.GetFullPath(root), "blobs");

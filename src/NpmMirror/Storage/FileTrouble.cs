@@ -1,12 +1,12 @@
 namespace NpmMirror.Storage;
 
-/// <summary>Turns what the file system throws into what an operator can act on.</summary>
+/// <summary>Turns exceptions of the file system into failures that an operator can act on.</summary>
 internal static class FileTrouble
 {
     /// <summary>Whether the file system threw this, rather than a mistake of ours.</summary>
     internal static bool IsOne(Exception trouble) => trouble is IOException or UnauthorizedAccessException;
 
-    /// <summary>Says what is wrong with the folder and what to do.</summary>
+    /// <summary>Tells the folder's problem and what to do.</summary>
     internal static MirrorException Explain(Exception trouble, string location)
     {
         if (IsFull(trouble))

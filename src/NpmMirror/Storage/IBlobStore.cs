@@ -1,6 +1,6 @@
 namespace NpmMirror.Storage;
 
-/// <summary>Tarballs by their SHA-512. What is under a hash never changes and is whole: it was verified before it got there.</summary>
+/// <summary>Tarballs by their SHA-512. The bytes under a hash never change and are whole: they were verified before.</summary>
 public interface IBlobStore
 {
     /// <summary>Where the blobs are, for messages; without secrets.</summary>
@@ -17,15 +17,15 @@ public interface IBlobStore
     ValueTask<bool> ExistsAsync(Digest sha512, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Takes a blob out of sight in one step, or null where there is none: it is not opened, does not exist and is not listed any more; whoever has it open
-    /// reads on, and the same bytes may be stored anew. Only <c>gc</c> calls it, to look once more whether anybody needs it before it goes.
+    /// Takes a blob out of sight in one step, or null if there is none: it is not opened, does not exist and is not listed any more; a reader that has it open
+    /// reads on, and the same bytes may be stored anew. Only <c>gc</c> calls it, to check once more that the blob is unneeded before it deletes it.
     /// </summary>
     ValueTask<CondemnedBlob?> CondemnAsync(Digest sha512, CancellationToken cancellationToken);
 
-    /// <summary>What was condemned and neither deleted nor restored, because its process died. Not while another process collects.</summary>
+    /// <summary>Blobs that were condemned and neither deleted nor restored, because their process died. Not while another process collects.</summary>
     IAsyncEnumerable<CondemnedBlob> ListCondemnedAsync(CancellationToken cancellationToken);
 
-    /// <summary>Removes, or for <paramref name="isDryRun"/> only counts, what processes that died had begun to write; nothing of a live one.</summary>
+    /// <summary>Removes, or for <paramref name="isDryRun"/> only counts, files that dead processes had begun to write; none of a live one.</summary>
     ValueTask<UnfinishedBlobs> RemoveUnfinishedAsync(bool isDryRun, CancellationToken cancellationToken);
 
     /// <summary>All blobs, in no order.</summary>
@@ -38,13 +38,13 @@ public interface IBlobStore
 /// <summary>A stored blob.</summary>
 public readonly record struct BlobInfo(Digest Sha512, long SizeBytes, DateTimeOffset StoredAt);
 
-/// <summary>What dead processes left half-written.</summary>
+/// <summary>Half-written files of dead processes.</summary>
 public readonly record struct UnfinishedBlobs(int Count, long SizeBytes);
 
 /// <summary>A blob out of sight, to be deleted or restored.</summary>
 public abstract class CondemnedBlob
 {
-    /// <summary>What it is: looked at after it was taken out of sight, so one that was stored anew a moment before is seen to be young.</summary>
+    /// <summary>Its length and age, read after it was taken out of sight, so that one stored anew a moment before is seen to be young.</summary>
     public abstract BlobInfo Info { get; }
 
     /// <summary>Deletes it.</summary>
@@ -74,7 +74,7 @@ public abstract class BlobReader : IAsyncDisposable
 }
 
 /// <summary>
-/// A blob being written: append, let others read what is there already, then commit under its hash or dispose to throw it away.
+/// A blob being written: append, let others read the bytes so far, then commit it under its hash or dispose of it to throw it away.
 /// One writer; any number of readers.
 /// </summary>
 public abstract class BlobWriter : IAsyncDisposable
@@ -86,15 +86,15 @@ public abstract class BlobWriter : IAsyncDisposable
     /// <exception cref="MirrorException"><see cref="MirrorFault.StoreReadOnly"/>: the disk is full.</exception>
     public abstract ValueTask AppendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken);
 
-    /// <summary>Reads what was appended already, from <paramref name="offset"/>; 0 at the present end.</summary>
+    /// <summary>Reads appended bytes from <paramref name="offset"/> on; 0 at the present end.</summary>
     public abstract ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken);
 
-    /// <summary>The SHA-512 of what was appended.</summary>
+    /// <summary>The SHA-512 of the appended bytes.</summary>
     public abstract Digest ComputeSha512();
 
     /// <summary>Makes the blob durable and visible under its SHA-512: file synced, renamed, folder synced. Returns the hash.</summary>
     public abstract ValueTask<Digest> CommitAsync(CancellationToken cancellationToken);
 
-    /// <summary>Closes; what was not committed is deleted. Readers must have ended.</summary>
+    /// <summary>Closes; bytes that were not committed are deleted. Readers must have ended.</summary>
     public abstract ValueTask DisposeAsync();
 }

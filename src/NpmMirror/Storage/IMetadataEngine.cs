@@ -32,10 +32,10 @@ public sealed record StorePlace(string Folder, string FileName)
     public bool IsThere => File.Exists(Path.Combine(Folder, FileName));
 }
 
-/// <summary>What an engine gets to know.</summary>
+/// <summary>The settings that an engine gets.</summary>
 public sealed record StoreSettings
 {
-    /// <summary>What follows the engine's name in a location (<c>/data</c> of <c>sqlite:/data</c>; of a URL the whole of it), or null.</summary>
+    /// <summary>The text after the engine's name in a location (<c>/data</c> of <c>sqlite:/data</c>; the whole of a URL), or null.</summary>
     public string? Address { get; init; }
 
     /// <summary>The engine's own settings; the names' case does not count.</summary>

@@ -3,14 +3,14 @@ using NpmMirror.Log;
 namespace NpmMirror.Storage;
 
 /// <summary>
-/// Where packuments, the log, the queue and the tarball table live. The contract promises only what a Redis Cluster and a MongoDB
+/// The store of packuments, the log, the queue and the tarball table. The contract promises only what a Redis Cluster and a MongoDB
 /// without transactions can keep too: a commit is atomic for one package; everything else is idempotent and may be repeated.
 /// </summary>
 /// <remarks>
 /// Safe for concurrent use, also by several processes. Every method throws <see cref="MirrorException"/> with
 /// <see cref="MirrorFault.StoreUnavailable"/> or <see cref="MirrorFault.StoreReadOnly"/> where the engine cannot do its work, and
 /// <see cref="ObjectDisposedException"/> after disposal. Times are kept to the millisecond, in UTC. Bytes passed in are copied or written
-/// before the call ends. Listings need not be one moment's: what changes meanwhile may come as before or as after, but never twice.
+/// before the call ends. A listing need not be of one moment: a row that changes meanwhile may come as before or as after, but never twice.
 /// <c>NpmMirror.Conformance</c> holds the contract as tests.
 /// </remarks>
 public interface IMetadataStore : IAsyncDisposable
@@ -24,10 +24,10 @@ public interface IMetadataStore : IAsyncDisposable
     /// <summary>The queue of packages to look at.</summary>
     IQueueTable Queue { get; }
 
-    /// <summary>What is known of tarballs.</summary>
+    /// <summary>The rows of tarballs.</summary>
     ITarballTable Tarballs { get; }
 
-    /// <summary>What the mirror writes down for itself.</summary>
+    /// <summary>The mirror's own notes.</summary>
     INoteTable Notes { get; }
 
     /// <summary>Documents of the upstream beside the packuments.</summary>
@@ -53,13 +53,13 @@ public interface IMetadataStore : IAsyncDisposable
     ValueTask<StoreCounts> CountAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// Rows that no other listing gives, because what they are found by is damaged: a key that is no package's name, say. Other damaged rows are listed with
+    /// Rows that no other listing gives, because their key is damaged, for example no package's name. Other damaged rows are listed with
     /// their <see cref="PackageRow.Damage"/>. Only <c>verify</c> calls it.
     /// </summary>
     IAsyncEnumerable<StoreDamage> ListUnlistedAsync(CancellationToken cancellationToken) => AsyncEnumerable.Empty<StoreDamage>();
 }
 
-/// <summary>What a store holds.</summary>
+/// <summary>The contents of a store, in numbers.</summary>
 /// <param name="Packages">Packages held, without the graveyard.</param>
 /// <param name="Removed">Packages in the graveyard.</param>
 /// <param name="RawBytes">Raw bytes of all current documents, the graveyard's too.</param>
@@ -89,9 +89,9 @@ public interface IPackageTable
     ValueTask<CommitResult> CommitAsync(PackageCommit commit, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Drops for good what a package's past says: the payloads of log rows and the bytes of documents, archived or current (see <see cref="DocumentCodec.Purged"/>).
-    /// Digests, sizes and the rest stay, so that the chain still verifies. The row counts as written. Returns how many stored bytes went; null, and
-    /// nothing changes, when its generation is another. What is not there, or went before, is skipped.
+    /// Drops the content of a package's past for good: the payloads of log rows and the bytes of documents, archived or current (see <see cref="DocumentCodec.Purged"/>).
+    /// Digests, sizes and the rest stay, so that the chain still verifies. The row counts as written. Returns the number of stored bytes that were dropped; null, and
+    /// nothing changes, if its generation is another. Missing and already purged parts are skipped.
     /// </summary>
     ValueTask<long?> PurgeAsync(PackagePurge purge, CancellationToken cancellationToken);
 
@@ -99,7 +99,7 @@ public interface IPackageTable
     IAsyncEnumerable<PackageRow> ListAsync(PackageName? after, bool isRemoved, CancellationToken cancellationToken);
 
     /// <summary>
-    /// As <see cref="ListAsync"/>, but of each row only what a list of everything tells: for millions of packages, at a small part of the cost.
+    /// As <see cref="ListAsync"/>, but only the values of each row that a list of everything has: for millions of packages, at a small part of the cost.
     /// Begins with <paramref name="from"/>, which may be any text; empty: with the first.
     /// </summary>
     IAsyncEnumerable<PackageMark> ListMarksAsync(string from, bool isRemoved, CancellationToken cancellationToken);
@@ -136,7 +136,7 @@ public interface ILogTable
 /// <summary>The end of the log.</summary>
 public readonly record struct LogHead(LogPosition Position, Digest Hash);
 
-/// <summary>Texts under a key: what the mirror writes down for itself, such as cursors, the feed they belong to, pauses, its id.</summary>
+/// <summary>Texts under a key: the mirror's own notes, such as cursors, the feed they belong to, pauses, its id.</summary>
 public interface INoteTable
 {
     /// <summary>The text under the key, or null.</summary>
@@ -181,12 +181,12 @@ public interface IStoreBackup
     /// <exception cref="MirrorException">The target exists, or cannot be written.</exception>
     Task BackupAsync(string targetFile, CancellationToken cancellationToken);
 
-    /// <summary>The end of the log in a copy that nobody writes; nothing is made or changed beside it.</summary>
+    /// <summary>The end of the log in a copy that no process writes; nothing is made or changed beside it.</summary>
     /// <exception cref="MirrorException">It is damaged, or no store.</exception>
     LogHead ReadHeadOf(string copy);
 }
 
-/// <summary>Leases: who may do what only one may do (number, lead, collect).</summary>
+/// <summary>Leases: rights that only one process may have at a time (number, lead, collect).</summary>
 public interface ILeaseTable
 {
     /// <summary>Takes or renews the lease; false while another owner holds it and it has not expired.</summary>

@@ -2,8 +2,8 @@
 namespace NpmMirror.Storage;
 
 /// <summary>
-/// The durable queue of packages to look at: one item a name. Enqueueing merges; taking gives a lease that expires, so that what
-/// a dead process had taken comes back by itself.
+/// The durable queue of packages to look at: one item a name. Enqueueing merges; taking gives a lease that expires, so that items
+/// of a dead process come back by themselves.
 /// </summary>
 public interface IQueueTable
 {
@@ -30,8 +30,8 @@ public interface IQueueTable
     ValueTask<bool> CompleteAsync(QueueLease lease, string? doneRev, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Puts the item back for later, one attempt more, with what the next try must know; due at once when it was enqueued again
-    /// since the take. False when the lease was lost (nothing changes).
+    /// Puts the item back for later, one attempt more, with the notes for the next try; due at once if it was enqueued again
+    /// since the take. False if the lease was lost (nothing changes).
     /// </summary>
     ValueTask<bool> PostponeAsync(QueueLease lease, QueuePostponement postponement, CancellationToken cancellationToken);
 
@@ -48,7 +48,7 @@ public interface IQueueTable
 /// <summary>How urgent an item is; the smaller, the sooner. The numbers are stored.</summary>
 public enum QueuePriority
 {
-    /// <summary>An administrator named it, and wants what the upstream has now: no "not modified" and no cache is believed.</summary>
+    /// <summary>An administrator named it, and wants the upstream's present document: no "not modified" and no cache is believed.</summary>
     Demand = -1,
 
     /// <summary>A client waits for it.</summary>
@@ -93,7 +93,7 @@ public sealed record QueueItem
 
     /// <summary>
     /// The item after another enqueue of its name: highest wanted rev, earliest due, earliest queued, most urgent priority;
-    /// <see cref="IsDeletedRow"/> as the newest feed row says. Attempts and what they found stay.
+    /// <see cref="IsDeletedRow"/> as the newest feed row says. Attempts and their findings stay.
     /// </summary>
     public QueueItem MergedWith(QueueItem added)
     {

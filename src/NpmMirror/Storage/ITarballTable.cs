@@ -1,6 +1,6 @@
 namespace NpmMirror.Storage;
 
-/// <summary>What is known of tarballs, by (package, file name).</summary>
+/// <summary>The rows of tarballs, by (package, file name).</summary>
 public interface ITarballTable
 {
     /// <summary>The row, or null.</summary>
@@ -33,17 +33,17 @@ public interface ITarballTable
     /// <summary>Counts downloads: (tarball, client, day) → count, added up. Sent in batches.</summary>
     ValueTask RecordAccessAsync(IReadOnlyList<TarballAccess> accesses, CancellationToken cancellationToken);
 
-    /// <summary>Who fetched a package's tarballs, by file, client, day; with a file only that one.</summary>
+    /// <summary>The clients that fetched a package's tarballs, by file, client, day; with a file only that one.</summary>
     IAsyncEnumerable<TarballAccess> ListAccessAsync(PackageName package, string? file, CancellationToken cancellationToken);
 
     /// <summary>Drops access records of days before <paramref name="day"/>; returns how many.</summary>
     ValueTask<int> ForgetAccessAsync(DateOnly day, CancellationToken cancellationToken);
 }
 
-/// <summary>What is known of one tarball.</summary>
+/// <summary>The row of one tarball.</summary>
 public sealed record TarballRow
 {
-    // What a row says that was written when no hash was promised. Stored: rows are known by it.
+    // The beginning of the problem of a row that was written when no hash was promised. Stored: rows are recognised by it.
     private const string NoPromise = "The packument promises no hash for this version: kept as the upstream sent it.";
 
     /// <summary>Its package.</summary>
@@ -73,21 +73,21 @@ public sealed record TarballRow
     /// <summary>When it was last served.</summary>
     public DateTimeOffset? LastServedAt { get; init; }
 
-    /// <summary>What is wrong with it, in one sentence or two.</summary>
+    /// <summary>Its problem, in one sentence or two.</summary>
     public string? Problem { get; init; }
 
     /// <summary>Whether it was stored without a hash that the registry promised, and none was found right since.</summary>
     public bool IsUnpromised => Problem?.StartsWith(NoPromise, StringComparison.Ordinal) is true;
 
-    /// <summary>The same row, of bytes that no hash is promised for.</summary>
-    /// <param name="more">What else is wrong with it.</param>
+    /// <summary>The same row, of bytes for which no hash is promised.</summary>
+    /// <param name="more">A further problem.</param>
     public TarballRow Unpromised(string? more = null) => this with { Problem = more is null ? NoPromise : $"{NoPromise} {more}" };
 
-    /// <summary>What is stored of this row and cannot be; null for a row that is right. A damaged row counts as not held, so that the next fetch writes it anew.</summary>
+    /// <summary>The invalid value in this row; null for a valid row. A damaged row counts as not held, so that the next fetch writes it anew.</summary>
     public StoreDamage? Damage { get; init; }
 }
 
-/// <summary>What became of a tarball. The numbers are stored.</summary>
+/// <summary>The state of a tarball. The numbers are stored.</summary>
 public enum TarballState
 {
     /// <summary>Stored and verified.</summary>
@@ -96,7 +96,7 @@ public enum TarballState
     /// <summary>The upstream does not have it.</summary>
     Missing = 1,
 
-    /// <summary>What the upstream sends is not what the packument promises.</summary>
+    /// <summary>The upstream's bytes do not match the packument's promise.</summary>
     Corrupt = 2,
 }
 

@@ -1,6 +1,6 @@
 namespace NpmMirror.Storage;
 
-/// <summary>Wakes those who wait for the log to grow. For authors of engines: tell it each new head, let waiters wait here.</summary>
+/// <summary>Wakes tasks that wait for the log to grow. For authors of engines: tell it each new head, let waiters wait here.</summary>
 public sealed class LogSignal
 {
     private readonly Lock _lock = new();
@@ -20,7 +20,7 @@ public sealed class LogSignal
         }
     }
 
-    /// <summary>Whether nobody waits any longer.</summary>
+    /// <summary>Whether waiting has ended.</summary>
     public bool IsEnded => _isEnded;
 
     /// <summary>The log's head is at least here.</summary>
@@ -42,7 +42,7 @@ public sealed class LogSignal
         moved.TrySetResult();
     }
 
-    /// <summary>Nobody waits any longer, from now on: all return what the head is.</summary>
+    /// <summary>Ends waiting, from now on: all calls return the present head.</summary>
     public void End()
     {
         lock (_lock)

@@ -15,7 +15,7 @@ public sealed class MetadataEngines
     public MetadataEngines(params IReadOnlyList<IMetadataEngine> engines) =>
         _engines = [new MemoryEngine(), .. engines, .. FindDefault() is { } found && !engines.Any(engine => engine.Name == found.Name) ? [found] : (IMetadataEngine[])[]];
 
-    /// <summary>What <c>store.engine</c> may name.</summary>
+    /// <summary>The names that <c>store.engine</c> may have.</summary>
     public IReadOnlyList<string> Names => [.. _engines.Select(engine => engine.Name).Order(StringComparer.Ordinal)];
 
     /// <summary>Makes the store that the options describe; it has not been opened.</summary>

@@ -9,13 +9,13 @@ internal sealed class PackageNews
     /// <summary>A package was written, by this process or another. Of an own commit this is told before the commit returns. It may be told twice.</summary>
     public event Action<PackageName>? Changed;
 
-    /// <summary>Nobody knows what was written in the meantime: what is remembered of any package counts for nothing.</summary>
+    /// <summary>Writes in the meantime are not known: memories of any package are invalid.</summary>
     public event Action? AllChanged;
 
     /// <summary>An answer of the upstream was compared with a package's row, changed or not; with the moment when the upstream was asked.</summary>
     public event Action<PackageName, long>? Compared;
 
-    /// <summary>The upstream's feed named a package: what was said of its absence counts no more.</summary>
+    /// <summary>The upstream's feed named a package: an earlier answer that it is absent counts no more.</summary>
     public event Action<PackageName>? Named;
 
     internal void TellChanged(PackageName name) => Changed?.Invoke(name);

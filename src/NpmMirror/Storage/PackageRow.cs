@@ -11,7 +11,7 @@ public sealed record PackageRow
     /// <summary>How often this row was written, from 1: its compare-and-set mark.</summary>
     public required long Generation { get; init; }
 
-    /// <summary>What the package is now.</summary>
+    /// <summary>The present state of the package.</summary>
     public required PackageFacts Facts { get; init; }
 
     /// <summary>The newest log position of this package; zero while its events wait for their numbers.</summary>
@@ -27,8 +27,8 @@ public sealed record PackageRow
     public required int RawSizeBytes { get; init; }
 
     /// <summary>
-    /// What is stored of this row and cannot be; null for a row that is right. The other values of a damaged row are only as good as they can be, it has no
-    /// index, and nothing of the package is served until it was fetched and written anew.
+    /// The invalid value in this row; null for a valid row. The other values of a damaged row are only as good as they can be, it has no
+    /// index, and no part of the package is served until it was fetched and written anew.
     /// </summary>
     public StoreDamage? Damage { get; init; }
 }
@@ -39,7 +39,7 @@ public sealed record PackageFacts
     /// <summary>How the package went away, or null while it is there. Everything but a security holder is in the graveyard then.</summary>
     public RemovalKind? Removal { get; init; }
 
-    /// <summary>What the upstream said about the removal, for error messages.</summary>
+    /// <summary>The upstream's reason for the removal, for error messages.</summary>
     public string? RemovalReason { get; init; }
 
     /// <summary>The document's <c>_rev</c>, where it has one.</summary>
@@ -70,7 +70,7 @@ public sealed record PackageFacts
     public bool IsRemoved => Removal is not null and not RemovalKind.SecurityHolder;
 }
 
-/// <summary>Of a package row what a list of everything tells.</summary>
+/// <summary>The values of a package row that a list of everything has.</summary>
 /// <param name="Name">The package.</param>
 /// <param name="Rev">See <see cref="PackageFacts.Rev"/>.</param>
 /// <param name="Upstream">See <see cref="PackageFacts.Upstream"/>.</param>
@@ -107,7 +107,7 @@ public sealed record PackageCommit
     public bool ArchivesPrevious { get; init; }
 
     /// <summary>
-    /// Whether nobody waits for this one in particular: an engine may then hold it back for a moment, so that one sync of the disk does for many.
+    /// Whether no caller waits for this commit in particular: an engine may then hold it back for a moment, so that one sync of the disk does for many.
     /// It is durable when the call returns all the same.
     /// </summary>
     public bool IsPatient { get; init; }
@@ -119,9 +119,9 @@ public sealed record PackageCommit
 /// <param name="LastPosition">The package's newest log position, where the engine numbers in the same transaction; else zero.</param>
 public readonly record struct CommitResult(bool IsCommitted, long Generation, LogPosition LastPosition);
 
-/// <summary>What of a package's past is to be dropped.</summary>
+/// <summary>The parts of a package's past to drop.</summary>
 /// <param name="Package">The package.</param>
-/// <param name="ExpectedGeneration">The generation that this was decided from.</param>
-/// <param name="Payloads">The log rows whose payloads go; rows of other packages are skipped.</param>
-/// <param name="Documents">SHA-256 of the documents whose bytes go, archived or current.</param>
+/// <param name="ExpectedGeneration">The generation that the decision was made from.</param>
+/// <param name="Payloads">The log rows whose payloads are dropped; rows of other packages are skipped.</param>
+/// <param name="Documents">SHA-256 of the documents whose bytes are dropped, archived or current.</param>
 public sealed record PackagePurge(PackageName Package, long ExpectedGeneration, IReadOnlyList<LogPosition> Payloads, IReadOnlyList<Digest> Documents);

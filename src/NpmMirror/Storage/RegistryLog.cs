@@ -7,9 +7,9 @@ using NpmMirror.Log;
 namespace NpmMirror.Storage;
 
 /// <summary>
-/// Follows the log so that this process also forgets what other processes changed. Its own commits were dropped before they
-/// returned; dropping them again costs nothing that matters. It is the one reader of the log in a process: who waits for the log to grow
-/// waits here, so that ten thousand waiting clients cost the store no more than one.
+/// Follows the log so that this process also forgets packages that other processes changed. Its own commits were dropped before they
+/// returned; dropping them again costs little. It is the one reader of the log in a process: all tasks that wait for the log to grow
+/// wait here, so that ten thousand waiting clients cost the store no more than one.
 /// </summary>
 public sealed partial class RegistryLog : BackgroundService
 {
@@ -113,7 +113,7 @@ public sealed partial class RegistryLog : BackgroundService
         };
     }
 
-    /// <summary>Lets all who wait go, from now on: for a server that ends.</summary>
+    /// <summary>Releases all waiters, from now on: for a server that ends.</summary>
     public void EndWaiting() => _signal.End();
 
     /// <inheritdoc/>
@@ -127,7 +127,7 @@ public sealed partial class RegistryLog : BackgroundService
                 if (seen is null)
                 {
                     seen = (await _store.Log.ReadHeadAsync(stoppingToken)).Position;
-                    // What passed while nobody read is not known.
+                    // The rows that passed without a reader are not known.
                     _news.TellAllChanged();
                     _signal.Advance(seen.Value);
                 }

@@ -4,10 +4,10 @@ using System.Text.Json;
 
 namespace NpmMirror.Storage;
 
-/// <summary>The revision under which this mirror offers a package to those who follow it, and those that it came from.</summary>
+/// <summary>The revision under which this mirror offers a package to its followers, and the revisions before it.</summary>
 internal static class ServedRevision
 {
-    /// <summary>How many earlier ones are kept: who missed more changes of one package than this has a conflict, as with a real CouchDB that forgot.</summary>
+    /// <summary>How many earlier ones are kept: a follower that missed more changes of one package has a conflict, as with a real CouchDB that forgot.</summary>
     private const int AncestorsMax = 20;
 
     private const int ChainMax = 1_000;
@@ -20,7 +20,7 @@ internal static class ServedRevision
     // Of a damaged row the hash may be missing.
     private static ReadOnlySpan<byte> Head(ReadOnlySpan<byte> hash) => hash[..Math.Min(hash.Length, 16)];
 
-    /// <summary>The revision of a deletion that the upstream gives none: the next number, so that it wins over what was deleted.</summary>
+    /// <summary>The revision of a deletion to which the upstream gives none: the next number, so that it wins over the deleted one.</summary>
     public static string? OfDeletion(string? deleted) => deleted is null ? null : string.Create(CultureInfo.InvariantCulture, $"{new Revision(deleted).Number + 1}-{Filler(deleted)}");
 
     /// <summary><see cref="PackageFacts.Ancestors"/> of the document that replaces a row.</summary>
@@ -39,7 +39,7 @@ internal static class ServedRevision
 
     /// <summary>
     /// Writes <c>_revisions</c> as CouchDB does: the hashes of this revision and of those before it, newest first and without a gap. Those that this
-    /// mirror never saw are made up, the same ones each time: only so does what a follower has become what it gets, instead of a conflict.
+    /// mirror never saw are made up, the same ones each time: only so does a follower replace its revision by the new one without a conflict.
     /// </summary>
     public static void WriteChain(Utf8JsonWriter json, PackageRow row)
     {

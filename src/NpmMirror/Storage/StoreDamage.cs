@@ -10,12 +10,12 @@ public sealed record StoreDamage(string Table, string Key, string Column, string
     /// <summary>The package that the row is about, where its name can be read.</summary>
     public PackageName? Package { get; init; }
 
-    /// <summary>Whether nobody knows whether the package was removed, and how.</summary>
+    /// <summary>Whether it is not known if and how the package was removed.</summary>
     public bool IsOfRemoval => Table == "packages" && Column is "removal" or "is_removed";
 
-    /// <summary>What is wrong, in one sentence.</summary>
+    /// <summary>The problem, in one sentence.</summary>
     public string Problem => $"The row {Key} of the table {Table} has {Value} in its column {Column}, which npm-mirror never writes.";
 
-    /// <summary>The failure for those who need the row.</summary>
+    /// <summary>The failure for callers that need the row.</summary>
     public MirrorException ToException() => new(MirrorFault.StoreDamaged, $"{Problem} npm-mirror verify --repair fetches the package again, or restore the store from a backup.");
 }

@@ -1,8 +1,8 @@
 namespace NpmMirror.Storage;
 
-/// <summary>Which engine, and where: <c>Sqlite</c>, <c>sqlite:/data</c>, <c>memory:</c>, <c>postgres://host/database</c>.</summary>
+/// <summary>An engine, and a place for it: <c>Sqlite</c>, <c>sqlite:/data</c>, <c>memory:</c>, <c>postgres://host/database</c>.</summary>
 /// <param name="Engine">The engine's name, as it was written.</param>
-/// <param name="Address">For the engine: what follows the colon, or the whole of a URL; null where there is none.</param>
+/// <param name="Address">For the engine: the text after the colon, or the whole of a URL; null if there is none.</param>
 public sealed record StoreLocation(string Engine, string? Address)
 {
     /// <summary>Reads an engine's name or a location.</summary>

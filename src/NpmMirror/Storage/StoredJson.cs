@@ -3,10 +3,10 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace NpmMirror.Storage;
 
-/// <summary>Reads what was kept under a key as JSON.</summary>
+/// <summary>Reads values kept under a key as JSON.</summary>
 internal static class StoredJson
 {
-    /// <summary>The value; null where there is none, or none that can be read: what is kept this way is only a note, and is written again.</summary>
+    /// <summary>The value; null if there is none, or none that can be read: it is only a note, and is written again.</summary>
     internal static async ValueTask<T?> FindAsync<T>(this INoteTable store, string key, JsonTypeInfo<T> type, CancellationToken cancellationToken)
         where T : class
     {

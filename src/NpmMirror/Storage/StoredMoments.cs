@@ -12,7 +12,7 @@ public static class StoredMoments
     public static readonly TimeSpan LongestLease = TimeSpan.FromMinutes(2);
 
     /// <summary>When a lease ends that begins now.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">Nobody would believe a lease of this length.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A lease of this length is not plausible.</exception>
     public static DateTimeOffset EndOfLease(DateTimeOffset now, TimeSpan duration)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(duration, LongestLease);
@@ -22,7 +22,7 @@ public static class StoredMoments
     /// <summary>Whether a lease is held that ends at this moment.</summary>
     public static bool IsHeld(DateTimeOffset until, DateTimeOffset now) => until > now && until - now <= LongestLease;
 
-    /// <summary>The item as it is believed now: what has happened did not happen later than now, and the next try is no further away than the longest pause.</summary>
+    /// <summary>The item as it is believed now: its past is not later than now, and its next try is no further away than the longest pause.</summary>
     public static QueueItem BelievedAt(this QueueItem item, DateTimeOffset now)
     {
         var isDueTooLate = item.DueAt - now > LongestPause;

@@ -5,7 +5,7 @@ namespace NpmMirror.Storage;
 
 /// <summary>
 /// The folder of files still being written. Each process holds a mark file locked there as long as it lives, and its files carry the
-/// mark's name: so whoever comes later tells a dead process's leftovers from a live one's work, whatever their age.
+/// mark's name: so a later process tells a dead process's leftovers from a live one's work, whatever their age.
 /// </summary>
 internal sealed partial class UnfinishedFiles(string folder, DurableFolders folders, ILogger logger) : IDisposable
 {
@@ -19,7 +19,7 @@ internal sealed partial class UnfinishedFiles(string folder, DurableFolders fold
     private long _count;
     private bool _isDisposed;
 
-    /// <summary>A path for a new file. The first call in a process creates the folder and removes what dead processes left.</summary>
+    /// <summary>A path for a new file. The first call in a process creates the folder and removes leftovers of dead processes.</summary>
     internal string NextPath()
     {
         lock (_lock)
@@ -33,7 +33,7 @@ internal sealed partial class UnfinishedFiles(string folder, DurableFolders fold
             }
             else if (!File.Exists(MarkPath))
             {
-                // The disk was away. A folder that is not there is not made anew: what is written into an empty mount point is hidden by the next mount.
+                // The disk was away. A missing folder is not made anew: files in an empty mount point are hidden by the next mount.
                 if (!Directory.Exists(folder))
                 {
                     throw new DirectoryNotFoundException($"{folder} was there before and is not any more.");
@@ -79,14 +79,14 @@ internal sealed partial class UnfinishedFiles(string folder, DurableFolders fold
             }
             catch (IOException) when (attempt < MarkAttemptsMax && Directory.Exists(folder))
             {
-                // Another process holds it at this moment to see whether it is a leftover, or held it and has deleted it by now. What lasts is told at the end.
+                // Another process holds it at this moment to see whether it is a leftover, or held it and has deleted it by now. A lasting failure is told at the end.
             }
         }
 
         throw new IOException($"No mark file could be locked in {folder}.");
     }
 
-    /// <summary>Removes, or only counts, what dead processes left.</summary>
+    /// <summary>Removes, or only counts, leftovers of dead processes.</summary>
     internal UnfinishedBlobs RemoveLeftovers(bool isDryRun)
     {
         if (!Directory.Exists(folder))
@@ -104,7 +104,7 @@ internal sealed partial class UnfinishedFiles(string folder, DurableFolders fold
             }
             catch (Exception trouble) when (FileTrouble.IsOne(trouble))
             {
-                // Its process lives, or somebody else is removing it.
+                // Its process lives, or another is removing it.
                 living.Add(Path.GetFileNameWithoutExtension(mark));
             }
         }

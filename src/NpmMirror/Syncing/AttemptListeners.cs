@@ -1,6 +1,6 @@
 namespace NpmMirror.Syncing;
 
-/// <summary>Who hears how tries of queued packages end, in the order of their subscription.</summary>
+/// <summary>The listeners to the ends of tries of queued packages, in the order of their subscription.</summary>
 internal sealed class AttemptListeners
 {
     private readonly Lock _lock = new();

@@ -2,7 +2,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Syncing;
 
-/// <summary>Queues many packages, some hundreds a write, after whatever is more urgent.</summary>
+/// <summary>Queues many packages, some hundreds a write, after all more urgent ones.</summary>
 internal sealed class BulkQueue(SyncQueue queue, TimeProvider time, QueuePriority priority = QueuePriority.Bulk)
 {
     private const int BatchItems = 500;
@@ -24,7 +24,7 @@ internal sealed class BulkQueue(SyncQueue queue, TimeProvider time, QueuePriorit
         }
     }
 
-    /// <summary>Queues what is left.</summary>
+    /// <summary>Queues the rest.</summary>
     internal async ValueTask FlushAsync(CancellationToken cancellationToken)
     {
         await queue.EnqueueAsync(_batch, null, cancellationToken);

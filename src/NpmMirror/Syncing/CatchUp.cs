@@ -4,8 +4,8 @@ using NpmMirror.Storage;
 namespace NpmMirror.Syncing;
 
 /// <summary>
-/// Empties the queue once and counts: what <c>sync</c> does. Failures are tried again a few times, then left queued and named. With packages
-/// that were asked for by name it tries and tells just these: what else is queued waits for others.
+/// Empties the queue once and counts, for <c>sync</c>. Failures are tried again a few times, then left queued and named. With packages
+/// that were asked for by name it tries and tells just these: the rest of the queue waits for other processes.
 /// </summary>
 internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvider time)
 {
@@ -32,8 +32,8 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
     private long _rawBytes;
 
     /// <summary>
-    /// Notes the packages that were asked for by name, and how they stand before the run: one that another process brings is told by its row
-    /// afterwards, and one that is not there then is a failure, since who names one wants to know.
+    /// Notes the packages that were asked for by name, and their state before the run: one that another process fetches is told by its row
+    /// afterwards, and one that is not there then is a failure, since it was named.
     /// </summary>
     public async Task ExpectAsync(IEnumerable<PackageName> packages, CancellationToken cancellationToken)
     {
@@ -109,7 +109,7 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
     {
         while (true)
         {
-            // Also when cancelled: what was taken is given back by then.
+            // Also when cancelled: leased items are given back by then.
             await ReportUntilAsync(_named.Count > 0 ? queue.DrainAsync(_named, cancellationToken) : queue.DrainAsync(cancellationToken), progress, cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
             progress?.Report(await ProgressAsync(cancellationToken));
@@ -172,7 +172,7 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
         }
     }
 
-    /// <summary>Also what another process has found missing, while the two shared the queue.</summary>
+    /// <summary>Also packages that another process has found missing, while the two shared the queue.</summary>
     private async Task FindMissingAsync(CancellationToken cancellationToken)
     {
         foreach (var name in _wanted.Where(name => !_failures.ContainsKey(name)))
@@ -185,8 +185,8 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
     }
 
     /// <summary>
-    /// When the next item that failed only a few times is due; null when there is none. What another process is working on counts too: the
-    /// two share the queue, and this one is not done before that is.
+    /// When the next item that failed only a few times is due; null if there is none. Items of another process count too: the
+    /// two share the queue, and this one is not done before they are.
     /// </summary>
     private async Task<DateTimeOffset?> NextRetryAsync(CancellationToken cancellationToken)
     {

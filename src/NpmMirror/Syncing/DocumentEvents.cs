@@ -21,7 +21,7 @@ internal sealed class DocumentEvents
     /// <summary>Whether an event points into the previous document.</summary>
     public bool ArchivesPrevious { get; private set; }
 
-    /// <summary>The events, in the order: versions published, changed, removed, tags, maintainers, the rest, and what is remarkable in them.</summary>
+    /// <summary>The events, in the order: versions published, changed, removed, tags, maintainers, the rest, and remarks about them.</summary>
     public IReadOnlyList<RegistryEvent> Events { get; private set; } = [];
 
     /// <summary>The events for a package that was not there before.</summary>
@@ -29,15 +29,15 @@ internal sealed class DocumentEvents
         new PackageAdded(index.Versions.Count, index.DistTags) { At = index.ModifiedAt, SeenAt = seenAt, UpstreamRev = index.Rev };
 
     /// <summary>The events of a difference.</summary>
-    /// <param name="diff">What differs.</param>
+    /// <param name="diff">The difference.</param>
     /// <param name="oldIndex">The previous document's index.</param>
     /// <param name="oldDocument">The previous document.</param>
     /// <param name="oldSha256">Its digest.</param>
-    /// <param name="oldStoredBytes">How much archiving it would cost.</param>
+    /// <param name="oldStoredBytes">The cost of archiving it.</param>
     /// <param name="newIndex">The new document's index.</param>
     /// <param name="newDocument">The new document.</param>
     /// <param name="seenAt">Now.</param>
-    /// <param name="neverInlines">Whether old values are slices whatever they cost: an archived document can be purged and leave the event readable.</param>
+    /// <param name="neverInlines">Whether old values are always slices: an archived document can be purged and leave the event readable.</param>
     public static DocumentEvents Of(
         PackumentDiff diff,
         PackumentIndex oldIndex,
@@ -95,7 +95,7 @@ internal sealed class DocumentEvents
         return writer;
     }
 
-    /// <summary>The events of a change from a document that cannot be read any more: what the indexes tell, without old values.</summary>
+    /// <summary>The events of a change from an unreadable document: the differences of the indexes, without old values.</summary>
     public static DocumentEvents OfLost(PackumentIndex oldIndex, PackumentIndex newIndex, ReadOnlySpan<byte> newDocument, DateTimeOffset seenAt)
     {
         var told = PackumentDiff.CompareIndexes(oldIndex, newIndex);

@@ -6,15 +6,15 @@ using NpmMirror.Storage;
 namespace NpmMirror.Syncing;
 
 /// <summary>
-/// Reads what is stored for clients. Where that is damaged the reader gets a failure that says so, and the queue fetches the package again,
+/// Reads stored packages for clients. If one is damaged, the reader gets a failure that says so, and the queue fetches the package again,
 /// without validators and at the queue's own pace: requests for a damaged document never go to the upstream themselves.
 /// </summary>
 internal sealed partial class DocumentRepair(IMetadataStore store, SyncQueue queue, PackageSync sync, TimeProvider time, ILogger<DocumentRepair> logger)
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(2);
 
-    /// <summary>What <paramref name="read"/> makes of a stored package.</summary>
-    /// <exception cref="MirrorException">What is stored is damaged and will be fetched again; or <paramref name="read"/> failed otherwise.</exception>
+    /// <summary>The result of <paramref name="read"/> for a stored package.</summary>
+    /// <exception cref="MirrorException">The stored package is damaged and will be fetched again; or <paramref name="read"/> failed otherwise.</exception>
     public async ValueTask<T> ReadAsync<T>(PackageName name, Func<ValueTask<T>> read, CancellationToken cancellationToken)
     {
         try
@@ -45,7 +45,7 @@ internal sealed partial class DocumentRepair(IMetadataStore store, SyncQueue que
         try
         {
             var now = time.GetUtcNow();
-            // What is due will be tried, and what failed has its time for the next try: queued anew, each request would be a question to the upstream.
+            // A due item will be tried, and a failed one has its time for the next try: if it were queued anew, each request would send one to the upstream.
             if (await store.Queue.FindQueuedAsync(name, cancellationToken) is { } queued && (queued.Attempts > 0 || queued.DueAt <= now))
             {
                 return queued.LastError;

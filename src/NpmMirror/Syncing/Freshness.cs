@@ -21,7 +21,7 @@ internal sealed class Freshness
         news.Compared += Note;
     }
 
-    /// <summary>How often something was noted: a row that was read before may be older than what is noted of it now.</summary>
+    /// <summary>The number of notes so far: a row that was read before may be older than a note about it now.</summary>
     public long NoteCount => Interlocked.Read(ref _noteCount);
 
     /// <summary>Whether the package was compared less than its time to live ago: longer for large ones that cannot be asked conditionally.</summary>
@@ -37,7 +37,7 @@ internal sealed class Freshness
         return _time.GetElapsedTime(asked.TriedAt) < lifetime;
     }
 
-    /// <summary>Whether what is held is the upstream's answer to a question that was asked after this moment.</summary>
+    /// <summary>Whether the held document is the upstream's answer to a request sent after this moment.</summary>
     public bool IsComparedSince(PackageName name, long moment) => _asked.TryGet(name, out var asked) && asked.AnsweredAt >= moment;
 
     /// <summary>Notes an answer of the upstream, by the moment when it was asked.</summary>
@@ -49,7 +49,7 @@ internal sealed class Freshness
 
     private void Set(PackageName name, Asked asked)
     {
-        // Counted first: who sees the note sees that something was noted.
+        // Counted first: a reader that sees the note sees the new count.
         Interlocked.Increment(ref _noteCount);
         _asked.Set(name, asked);
     }

@@ -7,8 +7,8 @@ using NpmMirror.Visibility;
 namespace NpmMirror.Syncing;
 
 /// <summary>
-/// Attestations that were passed on once, kept for the time when the upstream is away: of versions that are held, and no more bytes than
-/// <see cref="MirrorOptions.AttestationsMaxBytes"/>, for anybody may ask for any of them.
+/// Attestations that were passed on once, kept for the time when the upstream is away: of held versions, and no more bytes than
+/// <see cref="MirrorOptions.AttestationsMaxBytes"/>, because any client may ask for any of them.
 /// </summary>
 internal sealed class KeptAttestations(IKeptTable documents, IPackageTable packages, MirrorOptions options, TimeProvider time) : IDisposable
 {
@@ -28,7 +28,7 @@ internal sealed class KeptAttestations(IKeptTable documents, IPackageTable packa
     /// <inheritdoc/>
     public void Dispose() => _turn.Dispose();
 
-    /// <summary>What is kept of a version, or null.</summary>
+    /// <summary>The kept attestations of a version, or null.</summary>
     internal ValueTask<ReadOnlyMemory<byte>?> FindAsync(PackageName package, string version, CancellationToken cancellationToken) =>
         documents.FindKeptAsync(PathOf(package, version), cancellationToken);
 
@@ -55,7 +55,7 @@ internal sealed class KeptAttestations(IKeptTable documents, IPackageTable packa
         }
     }
 
-    /// <summary>What nobody needs: those of versions that are not held any more, and what is more than the bound.</summary>
+    /// <summary>Unneeded attestations: those of versions that are not held any more, and those over the limit.</summary>
     internal async IAsyncEnumerable<KeptMark> ListUselessAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var keptBytes = 0L;
@@ -86,7 +86,7 @@ internal sealed class KeptAttestations(IKeptTable documents, IPackageTable packa
 
     private async ValueTask<bool> HasRoomAsync(int sizeBytes, CancellationToken cancellationToken)
     {
-        // What gc took meanwhile, perhaps in another process, shows when it is counted again.
+        // The next count shows the attestations that gc deleted meanwhile, perhaps in another process.
         if (_keptBytes is null || (_keptBytes + sizeBytes > options.AttestationsMaxBytes && time.GetElapsedTime(_countedAt) >= CountEvery))
         {
             _countedAt = time.GetTimestamp();

@@ -8,7 +8,7 @@ internal sealed class NamedPackages(IPackageTable packages, SyncQueue queue, Tim
     /// <summary>Queues these.</summary>
     public Task QueueAsync(IEnumerable<PackageName> names, CancellationToken cancellationToken) => new BulkQueue(queue, time).AddAllAsync(names.ToAsyncEnumerable(), cancellationToken);
 
-    /// <summary>Queues these for an administrator who named them: what is held and what caches hold does not count.</summary>
+    /// <summary>Queues these for an administrator who named them: held documents and caches do not count.</summary>
     public Task QueueDemandedAsync(IEnumerable<PackageName> names, CancellationToken cancellationToken) =>
         new BulkQueue(queue, time, QueuePriority.Demand).AddAllAsync(names.ToAsyncEnumerable(), cancellationToken);
 

@@ -13,7 +13,7 @@ internal sealed class PackageScope
     private readonly bool _isEager;
 
     /// <summary>Reads the mode and the list; a list entry <c>@file</c>, where no scope is meant, is read from that file, one name a line.</summary>
-    /// <exception cref="MirrorException">The list cannot be read or holds what is neither a name nor a glob.</exception>
+    /// <exception cref="MirrorException">The list cannot be read or has an entry that is neither a name nor a glob.</exception>
     public PackageScope(MirrorOptions options)
     {
         Mode = options.Metadata;
@@ -43,7 +43,7 @@ internal sealed class PackageScope
     /// <summary>Whether the list has globs, which only a walk over the upstream's list can resolve.</summary>
     public bool HasGlobs => _globs.Count > 0;
 
-    /// <summary>Names what is wanted ahead: another one where the mode or the list is another, or tarballs are wanted ahead too.</summary>
+    /// <summary>Names the packages that are wanted ahead: another text if the mode or the list is another, or tarballs are wanted ahead too.</summary>
     public string Fingerprint
     {
         get
@@ -53,7 +53,7 @@ internal sealed class PackageScope
         }
     }
 
-    /// <summary>Whether a package is held before anybody asked for it.</summary>
+    /// <summary>Whether a package is held before a client asks for it.</summary>
     public bool IsWantedAhead(PackageName name) => Mode switch
     {
         MetadataMode.All => true,

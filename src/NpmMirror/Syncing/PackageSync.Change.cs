@@ -7,10 +7,10 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Syncing;
 
-/// <content>What a new document changes, told as events. A stored one that cannot be read does not keep the package from going on.</content>
+/// <content>The events of a new document. An unreadable stored one does not stop the package.</content>
 internal sealed partial class PackageSync
 {
-    /// <summary>What leads from the stored document to the new one.</summary>
+    /// <summary>The change from the stored document to the new one.</summary>
     private async Task<Change> FindChangeAsync(PackageRow row, RemovalKind? removal, PackumentIndex index, RawDocument document, DateTimeOffset now, CancellationToken cancellationToken)
     {
         var oldIndex = TryReadIndex(row);
@@ -21,7 +21,7 @@ internal sealed partial class PackageSync
 
         if (removal is not null && row.Facts.Removal is null)
         {
-            // The holding package says nothing of what it replaced: one event, and the last known document in the archive.
+            // The holding package says nothing of its predecessor: one event, and the last known document in the archive.
             var removed = new PackageRemoved(removal.Value, null, row.DocumentSha256.Hex) { At = index.ModifiedAt, SeenAt = now, UpstreamRev = index.Rev };
             return new Change([removed], true);
         }
@@ -93,7 +93,7 @@ internal sealed partial class PackageSync
         }
         catch (MirrorException trouble) when (trouble.Fault is MirrorFault.StoreUnavailable or MirrorFault.StoreDamaged)
         {
-            // Purged, or damaged: what it said in detail is lost, and must not keep the package from going on.
+            // Purged, or damaged: its details are lost, and must not stop the package.
             LogUnreadable(name, trouble.Message);
             return false;
         }

@@ -9,7 +9,7 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Syncing;
 
-/// <content>What becomes of a package that the upstream has no more: doubt first, then the graveyard.</content>
+/// <content>The removal of a package that the upstream has no more: doubt first, then the graveyard.</content>
 internal sealed partial class PackageSync
 {
     private async Task<SyncResult?> RemoveAsync(PackageName name, PackageRow? row, QueueItem? item, PackumentAnswer.Absent absent, CancellationToken cancellationToken)
@@ -19,7 +19,7 @@ internal sealed partial class PackageSync
         {
             if (item is { IsDeletedRow: true } && absent.Notice is { } notice)
             {
-                // Gone before this mirror began, or between two looks of it: another mirror knows, and those who follow this one shall too.
+                // Gone before this mirror began, or between two of its fetches: another mirror knows, and this one's followers must know too.
                 var removed = Tombstones.EventOf(kind, notice, _time.GetUtcNow());
                 return await CommitAsync(Tombstones.CommitOf(name, removed, _known.Identity.ToString()), cancellationToken) is { } written ? new SyncResult.Removed(written, [removed]) : null;
             }
@@ -30,7 +30,7 @@ internal sealed partial class PackageSync
         var reason = absent.Notice is { } told ? told.Reason : absent.Reason;
         if (row.Facts.IsRemoved)
         {
-            // Under another revision it was back, and removed once more, while nobody looked.
+            // Under another revision it was back, and was removed once more, between two fetches.
             return absent.Notice is { Rev: var again } && Tombstones.IsNews(row, again)
                 ? await BuryAsync(row, kind, reason, absent.Notice.At, again, cancellationToken)
                 : row.Damage is not null && await CommitAsync(new PackageCommit { Name = name, ExpectedGeneration = row.Generation, Facts = row.Facts with { Removal = row.Damage.IsOfRemoval ? kind : row.Facts.Removal, StoredAt = _time.GetUtcNow() }, Events = [] }, cancellationToken) is { } mended
@@ -67,7 +67,7 @@ internal sealed partial class PackageSync
 
     private static bool IsBefore(string? rev, string other) => rev is not null && new Revision(rev).IsBefore(new Revision(other));
 
-    /// <summary>A cache may also send the notice of before a republication: it must not take away what is newer, nor end the wait for it.</summary>
+    /// <summary>A cache may also send the notice from before a republication: it must not remove a newer package, nor end the wait for it.</summary>
     private async Task<SyncResult?> BuryUnpublishedAsync(PackageName name, PackageRow? row, QueueItem? item, ParsedPackument parsed, CancellationToken cancellationToken)
     {
         var index = parsed.Index;

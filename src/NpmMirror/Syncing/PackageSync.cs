@@ -16,7 +16,7 @@ namespace NpmMirror.Syncing;
 /// <summary>The one way a package enters the store: fetch, parse once, diff, write atomically.</summary>
 internal sealed partial class PackageSync : IDisposable
 {
-    /// <summary>After this long the upstream is believed, whatever the feed or the stored document said before.</summary>
+    /// <summary>After this long the upstream is believed, against an earlier feed row or stored document.</summary>
     internal static readonly TimeSpan DoubtMax = TimeSpan.FromHours(24);
 
     private static readonly TimeSpan OneSecond = TimeSpan.FromSeconds(1);
@@ -40,7 +40,7 @@ internal sealed partial class PackageSync : IDisposable
     private readonly RevisionCheck _revisions;
     private readonly BoundedCache<PackageName, bool> _damaged = new("damaged packages", DamagedMax);
 
-    // What is fetched now although nobody waits for it; one a package, by the locks.
+    // Packages that are being fetched without a waiting client; one a package, by the locks.
     private readonly ConcurrentDictionary<PackageName, Patience> _patient = new();
 
     private bool IsEager => _options.Tarballs == TarballMode.Eager;
@@ -65,30 +65,30 @@ internal sealed partial class PackageSync : IDisposable
         _breaker = new HourlyBreaker(store, options, time, logger);
     }
 
-    /// <summary>Where each commit is told before <see cref="SyncAsync"/> returns, so that the process that wrote never serves what was before.</summary>
+    /// <summary>Hears of each commit before <see cref="SyncAsync"/> returns, so that the process that wrote never serves an earlier state.</summary>
     public PackageNews News { get; }
 
-    /// <summary>Brings one package to what the upstream says now.</summary>
+    /// <summary>Brings one package to the upstream's present state.</summary>
     /// <param name="name">The package.</param>
-    /// <param name="item">What the queue knows of it; null for a fetch that nobody queued.</param>
-    /// <param name="cancellationToken">Ends the fetch; what has begun to be written is finished.</param>
+    /// <param name="item">Its item of the queue; null for a fetch without one.</param>
+    /// <param name="cancellationToken">Ends the fetch; a write that has begun is finished.</param>
     /// <exception cref="MirrorException">Upstream or store trouble; nothing was written.</exception>
     public Task<SyncResult> SyncAsync(PackageName name, QueueItem? item, CancellationToken cancellationToken) => SyncInTurnAsync(name, item, item is { Priority: QueuePriority.Demand } ? SyncTrust.Nothing : SyncTrust.Usual, cancellationToken);
 
     /// <summary>As <see cref="SyncAsync"/>, where the answer of a cache on the way is not enough.</summary>
     internal Task<SyncResult> SyncPastCachesAsync(PackageName name, CancellationToken cancellationToken) => SyncInTurnAsync(name, null, SyncTrust.NoCache, cancellationToken);
 
-    /// <summary>Fetches a package whose stored document was found damaged and writes it anew, also where the upstream has just what was stored.</summary>
+    /// <summary>Fetches a package whose stored document was found damaged and writes it anew, even if the upstream has the same document.</summary>
     /// <exception cref="MirrorException">Upstream or store trouble; nothing was written.</exception>
     public Task<SyncResult> RepairAsync(PackageName name, CancellationToken cancellationToken) => SyncInTurnAsync(name, null, SyncTrust.NothingHeld, cancellationToken);
 
-    /// <summary>What is stored of the package was found damaged: until it was written anew, each fetch is a repair.</summary>
+    /// <summary>Notes that the stored document was found damaged: until it is written anew, each fetch is a repair.</summary>
     public void NoteDamaged(PackageName name) => _damaged.Set(name, true);
 
     /// <summary>How far tarballs have come.</summary>
     internal TarballProgress Tarballs => new(_tarballs.FetchedCount, _tarballs.FetchedBytes, _eager.Left);
 
-    /// <summary>Somebody waits for the package now: if its fetch stands in line after others that nobody waits for, it goes ahead.</summary>
+    /// <summary>A client waits for the package now: if its fetch waits for other fetches without a client, it goes ahead.</summary>
     internal void Hurry(PackageName name)
     {
         if (_patient.TryGetValue(name, out var patience))
@@ -109,7 +109,7 @@ internal sealed partial class PackageSync : IDisposable
         using var turn = await _locks.EnterAsync(name, cancellationToken);
         for (var tries = 0; tries < TriesMax; tries++)
         {
-            // 1. What is held. 2. What the upstream says. 3. Decide and write; null when another process wrote in between,
+            // 1. The held row. 2. The upstream's answer. 3. Decide and write; null if another process wrote in between,
             // and then the fetch is repeated too: without a rev only the later fetch is known to be newer.
             var row = await _packages.FindAsync(name, cancellationToken);
             var askedAt = _time.GetTimestamp();
@@ -124,7 +124,7 @@ internal sealed partial class PackageSync : IDisposable
             }
             catch (MirrorException damage) when (damage.Fault == MirrorFault.StoreDamaged && !isMending)
             {
-                // What is stored could not be read on the way: written anew, it can.
+                // The stored document could not be read on the way; written anew, it can.
                 NoteDamaged(name);
             }
         }
@@ -143,7 +143,7 @@ internal sealed partial class PackageSync : IDisposable
 
     private async Task<SyncResult?> SyncOnceAsync(PackageName name, QueueItem? item, PackageRow? row, SyncTrust trust, CancellationToken cancellationToken)
     {
-        // Whose tarballs are to be fetched, its document says where they are.
+        // Ask unconditionally if tarballs are missing: a 304 has no URLs.
         var isConditional = row is not null && trust < SyncTrust.Nothing && IsNotModifiedBelieved(row, item) && !(IsEager && await _eager.IsAnyMissingAsync(row, cancellationToken));
         var validators = isConditional ? new Validators(row!.Facts.ETag, row.Facts.LastModified) : default;
         var isRepair = trust == SyncTrust.NothingHeld;
@@ -277,7 +277,7 @@ internal sealed partial class PackageSync : IDisposable
         return written is null ? null : new SyncResult.Stored(written, row is null || row.Facts.IsRemoved, change.Events) { RetryBecause = lag ?? failed };
     }
 
-    /// <summary>Whether what was doubted is taken for what there is: a day has passed, with as many tries.</summary>
+    /// <summary>Whether a doubted answer is believed: a day has passed, with as many tries.</summary>
     internal static bool IsDoubtOver(QueueItem item, DateTimeOffset now) => now - item.QueuedAt >= DoubtMax && item.Attempts >= RemovalCheck.DoubtTriesMin;
 
     /// <summary>Now, but at least a second after the document before: dates of HTTP have no parts of a second, and each document needs its own.</summary>

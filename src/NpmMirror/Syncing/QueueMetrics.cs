@@ -3,7 +3,7 @@ using NpmMirror.Diagnostics;
 
 namespace NpmMirror.Syncing;
 
-/// <summary>What is measured of the queue.</summary>
+/// <summary>The instruments of the queue.</summary>
 internal sealed class QueueMetrics(Meter meter)
 {
     /// <summary>Items queued, due or not.</summary>

@@ -6,7 +6,7 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Syncing;
 
-/// <summary>What becomes of a queued package after a try: it leaves the queue, is tried again later, or is given up.</summary>
+/// <summary>Ends a try of a queued package: it leaves the queue, is tried again later, or is given up.</summary>
 internal sealed partial class QueueReturn(IQueueTable queue, INoteTable notes, TimeProvider time, ILogger logger) : IDisposable
 {
     private const int WishAttemptsMax = 3;
@@ -19,7 +19,7 @@ internal sealed partial class QueueReturn(IQueueTable queue, INoteTable notes, T
     /// <summary>Forgets that a package was given up.</summary>
     internal ValueTask ForgetAsync(PackageName name, CancellationToken cancellationToken) => _givenUp.ForgetAsync(name, cancellationToken);
 
-    /// <summary>After an answer. Finished also when the process is to end: what was learned would be asked for again by the next.</summary>
+    /// <summary>After an answer. Finished also if the process is to end: else the next process would ask for the same answer again.</summary>
     internal async Task GiveBackAsync(QueueLease lease, SyncResult result)
     {
         if (result.RetryBecause is null)
@@ -44,8 +44,8 @@ internal sealed partial class QueueReturn(IQueueTable queue, INoteTable notes, T
     {
         var item = lease.Item;
 
-        // What only a client asked for is dropped soon: it asks again, and names that nobody has would pile up. Any other failure that
-        // repeats for a day is given up until the feed names the package again; what was held is still served.
+        // A package that only a client asked for is dropped soon: the client asks again, and names of no package would pile up. Any other failure that
+        // repeats for a day is given up until the feed names the package again; the held document is still served.
         var isOnlyWish = item is { Priority: QueuePriority.ReadThrough, WantedRev: null } && item.Attempts + 1 >= WishAttemptsMax;
         if (isOnlyWish || (!error.IsTransient && PackageSync.IsDoubtOver(item, time.GetUtcNow())))
         {
@@ -68,7 +68,7 @@ internal sealed partial class QueueReturn(IQueueTable queue, INoteTable notes, T
         return new SyncAttempt(item, null, error, false);
     }
 
-    /// <summary>A rev that never came is given up too: what the upstream sends is taken for what there is.</summary>
+    /// <summary>A rev that never came is given up too: the upstream's document is believed.</summary>
     private async ValueTask NoteAnswerAsync(QueueItem item, SyncResult result, string? rev)
     {
         if (item.WantedRev is { } wanted && rev is not null && result is not SyncResult.Unchanged { Row.Facts.IsRemoved: true } && new Revision(rev).IsBefore(new Revision(wanted)))
@@ -80,7 +80,7 @@ internal sealed partial class QueueReturn(IQueueTable queue, INoteTable notes, T
         await _givenUp.ForgetAsync(item.Name, CancellationToken.None);
     }
 
-    /// <summary>1, 2, 4, 8 … seconds, then minutes; jittered, and at least what the upstream asked for.</summary>
+    /// <summary>1, 2, 4, 8 … seconds, then minutes; jittered, and at least the upstream's Retry-After.</summary>
     private static TimeSpan PauseAfter(int attempts, TimeSpan? retryAfter) =>
         new Backoff(TimeSpan.FromSeconds(1), StoredMoments.LongestPause, Random.Shared) { Failures = attempts }.Next(retryAfter);
 

@@ -8,7 +8,7 @@ using NpmMirror.Visibility;
 
 namespace NpmMirror.Syncing;
 
-/// <summary>What a reader gets for a name.</summary>
+/// <summary>The answer to a reader of a name.</summary>
 internal abstract record ReadAnswer
 {
     private ReadAnswer()
@@ -51,15 +51,15 @@ internal sealed class ReadThrough : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
 
     /// <summary>Creates the read-through; one per store and process.</summary>
-    /// <param name="store">Where packages are kept.</param>
-    /// <param name="sync">Fetches.</param>
-    /// <param name="queue">Where what a client wants is queued first.</param>
-    /// <param name="scope">What is mirrored.</param>
-    /// <param name="isFollowed">Whether a live feed tells of every change, so that nothing held needs to be asked for by age. Cheap: asked for with each answer.</param>
-    /// <param name="options">How old what is served may be.</param>
+    /// <param name="store">The store of packages.</param>
+    /// <param name="sync">Fetches packages.</param>
+    /// <param name="queue">Queues the requests of clients first.</param>
+    /// <param name="scope">The mirrored packages.</param>
+    /// <param name="isFollowed">Whether a live feed tells of every change, so that no held package needs a comparison by age. Cheap: called with each answer.</param>
+    /// <param name="options">The limits on the age of served documents.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="logger">Looks that failed.</param>
-    /// <param name="meter">Where the time that the store takes is measured.</param>
+    /// <param name="logger">Logs failed comparisons.</param>
+    /// <param name="meter">The meter of the store's durations.</param>
     public ReadThrough(IMetadataStore store, PackageSync sync, SyncQueue queue, PackageScope scope, Func<bool> isFollowed, MirrorOptions options, TimeProvider time, ILogger<ReadThrough> logger, Meter? meter = null)
     {
         _store = store;
@@ -108,17 +108,17 @@ internal sealed class ReadThrough : IAsyncDisposable
     /// <summary>Whether a row from memory may be served without <see cref="FindAsync"/>. Cheap: asked for with each answer.</summary>
     public bool IsServable(PackageRow row) => _revalidation.IsServable(row);
 
-    /// <summary>Looks upstream for a version, a tag or a tarball's file that a held packument lacks. True: search again in what is held now; false: there is none.</summary>
+    /// <summary>Looks upstream for a version, a tag or a tarball's file that a held packument lacks. True: search again in the held one; false: there is none.</summary>
     /// <param name="searched">The package as it was searched.</param>
     /// <param name="item">The version, the tag or the file's name.</param>
     /// <param name="askedAt">When the client's request came, by the mirror's clock.</param>
     /// <param name="cancellationToken">Ends the wait; the look goes on.</param>
-    /// <exception cref="MirrorException">The upstream is in trouble, so that nobody can say whether it has the item.</exception>
+    /// <exception cref="MirrorException">The upstream is in trouble, so that it is not known whether it has the item.</exception>
     public Task<bool> LookForAsync(PackageRow searched, string item, long askedAt, CancellationToken cancellationToken) => _options.Offline
         ? throw UpstreamFailures.Offline($"{MirrorException.Quote(item)} of {searched.Name}")
         : _versions.LookAsync(searched, item, askedAt, cancellationToken);
 
-    /// <summary>Fetches now, for an administrator, whatever is held or remembered: no "not modified" and no cache is believed.</summary>
+    /// <summary>Fetches now, for an administrator, without regard to held or remembered documents: no "not modified" and no cache is believed.</summary>
     /// <exception cref="MirrorException">Upstream or store trouble.</exception>
     public async Task<SyncResult> RefreshAsync(PackageName name, CancellationToken cancellationToken)
     {
@@ -132,7 +132,7 @@ internal sealed class ReadThrough : IAsyncDisposable
         return attempt.Result ?? throw attempt.Error!;
     }
 
-    /// <summary>Ends what runs in the background.</summary>
+    /// <summary>Ends the work in the background.</summary>
     public async ValueTask DisposeAsync()
     {
         if (_stopping.IsCancellationRequested)
@@ -203,7 +203,7 @@ internal sealed class ReadThrough : IAsyncDisposable
                     return attempt;
                 }
 
-                // It was begun before, and may have believed what this one must not.
+                // It was begun before, and may have believed a document that this one must not believe.
                 next = _queue.NextAttemptAsync(name);
             }
 
@@ -222,7 +222,7 @@ internal sealed class ReadThrough : IAsyncDisposable
         throw new MirrorException(MirrorFault.UpstreamUnavailable, $"{name} is being fetched by another process that has not finished; try again.", true, TimeSpan.FromSeconds(5));
     }
 
-    /// <summary>What another process brought, or null while it is not done. A client takes the row as soon as there is one; an administrator waits until the wish was worked on.</summary>
+    /// <summary>The result of another process, or null while it is not done. A client takes the row as soon as there is one; an administrator waits until the request was handled.</summary>
     private async Task<SyncResult?> FindOthersAsync(QueueItem wish, PackageRow? before, CancellationToken cancellationToken)
     {
         var isQueued = await _store.Queue.FindQueuedAsync(wish.Name, cancellationToken) is not null;

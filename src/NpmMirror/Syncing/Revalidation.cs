@@ -4,8 +4,8 @@ using NpmMirror.Storage;
 namespace NpmMirror.Syncing;
 
 /// <summary>
-/// Where no feed tells of changes, what is held is compared with the upstream by its age. A reader waits for that, but no longer than
-/// <c>revalidateWait</c>: then it is served what is held, and the comparison goes on in the background.
+/// Without a feed, held packages are compared with the upstream by their age. A reader waits for that, but no longer than
+/// <c>revalidateWait</c>: then it gets the held document, and the comparison goes on in the background.
 /// </summary>
 internal sealed class Revalidation(UpstreamLooks looks, Freshness freshness, Func<bool> isFollowed, MirrorOptions options, TimeProvider time)
 {

@@ -7,7 +7,7 @@ namespace NpmMirror.Syncing;
 /// <summary>Whether an answer is as new as it should be: caches lag the feed, and send documents older than the stored one.</summary>
 internal sealed class RevisionCheck(KnownUpstream known, TimeProvider time)
 {
-    /// <summary>Why the answer is older than what the feed spoke of, or null.</summary>
+    /// <summary>Why the answer is older than the feed's row, or null.</summary>
     internal string? FindLag(QueueItem? item, string? rev, bool isDifferent)
     {
         if (item is null || (item.WantedRev is null && !item.IsDeletedRow))
@@ -48,7 +48,7 @@ internal sealed class RevisionCheck(KnownUpstream known, TimeProvider time)
             return null;
         }
 
-        // Whoever takes a package away says so; whoever forgets all its versions has a bad night.
+        // An unpublish carries `time.unpublished`; a packument that lost all versions without it is an upstream fault.
         if (index is { Versions.Count: 0, IsUnpublished: false } && PackumentIndex.FromBytes(row.Index.Span, row.Name).Versions.Count > 0)
         {
             return "the upstream sends the package without any version, and does not say that it was unpublished";

@@ -1,9 +1,9 @@
 namespace NpmMirror.Syncing;
 
-/// <summary>How far a sync has come. Each of its packages is done, left or failed; the three together are all of them.</summary>
+/// <summary>The progress of a sync. Each of its packages is done, left or failed; the three together are all of them.</summary>
 /// <param name="Done">Packages that were finished in this run, and left the queue.</param>
-/// <param name="Left">Packages that are queued, those that failed apart.</param>
-/// <param name="Failed">Packages whose last try failed, and that are queued to be tried again.</param>
+/// <param name="Left">Packages that are queued, except failed ones.</param>
+/// <param name="Failed">Packages whose last try failed, queued to be tried again.</param>
 /// <param name="RawBytes">Raw bytes of the documents written in this run.</param>
 internal sealed record SyncProgress(long Done, long Left, long Failed, long RawBytes)
 {

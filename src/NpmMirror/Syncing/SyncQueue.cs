@@ -18,11 +18,11 @@ internal sealed record SyncAttempt(QueueItem Item, SyncResult? Result, Exception
 
 /// <summary>
 /// Empties the durable queue through <see cref="PackageSync"/>: some workers, a lease for each item, back-off per package, and a
-/// way to wait until a package was tried. Whatever fails is one package's failure.
+/// way to wait until a package was tried. A failure concerns one package only.
 /// </summary>
 internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, MirrorOptions options, TimeProvider time, ILogger<SyncQueue> logger, Meter? meter = null) : IDisposable
 {
-    /// <summary>What a dead process had taken comes back after it; a living one renews it while it works.</summary>
+    /// <summary>Items of a dead process come back after it; a living one renews it while it works.</summary>
     private static readonly TimeSpan LeaseDuration = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan RenewEvery = LeaseDuration / 3;
@@ -31,8 +31,8 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
     private static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// Packages worked on for each request to the upstream: who has its document waits for a commit that it shares with others, and keeps
-    /// nobody from asking meanwhile.
+    /// Packages in work for each request to the upstream: a package with its document waits for a commit that it shares with others, and
+    /// delays no other request meanwhile.
     /// </summary>
     private const int PlacesPerRequest = 16;
 
@@ -46,7 +46,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
     private int _inFlight;
     private long? _measuredAt;
 
-    /// <summary>Calls the listener with each try, until disposed of. It hears before those who wait for the try, and is waited for: a slow one slows the queue.</summary>
+    /// <summary>Calls the listener with each try, until disposed of. It hears before waiters for the try, and is waited for: a slow one slows the queue.</summary>
     public IDisposable OnAttempt(Func<SyncAttempt, CancellationToken, ValueTask> listener) => _listeners.Add(listener);
 
     /// <summary>Packages being worked on now.</summary>
@@ -62,7 +62,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
     public async ValueTask EnqueueAsync(IReadOnlyList<QueueItem> items, QueueCursor? cursor, CancellationToken cancellationToken)
     {
         await store.Queue.EnqueueAsync(items, cursor, cancellationToken);
-        // Whoever is woken looks at the whole queue, so one waiting signal is enough.
+        // A woken worker looks at the whole queue, so one waiting signal is enough.
         _wake.Writer.TryWrite(true);
     }
 
@@ -70,7 +70,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
     public Task<SyncAttempt> NextAttemptAsync(PackageName name) =>
         _awaited.GetOrAdd(name, _ => new Awaited(MirrorChain.Current)).Task;
 
-    /// <summary>Works until cancelled; what has begun is finished or given back.</summary>
+    /// <summary>Works until cancelled; tries that have begun are finished or given back.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         var placesMax = options.Concurrency * PlacesPerRequest;
@@ -88,7 +88,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
         }
     }
 
-    /// <summary>Works until nothing is due and nothing is in flight; what was postponed stays queued.</summary>
+    /// <summary>Works until nothing is due and nothing is in flight; postponed items stay queued.</summary>
     /// <param name="cancellationToken">Stops early.</param>
     public async Task DrainAsync(CancellationToken cancellationToken)
     {
@@ -98,7 +98,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
         {
             while (!running.IsCompleted)
             {
-                // In this order: what is taken between the two is in flight before it is due no more.
+                // In this order: an item that is taken between the two is in flight before it is due no more.
                 if ((await store.Queue.NextDueAsync(cancellationToken) is not { } due || due > time.GetUtcNow()) && InFlight == 0)
                 {
                     break;
@@ -109,15 +109,15 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
         }
         finally
         {
-            // The workers end by themselves, and give back what they had taken.
+            // The workers end by themselves, and give back their items.
             await done.CancelAsync();
             await running;
         }
     }
 
-    /// <summary>Tries each of these that is queued and due, once; what another process has is left to it.</summary>
+    /// <summary>Tries each of these that is queued and due, once; items of another process are left to it.</summary>
     /// <param name="names">The packages.</param>
-    /// <param name="cancellationToken">Stops early; what had begun is finished or given back.</param>
+    /// <param name="cancellationToken">Stops early; tries that have begun are finished or given back.</param>
     public Task DrainAsync(IReadOnlyCollection<PackageName> names, CancellationToken cancellationToken) => Parallel.ForEachAsync(
         names,
         // They go ahead of the queue's own line of requests, so their number is bounded here.
@@ -137,7 +137,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
         return lease is null ? null : await TryAsync(lease, cancellationToken);
     }
 
-    /// <summary>Notes that a package was brought up to date outside the queue: what failed before is no failure any more.</summary>
+    /// <summary>Notes that a package was brought up to date outside the queue: its earlier failure counts no more.</summary>
     internal async Task NoteMendedAsync(PackageName name, SyncResult result, CancellationToken cancellationToken)
     {
         var rev = (result as SyncResult.Stored)?.Row.Facts.Rev ?? (result as SyncResult.Unchanged)?.Row.Facts.Rev;
@@ -253,7 +253,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
         var item = lease.Item;
         SyncAttempt attempt;
 
-        // Whoever of this process comes to try it tries it for the one that waits.
+        // Fetch under the waiting client's mirror chain, so that loops are detected.
         MirrorChain.Current = _awaited.GetValueOrDefault(item.Name)?.Chain ?? MirrorChain.Current;
         using var working = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var renewing = RenewAsync(lease, working.Token);
@@ -263,7 +263,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
             attempt = new SyncAttempt(item, result, null, result.RetryBecause is null);
             CrashPoint.Hit(CrashPoint.AfterCommitBeforeComplete);
 
-            // Also when it is to end now: what is stored and left in the queue would be fetched again by the next process.
+            // Also if the process is to end now: the next would fetch a stored package again that is left in the queue.
             await _return.GiveBackAsync(lease, result);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -277,7 +277,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
         }
         catch (Exception e)
         {
-            // The loop's edge: whatever one package brings up must not stop the others.
+            // The loop's edge: a failure of one package must not stop the others.
             LogUnexpected(e, item.Name);
             var failure = new MirrorException(MirrorFault.UpstreamMalformed, $"{item.Name} could not be handled ({e.GetType().Name}: {e.Message}); please report it.", inner: e);
             attempt = await _return.PostponeAsync(lease, failure, cancellationToken);
@@ -291,7 +291,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
         _metrics.Count(attempt);
         try
         {
-            // Listeners first: what a waiter tells next covers what they were told.
+            // Listeners first: later news of a waiter covers theirs.
             await _listeners.TellAsync(attempt, cancellationToken);
         }
         finally
@@ -350,7 +350,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
         await Task.WhenAny(woken);
     }
 
-    /// <summary>The next try of a package, and the mirrors that the first who waits for it came through.</summary>
+    /// <summary>The next try of a package, and the mirror chain of the first client that waits for it.</summary>
     private sealed class Awaited(MirrorChain? chain) : TaskCompletionSource<SyncAttempt>(TaskCreationOptions.RunContinuationsAsynchronously)
     {
         public MirrorChain? Chain => chain;

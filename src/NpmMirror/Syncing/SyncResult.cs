@@ -22,10 +22,10 @@ internal abstract record SyncResult
     /// <summary>Nothing was written.</summary>
     public sealed record Unchanged(PackageRow Row) : SyncResult;
 
-    /// <summary>A new document was written; without events when only URLs or key order differ.</summary>
+    /// <summary>A new document was written; without events if only URLs or key order differ.</summary>
     /// <param name="Row">The row as written.</param>
     /// <param name="IsNew">True when the package was not held before, or was in the graveyard.</param>
-    /// <param name="Events">What changed.</param>
+    /// <param name="Events">The changes.</param>
     public sealed record Stored(PackageRow Row, bool IsNew, IReadOnlyList<RegistryEvent> Events) : SyncResult;
 
     /// <summary>The package was confirmed gone and is in the graveyard.</summary>

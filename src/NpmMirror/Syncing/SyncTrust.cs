@@ -1,6 +1,6 @@
 namespace NpmMirror.Syncing;
 
-/// <summary>What is believed when a package is compared with the upstream; each believes less than the one before.</summary>
+/// <summary>The answers that are believed when a package is compared with the upstream; each value believes less than the one before.</summary>
 internal enum SyncTrust
 {
     /// <summary>The answer of a cache on the way, and "not modified".</summary>

@@ -5,12 +5,12 @@ using NpmMirror.Storage;
 namespace NpmMirror.Syncing;
 
 /// <summary>
-/// The removed packages of another npm-mirror, so that a mirror of a mirror has the same ones however late it began. Each is only queued: that it is
-/// gone, and how, is said by the answer for the package itself, and what that still serves is held like any other.
+/// The removed packages of another npm-mirror, so that a mirror of a mirror has the same ones however late it began. Each is only queued: the answer for the package itself
+/// says that it is gone, and how; a package that the other mirror still serves is held like any other.
 /// </summary>
 internal sealed class TombstoneQueue(IPackageTable packages, SyncQueue queue, PackageScope scope, TimeProvider time)
 {
-    /// <summary>Queues what is listed as removed, wanted by the mode, and not known here under that revision. What is held is left to the comparison with what is listed as there.</summary>
+    /// <summary>Queues packages that are listed as removed, wanted by the mode, and not known here under that revision. Held ones are left to the comparison with the list of existing ones.</summary>
     internal async Task AddAsync(IAsyncEnumerable<ListedPackage> removed, CancellationToken cancellationToken)
     {
         var bulk = new BulkQueue(queue, time);

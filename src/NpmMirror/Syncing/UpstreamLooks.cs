@@ -21,7 +21,7 @@ internal sealed partial class UpstreamLooks(PackageSync sync, SyncQueue queue, F
     private readonly SingleFlight<PackageName, MirrorException?> _looks = new("looks", options.Concurrency * LooksPerRequest, time, meter);
     private readonly CancellationTokenSource _stopping = new();
 
-    // Strangers choose what is not held: their looks leave most of the requests that clients wait for to others. Some dozens that hang must not stop the next.
+    // Strangers choose packages that are not held: their looks leave most of the requests for waiting clients to others. Some dozens that hang must not stop the next.
     private readonly SemaphoreSlim _pastCaches = new(PastCachesMax);
 
     /// <summary>The look at a package that is under way, or null.</summary>
@@ -52,7 +52,7 @@ internal sealed partial class UpstreamLooks(PackageSync sync, SyncQueue queue, F
         }
         catch (MirrorException e)
         {
-            // What is held is served: an upstream that is down is asked once per time to live and package, not once per request.
+            // The held document is served: an upstream that is down is asked once per time to live and package, not once per request.
             freshness.NoteTrouble(name);
             LogNotCompared(name, e.Message);
             return e;
@@ -63,7 +63,7 @@ internal sealed partial class UpstreamLooks(PackageSync sync, SyncQueue queue, F
         }
         catch (Exception e)
         {
-            // The task's edge: one package that brings up what nobody expected must not leave its readers waiting.
+            // The task's edge: an unexpected failure of one package must not leave its readers waiting.
             freshness.NoteTrouble(name);
             LogUnexpected(e, name);
             return new MirrorException(MirrorFault.UpstreamMalformed, $"{name} could not be compared with the upstream ({e.GetType().Name}: {e.Message}); please report it.", inner: e);

@@ -4,8 +4,8 @@ using NpmMirror.Packuments;
 namespace NpmMirror.Syncing;
 
 /// <summary>
-/// What is remarkable in published and changed versions: deprecations, install scripts that were not there, provenance that is no longer. Found
-/// when both documents are at hand, since the log alone does not say what became of a value.
+/// Remarks about published and changed versions: deprecations, new install scripts, lost provenance. Found
+/// when both documents are at hand, since the log alone does not give the new value.
 /// </summary>
 internal static class VersionNotices
 {
@@ -144,7 +144,7 @@ internal static class VersionNotices
                     break;
                 }
 
-                // What is meant for everybody is compared with what was, where there is any such.
+                // A stable version is compared with a stable one, if there is any.
                 if (pair.Order.IsStable || !order.IsStable || before is not { Order.IsStable: true })
                 {
                     before = pair;

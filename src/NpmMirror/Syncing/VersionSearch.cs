@@ -6,7 +6,7 @@ namespace NpmMirror.Syncing;
 
 /// <summary>
 /// Looks upstream for a version, a tag or a tarball that a held packument lacks, before a client is told that there is none: lockfiles are made
-/// elsewhere, and may be newer than what is held. What was not found is remembered for <c>negativeTtl</c>; a package is asked for once a second at most.
+/// elsewhere, and may be newer than the held packument. A version that was not found is remembered for <c>negativeTtl</c>; a package is asked for once a second at most.
 /// </summary>
 internal sealed class VersionSearch(IPackageTable packages, UpstreamLooks looks, Freshness freshness, MirrorOptions options, TimeProvider time, Meter? meter)
 {
@@ -21,12 +21,12 @@ internal sealed class VersionSearch(IPackageTable packages, UpstreamLooks looks,
     private readonly BoundedCache<(PackageName, string), long> _absent = new BoundedCache<(PackageName, string), long>("absent versions", RememberedMin).MeasureIn(meter);
     private readonly BoundedCache<PackageName, long> _lookedAt = new BoundedCache<PackageName, long>("searched packages", RememberedMin).MeasureIn(meter);
 
-    /// <summary>True after a look upstream: search again in what is held. False when it is as new as the request, or was searched not long ago: there is none.</summary>
+    /// <summary>True after a look upstream: search again in the held packument. False if it is as new as the request, or was searched not long ago: there is none.</summary>
     /// <param name="searched">The package as it was searched.</param>
-    /// <param name="item">What its packument lacks: a version, a tag or a file's name.</param>
-    /// <param name="askedAt">When the client asked for it: what the upstream was asked for before counts only once.</param>
+    /// <param name="item">The missing version, tag or file name.</param>
+    /// <param name="askedAt">When the client asked for it: an earlier look upstream counts only once.</param>
     /// <param name="cancellationToken">Ends the wait, not the look.</param>
-    /// <exception cref="MirrorException">The upstream is in trouble or did not answer in time, so that nobody can say whether it has the item.</exception>
+    /// <exception cref="MirrorException">The upstream is in trouble or did not answer in time, so that it is not known whether it has the item.</exception>
     public async Task<bool> LookAsync(PackageRow searched, string item, long askedAt, CancellationToken cancellationToken)
     {
         var name = searched.Name;

@@ -13,7 +13,7 @@ internal sealed record WantedTarball(VersionEntry Version, string Url, TarballPr
 /// <summary>Fetches the tarballs of a document that are not held yet. One that cannot be had stops neither the others nor the document, and is asked for again.</summary>
 internal sealed partial class EagerTarballs(ITarballTable rows, RegistryClient upstream, TarballDownloads tarballs, int concurrency, TimeProvider time, ILogger logger) : IDisposable
 {
-    /// <summary>How often one is tried whose host, or this mirror, has too much to do; each time after the wait that was asked for.</summary>
+    /// <summary>How often a tarball is tried if its host, or this mirror, is busy; each time after the wait that was asked for.</summary>
     private const int BusyTriesMax = 5;
 
     private static readonly TimeSpan BusyPause = TimeSpan.FromSeconds(1);
@@ -31,7 +31,7 @@ internal sealed partial class EagerTarballs(ITarballTable rows, RegistryClient u
     public async Task<bool> IsAnyMissingAsync(PackageRow row, CancellationToken cancellationToken) =>
         (await FindMissingAsync(row.Name, PackumentIndex.FromBytes(row.Index.Span, row.Name), cancellationToken)).Count > 0;
 
-    /// <summary>What is missing, read out of the document: it need not be held while that is fetched.</summary>
+    /// <summary>The missing tarballs, read out of the document: it need not be held while they are fetched.</summary>
     public async Task<IReadOnlyList<WantedTarball>> FindWantedAsync(PackageName name, PackumentIndex index, RawDocument document, CancellationToken cancellationToken)
     {
         var wanted = new List<WantedTarball>();
@@ -46,7 +46,7 @@ internal sealed partial class EagerTarballs(ITarballTable rows, RegistryClient u
         return wanted;
     }
 
-    /// <summary>Fetches what is missing. Why the package is to be tried again, or null when all of it is held.</summary>
+    /// <summary>Fetches missing tarballs. Why the package must be tried again, or null if all of them are held.</summary>
     public async Task<string?> HoldAsync(PackageName name, IReadOnlyList<WantedTarball> wanted, CancellationToken cancellationToken)
     {
         var failures = new ConcurrentQueue<string>();
@@ -89,7 +89,7 @@ internal sealed partial class EagerTarballs(ITarballTable rows, RegistryClient u
             }
             catch (MirrorException busy) when (busy.Fault == MirrorFault.UpstreamBusy && tries < BusyTriesMax)
             {
-                // Nobody waits for it: better late than failed. The place is given back meanwhile.
+                // No client waits for it: late is better than failed. The place is given back meanwhile.
                 var pause = busy.RetryAfter is { } asked && asked > BusyPause ? asked : BusyPause;
                 await Task.Delay(pause < BusyPauseMax ? pause : BusyPauseMax, time, cancellationToken);
             }
@@ -102,7 +102,7 @@ internal sealed partial class EagerTarballs(ITarballTable rows, RegistryClient u
 
     private async Task<TarballResult.Absent?> StoreAsync(PackageName name, WantedTarball tarball, CancellationToken cancellationToken)
     {
-        // Nobody waits for it; the download itself, which a client may come to wait for, is not held back.
+        // No client waits for it; the download itself, for which a client may come to wait, is not held back.
         await upstream.WaitForTurnAsync(cancellationToken);
         using var place = await _places.EnterAsync(cancellationToken);
         return await tarballs.StoreAsync(name, tarball.Version, tarball.Url, tarball.Promise, cancellationToken);

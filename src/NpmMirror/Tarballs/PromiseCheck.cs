@@ -4,10 +4,10 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Tarballs;
 
-/// <summary>Holds a stored tarball against what a packument promises.</summary>
+/// <summary>Compares a stored tarball with a packument's promise.</summary>
 internal static class PromiseCheck
 {
-    /// <summary>Whether the promise says anything of what is stored, and what is wrong with that. The bytes are read only where the promise is no SHA-512.</summary>
+    /// <summary>Whether the promise covers the stored bytes, and their problem. The bytes are read only if the promise is no SHA-512.</summary>
     internal static async Task<(bool IsChecked, string? Problem)> FindProblemAsync(IBlobStore blobs, TarballRow row, TarballPromise promise, CancellationToken cancellationToken)
     {
         using var check = new IntegrityCheck(promise);

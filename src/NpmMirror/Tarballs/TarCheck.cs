@@ -15,16 +15,16 @@ internal sealed class TarCheck : IDisposable
 
     private const int BufferBytes = 64 * 1024;
 
-    // A bounded pipe: what comes faster than it is decoded waits.
+    // A bounded pipe: bytes that come faster than they are decoded wait.
     private readonly Pipe _pipe = new();
     private readonly Task<string?> _problem;
 
     internal TarCheck(long decodedMaxBytes = DecodedMaxBytes) => _problem = Task.Run(() => DecodeAsync(decodedMaxBytes));
 
-    /// <summary>Takes the next bytes. Once the decoder has ended, whatever it found, they are of no interest any more.</summary>
+    /// <summary>Takes the next bytes. After the decoder has ended they are ignored.</summary>
     internal async ValueTask AppendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) => await _pipe.Writer.WriteAsync(bytes, cancellationToken);
 
-    /// <summary>After the last byte: null when the file is whole, else what is wrong in one sentence.</summary>
+    /// <summary>After the last byte: null if the file is whole, else its problem in one sentence.</summary>
     internal async Task<string?> FinishAsync(CancellationToken cancellationToken)
     {
         await _pipe.Writer.CompleteAsync();

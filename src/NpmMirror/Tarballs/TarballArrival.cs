@@ -15,7 +15,7 @@ internal sealed class TarballArrival
 
     private readonly Lock _lock = new();
 
-    // Of the real clock, whatever clock the mirror has: it paces what is real, and no promise hangs on it.
+    // A timer of the real clock: it paces real work, and no promise depends on it.
     private readonly ITimer _step;
     private long _announcedBytes;
     private bool _isStepDue;
@@ -29,7 +29,7 @@ internal sealed class TarballArrival
     // The fetch itself, and each reader: the last one closes the file.
     private int _users = 1;
 
-    /// <param name="request">What is fetched.</param>
+    /// <param name="request">The tarball to fetch.</param>
     internal TarballArrival(TarballRequest request)
     {
         Request = request;
@@ -42,7 +42,7 @@ internal sealed class TarballArrival
         /// <summary>Nothing can be read yet.</summary>
         Pending,
 
-        /// <summary>All but the last 64 KB of what has come can be read.</summary>
+        /// <summary>All but the last 64 KB of the bytes so far can be read.</summary>
         Arriving,
 
         /// <summary>All is there and right.</summary>
@@ -58,7 +58,7 @@ internal sealed class TarballArrival
         Failed,
     }
 
-    /// <summary>What is fetched.</summary>
+    /// <summary>The tarball to fetch.</summary>
     internal TarballRequest Request { get; }
 
     /// <summary>Ends when the tarball is stored or will not be; never fails.</summary>
@@ -143,10 +143,10 @@ internal sealed class TarballArrival
         Change(Outcome.Absent);
     }
 
-    /// <summary>Somebody else stored it meanwhile.</summary>
+    /// <summary>Another process stored it meanwhile.</summary>
     internal void FindStored() => Change(Outcome.Stored);
 
-    /// <summary>It will not come; every reader hears of it, whatever it has read.</summary>
+    /// <summary>It will not come; every reader hears of it, wherever it stands.</summary>
     internal void Fail(MirrorException failure)
     {
         _failure = failure;
@@ -200,7 +200,7 @@ internal sealed class TarballArrival
         }
     }
 
-    /// <summary>A reading for one who was counted in; disposing it counts out.</summary>
+    /// <summary>A reading for a reader that was counted in; disposing of it counts out.</summary>
     internal TarballReading OpenReading() => new Reading(this);
 
     private static TaskCompletionSource NewChange() => new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -268,7 +268,7 @@ internal sealed class TarballArrival
                     throw arrival.Failure;
                 }
 
-                // Withheld: whoever got the last bytes of a wrong file could not be told that it was wrong.
+                // Withheld: a reader with the last bytes of a wrong file could not be told that it was wrong.
                 var readable = arrival._writer!.LengthBytes - (outcome == Outcome.Verified ? 0 : WithheldBytes);
                 if (readable > offset)
                 {

@@ -5,7 +5,7 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Tarballs;
 
-/// <content>One download a file: who starts it, who joins it, and how it ends.</content>
+/// <content>One download a file: how it is started, shared and ended.</content>
 internal sealed partial class TarballDownloads
 {
     private const int WaitingMax = 1_000;
@@ -42,7 +42,7 @@ internal sealed partial class TarballDownloads
     /// <summary>Their bytes; also of those that are still arriving.</summary>
     public long FetchedBytes => _fetch.FetchedBytes;
 
-    /// <summary>Breaks off what is under way; nothing of it is kept.</summary>
+    /// <summary>Breaks off downloads under way; none of their bytes are kept.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
@@ -121,7 +121,7 @@ internal sealed partial class TarballDownloads
 
     private async Task RunAsync(TarballArrival arrival)
     {
-        // No client's token: a download belongs to all who wait for it, and to those who come next.
+        // No client's token: a download belongs to all its waiters, and to later ones.
         using var limit = new CancellationTokenSource(DownloadMax, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token, limit.Token);
         try
@@ -138,7 +138,7 @@ internal sealed partial class TarballDownloads
         }
         catch (Exception mistake)
         {
-            // The edge of this task: whoever waits must hear of it.
+            // The edge of this task: all waiters must hear of it.
             LogMistake(arrival.Request.Name, mistake);
             Fail(arrival, new MirrorException(MirrorFault.StoreUnavailable, $"The download of tarball {arrival.Request.Name} failed: {mistake.Message}", isTransient: true, inner: mistake));
         }

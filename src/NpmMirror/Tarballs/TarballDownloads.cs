@@ -10,7 +10,7 @@ namespace NpmMirror.Tarballs;
 
 /// <summary>
 /// Tarballs from the store, else from the upstream: one download a file however many ask, verified while it is written, and never
-/// kept when it is not what the packument promises.
+/// kept if it does not match the packument's promise.
 /// </summary>
 internal sealed partial class TarballDownloads : IAsyncDisposable
 {
@@ -29,7 +29,7 @@ internal sealed partial class TarballDownloads : IAsyncDisposable
     private readonly TarballFetch _fetch;
     private readonly TarballFailures _failures;
 
-    // Held rows that nothing is wrong with: their hash never changes. A row whose blob turns out to be missing is dropped.
+    // Held rows without a problem: their hash never changes. A row whose blob turns out to be missing is dropped.
     private readonly BoundedCache<(PackageName, string), TarballRow> _held = new("stored tarballs", RowsRememberedMin);
 
     /// <summary>Uses the stores and the upstream given.</summary>
@@ -62,7 +62,7 @@ internal sealed partial class TarballDownloads : IAsyncDisposable
         return _failures.Recall(request) ?? await OpenArrivingAsync(request, cancellationToken);
     }
 
-    /// <summary>Opens a tarball by its file name only, also when the packument does not list it any more: only what is stored.</summary>
+    /// <summary>Opens a tarball by its file name only, also if the packument does not list it any more: only stored ones.</summary>
     public async Task<TarballReading?> OpenStoredAsync(PackageName package, string file, CancellationToken cancellationToken)
     {
         var stored = _held.TryGet((package, file), out var remembered) ? await TryOpenAsync(remembered, cancellationToken) : null;
@@ -93,7 +93,7 @@ internal sealed partial class TarballDownloads : IAsyncDisposable
     /// <summary>Counts a stored tarball that was opened by its path.</summary>
     public void CountStored() => _metrics.CountOpened("stored");
 
-    /// <summary>Waits until a tarball is stored, fetching it when it is not; whatever the mode. Null when it is, else the upstream's refusal.</summary>
+    /// <summary>Waits until a tarball is stored, and fetches it if it is not, in any mode. Null if it is stored, else the upstream's refusal.</summary>
     /// <exception cref="MirrorException">Upstream or store trouble, or a source that is not allowed: it is not stored.</exception>
     public async Task<TarballResult.Absent?> StoreAsync(PackageName package, VersionEntry version, string upstreamUrl, TarballPromise promise, CancellationToken cancellationToken)
     {
@@ -112,7 +112,7 @@ internal sealed partial class TarballDownloads : IAsyncDisposable
         return await StoreAsync(request, cancellationToken);
     }
 
-    /// <summary>Fetches the bytes of a held row, whatever lies under their hash now, and puts them there. Null when they are stored, else the upstream's refusal.</summary>
+    /// <summary>Fetches the bytes of a held row and puts them under their hash, in the place of any present file. Null if they are stored, else the upstream's refusal.</summary>
     /// <exception cref="MirrorException">Upstream or store trouble, or the upstream sends other bytes by now: nothing was mended.</exception>
     public async Task<TarballResult.Absent?> RepairAsync(TarballRow row, CancellationToken cancellationToken)
     {
@@ -123,10 +123,10 @@ internal sealed partial class TarballDownloads : IAsyncDisposable
     }
 
     /// <summary>
-    /// Fetches a tarball that is held with other bytes than its packument promises: what is right by the promise takes their place. Null when it is stored,
+    /// Fetches a tarball that is held with other bytes than its packument promises: the promised bytes take their place. Null if it is stored,
     /// else the upstream's refusal.
     /// </summary>
-    /// <exception cref="MirrorException">Upstream or store trouble, or the upstream sends other bytes than it promises: what is held stays.</exception>
+    /// <exception cref="MirrorException">Upstream or store trouble, or the upstream sends other bytes than it promises: the held ones stay.</exception>
     internal async Task<TarballResult.Absent?> ReplaceAsync(PackageName package, VersionEntry version, string upstreamUrl, TarballPromise promise, CancellationToken cancellationToken)
     {
         var request = new TarballRequest(package, version, upstreamUrl, promise) { IsRepair = true, IsReplacement = true };
@@ -156,8 +156,8 @@ internal sealed partial class TarballDownloads : IAsyncDisposable
     }
 
     /// <summary>
-    /// Holds a stored tarball against a promise that may have changed since. Where another was kept before, the stored bytes stay and are
-    /// served, the row says what is wrong, and the log raises the alarm. Where none was, they are let go and fetched again. False when the promise is another.
+    /// Compares a stored tarball with a promise that may have changed since. If the earlier promise was kept, the stored bytes stay and are
+    /// served, the row tells the problem, and the log raises the alarm. If there was no promise, they are dropped and fetched again. False if the promise is another.
     /// </summary>
     public async Task<bool> CheckPromiseAsync(PackageName package, string version, TarballPromise promise, CancellationToken cancellationToken)
     {
@@ -242,8 +242,8 @@ internal sealed partial class TarballDownloads : IAsyncDisposable
             throw;
         }
 
-        // Until the row was written gc saw no need for these bytes. It takes them out of sight before it looks for rows a last time, so one of the two
-        // sees the other: what is still in sight now stays, anything else is fetched.
+        // Until the row was written, gc saw no need for these bytes. It takes them out of sight before it looks for rows a last time, so one of the two
+        // sees the other: bytes still in sight now stay, others are fetched.
         if (await _blobs.ExistsAsync(row.Sha512, cancellationToken))
         {
             return new TarballStored(row, blob);
@@ -294,7 +294,7 @@ internal sealed partial class TarballDownloads : IAsyncDisposable
         _held.Remove((row.Package, row.File));
     }
 
-    // Nobody vouched for them, and now somebody vouches for others. gc deletes them.
+    // No hash was promised for them, and now there is one for other bytes. gc deletes them.
     private async Task LetGoAsync(TarballRow row, string mismatch, CancellationToken cancellationToken)
     {
         for (var tries = 0; tries < LettingGoTriesMax; tries++)
@@ -315,7 +315,7 @@ internal sealed partial class TarballDownloads : IAsyncDisposable
         }
     }
 
-    // A store that cannot be written must not hide what is known of the tarball.
+    // A store that cannot be written must not hide the tarball's known problem.
     private async Task TryPutAsync(TarballRow row, CancellationToken cancellationToken)
     {
         try

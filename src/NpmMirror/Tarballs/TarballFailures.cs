@@ -5,7 +5,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Tarballs;
 
 /// <summary>
-/// What went wrong with tarballs a moment ago, so that a crowd of impatient clients does not make the same download fail over and
+/// Recent failures of tarballs, so that a crowd of impatient clients does not make the same download fail over and
 /// over. Everything is forgotten within a minute or so, and by a restart.
 /// </summary>
 internal sealed class TarballFailures(MirrorOptions options, TimeProvider time, Meter? meter)
@@ -30,7 +30,7 @@ internal sealed class TarballFailures(MirrorOptions options, TimeProvider time, 
     internal void Remember(TarballRequest request, TarballResult.Absent absence, bool isFresh) =>
         _entries.Set(Key(request), new Entry(time.GetTimestamp(), isFresh ? TimeSpan.FromSeconds(1) : options.NegativeTtl, 0, absence, null));
 
-    /// <summary>Remembers a failure: a second or a little more at first, twice as long each time, at least what the upstream asked, at most a minute.</summary>
+    /// <summary>Remembers a failure: a second or a little more at first, twice as long each time, at least the upstream's wait, at most a minute.</summary>
     internal void Remember(TarballRequest request, MirrorException failure)
     {
         var backoff = new Backoff(TimeSpan.FromSeconds(1), WaitMax, Random.Shared) { Failures = _entries.TryGet(Key(request), out var entry) ? entry.Count : 0 };

@@ -14,7 +14,7 @@ internal sealed partial class TarballFetch(ITarballTable tarballs, IBlobStore bl
     /// <summary>How young a version must be for a 404 to mean "not everywhere yet": the registry's edges learn of a publish within minutes.</summary>
     internal static readonly TimeSpan FreshFor = TimeSpan.FromMinutes(10);
 
-    // What has come since the last read, in one piece: a download that shares the machine with hundreds of readers has its turn seldom.
+    // The bytes since the last read, in one piece: a download that shares the machine with hundreds of readers seldom has its turn.
     private const int ChunkBytes = 512 * 1024;
     private static readonly TimeSpan[] FreshRetries = [.. new[] { 1, 2, 4, 8 }.Select(seconds => TimeSpan.FromSeconds(seconds))];
 
@@ -25,10 +25,10 @@ internal sealed partial class TarballFetch(ITarballTable tarballs, IBlobStore bl
     /// <summary>Bytes that came since the start.</summary>
     internal long FetchedBytes => Interlocked.Read(ref _fetchedBytes);
 
-    /// <summary>Fetches; how it ends is told to the arrival.</summary>
+    /// <summary>Fetches; the arrival is told how it ends.</summary>
     /// <remarks>
-    /// 1 open a temporary file · 2 ask the upstream, patiently for a fresh version · 3 append what comes · 4 compare with the promise ·
-    /// 5 let the readers have the end · 6 make the blob durable · 7 write its row. A crash between 6 and 7 leaves a blob that nobody knows of, never a row without its blob.
+    /// 1 open a temporary file · 2 ask the upstream, with retries for a fresh version · 3 append the bytes that come · 4 compare with the promise ·
+    /// 5 let the readers have the end · 6 make the blob durable · 7 write its row. A crash between 6 and 7 leaves a blob without a row, never a row without its blob.
     /// </remarks>
     internal async Task FetchAsync(TarballArrival arrival, CancellationToken cancellationToken)
     {
@@ -82,7 +82,7 @@ internal sealed partial class TarballFetch(ITarballTable tarballs, IBlobStore bl
         }
     }
 
-    /// <summary>What a client is told of the upstream's refusal.</summary>
+    /// <summary>The client's answer for the upstream's refusal.</summary>
     internal static TarballResult.Absent Explain(TarballRequest request, TarballAnswer.Absent absent) =>
         new(absent.Status == 451 ? 451 : 404, $"The upstream has no tarball {request.Name} (it answered {absent.Status}{(absent.Reason is null ? "" : ": " + absent.Reason)}).");
 
@@ -170,7 +170,7 @@ internal sealed partial class TarballFetch(ITarballTable tarballs, IBlobStore bl
     private Task RecordCorruptAsync(TarballRequest request, string problem, CancellationToken cancellationToken) =>
         TryPutAsync(Row(request, TarballState.Corrupt, problem), cancellationToken);
 
-    // A tarballs that cannot be written must not hide what is wrong with the tarball.
+    // A store that cannot be written must not hide the tarball's problem.
     private async Task TryPutAsync(TarballRow row, CancellationToken cancellationToken)
     {
         try

@@ -3,7 +3,7 @@ using NpmMirror.Diagnostics;
 
 namespace NpmMirror.Tarballs;
 
-/// <summary>What is counted of tarballs.</summary>
+/// <summary>The instruments of tarballs.</summary>
 internal sealed class TarballMetrics(Meter meter)
 {
     /// <summary>Tarballs opened for clients, by where their bytes came from: stored, arriving, unstored.</summary>

@@ -6,7 +6,7 @@ namespace NpmMirror.Tarballs;
 /// <summary>Notices when a new document promises other bytes for a tarball that is held: a version republished, or a registry that was tampered with.</summary>
 internal sealed class TarballPromises(TarballDownloads tarballs)
 {
-    /// <summary>Holds the stored tarballs of versions that changed, or appeared again, against what is promised now.</summary>
+    /// <summary>Compares the stored tarballs of versions that changed, or appeared again, with their present promises.</summary>
     internal async Task CheckAsync(PackageName name, IReadOnlyList<RegistryEvent> events, PackumentIndex index, RawDocument document, CancellationToken cancellationToken)
     {
         foreach (var version in events.SelectMany(TouchedBy))

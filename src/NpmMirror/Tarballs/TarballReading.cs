@@ -9,7 +9,7 @@ internal abstract class TarballReading : IAsyncDisposable
     /// <summary>The whole length, or null while the upstream has not told it.</summary>
     public abstract long? LengthBytes { get; }
 
-    /// <summary>The SHA-512 of the whole: found, where the file is stored, or promised, while it is arriving; empty where nobody promised one.</summary>
+    /// <summary>The SHA-512 of the whole: computed, if the file is stored, or promised, while it is arriving; empty without a promise.</summary>
     public abstract Digest Sha512 { get; }
 
     /// <summary>Whether the registry names these bytes by a hash, so that they are the same for ever.</summary>
@@ -26,13 +26,13 @@ internal abstract class TarballReading : IAsyncDisposable
 
     /// <summary>
     /// Reads from <paramref name="offset"/>, waiting for bytes that have not arrived; 0 at the end. The last 64 KB of an arriving file are
-    /// given out only when its hash was right. A file that cannot be stored is read forwards only.
+    /// given out only after its hash was right. A file that cannot be stored is read forwards only.
     /// </summary>
-    /// <exception cref="MirrorException">The download failed or was not what the packument promises: the answer must be broken off.</exception>
+    /// <exception cref="MirrorException">The download failed or did not match the packument's promise: the answer must be broken off.</exception>
     public abstract ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken);
 
     /// <summary>Waits until the hash of an arriving file was right. A file that cannot be stored cannot be read after that.</summary>
-    /// <exception cref="MirrorException">The download failed or was not what the packument promises.</exception>
+    /// <exception cref="MirrorException">The download failed or did not match the packument's promise.</exception>
     public async ValueTask WaitForHashAsync(long length, CancellationToken cancellationToken)
     {
         if (!IsVerified && length > 0)

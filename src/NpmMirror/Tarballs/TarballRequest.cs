@@ -11,7 +11,7 @@ internal sealed record TarballRequest(PackageName Package, VersionEntry Version,
     /// <summary>Whether it is fetched although it is in the books: its bytes were found damaged or gone.</summary>
     internal bool IsRepair { get; init; }
 
-    /// <summary>Whether what comes takes the place of other bytes that the row names.</summary>
+    /// <summary>Whether the bytes that come replace other bytes that the row names.</summary>
     internal bool IsReplacement { get; init; }
 
     /// <summary>For messages.</summary>

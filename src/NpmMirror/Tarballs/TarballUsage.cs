@@ -39,7 +39,7 @@ internal sealed partial class TarballUsage : IAsyncDisposable
     /// <summary>Notes that a client was served a tarball. Never waits.</summary>
     public void Record(PackageName package, string file, string client) => _entries.Writer.TryWrite(new Entry(package, file, client, _time.GetUtcNow()));
 
-    /// <summary>Writes what is noted and stops.</summary>
+    /// <summary>Writes the noted records and stops.</summary>
     public async ValueTask DisposeAsync()
     {
         _entries.Writer.TryComplete();

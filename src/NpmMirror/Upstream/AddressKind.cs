@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace NpmMirror.Upstream;
 
-/// <summary>What kind of network an IP address belongs to, as far as it matters who may make us connect to it.</summary>
+/// <summary>The kind of network of an IP address, as far as it matters which documents may make us connect to it.</summary>
 internal enum AddressKind
 {
     Public,

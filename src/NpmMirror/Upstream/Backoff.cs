@@ -1,6 +1,6 @@
 namespace NpmMirror.Upstream;
 
-/// <summary>How long to wait before the next try: doubling, jittered, at least what the server asked, never more than the cap.</summary>
+/// <summary>How long to wait before the next try: doubling, jittered, at least as long as the server asked, never more than the cap.</summary>
 /// <param name="first">The first wait, before jitter.</param>
 /// <param name="longest">The longest wait, whatever the server asks.</param>
 /// <param name="random">Spreads a crowd that lost the same upstream at the same moment; seeded by tests.</param>

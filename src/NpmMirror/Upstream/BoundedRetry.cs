@@ -4,21 +4,21 @@ using NpmMirror.Diagnostics;
 namespace NpmMirror.Upstream;
 
 /// <summary>
-/// The tries of one request that nothing outside repeats: what passes is asked again, five times in all, ever later and never before the upstream
-/// wants to be asked. Each wait is logged, and the last failure says how often it was asked.
+/// The tries of one request that no caller repeats: a transient failure is retried, five tries in all, ever later and never before the upstream's
+/// Retry-After. Each wait is logged, and the last failure says how often it was tried.
 /// </summary>
 internal sealed partial class BoundedRetry(TimeProvider time, ILogger logger)
 {
     internal const int TriesMax = 5;
 
-    /// <summary>Who asks to be left alone for longer is not waited for: that is for a later run to try.</summary>
+    /// <summary>A server that asks for a longer wait is not waited for: a later run may try it.</summary>
     internal static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(10);
 
     private readonly Backoff _backoff = new(TimeSpan.FromSeconds(1), LongestWait, Random.Shared);
     private readonly long _startedAt = time.GetTimestamp();
 
     /// <summary>Asks until there is an answer.</summary>
-    /// <exception cref="MirrorException">What does not pass, or did not in five tries.</exception>
+    /// <exception cref="MirrorException">A lasting failure, or a transient one in all five tries.</exception>
     internal async Task<T> RunAsync<T>(Func<Task<T>> ask, CancellationToken cancellationToken)
     {
         while (true)

@@ -1,11 +1,11 @@
 namespace NpmMirror.Upstream;
 
 /// <summary>
-/// A tarball whose answer says that it has a content coding. Some servers say so of the file's own gzip, others put a coding on top: the coding is
-/// taken off where gzip appears below it, and the bytes are taken as they came where none does.
+/// A tarball whose answer claims a content coding. Some servers claim the file's own gzip, others put a coding on top: the coding is
+/// undone if gzip appears below it, else the bytes are taken as they came.
 /// </summary>
 /// <param name="inner">The body as it came, which this one owns.</param>
-/// <param name="codings">What the answer says.</param>
+/// <param name="codings">The codings that the answer claims.</param>
 internal sealed class CodedFileStream(Stream inner, BodyCodings codings) : ForwardStream
 {
     private readonly Recorder _raw = new(inner);

@@ -33,7 +33,7 @@ internal sealed class DecodedStream(Stream inner, BodyCoding coding) : ForwardSt
         {
             read = await _decoder.ReadAsync(buffer, cancellationToken);
         }
-        // What .NET's Brotli and ZstdSharp say of data that is none.
+        // These are the exceptions of .NET's Brotli and of ZstdSharp for invalid data.
         catch (Exception exception) when (exception is InvalidOperationException or ZstdException)
         {
             throw new InvalidDataException("The data is not coded as its header says.", exception);

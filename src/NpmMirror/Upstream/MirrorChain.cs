@@ -1,8 +1,8 @@
 namespace NpmMirror.Upstream;
 
 /// <summary>
-/// The mirrors that a request came through, each by its id, the first one first. A mirror that finds itself among them is part of a circle.
-/// The ids go with the work that a request begins, as a trace does: whatever it asks of the upstream tells them on.
+/// The mirrors that a request came through, each by its id, the first one first. A mirror that finds itself among them is part of a loop.
+/// The ids go with the work that a request begins, as a trace does: its own requests to the upstream forward them.
 /// </summary>
 internal sealed class MirrorChain
 {
@@ -22,7 +22,7 @@ internal sealed class MirrorChain
     {
     }
 
-    /// <summary>The chain of the request whose work this is; null for work that no mirror asked for.</summary>
+    /// <summary>The chain of the request that this work belongs to; null for work without a mirror's request.</summary>
     public static MirrorChain? Current
     {
         get => Ambient.Value;
@@ -51,7 +51,7 @@ internal sealed class MirrorChain
     /// <summary>True when the request came through this mirror.</summary>
     public bool Contains(string id) => _ids.Contains(id, StringComparer.Ordinal);
 
-    /// <summary>What to tell the upstream: the chain so far and this mirror's own id; null for nothing.</summary>
+    /// <summary>The header for the upstream: the chain so far and this mirror's own id; null for none.</summary>
     internal static string? HeaderOf(string? own)
     {
         var chain = Ambient.Value?._ids ?? [];

@@ -1,14 +1,14 @@
 namespace NpmMirror.Upstream;
 
-/// <summary>The patience of a request that nobody waits for, until somebody comes to wait for it: then it stands in no line any more.</summary>
+/// <summary>The patience of a request without a waiting client, until one comes: then it does not wait in a queue any more.</summary>
 internal sealed class Patience : IDisposable
 {
     private readonly CancellationTokenSource _ended = new();
 
-    /// <summary>Cancelled when somebody waits.</summary>
+    /// <summary>Cancelled when a client waits.</summary>
     internal CancellationToken Ended => _ended.Token;
 
-    /// <summary>Somebody waits for it from now on.</summary>
+    /// <summary>A client waits for it from now on.</summary>
     internal void End()
     {
         try

@@ -7,7 +7,7 @@ namespace NpmMirror.Upstream;
 /// <summary>The one HTTP client towards the upstream: packuments, tarballs and forwarded requests.</summary>
 internal sealed partial class RegistryClient : IDisposable
 {
-    // What clients wait for has a bound of its own, and a wide one: a hundred requests that hang keep none of the others waiting.
+    // Requests for waiting clients have a limit of their own, and a wide one: a hundred requests that hang delay no other.
     private const int AwaitedMax = 256;
 
     private static readonly TimeSpan ReasonTimeout = TimeSpan.FromSeconds(5);
@@ -19,8 +19,8 @@ internal sealed partial class RegistryClient : IDisposable
     private readonly SemaphoreSlim _awaited = new(AwaitedMax);
     private readonly RequestPlaces _places;
 
-    /// <summary>Creates the client; nothing is asked yet.</summary>
-    /// <param name="options">What to know of the upstream.</param>
+    /// <summary>Creates the client; it sends no request yet.</summary>
+    /// <param name="options">The upstream's address and credentials.</param>
     /// <param name="budget">Where packuments in memory are accounted.</param>
     /// <param name="timeProvider">The clock of all time-outs.</param>
     /// <param name="logger">Requests at debug.</param>
@@ -40,12 +40,12 @@ internal sealed partial class RegistryClient : IDisposable
     /// <summary>True while the upstream is known to be away: nothing could connect to it a few seconds ago. A slow or failed answer is not that.</summary>
     public bool IsAway => Transport.IsAway;
 
-    /// <summary>True when the upstream, and the hosts that its tarballs may come from, are asked without any credentials: then what they give is public.</summary>
+    /// <summary>True if the upstream, and the hosts that its tarballs may come from, are asked without any credentials: then their answers are public.</summary>
     public bool IsAnonymous => Transport.IsAnonymous;
 
     internal UpstreamTransport Transport { get; }
 
-    /// <summary>What the upstream's hosts are not asked for at the moment.</summary>
+    /// <summary>The present pauses in requests to the upstream's hosts.</summary>
     internal RequestPauses Pauses => Transport.Pace.Pauses;
 
     /// <summary>The tries of one request.</summary>
@@ -63,7 +63,7 @@ internal sealed partial class RegistryClient : IDisposable
     public Task<PackumentAnswer> GetPackumentAsync(PackageName name, Validators validators, bool isCacheBusted, CancellationToken cancellationToken) =>
         GetPackumentAsync(name, validators, isCacheBusted, patience: null, cancellationToken);
 
-    /// <summary>As the other one; with <paramref name="patience"/> nobody waits for it, so those that somebody waits for go ahead.</summary>
+    /// <summary>As the other one; with <paramref name="patience"/> no client waits for it, so requests for waiting clients go ahead.</summary>
     internal async Task<PackumentAnswer> GetPackumentAsync(PackageName name, Validators validators, bool isCacheBusted, Patience? patience, CancellationToken cancellationToken)
     {
         var query = isCacheBusted ? $"?t={_timeProvider.GetUtcNow().ToUnixTimeMilliseconds()}&cache=0" : "";
@@ -86,23 +86,23 @@ internal sealed partial class RegistryClient : IDisposable
         }
     }
 
-    /// <summary>Waits until the upstream may be asked for something that nobody waits for.</summary>
+    /// <summary>Waits until the upstream may be asked without a waiting client.</summary>
     internal ValueTask WaitForTurnAsync(CancellationToken cancellationToken) => Transport.Pace.EnterAsync(BaseUrl, isPatient: true, cancellationToken, isTaking: false);
 
     /// <summary>Opens a tarball from an allowed source: the upstream's host or one of <c>tarballHosts</c>, also after redirects; credentials go to the upstream's host only.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.ForbiddenSource"/>, or upstream trouble.</exception>
     public async Task<TarballAnswer> OpenTarballAsync(Uri url, CancellationToken cancellationToken)
     {
-        // A coding would be undone by nobody: the hash is that of the file.
+        // No part would undo a coding here: the hash is that of the file.
         var request = new UpstreamRequest(HttpMethod.Get, url) { Accept = "application/octet-stream, */*", IsCompressed = false, IsTarball = true };
         return await UpstreamEdge.RunAsync(url, () => AskForTarballAsync(request, cancellationToken), cancellationToken);
     }
 
     /// <summary>
-    /// Forwards a request to a path of the upstream (search, audit, keys, attestations) and gives the answer as it comes, whatever its
-    /// status; only a content coding is taken off, gzip also where it is not declared. The body obeys the client's time-outs and limit.
+    /// Forwards a request to a path of the upstream (search, audit, keys, attestations) and returns the answer as it comes, with any
+    /// status; only a content coding is undone, gzip also if it is not declared. The body obeys the client's time-outs and limit.
     /// </summary>
-    /// <param name="purpose">What it is for: a busy upstream pauses requests of this purpose only.</param>
+    /// <param name="purpose">The purpose: a busy upstream pauses requests of this purpose only.</param>
     /// <param name="method">GET, HEAD or POST.</param>
     /// <param name="pathAndQuery">Below the upstream's address, from its slash on.</param>
     /// <param name="content">The request's body, or null.</param>
@@ -129,7 +129,7 @@ internal sealed partial class RegistryClient : IDisposable
         _places.Dispose();
     }
 
-    /// <summary>A place among the requests that nobody waits for; null when somebody came to wait for this one, which then needs none.</summary>
+    /// <summary>A place among the requests without a waiting client; null if a client came to wait for this one, which then needs none.</summary>
     private async Task<IDisposable?> EnterPatientlyAsync(Uri url, Patience patience, CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Ended);
@@ -215,7 +215,7 @@ internal sealed partial class RegistryClient : IDisposable
         return new PackumentAnswer.Fetched(document, ValidatorsOf(response.Message));
     }
 
-    /// <summary>What makes a body certainly no packument, as registries send it while they deploy; all else is the parser's to judge.</summary>
+    /// <summary>Why a body is certainly no packument, as registries send it while they deploy; the parser judges all else.</summary>
     private static string? Problem(ReadOnlySpan<byte> body)
     {
         var text = body.TrimStart("\uFEFF \t\r\n"u8);
@@ -242,7 +242,7 @@ internal sealed partial class RegistryClient : IDisposable
         }
 
         var body = UpstreamBody.Open(response, new BodyLimits(_options.TarballMaxBytes, _options.Timeout), isFile: true, _timeProvider);
-        // How long a decoded file is, nobody has said.
+        // The length of the decoded file is not known.
         return new TarballAnswer.Opened(body, UpstreamBody.CodingsOf(response.Message).Applied.Count > 0 ? null : length, body);
     }
 

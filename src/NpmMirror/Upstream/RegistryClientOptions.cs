@@ -5,13 +5,13 @@ using NpmMirror.Diagnostics;
 
 namespace NpmMirror.Upstream;
 
-/// <summary>What a <see cref="RegistryClient"/> needs to know of its upstream.</summary>
+/// <summary>The upstream of a <see cref="RegistryClient"/>, and how it is asked.</summary>
 internal sealed record RegistryClientOptions
 {
     /// <summary>The upstream's address; a trailing slash does not matter. User and password in it count as credentials.</summary>
     public required Uri BaseUrl { get; init; }
 
-    /// <summary>Who we are, per address.</summary>
+    /// <summary>The credentials, per address.</summary>
     public RegistryCredentials Credentials { get; init; } = RegistryCredentials.None;
 
     /// <summary>Chooses a proxy per address; null for none.</summary>
@@ -59,9 +59,9 @@ internal sealed record RegistryClientOptions
     /// <summary>Where requests and pauses are counted.</summary>
     internal Meter Meter { get; init; } = Telemetry.Unread;
 
-    /// <summary>Asks nobody: each request fails at once and says so.</summary>
+    /// <summary>Sends no requests: each fails at once and says so.</summary>
     public bool IsOffline { get; init; }
 
-    /// <summary>Packuments fetched at once that nobody waits for.</summary>
+    /// <summary>Concurrent fetches of packuments without a waiting client.</summary>
     public int Concurrency { get; init; } = 10;
 }

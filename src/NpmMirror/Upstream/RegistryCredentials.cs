@@ -18,7 +18,7 @@ internal sealed class RegistryCredentials
         }
     }
 
-    /// <summary>Nobody.</summary>
+    /// <summary>No credentials.</summary>
     public static RegistryCredentials None { get; } = new([]);
 
     /// <summary>The header for an address, or null.</summary>
@@ -42,7 +42,7 @@ internal sealed class RegistryCredentials
         return null;
     }
 
-    /// <summary>Whether there is anything for a host (of any port, where none is named), at whatever path.</summary>
+    /// <summary>Whether there is any credential for a host (of any port, if none is named), at any path.</summary>
     internal bool HasAnyFor(string host) =>
         _headersByPrefix.Keys.Any(prefix => prefix.StartsWith($"//{host}/", StringComparison.OrdinalIgnoreCase) || prefix.StartsWith($"//{host}:", StringComparison.OrdinalIgnoreCase));
 
@@ -50,6 +50,6 @@ internal sealed class RegistryCredentials
     public RegistryCredentials With(Uri address, string header) =>
         new(_headersByPrefix.Append(KeyValuePair.Create($"//{address.Authority}{address.AbsolutePath}", header)));
 
-    /// <summary>Says how many there are, never what they are.</summary>
+    /// <summary>Tells their number, never their values.</summary>
     public override string ToString() => $"{_headersByPrefix.Count} credentials";
 }

@@ -3,12 +3,12 @@ using System.Text.Json;
 namespace NpmMirror.Upstream;
 
 /// <summary>
-/// What another npm-mirror says of a package that it has removed, in the member <c>removed</c> of its 404 or 451. A stranger's words, read only where
+/// The words of another npm-mirror about a package that it has removed, in the member <c>removed</c> of its 404 or 451. A stranger's words, read only if
 /// they are short and of the right kind; they describe a removal, and never cause one.
 /// </summary>
-/// <param name="Kind">How it went away, as the log names it.</param>
-/// <param name="Reason">What the first of the mirrors was told.</param>
-/// <param name="At">When, as far as the first of them knew.</param>
+/// <param name="Kind">The kind of removal, as the log names it.</param>
+/// <param name="Reason">The reason that the first of the mirrors was told.</param>
+/// <param name="At">The time, as far as the first of them knew.</param>
 /// <param name="Rev">The deletion's revision.</param>
 internal sealed record RemovalNotice(string Kind, string? Reason, DateTimeOffset? At, string Rev)
 {

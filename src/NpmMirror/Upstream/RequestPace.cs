@@ -5,12 +5,12 @@ using NpmMirror.Diagnostics;
 namespace NpmMirror.Upstream;
 
 /// <summary>
-/// How fast hosts are asked: a bucket of tokens for each. Work that nobody waits for takes only what is there, and pauses while a host says it is
-/// busy; what a client waits for goes ahead of it, into debt if need be, and that debt is the bulk's to wait for.
+/// The rate of requests to each host: a bucket of tokens for each. Work without a waiting client takes only tokens that are there, and pauses while a host says it is
+/// busy; a request for a waiting client goes ahead of it, into debt if need be, and bulk work waits until that debt is paid.
 /// </summary>
 internal sealed class RequestPace(double? perSecond, TimeProvider time, Meter? meter = null)
 {
-    /// <summary>Where nothing else is said: a third of what npm's public registry is known to bear.</summary>
+    /// <summary>The default: a third of the rate that npm's public registry is known to bear.</summary>
     internal const double UsualPerSecond = 100;
 
     // Hosts come from packuments too, fenced; a bound all the same.
@@ -20,12 +20,12 @@ internal sealed class RequestPace(double? perSecond, TimeProvider time, Meter? m
 
     private readonly ConcurrentDictionary<string, Bucket> _buckets = new(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>What hosts are not to be asked for at the moment.</summary>
+    /// <summary>The present pauses of hosts.</summary>
     internal RequestPauses Pauses { get; } = new(meter ?? Telemetry.Unread, time);
 
     /// <summary>Waits for this request's turn.</summary>
-    /// <param name="url">What is asked.</param>
-    /// <param name="isPatient">Whether nobody waits for it.</param>
+    /// <param name="url">The requested address.</param>
+    /// <param name="isPatient">Whether no client waits for it.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <param name="isTaking">False only waits, and leaves the token for the request itself.</param>
     internal async ValueTask EnterAsync(Uri url, bool isPatient, CancellationToken cancellationToken, bool isTaking = true)
@@ -51,7 +51,7 @@ internal sealed class RequestPace(double? perSecond, TimeProvider time, Meter? m
         return _buckets.GetOrAdd(url.Authority, static (_, made) => new Bucket(made.Rate, made.Time), (Rate: RateOf(url), Time: time));
     }
 
-    /// <summary>A registry on this machine is nobody's neighbour.</summary>
+    /// <summary>A registry on this machine has no limit by default.</summary>
     private double RateOf(Uri url) => perSecond is { } given ? given > 0 ? given : double.PositiveInfinity : url.IsLoopback ? double.PositiveInfinity : UsualPerSecond;
 
     private sealed class Bucket(double rate, TimeProvider time)

@@ -10,7 +10,7 @@ namespace NpmMirror.Upstream;
 /// </summary>
 internal sealed class RequestPauses(Meter meter, TimeProvider time)
 {
-    /// <summary>No pause is longer, whatever the host asks for.</summary>
+    /// <summary>No pause is longer, even if the host asks for it.</summary>
     internal static readonly TimeSpan Longest = TimeSpan.FromMinutes(10);
 
     // Hosts come from packuments too, fenced; a bound all the same.
@@ -31,11 +31,11 @@ internal sealed class RequestPauses(Meter meter, TimeProvider time)
         ? new RequestPause(url.Authority, purpose, left, pause.Reason)
         : null;
 
-    /// <summary>Notes that the host is too busy for this.</summary>
-    /// <param name="url">What was asked.</param>
-    /// <param name="purpose">What for.</param>
-    /// <param name="retryAfter">How long the host asked to wait, if it did.</param>
-    /// <param name="reason">What it answered, for operators.</param>
+    /// <summary>Notes that the host is too busy for requests of this purpose.</summary>
+    /// <param name="url">The requested address.</param>
+    /// <param name="purpose">The purpose of the request.</param>
+    /// <param name="retryAfter">The wait that the host asked for, if it did.</param>
+    /// <param name="reason">The host's answer, for operators.</param>
     internal void Begin(Uri url, RequestPurpose purpose, TimeSpan? retryAfter, string reason)
     {
         var key = KeyOf(url, purpose);
@@ -126,9 +126,9 @@ internal sealed class RequestPauses(Meter meter, TimeProvider time)
     }
 }
 
-/// <summary>One purpose that one host is not asked for at the moment.</summary>
+/// <summary>A pause in requests of one purpose to one host.</summary>
 /// <param name="Host">The host, with its port where it is not the usual one.</param>
-/// <param name="Purpose">What it is not asked for.</param>
-/// <param name="Left">How much longer.</param>
-/// <param name="Reason">What it answered.</param>
+/// <param name="Purpose">The purpose of the paused requests.</param>
+/// <param name="Left">The rest of the pause.</param>
+/// <param name="Reason">The host's answer.</param>
 internal readonly record struct RequestPause(string Host, RequestPurpose Purpose, TimeSpan Left, string Reason);

@@ -1,8 +1,8 @@
 namespace NpmMirror.Upstream;
 
 /// <summary>
-/// How many requests that nobody waits for are under way at once. One that is slow gives its place to the next and goes on beside: ten packages that hang
-/// must not stop the ten thousand after them. What goes on beside is bounded too, and each request by its own time-outs.
+/// The places for concurrent requests without a waiting client. A slow one gives its place to the next and goes on beside: ten packages that hang
+/// must not stop the ten thousand after them. The slow requests are bounded too, and each by its own time-outs.
 /// </summary>
 internal sealed class RequestPlaces(int placesMax, TimeProvider time) : IDisposable
 {

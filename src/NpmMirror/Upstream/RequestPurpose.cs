@@ -1,6 +1,6 @@
 namespace NpmMirror.Upstream;
 
-/// <summary>What a request to the upstream is for. A host that is too busy for one purpose is still asked for the others.</summary>
+/// <summary>The purpose of a request to the upstream. A host that is too busy for one purpose is still asked for the others.</summary>
 public enum RequestPurpose
 {
     /// <summary>The feed, packuments and tarballs.</summary>

@@ -60,7 +60,7 @@ internal sealed class SourceFence(Uri upstream, IReadOnlyList<string> tarballHos
         }
     }
 
-    /// <summary>The addresses of a host that may be connected to; resolved once, so what is checked is what is connected to.</summary>
+    /// <summary>The addresses of a host that may be connected to; resolved once, so that the checked addresses are the used ones.</summary>
     internal async Task<IPAddress[]> ResolveAsync(string host, CancellationToken cancellationToken)
     {
         var addresses = await resolve(host, cancellationToken);

@@ -2,7 +2,7 @@ namespace NpmMirror.Upstream;
 
 /// <summary>
 /// A response's body as it comes: each wait for the next piece has a time-out, each minute or so of waiting a lowest rate, all waits together an end, the
-/// whole a limit, and whatever goes wrong is a <see cref="MirrorException"/>. Disposing it gives the connection back or breaks it off.
+/// whole a limit, and every failure is a <see cref="MirrorException"/>. Disposing of it gives the connection back or breaks it off.
 /// </summary>
 internal sealed class UpstreamBody : ForwardStream
 {

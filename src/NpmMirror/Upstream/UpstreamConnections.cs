@@ -6,7 +6,7 @@ using System.Security.Cryptography.X509Certificates;
 namespace NpmMirror.Upstream;
 
 /// <summary>
-/// Connections in two pools: to the addresses that the operator chose, and to those that somebody's answer named. The second checks
+/// Connections in two pools: to the addresses that the operator chose, and to those that a document or redirect named. The second checks
 /// every resolved address at the moment it connects, so a name that resolves differently a second later gains nothing. For each there is a second way
 /// that keeps no connections, for requests that must not meet another dead one.
 /// </summary>
@@ -81,7 +81,7 @@ internal sealed class UpstreamConnections : IDisposable
         },
     };
 
-    /// <summary>Only the host that npm's configuration names sees the certificate, whatever led there.</summary>
+    /// <summary>Only the host that npm's configuration names sees the certificate, also after a redirect.</summary>
     private X509Certificate2 CertificateFor(string host) => _options.ClientCertificates.GetValueOrDefault(host)!;
 
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, bool isFenced, CancellationToken cancellationToken)
@@ -100,7 +100,7 @@ internal sealed class UpstreamConnections : IDisposable
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
-            // The proxy is the operator's choice wherever the request goes.
+            // The proxy is the operator's choice for every address.
             var isProxy = context.InitialRequestMessage.RequestUri is { } url && _options.Proxy is { } proxy && !proxy.IsBypassed(url);
             var addresses = isFenced && !isProxy
                 ? await _fence.ResolveAsync(host, linked.Token)

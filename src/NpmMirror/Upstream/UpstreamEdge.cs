@@ -3,13 +3,13 @@ using System.Runtime.CompilerServices;
 namespace NpmMirror.Upstream;
 
 /// <summary>
-/// The way out of this folder: nothing but a <see cref="MirrorException"/> or the caller's cancellation passes. What parsers and .NET's client throw
-/// over a stranger's answer is that stranger's failure, and must end no loop and no process.
+/// The edge of this folder: only a <see cref="MirrorException"/> or the caller's cancellation passes. Exceptions of parsers and .NET's client
+/// over a stranger's answer are that stranger's failure, and must end no loop and no process.
 /// </summary>
 internal static class UpstreamEdge
 {
-    /// <summary>Runs a question to the upstream.</summary>
-    /// <exception cref="MirrorException">Whatever failed.</exception>
+    /// <summary>Runs a request to the upstream.</summary>
+    /// <exception cref="MirrorException">Any failure.</exception>
     internal static async Task<T> RunAsync<T>(Uri url, Func<Task<T>> ask, CancellationToken cancellationToken)
     {
         try
@@ -23,7 +23,7 @@ internal static class UpstreamEdge
     }
 
     /// <summary>Reads an answer that comes item by item.</summary>
-    /// <exception cref="MirrorException">Whatever failed.</exception>
+    /// <exception cref="MirrorException">Any failure.</exception>
     internal static async IAsyncEnumerable<T> ReadAsync<T>(Uri url, IAsyncEnumerable<T> items, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await using var reader = items.GetAsyncEnumerator(cancellationToken);
@@ -33,7 +33,7 @@ internal static class UpstreamEdge
         }
     }
 
-    /// <summary>What a failure of unknown kind is to the caller.</summary>
+    /// <summary>The meaning of a failure of unknown kind for the caller.</summary>
     internal static MirrorException Explain(Uri url, Exception exception) => exception is OperationCanceledException
         ? UpstreamFailures.TimedOut(url, "did not answer in time")
         : UpstreamFailures.Malformed(url, $"cannot be read ({exception.GetType().Name}: {MirrorException.Quote(exception.Message)})", inner: exception);

@@ -3,13 +3,13 @@ using System.Text.Json;
 
 namespace NpmMirror.Upstream;
 
-/// <summary>What the upstream's ways to fail mean here: one sentence, whether to retry, and when.</summary>
+/// <summary>The meaning of the upstream's failures here: one sentence, whether to retry, and when.</summary>
 internal static class UpstreamFailures
 {
     private static readonly TimeSpan OfflineRetry = TimeSpan.FromMinutes(5);
 
-    /// <summary>Why nothing is asked for by a mirror that its operator set offline.</summary>
-    /// <param name="missing">What a client asked for and the mirror does not hold; null where nothing is missing.</param>
+    /// <summary>The failure of a request on a mirror that its operator set offline.</summary>
+    /// <param name="missing">The item that a client asked for and the mirror does not hold; null if none is missing.</param>
     internal static MirrorException Offline(string? missing = null) => new(
         MirrorFault.UpstreamUnavailable,
         missing is null ? "This mirror is offline (offline=true): it serves what it holds and sends no requests." : $"{missing} is not held here, and this mirror is offline (offline=true): it sends no requests.",
@@ -18,7 +18,7 @@ internal static class UpstreamFailures
 
     private const int ReasonMaxBytes = 16 * 1024;
 
-    /// <summary>An address without what may be secret in it: user, password and query.</summary>
+    /// <summary>An address without its possible secrets: user, password and query.</summary>
     internal static string Where(Uri url) => url.GetComponents(UriComponents.SchemeAndServer | UriComponents.Path, UriFormat.UriEscaped);
 
     internal static MirrorException Unavailable(Uri url, string what, Exception? inner = null, TimeSpan? retryAfter = null) =>
@@ -48,7 +48,7 @@ internal static class UpstreamFailures
             429 => new MirrorException(MirrorFault.UpstreamBusy, $"The upstream at {Where(response.Url)} {said}: too many requests.", isTransient: true, retryAfter),
             508 => new MirrorException(MirrorFault.Configuration, $"The upstream at {Where(response.Url)} {said}: its own upstream leads back here; point one of the mirrors elsewhere."),
             408 or 425 or >= 500 => Unavailable(response.Url, said, retryAfter: retryAfter),
-            // Length, size, expectation, host, protocol, headers and range: this mirror's own request, and not what its client asked for.
+            // Length, size, expectation, host, protocol, headers and range: this mirror's own request, and not that of its client.
             411 or 413 or 416 or 417 or 421 or 426 or 431 => new MirrorException(MirrorFault.UpstreamMalformed, $"The upstream at {Where(response.Url)} {said}: it does not take the requests of this mirror; is its address right?"),
             >= 400 => new MirrorException(MirrorFault.UpstreamMalformed, $"The upstream at {Where(response.Url)} {said}.") { RefusedStatus = status },
             _ => Malformed(response.Url, $"has the unexpected status {status}{(reason is null ? "" : $" ({reason})")}", isTransient: false),
@@ -73,11 +73,11 @@ internal static class UpstreamFailures
         return null;
     }
 
-    /// <summary>What the body says went wrong, shortened; null for HTML, nothing, or anything else that is not for reading.</summary>
+    /// <summary>The body's reason for the failure, shortened; null for HTML, nothing, or anything else that is not for reading.</summary>
     internal static async Task<string?> ReadReasonAsync(UpstreamResponse response, TimeSpan timeout, TimeProvider timeProvider, CancellationToken cancellationToken) =>
         (await ReadExplanationAsync(response, timeout, timeProvider, cancellationToken)).Reason;
 
-    /// <summary>The reason, and what another npm-mirror says of a removal.</summary>
+    /// <summary>The reason, and another npm-mirror's notice of a removal.</summary>
     internal static async Task<(string? Reason, RemovalNotice? Notice)> ReadExplanationAsync(UpstreamResponse response, TimeSpan timeout, TimeProvider timeProvider, CancellationToken cancellationToken)
     {
         if (IsHtml(response.Message))

@@ -1,11 +1,11 @@
 namespace NpmMirror.Upstream;
 
 /// <summary>
-/// What names an upstream in stored rows: its URL and, where a feed told one, its database's name, as text with a <c>#</c> between. A process that follows
+/// The name of an upstream in stored rows: its URL and, if a feed told one, its database's name, as text with a <c>#</c> between. A process that follows
 /// no feed does not know the latter, so an identity without it may be that of any life of the database.
 /// </summary>
 /// <param name="Url">The address, without a trailing slash.</param>
-/// <param name="DatabaseId">The database's name for life; null where none is known.</param>
+/// <param name="DatabaseId">The name of the database's life; null if none is known.</param>
 internal readonly record struct UpstreamIdentity(string Url, string? DatabaseId)
 {
     /// <summary>The identity of a registry.</summary>

@@ -5,12 +5,12 @@ internal sealed record UpstreamRequest(HttpMethod Method, Uri Url)
 {
     internal RequestPurpose Purpose { get; init; } = RequestPurpose.Fetching;
 
-    /// <summary>What is fetched, for the metrics.</summary>
+    /// <summary>The kind of document, for the metrics.</summary>
     internal string Kind { get; init; } = "packument";
 
     internal HttpContent? Content { get; init; }
 
-    /// <summary>Whether it can be sent a second time: nothing of what is asked changes anything, but a body that is a stream is read once.</summary>
+    /// <summary>Whether it can be sent a second time: no request here changes anything, but a body that is a stream is read once.</summary>
     internal bool IsRepeatable => Content is null or ByteArrayContent or ReadOnlyMemoryContent;
 
     internal string Accept { get; init; } = "*/*";
@@ -23,10 +23,10 @@ internal sealed record UpstreamRequest(HttpMethod Method, Uri Url)
     /// <summary>Null: the client's own time-out.</summary>
     internal TimeSpan? HeadersTimeout { get; init; }
 
-    /// <summary>Nobody waits for it, and it has waited for its turn.</summary>
+    /// <summary>No client waits for it, and it has waited for its turn.</summary>
     internal bool IsPatient { get; init; }
 
-    /// <summary>The address was made from the upstream's, and nobody chose it: it leads to no neighbour, and to no other place.</summary>
+    /// <summary>The address was derived from the upstream's, and no stranger chose it: it leads to no neighbour, and to no other place.</summary>
     internal bool IsDerived { get; init; }
 
     /// <summary>The address came out of a packument: fenced in.</summary>

@@ -14,16 +14,16 @@ internal abstract record PackumentAnswer
     {
     }
 
-    /// <summary>200: the document. Whoever gets it disposes it.</summary>
+    /// <summary>200: the document. The caller disposes of it.</summary>
     public sealed record Fetched(RawDocument Document, Validators Validators) : PackumentAnswer;
 
-    /// <summary>304: what the validators stand for still holds.</summary>
+    /// <summary>304: the document of the validators is still valid.</summary>
     public sealed record NotModified : PackumentAnswer;
 
     /// <summary>404, 410 or 451: the upstream says there is none.</summary>
     /// <param name="Status">The status code.</param>
     /// <param name="Reason">The text of the body's <c>error</c>, shortened; or null.</param>
-    /// <param name="Notice">What another npm-mirror says of a removal; null at any other upstream.</param>
+    /// <param name="Notice">Another npm-mirror's notice of a removal; null at any other upstream.</param>
     public sealed record Absent(int Status, string? Reason, RemovalNotice? Notice = null) : PackumentAnswer;
 }
 
@@ -34,7 +34,7 @@ internal abstract record TarballAnswer
     {
     }
 
-    /// <summary>200: the body, as it comes. Whoever gets it disposes it.</summary>
+    /// <summary>200: the body, as it comes. The caller disposes of it.</summary>
     public sealed record Opened(Stream Body, long? LengthBytes, IDisposable Response) : TarballAnswer;
 
     /// <summary>404, 410 or 451.</summary>

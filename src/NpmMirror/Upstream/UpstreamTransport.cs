@@ -118,7 +118,7 @@ internal sealed class UpstreamTransport : IDisposable
         }
     }
 
-    /// <summary>The longest configured prefix; else, on the upstream's own origin, what the upstream itself gets.</summary>
+    /// <summary>The credentials of the longest configured prefix; else, on the upstream's own origin, those of the upstream itself.</summary>
     private string? CredentialsFor(Uri url) =>
         _credentials.HeaderFor(url) ?? (SourceFence.SameOrigin(url, BaseUrl) ? _credentials.HeaderFor(BaseUrl) : null);
 
@@ -154,7 +154,7 @@ internal sealed class UpstreamTransport : IDisposable
         }
     }
 
-    /// <summary>A kept connection may be dead without a word, as after a restart of what stands between: then the request goes once more, over a new one.</summary>
+    /// <summary>A kept connection may be dead without notice, as after a restart of a proxy in between: then the request is sent once more, over a new one.</summary>
     private async Task<HttpResponseMessage> SendPastDeadAsync(Func<HttpRequestMessage> create, bool isChosen, bool isRepeatable, CancellationToken cancellationToken)
     {
         var message = create();
@@ -228,7 +228,7 @@ internal sealed class UpstreamTransport : IDisposable
     {
         var status = (int)response.StatusCode;
         var retryAfter = UpstreamFailures.RetryAfter(response, _timeProvider);
-        // A 500 is about this request; the other three are about the service, or what stands before it.
+        // A 500 is about this request; the other three are about the service, or a proxy before it.
         var isBusy = status == 429 || (purpose == RequestPurpose.Fetching ? status == 503 && retryAfter is not null : status is 502 or 503 or 504);
         if (isBusy)
         {

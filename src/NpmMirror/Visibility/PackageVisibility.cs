@@ -5,7 +5,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Visibility;
 
-/// <summary>What of a store's packages readers may see: <see cref="VisibilityRules"/> by name, remembered, and for lists.</summary>
+/// <summary>Which of a store's packages readers may see: <see cref="VisibilityRules"/> by name, remembered, and for lists.</summary>
 internal sealed class PackageVisibility
 {
     private const int RememberedMin = 10_000;
@@ -14,7 +14,7 @@ internal sealed class PackageVisibility
     private readonly BoundedCache<PackageName, Entry> _entries = new("visibility", RememberedMin);
     private long _epoch;
 
-    /// <summary>Remembers what it decided until the news say that a package changed.</summary>
+    /// <summary>Remembers its decisions until the news say that a package changed.</summary>
     public PackageVisibility(IPackageTable packages, PackageNews news, MirrorOptions options, Meter? meter = null)
     {
         (_packages, Rules) = (packages, new VisibilityRules(options.Removed));
@@ -27,16 +27,16 @@ internal sealed class PackageVisibility
     public VisibilityRules Rules { get; }
 
     /// <summary>Why the package is not shown, or null; null too for one that was never held.</summary>
-    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: nobody knows.</exception>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: the answer is not known.</exception>
     public async ValueTask<Hidden?> FindAsync(PackageName package, CancellationToken cancellationToken) => (await EntryAsync(package, cancellationToken)).Package;
 
     /// <summary>Why the tarball is not shown, or null. Every other tarball that is stored is served, listed or not: old lockfiles install.</summary>
-    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: nobody knows.</exception>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: the answer is not known.</exception>
     public async ValueTask<Hidden?> FindTarballAsync(PackageName package, string file, CancellationToken cancellationToken) =>
         await EntryAsync(package, cancellationToken) is var entry && entry.Hides(file) ? entry.Past : null;
 
-    /// <summary>Why the log's rows of the package are not quoted, or null: what was blocked for legal reasons is told of, without what it was.</summary>
-    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: nobody knows.</exception>
+    /// <summary>Why the log's rows of the package are not quoted, or null: the block of a package for legal reasons is told, without its content.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: the answer is not known.</exception>
     public async ValueTask<Hidden?> FindPastAsync(PackageName package, CancellationToken cancellationToken) =>
         await EntryAsync(package, cancellationToken) is { Package: not null } entry ? entry.Past : null;
 
@@ -52,7 +52,7 @@ internal sealed class PackageVisibility
             : _packages.ListAsync(after, isRemoved: false, cancellationToken);
     }
 
-    /// <summary>As <see cref="ListAsync"/>, of each row only what a list of everything tells. Begins with <paramref name="from"/>, which may be any text.</summary>
+    /// <summary>As <see cref="ListAsync"/>, but only the values of each row that a list of everything has. Begins with <paramref name="from"/>, which may be any text.</summary>
     public IAsyncEnumerable<PackageMark> ListMarksAsync(string from, bool isHidden, CancellationToken cancellationToken)
     {
         if (!Rules.KeepsPackages)
@@ -110,7 +110,7 @@ internal sealed class PackageVisibility
         return new Entry(Rules.Of(row), past, past is null ? null : VisibilityRules.FilesShown(row));
     }
 
-    /// <summary>Forgets what was known of a package, because it was written.</summary>
+    /// <summary>Forgets the decision on a package, because it was written.</summary>
     private void Forget(PackageName package)
     {
         Interlocked.Increment(ref _epoch);

@@ -6,7 +6,7 @@ using NpmMirror.Storage;
 namespace NpmMirror.Visibility;
 
 /// <summary>
-/// Whether readers may see a package, its earlier versions, its tarballs and its past, by what its row says and by <c>removed.*</c>. Every answer to a
+/// Whether readers may see a package, its earlier versions, its tarballs and its past, by its row and <c>removed.*</c>. Every answer to a
 /// reader is decided here, directly or through <see cref="PackageVisibility"/>, so that all answers agree.
 /// </summary>
 internal sealed class VisibilityRules(RemovedOptions removed)
@@ -54,8 +54,8 @@ internal sealed class VisibilityRules(RemovedOptions removed)
     }
 
     /// <summary>
-    /// Why what the package had before is not shown, or null: versions that its packument does not have any more, and their tarballs. What was unpublished,
-    /// or is gone, is no such case: its tarballs are served, so that old lockfiles install.
+    /// Why the earlier parts of the package are not shown, or null: versions that its packument does not have any more, and their tarballs. Unpublished or
+    /// vanished packages are no such case: their tarballs are served, so that old lockfiles install.
     /// </summary>
     public Hidden? OfPast(PackageRow row) => row.Facts.Removal switch
     {
