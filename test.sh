@@ -31,6 +31,8 @@ for pair in node:nodejs npm:npm strace:strace sqlite3:sqlite3; do
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 [ -n "$(find /lib /usr/lib -name libzstd.so.1 -print -quit 2>/dev/null)" ] || missing+=(libzstd1)
+# Debian keeps the server's programs apart from PATH.
+command -v initdb >/dev/null || [ -n "$(find /usr/lib/postgresql -name initdb -print -quit 2>/dev/null)" ] || missing+=(postgresql)
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing ${missing[*]}"

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Console;
 using NpmMirror.Hosting;
 using NpmMirror.Options;
+using NpmMirror.Postgres;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Cli;
@@ -11,7 +12,10 @@ internal static class Setup
     private static readonly TimeSpan DrainMax = TimeSpan.FromSeconds(20);
 
     /// <summary>The engines this program was built with.</summary>
-    public static MetadataEngines Engines { get; } = new();
+    public static MetadataEngines Engines { get; } = new(new PostgresEngine());
+
+    /// <summary>The same engines, for a mirror; the default is there without being named.</summary>
+    public static MirrorBuilder UseEngines(this MirrorBuilder mirror) => mirror.UsePostgres();
 
     /// <summary>Logging to standard error, one line each; standard output is for results.</summary>
     public static ILoggerFactory CreateLogging(LogOptions options) => LoggerFactory.Create(builder => ConfigureLogging(builder, options));
@@ -48,7 +52,7 @@ internal static class Setup
     /// <summary>Opens the mirror that the options describe, for work that is done once.</summary>
     /// <exception cref="MirrorException">The upstream is not known, or the store refuses.</exception>
     public static Task<Mirror> OpenAsync(MirrorOptions options, ILoggerFactory logging, CancellationToken cancellationToken) =>
-        new MirrorBuilder(options).UseLoggers(logging).OpenAsync(cancellationToken);
+        new MirrorBuilder(options).UseEngines().UseLoggers(logging).OpenAsync(cancellationToken);
 
     /// <summary>The common settings of all hosts of this program: where they log, how long ending may take, and that signals are the program's.</summary>
     public static void ConfigureHost(IServiceCollection services, ILoggingBuilder logging, MirrorOptions options)

@@ -1,6 +1,7 @@
 using System.Reflection;
 using NpmMirror.AspNetCore;
 using NpmMirror.Conformance;
+using NpmMirror.Postgres;
 using NpmMirror.Sqlite;
 using NpmMirror.Testing;
 using PublicApiGenerator;
@@ -24,6 +25,7 @@ public sealed class PublicApiTests
     {
         typeof(Digest).Assembly,
         typeof(NpmRegistryExtensions).Assembly,
+        typeof(PostgresEngine).Assembly,
         typeof(SqliteEngine).Assembly,
         typeof(FakeRegistry).Assembly,
         typeof(MetadataStoreContract).Assembly,
@@ -55,6 +57,7 @@ public sealed class PublicApiTests
     public void No_engine_sees_what_is_internal_to_the_library()
     {
         var friends = typeof(Digest).Assembly.GetCustomAttributes<System.Runtime.CompilerServices.InternalsVisibleToAttribute>().Select(friend => friend.AssemblyName);
+        Assert.DoesNotContain("NpmMirror.Postgres", friends);
         Assert.DoesNotContain("NpmMirror.Sqlite", friends);
     }
 }

@@ -21,7 +21,7 @@ internal static class MirrorCommand
         Setup.RequireOnline(options, "mirror");
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
         Setup.ConfigureHost(builder.Services, builder.Logging, options);
-        builder.Services.AddNpmMirror(options);
+        builder.Services.AddNpmMirror(options).UseEngines();
         using var host = builder.Build();
         await host.StartAsync(cancellationToken);
         var mirror = host.Services.GetRequiredService<Mirror>();

@@ -65,7 +65,7 @@ internal static class ServeCommand
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         Setup.ConfigureHost(builder.Services, builder.Logging, options);
         builder.WebHost.UseKestrelCore().UseUrls(options.Listen).ConfigureKestrel(kestrel => kestrel.UseNpmRegistryLimits()).UseNpmRegistryConnections();
-        builder.Services.AddNpmMirror(options);
+        builder.Services.AddNpmMirror(options).UseEngines();
         return builder.Build();
     }
 
