@@ -49,7 +49,7 @@ internal static class CommandFaults
         var ours = OtherTools.OptionFor(name) ?? flag;
         if (ours != flag && value is not null && ours[(ours.IndexOf('=', StringComparison.Ordinal) + 1)..].All(char.IsAsciiLetterUpper))
         {
-            // --port=5000 is --listen=5000: the word in capitals stands for the value.
+            // --port=5000 is --listen=5000: the word in capitals is replaced by the value.
             ours = ours[..(ours.IndexOf('=', StringComparison.Ordinal) + 1)] + value;
         }
 

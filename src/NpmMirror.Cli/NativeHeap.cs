@@ -13,7 +13,7 @@ internal static partial class NativeHeap
     private const int LargeBytes = 1024 * 1024;
     private const int KeptBytes = 32 * 1024 * 1024;
 
-    /// <summary>Called once, before there are threads at work. Does nothing where the C library has no such settings.</summary>
+    /// <summary>Called once, before there are threads at work. Does nothing if the C library has no such settings.</summary>
     internal static void Trim()
     {
         if (!OperatingSystem.IsLinux())

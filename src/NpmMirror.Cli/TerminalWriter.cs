@@ -17,13 +17,13 @@ internal sealed class TerminalWriter(TextWriter inner, Func<int> width) : TextWr
     private int _shownColumns;
     private bool _isAtLineStart = true;
 
-    /// <summary>The one of this process; null where standard error is no terminal.</summary>
+    /// <summary>The one of this process; null if standard error is no terminal.</summary>
     internal static TerminalWriter? Installed { get; private set; }
 
     /// <inheritdoc/>
     public override Encoding Encoding => inner.Encoding;
 
-    /// <summary>From now on standard error is one, where it is a terminal. Before anything takes <see cref="Console.Error"/> for itself, as loggers do.</summary>
+    /// <summary>From now on standard error is one, if it is a terminal. Before anything takes <see cref="Console.Error"/> for itself, as loggers do.</summary>
     internal static void Install()
     {
         if (!Console.IsErrorRedirected && Installed is null)

@@ -19,7 +19,7 @@ internal struct CheckedRow(SqliteDataReader reader, string table, int keyColumns
 
     private const int ShownMax = 40;
 
-    /// <summary>The first value that cannot be; null where there is none.</summary>
+    /// <summary>The first invalid value; null if there is none.</summary>
     internal StoreDamage? Damage { get; private set; }
 
     internal long Number(int column, long min = 0, long max = CountMax, long instead = 0)
@@ -81,7 +81,7 @@ internal struct CheckedRow(SqliteDataReader reader, string table, int keyColumns
         return [];
     }
 
-    /// <summary>A hash of so many bytes; empty where it is none.</summary>
+    /// <summary>A hash of so many bytes; empty if it is not valid.</summary>
     internal Digest Digest(int column, int sizeBytes)
     {
         var bytes = Bytes(column);
@@ -94,7 +94,7 @@ internal struct CheckedRow(SqliteDataReader reader, string table, int keyColumns
         return default;
     }
 
-    /// <summary>A package's name; null if it is none, and then the row's package is not known.</summary>
+    /// <summary>A package's name; null if it is not valid, and then the row's package is not known.</summary>
     internal PackageName? Package(int column)
     {
         if (TypeOf(column) == SQLitePCL.raw.SQLITE_TEXT && PackageName.TryParse(reader.GetString(column), out var name))

@@ -66,7 +66,7 @@ internal sealed class SqliteQueue(SqliteDatabase database) : IQueueTable
             // An item without a priority would never be taken, nor one without a time.
             transaction.Session.Execute($"UPDATE queue SET priority = {(int)Priorities[^1]} WHERE {IsNoPriority}");
 
-            // So was a moment further away than the longest pause. The index finds these without a walk, and as a rule there are none.
+            // So was a moment further away than the longest pause. The index finds these without a walk, and usually there are none.
             transaction.Session.Execute(
                 $"UPDATE queue SET due_at = @now WHERE priority IN ({PriorityNumbers}) AND due_at > @pauseMax",
                 ("@now", now.ToMs()),

@@ -11,7 +11,7 @@ internal enum SessionMode
     /// <summary>Reads beside writers: needs the folder writable, for the file that readers and writers share.</summary>
     Read,
 
-    /// <summary>Reads where nothing may be written.</summary>
+    /// <summary>Reads if nothing may be written.</summary>
     ReadOnly,
 
     /// <summary>Reads a file that no process writes, without the shared file: a copy on read-only media.</summary>

@@ -197,10 +197,10 @@ internal sealed class SqliteTarballs(SqliteDatabase database) : ITarballTable
         return reader.Read() && TryReadTarball(reader, out var row) ? row : null;
     }
 
-    // A moment that cannot be is none: it would be the latest for ever.
+    // An impossible moment is ignored: it would be the latest for ever.
     private static string Believed(string column) => $"CASE WHEN {column} BETWEEN {SqliteValues.TimeMin} AND {SqliteValues.TimeMax} THEN {column} END";
 
-    /// <summary>Reads a row, damaged or not; false if its package's name is none.</summary>
+    /// <summary>Reads a row, damaged or not; false if its package's name is not valid.</summary>
     private static bool TryReadTarball(SqliteDataReader reader, [MaybeNullWhen(false)] out TarballRow row)
     {
         row = null;

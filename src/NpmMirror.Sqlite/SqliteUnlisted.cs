@@ -50,7 +50,7 @@ internal static class SqliteUnlisted
         }
     }
 
-    /// <summary>Rows whose name is no package's, or whose flag is none.</summary>
+    /// <summary>Rows whose name is no package's, or whose flag is not valid.</summary>
     private static IAsyncEnumerable<StoreDamage> NamelessAsync(SqliteDatabase database, string table, string name, string flag, CancellationToken cancellationToken) => database.PagesAsync<StoreDamage, object>(
         // Less than every text, the empty one too.
         0,

@@ -16,7 +16,7 @@ internal sealed class SqliteWriter : IDisposable
     private const int GroupMax = 256;
     private const long GroupMaxBytes = 32 * 1024 * 1024;
 
-    // A company that large is worth its sync. Smaller groups would cost syncs, larger ones only memory and time.
+    // A group this large is worth its sync. Smaller groups would cost syncs, larger ones only memory and time.
     private const int CompanyMax = 128;
     private const long CompanyMaxBytes = 8 * 1024 * 1024;
     private static readonly TimeSpan CompanyWait = TimeSpan.FromMilliseconds(500);
@@ -39,7 +39,7 @@ internal sealed class SqliteWriter : IDisposable
 
     /// <summary>Runs <paramref name="write"/> inside a transaction; it may run twice, with the first run undone.</summary>
     /// <param name="write">The work; its result is given back after the COMMIT.</param>
-    /// <param name="urgency">Whether it may wait for company, or for its sync.</param>
+    /// <param name="urgency">Whether it may wait for other writes, or for its sync.</param>
     /// <param name="sizeBytes">Roughly how much it writes.</param>
     /// <param name="cancellationToken">Ends the wait; work that has begun is finished.</param>
     internal async ValueTask<T> WriteAsync<T>(Func<WriteTransaction, T> write, WriteUrgency urgency, long sizeBytes, CancellationToken cancellationToken)

@@ -6,7 +6,7 @@ internal enum WriteUrgency
     /// <summary>Synced, at once.</summary>
     Now,
 
-    /// <summary>Synced, after a short wait for company: one sync for many.</summary>
+    /// <summary>Synced, after a short wait for other writes: one sync for many.</summary>
     Together,
 
     /// <summary>Written, and synced with the next that is: losing it in a power cut only repeats work.</summary>

@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Connections;
 
 namespace NpmMirror.Testing;
 
-/// <summary>The bare connection below a request: for answers that no honest server would send.</summary>
+/// <summary>The connection below a request: for answers that no honest server would send.</summary>
 internal sealed class FakeConnection(ConnectionContext connection)
 {
     public PipeWriter Output => connection.Transport.Output;

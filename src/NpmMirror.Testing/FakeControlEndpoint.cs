@@ -10,7 +10,7 @@ internal sealed class FakeControlEndpoint(FakeExchange exchange)
 {
     public const string Prefix = "/-/fake/";
 
-    /// <summary>The routes, each with the members that its body may have; null where it has none, or is read elsewhere.</summary>
+    /// <summary>The routes, each with the members that its body may have; null if it has none, or is read elsewhere.</summary>
     private static readonly OrderedDictionary<string, string[]?> Routes = new()
     {
         ["state"] = null,

@@ -17,7 +17,7 @@ internal sealed class FakeDocument(string name, long sequence, string revision, 
 
     public bool IsDeleted { get; init; }
 
-    /// <summary>True where the JSON has its own <c>_rev</c>, which is then served as it is.</summary>
+    /// <summary>True if the JSON has its own <c>_rev</c>, which is then served as it is.</summary>
     public bool HasOwnRevision { get; init; }
 
     /// <summary>True when the bytes are not to be kept in memory.</summary>

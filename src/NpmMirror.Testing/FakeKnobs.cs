@@ -3,7 +3,7 @@ using System.Collections.Immutable;
 
 namespace NpmMirror.Testing;
 
-/// <summary>How the feed of changes speaks.</summary>
+/// <summary>The dialect of the feed.</summary>
 public enum FakeFeedDialect
 {
     /// <summary>There is no feed: a 404.</summary>
@@ -61,7 +61,7 @@ public sealed class FakeKnobs
     /// <summary>Whether tarballs are served in ranges.</summary>
     public bool HasRanges { get; set; } = true;
 
-    /// <summary>How the feed speaks.</summary>
+    /// <summary>The feed's dialect.</summary>
     public FakeFeedDialect Feed { get; set; } = FakeFeedDialect.CouchDb;
 
     /// <summary>How sequences are written.</summary>
@@ -70,7 +70,7 @@ public sealed class FakeKnobs
     /// <summary>The feed is written and flushed in pieces of so many bytes; 0: as it comes.</summary>
     public int FeedPieceBytes { get; set; }
 
-    /// <summary>A name for the database's life; another one stands for another database.</summary>
+    /// <summary>A name for the database's life; another name means another database.</summary>
     public string DatabaseId { get; set; } = "5f1c9a6d2b7e4c0f8a3d6e9b1c4f7a20";
 
     /// <summary>The number of documents that the feed claims, or null for the truth.</summary>

@@ -22,7 +22,7 @@ public sealed class FakeLife(FakeRegistry registry, int seed, int packagesMax = 
     private int _numbers;
     private ITimer? _timer;
 
-    /// <summary>How many changes happen by themselves, on the registry's clock; 0, the beginning, is none.</summary>
+    /// <summary>How many changes happen by themselves, on the registry's clock; 0, the default: none.</summary>
     public double ChangesPerSecond
     {
         get;

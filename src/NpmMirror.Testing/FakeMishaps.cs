@@ -46,7 +46,7 @@ public sealed class FakeMishaps
     /// <summary>How many rows come twice.</summary>
     public double DuplicateRows { get; set; }
 
-    /// <summary>How many pages of the feed have rows that are none.</summary>
+    /// <summary>How many pages of the feed have malformed rows.</summary>
     public double MalformedRows { get; set; }
 
     /// <summary>How many pages of the feed have rows whose id is no package's.</summary>

@@ -35,7 +35,7 @@ public sealed class FakeRule
     /// <summary>How long the headers of the answer are late.</summary>
     public TimeSpan? HeaderDelay { get; init; }
 
-    /// <summary>Where answers wait to be let go.</summary>
+    /// <summary>Holds answers until it is opened.</summary>
     public FakeGate? Gate { get; init; }
 
     /// <summary>True: nothing is ever answered, the connection stays open.</summary>

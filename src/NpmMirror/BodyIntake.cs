@@ -38,7 +38,7 @@ internal static class BodyIntake
         }
     }
 
-    /// <summary>True at the body's end; false where there is no room for more.</summary>
+    /// <summary>True at the body's end; false if there is no room for more.</summary>
     private static async Task<bool> ReadIntoAsync(RawDocument begun, Stream body, int mostBytes, CancellationToken cancellationToken)
     {
         while (begun.RoomLeft.Length > 0 || begun.TryGrow((int)Math.Min(mostBytes, begun.LengthBytes * 2L)))

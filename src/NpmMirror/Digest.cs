@@ -31,7 +31,7 @@ public readonly struct Digest : IEquatable<Digest>
     /// <exception cref="FormatException">The text is not hexadecimal.</exception>
     public static Digest FromHex(string hex) => new(Convert.FromHexString(hex));
 
-    /// <summary>Reads hexadecimal text; false where it is none.</summary>
+    /// <summary>Reads hexadecimal text; false if it is not valid.</summary>
     public static bool TryFromHex(string hex, out Digest digest)
     {
         var isHex = hex.Length % 2 == 0 && hex.All(char.IsAsciiHexDigit);

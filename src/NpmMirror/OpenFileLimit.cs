@@ -20,7 +20,7 @@ internal static partial class OpenFileLimit
     private const int LeastClients = 32;
     private const int MostClients = 1_000_000;
 
-    /// <summary>The limit in force; <see cref="long.MaxValue"/> where there is none. At its start the runtime has raised it as far as it may.</summary>
+    /// <summary>The limit in force; <see cref="long.MaxValue"/> if there is none. At its start the runtime has raised it as far as it may.</summary>
     internal static long Read()
     {
         if (!OperatingSystem.IsLinux() && !OperatingSystem.IsMacOS())

@@ -10,7 +10,7 @@ namespace NpmMirror;
 /// </summary>
 internal static class PlainText
 {
-    /// <summary>The text; the same string where there is nothing to change.</summary>
+    /// <summary>The text; the same string if there is nothing to change.</summary>
     internal static string Of(string text)
     {
         if (text.AsSpan().IndexOfAnyExceptInRange(' ', '~') < 0)

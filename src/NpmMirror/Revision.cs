@@ -5,7 +5,7 @@ namespace NpmMirror;
 /// <summary>A packument's <c>_rev</c>, <c>&lt;number&gt;-&lt;hash&gt;</c>: the only value that ties a document to a feed row.</summary>
 public readonly record struct Revision(string Text)
 {
-    /// <summary>The number before the dash, or 0 where there is none: higher is newer within one upstream database.</summary>
+    /// <summary>The number before the dash, or 0 if there is none: higher is newer within one upstream database.</summary>
     public long Number
     {
         get

@@ -15,7 +15,7 @@ public readonly record struct Sequence(string Text)
     public long? Number => long.TryParse(Text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
 
     /// <summary>
-    /// The number that it begins with, in any dialect: before the <c>-</c> of a text, the first of an array; null where it begins with
+    /// The number that it begins with, in any dialect: before the <c>-</c> of a text, the first of an array; null if it begins with
     /// none. Only to tell which of two comes first: the text after the number belongs to the sequence.
     /// </summary>
     public long? Order

@@ -7,7 +7,7 @@ internal static class EntityTags
 {
     private const int OnStackMax = 1024;
 
-    /// <summary>True when the list names the tag (quotes included), weak or strong, or any. A list that is none names nothing.</summary>
+    /// <summary>True if the list names the tag (quotes included), weak or strong, or any. A malformed list names none.</summary>
     internal static bool Names(ReadOnlySpan<byte> list, ReadOnlySpan<byte> tag)
     {
         list = list.Trim(" \t"u8);

@@ -15,7 +15,7 @@ internal readonly record struct TcpProgress(ulong TakenBytes, bool IsAll)
     private const int AckedAt = 120;
     private const int NotSentAt = 144;
 
-    /// <summary>That of a socket; null where the system does not tell.</summary>
+    /// <summary>That of a socket; null if the system does not tell.</summary>
     internal static TcpProgress? Of(Socket? socket)
     {
         if (socket is null || !OperatingSystem.IsLinux())

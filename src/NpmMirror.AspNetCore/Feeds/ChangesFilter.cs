@@ -20,13 +20,13 @@ internal sealed class ChangesFilter
 
     private ChangesFilter(Func<PackageRow, bool> matches) => _matches = matches;
 
-    /// <summary>The documents that are named; null where a selector decides.</summary>
+    /// <summary>The documents that are named; null if a selector decides.</summary>
     internal IReadOnlyCollection<string>? Ids { get; }
 
     /// <summary>Whether the row is wanted.</summary>
     internal bool Matches(PackageRow row) => _matches(row);
 
-    /// <summary>Reads it from a query and a body; null where every row is wanted.</summary>
+    /// <summary>Reads it from a query and a body; null if every row is wanted.</summary>
     /// <exception cref="MirrorException">It cannot be served.</exception>
     internal static ChangesFilter? Parse(IQueryCollection query, JsonElement? body)
     {

@@ -20,7 +20,7 @@ internal sealed record ForwardedService(RequestPurpose Purpose, string? ListMemb
     internal static bool IsJson(ReadOnlySpan<byte> body) => Check(body, isAnswer: false, null);
 
     /// <summary>
-    /// Whether a body is an answer of this service. A gateway's <c>{"message":"try later"}</c> with status 200 is none: as an audit it would say that
+    /// Whether a body is an answer of this service. A gateway's <c>{"message":"try later"}</c> with status 200 is not: as an audit it would say that
     /// a package called "message" is vulnerable, or crash the client.
     /// </summary>
     internal bool IsAnswer(ReadOnlySpan<byte> body) => Check(body, isAnswer: true, ListMember);

@@ -9,7 +9,7 @@ internal sealed class SearchResults(PackageVisibility visibility)
 {
     private static readonly ReadOnlyMemory<byte> Comma = ","u8.ToArray();
 
-    /// <summary>The pieces of an answer that are to be passed on: all of it in one, where nothing is hidden.</summary>
+    /// <summary>The pieces of an answer that are to be passed on: all of it in one, if nothing is hidden.</summary>
     /// <param name="json">An answer that <see cref="ForwardedService"/> took for one.</param>
     /// <param name="cancellationToken">Cancels.</param>
     internal async Task<IReadOnlyList<ReadOnlyMemory<byte>>> ShownAsync(ReadOnlyMemory<byte> json, CancellationToken cancellationToken)

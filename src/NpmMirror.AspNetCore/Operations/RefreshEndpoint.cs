@@ -7,7 +7,7 @@ namespace NpmMirror.AspNetCore.Operations;
 /// <summary>Answers <c>{m}/{pkg}?refresh=1</c>: fetches now, for an administrator.</summary>
 internal sealed class RefreshEndpoint(Func<PackageName, CancellationToken, Task<SyncResult>> refresh, Func<PackageName, CancellationToken, Task<int>> replaceUnpromised, AdminAccess admin)
 {
-    /// <summary>True when the request asks for a refresh, or for something that is no refresh under that name.</summary>
+    /// <summary>True if the request asks for a refresh, or has another value under that name.</summary>
     internal static bool IsAsked(HttpContext context) =>
         context.Request.QueryString.HasValue && HttpMethods.IsGet(context.Request.Method) && context.Request.Query.TryGetValue("refresh", out var asked)
         && asked.ToString() is not ("0" or "false");

@@ -141,7 +141,7 @@ internal sealed partial class TarballEndpoint(
 
     private async Task CopyAsync(HttpContext context, string name, TarballReading reading, TarballRange part)
     {
-        // Read into the memory that is sent: copied once less, and a crowd that follows a download costs little more than its bytes.
+        // Read into the memory that is sent: copied once less, and many readers of one download cost little more than its bytes.
         var body = PatientWriter.Of(context, time);
         try
         {
@@ -189,7 +189,7 @@ internal sealed partial class TarballEndpoint(
         ValueTask<FlushResult> flush;
         try
         {
-            // Yield, so that other requests run before the next reader of this crowd.
+            // Yield, so that other requests run before the next reader of this download.
             await Task.Yield();
             flush = body.FlushAsync(cancellationToken);
         }

@@ -38,7 +38,7 @@ internal static class TarballHeaders
         + (ETagOf(sha512) is { } etag ? $"ETag: {etag}\r\n" : "")
         + (storedAt is { } at ? $"Last-Modified: {DateOf(at)}\r\n" : "");
 
-    /// <summary>The ETag, quotes included; null where no hash is known.</summary>
+    /// <summary>The ETag, quotes included; null if no hash is known.</summary>
     internal static string? ETagOf(Digest sha512) => sha512.IsEmpty ? null : $"\"{Convert.ToHexStringLower(sha512.Bytes[..ETagBytes])}\"";
 
     /// <summary>Whether the client has it already: <c>If-None-Match</c> decides, and without it <c>If-Modified-Since</c>.</summary>

@@ -50,7 +50,7 @@ internal readonly record struct TarballRange(int Status, long From, long? End, l
         response.ContentLength = End - From;
     }
 
-    // A part of another file must not be glued to the client's part.
+    // A part of another file must not be joined to the client's part.
     private static bool IsStillMeant(HttpRequest request, HttpResponse response)
     {
         var condition = request.Headers.IfRange;

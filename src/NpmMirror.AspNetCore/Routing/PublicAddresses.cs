@@ -105,7 +105,7 @@ internal sealed class PublicAddresses
             && (IPAddress.IsLoopback(address) || _addresses.Contains(address) || (local is not null && Unmapped(local).Equals(address)));
     }
 
-    /// <summary>The sentence for a host that is none of ours.</summary>
+    /// <summary>The sentence for a host that is not ours.</summary>
     internal static string Refusal(Origin origin) =>
         $"This mirror does not go by the name {MirrorException.Quote(origin.Host)}; ask by a name it has, or add the name to allowedHosts (or set publicUrl).";
 

@@ -102,7 +102,7 @@ internal abstract record RegistryRoute
     /// <summary>A path outside every mount, where a package may have been meant.</summary>
     public sealed record OutsideMount() : RegistryRoute("outside");
 
-    /// <summary>A well-formed path that stands for nothing: 404.</summary>
+    /// <summary>A well-formed path without a meaning: 404.</summary>
     public sealed record NotFound(string Reason) : RegistryRoute("not_found");
 
     /// <summary>A path that is not well-formed: 400, or 414 for one that is too long.</summary>

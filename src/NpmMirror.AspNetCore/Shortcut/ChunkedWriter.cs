@@ -73,7 +73,7 @@ internal sealed class ChunkedWriter(Socket socket) : PipeWriter
         }
         finally
         {
-            // Not before the kernel has let go of it.
+            // Not before the kernel has released it.
             ArrayPool<byte>.Shared.Return(buffer);
         }
     }
@@ -120,7 +120,7 @@ internal sealed class ChunkedWriter(Socket socket) : PipeWriter
         }
     }
 
-    /// <summary>Head, length, bytes, line end; only the head where there are no bytes, since an empty chunk is the last.</summary>
+    /// <summary>Head, length, bytes, line end; only the head if there are no bytes, since an empty chunk is the last.</summary>
     private ReadOnlyMemory<byte> Frame(byte[] buffer)
     {
         var dataAt = _begin + PrefixBytes;

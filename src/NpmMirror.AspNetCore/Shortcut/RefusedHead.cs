@@ -23,7 +23,7 @@ internal sealed class RefusedHead : RememberedAnswer
     private RefusedHead(string message)
         : base(RegistryRoute.MalformedPattern, "Cache-Control: no-cache\r\nConnection: close\r\n", "Content-Type: application/json\r\n", null, "400 Bad Request") => _body = RegistryErrors.BodyOf(message);
 
-    /// <summary>The refusal of a GET that the server would refuse without a word, or null.</summary>
+    /// <summary>The refusal of a GET that the server would refuse without a message, or null.</summary>
     internal static RefusedHead? Of(in RequestHead head)
     {
         var query = head.Target.IndexOf((byte)'?');

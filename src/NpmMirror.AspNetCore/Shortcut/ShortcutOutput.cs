@@ -25,7 +25,7 @@ internal sealed class ShortcutOutput : PipeWriter
     private readonly DateLine _date;
     private readonly Pipe _pipe;
     private readonly ClientConnection? _client;
-    // Made when the first hot answer needs them: thousands of connections only wait.
+    // Made when the first remembered answer needs them: thousands of connections only wait.
     private byte[]? _head;
     private ArraySegment<byte>[]? _headAndBody;
     private List<ArraySegment<byte>>? _pieces;
@@ -213,7 +213,7 @@ internal sealed class ShortcutOutput : PipeWriter
 
         var sending = send.AsTask();
         await _stall.WaitAsync(sending, () => _connection.Abort(new ConnectionAbortedException("The client takes nothing.")), CancellationToken.None);
-        // The bytes are the kernel's until it lets go: a buffer returned too early would carry another answer.
+        // The bytes are the kernel's until it releases them: a buffer returned too early would carry another answer.
         await sending;
     }
 }

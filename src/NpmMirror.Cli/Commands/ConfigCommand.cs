@@ -46,7 +46,7 @@ internal static class ConfigCommand
             }
             catch (MirrorException failure)
             {
-                // The other options are told all the same: the user may be looking for the fault.
+                // The other options are told even so: the user may be looking for the fault.
                 return (failure.Message, UpstreamChoice.AsNoted);
             }
         }

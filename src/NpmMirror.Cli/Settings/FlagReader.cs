@@ -38,7 +38,7 @@ internal static class FlagReader
         return (flags, rest);
     }
 
-    /// <summary>The settings in flags; a token that is none becomes a fault.</summary>
+    /// <summary>The settings in flags; a token that is not one becomes a fault.</summary>
     public static IEnumerable<Setting> Read(IEnumerable<string> tokens, ICollection<string> faults)
     {
         foreach (var token in tokens)

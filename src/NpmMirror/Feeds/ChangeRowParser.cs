@@ -8,9 +8,9 @@ internal static class ChangeRowParser
 {
     private static readonly JsonReaderOptions Lenient = new() { CommentHandling = JsonCommentHandling.Disallow, MaxDepth = 256 };
 
-    /// <summary>Reads one row of <c>_changes</c>; null, and why, where it is none.</summary>
+    /// <summary>Reads one row of <c>_changes</c>; null, and the reason, if it is not a row.</summary>
     /// <param name="json">The row.</param>
-    /// <param name="previous">Stands in where the row tells no sequence of its own: never ahead of the truth.</param>
+    /// <param name="previous">Used if the row has no sequence of its own: never ahead of the row's real one.</param>
     /// <param name="problem">Why the result is null.</param>
     internal static ChangeRow? Change(ReadOnlySpan<byte> json, Sequence previous, out string? problem)
     {
@@ -26,7 +26,7 @@ internal static class ChangeRowParser
         }
     }
 
-    /// <summary>Reads one row of <c>_all_docs</c>; null where it is none.</summary>
+    /// <summary>Reads one row of <c>_all_docs</c>; null if it is not a row.</summary>
     internal static ListedPackage? Listed(ReadOnlySpan<byte> json)
     {
         try

@@ -9,7 +9,7 @@ namespace NpmMirror.Feeds;
 
 /// <summary>
 /// Reads change feeds from a pipe, in pieces of any length: a row cut in two, two rows in one piece and a character cut in its
-/// middle are all the same to it. A row that is none is reported with its page and skipped.
+/// middle make no difference. A malformed row is reported with its page and skipped.
 /// </summary>
 internal static class ChangesReader
 {
@@ -91,7 +91,7 @@ internal static class ChangesReader
     }
 
     /// <summary>Reads one page of <c>_all_docs</c>, row by row as it comes.</summary>
-    /// <exception cref="MirrorException">The answer is no list, was cut, or has a row that is none; the rows before are good.</exception>
+    /// <exception cref="MirrorException">The answer is no list, was cut, or has a malformed row; the rows before are good.</exception>
     internal static IAsyncEnumerable<ListedPackage> ReadListAsync(PipeReader pipe, Uri url, CancellationToken cancellationToken) =>
         UpstreamEdge.ReadAsync(url, CutListAsync(pipe, url, cancellationToken), cancellationToken);
 

@@ -13,7 +13,7 @@ internal static class FeedConvention
     /// <summary>Below a country's domain, second labels up to this length are mostly the registry's own: co, com, gov, gouv. A registry with such a short name needs the feed's address in `feed`.</summary>
     private const int SuffixLabelMaxChars = 4;
 
-    /// <summary>The feed's address by the convention; null for an upstream that it does not speak of: an address, this machine, another name, a registry below a path.</summary>
+    /// <summary>The feed's address by the convention; null for an upstream that it does not cover: an address, this machine, another name, a registry below a path.</summary>
     internal static Uri? FeedOf(Uri upstream)
     {
         if (upstream.HostNameType != UriHostNameType.Dns || upstream.AbsolutePath != "/")

@@ -14,7 +14,7 @@ internal sealed partial class FeedProbe
     /// <summary>How often trouble where the convention would have a feed is waited for: most registries have nothing there, and some have a name that leads nowhere.</summary>
     private const int ConventionTriesMax = 3;
 
-    // An empty database has nothing to answer with; most servers send a heartbeat within a second all the same.
+    // An empty database has no rows to answer with; most servers send a heartbeat within a second instead.
     private static readonly TimeSpan WaitMax = TimeSpan.FromSeconds(5);
 
     private readonly RegistryClient _client;
@@ -70,7 +70,7 @@ internal sealed partial class FeedProbe
     }
 
     /// <summary>Reads the option's address.</summary>
-    /// <exception cref="MirrorException">It is none.</exception>
+    /// <exception cref="MirrorException">It is no address.</exception>
     public static Uri AddressOf(string feed) =>
         Uri.TryCreate(feed, UriKind.Absolute, out var address) && address.Scheme is "http" or "https"
             ? new Uri(feed)
@@ -186,7 +186,7 @@ internal sealed partial class FeedProbe
         return isEmpty && silence.Fault == MirrorFault.UpstreamUnavailable ? false : throw silence;
     }
 
-    /// <summary>Whether the answer is the expected one; trouble when there is none that says anything.</summary>
+    /// <summary>Whether the answer is the expected one; a failure if no answer tells.</summary>
     private static async Task<(bool IsExpected, MirrorException? Trouble)> AskAsync(Func<Task> ask)
     {
         try

@@ -64,7 +64,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         root => ReadInfo(root) ?? throw UpstreamFailures.Malformed(new Uri(Location + "/"), "is no database's information: it has no update_seq"),
         cancellationToken);
 
-    /// <summary>The content of an info document, or null if it is none.</summary>
+    /// <summary>The content of an info document, or null if it is not one.</summary>
     internal static FeedInfo? ReadInfo(JsonElement root)
     {
         if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("update_seq", out var head) || head.ValueKind is JsonValueKind.Null)
@@ -82,7 +82,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         };
     }
 
-    /// <summary>The hash of another npm-mirror's log at a position; null where it has no such row, or is too old to say.</summary>
+    /// <summary>The hash of another npm-mirror's log at a position; null if it has no such row, or is too old to say.</summary>
     internal async Task<string?> ReadLogHashAsync(long position, CancellationToken cancellationToken)
     {
         try
@@ -113,8 +113,8 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
     }
 
     /// <summary>
-    /// Everything, by pages of <c>_all_docs</c>; where there is none, by the classic <c>/-/all</c> of the registry. A page begins with
-    /// the last id of the one before: the order is the upstream's own, so no next key can be computed. Where trouble passes, a page goes on at its
+    /// Everything, by pages of <c>_all_docs</c>; if there is none, by the classic <c>/-/all</c> of the registry. A page begins with
+    /// the last id of the one before: the order is the upstream's own, so no next key can be computed. After a transient failure a page goes on at its
     /// last row, and the classic list, which has no pages, begins again: an id may come twice.
     /// </summary>
     internal async IAsyncEnumerable<ListedPackage> ListAllAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
@@ -146,7 +146,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         }
     }
 
-    /// <summary>Whether the list has an id; null where there is no list, or one that does not know the question and answers with other ids.</summary>
+    /// <summary>Whether the list has an id; null if there is no list, or one that does not know the question and answers with other ids.</summary>
     internal async Task<bool?> IsListedAsync(string id, CancellationToken cancellationToken)
     {
         var isListed = false;

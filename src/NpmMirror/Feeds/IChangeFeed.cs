@@ -26,7 +26,7 @@ internal sealed record FeedInfo(Sequence Head, long? DocumentCount, string? Data
     /// <summary>Whether it is another npm-mirror that tells, when asked, which packages were removed.</summary>
     public bool IsMirror { get; init; }
 
-    /// <summary>The hash of all that another npm-mirror has told up to <see cref="Head"/>, where it is one.</summary>
+    /// <summary>The hash of all that another npm-mirror has told up to <see cref="Head"/>, if it is one.</summary>
     public string? LogHash { get; init; }
 
     /// <summary>True when the head lies before a cursor taken from the same feed: its database was reset or restored, if <see cref="IsExact"/>.</summary>
@@ -45,7 +45,7 @@ internal sealed record ListedPackage(string Id, string? Rev)
     /// <summary>Whether it is listed as removed.</summary>
     public bool IsRemoved { get; init; }
 
-    /// <summary>When it changed last, where the list tells that in the place of revs.</summary>
+    /// <summary>When it changed last, if the list tells that in the place of revs.</summary>
     public DateTimeOffset? ModifiedAt { get; init; }
 }
 
@@ -55,7 +55,7 @@ internal interface IChangeFeed
     /// <summary>Where the feed is, without secrets; two feeds with different locations never share a cursor.</summary>
     string Location { get; }
 
-    /// <summary>How long to wait after a page that reached the head before asking again; zero where the feed itself waits.</summary>
+    /// <summary>How long to wait after a page that reached the head before asking again; zero if the feed itself waits.</summary>
     TimeSpan IdleDelay { get; }
 
     /// <summary>Roughly how many sequences before its head rows may still appear; zero if rows come in order.</summary>
@@ -74,16 +74,16 @@ internal interface IChangeFeed
     /// <summary>The first rows after a sequence, at once and <paramref name="rowsMax"/> at most; none if the feed cannot be read from any place.</summary>
     Task<IReadOnlyList<ChangeRow>> ReadRowsAsync(Sequence since, int rowsMax, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ChangeRow>>([]);
 
-    /// <summary>The hash of all that another npm-mirror has told up to a position of its log; null where it does not say, and at any other feed.</summary>
+    /// <summary>The hash of all that another npm-mirror has told up to a position of its log; null if it does not say, and at any other feed.</summary>
     Task<string?> ReadLogHashAsync(long position, CancellationToken cancellationToken) => Task.FromResult<string?>(null);
 
-    /// <summary>The newest rows, the oldest of them first; nothing where the feed cannot be read from its end.</summary>
+    /// <summary>The newest rows, the oldest of them first; nothing if the feed cannot be read from its end.</summary>
     Task<IReadOnlyList<ChangeRow>> ReadNewestAsync(int rowsMax, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ChangeRow>>([]);
 
     /// <summary>Everything the upstream lists, in its own order, streamed; after trouble that passed an id may come twice.</summary>
     IAsyncEnumerable<ListedPackage> ListAllAsync(CancellationToken cancellationToken);
 
-    /// <summary>Whether the upstream lists an id; null where it has no list, or does not answer such a question.</summary>
+    /// <summary>Whether the upstream lists an id; null if it has no list, or does not answer such a question.</summary>
     /// <exception cref="MirrorException">Trouble.</exception>
     Task<bool?> IsListedAsync(string id, CancellationToken cancellationToken) => Task.FromResult<bool?>(null);
 

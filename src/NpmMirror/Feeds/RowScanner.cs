@@ -4,7 +4,7 @@ namespace NpmMirror.Feeds;
 
 /// <summary>
 /// Cuts a page, <c>{"results":[row, row, …],"last_seq":…}</c>, into rows and the envelope around them, from pieces of any length.
-/// It looks at brackets and strings only, so a row that is no JSON spoils nothing but itself.
+/// It looks at brackets and strings only, so a malformed row affects no other row.
 /// </summary>
 /// <param name="onRow">Gets each row's bytes; empty for one that was longer than allowed.</param>
 internal sealed class RowScanner(RowScanner.RowHandler onRow)

@@ -37,7 +37,7 @@ internal sealed class CursorTrail(IEnumerable<TrailMark> marks)
         _marks.Add(new TrailMark(now, sequence));
         for (var at = _marks.Count - 2; at > 0; at--)
         {
-            // Without this one the next older stands for it: only when that is near enough for its age.
+            // Without this one the next older mark takes its place: only if that is near enough for its age.
             if (_marks[at + 1].At - _marks[at - 1].At < (now - _marks[at].At) / MarksPerAge)
             {
                 _marks.RemoveAt(at);
@@ -50,7 +50,7 @@ internal sealed class CursorTrail(IEnumerable<TrailMark> marks)
         }
     }
 
-    /// <summary>Where the cursor stood at a moment, or a little before it; the oldest that is known where nothing is as old. Null when nothing is known.</summary>
+    /// <summary>Where the cursor stood at a moment, or a little before it; the oldest that is known if nothing is as old. Null when nothing is known.</summary>
     internal Sequence? StoodAt(DateTimeOffset moment)
     {
         if (_marks.Count == 0)

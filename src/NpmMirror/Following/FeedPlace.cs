@@ -15,7 +15,7 @@ internal sealed class FeedPlace
     /// <summary>Why the feed refuses the cursor, each time since a page was read; the newest of them.</summary>
     internal (int Times, string? Reason) Refused { get; set; }
 
-    /// <summary>Which life of the database the cursor belongs to, where the feed tells.</summary>
+    /// <summary>Which life of the database the cursor belongs to, if the feed tells.</summary>
     internal string? DatabaseId { get; set; }
 
     /// <summary>When the feed's information was asked for last; null if that must be done first.</summary>

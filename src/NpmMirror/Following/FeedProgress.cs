@@ -44,7 +44,7 @@ internal sealed class FeedProgress(MonitorDelay delay, TimeProvider time)
             page = page with { Rows = [.. page.Rows.Where(row => !IsKnown(row, cursor))] };
         }
 
-        // A server may give fewer rows than it was asked for. Without news the page is the end all the same: in a cluster the head may
+        // A server may give fewer rows than it was asked for. A page without news is the end even so: in a cluster the head may
         // be a number that no row reaches.
         var isShort = page.Rows.Count > 0 && head is { } more && page.LastSequence.IsBefore(more);
         return page with { IsAtHead = page.IsAtHead && !isShort };

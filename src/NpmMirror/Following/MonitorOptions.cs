@@ -22,7 +22,7 @@ public sealed record MonitorOptions
     /// </summary>
     public bool EndsAtReset { get; init; }
 
-    /// <summary>Which life of the feed's database <see cref="RegistryMonitor.Start"/>'s sequence belongs to, where that is known.</summary>
+    /// <summary>Which life of the feed's database <see cref="RegistryMonitor.Start"/>'s sequence belongs to, if that is known.</summary>
     internal string? DatabaseId { get; init; }
 
     /// <summary>Where it counts.</summary>

@@ -68,7 +68,7 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Pac
     }
 
     /// <param name="page">The rows.</param>
-    /// <param name="news">Gets the rows that bring something, where they come late; null on the way forward.</param>
+    /// <param name="news">Gets the rows that bring something, if they come late; null on the way forward.</param>
     /// <param name="cancellationToken">Ends it.</param>
     private async Task<List<QueueItem>> SelectAsync(ChangesPage page, List<ChangeRow>? news, CancellationToken cancellationToken)
     {

@@ -250,7 +250,7 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         await _named.QueueAsync(_scope.Names, cancellationToken);
     }
 
-    /// <summary>The comparison with the upstream's list: the feed's, or where there is none the registry's own.</summary>
+    /// <summary>The comparison with the upstream's list: the feed's, or if there is none the registry's own.</summary>
     private async Task<Reconciliation> ReconcileAsync(IChangeFeed? feed, CancellationToken cancellationToken, bool asksForUnlisted = false)
     {
         var found = feed is null ? await ReconcileWithoutFeedAsync(asksForUnlisted, cancellationToken) : await ReconcileWithAsync(feed, cancellationToken);

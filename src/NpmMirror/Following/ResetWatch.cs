@@ -38,7 +38,7 @@ internal sealed partial class ResetWatch(IChangeFeed feed, TimeProvider time, IL
         }
     }
 
-    /// <summary>Looks at an interval beside an open read, until the feed turns out to have been reset. Trouble here is none of that read's.</summary>
+    /// <summary>Looks at an interval beside an open read, until the feed turns out to have been reset. A failure here does not affect that read.</summary>
     internal async Task<FeedLook> FindResetAsync(Func<Sequence?> cursor, string? databaseId, Landmarks landmarks, CancellationToken cancellationToken)
     {
         while (true)

@@ -1,7 +1,7 @@
 namespace NpmMirror.Following;
 
 /// <summary>A stretch before the cursor that is read again from time to time, because rows may appear there late.</summary>
-/// <param name="Length">How late a row may appear and be found all the same.</param>
+/// <param name="Length">How late a row may appear and still be found.</param>
 /// <param name="Every">How often; zero: whenever the feed's head was reached.</param>
 public readonly record struct TrailingWindow(TimeSpan Length, TimeSpan Every)
 {

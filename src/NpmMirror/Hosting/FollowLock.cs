@@ -8,7 +8,7 @@ namespace NpmMirror.Hosting;
 /// </summary>
 internal static class FollowLock
 {
-    /// <summary>Takes the lock; null where the folder cannot be written and nothing can be followed anyway.</summary>
+    /// <summary>Takes the lock; null if the folder cannot be written and nothing can be followed anyway.</summary>
     /// <exception cref="MirrorException">Another process has it.</exception>
     public static FileStream? Take(string dataFolder)
     {

@@ -70,7 +70,7 @@ public sealed partial class Mirror : IAsyncDisposable
     /// <summary>The mirror's options.</summary>
     public MirrorOptions Options { get; }
 
-    /// <summary>Follows the upstream, sweeps where there is no feed, catches up once.</summary>
+    /// <summary>Follows the upstream, sweeps if there is no feed, catches up once.</summary>
     internal RegistryMirror Registry { get; }
 
     /// <summary>The mirror's monitor, one for its whole life.</summary>

@@ -13,16 +13,16 @@ namespace NpmMirror.Hosting;
 /// <param name="Meter">The meter of this mirror.</param>
 internal sealed record MirrorParts(IMetadataStore Store, IBlobStore Blobs, RegistryClient Upstream, Following.FindFeed FindFeed, ByteBudget Budget, Meter Meter) : IAsyncDisposable
 {
-    /// <summary>False where the caller opened the store, and closes it.</summary>
+    /// <summary>False if the caller opened the store, and closes it.</summary>
     internal bool OwnsStore { get; init; } = true;
 
-    /// <summary>False where the caller made the blob store.</summary>
+    /// <summary>False if the caller made the blob store.</summary>
     internal bool OwnsBlobs { get; init; } = true;
 
     /// <summary>Whether a live feed tells of every change, for tests; null: as the mirror itself knows.</summary>
     internal Func<bool>? IsFollowed { get; init; }
 
-    /// <summary>Held while this process follows into the folder; null where it does not.</summary>
+    /// <summary>Held while this process follows into the folder; null if it does not.</summary>
     internal FileStream? FollowLock { get; init; }
 
     /// <summary>Closes the parts that were opened for this mirror.</summary>

@@ -92,7 +92,7 @@ public sealed record MirrorStatus(
 
     /// <summary>The feed that is followed.</summary>
     /// <param name="Upstream">The upstream's identity: its address, and its database's where that is known.</param>
-    /// <param name="Location">The feed's address; null where none was followed yet.</param>
+    /// <param name="Location">The feed's address; null if none was followed yet.</param>
     /// <param name="Read">The sequence up to which names are queued.</param>
     /// <param name="Handled">The sequence up to which each package was tried.</param>
     /// <param name="IsFirstWalk">Whether the first walk over everything is not done yet.</param>

@@ -9,13 +9,13 @@ public sealed record PendingEvent
     /// <summary>The event's type, as <see cref="RegistryEvent"/> names it.</summary>
     public required string Type { get; init; }
 
-    /// <summary>When the upstream says it happened; null where it does not say.</summary>
+    /// <summary>When the upstream says it happened; null if it does not say.</summary>
     public DateTimeOffset? At { get; init; }
 
     /// <summary>When this mirror saw it.</summary>
     public required DateTimeOffset SeenAt { get; init; }
 
-    /// <summary>The upstream's <c>_rev</c> of the document that brought it, where it has one.</summary>
+    /// <summary>The upstream's <c>_rev</c> of the document that brought it, if it has one.</summary>
     public string? UpstreamRev { get; init; }
 
     /// <summary>The data that undoes it, as JSON (see <see cref="EventPayload"/>).</summary>
@@ -46,7 +46,7 @@ public sealed record LogRow
     /// <summary>When this mirror saw it.</summary>
     public required DateTimeOffset SeenAt { get; init; }
 
-    /// <summary>The upstream's <c>_rev</c>, where it has one.</summary>
+    /// <summary>The upstream's <c>_rev</c>, if it has one.</summary>
     public string? UpstreamRev { get; init; }
 
     /// <summary>The payload, or null after a purge: its digest stays and the chain still verifies.</summary>

@@ -24,7 +24,7 @@ public abstract record RegistryEvent
     [JsonIgnore]
     public long Generation { get; init; }
 
-    /// <summary>When the upstream says it happened; null where it does not say.</summary>
+    /// <summary>When the upstream says it happened; null if it does not say.</summary>
     [JsonIgnore]
     public DateTimeOffset? At { get; init; }
 

@@ -42,7 +42,7 @@ public sealed record Collected
     /// <summary>Of those, bytes of tarballs that the upstream could not give again: they are never evicted. They are counted only when the tarballs are over their budget.</summary>
     public long IrreplaceableBytes { get; init; }
 
-    /// <summary>By how much the tarballs are over their budget all the same; 0 when they are not, or have none.</summary>
+    /// <summary>How many bytes the tarballs are still over their budget; 0 if they are not, or have none.</summary>
     public long OverBudgetBytes { get; init; }
 
     /// <summary>Records of clients' fetches that were older than their retention.</summary>

@@ -5,7 +5,7 @@ using NpmMirror.Options;
 
 namespace NpmMirror.Maintenance;
 
-/// <summary>Collects every <c>gc.every</c> while a mirror runs, where that is set.</summary>
+/// <summary>Collects every <c>gc.every</c> while a mirror runs, if that is set.</summary>
 internal sealed partial class GarbageSchedule(GarbageCollector collector, MirrorOptions options, TimeProvider time, ILogger<GarbageSchedule> logger) : BackgroundService
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

@@ -16,7 +16,7 @@ internal sealed class PromiseVerification(IPackageTable packages, ITarballTable 
         var held = await tarballs.ListTarballsAsync(name, cancellationToken).Where(row => row is { State: TarballState.Held, Damage: null }).ToListAsync(cancellationToken);
         var isRight = true;
 
-        // Mending reads the document anew, so it is let go before.
+        // Mending reads the document anew, so it is released before.
         foreach (var (row, problem) in held.Count == 0 ? [] : await FindOthersAsync(name, held, cancellationToken))
         {
             var failure = request.Repairs is { } repairs ? await repairs.TryTakePromisedAsync(name, row.Version, cancellationToken) : "";

@@ -151,7 +151,7 @@ internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs
         }
         catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreReadOnly)
         {
-            // Verified all the same; the next run looks again.
+            // Verified even so; the next run checks again.
         }
     }
 }

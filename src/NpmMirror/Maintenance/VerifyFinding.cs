@@ -10,7 +10,7 @@ public sealed record VerifyFinding(VerifyFault Fault, string Subject, string Pro
 /// <summary>The kinds of things that a verification finds.</summary>
 public enum VerifyFault
 {
-    /// <summary>A tarball is in the books, its bytes are not there.</summary>
+    /// <summary>A tarball has a row, but its bytes are missing.</summary>
     TarballMissing,
 
     /// <summary>A tarball's bytes are not those that were stored; or no hash was promised for them, and they are no tar archive.</summary>

@@ -52,7 +52,7 @@ internal sealed record VerifyMarks
         }
         catch (MirrorException trouble) when (trouble.Fault == MirrorFault.StoreReadOnly)
         {
-            // A read-only copy is verified all the same.
+            // A read-only copy is verified even so.
         }
 
         return this;

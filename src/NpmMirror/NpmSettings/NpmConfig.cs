@@ -33,7 +33,7 @@ internal sealed class NpmConfig
     }
 
     /// <summary>The upstream's address: <paramref name="given"/>, else the registry that npm is configured to use.</summary>
-    /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: no address is configured, or it is none.</exception>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: no address is configured, or it is not valid.</exception>
     public async Task<Uri> FindUpstreamAsync(string? given, CancellationToken cancellationToken)
     {
         if (given is not null)
@@ -143,7 +143,7 @@ internal sealed class NpmConfig
         }
 
         // Settings without a host are those of the registry that npm itself uses, and of no other.
-        // One that is no address is no host's, and must not keep a mirror of another upstream from starting.
+        // A malformed one belongs to no host, and must not keep a mirror of another upstream from starting.
         var ownRegistry = Value("registry") is not { } registry ? upstream : HeaderValues.Address(registry);
         if (ownRegistry is null)
         {

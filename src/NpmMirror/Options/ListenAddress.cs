@@ -6,7 +6,7 @@ namespace NpmMirror.Options;
 /// <summary>The short ways to write the address to listen on: <c>4990</c>, <c>:4990</c>, <c>0.0.0.0:4990</c>, <c>localhost</c>.</summary>
 internal static class ListenAddress
 {
-    /// <summary>The port where none is named.</summary>
+    /// <summary>The port if none is named.</summary>
     internal const int DefaultPort = 4873;
 
     /// <summary>The address as a URL. A port alone is on loopback; a port after a colon is on every address of this machine. A text that is no short form stays as it is.</summary>

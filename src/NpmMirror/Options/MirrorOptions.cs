@@ -49,7 +49,7 @@ public sealed class MirrorOptions
     [Category("Upstream")]
     public int Concurrency { get; set; } = 10;
 
-    /// <summary>Requests a second to one host. Clients' wishes go ahead of everything else. Null: 100, and any number to this machine.</summary>
+    /// <summary>Requests a second to one host. Requests of clients go first. Null: 100, and no limit to this machine.</summary>
     [Range(0, 100_000)]
     [Description("Requests a second to one host of the upstream, those of clients first; 0: no limit; default: 100, and no limit to this machine")]
     [Category("Upstream")]
@@ -127,7 +127,7 @@ public sealed class MirrorOptions
     [Category("Upstream")]
     public IList<string> TarballHosts { get; } = [];
 
-    /// <summary>How old a packument may be before it is revalidated, where no feed tells of changes.</summary>
+    /// <summary>How old a packument may be before it is revalidated, if no feed tells of changes.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "365.00:00:00")]
     [Description("How old a packument may be before it is revalidated, where no feed tells of changes")]
     [Category("Upstream")]
@@ -157,7 +157,7 @@ public sealed class MirrorOptions
     [Category("Upstream")]
     public TimeSpan? Revalidate { get; set; }
 
-    /// <summary>How often everything held is compared with the upstream's list, where a feed is followed. Zero: only by hand.</summary>
+    /// <summary>How often everything held is compared with the upstream's list, if a feed is followed. Zero: only by hand.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "365.00:00:00")]
     [Description("How often everything held is compared with the upstream's list, where a feed is followed; 0s: only by npm-mirror reconcile")]
     [Category("Upstream")]
@@ -226,7 +226,7 @@ public sealed class MirrorOptions
     [Category("Serving")]
     public AdminOptions Admin { get; } = new();
 
-    /// <summary>A CouchDB by its parts: the feed, and the upstream where none is named; not together with <see cref="Feed"/>.</summary>
+    /// <summary>A CouchDB by its parts: the feed, and the upstream if none is named; not together with <see cref="Feed"/>.</summary>
     [Category("Upstream")]
     public CouchOptions Couch { get; } = new();
 
@@ -235,7 +235,7 @@ public sealed class MirrorOptions
     public LogOptions Log { get; } = new();
 
     /// <summary>
-    /// Makes the server that <see cref="Couch"/> names the feed, and the upstream where none is named: it gives the documents of its feed.
+    /// Makes the server that <see cref="Couch"/> names the feed, and the upstream if none is named: it gives the documents of its feed.
     /// Does nothing the second time.
     /// </summary>
     /// <returns>Whether the feed and the upstream are that server.</returns>

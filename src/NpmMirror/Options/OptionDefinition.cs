@@ -50,7 +50,7 @@ internal sealed class OptionDefinition
     /// <summary>Whether the value must not be empty.</summary>
     public bool IsRequired => Property.GetCustomAttribute<RequiredAttribute>() is not null;
 
-    /// <summary>The bounds, where there are any.</summary>
+    /// <summary>The bounds, if there are any.</summary>
     public (IComparable Least, IComparable Most)? Range
     {
         get

@@ -37,7 +37,7 @@ internal static partial class OptionValue
         _ => Convert.ToString(value, CultureInfo.InvariantCulture) ?? "",
     };
 
-    /// <summary>The values of an option that has few; none where it has many.</summary>
+    /// <summary>The values of an option that has few; none if it has many.</summary>
     public static IReadOnlyList<string> WordsOf(OptionDefinition option) =>
         option.Type == typeof(bool) ? ["true", "false"]
         : option.Type.IsEnum ? [.. Enum.GetValues(option.Type).Cast<Enum>().Select(FormatWord).Distinct()]

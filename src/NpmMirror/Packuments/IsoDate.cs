@@ -6,7 +6,7 @@ namespace NpmMirror.Packuments;
 /// </summary>
 internal static class IsoDate
 {
-    /// <summary>Reads a date, as UTC; false when the text is none.</summary>
+    /// <summary>Reads a date, as UTC; false if the text is not one.</summary>
     public static bool TryParse(ReadOnlySpan<byte> text, out DateTimeOffset date)
     {
         date = default;

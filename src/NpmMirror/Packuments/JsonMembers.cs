@@ -11,7 +11,7 @@ internal static class JsonMembers
     /// <summary>The longest name of a member of such an object.</summary>
     public const int NameSizeMaxBytes = 64 * 1024;
 
-    /// <summary>The members and where their values lie, in document order; of equal keys the last one's value. Empty where the slice holds no object.</summary>
+    /// <summary>The members and where their values lie, in document order; of equal keys the last one's value. Empty if the slice holds no object.</summary>
     public static OrderedDictionary<string, Slice> Read(ReadOnlySpan<byte> document, Slice slice)
     {
         var members = new OrderedDictionary<string, Slice>(StringComparer.Ordinal);
@@ -77,7 +77,7 @@ internal static class JsonMembers
         return members;
     }
 
-    /// <summary>The value of one member, of equal ones the last one's; empty where there is none or the slice holds no object.</summary>
+    /// <summary>The value of one member, of equal ones the last one's; empty if there is none or the slice holds no object.</summary>
     public static Slice Find(ReadOnlySpan<byte> document, Slice slice, ReadOnlySpan<byte> name)
     {
         Slice found = default;

@@ -7,7 +7,7 @@ namespace NpmMirror.Packuments;
 /// <param name="Shasum"><c>dist.shasum</c> (hex SHA-1), or null.</param>
 public sealed record TarballPromise(string? Integrity, string? Shasum)
 {
-    /// <summary>The SHA-512 that right bytes have; empty where none is promised, or several are.</summary>
+    /// <summary>The SHA-512 that right bytes have; empty if none is promised, or several are.</summary>
     public Digest Sha512
     {
         get

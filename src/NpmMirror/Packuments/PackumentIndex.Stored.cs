@@ -57,7 +57,7 @@ public sealed partial class PackumentIndex
         return writer.Written.ToArray();
     }
 
-    /// <summary>Reads the stored form of a package's index; null where it is damaged, or another package's.</summary>
+    /// <summary>Reads the stored form of a package's index; null if it is damaged, or another package's.</summary>
     public static PackumentIndex? TryFromBytes(ReadOnlySpan<byte> stored, PackageName name)
     {
         try

@@ -15,10 +15,10 @@ public readonly record struct Slice(int Offset, int Length)
 /// <summary>One version of a packument, as far as the index knows it. Everything else is read from the slice when needed.</summary>
 /// <param name="Version">The key in <c>versions</c>, unescaped; any text, not always semver.</param>
 /// <param name="Manifest">The manifest: its JSON value in the raw bytes.</param>
-/// <param name="TarballUrl">The value of <c>dist.tarball</c>, quotes included; empty where there is none.</param>
-/// <param name="AttestationsUrl">The value of <c>dist.attestations.url</c>, quotes included; empty where there is none.</param>
+/// <param name="TarballUrl">The value of <c>dist.tarball</c>, quotes included; empty if there is none.</param>
+/// <param name="AttestationsUrl">The value of <c>dist.attestations.url</c>, quotes included; empty if there is none.</param>
 /// <param name="Hash">The first 8 bytes of a SHA-256 of the manifest without those two values.</param>
-/// <param name="PublishedAt">Its entry in <c>time</c>; null where missing or no date.</param>
+/// <param name="PublishedAt">Its entry in <c>time</c>; null if missing or no date.</param>
 public readonly record struct VersionEntry(string Version, Slice Manifest, Slice TarballUrl, Slice AttestationsUrl, ulong Hash, DateTimeOffset? PublishedAt);
 
 /// <summary>
@@ -43,7 +43,7 @@ public sealed partial class PackumentIndex
     /// <summary>The document's <c>_rev</c>, or null.</summary>
     public string? Rev { get; init; }
 
-    /// <summary><c>modified</c> or <c>time.modified</c>, else the newest entry of <c>time</c>; null where it tells none.</summary>
+    /// <summary><c>modified</c> or <c>time.modified</c>, else the newest entry of <c>time</c>; null if it tells none.</summary>
     public DateTimeOffset? ModifiedAt { get; init; }
 
     /// <summary><c>time.created</c>, or null.</summary>
@@ -55,19 +55,19 @@ public sealed partial class PackumentIndex
     /// <summary>The dist-tags whose values are strings.</summary>
     public required IReadOnlyDictionary<string, string> DistTags { get; init; }
 
-    /// <summary>The value of the top-level <c>versions</c>; empty where there is none.</summary>
+    /// <summary>The value of the top-level <c>versions</c>; empty if there is none.</summary>
     public Slice VersionsValue { get; init; }
 
-    /// <summary>The value of the top-level <c>time</c>; empty where there is none.</summary>
+    /// <summary>The value of the top-level <c>time</c>; empty if there is none.</summary>
     public Slice Time { get; init; }
 
-    /// <summary>The value of the top-level <c>maintainers</c>; empty where there is none.</summary>
+    /// <summary>The value of the top-level <c>maintainers</c>; empty if there is none.</summary>
     public Slice Maintainers { get; init; }
 
-    /// <summary>The first 8 bytes of a SHA-256 over <see cref="Time"/>; 0 where there is none.</summary>
+    /// <summary>The first 8 bytes of a SHA-256 over <see cref="Time"/>; 0 if there is none.</summary>
     public ulong TimeHash { get; init; }
 
-    /// <summary>The first 8 bytes of a SHA-256 over <see cref="Maintainers"/>; 0 where there are none.</summary>
+    /// <summary>The first 8 bytes of a SHA-256 over <see cref="Maintainers"/>; 0 if there are none.</summary>
     public ulong MaintainersHash { get; init; }
 
     /// <summary>

@@ -9,7 +9,7 @@ public sealed record ParsedPackument(PackumentIndex Index)
     /// <summary>Whether it names its package.</summary>
     public required bool IsNamed { get; init; }
 
-    /// <summary><c>modified</c> or <c>time.modified</c>; null where the document has neither.</summary>
+    /// <summary><c>modified</c> or <c>time.modified</c>; null if the document has neither.</summary>
     public DateTimeOffset? StatedModifiedAt { get; init; }
 }
 

@@ -5,7 +5,7 @@ namespace NpmMirror.Packuments;
 /// <summary>The packument's <c>time</c>: when which version was published, <c>created</c>, <c>modified</c> and sometimes <c>unpublished</c>.</summary>
 internal static class TimeMap
 {
-    /// <summary>Every entry and where its value lies, in document order; empty where <c>time</c> is missing or no object.</summary>
+    /// <summary>Every entry and where its value lies, in document order; empty if <c>time</c> is missing or no object.</summary>
     public static IReadOnlyDictionary<string, Slice> Read(PackumentIndex index, ReadOnlySpan<byte> document) => JsonMembers.Read(document, index.Time);
 
     /// <summary>The date that a value of <c>time</c> holds, or null.</summary>

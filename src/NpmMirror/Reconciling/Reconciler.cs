@@ -140,7 +140,7 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
         found = found with { Listed = listed, Held = held, Missing = missing, Stale = stale, Vanished = vanished, HeldBack = FindDoubt(vanished, held, listed, upstreamCount) };
         if (found.HeldBack is null)
         {
-            // Only asked for: a package goes when the upstream has denied it twice, as any other.
+            // Only asked for: a package is removed after two 404s, as any other.
             await bulk.AddAllAsync(doubted.ToAsyncEnumerable(), cancellationToken);
         }
 

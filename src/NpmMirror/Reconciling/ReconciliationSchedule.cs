@@ -9,7 +9,7 @@ namespace NpmMirror.Reconciling;
 
 /// <summary>
 /// When the next reconciliation is due. That is kept in the store and moves when one has ended: a mirror that is started every day reconciles
-/// all the same, and one that died meanwhile begins again.
+/// also then, and one that died meanwhile begins again.
 /// </summary>
 internal sealed partial class ReconciliationSchedule(INoteTable notes, TimeSpan interval, TimeProvider time, ILogger logger)
 {

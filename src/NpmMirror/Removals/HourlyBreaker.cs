@@ -95,7 +95,7 @@ internal sealed partial class HourlyBreaker(IMetadataStore store, MirrorOptions 
 
     private static long BucketOf(DateTimeOffset now) => now.ToUnixTimeSeconds() / (long)Bucket.TotalSeconds * (long)Bucket.TotalSeconds;
 
-    /// <summary>How many this process let go within the last hour.</summary>
+    /// <summary>How many removals this process allowed within the last hour.</summary>
     private int RemovedHere()
     {
         _removed.RemoveAll(bucket => time.GetElapsedTime(bucket.At) >= Hour);

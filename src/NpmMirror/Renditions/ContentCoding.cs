@@ -30,7 +30,7 @@ internal static class ContentCodings
 
     /// <summary>The best coding that the header allows: highest weight, and among equals Zstandard before Brotli before gzip before identity.</summary>
     /// <remarks>
-    /// A client that refuses even identity gets identity all the same, as RFC 9110 §12.5.3 advises. <c>*</c> alone means gzip:
+    /// A client that refuses even identity gets identity, as RFC 9110 §12.5.3 advises. <c>*</c> alone means gzip:
     /// every client that says so can read it.
     /// </remarks>
     public static ContentCoding Negotiate(ReadOnlySpan<char> acceptEncoding)

@@ -36,7 +36,7 @@ internal sealed class Rendition
     /// <summary>The strong ETag, quotes included.</summary>
     public string ETag { get; }
 
-    /// <summary>The <c>Last-Modified</c> header, or null where the upstream tells no moment.</summary>
+    /// <summary>The <c>Last-Modified</c> header, or null if the upstream tells no moment.</summary>
     public string? LastModified { get; }
 
     /// <summary>The <c>Content-Encoding</c> header, or null.</summary>

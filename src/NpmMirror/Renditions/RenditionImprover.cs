@@ -21,7 +21,7 @@ internal sealed class RenditionImprover(Renditions renditions, Action<long> acco
     /// <inheritdoc/>
     public void Dispose() => _turn.Dispose();
 
-    /// <summary>From now on the next use of a rendition that is held improves it, where that is worth something.</summary>
+    /// <summary>From now on the next use of a rendition that is held improves it, if that is worth something.</summary>
     internal void Watch(Rendition rendition)
     {
         if (rendition.Key.Coding is ContentCoding.Gzip or ContentCoding.Brotli && rendition.Body?.Length > WorthwhileBytes)

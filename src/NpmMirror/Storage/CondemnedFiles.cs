@@ -9,7 +9,7 @@ internal sealed class CondemnedFiles(string folder, DurableFolders folders, stri
     // Not the name of a blob, so that no listing takes it for one.
     private const string Suffix = ".condemned";
 
-    /// <summary>Takes the file; null where there is none.</summary>
+    /// <summary>Takes the file; null if there is none.</summary>
     internal CondemnedBlob? Take(Digest sha512, string path)
     {
         try

@@ -60,10 +60,10 @@ public abstract class BlobReader : IAsyncDisposable
     /// <summary>The blob's length in bytes.</summary>
     public abstract long LengthBytes { get; }
 
-    /// <summary>When the bytes were stored; null where the store cannot tell.</summary>
+    /// <summary>When the bytes were stored; null if the store cannot tell.</summary>
     public virtual DateTimeOffset? StoredAt => null;
 
-    /// <summary>The file that holds exactly the blob, where there is one: for servers that can send files.</summary>
+    /// <summary>The file that holds exactly the blob, if there is one: for servers that can send files.</summary>
     public virtual string? FilePath => null;
 
     /// <summary>Reads from <paramref name="offset"/>; 0 at the end.</summary>

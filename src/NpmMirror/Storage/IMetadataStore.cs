@@ -36,7 +36,7 @@ public interface IMetadataStore : IAsyncDisposable
     /// <summary>Leases.</summary>
     ILeaseTable Leases { get; }
 
-    /// <summary>Copies of the whole store into one file; null where the engine's server has its own tools for that.</summary>
+    /// <summary>Copies of the whole store into one file; null if the engine's server has its own tools for that.</summary>
     IStoreBackup? Backup => null;
 
     /// <summary>Where the store is, for messages; without secrets.</summary>

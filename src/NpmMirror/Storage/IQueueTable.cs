@@ -76,7 +76,7 @@ public sealed record QueueItem
     /// <summary>When it was first enqueued; merging keeps the earliest.</summary>
     public required DateTimeOffset QueuedAt { get; init; }
 
-    /// <summary>The rev the feed spoke of, or null.</summary>
+    /// <summary>The rev that the feed named, or null.</summary>
     public string? WantedRev { get; init; }
 
     /// <summary>Whether the newest feed row flagged a deletion.</summary>
@@ -110,7 +110,7 @@ public sealed record QueueItem
         };
     }
 
-    /// <summary>Whether a document with this rev leaves something to want: the wanted rev is above it, or there is none to compare.</summary>
+    /// <summary>Whether a newer document than this rev is wanted: the wanted rev is above it, or there is none to compare.</summary>
     public bool IsWantedBeyond(string? doneRev) => WantedRev is null || doneRev is null || RevNumber(WantedRev) > RevNumber(doneRev);
 
     /// <summary>The item's next life, after work on it ended while it had been enqueued again: due at once, nothing tried yet.</summary>

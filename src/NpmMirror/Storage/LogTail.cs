@@ -2,7 +2,7 @@ using NpmMirror.Log;
 
 namespace NpmMirror.Storage;
 
-/// <summary>The newest rows of the log, kept so that a crowd of readers at its end costs the store no more than one.</summary>
+/// <summary>The newest rows of the log, kept so that many readers at its end cost the store no more than one.</summary>
 internal sealed class LogTail
 {
     private const int RowsMax = 256;

@@ -42,10 +42,10 @@ public sealed record PackageFacts
     /// <summary>The upstream's reason for the removal, for error messages.</summary>
     public string? RemovalReason { get; init; }
 
-    /// <summary>The document's <c>_rev</c>, where it has one.</summary>
+    /// <summary>The document's <c>_rev</c>, if it has one.</summary>
     public string? Rev { get; init; }
 
-    /// <summary>The revisions under which it was served before, newest first, with blanks between; null where there are none. See <see cref="ServedRevision"/>.</summary>
+    /// <summary>The revisions under which it was served before, newest first, with blanks between; null if there are none. See <see cref="ServedRevision"/>.</summary>
     public string? Ancestors { get; init; }
 
     /// <summary>Which upstream the document is from: its URL and, where known, its database identity. Revs compare only within one.</summary>
@@ -57,7 +57,7 @@ public sealed record PackageFacts
     /// <summary>The upstream's Last-Modified header, verbatim, for the next conditional request.</summary>
     public string? LastModified { get; init; }
 
-    /// <summary>When the package last changed upstream: the document's <c>modified</c>, else its newest <c>time</c>; null where it tells neither.</summary>
+    /// <summary>When the package last changed upstream: the document's <c>modified</c>, else its newest <c>time</c>; null if it tells neither.</summary>
     public DateTimeOffset? ModifiedAt { get; init; }
 
     /// <summary>When this mirror first saw the package.</summary>
@@ -108,7 +108,7 @@ public sealed record PackageCommit
 
     /// <summary>
     /// Whether no caller waits for this commit in particular: an engine may then hold it back for a moment, so that one sync of the disk does for many.
-    /// It is durable when the call returns all the same.
+    /// It is durable when the call returns, as any other.
     /// </summary>
     public bool IsPatient { get; init; }
 }

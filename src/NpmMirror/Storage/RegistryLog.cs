@@ -90,7 +90,7 @@ public sealed partial class RegistryLog : BackgroundService
         }
     }
 
-    /// <summary>The event of a row; where the row is damaged, that it is, so that the others are told all the same.</summary>
+    /// <summary>The event of a row, or of its damage, so that the rows after it are told.</summary>
     private static RegistryEvent? EventOf(LogRow row)
     {
         try

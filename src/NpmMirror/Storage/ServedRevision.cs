@@ -25,7 +25,7 @@ internal static class ServedRevision
 
     /// <summary><see cref="PackageFacts.Ancestors"/> of the document that replaces a row.</summary>
     /// <param name="row">The row that is replaced; null for a package's first.</param>
-    /// <param name="rev">The new document's revision, where it has one.</param>
+    /// <param name="rev">The new document's revision, if it has one.</param>
     public static string? AncestorsAfter(PackageRow? row, string? rev)
     {
         if (row is null || Of(row) is var last && last == rev)

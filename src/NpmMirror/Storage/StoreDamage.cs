@@ -7,7 +7,7 @@ namespace NpmMirror.Storage;
 /// <param name="Value">The value, shortened.</param>
 public sealed record StoreDamage(string Table, string Key, string Column, string Value)
 {
-    /// <summary>The package that the row is about, where its name can be read.</summary>
+    /// <summary>The package that the row is about, if its name can be read.</summary>
     public PackageName? Package { get; init; }
 
     /// <summary>Whether it is not known if and how the package was removed.</summary>

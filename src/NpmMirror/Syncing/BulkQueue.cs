@@ -11,7 +11,7 @@ internal sealed class BulkQueue(SyncQueue queue, TimeProvider time, QueuePriorit
 
     /// <summary>Adds a package; queued with the batch that it completes, or by <see cref="FlushAsync"/>.</summary>
     /// <param name="name">The package.</param>
-    /// <param name="rev">The rev that the upstream lists, where it does.</param>
+    /// <param name="rev">The rev that the upstream lists, if it does.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <param name="isRemoved">Whether the upstream lists it as removed.</param>
     internal async ValueTask AddAsync(PackageName name, string? rev, CancellationToken cancellationToken, bool isRemoved = false)

@@ -8,7 +8,7 @@ namespace NpmMirror.Syncing;
 /// </summary>
 internal sealed class NegativeAnswers
 {
-    // A crowd of made-up names forgets older ones, which only costs questions.
+    // Many made-up names push out older ones, which only costs requests.
     private const int NamesMin = 50_000;
 
     private readonly BoundedCache<PackageName, (int Status, string Reason, long Until)> _names = new("absent packages", NamesMin);

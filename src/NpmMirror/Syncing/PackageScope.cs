@@ -12,7 +12,7 @@ internal sealed class PackageScope
     private readonly List<string> _globs = [];
     private readonly bool _isEager;
 
-    /// <summary>Reads the mode and the list; a list entry <c>@file</c>, where no scope is meant, is read from that file, one name a line.</summary>
+    /// <summary>Reads the mode and the list; a list entry <c>@file</c>, if no scope is meant, is read from that file, one name a line.</summary>
     /// <exception cref="MirrorException">The list cannot be read or has an entry that is neither a name nor a glob.</exception>
     public PackageScope(MirrorOptions options)
     {

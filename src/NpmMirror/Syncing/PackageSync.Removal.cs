@@ -55,7 +55,7 @@ internal sealed partial class PackageSync
     }
 
     /// <summary>
-    /// Why a package that is not there is asked for again, or null: a row of the feed may be ahead of the document it speaks of, also of a package's first,
+    /// Why a package that is not there is asked for again, or null: a row of the feed may be ahead of its document, also of a package's first,
     /// and of one that comes back. Lists of everything have names that never resolve.
     /// </summary>
     private string? FindFeedAhead(PackageName name, string? removedAs, QueueItem? item, PackumentAnswer.Absent absent) =>

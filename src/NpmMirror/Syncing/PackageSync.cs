@@ -166,8 +166,8 @@ internal sealed partial class PackageSync : IDisposable
     }
 
     /// <summary>
-    /// Whether "not modified" could be right: registries and caches are known to say it for ever. Not where the feed speaks of another revision
-    /// than the one held, nor when the first answer did not do.
+    /// Whether "not modified" could be right: registries and caches are known to say it for ever. Not if the feed names another revision
+    /// than the held one, nor if the first answer was not enough.
     /// </summary>
     private bool IsNotModifiedBelieved(PackageRow row, QueueItem? item) =>
         row.Facts.Removal is null

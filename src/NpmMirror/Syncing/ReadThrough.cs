@@ -21,12 +21,12 @@ internal abstract record ReadAnswer
     /// <summary>There is none: 404, or 451 for a blocked one; the reason is for the client's user.</summary>
     /// <param name="Status">404 or 451.</param>
     /// <param name="Reason">A sentence.</param>
-    /// <param name="Removed">The row of a package that was removed, where this is why.</param>
+    /// <param name="Removed">The row of a removed package, if that is the reason.</param>
     public sealed record Absent(int Status, string Reason, PackageRow? Removed = null) : ReadAnswer;
 }
 
 /// <summary>
-/// Finds packages for readers: from the store when held (compared with the upstream by age, where no feed tells of changes), else fetched
+/// Finds packages for readers: from the store when held (compared with the upstream by age, if no feed tells of changes), else fetched
 /// through <see cref="PackageSync"/>, one fetch a package however many wait. A reader that leaves does not cancel it.
 /// </summary>
 internal sealed class ReadThrough : IAsyncDisposable
@@ -78,7 +78,7 @@ internal sealed class ReadThrough : IAsyncDisposable
     }
 
     /// <summary>
-    /// Finds the package, fetching it when it is not held and the mode allows. One that is older than its time to live, where no feed tells of
+    /// Finds the package, fetching it when it is not held and the mode allows. One that is older than its time to live, if no feed tells of
     /// changes, is compared with the upstream first; that is waited for as long as <see cref="MirrorOptions.RevalidateWait"/> says.
     /// </summary>
     /// <exception cref="MirrorException">Not held, and the upstream is in trouble or did not answer within 30 s.</exception>
@@ -181,7 +181,7 @@ internal sealed class ReadThrough : IAsyncDisposable
         var before = await _store.Packages.FindAsync(name, cancellationToken);
         var next = _queue.NextAttemptAsync(name);
 
-        // The wish is durable before the fetch begins: a feed row that passes meanwhile finds it and is not skipped.
+        // The client's request is durable before the fetch begins: a feed row that passes meanwhile finds it and is not skipped.
         await _queue.EnqueueAsync([wish], null, cancellationToken);
         if (await _queue.TryNowAsync(name, cancellationToken) is { } own)
         {

@@ -5,8 +5,8 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Tarballs;
 
 /// <summary>
-/// Judges a tarball that no hash is promised for: it must be a tar archive, in a whole gzip file or bare. A log-in page, an empty answer and one that
-/// was cut are none. The bytes are decoded while they come, and given up at once.
+/// Checks a tarball for which no hash is promised: it must be a tar archive, alone or in a whole gzip file. A log-in page, an empty answer and a cut
+/// file are refused. The bytes are decoded while they come, and the check ends at the first fault.
 /// </summary>
 internal sealed class TarCheck : IDisposable
 {

@@ -5,7 +5,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Tarballs;
 
 /// <summary>
-/// Recent failures of tarballs, so that a crowd of impatient clients does not make the same download fail over and
+/// Recent failures of tarballs, so that many impatient clients do not make the same download fail over and
 /// over. Everything is forgotten within a minute or so, and by a restart.
 /// </summary>
 internal sealed class TarballFailures(MirrorOptions options, TimeProvider time, Meter? meter)

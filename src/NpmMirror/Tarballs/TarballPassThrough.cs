@@ -5,8 +5,8 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Tarballs;
 
 /// <summary>
-/// A tarball that goes to one client without being stored, because the disk is full: checked all the same, with its last 64 KB held
-/// in memory until the hash was right, or where none is promised until it was a whole tar archive.
+/// A tarball that goes to one client without being stored, because the disk is full: it is checked too, with its last 64 KB held
+/// in memory until the hash was right, or if none is promised until it was a whole tar archive.
 /// </summary>
 internal sealed class TarballPassThrough(TarballRequest request, TarballAnswer.Opened answer, Action ended) : TarballReading
 {

@@ -15,13 +15,13 @@ internal abstract class TarballReading : IAsyncDisposable
     /// <summary>Whether the registry names these bytes by a hash, so that they are the same for ever.</summary>
     public virtual bool IsPromised => true;
 
-    /// <summary>When the file was stored; null where that is not known.</summary>
+    /// <summary>When the file was stored; null if that is not known.</summary>
     public virtual DateTimeOffset? StoredAt => null;
 
     /// <summary>Whether the hash was right before any of it was given out; false while it is arriving.</summary>
     public virtual bool IsVerified => false;
 
-    /// <summary>The stored file's path where there is one, for servers that can send files; null while it is arriving.</summary>
+    /// <summary>The stored file's path if there is one, for servers that can send files; null while it is arriving.</summary>
     public virtual string? FilePath => null;
 
     /// <summary>

@@ -8,7 +8,7 @@ internal sealed record TarballRequest(PackageName Package, VersionEntry Version,
     /// <summary>The file name, as this mirror spells it: with the package the tarball's key everywhere.</summary>
     internal string File { get; } = TarballUrls.FileName(Package, Version.Version);
 
-    /// <summary>Whether it is fetched although it is in the books: its bytes were found damaged or gone.</summary>
+    /// <summary>Whether it is fetched although it has a row: its bytes were found damaged or gone.</summary>
     internal bool IsRepair { get; init; }
 
     /// <summary>Whether the bytes that come replace other bytes that the row names.</summary>
@@ -17,7 +17,7 @@ internal sealed record TarballRequest(PackageName Package, VersionEntry Version,
     /// <summary>For messages.</summary>
     internal string Name => $"{Package}/{File}";
 
-    /// <summary>The SHA-512 the bytes will have if they are right; empty where the manifest promises none or several.</summary>
+    /// <summary>The SHA-512 the bytes will have if they are right; empty if the manifest promises none or several.</summary>
     internal Digest PromisedSha512 { get; } = Promise.Sha512;
 
     /// <summary>Whether the manifest promises a hash that can be checked.</summary>

@@ -17,15 +17,15 @@ internal enum BodyCoding
 }
 
 /// <summary>The content codings that a body's header lists. Each is one decoder around the next, so their number has a bound.</summary>
-/// <param name="Applied">In the order in which they were applied; empty where there is a <see cref="Problem"/>.</param>
-/// <param name="Unknown">The first one that cannot be taken off; null where there is none.</param>
+/// <param name="Applied">In the order in which they were applied; empty if there is a <see cref="Problem"/>.</param>
+/// <param name="Unknown">The first one that cannot be taken off; null if there is none.</param>
 /// <param name="IsTooMany">Whether the header lists more than <see cref="CodingsMax"/>.</param>
 internal sealed record BodyCodings(IReadOnlyList<BodyCoding> Applied, string? Unknown, bool IsTooMany)
 {
     /// <summary>A body has one coding. A second comes from a cache in between; more are an attack.</summary>
     internal const int CodingsMax = 2;
 
-    /// <summary>Why the body cannot be read, to follow "the answer"; null where it can.</summary>
+    /// <summary>Why the body cannot be read, to follow "the answer"; null if it can.</summary>
     internal string? Problem => this switch
     {
         { IsTooMany: true } => $"has more than {CodingsMax} content codings",

@@ -37,7 +37,7 @@ internal sealed record RemovalNotice(string Kind, string? Reason, DateTimeOffset
         json.WriteEndObject();
     }
 
-    /// <summary>Reads the member of an answer's object; null where there is none that makes sense.</summary>
+    /// <summary>Reads the member of an answer's object; null if there is none that makes sense.</summary>
     internal static RemovalNotice? Of(JsonElement answer)
     {
         if (!answer.TryGetProperty(Member, out var notice) || notice.ValueKind != JsonValueKind.Object)

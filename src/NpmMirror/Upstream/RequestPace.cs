@@ -13,7 +13,7 @@ internal sealed class RequestPace(double? perSecond, TimeProvider time, Meter? m
     /// <summary>The default: a third of the rate that npm's public registry is known to bear.</summary>
     internal const double UsualPerSecond = 100;
 
-    // Hosts come from packuments too, fenced; a bound all the same.
+    // Hosts come from packuments too, fenced; there is a limit even so.
     private const int HostsMax = 1_000;
 
     private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(1);

@@ -13,7 +13,7 @@ internal sealed class RequestPauses(Meter meter, TimeProvider time)
     /// <summary>No pause is longer, even if the host asks for it.</summary>
     internal static readonly TimeSpan Longest = TimeSpan.FromMinutes(10);
 
-    // Hosts come from packuments too, fenced; a bound all the same.
+    // Hosts come from packuments too, fenced; there is a limit even so.
     private const int PausesMax = 6_000;
 
     private readonly Counter<long> _begun = meter.CreateCounter<long>("npm_mirror.upstream.pauses", "{pause}", "Pauses begun because the upstream was busy or did not answer, by purpose");
@@ -93,7 +93,7 @@ internal sealed class RequestPauses(Meter meter, TimeProvider time)
         {
             lock (_lock)
             {
-                // A crowd that is turned away at once counts as one refusal.
+                // Many requests that are refused at once count as one refusal.
                 if (Left() is { } left)
                 {
                     if (retryAfter > left)

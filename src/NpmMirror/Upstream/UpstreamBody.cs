@@ -47,7 +47,7 @@ internal sealed class UpstreamBody : ForwardStream
     internal static UpstreamBody Open(UpstreamResponse response, BodyLimits limits, bool isFile, TimeProvider timeProvider)
     {
         var codings = CodingsOf(response.Message);
-        // A tarball's unknown coding is none, to npm too: its hash tells whether that is right.
+        // An unknown coding of a tarball is ignored, as npm does: the hash tells whether that is right.
         if (codings.Problem is { } problem && !(isFile && codings.Unknown is not null))
         {
             throw UpstreamFailures.Malformed(response.Url, problem);

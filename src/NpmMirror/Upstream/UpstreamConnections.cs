@@ -76,7 +76,7 @@ internal sealed class UpstreamConnections : IDisposable
         SslOptions = new SslClientAuthenticationOptions
         {
             RemoteCertificateValidationCallback = IsTrusted,
-            // Null where there is none at all: a callback that finds nothing would make the handshake wait for the server's wish.
+            // Null if there is none at all: a callback that finds none would make the handshake wait for the server's request.
             LocalCertificateSelectionCallback = _options.ClientCertificates.Count == 0 ? null : (_, host, _, _, _) => CertificateFor(host),
         },
     };

@@ -55,11 +55,11 @@ internal static class UpstreamFailures
         };
     }
 
-    /// <summary>How long the other side asked to wait; null where it did not say or not understandably.</summary>
+    /// <summary>How long the other side asked to wait; null if it did not say or not understandably.</summary>
     internal static TimeSpan? RetryAfter(HttpResponseMessage response, TimeProvider timeProvider) =>
         HeaderValues.Wait(FirstOf(response.Headers, "Retry-After"), timeProvider.GetUtcNow());
 
-    /// <summary>A header as it came, the first of several; null where it is absent.</summary>
+    /// <summary>A header as it came, the first of several; null if it is absent.</summary>
     internal static string? FirstOf(HttpHeaders headers, string name)
     {
         if (headers.NonValidated.TryGetValues(name, out var values))

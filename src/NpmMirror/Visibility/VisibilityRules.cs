@@ -14,7 +14,7 @@ internal sealed class VisibilityRules(RemovedOptions removed)
     /// <summary>The kinds of removal at which a whole package leaves the lists.</summary>
     private static readonly RemovalKind[] OfPackages = [RemovalKind.Unpublished, RemovalKind.Gone, RemovalKind.Blocked];
 
-    /// <summary>True where packages of some kind are shown although they were removed.</summary>
+    /// <summary>True if packages of some kind are shown although they were removed.</summary>
     internal bool KeepsPackages => Array.Exists(OfPackages, kind => removed.ModeOf(kind) == RemovedMode.Keep);
 
     /// <summary>Why the package is not shown (its packument, manifests, tags, attestations, its row as a living one), or null.</summary>
@@ -31,7 +31,7 @@ internal sealed class VisibilityRules(RemovedOptions removed)
             : new Hidden(404, $"{row.Name} was removed upstream{Because(facts)}; this mirror hides it since {facts.StoredAt:yyyy-MM-dd}.");
     }
 
-    /// <summary>The row as readers of feeds and lists see it: one that was removed and is shown all the same is a living one, under its document's revision.</summary>
+    /// <summary>The row as readers of feeds and lists see it: a removed package that is still shown counts as an existing one, under its document's revision.</summary>
     public PackageRow AsShown(PackageRow row)
     {
         if (!row.Facts.IsRemoved || !IsKept(row.Facts))
