@@ -42,7 +42,7 @@ public sealed class BodyIntakeTests
         }
     }
 
-    [Claim("A body takes memory for what has come of it, never waits for memory while it waits for its peer, and is the same through memory and file",
+    [Claim("A body takes memory only for the bytes that have come, never waits for memory while it waits for its peer, and is the same through memory and file",
         With = [nameof(Gives_the_very_bytes_whether_there_is_room_in_memory_or_not), nameof(A_body_that_fails_gives_everything_back)],
         Red = "`BodyIntake` takes all the room that a body may have before any of it came: the first was red; it leaves out what came before the file was begun: the second; it keeps its room when the body fails: the third")]
     [Fact]

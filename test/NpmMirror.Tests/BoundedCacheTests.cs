@@ -2,7 +2,7 @@ namespace NpmMirror.Tests;
 
 public sealed class BoundedCacheTests
 {
-    [Claim("A memory with a limit keeps what was used last, never more than twice its limit, and nothing that was removed",
+    [Claim("A memory with a limit keeps the entries used last, never more than twice its limit, and none that was removed",
         With =
         [
             nameof(Forgets_what_it_is_told_to_in_either_generation),

@@ -4,7 +4,7 @@ public sealed class ByteBudgetTests
 {
     private static readonly CancellationToken None = TestContext.Current.CancellationToken;
 
-    [Claim("Bytes in flight stay within one budget, and nobody waits for himself",
+    [Claim("Bytes in flight stay within one budget, and no task waits for itself",
         With = [nameof(Two_that_both_grow_past_the_limit_do_not_wait_for_each_other), nameof(Reads_a_body_to_its_end_and_refuses_one_byte_over_the_limit)],
         Red = "`ByteBudget.Fits` is always true: the first was red; `RawDocument` reads past its limit: the last was red")]
     [Fact]
@@ -60,7 +60,7 @@ public sealed class ByteBudgetTests
         Assert.Equal(0, budget.UsedBytes);
     }
 
-    [Claim("What is served waits neither for what is stored, forwarded nor arriving; small ones pass a large one that waits, but not for ever",
+    [Claim("Serving waits neither for storing, forwarding nor arriving bodies; small requests pass a large one that waits, but not for ever",
         With = [nameof(Small_ones_pass_a_large_one_that_waits_but_not_for_ever)],
         Red = "`ByteBudget` takes documents that are stored out of the share for serving: the first was red; `ByteBudget.Grant` lets small ones pass without end: the second")]
     [Fact]

@@ -16,7 +16,7 @@ public sealed class HeaderValuesTests
         "javascript:alert(1)", "file:///etc/passwd", "data:,x", "mailto:a@b", "http:x", "https://user:pass@h/", new('/', 20_000), "http://" + new string('a', 70_000) + "/", "\0", "a\r\nb: c", "\ud800",
     ];
 
-    [Claim("Numbers, dates and addresses in headers are believed when they make sense, and none makes a reader throw",
+    [Claim("Numbers, dates and addresses in headers are believed if they make sense, and no value makes a reader throw",
         With =
         [
             nameof(A_wait_is_believed_when_it_makes_sense),

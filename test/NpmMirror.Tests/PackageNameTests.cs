@@ -2,7 +2,7 @@ namespace NpmMirror.Tests;
 
 public sealed class PackageNameTests
 {
-    [Claim("Names are case-exact, legacy names count, what is no name is refused; names are ordered by UTF-8 bytes (never-again 18)",
+    [Claim("Names are case-exact, legacy names count, other texts are refused; names are ordered by UTF-8 bytes (never-again 18)",
         With =
         [
             nameof(Refuses_what_is_no_name),

@@ -5,7 +5,7 @@ namespace NpmMirror.Tests;
 /// <summary>What strangers wrote can neither steer nor deceive a terminal.</summary>
 public sealed class PlainTextTests
 {
-    [Claim("No words of a stranger steer the terminal or look like another line: commands, progress, the log, messages that quote",
+    [Claim("No text of a stranger steers the terminal or looks like another line: commands, progress, the log, messages that quote",
         With =
         [
             nameof(Half_characters_and_invisible_ones_of_any_plane_are_written_out),

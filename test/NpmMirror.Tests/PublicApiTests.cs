@@ -31,7 +31,7 @@ public sealed class PublicApiTests
         typeof(MetadataStoreContract).Assembly,
     }.ToDictionary(assembly => assembly.GetName().Name!);
 
-    [Claim("What is public of each package is written down, and no engine sees what is internal to the library",
+    [Claim("The public surface of each package is written down, and no engine sees internals of the library",
         With = [nameof(No_engine_sees_what_is_internal_to_the_library)])]
     [Theory]
     [MemberData(nameof(Assemblies))]

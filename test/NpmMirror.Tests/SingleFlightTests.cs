@@ -5,7 +5,7 @@ public sealed class SingleFlightTests
     private readonly TaskCompletionSource<int> _work = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _runs;
 
-    [Claim("Work that several wait for is done once, belongs to none of them, tells its failure to all, and has a limit",
+    [Claim("Work that several tasks wait for is done once, belongs to none of them, tells its failure to all, and has a limit",
         With =
         [
             nameof(One_that_leaves_does_not_end_the_run),

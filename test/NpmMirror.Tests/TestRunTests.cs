@@ -37,7 +37,7 @@ public sealed class TestRunTests
         Assert.Contains("timed out", output, StringComparison.Ordinal);
     }
 
-    [Claim("What tests started ends with the test program, also when that is killed")]
+    [Claim("Processes that tests started end with the test program, also when that is killed")]
     [Fact]
     public async Task What_tests_started_ends_with_them_also_when_they_are_killed()
     {

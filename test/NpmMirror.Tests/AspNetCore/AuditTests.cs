@@ -13,7 +13,7 @@ public sealed class AuditTests
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
-    [Claim("An audit's coding is understood in any case, and only one is",
+    [Claim("A content coding of an audit is understood in any case of letters, and only one coding is accepted",
         With = [nameof(Another_coding_is_refused)],
         Red = "codings are compared by case: the first was red; any known coding is taken: the second")]
     [Theory]
@@ -43,7 +43,7 @@ public sealed class AuditTests
         Assert.Equal(HttpStatusCode.UnsupportedMediaType, answer.StatusCode);
     }
 
-    [Claim("Audits stay as small as they came, in the one budget; so do large answers",
+    [Claim("Audits and large answers stay compressed in memory, in the one budget",
         With = [$"{nameof(ForwardedAnswerTests)}.{nameof(ForwardedAnswerTests.Large_answers_are_held_in_the_budget_and_given_back)}"],
         Red = "`AuditBody` unpacks before it forwards: the first was red; `UpstreamAnswer` does not give its memory back: both")]
     [Fact]
@@ -73,7 +73,7 @@ public sealed class AuditTests
         await Eventually.Async(() => mirror.Mirror.Budget.UsedBytes == 0);
     }
 
-    [Claim("An audit of an install waits 3 s, also for an answer that trickles; one that is asked for waits `auditTimeout`, whatever became of the other",
+    [Claim("An audit of an install waits 3 s, also for an answer that trickles; any other audit waits `auditTimeout`, whatever happened to the first",
         With =
         [
             nameof(An_audit_waits_as_long_as_the_option_says),

@@ -6,7 +6,7 @@ namespace NpmMirror.Tests.AspNetCore;
 
 public sealed class ChainTests
 {
-    [Claim("`_changes`, `_all_docs` and info of this mirror; a mirror follows a mirror by them",
+    [Claim("`_changes`, `_all_docs` and info of this mirror let another mirror follow it",
         With =
         [
             $"{nameof(FeedTests)}.{nameof(FeedTests.Changes_are_one_row_a_package_at_its_newest_position)}",
@@ -40,7 +40,7 @@ public sealed class ChainTests
         Assert.Contains($"{far.Address}npm/two/-/two-2.0.0.tgz", await far.TextAsync("two"));
     }
 
-    [Claim("Mirrors in a circle say so at once, a request tells on which mirrors it came through",
+    [Claim("Mirrors in a loop report it at once, and a request forwards its mirror chain",
         With =
         [
             nameof(A_requests_fetches_and_no_others_forward_its_mirror_chain),

@@ -42,7 +42,7 @@ public sealed class ClientConnectionsTests : IAsyncLifetime
         await _upstream.DisposeAsync();
     }
 
-    [Claim("At the limit on connections the longest idle one is closed for a new client, which waits and is not refused; what is being answered is never closed, a follower that waits only when nothing is idle; clients that ask all the time keep no other out",
+    [Claim("At the limit on connections the one idle longest is closed for a new client, which waits and is not refused; a connection with an answer under way is never closed, one of a waiting follower only if none is idle; clients that ask all the time do not keep others out",
         With =
         [
             nameof(A_client_that_was_answered_is_idle_and_the_longest_idle_goes_first),

@@ -15,7 +15,7 @@ public sealed class ConditionsTests
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
-    [Claim("A date alone never validates a document that took another one's place, however soon",
+    [Claim("A date alone never validates a document that replaced another one, however soon",
         With = [nameof(A_clock_that_was_wrong_does_not_stay_in_the_dates)],
         Red = "`PackageSync.StoredAfter` gives now: the first was red; it goes on from a date of any future: the second")]
     [Theory]
@@ -115,7 +115,7 @@ public sealed class ConditionsTests
         }
     }
 
-    [Claim("Without a host nothing is remembered from one local address to another",
+    [Claim("Without a host, answers are not remembered from one local address to another",
         With = [nameof(Nothing_is_remembered_for_a_request_without_a_host)],
         Red = "`PublicAddresses` remembers the address under no host: the first was red; `AnswerMemory` remembers an answer under no host: the second")]
     [Theory]

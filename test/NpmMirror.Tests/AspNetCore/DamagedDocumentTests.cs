@@ -28,7 +28,7 @@ public sealed class DamagedDocumentTests
         return data;
     }
 
-    [Claim("What is stored and damaged is served in no form, by no way (packument, manifest, tarball, dist-tags, feeds, lists, replication)",
+    [Claim("A damaged document is served in no form and by no way (packument, manifest, tarball, dist-tags, feeds, lists, replication)",
         With = [nameof(A_damaged_index_is_served_in_no_way)],
         Red = "`DocumentCodecs.DecodeInto` does not compare the hash: the first was red")]
     [Theory]
@@ -91,10 +91,10 @@ public sealed class DamagedDocumentTests
         }
     }
 
-    [Claim("A document in the form that `store.documents=served` once wrote is told as such, fetched again when it is asked for, and by `verify --repair`",
+    [Claim("A document in the form that `store.documents=served` once wrote is reported as such, fetched again on request, and by `verify --repair`",
         With = [$"{nameof(Maintenance.VerifierTests)}.{nameof(Maintenance.VerifierTests.A_document_in_the_form_that_went_is_named_and_fetched_again)}"],
         Red = "`DocumentCodecs` takes it for a damaged one: the last was red")]
-    [Claim("What is damaged is fetched again by the queue, without validators, once however many ask; while the upstream is away requests say why and do not ask it",
+    [Claim("The queue fetches a damaged document again, without validators, once for many requests; while the upstream is away requests tell the reason and do not ask it",
         With = [nameof(While_the_upstream_is_away_requests_say_so_and_do_not_ask_it), nameof(A_change_is_stored_over_what_is_damaged)],
         Red = "`DocumentRepair` queues nothing, or anew with each request, or does not note the damage: the second was red; `PackageSync` refuses a change of what it cannot read: the last")]
     [Theory]

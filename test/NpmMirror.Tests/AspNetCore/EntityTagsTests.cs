@@ -5,7 +5,7 @@ namespace NpmMirror.Tests.AspNetCore;
 
 public sealed class EntityTagsTests
 {
-    [Claim("An ETag is found in a list of ETags and in no other text",
+    [Claim("An ETag is recognised only in a list of ETags",
         With = [nameof(A_client_whose_list_has_the_tag_inside_another_text_gets_the_document)],
         Red = "the tag is searched for in the header's text")]
     [Theory]

@@ -9,7 +9,7 @@ namespace NpmMirror.Tests.AspNetCore;
 
 public sealed class EventsTests
 {
-    [Claim("Events of the log can be read from any position on and gone on with, nothing left out and nothing twice",
+    [Claim("Events of the log can be read from any position on, without a gap and without a repetition",
         With =
         [
             nameof(A_reader_that_comes_back_misses_nothing_and_hears_nothing_twice),
@@ -56,7 +56,7 @@ public sealed class EventsTests
         Assert.Equal("d", (await reader.NextAsync()).Data.GetProperty("package").GetString());
     }
 
-    [Claim("A row of the log whose payload is damaged is told as such, and its readers go on",
+    [Claim("A row of the log with a damaged payload is told as such, and its readers go on",
         Red = "`FeedBody.Event` writes every payload as it is")]
     [Theory]
     [InlineData("")]
@@ -111,7 +111,7 @@ public sealed class EventsTests
         Assert.Contains(reason, await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
-    [Claim("A crowd of readers costs the store no more than one; one that stalls is ended and slows neither the mirror nor the others",
+    [Claim("Many readers cost the store no more than one; one that stalls is ended and slows neither the mirror nor the others",
         With = [nameof(A_stalled_reader_is_ended_and_slows_nothing_else)],
         Red = "`StallLimit.StallMax` of 100 days: the last was red (`/-/events`)")]
     [Fact]

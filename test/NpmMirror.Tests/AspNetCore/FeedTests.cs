@@ -177,7 +177,7 @@ public sealed class FeedTests
         Assert.Equal(6, page.RootElement.GetProperty("total_rows").GetInt64());
     }
 
-    [Claim("A list that breaks off never ends as an answer, however little of it was written",
+    [Claim("A list that breaks off never ends like a whole answer, however little of it was written",
         Red = "only what was flushed counts as begun: red")]
     [Fact]
     public async Task A_list_that_breaks_off_in_its_first_rows_never_ends_as_an_answer()
@@ -257,7 +257,7 @@ public sealed class FeedTests
         Assert.Equal(new DateTime(2021, 2, 3, 4, 5, 6), DateTime.Parse(listed.GetProperty("time").GetProperty("modified").GetString()!, CultureInfo.InvariantCulture).ToUniversalTime());
     }
 
-    [Claim("`{m}/-/all` has what people search by, as the older list had",
+    [Claim("`{m}/-/all` has the searchable members of the older list",
         Red = "`AllEndpoint` does not look at the latest version")]
     [Fact]
     public async Task The_classic_list_takes_search_members_from_top_or_latest_version()

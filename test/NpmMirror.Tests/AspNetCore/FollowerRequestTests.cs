@@ -13,7 +13,7 @@ public sealed class FollowerRequestTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
-    [Claim("`_changes` of named or selected packages, `_all_docs` with keys in a body, `skip`, `update_seq` and `conflicts` are done as CouchDB does them, and what is not known is refused in words; bodies and selectors are bounded",
+    [Claim("`_changes` of named or selected packages, `_all_docs` with keys in a body, `skip`, `update_seq` and `conflicts` work as in CouchDB, and unknown parameters are refused with a message; bodies and selectors are limited",
         With =
         [
             nameof(What_is_not_known_is_refused_in_words),
@@ -261,7 +261,7 @@ public sealed class FollowerRequestTests
         Assert.Equal("0", info.RootElement.GetProperty("instance_start_time").GetString());
     }
 
-    [Claim("A row is one line whatever its document holds, and replicators get documents without `_attachments`",
+    [Claim("A row is one line with any document, and replicators get documents without `_attachments`",
         With = [nameof(Replicators_get_documents_without_attachments)],
         Red = "`FeedBody.Document` leaves line ends in: the first was red; `ReplicatedMembers` does not know `_attachments`: the second")]
     [Theory]

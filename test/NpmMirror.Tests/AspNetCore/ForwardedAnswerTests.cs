@@ -39,7 +39,7 @@ public sealed class ForwardedAnswerTests
         ]
         select (service.Path, body));
 
-    [Claim("A forwarded answer is the upstream's JSON in the form of its service or a 503, and nothing else is kept",
+    [Claim("A forwarded answer is the upstream's JSON in the form of its service or a 503, and only such JSON is kept",
         With =
         [
             nameof(An_answer_is_judged_by_its_body_and_not_by_its_type),
@@ -65,7 +65,7 @@ public sealed class ForwardedAnswerTests
         Assert.Equal((HttpStatusCode.OK, answer), await AskAsync(peer, path));
     }
 
-    [Claim("Gzip that is not declared is undone, and one that was cut is trouble",
+    [Claim("Undeclared gzip is undone, and a cut one is a failure",
         With = [nameof(Gzip_inside_of_declared_gzip_is_undone), nameof(Gzip_that_was_cut_is_trouble)],
         Red = "`UndeclaredGzip` undoes nothing: the second was red; it takes a cut for the end: the last")]
     [Theory]

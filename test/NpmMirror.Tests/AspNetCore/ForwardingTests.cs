@@ -72,7 +72,7 @@ public sealed class ForwardingTests
         Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
     }
 
-    [Claim("A registry without keys, audit or search is said to have none, at once and not as trouble",
+    [Claim("A registry without keys, audit or search is reported at once as having none",
         Red = "an answer that is no JSON is always trouble")]
     [Theory]
     [InlineData(404)]

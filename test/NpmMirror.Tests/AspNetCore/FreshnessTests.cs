@@ -57,7 +57,7 @@ public sealed class FreshnessTests
         }
     }
 
-    [Claim("What was taken down is not served from the moment the follower heard of it, also when its row fell into a reset (never-again 12)",
+    [Claim("A takedown is not served from the moment the follower heard of it, also if its row fell into a reset (never-again 12)",
         With =
         [
             $"{nameof(TarballServingTests)}.{nameof(TarballServingTests.After_a_security_holder_only_its_own_tarball_is_served)}",
@@ -92,7 +92,7 @@ public sealed class FreshnessTests
         }
     }
 
-    [Claim("What was begun before a commit answers no request after it",
+    [Claim("Work begun before a commit answers no request after it",
         With = [nameof(A_row_found_before_a_commit_is_not_kept_after_it)],
         Red = "`RenditionCache.Drop` only raises the epoch: the first was red; `Keep` does not compare tickets: the second was red")]
     [Fact]

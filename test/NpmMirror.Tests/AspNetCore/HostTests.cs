@@ -28,7 +28,7 @@ public sealed class HostTests
         Assert.DoesNotContain("evil", await mirror.TextAsync("ms"));
     }
 
-    [Claim("A poisoned `Host` names nothing",
+    [Claim("A poisoned `Host` appears in no answer",
         With =
         [
             nameof(Forwarding_headers_of_strangers_are_not_believed),
@@ -150,7 +150,7 @@ public sealed class HostTests
         Assert.Equal((HttpStatusCode)421, poisoned.StatusCode);
     }
 
-    [Claim("A trusted proxy tells port and scheme in every form, and what a stranger adds in the other form is not believed",
+    [Claim("A trusted proxy tells port and scheme in every form, and a stranger's header of the other form is not believed",
         With = [$"{nameof(ForwardedHeaderTests)}.{nameof(ForwardedHeaderTests.The_nearest_proxys_element_counts)}"],
         Red = "`TrustedProxies` mixes the two families of headers, or does not look at the port: the first was red; `ForwardedHeader` takes the first element: the last")]
     [Theory]
@@ -184,7 +184,7 @@ public sealed class HostTests
         Assert.Contains($"\"{address}-/ms-1.0.0.tgz\"", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
-    [Claim("Of a trusted proxy too, only `http` and `https` are believed as a scheme, and only a path as a prefix",
+    [Claim("Even from a trusted proxy, only `http` and `https` are believed as a scheme, and only a path as a prefix",
         With = [nameof(A_prefix_that_is_no_path_is_not_believed_of_a_trusted_proxy)],
         Red = "`TrustedProxies` takes any scheme, or any prefix")]
     [Theory]

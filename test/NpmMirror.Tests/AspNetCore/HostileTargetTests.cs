@@ -12,7 +12,7 @@ public sealed class HostileTargetTests
         "/npm/_local/x", "/npm/-/nothing/here", "/npm/<script>alert(1)</script>", "/npm/%3Cscript%3E", "/npm/-/v1/%22%3Cscript%3E", "/npm/-/log/<script>",
     ];
 
-    [Claim("Compatibility E, nothing of a request's path or query is shown unescaped",
+    [Claim("Compatibility E, a request's path or query is never shown unescaped",
         With = [$"{nameof(OperationsTests)}.{nameof(OperationsTests.The_front_page_shows_nothing_that_the_request_brought)}"],
         Red = "`RegistryErrors` writes its sentence unescaped: the first was red; the front page shows the query, or its own address unescaped: the last")]
     [Claim("Hostile targets are refused and never passed on; outside the mount a 404 says where the registry is",

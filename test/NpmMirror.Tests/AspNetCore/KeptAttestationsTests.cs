@@ -72,7 +72,7 @@ public sealed class KeptAttestationsTests : IAsyncLifetime
         Assert.Equal(2, (await KeptAsync()).Count);
     }
 
-    [Claim("Attestations are kept of held versions only and up to a bound, also over restarts; gc takes those of versions that are gone",
+    [Claim("Attestations are kept for held versions only and up to a limit, also over restarts; gc deletes those of versions that are gone",
         With =
         [
             nameof(Gc_takes_those_of_versions_that_are_not_held_any_more),

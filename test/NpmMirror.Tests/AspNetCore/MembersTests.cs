@@ -17,7 +17,7 @@ public sealed class MembersTests
         ["long"] = $$"""{"name":"long","versions":{"1.0.0":{"readme":"{{new string('x', 9_000_000)}}"} },"_rev":"2-b","_id":"long"}""",
     };
 
-    [Claim("Nothing that is served names a member twice, documents for replicators included",
+    [Claim("No served document names a member twice, documents for replicators included",
         Red = "the document's own members are not looked for")]
     [Fact]
     public async Task Nothing_that_is_served_names_a_member_twice()

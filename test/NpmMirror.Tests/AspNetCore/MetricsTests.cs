@@ -14,7 +14,7 @@ public sealed class MetricsTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
-    [Claim("`/metrics` tells what one mirror does and serves: requests by route pattern, status and who answered, bytes, durations, connections, renditions, budget, store, upstream; each instrument has a line for operators",
+    [Claim("`/metrics` tells the work and the serving of one mirror: requests by route pattern, status and the part that answered, bytes, durations, connections, renditions, budget, store, upstream; each instrument has a line for operators",
         With =
         [
             nameof(Prometheus_gets_the_form_that_it_asks_for),

@@ -114,7 +114,7 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
         Assert.Equal(await RemovalsAsync(_near), await RemovalsAsync(farther));
     }
 
-    [Claim("What another mirror lists as removed and still serves stays",
+    [Claim("A package that another mirror lists as removed and still serves stays",
         Red = "what is queued as removed is buried whatever it answers")]
     [Fact]
     public async Task What_is_listed_as_removed_and_still_served_stays()

@@ -33,7 +33,7 @@ public sealed class NewerLockfileTests : IAsyncLifetime
         return data;
     }
 
-    [Claim("A version, tag or tarball that the held packument lacks is looked for upstream before it is a 404, with and without a feed, by GET and HEAD; a crowd shares one look, inventions cost one request a second, trouble is no 404",
+    [Claim("A version, tag or tarball that the held packument lacks is looked for upstream before it is a 404, with and without a feed, by GET and HEAD; many requests share one look, invented names cost one request a second, a failure is no 404",
         With =
         [
             nameof(A_crowd_shares_one_look_and_a_cache_on_the_way_does_not_count),
@@ -137,7 +137,7 @@ public sealed class NewerLockfileTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, found.StatusCode);
     }
 
-    [Claim("Such a look brings nothing back that was taken down",
+    [Claim("Such a look brings no takedown back",
         With = [nameof(What_a_look_finds_taken_down_is_refused_as_such_and_asked_for_no_more)],
         Red = "`PackumentEndpoint` or `TarballEndpoint` does not ask `PackageVisibility` before it looks: the second was red")]
     [Fact]

@@ -15,7 +15,7 @@ public sealed class OlderFaultsTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _registry.DisposeAsync();
 
-    [Claim("Compatibility E, the first poll: however many changes a page has, they are queued, and no more packuments are asked for at once than `concurrency` says",
+    [Claim("Compatibility E, the first poll: the changes of a page of any length are queued, and no more packuments are requested at once than `concurrency` says",
         With = [$"{nameof(Upstream.RegistryClientTests)}.{nameof(Upstream.RegistryClientTests.Fetches_no_more_packuments_at_once_than_allowed)}"],
         Red = "neither `RegistryClient` nor `PackageSync` has a limit: the first was red; `RegistryClient` has none: the last")]
     [Fact]
@@ -67,7 +67,7 @@ public sealed class OlderFaultsTests : IAsyncLifetime
         Assert.Equal(0, _registry.Requests.CountOf("/a"));
     }
 
-    [Claim("Compatibility E, names: packages named like files of a mirror (`.meta`, `index.json` …) are packages; a file name that is too short, or none, is just not there",
+    [Claim("Compatibility E, names: packages named like files of a mirror (`.meta`, `index.json` …) are packages; a file name that is too short or malformed is a 404",
         With = [nameof(A_file_name_that_is_too_short_is_just_not_there)],
         Red = "`PackageName` refuses what begins with a dot: the first was red; `TarballUrls` does not look at the length: the last")]
     [Fact]
@@ -125,7 +125,7 @@ public sealed class OlderFaultsTests : IAsyncLifetime
         }
     }
 
-    [Claim("Compatibility E, nothing is compressed for who did not ask for it",
+    [Claim("Compatibility E, answers are compressed only for clients that ask for it",
         Red = "who says nothing of codings gets gzip")]
     [Fact]
     public async Task Nothing_is_compressed_for_who_did_not_ask_for_it()

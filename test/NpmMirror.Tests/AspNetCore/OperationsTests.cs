@@ -137,7 +137,7 @@ public sealed class OperationsTests
         Assert.Contains("\"status\":\"KO\"", await failed.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
-    [Claim("A client that is not here, or brings a wrong or empty token, is no administrator",
+    [Claim("A client on another machine, or with a wrong or empty token, is no administrator",
         Red = "AdminAccess.Refusal judges an Authorization header without a token by the peer's address")]
     [Theory]
     [InlineData("X-Forwarded-For", "127.0.0.1")]

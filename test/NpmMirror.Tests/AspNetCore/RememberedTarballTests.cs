@@ -45,7 +45,7 @@ public sealed class RememberedTarballTests : IAsyncLifetime
         Directory.Delete(_folder, recursive: true);
     }
 
-    [Claim("A stored tarball answered on the connection is the server's answer, to the byte; it is written down who got it; a damaged or deleted file is fetched again; what was blocked is refused",
+    [Claim("A stored tarball answered on the connection is the server's answer, to the byte; its client is recorded; a damaged or deleted file is fetched again; a blocked one is refused",
         With =
         [
             nameof(Gives_every_byte_without_the_server_and_writes_down_who_was_served),
@@ -78,7 +78,7 @@ public sealed class RememberedTarballTests : IAsyncLifetime
         await Eventually.Async(async () => await ServedAsync() == 5);
     }
 
-    [Claim("Caches are told of each change in one way, whichever process wrote; a stored tarball is answered on the connection also long after the last request",
+    [Claim("Caches are told of each change in one way, for writes of any process; a stored tarball is answered on the connection also long after the last request",
         With = [nameof(What_was_blocked_is_refused_by_the_next_request), nameof(What_another_process_blocked_is_refused_once_the_log_was_read)],
         Red = "`PackageVisibility` does not subscribe to the news of changed packages")]
     [Fact]

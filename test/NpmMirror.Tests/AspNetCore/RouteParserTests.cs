@@ -7,7 +7,7 @@ public sealed class RouteParserTests
     private static readonly RouteParser AtNpm = new(["/npm"]);
     private static readonly RouteParser AtRoot = new(["/"]);
 
-    [Claim("Names are found in every spelling, and nothing else is a name",
+    [Claim("Names are found in every spelling, and other texts are no names",
         With = [nameof(Names_nothing_by_what_is_no_name)],
         Red = "a slash in a file name is let through: the last was red")]
     [Theory]

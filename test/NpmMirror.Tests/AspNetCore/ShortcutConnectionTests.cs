@@ -25,7 +25,7 @@ public sealed class ShortcutConnectionTests
         "Transfer-Encoding: chunked\r\n", "Connection: close\r\n", "If-None-Match: *\r\n", "If-None-Match: \"x\"\r\n", "X-Forwarded-Host: evil.example.org\r\n", "Accept: */*\r\n", "Expect: 100-continue\r\n", "Upgrade: h2c\r\n",
     ];
 
-    [Claim("What is answered on the connection itself cannot be told from the server's answer, whatever is sent",
+    [Claim("An answer on the connection itself cannot be told from the server's answer, for any request",
         With =
         [
             nameof(Whatever_is_sent_is_understood_as_the_server_understands_it),
@@ -85,7 +85,7 @@ public sealed class ShortcutConnectionTests
         }
     }
 
-    [Claim("A hot answer never overtakes what the server wrote",
+    [Claim("A remembered answer never overtakes the server's writes",
         With = [nameof(Answers_never_overtake_each_other)],
         Red = "sent without looking whether the server's bytes are out (the first was red)")]
     [Fact]
@@ -139,7 +139,7 @@ public sealed class ShortcutConnectionTests
         Assert.Equal(before, mirror.RequestsSeen);
     }
 
-    [Claim("What a trusted proxy says counts for each request",
+    [Claim("The headers of a trusted proxy count for each request",
         Red = "hot connections left on with trusted proxies")]
     [Fact]
     public async Task What_a_trusted_proxy_says_counts_for_each_request()

@@ -12,7 +12,7 @@ public sealed class ShortcutFeedTests
     private const string Host = "localhost:4873";
     private const string Last = $"GET /npm/-/ping HTTP/1.1\r\nHost: {Host}\r\nConnection: close\r\n\r\n";
 
-    [Claim("A feed answered on the connection is the server's answer; hundreds that wait never reach the server; what needs more than a head does",
+    [Claim("A feed answered on the connection is the server's answer; hundreds that wait never reach the server; a request that needs more than its head does",
         With =
         [
             nameof(Hundreds_of_waiting_followers_cost_one_reader_and_no_server_request),

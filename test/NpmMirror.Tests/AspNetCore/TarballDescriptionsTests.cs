@@ -10,7 +10,7 @@ public sealed class TarballDescriptionsTests
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
-    [Claim("Two hundred clients that ask for one new tarball at once cost one look into its packument; who joins a look that began earlier still finds what was published since",
+    [Claim("Two hundred clients that ask for one new tarball at once cost one search in its packument; a client that joins an earlier search still finds a version published since",
         With = [nameof(A_search_that_joins_an_older_one_finds_a_version_published_since), nameof(A_search_that_cannot_be_done_in_time_ends)],
         Red = "each looks for himself: the first was red; what an older look did not find is believed: the second; the look has no limit: the last")]
     [Fact]

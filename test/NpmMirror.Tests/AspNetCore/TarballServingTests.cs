@@ -319,7 +319,7 @@ public sealed class TarballServingTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, (await mirror.GetAsync("/npm/left-pad/-/left-pad-0.0.1-security.tgz")).StatusCode);
     }
 
-    [Claim("Who was served what is written down, and never makes a request wait",
+    [Claim("The clients of served tarballs are recorded, and no request waits for that",
         With =
         [
             $"{nameof(Mirroring.TarballUsageTests)}.{nameof(Mirroring.TarballUsageTests.A_store_that_does_not_keep_up_costs_entries_and_never_a_wait)}",
@@ -402,7 +402,7 @@ public sealed class TarballServingTests : IAsyncLifetime
         Assert.False(answer.IsSuccessStatusCode);
     }
 
-    [Claim("Bytes that no hash names are not `immutable`",
+    [Claim("Bytes without a promised hash are not `immutable`",
         Red = "every tarball is `immutable`")]
     [Fact]
     public async Task Bytes_that_no_hash_is_promised_for_may_change_and_are_served_so()

@@ -32,7 +32,7 @@ public sealed class UpstreamPauseTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _registry.DisposeAsync();
 
-    [Claim("A busy, broken or silent service pauses itself and nothing else, as long as the upstream asks and no longer than 10 min; one package's trouble makes no service away",
+    [Claim("A busy, broken or silent service pauses only itself, as long as the upstream asks and at most 10 min; one package's failure pauses no service",
         With =
         [
             nameof(Trouble_with_one_package_makes_no_service_away),

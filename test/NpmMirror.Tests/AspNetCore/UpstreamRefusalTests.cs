@@ -10,7 +10,7 @@ public sealed class UpstreamRefusalTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
-    [Claim("What the upstream refuses for good (a 4xx that is neither absence nor about credentials nor about the moment) is told with its status and reason and without `Retry-After`; 401, 407 and those about the mirror's own request (413, 421, 431 …) are not the client's",
+    [Claim("A final refusal of the upstream (a 4xx that is neither absence nor about credentials nor temporary) is told with its status and reason and without `Retry-After`; 401, 407 and those about the mirror's own request (413, 421, 431 …) are not the client's",
         With =
         [
             nameof(A_final_refusal_of_a_tarball_is_told_as_it_came_and_from_memory),

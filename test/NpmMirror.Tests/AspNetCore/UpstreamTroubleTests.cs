@@ -30,7 +30,7 @@ public sealed class UpstreamTroubleTests
         await Eventually.Async(() => mirror.GetAsync("ms").GetAwaiter().GetResult().StatusCode == HttpStatusCode.OK);
     }
 
-    [Claim("Trouble upstream never becomes \"not found\", and only a 404 is remembered, shortly (never-again 4)",
+    [Claim("Trouble upstream never becomes \"not found\", and only a 404 is remembered, for a short time",
         With =
         [
             nameof(An_unknown_package_is_not_found_in_both_forms_and_asked_for_once),

@@ -36,7 +36,7 @@ public sealed class WordsForClientsTests
         Assert.Contains("refresh is 1 or nothing", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
-    [Claim("Errors are readable, have a `reason`, and a request that is none is refused in words",
+    [Claim("Errors are readable, have a `reason`, and an invalid request is refused with a message",
         With =
         [
             nameof(Errors_have_the_reason_that_clients_of_couchdb_read),
@@ -100,7 +100,7 @@ public sealed class WordsForClientsTests
         options.List.Add("other");
     }
 
-    [Claim("npm is told that nobody logs in here before it asks for a password",
+    [Claim("npm is told that there are no log-ins here before it asks for a password",
         With = [$"{nameof(Clients.NpmCommandTests)}.{nameof(Clients.NpmCommandTests.Logging_in_is_refused_before_a_password_is_asked_for)}"],
         Red = "`RegistryEndpoints` answers a login with 405: the first was red")]
     [Fact]

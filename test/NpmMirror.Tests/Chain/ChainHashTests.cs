@@ -11,7 +11,7 @@ public sealed class ChainHashTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Claim("The chain's hashes are those that another program computes from the documented layout, and change with every field",
+    [Claim("The chain's hashes equal those that another program computes from the documented layout, and change with every field",
         With = [nameof(Changes_with_every_field_of_a_row), nameof(The_expected_hashes_are_those_of_the_other_program)],
         Red = "`ChainHash.Next` leaves out the upstream's rev, or writes a missing date as 1970")]
     [Fact]

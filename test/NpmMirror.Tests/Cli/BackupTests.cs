@@ -19,7 +19,7 @@ public sealed class BackupTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [Claim("A backup replaces only what the mirror's log leads on from, and nothing that is no earlier backup",
+    [Claim("A backup replaces only an earlier backup that the mirror's log continues",
         With = [nameof(What_cannot_be_read_as_an_earlier_backup_is_not_replaced)],
         Red = "`BackupCommand` does not compare the earlier head: the first was red")]
     [Fact]
@@ -90,7 +90,7 @@ public sealed class BackupTests : IDisposable
         Assert.Contains($"{_folder.File("data/npm-mirror.sqlite")} is damaged", Assert.Single(errors.TrimEnd().Split('\n')), StringComparison.Ordinal);
     }
 
-    [Claim("The lines for a backup by hand work as they are written, the first time and later",
+    [Claim("The commands for a backup by hand work as they are documented, the first time and later",
         Red = "docs/storage.md copies the new database over the earlier one instead of moving it")]
     [Fact]
     public async Task The_commands_for_a_backup_by_hand_work_the_first_time_and_later()
@@ -111,7 +111,7 @@ public sealed class BackupTests : IDisposable
         }
     }
 
-    [Claim("A tarball that is stored while a backup runs is whole in the copy or unknown to it",
+    [Claim("A tarball that is stored while a backup runs is whole in the copy or absent from it",
         Red = "`Backup` copies the tarballs before the store")]
     [Fact]
     public async Task A_tarball_stored_during_a_backup_is_whole_in_the_copy_or_absent()

@@ -86,7 +86,7 @@ public sealed class BesideServeTests : IAsyncLifetime
         Assert.Contains($"Paused    {_upstream.Url.Authority} is not asked for searches until ", (await RunAsync("status")).Output, StringComparison.Ordinal);
     }
 
-    [Claim("A command without an upstream takes the one that the mirror noted, and none is mixed in from another; reconcile makes no mirror",
+    [Claim("A command without an upstream takes the one that the mirror noted, and no package of another is mixed in; reconcile makes no mirror",
         With = [nameof(Reconcile_makes_no_mirror_where_there_is_none)],
         Red = "`UpstreamSetup.Choose` does not look at the noted one, or refuses no other: the first was red; `reconcile` does not ask for a store that is there: the last")]
     [Fact]
@@ -105,7 +105,7 @@ public sealed class BesideServeTests : IAsyncLifetime
         Assert.Equal(0, other.Requests.CountOf("/ms"));
     }
 
-    [Claim("`config` tells the upstream that a command would take, that of the mirror too",
+    [Claim("`config` tells the upstream that a command would take, also the mirror's",
         Red = "`config` does not look at what the mirror noted")]
     [Fact]
     public async Task Config_tells_the_upstream_that_a_command_takes()
@@ -147,7 +147,7 @@ public sealed class BesideServeTests : IAsyncLifetime
         Assert.Contains("\"1.0.0\"", await _client.GetStringAsync(_address + "@scope%2fone", TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
-    [Claim("Sync names what failed and what the upstream does not have, exit 1",
+    [Claim("Sync names failed packages and those that the upstream does not have, exit 1",
         Red = "`CatchUp` counts a named package that is not there as unchanged")]
     [Fact]
     public async Task Sync_names_what_failed_and_what_the_upstream_does_not_have()
@@ -190,7 +190,7 @@ public sealed class BesideServeTests : IAsyncLifetime
         Assert.Contains("A mirror works in copy", (await RunAsync("backup", "copy")).Errors, StringComparison.Ordinal);
     }
 
-    [Claim("A backup does not take a damaged tarball for a good one",
+    [Claim("A backup does not copy a damaged tarball",
         Red = "BackupCommand does not compare the hash")]
     [Fact]
     public async Task A_backup_does_not_take_a_damaged_tarball_for_a_good_one()

@@ -22,7 +22,7 @@ public sealed class ClosedOutputTests : IAsyncLifetime
         _folder.Dispose();
     }
 
-    [Claim("A command ends with whoever read its output, quietly and not as if all were well; servers go on",
+    [Claim("A command ends when its output is closed, quietly and not with success; servers go on",
         With =
         [
             nameof(A_monitor_whose_upstream_is_away_ends_with_its_reader_too),

@@ -62,7 +62,7 @@ public sealed class DiskTests : IAsyncLifetime
         Assert.Single(mirror.Errors.Split('\n'), line => line.Contains("full", StringComparison.OrdinalIgnoreCase));
     }
 
-    [Claim("Read-only folder: what is held is served, readiness says why",
+    [Claim("Read-only folder: held packages are served, readiness tells the reason",
         Red = "`FollowLock.Take` does not take a folder without write access for unlocked")]
     [Fact]
     public async Task A_read_only_folder_is_served_and_readiness_tells_the_reason()

@@ -19,7 +19,7 @@ public sealed class HostileStartTests : IAsyncLifetime
         return ValueTask.CompletedTask;
     }
 
-    [Claim("`serve` starts and serves what it holds, whatever the first look at the upstream brings, and following begins later",
+    [Claim("`serve` starts and serves held packages after any first answer of the upstream, and following begins later",
         With = [$"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.Following_begins_after_a_look_that_failed_in_an_unknown_way)}"],
         Red = "`FollowAsync` catches MirrorExceptions only: the second was red")]
     [Theory]

@@ -6,7 +6,7 @@ namespace NpmMirror.Tests.Cli;
 /// <summary>A report whose items are written as they are found.</summary>
 public sealed class JsonReportTests
 {
-    [Claim("A report in JSON that fails half way is JSON all the same",
+    [Claim("A report in JSON that fails half way ends as JSON",
         Red = "`JsonReport.FillAsync` does not end the document")]
     [Fact]
     public async Task A_report_that_fails_half_way_is_json_all_the_same_and_says_why()

@@ -43,7 +43,7 @@ public sealed class MaintenanceCommandTests : IAsyncLifetime
         _folder.Dispose();
     }
 
-    [Claim("Verify never says \"complete\" with something missing: exit code 5, also for what the upstream lists (never-again 13)",
+    [Claim("Verify never says \"complete\" with something missing: exit code 5, also for packages that the upstream lists (never-again 13)",
         With = [nameof(Verify_compares_with_the_upstreams_list_and_fetches_what_is_missing)],
         Red = "`verify` always ends with 0: both were red; a listed package that is not held is no finding: the last")]
     [Fact]

@@ -64,7 +64,7 @@ public sealed class MirrorOptionsValidatorTests
     public void Takes_every_way_to_write_an_address_of_this_machine(string listen) =>
         Assert.Empty(MirrorOptionsValidator.FindFaults(new MirrorOptions { Listen = listen }));
 
-    [Claim("An address to listen on is understood as people write it, and a line tells which machines reach it",
+    [Claim("`listen` accepts the usual short forms, and a line tells which machines reach the address",
         With =
         [
             $"{nameof(ServeTests)}.{nameof(ServeTests.Says_which_machines_reach_it)}",

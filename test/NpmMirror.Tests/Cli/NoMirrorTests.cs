@@ -7,7 +7,7 @@ public sealed class NoMirrorTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [Claim("Commands for what is held make nothing where there is no mirror, as on a disk that is not mounted, and say so, exit 3; no good backup is replaced by nothing",
+    [Claim("Commands for held packages make nothing without a mirror, as on a disk that is not mounted, and say so, exit 3; no good backup is replaced by an empty one",
         Red = "`RequireExistingStore` looks for the folder, not for the store")]
     [Theory]
     [InlineData("status")]

@@ -63,7 +63,7 @@ public sealed class OfflineTests : IAsyncLifetime
         return store;
     }
 
-    [Claim("Offline nobody is asked and nothing that is remembered changes; what is not held is a 503 that says so; commands that ask the upstream refuse",
+    [Claim("Offline no request is sent and no state changes; a package that is not held is a 503 that says so; commands that need the upstream refuse",
         With = [nameof(Commands_that_ask_the_upstream_are_refused)],
         Red = "the queue works offline too, or what is not held is asked for: the first was red; commands do not look at `offline`: the last")]
     [Fact]
@@ -101,7 +101,7 @@ public sealed class OfflineTests : IAsyncLifetime
         Assert.Equal((0, null), (queued!.Attempts, queued.LastError));
     }
 
-    [Claim("Verify without `--repair` and `--against-upstream` asks nobody, offline and online",
+    [Claim("Verify without `--repair` and `--against-upstream` sends no requests, offline and online",
         Red = "`VerifyCommand` opens the mirror also when it only looks: red offline")]
     [Theory]
     [InlineData("verify", "--offline")]

@@ -32,7 +32,7 @@ public sealed class RunScriptTests : IDisposable
     }
 
     // A first build may take many minutes on a busy machine.
-    [Claim("run.sh says that it builds the program, compiled ahead where that can be had, and serves with paths relative to its caller")]
+    [Claim("run.sh says that it builds the program, compiled ahead of time if possible, and serves with paths relative to its caller")]
     [Fact(Timeout = 1_200_000)]
     public async Task Builds_the_program_compiled_ahead_and_serves()
     {

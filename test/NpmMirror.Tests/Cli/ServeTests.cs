@@ -136,7 +136,7 @@ public sealed class ServeTests : IAsyncLifetime
         Assert.Empty(Directory.EnumerateFileSystemEntries(_folder.Path));
     }
 
-    [Claim("Upstream and token are npm's own when none is named",
+    [Claim("Without a named upstream, upstream and token are npm's own",
         Red = "npm's credentials are not read")]
     [Fact]
     public async Task The_upstream_and_its_token_are_those_of_npm_when_none_is_named()

@@ -12,7 +12,7 @@ public sealed class SettingsTests : IDisposable
     [Claim("All faults at once, exit 2, nothing written (B3, never-again 23)",
         With = [$"{nameof(MirrorOptionsValidatorTests)}.{nameof(MirrorOptionsValidatorTests.Tells_the_fault)}"],
         Red = "the options are not checked where a flag was wrong, the data folder is made before the faults are told, or the exit code is 1: the first was red")]
-    [Claim("Compatibility B3: a wrong option or engine: which, and what would be right, exit 2, nothing written",
+    [Claim("Compatibility B3: a wrong option or engine is named with a right one, exit 2, nothing written",
         With =
         [
             nameof(An_unknown_engine_is_told_with_those_that_are_known),
@@ -148,7 +148,7 @@ public sealed class SettingsTests : IDisposable
         Assert.Equal("The store engine Sqlite knows path, but not store.options.port.\n", errors);
     }
 
-    [Claim("An empty path is one fault among the others, wherever it comes from",
+    [Claim("An empty path is reported among the other faults, from any source of options",
         With = [nameof(An_empty_path_is_told_wherever_it_comes_from)],
         Red = "an empty path is no fault: the last was red; the store is made with one: the last")]
     [Theory]
@@ -177,7 +177,7 @@ public sealed class SettingsTests : IDisposable
         }
     }
 
-    [Claim("The upstream that is not named is the one npm names, and `config` says which",
+    [Claim("Without a named upstream it is the one that npm names, and `config` tells it",
         Red = "`config` does not tell where it comes from")]
     [Theory]
     [InlineData("registry=https://me:s3cret@registry.example.org/npm/", "https://***@registry.example.org/npm")]

@@ -15,7 +15,7 @@ public sealed class FollowerPackagesTests : IAsyncDisposable
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
-    [Claim("PouchDB 7 and 9, nano, follow, cloudant-follow, changes-stream and concurrent-couch-follower, the real packages, read, follow and replicate from a mirror; what CouchDB's replicator asks for is answered",
+    [Claim("PouchDB 7 and 9, nano, follow, cloudant-follow, changes-stream and concurrent-couch-follower, the real packages, read, follow and replicate from a mirror; requests of CouchDB's replicator are answered",
         With =
         [
             nameof(Changes_stream_reads_the_feed_and_hears_of_changes),

@@ -10,7 +10,7 @@ public sealed class InstallTests
 
     public static TheoryData<string> Clients => new(PackageClient.All.Select(client => client.Tool));
 
-    [Claim("npm, pnpm 10 and 12, yarn 1, berry and bun install scoped, prerelease, optional-platform, deprecated and sha1-only packages through the mirror from a cold cache, and again with a dead upstream; the lockfile says what the upstream promises; each tarball of it passed the mirror once, and no other")]
+    [Claim("npm, pnpm 10 and 12, yarn 1, berry and bun install scoped, prerelease, optional-platform, deprecated and sha1-only packages through the mirror from a cold cache, and again with a dead upstream; the lockfile has the upstream's promises; each tarball of it passed the mirror once, and no other")]
     [Theory]
     [MemberData(nameof(Clients))]
     public async Task Installs_through_the_mirror_and_again_when_the_upstream_is_gone(string tool)

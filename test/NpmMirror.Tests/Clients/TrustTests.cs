@@ -69,7 +69,7 @@ public sealed class TrustTests
         Assert.True(JsonNode.DeepEquals(expected, JsonNode.Parse(await client.GetStringAsync(url, Cancelled))));
     }
 
-    [Claim("`time` is complete in the abbreviated form: age gates work, and nobody asks twice (never-again 8)",
+    [Claim("`time` is complete in the abbreviated form: age gates work, and no client asks twice (never-again 8)",
         With = [nameof(Pnpm_asks_once_for_each_packument_however_young_it_is)],
         Red = "the abbreviated form has no `time`")]
     [Theory]

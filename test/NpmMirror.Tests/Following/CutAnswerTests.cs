@@ -41,7 +41,7 @@ public sealed class CutAnswerTests(ITestOutputHelper output) : IAsyncLifetime
         _budget.Dispose();
     }
 
-    [Claim("Answers of feed and list may break off at any byte, in any framing: a page is never a shorter one, the probe never takes it for an upstream without a feed, the list is read to its end, a follower hears of everything and its cursor is never ahead",
+    [Claim("Answers of feed and list may break off at any byte, in any framing: a page is never a shorter one, the probe never takes it for an upstream without a feed, the list is read to its end, a follower misses no change and its cursor is never ahead",
         With =
         [
             nameof(The_probe_does_not_take_a_cut_answer_for_an_upstream_without_feed),

@@ -58,7 +58,7 @@ public sealed class LateRowTests : IAsyncLifetime
         Assert.NotNull((await StateAsync()).LastLateAt);
     }
 
-    [Claim("Reading a stretch of the feed again costs no request for what is known, and holds nothing up where it fails",
+    [Claim("Reading a stretch of the feed again costs no request for known rows, and a failure of it holds nothing up",
         With = [nameof(A_window_that_cannot_be_read_holds_nothing_up)],
         Red = "`QueueingHandler.IsKnown` does not compare revisions: the first was red; `LateRowSearch` lets the failure end the read, or waits until the next try: the last")]
     [Fact]

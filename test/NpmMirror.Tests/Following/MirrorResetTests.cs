@@ -34,7 +34,7 @@ public sealed class MirrorResetTests : IAsyncLifetime
         _folder.Dispose();
     }
 
-    [Claim("An upstream whose database begins anew under the same name is equal again by following alone, whatever its sequences look like, while a change is waited for and while nobody follows",
+    [Claim("An upstream whose database begins anew under the same name is equal again by following alone, with any kind of sequences, during a wait for a change and while no process follows",
         With = [nameof(Becomes_equal_when_it_happens_while_nobody_follows)],
         Red = "`Sequence.IsBefore` compares whole numbers only; nothing is looked at beside an open read: the first was red; that the monitor found a reset is not passed on to `FeedStart`: the first was red")]
     [Theory]

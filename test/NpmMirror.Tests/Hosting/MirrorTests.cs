@@ -50,7 +50,7 @@ public sealed class MirrorTests : IAsyncLifetime
         Assert.Same(mirror.Registry.Logger, mirror.Logger);
     }
 
-    [Claim("A mirror needs no more than an upstream; it keeps what it holds in its folder, and the next start needs not even that")]
+    [Claim("A mirror needs only an upstream; it stores everything in its folder, and the next start needs not even the upstream's name")]
     [Fact]
     public async Task Needs_no_more_than_an_upstream_and_keeps_what_it_holds_in_its_folder()
     {
@@ -80,7 +80,7 @@ public sealed class MirrorTests : IAsyncLifetime
         Assert.Contains("concurrency", Assert.Throws<MirrorException>(() => new ServiceCollection().AddNpmMirror(options)).Message, StringComparison.Ordinal);
     }
 
-    [Claim("A host has one mirror: a second is refused in words")]
+    [Claim("A host has one mirror: a second is refused with a message")]
     [Fact]
     public void A_second_mirror_in_one_host_is_refused_in_words()
     {
@@ -106,7 +106,7 @@ public sealed class MirrorTests : IAsyncLifetime
         Assert.Equal(id, _registry.Requests.All.First(request => request.Path == "/ms").Header("npm-mirror-instance"));
     }
 
-    [Claim("Only one follows into a folder, also inside one process; a look beside it is free",
+    [Claim("Only one mirror follows into a folder, also of two in one process; others may read beside it",
         With = [nameof(A_folder_that_cannot_be_written_needs_no_lock)])]
     [Fact]
     public async Task Only_one_follows_into_a_folder_and_a_look_needs_no_turn()

@@ -9,7 +9,7 @@ public sealed class BlobDisposalTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
-    [Claim("Whoever stores or takes over the same bytes while gc looks at them has them",
+    [Claim("A task that stores or takes over bytes while gc checks them keeps them",
         With =
         [
             nameof(Bytes_stored_anew_while_gc_looks_stay_for_their_coming_row),
@@ -111,7 +111,7 @@ public sealed class BlobDisposalTests
         TestContext.Current.TestOutputHelper?.WriteLine($"gc was faster {collected} times of 40");
     }
 
-    [Claim("gc that dies anywhere loses nothing and is ended by the next",
+    [Claim("gc that dies at any point loses nothing, and the next run finishes its work",
         With = [$"{nameof(Cli.MaintenanceCommandTests)}.{nameof(Cli.MaintenanceCommandTests.Gc_that_dies_half_way_loses_nothing_and_the_next_one_ends_it)}"],
         Red = "leftovers are deleted without looking for rows: the first was red")]
     [Fact]

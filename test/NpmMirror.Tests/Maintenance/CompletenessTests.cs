@@ -30,7 +30,7 @@ public sealed class CompletenessTests : IAsyncLifetime
         _folder.Dispose();
     }
 
-    [Claim("`verify --against-upstream` says that removals are held back as a reconciliation would, tells both numbers, leaves alone what is queued or was unpublished, and mends only what the upstream lists",
+    [Claim("`verify --against-upstream` says that removals are held back as a reconciliation would, tells both numbers, leaves queued and unpublished packages alone, and mends only packages that the upstream lists",
         With =
         [
             nameof(A_list_that_is_too_short_is_told_with_both_numbers),

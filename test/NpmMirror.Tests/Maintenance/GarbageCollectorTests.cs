@@ -8,7 +8,7 @@ public sealed class GarbageCollectorTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
-    [Claim("gc takes what nobody needs after the grace period, nothing else, and tells before it does",
+    [Claim("gc deletes only unneeded data, after the grace period, and tells it first",
         With =
         [
             nameof(Bytes_that_two_packages_share_stay_until_both_are_gone),
@@ -54,7 +54,7 @@ public sealed class GarbageCollectorTests
         Assert.True(await bench.IsStoredAsync(row));
     }
 
-    [Claim("The disk does not fill: over their budget tarballs served longest ago go first, what is in use and what could not be had again stays, what went is fetched again (never-again 17)",
+    [Claim("The disk does not fill: over their budget tarballs served longest ago are evicted first, those in use and those that could not be fetched again stay, an evicted one is fetched again (never-again 17)",
         With =
         [
             nameof(A_tarball_that_is_served_while_it_is_chosen_stays),
@@ -150,7 +150,7 @@ public sealed class GarbageCollectorTests
         Assert.Equal("whole/whole-1.0.0.tgz", Assert.Single((await bench.CollectAsync()).Items).Subject);
     }
 
-    [Claim("The budget of tarballs is kept to the byte, and without one nothing goes",
+    [Claim("The budget of tarballs is kept to the byte, and without one none is evicted",
         With =
         [
             nameof(An_hour_is_enough_to_tell_which_was_served_longest_ago),
@@ -229,7 +229,7 @@ public sealed class GarbageCollectorTests
         Assert.Equal("new", (await bench.Store.Tarballs.ListAccessAsync(name, null, Cancelled).SingleAsync(Cancelled)).Client);
     }
 
-    [Claim("What dead processes left unfinished is told by its number and size, and goes",
+    [Claim("Unfinished files of dead processes are reported by number and size, and deleted",
         Red = "sizes are subtracted; a dry run deletes")]
     [Fact]
     public async Task What_dead_processes_left_is_told_by_its_number_and_size_and_goes()

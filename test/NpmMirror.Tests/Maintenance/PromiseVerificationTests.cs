@@ -21,7 +21,7 @@ public sealed class PromiseVerificationTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _bench.DisposeAsync();
 
-    [Claim("Verify finds a tarball that is held with other bytes than its packument promises (republished, or a row that names another's bytes), and with a repair takes those that are promised; where the upstream sends no such, what is held stays",
+    [Claim("Verify finds a tarball that is held with other bytes than its packument promises (republished, or a row that names another's bytes), and with a repair stores the promised ones; if the upstream sends none, the held ones stay",
         With =
         [
             nameof(The_held_bytes_stay_where_the_upstream_sends_others_than_it_promises),
@@ -64,7 +64,7 @@ public sealed class PromiseVerificationTests : IAsyncLifetime
         Assert.True(await _bench.IsStoredAsync(old));
     }
 
-    [Claim("An index or a document of another package is damage of its row: a finding, and fetched anew",
+    [Claim("An index or a document of another package is damage of its row: a finding, and fetched again",
         With = [$"{nameof(VerifierTests)}.{nameof(VerifierTests.Finds_what_the_store_did_not_change)}"])]
     [Theory]
     [InlineData("UPDATE tarballs SET (sha512, size) = (SELECT sha512, size FROM tarballs WHERE file = 'left-pad-1.0.0.tgz') WHERE package = 'ms'", VerifyFault.TarballNotPromised)]

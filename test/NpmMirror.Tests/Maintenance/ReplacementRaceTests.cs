@@ -13,7 +13,7 @@ public sealed class ReplacementRaceTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Claim("What others write while a tarball is replaced or a package purged counts: it is tried five times, and then told",
+    [Claim("Writes of others while a tarball is replaced or a package purged count: it is tried five times, and then reported",
         With = [nameof(One_that_is_no_tar_and_is_served_meanwhile_is_left_and_told), nameof(A_package_that_others_write_is_purged_at_one_of_five_tries)])]
     [Theory]
     [InlineData(0, true)]

@@ -11,7 +11,7 @@ public sealed class TakedownTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
-    [Claim("Takedowns of every kind are told apart, and who had fetched them is known (never-again 12)",
+    [Claim("Takedowns of every kind are distinguished, and the clients that had fetched them are known (never-again 12)",
         With =
         [
             nameof(Names_the_clients_that_had_fetched_it_before_and_those_that_still_do),
@@ -102,7 +102,7 @@ public sealed class TakedownTests
         Assert.Equal("early", Assert.Single(await ListAsync(bench, since: seenAt)).Package.Value);
     }
 
-    [Claim("The document of what was removed outlives its return",
+    [Claim("The document of a removed package outlives its return",
         Red = "`BuryAsync` does not archive it")]
     [Fact]
     public async Task A_removed_package_that_returns_leaves_its_last_document_archived()
@@ -117,7 +117,7 @@ public sealed class TakedownTests
         Assert.Empty((await bench.VerifyAsync()).Findings);
     }
 
-    [Claim("Purge drops tarballs, documents and payloads, only where an option says so; events, digests and the chain stay",
+    [Claim("Purge drops tarballs, documents and payloads, only if an option says so; events, digests and the chain stay",
         With =
         [
             nameof(A_version_is_purged_with_its_tarball_and_manifest_and_the_others_stay),

@@ -67,7 +67,7 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Empty((await _bench.VerifyAsync()).Findings);
     }
 
-    [Claim("Verify finds stored bytes that no hash was promised for and that are no tar archive, and with a repair fetches others",
+    [Claim("Verify finds stored bytes without a promised hash that are no tar archive, and with a repair fetches others",
         With = [nameof(Says_when_the_upstream_sends_no_better_one), nameof(What_is_no_tar_stays_where_its_version_is_listed_no_more)],
         Red = "`TarballVerification` makes no `GzipCheck`")]
     [Theory]
@@ -148,7 +148,7 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Equal(3, summary.Tarballs);
     }
 
-    [Claim("What the upstream names by no hash is asked for again at a refresh and at a repair, and other bytes take its place; what the upstream does not give says nothing against it",
+    [Claim("A tarball without a promised hash is asked for again at a refresh and at a repair, and other bytes replace it; if the upstream sends none, it stays",
         With =
         [
             $"{nameof(AspNetCore.RefreshUnpromisedTests)}.{nameof(AspNetCore.RefreshUnpromisedTests.A_refresh_takes_other_bytes_of_a_tarball_without_a_promised_hash)}",
@@ -227,7 +227,7 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Equal(1, summary.Left);
     }
 
-    [Claim("What is damaged is mended by the ways that everything comes in, also where the upstream would say that nothing changed; what cannot be is told with the reason",
+    [Claim("Damage is mended in the usual ways, also if the upstream would say that nothing changed; damage that cannot be mended is told with the reason",
         With =
         [
             nameof(Mends_a_damaged_document_that_has_changed_upstream),
@@ -276,7 +276,7 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Equal(["VersionPublished", "DistTagMoved"], log);
     }
 
-    [Claim("Rows deleted from the log's end, also when more was written since, and a last row replaced by one with a right link are found without a head that somebody noted",
+    [Claim("Rows deleted from the log's end, also if more was written since, and a last row replaced by one with a right link are found without a noted head",
         With =
         [
             nameof(What_is_written_later_does_not_hide_that_last_rows_were_deleted),
@@ -303,7 +303,7 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Contains((fault, subject), (await _bench.VerifyAsync()).Findings.Select(finding => (finding.Fault, finding.Subject)));
     }
 
-    [Claim("A value that no npm-mirror writes is found with its table, row and column, and mended; the rest is looked at, also where nobody can mend it, and where the marks of the last run are damaged",
+    [Claim("A value that no npm-mirror writes is found with its table, row and column, and mended; other rows are checked, also if the damage cannot be mended, and if the marks of the last run are damaged",
         With =
         [
             nameof(Finds_what_nobody_can_mend_and_looks_at_all_the_rest),
@@ -443,7 +443,7 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Equal("log 2", Assert.Single((await other.VerifyAsync(new VerifyRequest { NotedHead = noted })).Findings).Subject);
     }
 
-    [Claim("Verify is incremental, and goes on where it was cut short without losing what it had found (never-again 13, 15)",
+    [Claim("Verify is incremental, and goes on after an interruption without losing its findings (never-again 13, 15)",
         With =
         [
             nameof(Goes_on_where_it_was_cut_short_and_finds_again_what_it_had_found),
@@ -467,7 +467,7 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Equal((3, 3, 3, 1), (summary.LogRows, summary.Documents, summary.Tarballs, summary.Skipped));
     }
 
-    [Claim("What verify found missing or damaged it finds again, however lately it had been right before (never-again 13)",
+    [Claim("Verify finds missing and damaged data again, however lately it was right before (never-again 13)",
         Red = "a finding leaves the tarball's earlier stamp")]
     [Fact]
     public async Task A_missing_tarball_is_found_again_although_it_was_verified_lately()
@@ -497,7 +497,7 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.False((await _bench.VerifyAsync()).Summary.IsContinued);
     }
 
-    [Claim("A verification that is cut short passes no finding however many packages came after it, and goes on after the last thousand that were right",
+    [Claim("A verification that is cut short skips no finding, and goes on after the last thousand packages that were right",
         With = [nameof(A_run_that_was_cut_short_goes_on_after_the_thousand_that_were_right)],
         Red = "`DocumentVerification` does not look at `isRight` before it keeps a mark: the first was red; no mark is kept: the second")]
     [Fact]
@@ -597,7 +597,7 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Equal((VerifyFault.TarballDamaged, "The disk has a bad block.", 2), (Assert.Single(findings).Fault, findings[0].Problem, summary.Tarballs));
     }
 
-    [Claim("Verify goes through on a store that cannot be written, past a tarball that cannot be read, and beside a `gc` that takes what it looks at",
+    [Claim("Verify finishes on a store that cannot be written, with a tarball that cannot be read, and beside a `gc` that deletes what it checks",
         With = [nameof(A_tarball_that_cannot_be_read_is_a_finding_and_ends_no_run), nameof(A_tarball_that_gc_takes_while_it_is_looked_at_is_no_finding)],
         Red = "one of the three filters for `StoreReadOnly` is gone")]
     [Fact]

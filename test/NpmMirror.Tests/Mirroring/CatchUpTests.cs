@@ -20,7 +20,7 @@ public sealed class CatchUpTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _bench.DisposeAsync();
 
-    [Claim("A sync counts each try by how it ended, and what other processes did",
+    [Claim("A sync counts each try by its result, and the results of other processes",
         With =
         [
             nameof(What_is_written_and_finished_by_a_later_try_is_counted_once),

@@ -15,7 +15,7 @@ public sealed class DoubtTests
         { "it is older than the feed says", _ => { } },
     };
 
-    [Claim("A wall clock that leaps over a day ends no doubt: nothing is removed, replaced by something older or given up without a day's tries",
+    [Claim("A wall clock that leaps over a day ends no doubt: nothing is removed, replaced by an older document or given up without a day's tries",
         With = [nameof(Tarballs_that_cannot_be_fetched_are_not_given_up_by_a_leap)],
         Red = "`PackageSync.IsDoubtOver` counts no tries: the first was red")]
     [Theory]

@@ -14,7 +14,7 @@ public sealed class EagerTarballTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Claim("With `tarballs=eager` what could not be fetched is fetched later, also for what was held before tarballs were wanted ahead; after a day it is asked for no more",
+    [Claim("With `tarballs=eager` a tarball that could not be fetched is fetched later, also for packages held before tarballs were wanted ahead; after a day it is given up",
         With = [nameof(Switching_to_eager_fetches_the_tarballs_of_held_packages), nameof(What_cannot_be_fetched_for_a_day_is_asked_for_no_more)],
         Red = "the failure is no reason for another try, or the document is asked for conditionally: the first was red; the mode is not part of what is wanted: the second; it never ends: the third")]
     [Fact]

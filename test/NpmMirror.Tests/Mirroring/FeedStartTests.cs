@@ -13,7 +13,7 @@ public sealed class FeedStartTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Claim("What is known of the way belongs to one feed",
+    [Claim("A trail belongs to one feed",
         Red = "the trail stays when the feed is another one")]
     [Theory]
     [InlineData(null, "the way")]

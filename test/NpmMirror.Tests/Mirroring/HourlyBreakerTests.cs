@@ -30,7 +30,7 @@ public sealed class HourlyBreakerTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _bench.DisposeAsync();
 
-    [Claim("Within an hour no more is removed than one reconciliation may remove; the rest stays, `status` and the exit code of `reconcile` say so, accepting goes on, and a bad night ends by itself",
+    [Claim("Within an hour no more is removed than one reconciliation may remove; the rest stays, `status` and the exit code of `reconcile` say so, accepting lets removals go on, and a bad night ends by itself",
         With =
         [
             nameof(Unpublished_packages_and_those_taken_down_count_too),
@@ -103,7 +103,7 @@ public sealed class HourlyBreakerTests : IAsyncLifetime
         Assert.False((await RemovalState.ReadAsync(_bench.Store, Token)).IsHeld(_bench.Clock.GetUtcNow()));
     }
 
-    [Claim("A wall clock that is set lets no removals pass and holds none for longer",
+    [Claim("A wall clock that is set lets no extra removals pass and holds none for longer",
         With = [nameof(An_acceptance_of_a_clock_that_was_ahead_ends_when_the_clock_is_right)],
         Red = "the hours of `HourlyBreaker` counted by `GetUtcNow` alone: both red")]
     [Theory]

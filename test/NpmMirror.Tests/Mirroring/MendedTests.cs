@@ -12,7 +12,7 @@ public sealed class MendedTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Claim("A failure that was mended on another way than the queue is none for `status` any more, but a revision that was announced is still waited for",
+    [Claim("A failure that was mended outside the queue is none for `status` any more, but an announced revision is still waited for",
         With = [nameof(What_was_given_up_and_is_brought_by_a_client_is_forgotten), nameof(A_revision_that_the_feed_spoke_of_is_still_waited_for)],
         Red = "`SyncQueue.NoteMendedAsync` notes nothing, or forgets nothing that was given up: the second was red; it ends also the wait for a later revision: the last")]
     [Fact]

@@ -16,7 +16,7 @@ public sealed class PackageSyncRaceTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Claim("A commit that another process was before writes and tells nothing: the package is asked for and decided again, five times at most",
+    [Claim("A commit after one of another process writes and tells nothing: the package is asked for and decided again, five times at most",
         With = [nameof(One_that_comes_second_each_time_ends_after_five_tries), nameof(What_another_wrote_last_stays_and_the_fifth_try_may_still_write)],
         Red = "a lost commit goes on as if it was written")]
     [Theory]

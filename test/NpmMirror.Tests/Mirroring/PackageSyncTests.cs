@@ -14,7 +14,7 @@ public sealed class PackageSyncTests
 {
     private static readonly FakePackage Pad = new FakePackage("left-pad").Version("1.0.0").Version("1.1.0");
 
-    [Claim("One event for all that is known at first sight; upstream's bytes are kept verbatim",
+    [Claim("The first sight of a package is one event; upstream's bytes are kept verbatim",
         With = [nameof(Keeps_the_upstreams_bytes_verbatim)],
         Red = "`Change.FirstSight` has the event twice; or trailing blanks are cut off before the document is encoded")]
     [Fact]
@@ -72,7 +72,7 @@ public sealed class PackageSyncTests
         Assert.Single(await bench.EventsAsync());
     }
 
-    [Claim("Events hold what undoing needs; bulky old values are slices of the archived document",
+    [Claim("Events hold the data that undoes them; bulky old values are slices of the archived document",
         With = [nameof(Bulky_old_values_are_slices_of_the_archived_document)],
         Red = "`DocumentEvents.Old` no longer sets `ArchivesPrevious`")]
     [Fact]
@@ -237,7 +237,7 @@ public sealed class PackageSyncTests
         Assert.Equal(1, (await bench.RowAsync("left-pad"))!.Generation);
     }
 
-    [Claim("A proxy's message in the place of a packument is refused, and a package that lost all its versions without a word is believed after a day only",
+    [Claim("A proxy's message in the place of a packument is refused, and the unexplained loss of all versions is believed only after a day",
         With = [nameof(The_unexplained_loss_of_all_versions_is_believed_after_a_day)],
         Red = "what has neither a name nor versions is taken: the first was red; vanished versions are believed at once, or never: the second")]
     [Theory]
@@ -278,7 +278,7 @@ public sealed class PackageSyncTests
         Assert.Contains(Assert.IsType<SyncResult.Stored>(await bench.SyncAsync("left-pad", item with { Attempts = RemovalCheck.DoubtTriesMin })).Events, told => told is VersionRemoved);
     }
 
-    [Claim("Where the upstream has no revs, a document with an earlier `modified` waits a day; one that states none, or the same, is believed at once",
+    [Claim("If the upstream has no revs, a document with an earlier `modified` waits a day; one without `modified`, or with the same, is believed at once",
         With =
         [
             nameof(Without_revs_a_lost_version_is_believed_unless_the_document_is_older),
@@ -369,7 +369,7 @@ public sealed class PackageSyncTests
         Assert.Equal("1-b", (await bench.RowAsync("a"))!.Facts.Rev);
     }
 
-    [Claim("What is the same after a reset to another database is known as that one's; what is left of an unpublished package may be listed for ever",
+    [Claim("An unchanged package after a reset to another database is recognised; an unpublished package may be listed for ever",
         With =
         [
             $"{nameof(ReconcilerTests)}.{nameof(ReconcilerTests.Of_listed_unpublished_packages_only_one_that_returned_is_asked_for)}",
@@ -415,7 +415,7 @@ public sealed class PackageSyncTests
         { "an administrator named it", item => item with { WantedRev = null, Priority = QueuePriority.Demand } },
     };
 
-    [Claim("A 304 that cannot be right is not asked for: another revision is wanted, a second try, a repair, an administrator's refresh, `sync NAME`; the answer says unchanged where it was",
+    [Claim("A 304 that cannot be right is not asked for: another revision is wanted, a second try, a repair, an administrator's refresh, `sync NAME`; the answer says unchanged if it was",
         With =
         [
             nameof(No_304_is_asked_for_if_only_the_feed_has_revisions),
@@ -532,7 +532,7 @@ public sealed class PackageSyncTests
         Assert.Null((await bench.SyncAsync("never", bench.Item("never", "1-a") with { Priority = QueuePriority.Bulk })).RetryBecause);
     }
 
-    [Claim("A package that the feed says is back is asked for until its document comes, for a day; a deletion that was not flagged is known by its revision",
+    [Claim("A package that the feed says is back is asked for until its document comes, for a day; a deletion without a flag is recognised by its revision",
         Red = "a 404 for one in the graveyard is final (as it was): Following.FollowingProofTests was red with seed 726414085")]
     [Fact]
     public async Task A_404_for_a_package_that_the_feed_says_is_back_is_asked_again()
@@ -555,7 +555,7 @@ public sealed class PackageSyncTests
         static string Next(string rev, int by) => $"{new Revision(rev).Number + by}-a";
     }
 
-    [Claim("Nothing from before a commit is served after it, in the process that wrote",
+    [Claim("No state from before a commit is served after it, in the process that wrote",
         With =
         [
             $"{nameof(AspNetCore.FreshnessTests)}.{nameof(AspNetCore.FreshnessTests.A_commit_of_this_process_is_served_by_the_next_request)}",

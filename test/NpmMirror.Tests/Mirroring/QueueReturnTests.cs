@@ -29,7 +29,7 @@ public sealed class QueueReturnTests : IAsyncDisposable
         await _store.DisposeAsync();
     }
 
-    [Claim("A change is given up only after a day of tries and only where another try mends nothing",
+    [Claim("A change is given up only after a day of tries, and only if another try mends nothing",
         With = [nameof(A_revision_that_never_came_is_told_as_given_up), nameof(A_package_of_the_graveyard_waits_for_no_revision)],
         Red = "`QueueReturn` gives up what passes by itself, or `PackageSync.IsDoubtOver` does not look at the day, or is never true; `NoteAnswerAsync` notes nothing")]
     [Theory]

@@ -77,7 +77,7 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
         Assert.Null(await _bench.Store.Notes.FindNoteAsync(MirrorCursors.Handled, Token));
     }
 
-    [Claim("What another process that shares the queue has tried holds the follower up no longer",
+    [Claim("A try by another process that shares the queue does not hold the follower up",
         With = [nameof(What_was_tried_elsewhere_or_takes_two_minutes_holds_nothing_up)],
         Red = "the store is not looked at while a try is waited for: red; `FirstTryMax` is not looked at")]
     [Fact]
@@ -98,7 +98,7 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
         Assert.Equal("7", await _bench.Store.Notes.FindNoteAsync(MirrorCursors.Handled, Token));
     }
 
-    [Claim("A deletion of what was never held is wanted of another mirror only, and of what is in the graveyard only under another revision",
+    [Claim("A deletion of a package that was never held is wanted only from another mirror, and of one in the graveyard only under another revision",
         With =
         [
             nameof(A_deletion_of_what_is_in_the_graveyard_is_known_by_its_revision),

@@ -28,7 +28,7 @@ public sealed class ReadThroughTests
         Assert.Equal(1, bench.Upstream.Requests.CountOf("/left-pad"));
     }
 
-    [Claim("Without a feed a packument older than `ttl` is compared before it is served, also from memory and on the connection; a crowd shares one look, and nobody waits longer than `revalidateWait`, nor where the upstream is slow for others; stale if error",
+    [Claim("Without a feed a packument older than `ttl` is compared before it is served, also from memory and on the connection; many clients share one comparison, and no client waits longer than `revalidateWait`, nor because the upstream is slow for others; stale if error",
         With =
         [
             nameof(The_first_reader_after_a_takedown_does_not_get_what_was_taken_down),
@@ -107,7 +107,7 @@ public sealed class ReadThroughTests
         gate.Open();
     }
 
-    [Claim("A package that a worker stands in line with goes ahead when a client wants it",
+    [Claim("A package that a worker has waiting for its turn goes ahead when a client wants it",
         Red = "`PackageSync.Hurry` does not end the patience")]
     [Fact]
     public async Task A_package_in_line_goes_ahead_when_a_client_wants_it()

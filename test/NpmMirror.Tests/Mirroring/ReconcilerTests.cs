@@ -18,7 +18,7 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Claim("A reconciliation finds what a naive difference of sets finds, whatever collation the list comes in",
+    [Claim("A reconciliation finds the same as a plain difference of sets, with a list in any collation",
         With =
         [
             nameof(What_is_listed_is_queued_for_the_rev_that_is_listed),
@@ -83,7 +83,7 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         Assert.Equal("back", Assert.Single(await QueuedAsync(bench)).Name.Value);
     }
 
-    [Claim("A list that is too short is doubted whatever is missing on it",
+    [Claim("A list that is too short is doubted, whatever packages are missing on it",
         Red = "`RemovalBreaker` compares the counts only where something vanished")]
     [Fact]
     public async Task A_list_that_is_too_short_is_doubted_even_if_it_names_all_held()
@@ -102,7 +102,7 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         Assert.Equal(("stale", "2-b"), Assert.Single(await QueuedAsync(bench)) is var item ? (item.Name.Value, item.WantedRev) : default);
     }
 
-    [Claim("The removal breaker: a night in which much vanished and a list that is too short remove nothing, the log, `status` and the exit code say so, `--accept-removals` goes on",
+    [Claim("The removal breaker: a night in which many packages vanished and a list that is too short remove nothing, the log, `status` and the exit code say so, `--accept-removals` lets removals go on",
         With =
         [
             nameof(A_list_shorter_than_the_upstream_says_removes_nothing),
@@ -188,7 +188,7 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         Assert.Null(await UnfinishedReconciliation.ReadAsync(bench.Store, Token));
     }
 
-    [Claim("What vanished from the list goes only when the upstream denies it twice",
+    [Claim("A package that vanished from the list is removed only after two 404s",
         Red = "what vanished is queued as a deletion that the feed flagged, or one 404 is believed")]
     [Fact]
     public async Task What_vanished_from_the_list_only_stays_and_what_is_denied_twice_goes()
@@ -213,7 +213,7 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
         Assert.Null((await bench.RowAsync("unlisted"))!.Facts.Removal);
     }
 
-    [Claim("What was stored by a process that follows no feed is not stale for one that does, and the other way round",
+    [Claim("A package stored by a process that follows no feed is not stale for one that does, and the other way round",
         Red = "`UpstreamIdentity.CouldBeSame` holds an unknown database for another one")]
     [Fact]
     public async Task Documents_stored_before_the_database_is_known_are_not_stale_later()

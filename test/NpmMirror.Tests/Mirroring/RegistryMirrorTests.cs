@@ -53,7 +53,7 @@ public sealed class RegistryMirrorTests
         Assert.Equal(0, bench.Upstream.Requests.CountOf("*_all_docs"));
     }
 
-    [Claim("A feed that was followed before does not cease to be because of a 404: it is looked for until it answers, by commands a few times",
+    [Claim("A feed that was followed before is not given up because of a 404: it is looked for until it answers, by commands a few times",
         With = [nameof(A_command_does_not_take_a_feed_for_one_that_never_was)],
         Red = "`RegistryMirror.FindFeedAsync` gives null, whatever was followed before")]
     [Fact]
@@ -99,7 +99,7 @@ public sealed class RegistryMirrorTests
         Assert.Equal(1, (await mirror.SyncOnceAsync([], null, Token)).Changed);
     }
 
-    [Claim("What is stored when a stop comes has left the queue, and is not fetched again by the next process",
+    [Claim("A package that is stored when a stop comes has left the queue, and is not fetched again by the next process",
         Red = "`SyncQueue.GiveBackAsync` ends with the stop")]
     [Fact]
     public async Task What_is_stored_when_a_stop_comes_is_not_asked_for_again()
@@ -113,7 +113,7 @@ public sealed class RegistryMirrorTests
         Assert.Equal(0, (await bench.Store.CountAsync(Token)).Queued);
     }
 
-    [Claim("What a process had queued when it died counts as handled by the next, and a walk that was cut short is repeated even where the old cursor looks good again",
+    [Claim("The queue of a dead process counts as handled by the next, and a walk that was cut short is repeated even if the old cursor looks good again",
         With = [nameof(A_walk_is_repeated_also_when_the_feed_has_grown_past_the_old_cursor)],
         Red = "`FeedStart.NoteAsync` does not compare the two cursors: the first was red; `FindAsync` does not look at the walk's own cursor: the last")]
     [Fact]
@@ -171,7 +171,7 @@ public sealed class RegistryMirrorTests
         await Eventually.Async(async () => await bench.RowAsync("a") is not null && await bench.RowAsync("b") is not null);
     }
 
-    [Claim("Compatibility D1: a walk updates only what changed, and is repeated when cut short; `metadata=all`, `listed`",
+    [Claim("Compatibility D1: a walk updates only changed packages, and is repeated when cut short; `metadata=all`, `listed`",
         With =
         [
             nameof(A_walk_that_was_cut_short_is_repeated),
@@ -202,7 +202,7 @@ public sealed class RegistryMirrorTests
         Assert.Equal(2, (await mirror.SyncOnceAsync([], null, Token)).Changed);
     }
 
-    [Claim("Of an upstream's `/-/all` only what changed since is asked for, and what it leaves out",
+    [Claim("Of an upstream's `/-/all` only packages that changed since, and those that it leaves out, are asked for",
         With =
         [
             $"{nameof(Upstream.ChangeFeedTests)}.{nameof(Upstream.ChangeFeedTests.Lists_by_the_classic_route_where_only_that_answers)}",
@@ -284,7 +284,7 @@ public sealed class RegistryMirrorTests
         Assert.Equal(0, bench.Upstream.Requests.CountOf("/other"));
     }
 
-    [Claim("What is listed later is fetched at the next start though nothing in the feed tells of it, and what is not listed any more stays and is followed (never-again 14)",
+    [Claim("A package listed later is fetched at the next start although the feed does not tell of it, and one that is not listed any more stays and is followed (never-again 14)",
         Red = "the scope is never compared, or noted without names and globs: red each")]
     [Fact]
     public async Task A_name_added_to_the_list_is_fetched_and_one_removed_is_followed_on()
@@ -396,7 +396,7 @@ public sealed class RegistryMirrorTests
         Assert.True(TimeProvider.System.GetElapsedTime(begun) < TimeSpan.FromMinutes(2));
     }
 
-    [Claim("`sync NAME` does, tells and fails for just these",
+    [Claim("`sync NAME` tries, tells and fails for only these packages",
         Red = "`CatchUp` drains the whole queue")]
     [Fact]
     public async Task What_is_asked_for_by_name_is_done_and_told_alone()
@@ -443,7 +443,7 @@ public sealed class RegistryMirrorTests
         await Eventually.Async(async () => await bench.Store.Notes.FindNoteAsync(MirrorCursors.Scope, Token) == wanted);
     }
 
-    [Claim("An upstream that cannot be noted at the start is noted as soon as it can, so that no later command takes another",
+    [Claim("An upstream that cannot be noted at the start is noted as soon as possible, so that no later command takes another",
         Red = "it is not tried again: red")]
     [Fact]
     public async Task An_upstream_that_cannot_be_noted_at_the_start_is_noted_later()

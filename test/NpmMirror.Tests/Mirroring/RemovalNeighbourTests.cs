@@ -6,7 +6,7 @@ namespace NpmMirror.Tests.Mirroring;
 /// <summary>What other packages say while one is missing: whether the upstream is well, and at what cost it is asked.</summary>
 public sealed class RemovalNeighbourTests
 {
-    [Claim("A 404 of one package while no other can be had, whatever the others answer, removes nothing, and a monitor without a store tells of no deletion",
+    [Claim("A 404 of one package while no other can be fetched, with any answers of the others, removes nothing, and a monitor without a store tells of no deletion",
         With =
         [
             $"{nameof(Monitoring.FetchingHandlerTests)}.{nameof(Monitoring.FetchingHandlerTests.A_package_that_is_missing_while_no_other_can_be_had_is_not_gone)}",
@@ -32,7 +32,7 @@ public sealed class RemovalNeighbourTests
         Assert.False((await bench.RowAsync("b"))!.Facts.IsRemoved);
     }
 
-    [Claim("What was fetched to see whether another package lives is given back to the budget",
+    [Claim("A packument fetched to see whether another package lives is given back to the budget",
         Red = "`RemovalCheck.IsAliveAsync` does not dispose the document")]
     [Fact]
     public async Task A_neighbour_that_was_asked_gives_its_bytes_back()

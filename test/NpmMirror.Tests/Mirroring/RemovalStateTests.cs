@@ -6,7 +6,7 @@ public sealed class RemovalStateTests
 {
     private static readonly DateTimeOffset Now = new(2026, 11, 1, 12, 0, 0, TimeSpan.Zero);
 
-    [Claim("An operator's word for removals counts for a day",
+    [Claim("An operator's acceptance of removals counts for a day",
         Red = "`RemovalState.IsAccepted` does not look at the end, or believes one that is further away than a day")]
     [Theory]
     [InlineData(-1, false)]

@@ -58,7 +58,7 @@ public sealed class RemovalTests
         Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", bench.Item("left-pad") with { MissingSince = first.MissingSince }));
     }
 
-    [Claim("What is a 404 and still listed is not gone for a day, so that half a night of 404 takes nothing away; what is blocked, or neither there nor listed, goes; a list that fails confirms nothing",
+    [Claim("A package that is a 404 and still listed is not gone for a day, so that half a night of 404 removes nothing; one that is blocked, or neither there nor listed, is removed; a list that fails confirms nothing",
         With =
         [
             nameof(What_is_not_listed_any_more_or_blocked_goes_after_the_second_answer),
@@ -113,7 +113,7 @@ public sealed class RemovalTests
         Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", item));
     }
 
-    [Claim("Until it is known what list the upstream has, at a start and in a command that does not look for it, no second 404 is believed",
+    [Claim("Until the upstream's list is found, at a start and in a command that does not look for it, no second 404 is believed",
         With =
         [
             nameof(From_its_start_a_mirror_tells_that_its_feed_is_sought),
@@ -241,7 +241,7 @@ public sealed class RemovalTests
         Assert.Equal(RemovalKind.Unpublished, (await bench.RowAsync("left-pad"))!.Facts.Removal);
     }
 
-    [Claim("A notice of unpublishing that a cache still sends after a republication neither takes the package away nor ends the wait for it",
+    [Claim("A notice of unpublishing that a cache still sends after a republication neither removes the package nor ends the wait for it",
         With = [nameof(A_notice_from_before_a_republication_does_not_take_it_away)],
         Red = "an unpublished packument is buried without comparing its rev with the stored and the wanted one")]
     [Fact]

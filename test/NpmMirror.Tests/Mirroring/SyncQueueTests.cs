@@ -13,7 +13,7 @@ public sealed class SyncQueueTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Claim("Listeners hear how a try of a package ended before those who wait for it, so `Revised` comes after the `Updated` that it covers; one that fails keeps nobody waiting",
+    [Claim("Listeners hear how a try of a package ended before its waiters, so `Revised` comes after the `Updated` that it covers; a listener that fails delays no other",
         Red = "`SyncQueue` completes the waiter before its listeners are told")]
     [Fact]
     public async Task Listeners_hear_of_a_try_before_those_who_wait_for_it()
@@ -39,7 +39,7 @@ public sealed class SyncQueueTests
         await Assert.ThrowsAsync<MirrorException>(() => trying);
     }
 
-    [Claim("The queue sleeps until the next item is due, and never longer than a second: what another process adds is tried within a second",
+    [Claim("The queue sleeps until the next item is due, and never longer than a second: an item of another process is tried within a second",
         With =
         [
             nameof(What_is_due_within_the_second_is_tried_when_it_is_due),

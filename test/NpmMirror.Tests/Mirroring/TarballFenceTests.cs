@@ -32,7 +32,7 @@ public sealed class TarballFenceTests : IAsyncDisposable
         return _foreign.DisposeAsync();
     }
 
-    [Claim("The upstream's token goes to the upstream's own origin only",
+    [Claim("The upstream's token is sent to the upstream's own origin only",
         With =
         [
             nameof(A_host_in_tarballHosts_is_asked_without_the_token),
@@ -144,7 +144,7 @@ public sealed class TarballFenceTests : IAsyncDisposable
         Assert.Null(Assert.Single(upstream.Requests)["Authorization"]);
     }
 
-    [Claim("Private, link-local and loopback addresses are not asked unless the upstream is one, also when a name resolves to them later",
+    [Claim("Private, link-local and loopback addresses are not asked unless the upstream is one, also if a name resolves to them later",
         With = [nameof(Loopback_is_not_asked_for_an_upstream_elsewhere), nameof(A_name_that_points_inwards_is_not_asked_whatever_it_pointed_to_before)],
         Red = "SourceFence.ResolveAsync does not refuse")]
     [Theory]

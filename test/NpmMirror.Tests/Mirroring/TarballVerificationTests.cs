@@ -89,7 +89,7 @@ public sealed class TarballVerificationTests
         Assert.Equal(MirrorFault.UpstreamMalformed, failure.Fault);
     }
 
-    [Claim("A corrupt tarball is tried again by a later request, not by a crowd",
+    [Claim("A corrupt tarball is tried again by a later request, not by many at once",
         Red = "failures are not remembered")]
     [Fact]
     public async Task A_later_request_tries_again_but_a_crowd_does_not()

@@ -32,7 +32,7 @@ public sealed class UnpromisedTarballTests
         }
     }
 
-    [Claim("Where no hash is promised only a tar archive, in a whole gzip file or bare, is kept and ends as an answer, with a full disk too; a hash that is promised later is held against it, and what does not fit it is fetched again",
+    [Claim("Without a promised hash only a tar archive, alone or in a whole gzip file, is kept and ends as an answer, with a full disk too; a hash that is promised later is compared with it, and a tarball that does not fit is fetched again",
         With =
         [
             nameof(A_whole_tar_archive_is_kept_as_it_came),

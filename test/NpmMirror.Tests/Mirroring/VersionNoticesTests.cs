@@ -5,7 +5,7 @@ namespace NpmMirror.Tests.Mirroring;
 
 public sealed class VersionNoticesTests
 {
-    [Claim("Deprecations, install scripts that appeared and provenance that was lost are told, each compared with the version below",
+    [Claim("Deprecations, new install scripts and lost provenance are told, each compared with the version below",
         With =
         [
             nameof(A_version_with_an_install_script_is_compared_with_the_one_below),

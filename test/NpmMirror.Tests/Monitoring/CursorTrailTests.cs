@@ -9,7 +9,7 @@ public sealed class CursorTrailTests(ITestOutputHelper output)
     private static readonly DateTimeOffset Start = new(2026, 11, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly TimeSpan Day = TimeSpan.FromHours(24);
 
-    [Claim("What a follower keeps of its way is small, and names stretches never shorter than asked for",
+    [Claim("A follower's trail is small, and names stretches never shorter than asked for",
         With = [nameof(Is_the_same_after_it_was_kept), nameof(Receipts_are_kept_for_the_promised_rows_and_at_most_twice_as_many)],
         Red = "`CursorTrail.StoodAt` takes the mark after the moment, or `Note` thins nothing out: the first was red; the windows' times are not kept: the second; `RowReceipts` forgets the older generation at once, or never: the last")]
     [Fact]

@@ -39,7 +39,7 @@ public sealed class FeedProgressTests : IDisposable
         { "full pages of one row", FeedMode.Poll, _ => $$"""{"results":[{{string.Join(',', Enumerable.Repeat("""{"seq":7,"id":"a","changes":[{"rev":"1-a"}]}""", 10))}}],"last_seq":7}""" },
     };
 
-    [Claim("A feed that does not get ahead is asked with growing pauses, whatever the dialect and the reason, and what it repeats is handled once",
+    [Claim("A feed that makes no progress is asked with growing pauses, in any dialect and for any reason, and repeated rows are handled once",
         With =
         [
             nameof(The_paged_dialect_is_asked_with_growing_pauses_too),

@@ -49,7 +49,7 @@ public sealed class FeedResetTests
         Assert.Empty(scene.Told.OfType<MonitorEvent.Revised>());
     }
 
-    [Claim("A reset is noticed while a longpoll, a continuous connection or a poll is open, by numbers, texts and arrays, and by another database; trouble of the look is none of the read",
+    [Claim("A reset is noticed while a longpoll, a continuous connection or a poll is open, by numbers, texts and arrays, and by another database; a failure of the look does not affect the read",
         With =
         [
             nameof(Another_database_is_noticed_during_a_read_even_if_its_numbers_go_on),
@@ -81,7 +81,7 @@ public sealed class FeedResetTests
         Assert.True(scene.Monitor.IsFeedReset);
     }
 
-    [Claim("A reset under the same name is noticed where the new numbers have passed the cursor before anybody looked, by the rows that were read last, in any mode and after a restart; rows that move on, numbers that leap ahead and one odd answer are none",
+    [Claim("A reset under the same name is noticed although the new numbers have passed the cursor before any look, by the rows that were read last, in any mode and after a restart; rows that move on, numbers that leap ahead and one odd answer are no reset",
         With =
         [
             $"{nameof(Following.MirrorResetTests)}.{nameof(Following.MirrorResetTests.Becomes_equal_when_it_grew_past_the_cursor_while_nobody_followed)}",
@@ -127,7 +127,7 @@ public sealed class FeedResetTests
         Assert.Equal(isReset, scene.Monitor.IsFeedReset);
     }
 
-    [Claim("A mirror that was restored, and whose log has grown past its follower's cursor, is known by the hash of its log; one that does not tell is followed on",
+    [Claim("A mirror that was restored, and whose log has grown past its follower's cursor, is recognised by the hash of its log; one that does not tell its hash is followed on",
         With = [$"{nameof(AspNetCore.FeedTests)}.{nameof(AspNetCore.FeedTests.The_log_tells_its_hash_at_each_position)}"],
         Red = "the hashes are not compared, or none counts as another one: red")]
     [Theory]
@@ -198,7 +198,7 @@ public sealed class FeedResetTests
         Assert.False(scene.Monitor.IsFeedReset);
     }
 
-    [Claim("A feed that refuses the mirror's own cursor again and again was reset; a cursor that somebody wrote is his error",
+    [Claim("A feed that refuses the mirror's own cursor again and again was reset; a refused cursor of an operator is the operator's error",
         With = [nameof(A_cursor_that_somebody_wrote_is_no_reset_when_it_is_refused)],
         Red = "refusals are not counted, or one is enough: the first was red; who wrote the cursor is not asked: the last")]
     [Fact]
@@ -275,7 +275,7 @@ public sealed class FeedResetTests
         Assert.Single(scene.Told.OfType<MonitorEvent.Failed>());
     }
 
-    [Claim("A monitor without a store says that the feed was reset, and tells what is new among its newest rows",
+    [Claim("A monitor without a store says that the feed was reset, and tells the news among its newest rows",
         With = [nameof(A_feed_that_was_reset_is_told_and_followed_from_its_new_head)],
         Red = "the newest rows are not looked at: the first was red; no receipts are kept: the first was red")]
     [Theory]

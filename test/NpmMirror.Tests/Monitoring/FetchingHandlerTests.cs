@@ -226,7 +226,7 @@ public sealed class FetchingHandlerTests
         Assert.Equal(Enumerable.Range(0, 12).Select(i => $"p{i}"), scene.Told.OfType<MonitorEvent.Appeared>().Select(told => told.Package.Value));
     }
 
-    [Claim("A monitor's concurrency counts whatever its client was made for",
+    [Claim("A monitor's concurrency counts, not that of its client",
         Red = "`FetchingHandler` fetches ten at once whatever it was told")]
     [Theory]
     [InlineData(3)]

@@ -7,7 +7,7 @@ public sealed class RowReceiptsTests
 {
     private static readonly ChangeRow Row = new(new Sequence("1"), "a", "1-x", false);
 
-    [Claim("What was handled is known by id, rev and deletion, the newest at least; what is not due is not read again",
+    [Claim("Handled rows are recognised by id, rev and deletion, at least the newest; a window that is not due is not read again",
         With =
         [
             nameof(The_newest_are_known_and_the_oldest_are_forgotten),

@@ -8,7 +8,7 @@ public sealed class FuzzTests(ITestOutputHelper output)
 {
     private const int Inputs = 100_000;
 
-    [Claim("Whatever an upstream sends is served as sent or refused; what was served before stays, to the byte",
+    [Claim("Any document of an upstream is served as sent or refused; the earlier one stays served, to the byte",
         With =
         [
             nameof(Depth_1000_is_accepted_and_1001_refused),

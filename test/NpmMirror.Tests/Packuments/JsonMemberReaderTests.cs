@@ -5,7 +5,7 @@ namespace NpmMirror.Tests.Packuments;
 
 public sealed class JsonMemberReaderTests
 {
-    [Claim("The abbreviated form is cut out by walking over members, which finds what a full reader finds and ends within the object whatever is damaged",
+    [Claim("The abbreviated form is cut out by walking over members, which finds the same as a full reader and ends within the object with any damage",
         With = [nameof(Whatever_is_damaged_ends_within_the_object)],
         Red = "`JsonMemberReader.Start` is counted from the slice: the first was red; it lets a `JsonException` through: the last")]
     [Theory]

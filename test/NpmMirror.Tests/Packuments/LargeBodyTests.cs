@@ -9,7 +9,7 @@ public sealed class LargeBodyTests(ITestOutputHelper output)
 {
     private const int SizeBytes = 200_000_000;
 
-    [Claim("A body of 200 MB, made to be as slow or as hungry as possible, costs time and memory in proportion to its length",
+    [Claim("A body of 200 MB, made to be as slow or as large in memory as possible, costs time and memory in proportion to its length",
         Red = "`JsonMembers.Check` does not count the members: bodies of a million members were taken")]
     [Theory]
     [InlineData("a text", "{\"versions\":{\"1.0.0\":{\"readme\":\"", "x", "\"}}}", true)]

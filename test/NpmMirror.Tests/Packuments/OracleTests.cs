@@ -12,7 +12,7 @@ public sealed class OracleTests(ITestOutputHelper output)
 {
     private const string BaseUrl = "https://mirror.example.org/npm";
 
-    [Claim("Odd packuments mean to us what they mean to JavaScript (compatibility D6)",
+    [Claim("Odd packuments mean the same to us as to JavaScript (compatibility D6)",
         With =
         [
             nameof(Mutated_packuments_mean_to_us_what_they_mean_to_JavaScript),

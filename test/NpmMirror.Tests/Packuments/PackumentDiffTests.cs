@@ -19,7 +19,7 @@ public sealed class PackumentDiffTests
         Assert.True(Compare(Old, Old).IsEmpty);
     }
 
-    [Claim("Another host in a URL or another spelling is no change; what else differs is named with its old value",
+    [Claim("Another host in a URL or another spelling is no change; every other difference is named with its old value",
         With =
         [
             nameof(Another_spelling_of_the_same_is_no_change),

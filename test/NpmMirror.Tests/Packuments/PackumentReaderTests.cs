@@ -151,7 +151,7 @@ public sealed class PackumentReaderTests
         Assert.Contains("packument of a", failure.Message, StringComparison.Ordinal);
     }
 
-    [Claim("A name in another case is told, or taken with `anyCase`",
+    [Claim("A name in another case is reported, or accepted with `anyCase`",
         Red = "the case is not looked at, `anyCase` is not, or the message says nothing of it")]
     [Theory]
     [InlineData("jquery", "jQuery")]

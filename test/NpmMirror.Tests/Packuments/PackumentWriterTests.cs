@@ -34,7 +34,7 @@ public sealed class PackumentWriterTests
         }
     }
 
-    [Claim("The abbreviated form has what installs need, and never a partial `time` (never-again 8)",
+    [Claim("The abbreviated form has all that installs need, and never a partial `time` (never-again 8)",
         With =
         [
             nameof(A_time_that_leaves_out_a_version_is_left_out),

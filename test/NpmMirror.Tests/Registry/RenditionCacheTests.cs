@@ -51,7 +51,7 @@ public sealed class RenditionCacheTests
         Assert.Equal(0, cache.UsedBytes);
     }
 
-    [Claim("A packument is compressed quickly for who waits, and harder once it is asked for again, under one ETag; what was dropped meanwhile does not come back",
+    [Claim("A packument is compressed quickly for a client that waits, and harder once it is asked for again, under one ETag; a dropped one does not come back",
         With = [nameof(What_was_dropped_meanwhile_is_not_put_back_by_being_compressed_harder)],
         Red = "the thorough bytes replace whatever is there (Swap instead of Replace)")]
     [Theory]

@@ -15,7 +15,7 @@ public sealed class SampleTests(PackedLibrary library) : IClassFixture<PackedLib
     public void A_sample_is_a_few_lines_of_code(string sample, int linesMax) =>
         Assert.InRange(File.ReadLines(Path.Combine(TestTools.Root, $"samples/{sample}/Program.cs")).Count(line => line.Trim() is { Length: > 0 } code && !code.StartsWith("//", StringComparison.Ordinal)), 2, linesMax - 1);
 
-    [Claim("The library packs with README and documentation, and a program of its own is built from the package and prints what changes (samples/Watch)",
+    [Claim("The library packs with README and documentation, and a program of its own is built from the package and prints changes (samples/Watch)",
         Red = "the package has no README")]
     [Fact]
     public async Task The_packed_library_makes_a_program_that_prints_what_changes()

@@ -47,7 +47,7 @@ public sealed class SqliteProcessTests : IDisposable
         Assert.Equal(50, await store.Packages.ListAsync(null, false, Cancellation).CountAsync(row => row.Name.Value.StartsWith("mine", StringComparison.Ordinal), Cancellation));
     }
 
-    [Claim("What SQLite told of survives a kill, its own and of a commit that died half-way",
+    [Claim("Every answered write of SQLite survives a kill, its own and of a commit that died half-way",
         With =
         [
             nameof(Leaves_nothing_of_a_commit_that_died_between_two_events),

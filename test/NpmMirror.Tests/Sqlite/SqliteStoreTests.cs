@@ -29,7 +29,7 @@ namespace NpmMirror.Tests.Sqlite;
         $"{nameof(Storage.FileBlobStoreTests)}.{nameof(Storage.FileBlobStoreTests.Names_files_by_their_hash_alone)}",
     ],
     Red = "`COLLATE NOCASE` on `packages.name`: the first and the third were red")]
-[Claim("A due time, a lease or an age in the store is believed no further ahead than the longest there is: a clock that was ahead holds nothing up once it is right",
+[Claim("A due time, a lease or an age in the store is believed no further ahead than the longest allowed one: a clock that was ahead holds nothing up once it is right",
     With =
     [
         nameof(Believes_no_due_time_of_a_clock_that_was_ahead),
@@ -51,7 +51,7 @@ namespace NpmMirror.Tests.Sqlite;
         $"{nameof(AspNetCore.FeedTests)}.{nameof(AspNetCore.FeedTests.All_docs_lists_what_is_held_in_byte_order)}",
     ],
     Red = "a page of `SqliteStore.ListMarksAsync` begins with the last name of the one before: the third was red; it begins after the name it is given: the first (of `MemoryStore`: the second); `_all_docs` does not look at `startkey`: the last")]
-[Claim("A held tarball is never replaced by other bytes in the books (never-again 21, as far as the store goes)",
+[Claim("A held tarball's row never names other bytes (never-again 21, as far as the store goes)",
     With =
     [
         nameof(Never_replaces_a_held_tarball_by_other_bytes),
@@ -59,7 +59,7 @@ namespace NpmMirror.Tests.Sqlite;
         nameof(Lets_one_of_two_different_tarballs_in),
     ],
     Red = "the comparison of hashes left out of `PutTarballAsync`: the first and the last were red")]
-[Claim("Compatibility C1: found, put, removed, listed, and engines by name or assembly; wrong ones are told which are known",
+[Claim("Compatibility C1: found, put, removed, listed, and engines by name or assembly; a wrong one is answered with the known ones",
     With =
     [
         nameof(Holds_nothing_at_first),
@@ -71,7 +71,7 @@ namespace NpmMirror.Tests.Sqlite;
         $"{nameof(SqliteEngineTests)}.{nameof(SqliteEngineTests.Refuses_what_it_does_not_know_and_writes_nothing)}",
     ],
     Red = "SQLite stores a document without its last byte: the second was red; engine and module are both taken: the sixth; SQLite does not check its options: the last")]
-[Claim("Compatibility C2: the graveyard has the removed with their last document, gives back the republished, and knows no unknown ones",
+[Claim("Compatibility C2: the graveyard has removed packages with their last document, gives back republished ones, and has no unknown ones",
     With =
     [
         nameof(Has_the_removed_in_the_graveyard_with_their_last_document),
@@ -81,7 +81,7 @@ namespace NpmMirror.Tests.Sqlite;
         nameof(Leaves_no_row_where_a_first_commit_has_no_document),
     ],
     Red = "a removal deletes the document; `is_removed` is never taken back")]
-[Claim("File names never become paths in the books (never-again 18)",
+[Claim("File names never become paths in rows (never-again 18)",
     With = [nameof(Keeps_a_file_name_as_a_name), $"{nameof(Storage.MemoryStoreTests)}.{nameof(Storage.MemoryStoreTests.Keeps_a_file_name_as_a_name)}"],
     Red = "`PutTarballAsync` of SQLite keeps `Path.GetFileName` of it: the first was red")]
 public sealed class SqliteStoreTests : PersistentMetadataStoreContract

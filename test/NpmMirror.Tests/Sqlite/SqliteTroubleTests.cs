@@ -173,7 +173,7 @@ public sealed class SqliteTroubleTests : IDisposable
 
     [Claim("A file of the first version is migrated when it is opened",
         Red = "the version is written without its steps; all steps are run from the first; or the version is not written")]
-    [Claim("Keys and attestations are kept byte for byte in a table of their own, apart from the mirror's notes; those of an older file are brought there",
+    [Claim("Keys and attestations are kept byte for byte in a table of their own, apart from the mirror's notes; those of an older file are moved there",
         With =
         [
             $"{nameof(SqliteStoreTests)}.{nameof(SqliteStoreTests.Keeps_documents_by_their_path)}",

@@ -11,7 +11,7 @@ public sealed class BlobEnginesTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [Claim("`store.blobs` names the place of tarballs: below the data folder, a folder of its own, memory, or an engine that an application adds; one that cannot be is told before a store is made",
+    [Claim("`store.blobs` names the place of tarballs: below the data folder, a folder of its own, memory, or an engine that an application adds; an invalid one is reported before a store is made",
         With =
         [
             nameof(Says_which_places_there_are),

@@ -105,7 +105,7 @@ public sealed class FileBlobStoreTests : BlobStoreContract
         Assert.Equal([".owner"], Directory.EnumerateFiles(Unfinished).Select(Path.GetExtension));
     }
 
-    [Claim("Several processes share the folder: leftovers of dead ones go, live work stays",
+    [Claim("Several processes share the folder: leftovers of dead ones are deleted, work of live ones stays",
         Red = "the mark file is not locked (FileShare.ReadWrite), or RemoveLeftovers is not called")]
     [Fact]
     public async Task Removes_what_a_dead_process_left_and_nothing_of_a_live_one()

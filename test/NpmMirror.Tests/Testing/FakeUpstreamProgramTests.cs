@@ -21,7 +21,7 @@ public sealed class FakeUpstreamProgramTests : IAsyncLifetime
         await _registry.DisposeAsync();
     }
 
-    [Claim("`fake-upstream` names what is wrong with an option or a request and what would be right; its rules hold for bodies of every route; its changes begin and end while it runs",
+    [Claim("`fake-upstream` names the fault of an option or a request and a right value; its rules hold for bodies of every route; its changes begin and end while it runs",
         With =
         [
             nameof(A_wrong_request_is_told_what_would_be_right),

@@ -132,7 +132,7 @@ public sealed class BodyCodingTests
         }
     }
 
-    [Claim("A body has two content codings at most, wherever it comes from: packument, tarball, forwarded answer, information, page, explanation",
+    [Claim("A body has at most two content codings, wherever it comes from: packument, tarball, forwarded answer, information, page, explanation",
         With = [nameof(Too_many_codings_of_an_explanation_hide_the_explanation_only)],
         Red = "`BodyCodings.CodingsMax` is 3")]
     [Theory]

@@ -8,7 +8,7 @@ public sealed class BoundedRetryTests
     private readonly FakeClock _clock = new();
     private int _asked;
 
-    [Claim("What a command asks once outlasts trouble that passes, as packages do: where the feed is, what it says of itself, each page of the list; never before `Retry-After`, told while it waits, and given up with how often it asked (never-again 16)",
+    [Claim("A command's requests outlast transient failures, as packages do: the feed's probe, its information, each page of the list; never before `Retry-After`, told while it waits, and given up with the number of tries (never-again 16)",
         With =
         [
             nameof(Gives_up_after_five_tries_and_says_how_often_it_asked),

@@ -77,7 +77,7 @@ public sealed class ChangeFeedTests : IAsyncLifetime
         Assert.Equal(new ChangeRow(new Sequence($"{change.Sequence}"), "neu-ß", change.Revision, false), Assert.Single(waiting.Current.Rows));
     }
 
-    [Claim("npm's paged dialect is asked for nothing it refuses, and its end is a page that is not full, whatever is in it (never-again 11)",
+    [Claim("npm's paged dialect gets no request that it refuses, and its end is a page that is not full, with any rows (never-again 11)",
         With =
         [
             $"{nameof(ChangesReaderTests)}.{nameof(ChangesReaderTests.A_page_that_is_not_full_is_the_head_whatever_is_in_it)}",

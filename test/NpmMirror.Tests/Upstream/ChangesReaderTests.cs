@@ -30,7 +30,7 @@ public sealed class ChangesReaderTests
         new(new Sequence("5"), "_design/app", "1-d", false),
     ];
 
-    [Claim("Rows are read whatever pieces they come in, several bytes a character included",
+    [Claim("Rows are read from pieces of any length, several bytes a character included",
         With =
         [
             nameof(Reads_lines_however_they_are_cut_in_two),

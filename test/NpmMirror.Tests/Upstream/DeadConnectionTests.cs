@@ -14,7 +14,7 @@ public sealed class DeadConnectionTests
         { "packument", true }, { "packument", false }, { "tarball", true }, { "tarball", false }, { "audit", true }, { "audit", false },
     };
 
-    [Claim("A request that met a dead kept connection is sent once more, over a new one, where its body can be sent again; nothing else is",
+    [Claim("A request on a dead kept connection is sent once more, over a new one, if its body can be sent again; no other request is",
         With =
         [
             nameof(A_body_goes_again_as_it_was),

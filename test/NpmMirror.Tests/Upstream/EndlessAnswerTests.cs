@@ -111,7 +111,7 @@ public sealed class EndlessAnswerTests
         Assert.Contains("has a text of more than", failure.Message, StringComparison.Ordinal);
     }
 
-    [Claim("A page of a list that broke off goes on at its last row",
+    [Claim("A page of a list that broke off goes on after its last row",
         Red = "`FeedRequests.ListPagesAsync` asks without `startkey` again")]
     [Fact(Timeout = HangMilliseconds)]
     public async Task A_list_that_broke_off_goes_on_at_its_last_row()
@@ -128,7 +128,7 @@ public sealed class EndlessAnswerTests
         Assert.Equal(["a", "b", "c"], (await listing).Select(package => package.Id));
     }
 
-    [Claim("A list that does not know `startkey` ends with a sentence and is not read for ever",
+    [Claim("A list that does not know `startkey` ends with an error and is not read for ever",
         Red = "`FeedRequests.ListPagesAsync` does not compare the first rows of pages")]
     [Theory(Timeout = HangMilliseconds)]
     [InlineData("a,b", "a,b")]

@@ -25,7 +25,7 @@ public sealed class FeedConventionTests : IAsyncLifetime
 
     public async ValueTask DisposeAsync() => await _registry.DisposeAsync();
 
-    [Claim("auto finds a feed by the convention of `registry.<domain>` and `replicate.<domain>/registry/` and follows it; the domain is one owner's, no address, no other dialect, trouble there is waited for a few times",
+    [Claim("auto finds a feed by the convention of `registry.<domain>` and `replicate.<domain>/registry/` and follows it; the domain has one owner, no address, no other dialect, a failure there is retried a few times",
         With =
         [
             nameof(The_feed_beside_the_registry_is_followed_with_one_log_line),
@@ -57,7 +57,7 @@ public sealed class FeedConventionTests : IAsyncLifetime
     public void Names_a_host_of_the_same_owner_or_none(string upstream, string? feed) =>
         Assert.Equal(feed, FeedConvention.FeedOf(new Uri(upstream))?.AbsoluteUri);
 
-    [Claim("A host that the convention names gets no credentials of the registry's, leads to no neighbour and sends nowhere else",
+    [Claim("A host that the convention names gets no credentials of the registry's, leads to no neighbour and redirects nowhere else",
         With = [nameof(A_redirect_to_another_place_is_not_followed), nameof(A_name_that_leads_to_a_neighbour_is_not_connected_to)],
         Red = "a derived address counts as a chosen one: the last was red; redirects of it are followed anywhere: the second")]
     [Fact]

@@ -7,7 +7,7 @@ namespace NpmMirror.Tests.Upstream;
 
 public sealed class FeedProbeTests
 {
-    [Claim("auto finds the feed, anything unexpected means none, an upstream in trouble is asked again",
+    [Claim("auto finds the feed, an unexpected answer means none, an upstream in trouble is asked again",
         With = [nameof(Anything_but_the_expected_answer_means_none), nameof(An_upstream_in_trouble_is_asked_again_later)],
         Red = "every answer counts as the expected one: the second was red; an unreachable upstream counts as one without a feed: the third")]
     [Theory]

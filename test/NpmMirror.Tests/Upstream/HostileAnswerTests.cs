@@ -39,7 +39,7 @@ public sealed class HostileAnswerTests(ITestOutputHelper output)
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
-    [Claim("Nothing but a MirrorException leaves the upstream, whatever it answers",
+    [Claim("Requests to the upstream throw only a MirrorException, with any answer",
         Red = "`UpstreamEdge.RunAsync` lets everything pass")]
     [Fact]
     public async Task Nothing_but_a_mirrors_failure_leaves_the_upstream()

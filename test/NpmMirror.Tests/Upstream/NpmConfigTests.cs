@@ -199,7 +199,7 @@ public sealed class NpmConfigTests : IDisposable
             settings.Select(setting => (setting.Key, setting.Value)));
     }
 
-    [Claim("Variables in an npmrc are read as npm reads them, backslashes before them and what is unset too")]
+    [Claim("Variables in an npmrc are read as npm reads them, with backslashes before them, and unset ones too")]
     [Theory]
     [InlineData("${A}", "aa")]
     [InlineData("${A?}", "aa")]

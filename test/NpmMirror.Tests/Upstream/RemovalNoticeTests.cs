@@ -21,7 +21,7 @@ public sealed class RemovalNoticeTests
         Assert.Equal(notice, RemovalNotice.Of(answer.RootElement));
     }
 
-    [Claim("What an upstream says of a removal is read only where it is short and makes sense",
+    [Claim("An upstream's notice of a removal is read only if it is short and makes sense",
         With = [nameof(What_is_too_long_or_no_time_is_left_out)],
         Red = "revisions may be any text, or hold any characters: the first was red; texts may be of any length: the last")]
     [Theory]

@@ -11,7 +11,7 @@ public sealed class RequestPaceTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Claim("A host is asked no faster than told; what a client waits for goes ahead; a busy host is left alone as long as it says, and ever longer when it says nothing (never-again 16)",
+    [Claim("A host is asked no faster than configured; requests for waiting clients go first; a busy host gets a pause as long as it asks, and ever longer ones if it names no time (never-again 16)",
         With =
         [
             nameof(What_a_client_waits_for_goes_ahead_of_the_bulk_which_waits_for_it),

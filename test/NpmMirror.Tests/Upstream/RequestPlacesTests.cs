@@ -8,7 +8,7 @@ public sealed class RequestPlacesTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Claim("A request that is slow gives its place to the next, within a bound, and one that somebody comes to wait for stands in no line",
+    [Claim("A slow request gives its place to the next, within a limit, and one that gets a waiting client waits in no queue",
         With =
         [
             nameof(The_slow_ones_beside_are_bounded_and_every_place_comes_back),

@@ -8,7 +8,7 @@ public sealed class SilentUpstreamTests
 {
     private const string Begun = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{";
 
-    [Claim("Compatibility E, time-outs: an upstream that falls silent before or within an answer is given up, whatever was asked for: packument, info, page of the feed, list; a feed that waits, too",
+    [Claim("Compatibility E, time-outs: an upstream that falls silent before or within an answer is given up, for every kind of request: packument, info, page of the feed, list; a feed that waits, too",
         With =
         [
             $"{nameof(ChangeFeedTests)}.{nameof(ChangeFeedTests.An_upstream_that_falls_silent_is_given_up)}",

@@ -11,7 +11,7 @@ public sealed class SocksProxyTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
-    [Claim("A SOCKS proxy of npm's configuration or the environment is asked through, with its password, and looks names up itself; the fault of any other address names the setting",
+    [Claim("A SOCKS proxy of npm's configuration or the environment is used, with its password, and looks names up itself; a fault in any other address names the setting",
         With = [nameof(The_port_may_be_left_out_and_the_scheme_has_other_spellings), nameof(An_address_that_is_no_proxys_is_told_with_its_setting)])]
     [Theory]
     [InlineData("proxy", "socks5", "")]

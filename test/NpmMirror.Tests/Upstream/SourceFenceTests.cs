@@ -11,7 +11,7 @@ public sealed class SourceFenceTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Claim("What the fence refuses it names, and an upstream that does not resolve grants nothing",
+    [Claim("A refusal of the fence names its reason, and an upstream that does not resolve grants nothing",
         With =
         [
             nameof(An_upstream_that_does_not_resolve_grants_no_network),

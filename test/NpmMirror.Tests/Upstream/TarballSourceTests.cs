@@ -98,7 +98,7 @@ public sealed class TarballSourceTests
         Assert.Equal("Bearer t0ken", Assert.Single(peer.Requests)["Authorization"]);
     }
 
-    [Claim("Credentials of a tarball host go to that host alone, with its first address, and none after a redirect",
+    [Claim("Credentials of a tarball host are sent to that host alone, with its first address, and none after a redirect",
         With = [nameof(Asks_a_host_that_the_operator_allowed_without_credentials)],
         Red = "`UpstreamTransport` sends a host's credentials after a redirect too, or none to a tarball host: the first was red; it sends the upstream's: the second")]
     [Fact]
@@ -151,7 +151,7 @@ public sealed class TarballSourceTests
         Assert.Equal(MirrorFault.ForbiddenSource, (await Assert.ThrowsAsync<MirrorException>(() => fence.ResolveAsync("rebound.example.org", TestContext.Current.CancellationToken))).Fault);
     }
 
-    [Claim("No neighbour's address is connected to, whatever a name resolves to (loopback, link-local, private, CGNAT, unique-local, mapped, translated)",
+    [Claim("No neighbour's address is connected to, for a name that resolves to it (loopback, link-local, private, CGNAT, unique-local, mapped, translated)",
         With =
         [
             nameof(The_address_that_was_checked_is_the_one_connected_to),

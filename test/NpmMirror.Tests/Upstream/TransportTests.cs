@@ -50,7 +50,7 @@ public sealed class TransportTests
         Assert.Equal(["Bearer t0ken", "Bearer t0ken"], peer.Requests.Select(request => request["Authorization"]));
     }
 
-    [Claim("A token goes to the upstream's own origin only and does not come back after a detour",
+    [Claim("A token is sent to the upstream's own origin only and does not come back after a detour",
         With =
         [
             nameof(A_token_does_not_come_back_after_a_detour),
@@ -127,7 +127,7 @@ public sealed class TransportTests
         await Assert.ThrowsAsync<MirrorException>(() => GetAsync(client));
     }
 
-    [Claim("A client certificate is shown to its host alone; one that is unusable is told",
+    [Claim("A client certificate is shown to its host alone; an unusable one is reported",
         With =
         [
             $"{nameof(NpmConfigTests)}.{nameof(NpmConfigTests.A_client_certificate_belongs_to_its_host)}",
