@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging.Console;
 using NpmMirror.Hosting;
 using NpmMirror.Options;
 using NpmMirror.Postgres;
+using NpmMirror.S3;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Cli;
@@ -15,7 +16,9 @@ internal static class Setup
     public static MetadataEngines Engines { get; } = new(new PostgresEngine());
 
     /// <summary>The same engines, for a mirror; the default is there without being named.</summary>
-    public static MirrorBuilder UseEngines(this MirrorBuilder mirror) => mirror.UsePostgres();
+    public static MirrorBuilder UseEngines(this MirrorBuilder mirror) => mirror.UsePostgres().UseS3();
+
+    private static BlobEngines BlobEngines { get; } = new(new S3Engine());
 
     /// <summary>Logging to standard error, one line each; standard output is for results.</summary>
     public static ILoggerFactory CreateLogging(LogOptions options) => LoggerFactory.Create(builder => ConfigureLogging(builder, options));
@@ -47,7 +50,7 @@ internal static class Setup
 
     /// <summary>Where the tarballs are.</summary>
     public static IBlobStore CreateBlobs(MirrorOptions options, ILoggerFactory logging) =>
-        new BlobEngines().Create(options.Store, options.Data, TimeProvider.System, logging);
+        BlobEngines.Create(options.Store, options.Data, TimeProvider.System, logging);
 
     /// <summary>Opens the mirror that the options describe, for work that is done once.</summary>
     /// <exception cref="MirrorException">The upstream is not known, or the store refuses.</exception>
