@@ -20,6 +20,9 @@ internal sealed class S3BlobReader(S3Bucket bucket, string key, S3Entry found, S
     public override DateTimeOffset? StoredAt => found.StoredAt;
 
     /// <inheritdoc/>
+    public override ValueTask<Uri?> FindAddressAsync(CancellationToken cancellationToken) => bucket.FindAddressAsync(key, cancellationToken);
+
+    /// <inheritdoc/>
     public override async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         var wanted = (int)Math.Clamp(LengthBytes - offset, 0, buffer.Length);

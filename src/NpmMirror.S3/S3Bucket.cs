@@ -12,14 +12,18 @@ internal sealed class S3Bucket : IDisposable
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan UploadTimeout = TimeSpan.FromMinutes(10);
 
+    // Long enough for a slow client to begin; a download that has begun goes on.
+    private static readonly TimeSpan AddressMax = TimeSpan.FromMinutes(10);
+
     private readonly S3HttpClients _connections;
     private readonly AmazonS3Client _client;
     private readonly S3Settings _settings;
+    private readonly TimeProvider _time;
     private readonly bool _isSignedBody;
 
-    internal S3Bucket(S3Settings settings)
+    internal S3Bucket(S3Settings settings, TimeProvider time)
     {
-        _settings = settings;
+        (_settings, _time) = (settings, time);
         _connections = new S3HttpClients(settings.CaFile);
         var checks = settings.HasChecksums;
         var configuration = new AmazonS3Config
@@ -142,6 +146,16 @@ internal sealed class S3Bucket : IDisposable
             return null;
         }
     }, cancellationToken);
+
+    /// <summary>A signed address of the object, for clients; null where they are not to be sent there.</summary>
+    internal async ValueTask<Uri?> FindAddressAsync(string key, CancellationToken cancellationToken) => !_settings.IsRedirecting ? null : await AskAsync(async token => new Uri(await _client.GetPreSignedURLAsync(new GetPreSignedUrlRequest
+    {
+        BucketName = _settings.Bucket,
+        Key = _settings.Prefix + key,
+        Verb = HttpVerb.GET,
+        Expires = _time.GetUtcNow().UtcDateTime + AddressMax,
+        Protocol = _isSignedBody ? Protocol.HTTP : Protocol.HTTPS,
+    }).WaitAsync(token)), cancellationToken);
 
     /// <summary>Removes what is under the key, if anything is.</summary>
     internal Task DeleteAsync(string key, CancellationToken cancellationToken) => AskAsync(async token =>

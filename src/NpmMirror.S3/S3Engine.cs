@@ -17,6 +17,6 @@ public sealed class S3Engine : IBlobEngine
         var place = S3Settings.Read(settings);
         // Bodies are written to a file before they are sent: their length and hash are known then, and clients can read what has come so far.
         var files = new FileBlobStore(Path.Combine(settings.DataFolder, "s3"), settings.LoggerFactory.CreateLogger<FileBlobStore>());
-        return new S3BlobStore(new S3Bucket(place), files, new S3Cache(files, place.CacheBytes), settings.TimeProvider);
+        return new S3BlobStore(new S3Bucket(place, settings.TimeProvider), files, new S3Cache(files, place.CacheBytes), settings.TimeProvider);
     }
 }

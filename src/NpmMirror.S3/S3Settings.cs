@@ -33,6 +33,9 @@ internal sealed record S3Settings
     /// <summary>A file with certificates of authorities to trust, or null for those of the system.</summary>
     internal string? CaFile { get; init; }
 
+    /// <summary>Whether clients are sent to the bucket for what is not on this machine.</summary>
+    internal bool IsRedirecting { get; init; }
+
     /// <summary>How many bytes of tarballs are kept on this machine; 0: none.</summary>
     internal long CacheBytes { get; init; }
 
@@ -42,7 +45,7 @@ internal sealed record S3Settings
     /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: a setting is wrong.</exception>
     internal static S3Settings Read(StoreSettings settings)
     {
-        settings.RequireOptions("S3", "endpoint", "region", "accessKey", "secretKey", "sessionToken", "pathStyle", "checksums", "caFile", "cacheBytes");
+        settings.RequireOptions("S3", "endpoint", "region", "accessKey", "secretKey", "sessionToken", "pathStyle", "checksums", "caFile", "cacheBytes", "redirect");
         if (!Uri.TryCreate(settings.Address, UriKind.Absolute, out var address) || address.Scheme != "s3" || address.Host.Length == 0 || address.UserInfo.Length > 0 || address.Query.Length > 0)
         {
             throw Wrong($"store.blobs names no bucket; write {Example}, and give keys in {settings.OptionsName} or in the environment.");
@@ -68,6 +71,7 @@ internal sealed record S3Settings
             IsPathStyle = ReadFlag(settings, "pathStyle") ?? endpoint is not null,
             HasChecksums = ReadFlag(settings, "checksums") ?? endpoint is null,
             CaFile = options.GetValueOrDefault("caFile"),
+            IsRedirecting = ReadFlag(settings, "redirect") ?? false,
             CacheBytes = ReadBytes(settings, "cacheBytes", CacheBytesDefault),
         };
     }

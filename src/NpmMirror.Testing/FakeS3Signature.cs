@@ -14,6 +14,11 @@ internal static class FakeS3Signature
     /// <summary>What is wrong with it; null: nothing.</summary>
     internal static (int Status, string Code)? FindFault(FakeS3 fake, HttpRequest request, string target, byte[] body)
     {
+        if (request.Query.ContainsKey("X-Amz-Signature"))
+        {
+            return FindFaultOfAddress(fake, request, target);
+        }
+
         var authorization = request.Headers.Authorization.ToString();
         if (!authorization.StartsWith(Algorithm + " ", StringComparison.Ordinal))
         {
@@ -47,6 +52,23 @@ internal static class FakeS3Signature
         }
 
         return Sign(fake, request, target, parts["SignedHeaders"], payload, at, scope[1]) == parts["Signature"] ? null : (403, "SignatureDoesNotMatch");
+    }
+
+    /// <summary>An address that was signed for somebody else.</summary>
+    private static (int Status, string Code)? FindFaultOfAddress(FakeS3 fake, HttpRequest request, string target)
+    {
+        var query = request.Query;
+        var scope = query["X-Amz-Credential"].ToString().Split('/', 2);
+        var at = query["X-Amz-Date"].ToString();
+        var endsAt = DateTimeOffset.ParseExact(at, "yyyyMMddTHHmmssZ", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal).AddSeconds(int.Parse(query["X-Amz-Expires"].ToString(), CultureInfo.InvariantCulture));
+        if (scope[0] != fake.AccessKey || fake.Time.GetUtcNow() > endsAt)
+        {
+            return (403, "AccessDenied");
+        }
+
+        var question = target.IndexOf('?', StringComparison.Ordinal);
+        var unsigned = target[..(question + 1)] + string.Join('&', target[(question + 1)..].Split('&').Where(pair => !pair.StartsWith("X-Amz-Signature=", StringComparison.Ordinal)));
+        return Sign(fake, request, unsigned, query["X-Amz-SignedHeaders"].ToString(), "UNSIGNED-PAYLOAD", at, scope[1]) == query["X-Amz-Signature"].ToString() ? null : (403, "SignatureDoesNotMatch");
     }
 
     private static string Sign(FakeS3 fake, HttpRequest request, string target, string signed, string payload, string at, string scope)

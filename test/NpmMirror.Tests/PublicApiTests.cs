@@ -2,6 +2,7 @@ using System.Reflection;
 using NpmMirror.AspNetCore;
 using NpmMirror.Conformance;
 using NpmMirror.Postgres;
+using NpmMirror.S3;
 using NpmMirror.Sqlite;
 using NpmMirror.Testing;
 using PublicApiGenerator;
@@ -26,6 +27,7 @@ public sealed class PublicApiTests
         typeof(Digest).Assembly,
         typeof(NpmRegistryExtensions).Assembly,
         typeof(PostgresEngine).Assembly,
+        typeof(S3Engine).Assembly,
         typeof(SqliteEngine).Assembly,
         typeof(FakeRegistry).Assembly,
         typeof(MetadataStoreContract).Assembly,

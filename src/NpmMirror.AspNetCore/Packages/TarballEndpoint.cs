@@ -123,6 +123,14 @@ internal sealed partial class TarballEndpoint(
                 return;
             }
 
+            // Only where the client has a hash to compare the bytes with: this mirror does not see them go.
+            if (reading.IsPromised && HttpMethods.IsGet(context.Request.Method) && await reading.FindAddressAsync(context.RequestAborted) is { } address)
+            {
+                usage.Record(package, file, ClientOf(context.Connection.RemoteIpAddress));
+                TarballHeaders.Redirect(response, address);
+                return;
+            }
+
             if (reading.LengthBytes is null && HttpProtocol.IsHttp10(context.Request.Protocol))
             {
                 // There the end of the connection is the end of the body, so a broken-off answer would look whole: wait for the length.

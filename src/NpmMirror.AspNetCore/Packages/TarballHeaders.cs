@@ -32,6 +32,21 @@ internal static class TarballHeaders
         }
     }
 
+    /// <summary>Sends the client to another place for the bytes, in place of what <see cref="Write"/> wrote.</summary>
+    internal static void Redirect(HttpResponse response, Uri address)
+    {
+        var headers = response.Headers;
+        response.StatusCode = StatusCodes.Status302Found;
+        headers.Location = address.AbsoluteUri;
+        // The address ends in minutes.
+        headers.CacheControl = "no-store";
+        headers.ContentLength = 0;
+        headers.Remove(HeaderNames.ETag);
+        headers.Remove(HeaderNames.LastModified);
+        headers.Remove(HeaderNames.AcceptRanges);
+        headers.Remove(HeaderNames.ContentType);
+    }
+
     /// <summary>The same as lines of a head, for bytes that are the same for ever.</summary>
     internal static string Lines(Digest sha512, DateTimeOffset? storedAt, CrossOriginPolicy crossOrigin) =>
         $"Content-Type: {ContentType}\r\nCache-Control: {ForEver}\r\nAccept-Ranges: bytes\r\n{crossOrigin.Lines}"

@@ -66,6 +66,9 @@ public abstract class BlobReader : IAsyncDisposable
     /// <summary>The file that holds exactly the blob, if there is one: for servers that can send files.</summary>
     public virtual string? FilePath => null;
 
+    /// <summary>An address that gives exactly the blob to any client for some minutes; null where the store has none, or is not to give it.</summary>
+    public virtual ValueTask<Uri?> FindAddressAsync(CancellationToken cancellationToken) => ValueTask.FromResult<Uri?>(null);
+
     /// <summary>Reads from <paramref name="offset"/>; 0 at the end.</summary>
     public abstract ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken);
 

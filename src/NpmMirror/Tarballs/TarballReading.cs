@@ -24,6 +24,9 @@ internal abstract class TarballReading : IAsyncDisposable
     /// <summary>The stored file's path if there is one, for servers that can send files; null while it is arriving.</summary>
     public virtual string? FilePath => null;
 
+    /// <summary>An address that gives the stored file to any client for some minutes; null where there is none.</summary>
+    public virtual ValueTask<Uri?> FindAddressAsync(CancellationToken cancellationToken) => ValueTask.FromResult<Uri?>(null);
+
     /// <summary>
     /// Reads from <paramref name="offset"/>, waiting for bytes that have not arrived; 0 at the end. The last 64 KB of an arriving file are
     /// given out only after its hash was right. A file that cannot be stored is read forwards only.

@@ -24,6 +24,9 @@ internal sealed class TarballStored(TarballRow row, BlobReader blob) : TarballRe
     public override string? FilePath => blob.FilePath;
 
     /// <inheritdoc/>
+    public override ValueTask<Uri?> FindAddressAsync(CancellationToken cancellationToken) => blob.FindAddressAsync(cancellationToken);
+
+    /// <inheritdoc/>
     public override ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken) => blob.ReadAsync(offset, buffer, cancellationToken);
 
     /// <inheritdoc/>
