@@ -5,7 +5,7 @@ using Xunit;
 
 namespace NpmMirror.Conformance;
 
-/// <summary>What every <see cref="IBlobStore"/> keeps. Derive, name your engine, and its tests are there.</summary>
+/// <summary>The contract of every <see cref="IBlobStore"/>, as tests. Derive from it, name your engine, and its tests are there.</summary>
 public abstract class BlobStoreContract : IAsyncLifetime
 {
     private IBlobStore? _store;

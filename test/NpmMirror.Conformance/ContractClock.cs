@@ -1,6 +1,6 @@
 namespace NpmMirror.Conformance;
 
-/// <summary>The clock that decides what is due and what has expired; it moves only when told. Timers run in real time.</summary>
+/// <summary>The clock of due times and expiries; it moves only on command. Timers run in real time.</summary>
 public sealed class ContractClock : TimeProvider
 {
     private DateTimeOffset _now = new(2026, 11, 1, 12, 0, 0, TimeSpan.Zero);

@@ -41,7 +41,7 @@ public abstract partial class MetadataStoreContract
         var bytes = Document("first").Bytes.Length + Document("second").Bytes.Length + 1;
         Assert.Equal(bytes, await Store.Packages.PurgeAsync(new PackagePurge(Name("a"), 3, payloads, documents), Cancellation));
 
-        // What is left: the row, digests and lengths; and everything of others.
+        // The rest stays: the row, digests and lengths; and everything of others.
         var after = await Store.Packages.ReadAsync(Name("a"), Cancellation);
         Assert.Equal(new StoredDocument(DocumentCodec.Purged, ReadOnlyMemory<byte>.Empty, "second".Length, documents[1]), after!.Document with { Bytes = ReadOnlyMemory<byte>.Empty });
         Assert.True(after.Document.Bytes.IsEmpty);

@@ -7,7 +7,7 @@ using Xunit;
 namespace NpmMirror.Conformance;
 
 /// <summary>
-/// What every <see cref="IMetadataStore"/> promises, as tests. Derive, say how a store is made, and your engine has its suite; an
+/// The contract of every <see cref="IMetadataStore"/>, as tests. Derive from it, say how a store is made, and your engine has its suite; an
 /// engine whose stores outlive the process derives <see cref="PersistentMetadataStoreContract"/>.
 /// </summary>
 public abstract partial class MetadataStoreContract : IAsyncLifetime

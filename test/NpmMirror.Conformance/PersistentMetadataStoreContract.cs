@@ -3,7 +3,7 @@ using Xunit;
 
 namespace NpmMirror.Conformance;
 
-/// <summary>What stores promise that outlive their process and that several processes may open.</summary>
+/// <summary>The promises of stores that outlive their process and that several processes may open.</summary>
 public abstract class PersistentMetadataStoreContract : MetadataStoreContract
 {
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);

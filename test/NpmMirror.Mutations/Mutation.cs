@@ -2,9 +2,9 @@ namespace NpmMirror.Mutations;
 
 /// <summary>One small change of the product.</summary>
 /// <param name="Id">Its switch.</param>
-/// <param name="File">Where, from the root of the tree.</param>
+/// <param name="File">The file, from the root of the tree.</param>
 /// <param name="Line">The line.</param>
-/// <param name="Kind">What sort of change.</param>
+/// <param name="Kind">The kind of change.</param>
 /// <param name="Original">The code as it is.</param>
 /// <param name="Changed">The code as it would be.</param>
 internal sealed record Mutation(int Id, string File, int Line, string Kind, string Original, string Changed)

@@ -5,7 +5,7 @@ using System.Text.Json;
 namespace NpmMirror.Mutations;
 
 /// <summary>
-/// Tries a sample of the changes: one at a time, by the tests that reach it, the quickest first, until one fails. What takes much longer than it should
+/// Tries a sample of the changes: one at a time, by the tests that reach it, the quickest first, until one fails. A run that takes much longer than it should
 /// was noticed too: a run without an end is no success.
 /// </summary>
 internal sealed class MutationRun(string tree, string work, int seed, int sample, string equivalents)
@@ -14,7 +14,7 @@ internal sealed class MutationRun(string tree, string work, int seed, int sample
 
     private const string NotReached = "no test reaches it";
 
-    // What starts a whole mirror anew, or simulates for minutes, comes last and not at all when that is too much.
+    // Tests that start a whole mirror anew, or simulate for minutes, come last, or not at all if that takes too long.
     private static readonly TimeSpan TestsMax = TimeSpan.FromSeconds(90);
 
     private static readonly TimeSpan RunMax = TimeSpan.FromSeconds(240);

@@ -3,7 +3,7 @@ using Microsoft.CodeAnalysis;
 using NpmMirror.Mutations;
 
 // weave TREE BIN FILES: puts switches into the copy of the tree; references are the programs of a build in BIN; FILES names the chosen files.
-// run TREE WORK SEED SAMPLE EQUIVALENTS: tries a sample of what was woven.
+// run TREE WORK SEED SAMPLE EQUIVALENTS: tries a sample of the woven changes.
 switch (args)
 {
     case ["weave", var tree, var bin, var chosenFile]:

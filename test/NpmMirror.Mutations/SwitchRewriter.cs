@@ -6,19 +6,19 @@ using static Microsoft.CodeAnalysis.CSharp.SyntaxFactory;
 namespace NpmMirror.Mutations;
 
 /// <summary>
-/// Puts switches around what can be changed in a file. The changed side is made of the code as it was, so that switches do not multiply; where an
+/// Puts switches around the changeable code of a file. The changed side is made of the original code, so that switches do not multiply; if an
 /// expression declares variables it stands once only, and is forced to be true or false.
 /// </summary>
 internal sealed class SwitchRewriter(SemanticModel model, string file, Func<int> nextId, Func<string, string, string, int, bool> isDropped) : CSharpSyntaxRewriter
 {
-    /// <summary>Marks what a switch was put around, with its number.</summary>
+    /// <summary>Marks the code inside a switch, with its number.</summary>
     internal const string Mark = "mutation";
 
     private const int TextMax = 160;
 
     internal List<Mutation> Made { get; } = [];
 
-    // What must be constant, and what is no code of the product's behaviour.
+    // Constants, and code that is not the product's behaviour.
     public override SyntaxNode? VisitAttributeList(AttributeListSyntax node) => node;
 
     public override SyntaxNode? VisitConstantPattern(ConstantPatternSyntax node) => node;
@@ -200,7 +200,7 @@ internal sealed class SwitchRewriter(SemanticModel model, string file, Func<int>
             statements[i] = Without(node.Statements[i], statements[i]);
         }
 
-        // Two calls in a row, the other way round: what is written first is what a crash leaves.
+        // Two calls in a row, the other way round: a crash leaves the first write.
         for (var i = 0; i + 1 < node.Statements.Count; i++)
         {
             if (IsCall(node.Statements[i]) && IsCall(node.Statements[i + 1]))
@@ -218,7 +218,7 @@ internal sealed class SwitchRewriter(SemanticModel model, string file, Func<int>
         return visited.WithStatements(List(statements));
     }
 
-    /// <summary>What is only told: logs, metrics, guards against mistakes of ours.</summary>
+    /// <summary>Calls that only tell: logs, metrics, guards against mistakes of ours.</summary>
     private static bool IsTelling(string name) => name.StartsWith("Log", StringComparison.Ordinal) || name.StartsWith("ThrowIf", StringComparison.Ordinal) || name is "Record" or "ConfigureAwait" or "Assert" or "GC" or "SuppressFinalize" or "Hit";
 
     private static string NameOf(InvocationExpressionSyntax node) => node.Expression switch
@@ -291,7 +291,7 @@ internal sealed class SwitchRewriter(SemanticModel model, string file, Func<int>
         }
 
         var inner = ParenthesizedExpression(visited.WithoutTrivia());
-        // The condition is asked all the same: what it declares is there.
+        // The condition is evaluated even so: its variables are declared there.
         var forced = to
             ? BinaryExpression(SyntaxKind.LogicalOrExpression, inner, Is(id))
             : BinaryExpression(SyntaxKind.LogicalAndExpression, inner, PrefixUnaryExpression(SyntaxKind.LogicalNotExpression, Is(id)));

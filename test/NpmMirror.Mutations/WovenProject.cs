@@ -5,7 +5,7 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 namespace NpmMirror.Mutations;
 
 /// <summary>
-/// One project of the product with switches in the chosen files. It is compiled in memory, and what does not compile goes, until all that is left does:
+/// One project of the product with switches in the chosen files. It is compiled in memory, and code that does not compile is taken out, until the rest does:
 /// so one build makes every change.
 /// </summary>
 internal sealed class WovenProject
@@ -35,7 +35,7 @@ internal sealed class WovenProject
     }
 
     /// <summary>Weaves the chosen files.</summary>
-    /// <returns>What was made, numbered from <paramref name="firstId"/>.</returns>
+    /// <returns>The changes, numbered from <paramref name="firstId"/>.</returns>
     internal List<Mutation> Weave(Func<string, bool> isChosen, int firstId)
     {
         var known = Errors(_original).GroupBy(Signature).ToDictionary(group => group.Key, group => group.Count());

@@ -13,7 +13,7 @@ public sealed partial class ArchitectureTests
     private const string Library = "NpmMirror";
     private const string Server = "NpmMirror.AspNetCore";
 
-    /// <summary>The root folder. In the library it holds the words that every room may use, in the server what puts the rooms together.</summary>
+    /// <summary>The root folder. In the library it holds the words that every room may use, in the server the parts that join the rooms.</summary>
     private const string Root = "";
 
     [Claim("Folders use each other one way, nothing unfinished remains, no registry is named by its address",
@@ -99,7 +99,7 @@ public sealed partial class ArchitectureTests
     private static IEnumerable<TypeDefinition> Types(string assembly) =>
         ModuleDefinition.ReadModule(Path.Combine(AppContext.BaseDirectory, assembly + ".dll")).GetAllTypes().Where(type => type.FullName.StartsWith(Library, StringComparison.Ordinal) || type.DeclaringType is not null);
 
-    /// <summary>What the compiler makes for itself has no namespace.</summary>
+    /// <summary>Code that the compiler makes for itself has no namespace.</summary>
     private static bool IsOf(TypeReference type, string assembly) => Outermost(type).Namespace.Length > 0 && type.Scope.Name is var scope && (scope == assembly || scope == assembly + ".dll");
 
     private static string RoomOf(TypeReference type, string assembly) => Outermost(type).Namespace is var place && place.StartsWith(assembly + ".", StringComparison.Ordinal) ? place[(assembly.Length + 1)..].Split('.')[0] : Root;

@@ -57,7 +57,7 @@ public sealed class BodyIntakeTests
             await pipe.Writer.WriteAsync(new byte[1_000], Token);
         }
 
-        // Little has come, and little is held, whatever may come.
+        // Few bytes have come, and few are held.
         Assert.InRange(budget.UsedBytes, 0, pipes.Count * 64 * 1024);
         var piece = new byte[Length / 4];
         for (var pieces = 0; pieces < 4; pieces++)

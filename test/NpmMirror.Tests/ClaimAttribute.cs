@@ -13,6 +13,6 @@ internal sealed class ClaimAttribute(string text) : Attribute
     /// <summary>Further tests that show it: a method of the same class, or <c>Class.Method</c>.</summary>
     public string[] With { get; init; } = [];
 
-    /// <summary>The smallest change of the product that was tried and turned the test red; for what guards data or security.</summary>
+    /// <summary>The smallest change of the product that was tried and turned the test red; for claims that guard data or security.</summary>
     public string? Red { get; init; }
 }

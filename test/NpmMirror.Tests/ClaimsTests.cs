@@ -4,7 +4,7 @@ using System.Text;
 namespace NpmMirror.Tests;
 
 /// <summary>
-/// The page of what is claimed, printed from the tests that show it. To renew <c>test/CLAIMS.md</c>, run these tests with <c>RENEW_CLAIMS=1</c>.
+/// The page of claims, printed from the tests that show them. To renew <c>test/CLAIMS.md</c>, run these tests with <c>RENEW_CLAIMS=1</c>.
 /// </summary>
 public sealed class ClaimsTests
 {

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 
 namespace NpmMirror.Tests;
 
-/// <summary>What was logged, for tests about what an operator reads.</summary>
+/// <summary>The log lines, for tests about them.</summary>
 internal sealed class CollectedLog
 {
     /// <summary>The messages, in order.</summary>

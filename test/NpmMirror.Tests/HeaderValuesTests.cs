@@ -4,7 +4,7 @@ public sealed class HeaderValuesTests
 {
     private static readonly DateTimeOffset Now = new(2026, 11, 1, 12, 0, 0, TimeSpan.Zero);
 
-    // What hostile, broken and careless servers write where a number, a date or an address belongs.
+    // Values that hostile, broken and careless servers write in the place of a number, a date or an address.
     private static readonly string?[] Hostile =
     [
         null, "", " ", "\t", "0", "-0", "-1", "+1", "1.5", "1,5", "1e9", "0x10", "NaN", "nan", "Infinity", "-Infinity", "∞", "1e999", "９",
@@ -35,7 +35,7 @@ public sealed class HeaderValuesTests
             Assert.True(HeaderValues.Count(text) is null or >= 0, text);
             Assert.True(HeaderValues.Seconds(text) is not { } seconds || (seconds >= TimeSpan.Zero && seconds <= TimeSpan.FromDays(366)), text);
             Assert.True(HeaderValues.Wait(text, Now) is not { } wait || (wait >= TimeSpan.Zero && wait <= TimeSpan.FromDays(1)), text);
-            // A margin on both sides, so that nobody's arithmetic leaves the calendar.
+            // A margin on both sides, so that no later arithmetic leaves the calendar.
             Assert.True(HeaderValues.Date(text) is not { } date || (date.Year >= 1970 && date.AddDays(300) > date), text);
             Assert.True(HeaderValues.Port(text) is null or (> 0 and < 65536), text);
             foreach (var address in new[] { HeaderValues.Address(text), HeaderValues.Address(text, new Uri("http://127.0.0.1:8080/a/b")) }.OfType<Uri>().Where(address => address.Scheme.StartsWith("http", StringComparison.Ordinal)))

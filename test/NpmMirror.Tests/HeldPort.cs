@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 namespace NpmMirror.Tests;
 
 /// <summary>
-/// A port of 127.0.0.1 that stays taken: a server gets the bound socket itself and not a number that somebody else may take first. Several servers may
+/// A port of 127.0.0.1 that stays taken: a server gets the bound socket itself and not a number that another program may take first. Several servers may
 /// have it, one after the other.
 /// </summary>
 internal sealed class HeldPort : IDisposable

@@ -3,7 +3,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Tests;
 
-/// <summary>Blobs at whose calls a test can let something happen: what another process does at that moment, or a disk that fails.</summary>
+/// <summary>Blobs at whose calls a test can act as another process at that moment, or as a disk that fails.</summary>
 internal sealed class HookedBlobs(IBlobStore inner) : IBlobStore
 {
     public Func<CancellationToken, ValueTask>? BeforeCommit { get; set; }

@@ -5,8 +5,8 @@ namespace NpmMirror.Tests;
 
 /// <summary>A call of a store or of one of its tables.</summary>
 /// <param name="Method">The method's name.</param>
-/// <param name="Arguments">What it is called with.</param>
-/// <param name="AnswerType">What it answers with.</param>
+/// <param name="Arguments">Its arguments.</param>
+/// <param name="AnswerType">The type of its answer.</param>
 /// <param name="Make">Makes the call.</param>
 internal sealed record StoreCall(string Method, object?[] Arguments, Type AnswerType, Func<object?> Make);
 

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace NpmMirror.Tests;
 
-/// <summary>What strangers wrote can neither steer nor deceive a terminal.</summary>
+/// <summary>Strangers' text can neither steer nor deceive a terminal.</summary>
 public sealed class PlainTextTests
 {
     [Claim("No text of a stranger steers the terminal or looks like another line: commands, progress, the log, messages that quote",

@@ -8,7 +8,7 @@ internal static class ProcessorTime
 {
     private const string Statistics = "/proc/thread-self/schedstat";
 
-    /// <summary>What this thread had so far; where the system does not tell, the clock's time.</summary>
+    /// <summary>This thread's time so far; if the system does not tell it, the clock's time.</summary>
     public static TimeSpan OfThread()
     {
         if (!File.Exists(Statistics))

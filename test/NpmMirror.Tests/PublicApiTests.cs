@@ -10,14 +10,14 @@ using PublicApiGenerator;
 namespace NpmMirror.Tests;
 
 /// <summary>
-/// What the packages promise to those who build on them: all that is public is written down in <c>PublicApi/*.txt</c>, so that a change of it is seen and
-/// meant. To renew the files after a change that is meant, run these tests with <c>RENEW_PUBLIC_API=1</c> and look at the difference.
+/// The promises of the packages to their users: the public surface is written down in <c>PublicApi/*.txt</c>, so that a change of it is seen and
+/// intended. To renew the files after an intended change, run these tests with <c>RENEW_PUBLIC_API=1</c> and look at the difference.
 /// </summary>
 public sealed class PublicApiTests
 {
     private const string Renew = "RENEW_PUBLIC_API";
 
-    // What marks the contract's tests tells where their source lies.
+    // The attributes of the contract's tests tell the place of their source.
     private static readonly ApiGeneratorOptions Options = new() { IncludeAssemblyAttributes = false, ExcludeAttributes = ["Xunit.FactAttribute", "Xunit.TheoryAttribute", "Xunit.InlineDataAttribute"] };
 
     public static TheoryData<string> Assemblies => [.. Packed.Keys];

@@ -13,7 +13,7 @@ public sealed class SingleFlightTests
             nameof(At_its_limit_nothing_begins_and_what_runs_is_joined),
         ])]
     [Fact]
-    public async Task One_run_serves_all_who_ask_meanwhile()
+    public async Task One_run_serves_all_calls_meanwhile()
     {
         var flights = Flights();
         var first = flights.Join("a", WorkAsync);

@@ -4,7 +4,7 @@ using System.Runtime.CompilerServices;
 namespace NpmMirror.Tests;
 
 /// <summary>
-/// Ends what tests started when the test program ends, however it ends. All children inherit a mark in their environment; a small shell waits until
+/// Ends the processes that tests started when the test program ends in any way. All children inherit a mark in their environment; a small shell waits until
 /// the pipe from this process closes, which a kill -9 closes too, and then ends all that carry the mark.
 /// </summary>
 internal static class TestChildren
@@ -25,7 +25,7 @@ internal static class TestChildren
     // Held: the pipe closes with this process, and not before.
     private static Process? _reaper;
 
-    /// <summary>What children inherit also where their environment is made anew: the mark, and what else is meant for a whole run.</summary>
+    /// <summary>The variables that children inherit even in a new environment: the mark, and others for a whole run.</summary>
     internal static IEnumerable<(string Name, string Value)> Inherited() =>
         from System.Collections.DictionaryEntry variable in Environment.GetEnvironmentVariables()
         where ((string)variable.Key).StartsWith("TEST_", StringComparison.Ordinal)

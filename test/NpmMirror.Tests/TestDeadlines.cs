@@ -17,7 +17,7 @@ public sealed class TestDeadlines : XunitTestFramework
     /// <summary>Another deadline, in seconds.</summary>
     internal const string Variable = "TEST_DEADLINE";
 
-    // It only bounds a hang: a busy machine may need minutes for what takes a second.
+    // It only bounds a hang: a busy machine may need minutes for a second's work.
     private const int UsualSeconds = 300;
 
     private static readonly PropertyInfo Timeout = typeof(XunitTestCase).GetProperty(nameof(XunitTestCase.Timeout))!;

@@ -6,7 +6,7 @@ namespace NpmMirror.Tests;
 /// <summary>A program that was run to its end: its exit code and all it printed.</summary>
 public sealed record TestRun(int ExitCode, string Output);
 
-/// <summary>Runs other programs, each with a deadline; ends only what it started.</summary>
+/// <summary>Runs other programs, each with a deadline; ends only its own.</summary>
 public static class TestProcess
 {
     /// <summary>Starts a program with exactly these variables in its environment, both its outputs redirected.</summary>
@@ -69,7 +69,7 @@ public static class TestProcess
         }
     }
 
-    /// <summary>Adds what a program prints to <paramref name="output"/>, line by line, until it ends.</summary>
+    /// <summary>Adds a program's output to <paramref name="output"/>, line by line, until it ends.</summary>
     public static async Task GatherAsync(StreamReader reader, StringBuilder output, CancellationToken cancellationToken)
     {
         while (await reader.ReadLineAsync(cancellationToken) is { } line)

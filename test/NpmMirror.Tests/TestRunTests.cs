@@ -55,7 +55,7 @@ public sealed class TestRunTests
         await Eventually.Async(() => !children.Exists(IsAlive));
     }
 
-    // What is dead and not yet waited for is a zombie. (A command line says it worse: it is empty in the moment of an exec.)
+    // A dead process that was not yet waited for is a zombie. (A command line tells it worse: it is empty in the moment of an exec.)
     private static bool IsAlive(int process)
     {
         try

@@ -11,7 +11,7 @@ public static class TestTools
     /// <summary>Whether a program is there.</summary>
     public static bool Has(string name) => Find(name) is not null;
 
-    /// <summary>What to say when it is not.</summary>
+    /// <summary>The message if it is not.</summary>
     public static string Missing(string name) => $"{name} is not installed: run ./test.sh, which installs it.";
 
     /// <summary>The command line that starts a program: the file and its first arguments.</summary>

@@ -38,7 +38,7 @@ public static unsafe class Mutations
         return ids;
     }
 
-    // A file that all share, so that a process that is killed has written what it reached too.
+    // A file that all processes share, so that a killed process has recorded its switches too.
     private static byte* Map()
     {
         if (Environment.GetEnvironmentVariable("TEST_MUTATION_REACHED") is not { Length: > 0 } file)

@@ -101,7 +101,7 @@ public sealed class AuditTests
         Assert.Equal(HttpStatusCode.ServiceUnavailable, late.StatusCode);
         Assert.Contains("within 3 s, and an install waits no longer", await late.Content.ReadAsStringAsync(Cancelled), StringComparison.Ordinal);
 
-        // The next install is told at once; nobody else is.
+        // The next install is told at once; no other request is.
         using var next = await PostAsync(mirror, "{}"u8.ToArray(), "", ("npm-command", command));
         Assert.Equal(HttpStatusCode.ServiceUnavailable, next.StatusCode);
         Assert.Equal(3, registry.Requests.All.Count);

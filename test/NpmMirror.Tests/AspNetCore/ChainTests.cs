@@ -33,7 +33,7 @@ public sealed class ChainTests
         });
         await Eventually.Async(() => HeldAsync(far, "@s/one"));
 
-        // Followed, not asked for: what is new near by comes without a request over there.
+        // Followed, not asked for: news near by comes without a request over there.
         registry.Publish(new FakePackage("two").Version("2.0.0"));
         await near.TextAsync("two");
         await Eventually.Async(() => HeldAsync(far, "two"));

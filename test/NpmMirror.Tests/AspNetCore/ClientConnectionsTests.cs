@@ -51,7 +51,7 @@ public sealed class ClientConnectionsTests : IAsyncLifetime
             nameof(Of_followers_alone_the_one_that_waited_longest_goes_after_ten_seconds),
             nameof(Clients_that_ask_all_the_time_keep_no_other_out),
             nameof(A_client_that_leaves_its_last_bytes_is_idle_after_half_a_minute),
-            nameof(Many_idle_clients_keep_nobody_from_being_served),
+            nameof(Many_idle_clients_keep_no_other_from_being_served),
             nameof(A_mirror_that_ends_does_not_wait_for_room),
         ],
         Red = "the youngest idle connection is closed first: the first was red; followers go together with the idle: the fourth; they go before ten seconds, or what is being answered may go: the fifth; a new client waits for a pause of a second for ever, or there is no limit at all: the sixth; one that does not take its last bytes is never idle: the seventh; waiting does not end with the server: the last")]
@@ -285,7 +285,7 @@ public sealed class ClientConnectionsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Many_idle_clients_keep_nobody_from_being_served()
+    public async Task Many_idle_clients_keep_no_other_from_being_served()
     {
         for (var client = 0; client < 60; client++)
         {
@@ -394,7 +394,7 @@ public sealed class ClientConnectionsTests : IAsyncLifetime
         }
         catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset)
         {
-            // What had been sent was not read any more.
+            // Bytes that had been sent were not read any more.
         }
     }
 }

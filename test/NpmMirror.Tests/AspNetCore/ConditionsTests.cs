@@ -8,7 +8,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>What a date, a range, a missing host or very many headers may and may not do to an answer.</summary>
+/// <summary>The effects of a date, a range, a missing host and very many headers on an answer.</summary>
 public sealed class ConditionsTests
 {
     private static readonly DateTimeOffset Noon = new(2026, 11, 29, 12, 0, 0, TimeSpan.Zero);
@@ -85,7 +85,7 @@ public sealed class ConditionsTests
         clock.Advance(TimeSpan.FromDays(3));
         var row = (await mirror.Store.Tarballs.FindTarballAsync(PackageName.Parse("ms"), "ms-1.0.0.tgz", Cancelled))!;
         await mirror.Store.Tarballs.StampVerifiedAsync([new TarballVerified(row.Package, row.File, row.Sha512, clock.GetUtcNow())], Cancelled);
-        // What this process remembers of the row is not what another one has.
+        // This process's memory of the row differs from another process's.
         await using var another = await ServedMirror.StartAsync(mirror.Store, registry.Url, time: clock, blobs: mirror.Mirror.Blobs);
         using var after = await another.GetAsync("ms/-/ms-1.0.0.tgz", ("Range", "bytes=0-1"));
         Assert.Equal(before.Content.Headers.GetValues("Last-Modified").Single(), after.Content.Headers.GetValues("Last-Modified").Single());

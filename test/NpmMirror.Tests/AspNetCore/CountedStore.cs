@@ -3,7 +3,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>A store that counts what it is asked, and can hold an answer back.</summary>
+/// <summary>A store that counts its calls, and can hold an answer back.</summary>
 internal sealed class CountedStore
 {
     private readonly IMetadataStore _store;
@@ -75,7 +75,7 @@ internal sealed class CountedStore
 
     private async Task<StoredPackage?> ReadAsync(PackageName name, CancellationToken cancellationToken)
     {
-        // The document is read first: what is held back is an answer from before.
+        // The document is read first: the held answer is from before.
         var read = await _store.Packages.ReadAsync(name, cancellationToken);
         await BeforeRead!(name);
         return read;

@@ -28,7 +28,7 @@ public sealed class CrossOriginTests
         await using var servedOnly = await ServedMirror.StartAsync(upstream: upstream, configure: options => options.CrossOrigin = mode, isHot: false);
         foreach (var path in paths)
         {
-            // Twice: the second is answered on the connection, or by the server from what it remembers.
+            // Twice: the second is answered on the connection, or by the server from memory.
             for (var time = 0; time < 2; time++)
             {
                 using var answer = await mirror.GetAsync(path, FromElsewhere);

@@ -4,7 +4,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>What is stored and is not what was stored: never a 200, in whatever form it would be served, and fetched again.</summary>
+/// <summary>A damaged document: never a 200, in any form, and fetched again.</summary>
 public sealed class DamagedDocumentTests
 {
     private const string True = "THE TRUE TEXT";
@@ -110,7 +110,7 @@ public sealed class DamagedDocumentTests
         await (form == "index" ? DamageIndexAsync(mirror) : DamageAsync(mirror, document => Damaged(document, form)));
         registry.Requests.Clear();
         Assert.Equal(503, (await AskAsync(mirror, "ms")).Status);
-        // Nobody asks meanwhile: a request that met the damage just before the repair would queue another.
+        // No request meanwhile: one that met the damage just before the repair would queue another.
         await Eventually.Async(async () => await mirror.Store.Queue.FindQueuedAsync(Name, Cancelled) is null);
         Assert.Equal(200, (await AskAsync(mirror, "ms")).Status);
         Assert.Equal(right, await mirror.TextAsync("ms"));

@@ -59,7 +59,7 @@ public sealed class EntityTagsTests
         using var first = await mirror.GetAsync("ms");
         var tag = first.Headers.ETag!.Tag;
 
-        // Twice, since what was answered before is answered on the connection.
+        // Twice, since a repeated request is answered on the connection.
         for (var i = 0; i < 2; i++)
         {
             using var inside = await mirror.GetAsync("ms", ("If-None-Match", $"\"x\"{tag[1..^1]}\"y\""));

@@ -8,7 +8,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>What clients of CouchDB ask for with a body, and what they leave out: it is done as they mean it, or refused in words, never ignored.</summary>
+/// <summary>Requests of CouchDB's clients with a body: done as they mean them, or refused with a message, never ignored.</summary>
 public sealed class FollowerRequestTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
@@ -176,7 +176,7 @@ public sealed class FollowerRequestTests
         var waiting = SendAsync(mirror, "_changes?feed=longpoll&since=5&timeout=60000", """{"selector":{"name":"wanted"}}""");
         for (var others = 0; others < 5; others++)
         {
-            // It has looked at what there is before the next one comes.
+            // It has read the present rows before the next one comes.
             await Eventually.Async(() => counts.CountOf("ListChangesAsync") > others);
             await mirror.PutAsync($"other-{others}", Documents.Of($"other-{others}"));
             await mirror.SettleAsync();
@@ -267,7 +267,7 @@ public sealed class FollowerRequestTests
     [Theory]
     [InlineData(10)]
     [InlineData(9_000_000)]
-    public async Task A_row_is_one_line_whatever_its_document_holds(int length)
+    public async Task A_row_is_one_line_with_any_document(int length)
     {
         await using var mirror = await ServedMirror.StartAsync();
         var document = Documents.Of("a", new string('x', length)).Replace(",", ",\r\n", StringComparison.Ordinal).Replace("}", "\n}\r", StringComparison.Ordinal) + "\n\n";

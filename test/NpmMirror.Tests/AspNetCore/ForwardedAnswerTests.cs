@@ -6,7 +6,7 @@ using NpmMirror.Tests.Upstream;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>What of an upstream's answers to searches, audits, keys and attestations is passed on and kept: its JSON, and nothing else.</summary>
+/// <summary>Of an upstream's answers to searches, audits, keys and attestations only its JSON is passed on and kept.</summary>
 public sealed class ForwardedAnswerTests
 {
     private const string Audit = "-/npm/v1/security/advisories/bulk";

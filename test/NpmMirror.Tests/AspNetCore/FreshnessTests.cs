@@ -47,7 +47,7 @@ public sealed class FreshnessTests
         for (var patch = 1; patch <= 5; patch++)
         {
             await mirror.TextAsync("ms");
-            // A second before its time is over it is found anew in the store: what is in memory by then could be served for longer than that second.
+            // A second before its time is over it is found anew in the store: else it could be served from memory for longer than that second.
             clock.Advance(TimeSpan.FromSeconds(299));
             await mirror.TextAsync("ms");
             await mirror.TextAsync("ms");

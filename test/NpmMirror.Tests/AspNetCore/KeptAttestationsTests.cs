@@ -7,7 +7,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>Which attestations are kept, and how many: anybody may ask for any of them.</summary>
+/// <summary>Which attestations are kept, and how many: any client may ask for any of them.</summary>
 public sealed class KeptAttestationsTests : IAsyncLifetime
 {
     private readonly FakeClock _clock = new();

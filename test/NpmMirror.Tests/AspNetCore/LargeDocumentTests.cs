@@ -54,7 +54,7 @@ public sealed class LargeDocumentTests
             Assert.InRange(mirror.Cache.UsedBytes, 0, 20_000);
         }
 
-        // 200 packages made once, and the one that everybody asks for never again.
+        // 200 packages made once, and the popular one never again.
         Assert.InRange(mirror.Cache.MadeCount, 200, 210);
     }
 

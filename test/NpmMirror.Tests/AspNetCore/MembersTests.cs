@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>Of two equal members some readers take the first, some the last, and some refuse both: nothing that is served has any, but what its upstream sent so.</summary>
+/// <summary>Of two equal members some readers take the first, some the last, and some refuse both: no served document has any, unless its upstream sent it so.</summary>
 public sealed class MembersTests
 {
     private static readonly Dictionary<string, string> Packuments = new()

@@ -9,7 +9,7 @@ using OpenTelemetry.Metrics;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>What <c>/metrics</c> tells, and what it costs to count it.</summary>
+/// <summary>The content of <c>/metrics</c>, and the cost of counting.</summary>
 public sealed class MetricsTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
@@ -18,7 +18,7 @@ public sealed class MetricsTests
         With =
         [
             nameof(Prometheus_gets_the_form_that_it_asks_for),
-            nameof(Requests_are_counted_by_route_and_status_whatever_answers),
+            nameof(Requests_are_counted_by_route_and_status_for_each_answerer),
             nameof(A_feed_is_counted_with_the_bytes_it_sent),
             nameof(What_a_mirror_does_moves_its_instruments),
             nameof(Every_route_has_a_pattern),
@@ -59,7 +59,7 @@ public sealed class MetricsTests
     }
 
     [Claim("Mirrors of one process count apart, a slow reader of `/metrics` holds up no other, and counting an answer of the connection makes no object",
-        With = [nameof(A_client_that_reads_metrics_slowly_keeps_them_from_nobody), nameof(Counting_an_answer_of_the_connection_makes_no_object)])]
+        With = [nameof(A_slow_reader_of_metrics_delays_no_other), nameof(Counting_an_answer_of_the_connection_makes_no_object)])]
     [Fact]
     public async Task Mirrors_of_one_process_count_apart()
     {
@@ -71,7 +71,7 @@ public sealed class MetricsTests
     }
 
     [Fact]
-    public async Task Requests_are_counted_by_route_and_status_whatever_answers()
+    public async Task Requests_are_counted_by_route_and_status_for_each_answerer()
     {
         await using var mirror = await ServedMirror.StartAsync();
         await mirror.PutAsync("ms", Documents.Of("ms"));
@@ -147,13 +147,13 @@ public sealed class MetricsTests
     }
 
     [Fact]
-    public async Task A_client_that_reads_metrics_slowly_keeps_them_from_nobody()
+    public async Task A_slow_reader_of_metrics_delays_no_other()
     {
         await using var mirror = await ServedMirror.StartAsync();
         var counter = mirror.Mirror.Meter.CreateCounter<long>("npm_mirror.test.many");
         foreach (var number in Enumerable.Range(0, 1_900))
         {
-            // Together longer than what the kernel takes of an answer that nobody reads.
+            // Together longer than the kernel's buffers for an answer without a reader.
             counter.Add(1, new KeyValuePair<string, object?>("number", new string('x', 5_000) + number));
         }
 

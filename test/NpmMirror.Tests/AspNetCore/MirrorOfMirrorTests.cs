@@ -9,7 +9,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>Registry ─► near ─► far: what far has in the end is what near has.</summary>
+/// <summary>Registry ─► near ─► far: far ends equal to near.</summary>
 public sealed class MirrorOfMirrorTests : IAsyncLifetime
 {
     private readonly TestFolder _folder = new();
@@ -48,7 +48,7 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
         await StartFarAsync();
         await EqualAsync(living: 12, removed: 0);
 
-        // While nobody is away.
+        // While all are there.
         _registry.PublishVersion("@scope/p0", "1.1.0");
         _registry.Delete("p1");
         await EqualAsync(living: 11, removed: 1);
@@ -97,7 +97,7 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
         Assert.Equal([RemovalKind.Blocked, RemovalKind.Unpublished, RemovalKind.Gone], [await KindAsync("p1"), await KindAsync("p2"), await KindAsync("p3")]);
         Assert.Equal(HttpStatusCode.UnavailableForLegalReasons, (await _far.GetAsync("p1")).StatusCode);
 
-        // It came and went, and another was back and went once more, while nobody looked.
+        // It came and was removed, and another was back and was removed once more, between two looks.
         await StopFarAsync();
         _registry.Publish(new FakePackage("brief").Version("1.0.0"));
         _registry.Publish(new FakePackage("p3").Version("2.0.0"));
@@ -108,7 +108,7 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
         await StartFarAsync();
         await EqualAsync(living: 3, removed: 4);
 
-        // And what is told once is told on.
+        // The removal is passed on.
         await using var farther = await ServedMirror.StartAsync(null, new Uri(_far.Address, "/npm/"), options => Configure(options, "auto"));
         await Eventually.Async(async () => (await RowsAsync(farther)).SequenceEqual(await RowsAsync(_near)));
         Assert.Equal(await RemovalsAsync(_near), await RemovalsAsync(farther));
@@ -153,7 +153,7 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
 
     private static async Task<long> RemovedAsync(ServedMirror mirror) => (await mirror.Store.CountAsync(TestContext.Current.CancellationToken)).Removed;
 
-    /// <summary>What each mirror says of what was removed: kind, reason, time and revision.</summary>
+    /// <summary>Each mirror's words about removals: kind, reason, time and revision.</summary>
     private static async Task<List<string>> RemovalsAsync(ServedMirror mirror)
     {
         var told = new List<string>();
@@ -206,7 +206,7 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
         }
     }
 
-    /// <summary>Whether near has what the registry has.</summary>
+    /// <summary>Whether near is equal to the registry.</summary>
     private async Task<bool> IsAtHeadAsync(ServedMirror mirror)
     {
         foreach (var row in await RowsAsync(mirror))

@@ -3,7 +3,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>What a client names that the held packument does not have yet: lockfiles are made elsewhere.</summary>
+/// <summary>Versions in a client's request that the held packument does not have yet: lockfiles are made elsewhere.</summary>
 public sealed class NewerLockfileTests : IAsyncLifetime
 {
     private static readonly string[] Wanted = ["left-pad/-/left-pad-2.0.0.tgz", "left-pad/2.0.0", "left-pad/next"];
@@ -37,8 +37,8 @@ public sealed class NewerLockfileTests : IAsyncLifetime
         With =
         [
             nameof(A_crowd_shares_one_look_and_a_cache_on_the_way_does_not_count),
-            nameof(What_nobody_has_is_looked_for_once_within_its_time),
-            nameof(Whoever_invents_versions_has_the_upstream_asked_once_a_second_at_most),
+            nameof(An_absent_version_is_looked_for_once_within_its_time),
+            nameof(Invented_versions_cost_one_upstream_request_a_second_at_most),
             nameof(What_was_fetched_for_this_very_request_is_not_looked_for_again),
             nameof(Trouble_upstream_is_no_404_and_not_remembered),
         ],
@@ -72,14 +72,14 @@ public sealed class NewerLockfileTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_nobody_has_is_looked_for_once_within_its_time()
+    public async Task An_absent_version_is_looked_for_once_within_its_time()
     {
         var clock = new FakeClock();
         await using var mirror = await StartAsync(clock);
         for (var i = 0; i < 5; i++)
         {
             Assert.All(await StatusesAsync(mirror), status => Assert.Equal(404, status));
-            // What was fetched before a request came is looked at anew, were it not for what is remembered.
+            // A document fetched before a request is compared again, unless the absence is remembered.
             clock.Advance(TimeSpan.FromSeconds(10));
         }
 
@@ -97,7 +97,7 @@ public sealed class NewerLockfileTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Whoever_invents_versions_has_the_upstream_asked_once_a_second_at_most()
+    public async Task Invented_versions_cost_one_upstream_request_a_second_at_most()
     {
         var clock = new FakeClock();
         await using var mirror = await StartAsync(clock);

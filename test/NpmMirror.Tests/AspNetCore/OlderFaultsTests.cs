@@ -6,7 +6,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>What went wrong in the older tools, each where its user would see it.</summary>
+/// <summary>Faults of older tools, each where its user would see it.</summary>
 public sealed class OlderFaultsTests : IAsyncLifetime
 {
     private FakeRegistry _registry = null!;
@@ -128,7 +128,7 @@ public sealed class OlderFaultsTests : IAsyncLifetime
     [Claim("Compatibility E, answers are compressed only for clients that ask for it",
         Red = "who says nothing of codings gets gzip")]
     [Fact]
-    public async Task Nothing_is_compressed_for_who_did_not_ask_for_it()
+    public async Task Answers_are_not_compressed_without_a_request_for_it()
     {
         await using var mirror = await ServedMirror.StartAsync();
         await mirror.PutAsync("a", Documents.Of("a"));
@@ -137,7 +137,7 @@ public sealed class OlderFaultsTests : IAsyncLifetime
         {
             foreach (var path in new[] { "a", "a/1.0.0", "none", "_changes?include_docs=true", "_all_docs", "-/all", "" })
             {
-                // Who asked before must make no difference.
+                // Earlier requests must make no difference.
                 using var coded = await mirror.GetAsync(path, ("Accept", accept), ("Accept-Encoding", "gzip, br, zstd"));
                 using var plain = await mirror.GetAsync(path, ("Accept", accept));
                 Assert.Empty(plain.Content.Headers.ContentEncoding);

@@ -161,7 +161,7 @@ public sealed class PackumentServingTests
         Assert.Equal(304, await StatusAsync(mirror, ("If-None-Match", "*")));
         Assert.Equal(200, await StatusAsync(mirror, ("If-None-Match", "\"other\""), ("If-Modified-Since", modified)));
         Assert.Equal(304, await StatusAsync(mirror, ("If-Modified-Since", modified)));
-        // Later than what was sent says nothing: the date is upstream's.
+        // A later date says nothing: the date is upstream's.
         Assert.Equal(200, await StatusAsync(mirror, ("If-Modified-Since", "Wed, 03 Feb 2027 04:05:06 GMT")));
     }
 

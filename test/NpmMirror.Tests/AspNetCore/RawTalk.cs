@@ -9,7 +9,7 @@ namespace NpmMirror.Tests.AspNetCore;
 /// <summary>Talks to a mirror byte for byte, several requests on one connection.</summary>
 internal static partial class RawTalk
 {
-    // The end of what was sent ends a request that is being answered: a busy machine must have had its time for the first byte.
+    // The end of the request ends its answer: a busy machine must have had its time for the first byte.
     private static readonly TimeSpan UntilFirst = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan UntilNext = TimeSpan.FromSeconds(2);
 
@@ -57,7 +57,7 @@ internal static partial class RawTalk
             var next = Math.Min(received.Length, end + 4 + int.Parse(length ?? "0", CultureInfo.InvariantCulture));
             if (lines[0].StartsWith("HTTP/1.1 400 ", StringComparison.Ordinal))
             {
-                // The server refuses without a word what is no request; on the connection some of it is refused in words.
+                // The server refuses an invalid request without a message; the connection refuses some with one.
                 answers.Add(lines[0]);
                 received = received[next..];
                 continue;

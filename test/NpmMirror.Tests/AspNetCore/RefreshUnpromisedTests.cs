@@ -2,7 +2,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>A refresh of a package asks again for its tarballs that the upstream names by no hash: what was sent once may have been wrong.</summary>
+/// <summary>A refresh of a package asks again for its tarballs without a promised hash: the first answer may have been wrong.</summary>
 public sealed class RefreshUnpromisedTests
 {
     private const string Path = "/odd/-/odd-1.0.0.tgz";

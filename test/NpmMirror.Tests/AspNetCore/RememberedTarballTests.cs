@@ -48,7 +48,7 @@ public sealed class RememberedTarballTests : IAsyncLifetime
     [Claim("A stored tarball answered on the connection is the server's answer, to the byte; its client is recorded; a damaged or deleted file is fetched again; a blocked one is refused",
         With =
         [
-            nameof(Gives_every_byte_without_the_server_and_writes_down_who_was_served),
+            nameof(Gives_every_byte_without_the_server_and_records_the_client),
             nameof(A_file_that_was_deleted_or_cut_is_fetched_again),
             nameof(What_was_blocked_is_refused_by_the_next_request),
             nameof(What_another_process_blocked_is_refused_once_the_log_was_read),
@@ -68,7 +68,7 @@ public sealed class RememberedTarballTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Gives_every_byte_without_the_server_and_writes_down_who_was_served()
+    public async Task Gives_every_byte_without_the_server_and_records_the_client()
     {
         var before = _mirror.RequestsSeen;
         var answers = await RawTalk.TalkAsync(_mirror, Hot + Hot + Hot + Last);

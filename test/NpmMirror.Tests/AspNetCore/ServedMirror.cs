@@ -48,7 +48,7 @@ internal sealed class ServedMirror : IAsyncDisposable
 
     internal IServiceProvider Services => _application.Services;
 
-    /// <summary>How many requests came as far as the server: hot ones are answered on their connection.</summary>
+    /// <summary>How many requests reached the server: repeated ones are answered on their connection.</summary>
     internal int RequestsSeen => Volatile.Read(ref _requestsSeen);
 
     internal Mirror Mirror => Services.GetRequiredService<Mirror>();
@@ -108,7 +108,7 @@ internal sealed class ServedMirror : IAsyncDisposable
         return served;
     }
 
-    /// <summary>Commits a document as another process would: nobody here is told but by the log.</summary>
+    /// <summary>Commits a document as another process would: only the log tells of it.</summary>
     internal Task PutAsync(string name, string json, string payload = NoMembers) => PutAsync(Store, name, json, payload);
 
     /// <summary>The id that it goes by among mirrors.</summary>

@@ -12,7 +12,7 @@ using NpmMirror.Options;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>What is answered on the connection itself cannot be told from what the server answers.</summary>
+/// <summary>An answer on the connection itself cannot be told from the server's answer.</summary>
 public sealed class ShortcutConnectionTests
 {
     private const string Host = "localhost:4873";
@@ -28,7 +28,7 @@ public sealed class ShortcutConnectionTests
     [Claim("An answer on the connection itself cannot be told from the server's answer, for any request",
         With =
         [
-            nameof(Whatever_is_sent_is_understood_as_the_server_understands_it),
+            nameof(Any_request_is_understood_as_the_server_understands_it),
             $"{nameof(RequestHeadTests)}.{nameof(RequestHeadTests.Leaves_the_connection_to_the_server_where_any_doubt_is)}",
         ],
         Red = "heads with Content-Length or Transfer-Encoding taken as whole; values with control characters accepted")]
@@ -50,7 +50,7 @@ public sealed class ShortcutConnectionTests
     [InlineData(2)]
     [InlineData(3)]
     [InlineData(4)]
-    public async Task Whatever_is_sent_is_understood_as_the_server_understands_it(int seed)
+    public async Task Any_request_is_understood_as_the_server_understands_it(int seed)
     {
         await using var mirror = await StartAsync();
         await using var plain = await ServedMirror.StartAsync(mirror.Store, isHot: false);
@@ -89,7 +89,7 @@ public sealed class ShortcutConnectionTests
         With = [nameof(Answers_never_overtake_each_other)],
         Red = "sent without looking whether the server's bytes are out (the first was red)")]
     [Fact]
-    public async Task While_something_is_unsent_the_server_answers_what_is_hot()
+    public async Task While_bytes_are_unsent_the_server_answers_repeated_requests()
     {
         await using var mirror = await StartAsync();
         using var listener = new TcpListener(IPAddress.Loopback, 0);

@@ -8,7 +8,7 @@ namespace NpmMirror.Tests.AspNetCore;
 
 public sealed class ShortcutTests
 {
-    // What a DefaultHttpContext costs of its own: Kestrel keeps Content-Length as a number, this one as a string.
+    // The cost of a DefaultHttpContext itself: Kestrel keeps Content-Length as a number, this one as a string.
     private const int AllocatedBytesMax = 256;
 
     [Claim("Bytes are prepared once: a warm request parses nothing and asks no store (never-again 1)",

@@ -5,14 +5,14 @@ using NpmMirror.Tests.Upstream;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>While an upstream is slow with some packages, the others are served. What counts is what is served while the slow ones are still open, not how fast.</summary>
+/// <summary>While an upstream is slow with some packages, the others are served. The answers during that time count, not their speed.</summary>
 public sealed class SlowUpstreamTests
 {
     private static readonly byte[] Tarball = [.. Enumerable.Range(0, 1_000).Select(i => (byte)i)];
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    /// <summary>Ways to be slow: the paths that are asked for, how many, and what of the answer comes at once.</summary>
+    /// <summary>Ways to be slow: the requested paths, how many, and the part of the answer that comes at once.</summary>
     public static TheoryData<string, string, int, string, int> Ways => new()
     {
         { "never answers", "slow-{0}", 12, "", 0 },

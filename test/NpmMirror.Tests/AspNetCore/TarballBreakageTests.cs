@@ -7,7 +7,7 @@ using NpmMirror.Tests.Upstream;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>A wrong or short tarball, seen from the client's socket: whatever the framing on either side, it never ends as a whole answer.</summary>
+/// <summary>A wrong or short tarball, seen from the client's socket: with any framing on either side, it never ends as a whole answer.</summary>
 public sealed class TarballBreakageTests : IAsyncDisposable
 {
     private static readonly byte[] Right = TarballScene.Bytes(400_000);

@@ -3,7 +3,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>Searches are held up by a budget that is used up: what they decode has to wait.</summary>
+/// <summary>Searches wait for a budget that is used up, because they must decode.</summary>
 public sealed class TarballDescriptionsTests
 {
     private static readonly PackageName Name = PackageName.Parse("left-pad");

@@ -3,7 +3,7 @@ using NpmMirror.AspNetCore.Packages;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>Which bytes of a tarball are sent; whatever is no single range that holds now is no range.</summary>
+/// <summary>The bytes of a tarball that are sent; anything but a single valid range is no range.</summary>
 public sealed class TarballRangeTests
 {
     private const string Tag = "\"0123456789abcdef\"";

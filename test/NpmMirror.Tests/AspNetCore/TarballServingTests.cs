@@ -92,7 +92,7 @@ public sealed class TarballServingTests : IAsyncLifetime
     }
 
     [Claim("Range, If-Range, If-None-Match and HEAD; HEAD of a file not held starts no download",
-        With = [nameof(A_part_of_another_file_is_never_sent), nameof(Whoever_has_it_gets_304), nameof(HEAD_of_what_is_not_held_starts_no_download)],
+        With = [nameof(A_part_of_another_file_is_never_sent), nameof(A_client_that_has_it_gets_304), nameof(HEAD_of_what_is_not_held_starts_no_download)],
         Red = "If-Range is not looked at, or HEAD opens the tarball")]
     [Theory]
     [InlineData("bytes=0-99", 0, 99)]
@@ -164,7 +164,7 @@ public sealed class TarballServingTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Whoever_has_it_gets_304()
+    public async Task A_client_that_has_it_gets_304()
     {
         await using var mirror = await StartAsync();
         await BytesAsync(await mirror.GetAsync("/npm" + Path));
@@ -268,7 +268,7 @@ public sealed class TarballServingTests : IAsyncLifetime
 
         await using var offline = await ServedMirror.StartAsync(_store, blobs: _blobs);
         Assert.Equal(tarball, await BytesAsync(await offline.GetAsync("/npm" + Path)));
-        // What was never fetched is not there, and nobody claims that it does not exist.
+        // A tarball that was never fetched is not there, but it is not said to be absent upstream.
         Assert.InRange((int)(await offline.GetAsync("/npm/left-pad/-/left-pad-1.1.0.tgz")).StatusCode, 502, 503);
     }
 
@@ -323,11 +323,11 @@ public sealed class TarballServingTests : IAsyncLifetime
         With =
         [
             $"{nameof(Mirroring.TarballUsageTests)}.{nameof(Mirroring.TarballUsageTests.A_store_that_does_not_keep_up_costs_entries_and_never_a_wait)}",
-            $"{nameof(RememberedTarballTests)}.{nameof(RememberedTarballTests.Gives_every_byte_without_the_server_and_writes_down_who_was_served)}",
+            $"{nameof(RememberedTarballTests)}.{nameof(RememberedTarballTests.Gives_every_byte_without_the_server_and_records_the_client)}",
         ],
         Red = "a client's requests of a day count as one, or the client is not told: the first was red; `TarballUsage` holds any number of entries: the second; `RememberedTarball` records nothing: the last")]
     [Fact]
-    public async Task Writes_down_who_was_served_what()
+    public async Task Records_the_clients_of_served_tarballs()
     {
         await using (var mirror = await StartAsync())
         {
@@ -446,7 +446,7 @@ public sealed class TarballServingTests : IAsyncLifetime
         await Eventually.Async(async () => await _store.Tarballs.FindTarballAsync(PackageName.Parse("left-pad"), "left-pad-1.0.0.tgz", Cancelled) is { State: TarballState.Held });
     }
 
-    /// <summary>As another process would: nobody here is told but by the log.</summary>
+    /// <summary>As another process would: only the log tells of it.</summary>
     private async Task RemoveAsync(RemovalKind kind)
     {
         var row = (await _store.Packages.FindAsync(PackageName.Parse("left-pad"), Cancelled))!;

@@ -9,7 +9,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>Whatever tells of a package says the same about whether it may be seen, for each kind of removal and each setting.</summary>
+/// <summary>Every answer agrees whether a package may be seen, for each kind of removal and each setting.</summary>
 public sealed class VisibilityTests : IAsyncLifetime
 {
     private const string Host = "localhost:4873";
@@ -114,7 +114,7 @@ public sealed class VisibilityTests : IAsyncLifetime
         Assert.Equal(expected["objects"]!.ToJsonString(), JsonNode.Parse(left.RootElement.EnumerateObject().Last(member => member.NameEquals("objects")).Value.GetRawText())!.ToJsonString());
     }
 
-    /// <summary>What every answer says of left-pad, in a few words each.</summary>
+    /// <summary>Every answer about left-pad, in a few words each.</summary>
     private async Task<Dictionary<string, string>> LookAsync()
     {
         var change = ChangeOf(await JsonAsync("_changes?include_docs=true"));
@@ -249,7 +249,7 @@ public sealed class VisibilityTests : IAsyncLifetime
         return await answer.Content.ReadFromJsonAsync<JsonElement>(Cancelled);
     }
 
-    /// <summary>Whether the log quotes what it says of the package besides that it was removed.</summary>
+    /// <summary>Whether the log quotes more of the package than its removal.</summary>
     private async Task<string> EventsAsync()
     {
         var quoted = new List<bool>();

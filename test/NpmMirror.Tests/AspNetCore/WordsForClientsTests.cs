@@ -5,7 +5,7 @@ using NpmMirror.Options;
 
 namespace NpmMirror.Tests.AspNetCore;
 
-/// <summary>What a person reads when a request was not understood.</summary>
+/// <summary>The messages for people about requests that were not understood.</summary>
 public sealed class WordsForClientsTests
 {
     [Theory]
@@ -95,7 +95,7 @@ public sealed class WordsForClientsTests
 
     private static void OnAList(MirrorOptions options)
     {
-        // What is not on it is not asked for: the upstream is a dead one here.
+        // A package that is not on the list is not fetched: the upstream is a dead one here.
         options.Metadata = MetadataMode.Listed;
         options.List.Add("other");
     }
@@ -104,7 +104,7 @@ public sealed class WordsForClientsTests
         With = [$"{nameof(Clients.NpmCommandTests)}.{nameof(Clients.NpmCommandTests.Logging_in_is_refused_before_a_password_is_asked_for)}"],
         Red = "`RegistryEndpoints` answers a login with 405: the first was red")]
     [Fact]
-    public async Task Npm_is_told_at_once_that_nobody_logs_in_here()
+    public async Task Npm_is_told_at_once_that_there_are_no_log_ins()
     {
         await using var mirror = await ServedMirror.StartAsync();
         using var request = new HttpRequestMessage(HttpMethod.Post, "/npm/-/v1/login") { Content = new StringContent("{}", Encoding.UTF8, "application/json") };

@@ -10,7 +10,7 @@ using NpmMirror.Tests.Sqlite;
 
 namespace NpmMirror.Tests.Cli;
 
-/// <summary>What a backup may replace, and what it says of a source that is damaged; the way by hand.</summary>
+/// <summary>The targets that a backup may replace, and its report of a damaged source; the way by hand.</summary>
 public sealed class BackupTests : IDisposable
 {
     private readonly TestFolder _folder = new();

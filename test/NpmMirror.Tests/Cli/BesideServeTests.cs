@@ -4,7 +4,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Cli;
 
-/// <summary>What works beside a running <c>serve</c> on the same folder: status, sync, backup.</summary>
+/// <summary>Commands that work beside a running <c>serve</c> on the same folder: status, sync, backup.</summary>
 [Trait("Duration", "long")]
 public sealed class BesideServeTests : IAsyncLifetime
 {

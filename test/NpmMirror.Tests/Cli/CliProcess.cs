@@ -10,7 +10,7 @@ internal sealed class CliProcess : IAsyncDisposable
 {
     private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "npm-mirror.dll");
 
-    // The runtime's own host, whatever PATH a test gives the program.
+    // The runtime's own host, not the one of the PATH that a test gives the program.
     private static readonly string Dotnet = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "../../../dotnet"));
 
     private readonly Process _process;

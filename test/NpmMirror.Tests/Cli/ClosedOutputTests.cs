@@ -2,7 +2,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Cli;
 
-/// <summary>What becomes of a command when nobody reads its output any more: <c>npm-mirror monitor | head</c>.</summary>
+/// <summary>The end of a command whose output was closed: <c>npm-mirror monitor | head</c>.</summary>
 public sealed class ClosedOutputTests : IAsyncLifetime
 {
     private readonly TestFolder _folder = new();
@@ -26,8 +26,8 @@ public sealed class ClosedOutputTests : IAsyncLifetime
         With =
         [
             nameof(A_monitor_whose_upstream_is_away_ends_with_its_reader_too),
-            nameof(A_command_that_nobody_reads_ends_quietly_and_not_as_if_all_were_well),
-            nameof(A_mirror_goes_on_without_anybody_who_reads_it),
+            nameof(A_command_with_closed_output_ends_quietly_and_not_with_0),
+            nameof(A_mirror_goes_on_without_a_reader_of_its_output),
         ],
         Red = "`MonitorCommand.EndWithReaderAsync` looks at nothing: the second was red; `WatchedWriter` writes on: the first and the third; `Announce` lets the end of its reader through: the last")]
     [Fact]
@@ -48,7 +48,7 @@ public sealed class ClosedOutputTests : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Commands))]
-    public async Task A_command_that_nobody_reads_ends_quietly_and_not_as_if_all_were_well(string command)
+    public async Task A_command_with_closed_output_ends_quietly_and_not_with_0(string command)
     {
         Assert.Equal(0, (await CliProcess.RunAsync(_folder.Path, ["sync", "ms", $"--upstream={_upstream.Url}"])).Code);
         await using var unread = StartUnread(command.Split(' '));
@@ -57,7 +57,7 @@ public sealed class ClosedOutputTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_mirror_goes_on_without_anybody_who_reads_it()
+    public async Task A_mirror_goes_on_without_a_reader_of_its_output()
     {
         await using var mirror = StartUnread(["mirror", $"--upstream={_upstream.Url}", "--metadata=all", "--log.level=warning"]);
         await Eventually.Async(() => _upstream.Requests.CountOf("/ms") > 0);

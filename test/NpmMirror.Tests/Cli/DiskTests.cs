@@ -4,7 +4,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Cli;
 
-/// <summary>A disk that fills up, and a folder that cannot be written: what is held is served on.</summary>
+/// <summary>A disk that fills up, and a folder that cannot be written: held packages are still served.</summary>
 /// <remarks>The disk is a small file system in a mount namespace of the mirror's own, so it needs no root where users may have namespaces, and goes with the process.</remarks>
 [Trait("Duration", "long")]
 public sealed class DiskTests : IAsyncLifetime
@@ -122,7 +122,7 @@ public sealed class DiskTests : IAsyncLifetime
         }
     }
 
-    /// <summary>Takes the last byte of the mirror's disk, seen through its own eyes, and whatever it gives back meanwhile.</summary>
+    /// <summary>Takes the last byte of the mirror's disk, in the mirror's own namespace, and each byte that is freed meanwhile.</summary>
     private sealed class Filler : IAsyncDisposable
     {
         private readonly CancellationTokenSource _stopping = new();

@@ -6,14 +6,14 @@ using NpmMirror.Tests.AspNetCore;
 
 namespace NpmMirror.Tests.Cli;
 
-/// <summary>The pages for users speak of what is there.</summary>
+/// <summary>The pages for users tell the truth.</summary>
 public sealed partial class DocumentationTests
 {
     [Fact]
     public async Task Every_metric_has_a_line_for_operators()
     {
         var page = await File.ReadAllTextAsync(Path.Combine(TestTools.Root, "docs/operating.md"), TestContext.Current.CancellationToken);
-        // Of whatever kind and wherever made: a served mirror has all of them.
+        // Of any kind: a served mirror has all of them.
         var instruments = new ConcurrentQueue<Instrument>();
         await using var mirror = await ServedMirror.StartAsync();
         using var listener = new MeterListener { InstrumentPublished = (instrument, _) => instruments.Enqueue(instrument) };

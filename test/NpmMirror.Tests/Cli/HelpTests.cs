@@ -2,7 +2,7 @@ using NpmMirror.Options;
 
 namespace NpmMirror.Tests.Cli;
 
-/// <summary>What the program says to a new user.</summary>
+/// <summary>The program's words to a new user.</summary>
 public sealed class HelpTests : IDisposable
 {
     private readonly TestFolder _folder = new();

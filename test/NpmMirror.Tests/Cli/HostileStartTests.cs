@@ -4,7 +4,7 @@ using NpmMirror.Tests.Upstream;
 
 namespace NpmMirror.Tests.Cli;
 
-/// <summary><c>serve</c> starts and serves what it holds, whatever the first look at the upstream brings.</summary>
+/// <summary><c>serve</c> starts and serves held packages after any first answer of the upstream.</summary>
 public sealed class HostileStartTests : IAsyncLifetime
 {
     private const string Json = "Content-Type: application/json\r\n";
@@ -27,7 +27,7 @@ public sealed class HostileStartTests : IAsyncLifetime
     [InlineData(200, Json + "Retry-After: 9999-12-31T23:59:59.9999999Z\r\n", """{"update_seq":"\ud800","db_name":"\udc00","engine":"\ud800"}""")]
     [InlineData(302, "Location: http://127.0.0.1:99999/\r\n", "")]
     [InlineData(200, Json + "Content-Encoding: br\r\n", "this is not br, and never was")]
-    public async Task Serves_what_it_holds_whatever_the_upstream_says_first(int status, string headers, string body)
+    public async Task Serves_held_packages_after_any_first_answer_of_the_upstream(int status, string headers, string body)
     {
         await using var upstream = new LoopbackPeer(_ => LoopbackPeer.Answer(status, body, headers));
         await using var mirror = CliProcess.Start(_folder.Path, ["serve", $"--upstream={upstream.Url}", "--listen=http://127.0.0.1:0"]);

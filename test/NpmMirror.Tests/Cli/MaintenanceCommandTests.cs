@@ -29,7 +29,7 @@ public sealed class MaintenanceCommandTests : IAsyncLifetime
         await FetchAsync("ms/-/ms-1.0.0.tgz");
         await Eventually.Async(() => Blobs.Any());
 
-        // The first time its row may come after the note of who was served; what is noted is written a moment later.
+        // The first time its row may come after the record of its client; records are written a moment later.
         await Eventually.Async(() => Count("tarballs") == 1);
         await FetchAsync("ms/-/ms-1.0.0.tgz");
         await Eventually.Async(() => Count("access WHERE count = 2") == 1 && Count("tarballs WHERE last_served_at IS NOT NULL") == 1);
@@ -97,7 +97,7 @@ public sealed class MaintenanceCommandTests : IAsyncLifetime
             PutGarbage($"nobody's {i}");
         }
 
-        // What is held was fetched a moment ago.
+        // The held packages were fetched a moment ago.
         var (code, output, errors) = await RunAsync("gc", "--gc.maxBytes=1");
         Assert.True(code == 0, errors);
         Assert.Equal(50, output.Split('\n').Count(line => line.StartsWith("unreferenced ", StringComparison.Ordinal)));
@@ -181,7 +181,7 @@ public sealed class MaintenanceCommandTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Removed_names_what_was_taken_down_and_who_had_fetched_it()
+    public async Task Removed_names_takedowns_and_the_clients_that_fetched_them()
     {
         _upstream.UnpublishVersion("ms", "1.0.0");
         Assert.Equal(0, (await RunAsync("sync", "ms")).Code);

@@ -2,7 +2,7 @@ using NpmMirror.Options;
 
 namespace NpmMirror.Tests.Cli;
 
-/// <summary>Each fault says which option, what is wrong and what would be right.</summary>
+/// <summary>Each message names the option, its fault and a right value.</summary>
 public sealed class MirrorOptionsValidatorTests
 {
     public static TheoryData<string, Action<MirrorOptions>> Faults => new()

@@ -1,6 +1,6 @@
 namespace NpmMirror.Tests.Cli;
 
-/// <summary>A folder without a mirror, as where a disk is not mounted: commands for what is held say so and make nothing.</summary>
+/// <summary>A folder without a mirror, as when a disk is not mounted: commands for held packages say so and make nothing.</summary>
 public sealed class NoMirrorTests : IDisposable
 {
     private readonly TestFolder _folder = new();

@@ -6,7 +6,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Cli;
 
-/// <summary><c>offline=true</c>: what is held is served, nobody is asked, and nothing that is remembered changes.</summary>
+/// <summary><c>offline=true</c>: held packages are served, no request is sent, and no state changes.</summary>
 [Trait("Duration", "long")]
 public sealed class OfflineTests : IAsyncLifetime
 {
@@ -43,7 +43,7 @@ public sealed class OfflineTests : IAsyncLifetime
 
         _upstream.PublishVersion("held", "2.0.0");
         _upstream.Requests.Clear();
-        // Old enough to be compared at once, where anybody were asked.
+        // Old enough to be compared at once, if requests were sent.
         _mirror = CliProcess.Start(_folder.Path, ["serve", "--offline=true", "--ttl=0s", "--gc.every=1m", "--listen=http://127.0.0.1:0"]);
         _address = (await _mirror.WaitForOutputAsync("Serving ")).Split(' ')[1];
     }
@@ -106,7 +106,7 @@ public sealed class OfflineTests : IAsyncLifetime
     [Theory]
     [InlineData("verify", "--offline")]
     [InlineData("verify")]
-    public async Task Looking_at_what_is_held_asks_nobody(params string[] arguments)
+    public async Task Reading_held_packages_sends_no_request(params string[] arguments)
     {
         var (code, output, errors) = await CliProcess.RunAsync(_folder.Path, arguments);
         Assert.True(code == 0, errors);

@@ -4,7 +4,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Cli;
 
-/// <summary><c>reconcile</c> beside a running <c>serve</c>: what it mends, what it holds back, and what its exit code says.</summary>
+/// <summary><c>reconcile</c> beside a running <c>serve</c>: its repairs, the removals that it holds back, and its exit code.</summary>
 [Trait("Duration", "long")]
 public sealed class ReconcileTests : IAsyncLifetime
 {
@@ -22,7 +22,7 @@ public sealed class ReconcileTests : IAsyncLifetime
             _upstream.Publish(new FakePackage(string.Create(CultureInfo.InvariantCulture, $"package-{i}")).Version("1.0.0"));
         }
 
-        // Following nothing, so that what the list tells nobody knows before.
+        // Following nothing, so that only the list tells.
         Assert.Equal(0, (await RunAsync("sync", $"--upstream={_upstream.Url}", $"--feed={_upstream.FeedUrl}", "--metadata=all")).Code);
         _mirror = CliProcess.Start(_folder.Path, ["serve", $"--upstream={_upstream.Url}", "--feed=none", "--listen=http://127.0.0.1:0"]);
         await _mirror.WaitForOutputAsync("Serving ");
@@ -55,7 +55,7 @@ public sealed class ReconcileTests : IAsyncLifetime
         Assert.Equal((1, 1, 0), (found.GetProperty("missing").GetInt32(), found.GetProperty("stale").GetInt32(), found.GetProperty("vanished").GetInt32()));
         Assert.Contains("1 missing, 1 stale, 0 vanished of 60 held", (await RunAsync("status")).Output, StringComparison.Ordinal);
 
-        // Whichever of the two processes brought them.
+        // From either of the two processes.
         Assert.Contains("61 held: 0 missing, 0 stale, 0 vanished.", (await ReconcileAsync()).Output, StringComparison.Ordinal);
     }
 

@@ -5,7 +5,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Cli;
 
-/// <summary><c>run.sh</c>, on a machine that has what it needs and on ones that do not.</summary>
+/// <summary><c>run.sh</c>, on a machine with all that it needs and on machines without.</summary>
 [Trait("Duration", "long")]
 [System.Runtime.Versioning.UnsupportedOSPlatform("windows")]
 public sealed class RunScriptTests : IDisposable

@@ -5,7 +5,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Cli;
 
-/// <summary><c>serve</c> as an operator meets it: where it listens, what it refuses, how it ends.</summary>
+/// <summary><c>serve</c> for an operator: its address, its refusals, its end.</summary>
 [Trait("Duration", "long")]
 public sealed class ServeTests : IAsyncLifetime
 {
@@ -252,7 +252,7 @@ public sealed class ServeTests : IAsyncLifetime
 
     private static string AddressIn(string line) => line.Split(' ')[1];
 
-    // The program ends before it listens; what matters is that nothing else listens there.
+    // The program ends before it listens; no other program may listen there.
     private static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);

@@ -149,7 +149,7 @@ public sealed class SettingsTests : IDisposable
     }
 
     [Claim("An empty path is reported among the other faults, from any source of options",
-        With = [nameof(An_empty_path_is_told_wherever_it_comes_from)],
+        With = [nameof(An_empty_path_is_told_from_any_source)],
         Red = "an empty path is no fault: the last was red; the store is made with one: the last")]
     [Theory]
     [InlineData("--data=", "data is empty; give")]
@@ -166,7 +166,7 @@ public sealed class SettingsTests : IDisposable
     }
 
     [Fact]
-    public async Task An_empty_path_is_told_wherever_it_comes_from()
+    public async Task An_empty_path_is_told_from_any_source()
     {
         File.WriteAllText(_folder.File("npm-mirror.json"), """{ "data": "" }""");
         foreach (var environment in ((string, string?)[][])[[], [("NPM_MIRROR__DATA", "")]])

@@ -53,7 +53,7 @@ public sealed class SyncTests : IAsyncLifetime
         using var gate = _upstream.Knobs.Hold("/package-2*");
         await using (var first = Start())
         {
-            // Everything but what is held back, a plain line every five seconds.
+            // Everything except the held answers, a plain line every five seconds.
             await first.WaitForErrorAsync(" 19 done, ");
             await first.SignalAsync("TERM");
             Assert.Equal(1, await first.WaitForExitAsync(30));

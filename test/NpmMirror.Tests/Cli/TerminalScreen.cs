@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 
 namespace NpmMirror.Tests.Cli;
 
-/// <summary>What a terminal shows of what a program wrote: a carriage return goes to the line's beginning, and what comes then stands over what was there.</summary>
+/// <summary>The screen of a terminal after a program's output: a carriage return goes to the line's beginning, and later text overwrites it.</summary>
 internal static partial class TerminalScreen
 {
     /// <summary>The lines that are not empty, without colours. A line that reaches the last column would wrap, and fails the test.</summary>

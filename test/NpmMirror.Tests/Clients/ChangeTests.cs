@@ -2,7 +2,7 @@ using System.Net;
 
 namespace NpmMirror.Tests.Clients;
 
-/// <summary>What happens upstream reaches npm's users by the feed; what they once installed they can install for ever.</summary>
+/// <summary>Changes upstream reach npm's users by the feed; a version that was installed once can always be installed again.</summary>
 [Collection("Clients")]
 public sealed class ChangeTests : IAsyncLifetime
 {

@@ -51,7 +51,7 @@ internal sealed class ClientBench : IAsyncDisposable
         Relay.Forget();
     }
 
-    /// <summary>Runs the client, whatever comes of it.</summary>
+    /// <summary>Runs the client; any exit code is returned.</summary>
     public Task<TestRun> RunAsync(CancellationToken cancellationToken, params string[] arguments) => Client.RunAsync(Sandbox, arguments, cancellationToken);
 
     /// <summary>Runs the client, which must succeed.</summary>

@@ -16,10 +16,10 @@ internal static class ClientPackages
         ["ancient"] = "0.1.0",
     };
 
-    /// <summary>What of them is installed on this machine, as name@version.</summary>
+    /// <summary>Those installed on this machine, as name@version.</summary>
     public static IReadOnlyList<string> ForThisMachine { get; } = ["@scope/native-linux@1.0.0", "@scope/tool@1.2.0", "ancient@0.1.0", "early@2.0.0-beta.1", "plain@1.1.0", "retired@1.0.0"];
 
-    /// <summary>What is for another machine, as name@version.</summary>
+    /// <summary>The one for another machine, as name@version.</summary>
     public const string Foreign = "@scope/native-win32@1.0.0";
 
     public static void PublishTo(FakeRegistry registry)
@@ -40,7 +40,7 @@ internal static class ClientPackages
         registry.Publish(new FakePackage("ancient").Version("0.1.0", version => version.HasIntegrity = false));
     }
 
-    /// <summary>What the upstream promises of a version: its integrity, or its sha1 written as one.</summary>
+    /// <summary>The upstream's promise of a version: its integrity, or its sha1 written as one.</summary>
     public static string Promised(FakeRegistry registry, string id)
     {
         var at = id.LastIndexOf('@');

@@ -33,7 +33,7 @@ public sealed class ClientRelay : IAsyncDisposable
     /// <summary>Where requests go.</summary>
     public Uri Target { get; set; } = new("http://127.0.0.1:9/");
 
-    /// <summary>What passed.</summary>
+    /// <summary>The requests that passed.</summary>
     public RequestLog Requests { get; } = new();
 
     /// <summary>Path → sha512 (as integrity) of each tarball that passed whole; twice where it passed twice.</summary>
@@ -53,7 +53,7 @@ public sealed class ClientRelay : IAsyncDisposable
         return relay;
     }
 
-    /// <summary>Forgets what passed.</summary>
+    /// <summary>Forgets the requests so far.</summary>
     public void Forget()
     {
         Requests.Clear();
@@ -73,7 +73,7 @@ public sealed class ClientRelay : IAsyncDisposable
         var noted = new RecordedRequest(context.Request.Method, target, path, context.Request.Headers.ToDictionary(header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase), default);
         Requests.Add(noted);
 
-        // The raw target, since Uri would decode what the client chose to encode.
+        // The raw target, since Uri would decode the client's encoding.
         using var request = new HttpRequestMessage(new HttpMethod(context.Request.Method), new Uri(Target.AbsoluteUri.TrimEnd('/') + target, new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true }));
         if (context.Request.ContentLength > 0 || context.Request.Headers.TransferEncoding.Count > 0)
         {

@@ -4,11 +4,11 @@ namespace NpmMirror.Tests.Clients;
 
 /// <summary>
 /// A home, a cache and a project for one client, out of which nothing but 127.0.0.1 can be reached: every proxy setting there is points at
-/// a port where nobody listens.
+/// a port without a listener.
 /// </summary>
 public sealed class ClientSandbox : IDisposable
 {
-    /// <summary>A port where nobody listens.</summary>
+    /// <summary>A port without a listener.</summary>
     public const string DeadProxy = "http://127.0.0.1:9";
 
     private static readonly TimeSpan RunTimeout = TimeSpan.FromSeconds(240);

@@ -63,7 +63,7 @@ public sealed class ConfiguredRegistryTests
         Assert.Equal(locked.Values.Order(StringComparer.Ordinal), relay.Tarballs.Select(tarball => tarball.Integrity).Order(StringComparer.Ordinal));
     }
 
-    /// <summary>What npm, asking the registry itself, says of the same versions.</summary>
+    /// <summary>The integrities that npm gets for the same versions from the registry itself.</summary>
     private static async Task AssertLockedAsUpstreamAsync(IReadOnlyDictionary<string, string> locked)
     {
         foreach (var (id, integrity) in locked.Where(entry => Dependencies.ContainsKey(entry.Key[..entry.Key.LastIndexOf('@')])))

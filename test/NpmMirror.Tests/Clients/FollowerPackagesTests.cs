@@ -86,7 +86,7 @@ public sealed class FollowerPackagesTests : IAsyncDisposable
         Assert.DoesNotContain("other", Told(), StringComparison.Ordinal);
     }
 
-    /// <summary>What CouchDB's replicator (3.3 and later, without checkpoints on the source) asks a source for, in its order.</summary>
+    /// <summary>The requests of CouchDB's replicator (3.3 and later, without checkpoints on the source) to a source, in its order.</summary>
     [Fact]
     public async Task The_requests_of_CouchDBs_replicator_are_answered()
     {
@@ -163,7 +163,7 @@ public sealed class FollowerPackagesTests : IAsyncDisposable
         _ = TestProcess.GatherAsync(_process.StandardError, _told, CancellationToken.None);
     }
 
-    /// <summary>A live follower is told of one of many packages that change, wherever it was when it said that it follows.</summary>
+    /// <summary>A live follower is told of one of many packages that change, from any place.</summary>
     private async Task FollowedAsync(ServedMirror mirror, string line)
     {
         for (var tries = 0; tries < 150 && !Told().Contains(line, StringComparison.Ordinal); tries++)

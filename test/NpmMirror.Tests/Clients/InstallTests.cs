@@ -33,7 +33,7 @@ public sealed class InstallTests
         }
     }
 
-    /// <summary>All is there, the lockfile says what the upstream promises, and each tarball in it passed the mirror once and unchanged, and no other.</summary>
+    /// <summary>All packages are there, the lockfile has the upstream's promises, and each tarball in it passed the mirror once and unchanged, and no other.</summary>
     private static void AssertInstalled(ClientBench bench)
     {
         Assert.Equal(
@@ -46,7 +46,7 @@ public sealed class InstallTests
         Assert.Equal(locked.Keys.Select(id => "/npm" + ClientPackages.TarballPath(id)).Order(StringComparer.Ordinal), bench.Relay.Tarballs.Select(tarball => tarball.Path).Order(StringComparer.Ordinal));
         Assert.All(bench.Relay.Tarballs, tarball => Assert.Equal(Integrity(bench.Upstream.Tarballs[tarball.Path["/npm".Length..]]), tarball.Integrity));
 
-        // pnpm keeps what is not asked for by name one floor below.
+        // pnpm keeps packages that were not requested by name one level below.
         string? Installed(string name) => bench.Sandbox.Installed(name) ?? bench.Sandbox.Installed($".pnpm/{name.Replace('/', '+')}@1.0.0/node_modules/{name}");
     }
 

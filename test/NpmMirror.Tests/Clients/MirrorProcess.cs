@@ -124,7 +124,7 @@ public sealed partial class MirrorProcess : IAsyncDisposable
         _process.Dispose();
     }
 
-    /// <summary>What a program needs of this process's environment, and nothing else: no proxies, no npm settings.</summary>
+    /// <summary>The variables of this process's environment that a program needs: no proxies, no npm settings.</summary>
     public static Dictionary<string, string> BaseEnvironment(string home)
     {
         var environment = new Dictionary<string, string>(StringComparer.Ordinal) { ["HOME"] = home, ["LANG"] = "C.UTF-8", ["DOTNET_CLI_TELEMETRY_OPTOUT"] = "1", ["DOTNET_NOLOGO"] = "1" };

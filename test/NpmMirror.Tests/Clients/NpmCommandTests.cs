@@ -3,7 +3,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Clients;
 
-/// <summary>What else npm's users do: each run depends on something of the metadata that a mirror could lose.</summary>
+/// <summary>Other commands of npm's users: each run depends on a part of the metadata that a mirror could lose.</summary>
 [Collection("Clients")]
 public sealed class NpmCommandTests : IAsyncLifetime
 {

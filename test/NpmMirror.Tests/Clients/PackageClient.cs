@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 
 namespace NpmMirror.Tests.Clients;
 
-/// <summary>A package manager as its users run it: how it is configured, how it installs, and what its lockfile says.</summary>
+/// <summary>A package manager as its users run it: its configuration, its install command, and its lockfile.</summary>
 public abstract class PackageClient(string tool, string lockFile)
 {
     /// <summary>Every client that is tested.</summary>
@@ -15,7 +15,7 @@ public abstract class PackageClient(string tool, string lockFile)
     /// <summary>The lockfile's name.</summary>
     public string LockFile { get; } = lockFile;
 
-    /// <summary>Whether it fetches what is for other platforms too.</summary>
+    /// <summary>Whether it also fetches packages for other platforms.</summary>
     public virtual bool FetchesForeignPlatforms => false;
 
     public static PackageClient Named(string tool) => All.Single(client => client.Tool == tool);
@@ -26,7 +26,7 @@ public abstract class PackageClient(string tool, string lockFile)
     /// <summary>The arguments of an install that writes the lockfile, or of one that may not change it.</summary>
     public abstract IReadOnlyList<string> InstallArguments(bool isFrozen);
 
-    /// <summary>name@version → integrity of what a lockfile lists and this client fetches here; an empty integrity where this client keeps none of the registry's.</summary>
+    /// <summary>name@version → integrity of the packages that a lockfile lists and this client fetches here; an empty integrity if this client keeps none of the registry's.</summary>
     public abstract IReadOnlyDictionary<string, string> ReadLock(string text);
 
     public Task<TestRun> InstallAsync(ClientSandbox sandbox, bool isFrozen, CancellationToken cancellationToken) =>

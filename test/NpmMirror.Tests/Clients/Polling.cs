@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace NpmMirror.Tests.Clients;
 
-/// <summary>Waits for what another process does, by asking again and again until a deadline.</summary>
+/// <summary>Waits for another process, by asking again and again until a deadline.</summary>
 internal static class Polling
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);

@@ -5,7 +5,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Clients;
 
-/// <summary>What clients check before they trust a version passes the mirror unchanged: signatures, provenance, publish times.</summary>
+/// <summary>The proofs that clients check before they trust a version pass the mirror unchanged: signatures, provenance, publish times.</summary>
 [Collection("Clients")]
 public sealed class TrustTests
 {

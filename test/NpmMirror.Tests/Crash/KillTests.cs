@@ -84,7 +84,7 @@ public sealed class KillTests(ITestOutputHelper output)
 
     private static async Task<int> ChangeUntilInFlightAsync(FakeUpstreamProcess upstream, Changes changes)
     {
-        // What the killed one had taken comes back when its lease ends: some seconds may pass.
+        // Items of the killed process come back when its lease ends: some seconds may pass.
         var begun = TimeProvider.System.GetTimestamp();
         while (TimeProvider.System.GetElapsedTime(begun) < TimeSpan.FromSeconds(60))
         {
@@ -105,7 +105,7 @@ public sealed class KillTests(ITestOutputHelper output)
         await upstream.ControlAsync("rules", new JsonObject { ["path"] = "/nothing" }, Token);
         await using var mirror = await StartAsync(upstream, folder, null);
 
-        // Before the feed is followed a question would make the mirror look again, and the checker would mend what it is to find.
+        // Before the feed is followed a request would make the mirror look again, and the checker would mend the difference that it is to find.
         await Eventually.Async(() => mirror.Output.Contains("[2001] Following", StringComparison.Ordinal));
         await Task.Delay(TimeSpan.FromSeconds(3), TimeProvider.System, Token);
         output.WriteLine(await OutsideChecks.WaitUntilEqualAsync(upstream, mirror, Token));

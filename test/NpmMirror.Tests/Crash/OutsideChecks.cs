@@ -7,7 +7,7 @@ internal static class OutsideChecks
 {
     private static readonly TimeSpan EqualWithin = TimeSpan.FromSeconds(60);
 
-    /// <summary>Asks the script until it finds no difference: the mirror catches up by itself. Returns what it counted.</summary>
+    /// <summary>Asks the script until it finds no difference: the mirror catches up by itself. Returns its counts.</summary>
     internal static async Task<string> WaitUntilEqualAsync(FakeUpstreamProcess upstream, MirrorProcess mirror, CancellationToken cancellationToken)
     {
         var script = Path.Combine(AppContext.BaseDirectory, "Crash", "compare.mjs");

@@ -44,7 +44,7 @@ public sealed class SoakTests(ITestOutputHelper output)
         var happened = await upstream.ControlAsync("mishaps", Quiet(), Token);
         await using var last = await StartAsync(upstream, folder);
         await Eventually.Async(() => last.Output.Contains("[2001] Following", StringComparison.Ordinal));
-        // What is late is late by seconds here; a question before would make the mirror look, and the checker mend what it is to find.
+        // Late rows are late by seconds here; an earlier request would make the mirror look, and the checker mend the difference that it is to find.
         await Task.Delay(TimeSpan.FromSeconds(6), TimeProvider.System, Token);
         output.WriteLine(await OutsideChecks.WaitUntilEqualAsync(upstream, last, Token));
         await last.StopAsync();

@@ -4,7 +4,7 @@ namespace NpmMirror.Tests.Following;
 
 /// <summary>
 /// A store as one process sees it that dies in the middle of its work: after so many writes none reaches the store any more, the last one
-/// perhaps half. What was written before is there for the next process.
+/// perhaps half. Earlier writes are there for the next process.
 /// </summary>
 internal sealed class CrashingStore
 {
@@ -70,7 +70,7 @@ internal sealed class CrashingStore
         }
 
         var result = call.Make();
-        // As often the last write is there, and nobody hears of it.
+        // Half of the time the last write is there, but its caller is not told.
         return left == 0 && IsUnheard() ? throw Dead() : result;
     }
 

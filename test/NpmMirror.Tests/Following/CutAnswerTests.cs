@@ -145,7 +145,7 @@ public sealed class CutAnswerTests(ITestOutputHelper output) : IAsyncLifetime
 
     private static async Task<List<ChangesPage>> ReadAsync(LiveChangeFeed feed) => await feed.ReadAsync(Sequence.Zero, null, Token).ToListAsync(Token);
 
-    /// <summary>Notes what was heard, and each name that the cursor passed without it having been heard.</summary>
+    /// <summary>Notes the rows that were told, and each name that the cursor passed without a row.</summary>
     private sealed class HeardHandler(FakeRegistry registry) : IChangeHandler
     {
         private readonly Lock _lock = new();

@@ -5,7 +5,7 @@ namespace NpmMirror.Tests.Following;
 
 /// <summary>
 /// Hundreds of simulated hours against a hostile upstream, with crashes between any two writes: a quiet time later the mirror is the upstream, and
-/// on the way no cursor was ahead of what was done. <c>NPM_MIRROR_SIMULATED_HOURS=10000</c> for a long run.
+/// on the way no cursor was ahead of the work. <c>NPM_MIRROR_SIMULATED_HOURS=10000</c> for a long run.
 /// </summary>
 public sealed class FollowingProofTests(ITestOutputHelper output)
 {

@@ -22,7 +22,7 @@ public sealed class HangTests
     [InlineData("/registry/_all_docs")]
     [InlineData("/registry/_changes")]
     [InlineData("/p1")]
-    public async Task Whatever_hangs_holds_a_mirror_up_no_longer_than_its_time_out(string path)
+    public async Task A_hanging_answer_holds_a_mirror_up_for_its_time_out_at_most(string path)
     {
         var clock = new FakeClock();
         using var folder = new TempFolder();

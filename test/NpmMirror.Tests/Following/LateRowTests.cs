@@ -153,7 +153,7 @@ public sealed class LateRowTests : IAsyncLifetime
         {
             if (left <= TimeSpan.Zero)
             {
-                // No more time, but what has begun may end.
+                // No more time, but work that has begun may end.
                 await Eventually.Async(isTrue, $"within {time}: {what}");
                 return;
             }

@@ -35,7 +35,7 @@ public sealed class MirrorResetTests : IAsyncLifetime
     }
 
     [Claim("An upstream whose database begins anew under the same name is equal again by following alone, with any kind of sequences, during a wait for a change and while no process follows",
-        With = [nameof(Becomes_equal_when_it_happens_while_nobody_follows)],
+        With = [nameof(Becomes_equal_when_it_happens_without_a_follower)],
         Red = "`Sequence.IsBefore` compares whole numbers only; nothing is looked at beside an open read: the first was red; that the monitor found a reset is not passed on to `FeedStart`: the first was red")]
     [Theory]
     [InlineData(FeedMode.Longpoll, FakeSequenceStyle.Array)]
@@ -52,7 +52,7 @@ public sealed class MirrorResetTests : IAsyncLifetime
     [Theory]
     [InlineData(FakeSequenceStyle.Array)]
     [InlineData(FakeSequenceStyle.Text)]
-    public async Task Becomes_equal_when_it_happens_while_nobody_follows(FakeSequenceStyle style)
+    public async Task Becomes_equal_when_it_happens_without_a_follower(FakeSequenceStyle style)
     {
         await using (await StartAsync(FeedMode.Longpoll, style))
         {
@@ -65,7 +65,7 @@ public sealed class MirrorResetTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Becomes_equal_when_it_grew_past_the_cursor_while_nobody_followed()
+    public async Task Becomes_equal_when_it_grew_past_the_cursor_without_a_follower()
     {
         await using (await StartAsync(FeedMode.Longpoll, FakeSequenceStyle.Number))
         {
@@ -98,7 +98,7 @@ public sealed class MirrorResetTests : IAsyncLifetime
         await _upstream.Requests.WaitForAsync(request => request.Target.Contains("feed=", StringComparison.Ordinal), Token);
     }
 
-    /// <summary>What follows is no row that a follower waits for: all of it lies before its cursor.</summary>
+    /// <summary>A follower does not wait for the rows that follow: all of them are before its cursor.</summary>
     private void Reset()
     {
         _upstream.ResetFeed(_upstream.Knobs.DatabaseId);

@@ -17,7 +17,7 @@ internal sealed class SimulatedMirror : IAsyncDisposable
     internal SimulatedMirror(FakeRegistry upstream, MemoryStore store, MirrorOptions options, FeedOptions feed, long writesToLive, FakeClock clock, ILoggerFactory loggers)
     {
         (var own, Process) = CrashingStore.Over(store, writesToLive);
-        // Longer than the clock leaps: what takes a real millisecond must not look like a request that hangs.
+        // Longer than the clock leaps: a real millisecond of work must not look like a request that hangs.
         var clientOptions = new RegistryClientOptions { BaseUrl = upstream.Url, Concurrency = options.Concurrency, Timeout = feed.Timeout, ConnectTimeout = feed.Timeout };
         var client = new RegistryClient(clientOptions, _budget, clock, loggers.CreateLogger("NpmMirror.Upstream"));
         _mirror = new Mirror(options, new MirrorParts(own, new MemoryBlobStore(clock), client, FindFeedAsync, _budget, NpmMirror.Diagnostics.Telemetry.Create(this)) { OwnsStore = false }, clock, loggers);

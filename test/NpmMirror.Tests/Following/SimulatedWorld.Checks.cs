@@ -7,12 +7,12 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Following;
 
-/// <content>What must be true, at each move of the cursor and at the end.</content>
+/// <content>The invariants, at each move of the cursor and at the end.</content>
 internal sealed partial class SimulatedWorld
 {
     private volatile bool _isCheckingHandled = true;
 
-    /// <summary>Before <c>handled</c> moves: whatever the feed had shown up to there is stored, removed or queued.</summary>
+    /// <summary>Before <c>handled</c> moves: each row that the feed had shown up to there is stored, removed or queued.</summary>
     private void CheckCursor(string key, string? value)
     {
         if (key == MirrorCursors.WalkHead && value is null)
@@ -30,7 +30,7 @@ internal sealed partial class SimulatedWorld
         var handled = new Sequence(value).Order;
         foreach (var document in _upstream.Database.Everything())
         {
-            // What came late, and what never came, the feed had not shown.
+            // The feed had not shown late and lost rows.
             if (document.Sequence <= handled && document.AppearsAt == DateTimeOffset.MinValue && !IsHandled(document))
             {
                 _fault ??= $"handled is to move to {value}, but {document.Name} at {document.Sequence} ({document.Revision}) is neither stored nor queued.\n{_log.Text}";
@@ -118,7 +118,7 @@ internal sealed partial class SimulatedWorld
         return tags.OrderBy(tag => tag.Key, StringComparer.Ordinal).SequenceEqual(PackumentIndex.FromBytes(row.Index.Span).DistTags.OrderBy(tag => tag.Key, StringComparer.Ordinal)) ? null : "other tags";
     }
 
-    /// <summary>Each package's events in order, no version told twice, and the last of them of what the package is now.</summary>
+    /// <summary>Each package's events in order, no version told twice, and the last of them about the package's present state.</summary>
     private async Task CheckLogAsync(CancellationToken cancellationToken)
     {
         var last = new Dictionary<string, RegistryEvent>();
@@ -138,7 +138,7 @@ internal sealed partial class SimulatedWorld
 
             if (told is PackageRemoved)
             {
-                // Whatever comes back is there for the first time again.
+                // A package that comes back is there for the first time again.
                 published.RemoveWhere(version => version.Item1 == name);
             }
 

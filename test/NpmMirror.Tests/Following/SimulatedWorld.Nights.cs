@@ -5,12 +5,12 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Following;
 
-/// <content>What happens once in a while: nights in which an upstream is not itself.</content>
+/// <content>Rare events: nights of faults at the upstream.</content>
 internal sealed partial class SimulatedWorld
 {
     // Reproducible on purpose: not for secrets.
 #pragma warning disable CA5394
-    /// <summary>What half a night denied: nobody could tell what became of it meanwhile.</summary>
+    /// <summary>The packages that half a night denied: their state meanwhile is not known.</summary>
     private readonly ConcurrentBag<string> _denied = [];
 
     /// <summary>Without a list that is compared every day the follower alone must find a reset.</summary>
@@ -25,7 +25,7 @@ internal sealed partial class SimulatedWorld
         var until = _clock.GetUtcNow() + TimeSpan.FromHours(3 + _random.Next(4));
         while (_clock.GetUtcNow() < until)
         {
-            // Nobody changes anything: whatever goes goes by the night.
+            // No changes: each removal is caused by the night.
             await StepAsync(cancellationToken, isChanging: false);
         }
 
@@ -88,7 +88,7 @@ internal sealed partial class SimulatedWorld
     /// <summary>The feed's numbers begin anew, or leap ahead, as in a move to another database.</summary>
     private async Task ResetAsync(CancellationToken cancellationToken)
     {
-        // Who has not come to the head may stand before it afterwards: then nobody could tell, and what he had yet to read would be passed over.
+        // A follower that has not reached the head may stand before it afterwards: then its unread rows would be passed over.
         await ReachHeadAsync(cancellationToken);
         _counts.Add(_kind);
         _isCheckingHandled = false;

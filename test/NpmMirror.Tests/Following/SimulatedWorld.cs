@@ -7,7 +7,7 @@ namespace NpmMirror.Tests.Following;
 
 /// <summary>
 /// A hostile upstream, a mirror that dies again and again, and a clock that a simulation moves, hours in a moment. Real requests over loopback; what
-/// time does is decided here, what threads do is not: a seed repeats a world, not its every step.
+/// the course of time is decided here, the order of threads is not: a seed repeats a world, not its every step.
 /// </summary>
 internal sealed partial class SimulatedWorld : IAsyncDisposable
 {
@@ -102,7 +102,7 @@ internal sealed partial class SimulatedWorld : IAsyncDisposable
     private void TurnHostile()
     {
         var mishaps = _upstream.Knobs.Mishaps;
-        // Only the list tells of what the feed never does, and only npm's feed is known for rows that come late.
+        // Only the list tells the changes that the feed never does, and only npm's feed is known for late rows.
         (mishaps.LostRows, mishaps.LostDeletions) = _kind.HasList ? (0.02, 0.6) : (0, 0);
         (mishaps.LateRows, mishaps.DuplicateRows) = (_kind.Dialect == FakeFeedDialect.NpmPaged ? 0.1 : 0, 0.05);
         (mishaps.MalformedRows, mishaps.OddRows, mishaps.LaggingPackuments, mishaps.Troubles, mishaps.Hangs) = (0.02, 0.05, 0.2, 0.02, 0.001);
@@ -184,7 +184,7 @@ internal sealed partial class SimulatedWorld : IAsyncDisposable
         }
     }
 
-    /// <summary>What is held as it is upstream at this moment: whatever happens to it later happens by what comes.</summary>
+    /// <summary>The packages that equal the upstream's at this moment: later differences come from later rows.</summary>
     private async Task<HashSet<string>> EqualAsync(CancellationToken cancellationToken)
     {
         var held = new HashSet<string>();

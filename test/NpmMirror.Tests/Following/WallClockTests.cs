@@ -89,7 +89,7 @@ public sealed class WallClockTests : IAsyncLifetime
         {
             if (left <= TimeSpan.Zero)
             {
-                // No more time, but what has begun may end.
+                // No more time, but work that has begun may end.
                 await Eventually.Async(isTrue, $"within {time}: {what}");
                 return;
             }

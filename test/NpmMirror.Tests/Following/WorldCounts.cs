@@ -4,7 +4,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Following;
 
-/// <summary>What happened in simulated worlds, added up.</summary>
+/// <summary>The events of simulated worlds, added up.</summary>
 internal sealed class WorldCounts
 {
     internal double Hours { get; private set; }

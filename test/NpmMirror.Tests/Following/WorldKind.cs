@@ -3,16 +3,16 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Following;
 
-/// <summary>What kind of world it is.</summary>
-/// <param name="Dialect">How the feed speaks.</param>
+/// <summary>The kind of a world.</summary>
+/// <param name="Dialect">The feed's dialect.</param>
 /// <param name="Mode">How it is read.</param>
 /// <param name="Sequences">How it writes its sequences.</param>
 /// <param name="HasList">Whether everything is compared with the upstream's list every day; if not, nothing is lost, only late.</param>
 internal sealed record WorldKind(FakeFeedDialect Dialect, FeedMode Mode, FakeSequenceStyle Sequences, bool HasList)
 {
     /// <summary>
-    /// Two of five worlds have npm's feed, the one that lies, with the list that puts it right and without it; the others a CouchDB that is waited
-    /// for in each way. What is left is drawn.
+    /// Two of five worlds have npm's feed, with its faults, with the list that corrects them and without it; the others a CouchDB that is waited
+    /// for in each way. The rest is drawn.
     /// </summary>
     internal static WorldKind Draw(int round, int seed)
     {

@@ -4,7 +4,7 @@ using NpmMirror.Tarballs;
 
 namespace NpmMirror.Tests.Maintenance;
 
-/// <summary>gc and somebody who needs the same bytes at the same moment: whichever way their steps fall, a row has its bytes.</summary>
+/// <summary>gc and a task that needs the same bytes at the same moment: in any order of their steps, a row has its bytes.</summary>
 public sealed class BlobDisposalTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
@@ -13,7 +13,7 @@ public sealed class BlobDisposalTests
         With =
         [
             nameof(Bytes_stored_anew_while_gc_looks_stay_for_their_coming_row),
-            nameof(Whoever_takes_over_bytes_that_gc_has_just_taken_fetches_them),
+            nameof(A_task_that_takes_over_bytes_just_collected_fetches_them),
             nameof(In_a_crowd_of_both_no_row_is_ever_without_its_bytes),
         ],
         Red = "`BlobDisposal` does not look for rows a second time: the first was red; it does not look at the age of what it took: the second; `AdoptAsync` does not look whether the bytes are still in sight: the third")]
@@ -64,7 +64,7 @@ public sealed class BlobDisposalTests
     }
 
     [Fact]
-    public async Task Whoever_takes_over_bytes_that_gc_has_just_taken_fetches_them()
+    public async Task A_task_that_takes_over_bytes_just_collected_fetches_them()
     {
         MaintenanceBench? bench = null;
         TarballRow? before = null;
@@ -97,7 +97,7 @@ public sealed class BlobDisposalTests
         var collected = 0;
         for (var round = 0; round < 40; round++)
         {
-            // Nobody's, and old: the next to ask takes it over, or gc takes it away.
+            // Unreferenced, and old: the next request takes it over, or gc deletes it.
             File.SetLastWriteTimeUtc(bench.FileOf(row.Sha512), DateTime.UnixEpoch);
             Assert.True(await bench.Store.Tarballs.ForgetTarballAsync((await bench.RowAsync("left-pad"))!, Cancelled));
             await using var another = new TarballDownloads(bench.Store.Tarballs, bench.Blobs, bench.Client, bench.Options, bench.Clock, Microsoft.Extensions.Logging.Abstractions.NullLogger<TarballDownloads>.Instance);

@@ -9,7 +9,7 @@ using NpmMirror.Tests.Mirroring;
 
 namespace NpmMirror.Tests.Maintenance;
 
-/// <summary>The comparison with the upstream's list: what it tells, and what it leaves alone.</summary>
+/// <summary>The comparison with the upstream's list: its findings, and the packages that it leaves alone.</summary>
 public sealed class CompletenessTests : IAsyncLifetime
 {
     private readonly TestFolder _folder = new();

@@ -5,7 +5,7 @@ namespace NpmMirror.Tests.Maintenance;
 /// <summary>A store some of whose methods fail when a test says so.</summary>
 internal static class FailingStore
 {
-    /// <summary>What a store that is read-only refuses, as far as <c>verify</c> comes to it.</summary>
+    /// <summary>The refusals of a read-only store, as far as <c>verify</c> meets them.</summary>
     public static IMetadataStore ReadOnly(IMetadataStore store, Func<bool> isReadOnly) => Over(
         store,
         [nameof(INoteTable.SetNoteAsync), nameof(ILeaseTable.TryHoldLeaseAsync), nameof(ITarballTable.StampVerifiedAsync)],

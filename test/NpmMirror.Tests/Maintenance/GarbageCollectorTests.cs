@@ -18,7 +18,7 @@ public sealed class GarbageCollectorTests
         ],
         Red = "the listing does not look at the age: the first was red")]
     [Fact]
-    public async Task Takes_what_nobody_needs_and_nothing_else_and_tells_before_it_does()
+    public async Task Deletes_only_unneeded_data_and_tells_it_first()
     {
         await using var bench = await MaintenanceBench.StartAsync();
         await bench.HoldAsync("left-pad", "1.0.0");
@@ -86,7 +86,7 @@ public sealed class GarbageCollectorTests
         Assert.Equal(0, collected.OverBudgetBytes);
         Assert.Equal(collected.HeldBytes, (await bench.Blobs.ListAsync(Cancelled).ToListAsync(Cancelled)).Sum(blob => blob.SizeBytes));
 
-        // Even far over it, what is in use stays.
+        // Even far over it, tarballs in use stay.
         bench.Options.Gc.MaxBytes = 1;
         await bench.CollectAsync();
         Assert.NotNull(await bench.RowAsync("now"));
@@ -219,7 +219,7 @@ public sealed class GarbageCollectorTests
     }
 
     [Fact]
-    public async Task Forgets_who_fetched_what_after_its_retention()
+    public async Task Forgets_records_of_fetches_after_their_retention()
     {
         await using var bench = await MaintenanceBench.StartAsync(options => options.Gc.AccessRetention = TimeSpan.FromDays(30));
         var today = DateOnly.FromDateTime(bench.Clock.GetUtcNow().UtcDateTime);
@@ -269,7 +269,7 @@ public sealed class GarbageCollectorTests
         await Assert.ThrowsAsync<MirrorException>(() => bench.CollectAsync());
         isFailing = false;
 
-        // What comes in and what is collected next waits for nothing.
+        // New tarballs and the next collection wait for nothing.
         await bench.HoldAsync("b", "1.0.0");
         Assert.Single((await bench.CollectAsync()).Items);
     }

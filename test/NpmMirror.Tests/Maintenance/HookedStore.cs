@@ -3,7 +3,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.Maintenance;
 
-/// <summary>A store at whose calls a test can let something happen, just before or just after: what another process does at that moment.</summary>
+/// <summary>A store at whose calls a test can act, just before or just after, as another process at that moment.</summary>
 internal static class HookedStore
 {
     private static readonly string[] OfTarballs = [nameof(ITarballTable.ForgetTarballAsync), nameof(ITarballTable.IsReferencedAsync), nameof(ITarballTable.PutTarballAsync)];

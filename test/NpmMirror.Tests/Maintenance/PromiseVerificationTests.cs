@@ -4,7 +4,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Maintenance;
 
-/// <summary>What is held right by its own digest, and is not what the package's document says.</summary>
+/// <summary>Data that is right by its own digest, but does not match the package's document.</summary>
 public sealed class PromiseVerificationTests : IAsyncLifetime
 {
     private MaintenanceBench _bench = null!;

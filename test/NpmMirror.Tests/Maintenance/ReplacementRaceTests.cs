@@ -6,7 +6,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Maintenance;
 
-/// <summary>A tarball takes another's place while its row is written by others: what they wrote counts, and it is tried again a few times.</summary>
+/// <summary>A tarball replaces another while its row is written by others: their writes count, and it is tried again a few times.</summary>
 public sealed class ReplacementRaceTests
 {
     private const int TriesMax = 5;

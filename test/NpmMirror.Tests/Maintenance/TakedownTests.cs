@@ -15,7 +15,7 @@ public sealed class TakedownTests
         With =
         [
             nameof(Names_the_clients_that_had_fetched_it_before_and_those_that_still_do),
-            $"{nameof(Cli.MaintenanceCommandTests)}.{nameof(Cli.MaintenanceCommandTests.Removed_names_what_was_taken_down_and_who_had_fetched_it)}",
+            $"{nameof(Cli.MaintenanceCommandTests)}.{nameof(Cli.MaintenanceCommandTests.Removed_names_takedowns_and_the_clients_that_fetched_them)}",
             nameof(A_version_that_came_back_with_a_package_that_then_went_is_not_back),
             nameof(Clients_beyond_those_that_are_listed_are_counted_once_each),
             nameof(Of_a_whole_package_the_first_and_last_day_of_any_of_its_files_count),
@@ -157,7 +157,7 @@ public sealed class TakedownTests
         Assert.Equal(isPurged ? DocumentCodec.Purged : DocumentCodec.Brotli, (await bench.Store.Packages.ReadAsync(row.Package, Cancelled))!.Document.Codec);
         Assert.Equal(!isPurged, await bench.Store.Log.ReadLogAsync(LogPosition.Zero, Cancelled).AnyAsync(past => past.Payload is { } payload && Encoding.UTF8.GetString(payload.Span).Contains("a secret word", StringComparison.Ordinal), Cancelled));
 
-        // What, when and which kind stay, and the chain still leads to the same head.
+        // Package, time and kind stay, and the chain still leads to the same head.
         Assert.Equal((RemovalKind.Unpublished, false), Assert.Single(await ListAsync(bench)) is var told ? (told.Kind, told.IsPurged) : default);
         var (findings, summary) = await bench.VerifyAsync();
         Assert.Empty(findings);

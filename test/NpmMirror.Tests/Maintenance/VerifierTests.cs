@@ -24,7 +24,7 @@ public sealed class VerifierTests : IAsyncLifetime
         With =
         [
             nameof(Finds_bytes_that_changed_and_bytes_that_are_gone_and_mends_both),
-            nameof(Finds_a_damaged_document_wherever_it_is_damaged_and_mends_it),
+            nameof(Finds_a_document_damaged_at_any_place_and_mends_it),
             nameof(Finds_what_the_store_did_not_change),
             nameof(Finds_a_document_of_the_past_that_is_damaged_or_gone),
         ],
@@ -161,7 +161,7 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Empty((await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs })).Findings);
         Assert.Equal(held, (await _bench.RowAsync("odd"))!.Sha512);
 
-        // What was sent then was a whole archive, and another one than the upstream has.
+        // The upstream sent a whole archive then, and it has another one now.
         _bench.Clock.Advance(TimeSpan.FromHours(1));
         _bench.Upstream.Tarballs["/odd/-/odd-1.0.0.tgz"] = _bench.Upstream.Tarballs["/ms/-/ms-1.0.0.tgz"];
         Assert.Empty((await _bench.VerifyAsync()).Findings);
@@ -172,7 +172,7 @@ public sealed class VerifierTests : IAsyncLifetime
         var row = (await _bench.RowAsync("odd"))!;
         Assert.Equal(((await _bench.RowAsync("ms"))!.Sha512, true), (row.Sha512, row.IsUnpromised));
 
-        // What the upstream does not give, or sends as a page, says nothing against what is held.
+        // No answer of the upstream, or a page, is no reason against the held tarball.
         foreach (var body in new[] { "<html>"u8.ToArray(), null })
         {
             _bench.Clock.Advance(TimeSpan.FromHours(1));
@@ -236,7 +236,7 @@ public sealed class VerifierTests : IAsyncLifetime
         ],
         Red = "`RepairAsync` asks conditionally: the first two were red")]
     [Fact]
-    public async Task Finds_a_damaged_document_wherever_it_is_damaged_and_mends_it()
+    public async Task Finds_a_document_damaged_at_any_place_and_mends_it()
     {
         foreach (var at in (int[])[5, 20, 60, 100])
         {
@@ -306,7 +306,7 @@ public sealed class VerifierTests : IAsyncLifetime
     [Claim("A value that no npm-mirror writes is found with its table, row and column, and mended; other rows are checked, also if the damage cannot be mended, and if the marks of the last run are damaged",
         With =
         [
-            nameof(Finds_what_nobody_can_mend_and_looks_at_all_the_rest),
+            nameof(Finds_damage_that_cannot_be_mended_and_checks_all_the_rest),
             nameof(A_damaged_row_of_the_graveyard_is_written_anew),
             nameof(A_verification_begins_anew_where_its_marks_are_damaged),
         ])]
@@ -336,7 +336,7 @@ public sealed class VerifierTests : IAsyncLifetime
         var (mended, _) = await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs });
         Assert.True(Assert.Single(mended).IsRepaired, mended[0].Problem);
         Assert.Empty((await _bench.VerifyAsync()).Findings);
-        // Without its hash nobody knows whether the document has changed.
+        // Without its hash it is not known whether the document has changed.
         Assert.Equal(column == "document_sha256" ? 3 : 2, (await _bench.Store.Log.ReadHeadAsync(TestContext.Current.CancellationToken)).Position.Value);
     }
 
@@ -349,7 +349,7 @@ public sealed class VerifierTests : IAsyncLifetime
     [InlineData("UPDATE packages SET name = x'0011' WHERE name = 'ms'", VerifyFault.RowDamaged, "packages 2 bytes")]
     [InlineData("UPDATE tarballs SET package = x'0011' WHERE package = 'ms'", VerifyFault.RowDamaged, "tarballs 2 bytes ms-1.0.0.tgz")]
     [InlineData("UPDATE tarballs SET file = x'0011' WHERE package = 'ms'", VerifyFault.RowDamaged, "ms/")]
-    public async Task Finds_what_nobody_can_mend_and_looks_at_all_the_rest(string sql, VerifyFault fault, string subject)
+    public async Task Finds_damage_that_cannot_be_mended_and_checks_all_the_rest(string sql, VerifyFault fault, string subject)
     {
         _bench.Tamper(sql);
         _bench.Tamper("UPDATE tarballs SET state = 9 WHERE package = 'left-pad'");
@@ -532,7 +532,7 @@ public sealed class VerifierTests : IAsyncLifetime
         var finding = Assert.Single((await _bench.VerifyAsync(new VerifyRequest { OlderThan = TimeSpan.FromDays(7) })).Findings);
         Assert.Contains("not what the last verification noted", finding.Problem, StringComparison.Ordinal);
 
-        // What was found is found again by the next, however much that believes and whatever came after it.
+        // The next run finds the findings again, whatever it believes and whatever was written later.
         await _bench.HoldAsync("later", "1.0.0");
         Assert.NotEmpty((await _bench.VerifyAsync(new VerifyRequest { OlderThan = TimeSpan.FromDays(7) })).Findings);
         Assert.NotEmpty((await _bench.VerifyAsync(new VerifyRequest { OlderThan = TimeSpan.FromDays(7) })).Findings);

@@ -4,7 +4,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Mirroring;
 
-/// <summary>What a sync counts and names: its own tries, and what other processes did meanwhile.</summary>
+/// <summary>The counts and names of a sync: its own tries, and those of other processes meanwhile.</summary>
 public sealed class CatchUpTests : IAsyncLifetime
 {
     private MirrorBench _bench = null!;
@@ -295,7 +295,7 @@ public sealed class CatchUpTests : IAsyncLifetime
         }
     }
 
-    /// <summary>What a run says in the end.</summary>
+    /// <summary>The last progress of a run.</summary>
     private static async Task<SyncProgress> ReportedAsync(CatchUp catchUp)
     {
         var reported = new Reports();

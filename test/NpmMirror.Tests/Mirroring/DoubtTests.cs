@@ -4,7 +4,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Mirroring;
 
-/// <summary>What an upstream says against all likelihood is believed after a day of asking, and not because the wall clock has leapt over one.</summary>
+/// <summary>An unlikely answer of an upstream is believed after a day of tries, and not because the wall clock has leapt over one.</summary>
 public sealed class DoubtTests
 {
     public static TheoryData<string, Action<FakeRegistry>> Doubtful() => new()
@@ -38,7 +38,7 @@ public sealed class DoubtTests
         Assert.NotNull((await bench.SyncAsync("left-pad", again)).RetryBecause);
         Assert.Equal(held!.Facts.Removal, (await bench.RowAsync("left-pad"))!.Facts.Removal);
 
-        // A day of tries: then it is what there is.
+        // A day of tries: then it is believed.
         Assert.Null((await bench.SyncAsync("left-pad", again with { Attempts = RemovalCheck.DoubtTriesMin })).RetryBecause);
     }
 

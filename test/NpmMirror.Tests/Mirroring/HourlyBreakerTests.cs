@@ -83,7 +83,7 @@ public sealed class HourlyBreakerTests : IAsyncLifetime
             Assert.Equal(0, await DeleteAsync(50, 60));
         }
 
-        // The rest turned out to live: what is still asked for is what one hour may bring.
+        // The rest turned out to live: the remaining removals are within the limit of an hour.
         for (var quarter = 0; quarter < 5; quarter++)
         {
             _bench.Clock.Advance(TimeSpan.FromMinutes(15));

@@ -5,7 +5,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Mirroring;
 
-/// <summary>What <c>status</c> lists as failing or given up, after the package was brought up to date on another way than the queue.</summary>
+/// <summary>The packages that <c>status</c> lists as failing or given up, after they were brought up to date outside the queue.</summary>
 public sealed class MendedTests
 {
     private static readonly PackageName Pad = PackageName.Parse("left-pad");

@@ -23,7 +23,7 @@ internal sealed class MirrorBench : IAsyncDisposable
         Options = options;
         Clock = clientTime as FakeClock ?? new FakeClock();
         var time = isClockReal ? TimeProvider.System : (TimeProvider)Clock;
-        // Longer than a clock leaps that the client shares with the rest: what takes a real millisecond must not look like a request that hangs.
+        // Longer than the leaps of a clock that the client shares with the rest: a real millisecond of work must not look like a request that hangs.
         var timeout = time == clientTime ? TimeSpan.FromHours(1) : TimeSpan.FromSeconds(30);
         Store = new MemoryStore(time);
         Client = new RegistryClient(ClientOptions(upstream.Url, host) with { ConnectTimeout = timeout, Timeout = timeout }, Budget, clientTime, NullLogger.Instance);
@@ -123,7 +123,7 @@ internal sealed class MirrorBench : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _mirror.DisposeAsync();
-        // Whatever was fetched is given back, in every test.
+        // Fetched documents are given back, in every test.
         await Eventually.Async(() => Budget.UsedBytes == 0);
         await Upstream.DisposeAsync();
     }

@@ -41,7 +41,7 @@ public sealed class MirrorMonitorTests
         Assert.Same(monitor, mirror.Monitor);
         Assert.Empty(told.OfType<MonitorEvent.Ended>());
 
-        // A reader that is stopped hears the end and nothing more of what it had not read.
+        // A reader that is stopped gets the end and no event that it had not read.
         await Eventually.Async(() => IsTold(heard, "a") && IsTold(heard, "after"));
         await mirror.StopAsync(Token);
         await read;
@@ -65,7 +65,7 @@ public sealed class MirrorMonitorTests
         mirror.Monitor.Start();
         await Eventually.Async(() => IsTold(told, "b"));
         await Eventually.Async(async () => (await mirror.GetLastSequenceAsync(Token)).Text == Head(bench));
-        // What was handled before the stop is not asked for again, although last_seq said 0 at the first start.
+        // Rows handled before the stop are not asked for again, although last_seq said 0 at the first start.
         Assert.Equal(0, bench.Upstream.Requests.CountOf("/a"));
     }
 

@@ -5,7 +5,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Mirroring;
 
-/// <summary>What a command asks once, beside its packages: where the feed is, what it is, and the list. Trouble there passes as it does for packages.</summary>
+/// <summary>A command's requests beside its packages: the feed's probe, its information, and the list. They outlast transient failures as packages do.</summary>
 public sealed class OneShotTests
 {
     private const int PackageCount = 12;
@@ -97,7 +97,7 @@ public sealed class OneShotTests
     }
 
     [Fact]
-    public async Task What_is_named_is_fetched_anew_whatever_validators_and_caches_say()
+    public async Task A_named_package_is_fetched_anew_despite_validators_and_caches()
     {
         await using var bench = await StartAsync();
         await using var mirror = bench.Mirror("none");

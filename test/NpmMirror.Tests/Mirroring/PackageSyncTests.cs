@@ -213,7 +213,7 @@ public sealed class PackageSyncTests
     }
 
     [Fact]
-    public async Task A_304_that_nobody_asked_for_is_no_answer()
+    public async Task An_unrequested_304_is_no_answer()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Knobs.Add(new FakeRule { Path = "/never-seen", Status = 304 });
@@ -245,7 +245,7 @@ public sealed class PackageSyncTests
     [InlineData("{}")]
     [InlineData("""{"name":null,"versions":{}}""")]
     [InlineData("""{"name":17,"versions":"none"}""")]
-    public async Task A_message_in_the_place_of_a_packument_is_refused_whatever_its_status(string body)
+    public async Task A_message_in_the_place_of_a_packument_is_refused_with_any_status(string body)
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(Pad);
@@ -422,7 +422,7 @@ public sealed class PackageSyncTests
             nameof(A_304_is_believed_where_the_feed_speaks_of_the_revision_that_is_held),
             nameof(A_repair_believes_neither_a_304_nor_a_cache),
             $"{nameof(AspNetCore.OperationsTests)}.{nameof(AspNetCore.OperationsTests.A_refresh_believes_no_304_and_says_unchanged_where_it_was)}",
-            $"{nameof(OneShotTests)}.{nameof(OneShotTests.What_is_named_is_fetched_anew_whatever_validators_and_caches_say)}",
+            $"{nameof(OneShotTests)}.{nameof(OneShotTests.A_named_package_is_fetched_anew_despite_validators_and_caches)}",
             $"{nameof(Sqlite.SqliteStoreTests)}.{nameof(Sqlite.SqliteStoreTests.Gives_out_the_most_urgent_then_the_earliest_due)}",
         ],
         Red = "validators are sent whatever the queue wants: the first two were red; they are sent whatever is to be believed: the first, the fourth, the fifth and the sixth")]

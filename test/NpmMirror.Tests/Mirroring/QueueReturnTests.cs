@@ -6,7 +6,7 @@ using NpmMirror.Syncing;
 
 namespace NpmMirror.Tests.Mirroring;
 
-/// <summary>What becomes of a queued package that fails: only what another try cannot mend is given up, and only after a day.</summary>
+/// <summary>The end of a queued package that fails: it is given up only if another try cannot mend it, and only after a day.</summary>
 public sealed class QueueReturnTests : IAsyncDisposable
 {
     private static readonly PackageName Name = PackageName.Parse("left-pad");

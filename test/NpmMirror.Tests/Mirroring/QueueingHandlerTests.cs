@@ -62,7 +62,7 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
         var (store, process) = CrashingStore.Over(_bench.Store, writesToLive);
         if (isOdd)
         {
-            // What is left of the last write depends on how much was asked before.
+            // The rest of the last write depends on the number of earlier requests.
             await store.CountAsync(Token);
         }
 

@@ -79,7 +79,7 @@ public sealed class ReadThroughTests
         await bench.Clock.SkipWaitsAsync(waiting, bench.Options.RevalidateWait);
         Assert.Equal(1, Assert.IsType<ReadAnswer.Found>(await waiting).Row.Generation);
 
-        // Nobody waits for what takes longer: those who come now are served at once, also from memory.
+        // No client waits for a slow fetch: those who come now are served at once, also from memory.
         Assert.True(bench.ReadThrough.IsServable((await bench.RowAsync("left-pad"))!));
         Assert.Equal(1, Assert.IsType<ReadAnswer.Found>(await bench.ReadThrough.FindAsync(Pad, Token)).Row.Generation);
         gate.Open();
@@ -102,7 +102,7 @@ public sealed class ReadThroughTests
         var slow = Task.WhenAll(bench.ReadThrough.FindAsync(PackageName.Parse("a"), Token).AsTask(), bench.ReadThrough.FindAsync(PackageName.Parse("b"), Token).AsTask());
         await gate.WaitForAsync(2, Token);
         await bench.Clock.SkipWaitsAsync(slow, bench.Options.RevalidateWait);
-        // The upstream would not answer for this one either, and the clock stands still: whatever waits for it does not end.
+        // The upstream would not answer for this one either, and the clock stands still: a wait for it would not end.
         Assert.IsType<ReadAnswer.Found>(await bench.ReadThrough.FindAsync(Pad, Token).AsTask().WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, Token));
         gate.Open();
     }
@@ -240,7 +240,7 @@ public sealed class ReadThroughTests
     }
 
     [Fact]
-    public async Task The_wish_is_durable_before_the_fetch_begins()
+    public async Task A_clients_request_is_durable_before_the_fetch_begins()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));

@@ -52,7 +52,7 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
                 }
             }
 
-            // In no order, some twice, and with what is no package.
+            // In no order, some twice, and with an id that is no package.
             var ids = list.Keys.Concat(list.Keys.Take(3)).OrderBy(_ => random.Next()).Append("_design/app");
             var found = await Reconciler(bench).RunAsync(ids.Select(id => new ListedPackage(id, list.GetValueOrDefault(id))).ToAsyncEnumerable(), null, Token);
 

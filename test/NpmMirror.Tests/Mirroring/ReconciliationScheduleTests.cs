@@ -61,7 +61,7 @@ public sealed class ReconciliationScheduleTests : IAsyncDisposable
 
     private ReconciliationSchedule Schedule(TimeSpan interval) => new(_store, interval, _clock, NullLogger.Instance);
 
-    // One life of a mirror: what is due at its start, then what becomes due in between, until it waits again.
+    // One life of a mirror: reconciliations due at its start, then those in between, until it waits again.
     private async Task RunAsync(TimeSpan[] steps, int failures = 0)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);

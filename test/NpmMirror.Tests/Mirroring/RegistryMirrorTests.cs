@@ -68,7 +68,7 @@ public sealed class RegistryMirrorTests
         }
 
         bench.Upstream.PublishVersion("a", "2.0.0");
-        // The list goes on answering: who took the 404 for the end of the feed would compare with it once, and be content.
+        // The list goes on answering: a mirror that took the 404 for the end of the feed would compare with it once, and stop looking.
         var denied = bench.Upstream.Knobs.Add(new FakeRule { Path = "/_changes*", Status = 404 });
         await using var second = bench.Mirror("auto");
         await second.StartAsync(Token);
@@ -176,7 +176,7 @@ public sealed class RegistryMirrorTests
         [
             nameof(A_walk_that_was_cut_short_is_repeated),
             nameof(Listed_holds_names_and_globs_eagerly_and_tells_others_why_not),
-            nameof(Used_asks_for_nothing_that_nobody_asked_for),
+            nameof(Used_fetches_only_requested_packages),
         ],
         Red = "`UpstreamWalk.IsNeededAsync` is always true: the first was red; cursors set before the walk: the second was red")]
     [Fact]
@@ -256,7 +256,7 @@ public sealed class RegistryMirrorTests
     }
 
     [Fact]
-    public async Task Used_asks_for_nothing_that_nobody_asked_for()
+    public async Task Used_fetches_only_requested_packages()
     {
         await using var bench = await StartAsync(new MirrorOptions(), "used", "unused");
         await using var mirror = bench.Mirror();
@@ -315,7 +315,7 @@ public sealed class RegistryMirrorTests
         await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a");
         await using var mirror = bench.Mirror();
         await mirror.StartAsync(Token);
-        // What is held from the beginning may be told a moment after it was stored: out of the queue it has been told.
+        // Packages held from the beginning may be told a moment after they were stored: once out of the queue they have been told.
         await Eventually.Async(async () => mirror.Monitor is { IsConnected: true } && await bench.RowAsync("a") is not null && bench.Queue.InFlight == 0);
         var told = new ConcurrentQueue<MonitorEvent>();
         mirror.Monitor!.Appeared += told.Enqueue;
@@ -334,7 +334,7 @@ public sealed class RegistryMirrorTests
     }
 
     [Claim("A feed that jumped back loses nothing",
-        With = [nameof(A_feed_that_jumped_back_while_nobody_followed_is_compared_anew)],
+        With = [nameof(A_feed_that_jumped_back_without_a_follower_is_compared_anew)],
         Red = "that the monitor found a reset is not passed on to `FeedStart`: the last was red")]
     [Fact]
     public async Task A_feed_that_jumped_back_is_compared_anew_and_nothing_is_lost()
@@ -351,7 +351,7 @@ public sealed class RegistryMirrorTests
     }
 
     [Fact]
-    public async Task A_feed_that_jumped_back_while_nobody_followed_is_compared_anew()
+    public async Task A_feed_that_jumped_back_without_a_follower_is_compared_anew()
     {
         await using var bench = await StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, "a", "b", "c");
         await using (var before = bench.Mirror())

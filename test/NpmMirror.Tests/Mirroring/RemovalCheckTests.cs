@@ -59,7 +59,7 @@ public sealed class RemovalCheckTests : IAsyncLifetime
         Assert.Null(await LookAsync());
         Assert.Equal([$"/{asked}"], Asked());
 
-        // The one that answered is asked again the next time, and nobody else.
+        // The one that answered is asked again the next time, and no other.
         Assert.Null(await LookAsync());
         Assert.Equal([$"/{asked}", $"/{asked}"], Asked());
     }

@@ -3,7 +3,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Mirroring;
 
-/// <summary>What other packages say while one is missing: whether the upstream is well, and at what cost it is asked.</summary>
+/// <summary>The answers for other packages while one is missing: whether the upstream is well, and the cost of asking.</summary>
 public sealed class RemovalNeighbourTests
 {
     [Claim("A 404 of one package while no other can be fetched, with any answers of the others, removes nothing, and a monitor without a store tells of no deletion",

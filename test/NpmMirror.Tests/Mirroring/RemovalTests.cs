@@ -382,7 +382,7 @@ public sealed class RemovalTests
         Assert.IsType<SyncResult.Removed>(await bench.SyncAsync("left-pad", item));
         Assert.Equal(isTold ? wanted : null, Assert.IsType<PackageRemoved>((await bench.EventsAsync())[^1]).UpstreamRev);
 
-        // Who knows the last document takes it for something newer all the same.
+        // A follower with the last document takes it for something newer.
         var told = (await bench.RowAsync("left-pad"))!.Facts.Rev!;
         Assert.True(new Revision(held).IsBefore(new Revision(told)));
     }

@@ -9,7 +9,7 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;
 
-/// <summary>Whether an answer of the upstream is as new as the feed said, and not older than what is stored.</summary>
+/// <summary>Whether an answer of the upstream is as new as the feed said, and not older than the stored document.</summary>
 public sealed class RevisionCheckTests
 {
     private const string Url = "http://registry.example.org";

@@ -39,7 +39,7 @@ public sealed class SyncFuzzTests(ITestOutputHelper output)
                 refused++;
             }
 
-            // A package that says of itself that it is gone is in the graveyard, with what was held before.
+            // A package that says that it is gone is in the graveyard, with its earlier document.
             var served = await bench.DocumentAsync(name.Value);
             Assert.True(served.AsSpan().SequenceEqual(held[name.Value]), $"{FuzzSeed.Variable}={seed + i}: what is held of {name} is what was sent last and accepted; held {Text(served)}, sent {Text(held[name.Value])}");
         }

@@ -16,7 +16,7 @@ public sealed class SyncQueueTests
     [Claim("Listeners hear how a try of a package ended before its waiters, so `Revised` comes after the `Updated` that it covers; a listener that fails delays no other",
         Red = "`SyncQueue` completes the waiter before its listeners are told")]
     [Fact]
-    public async Task Listeners_hear_of_a_try_before_those_who_wait_for_it()
+    public async Task Listeners_hear_of_a_try_before_its_waiters()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
@@ -33,7 +33,7 @@ public sealed class SyncQueueTests
         await heard.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
         Assert.False(waiting.IsCompleted);
 
-        // A listener that fails keeps nobody waiting.
+        // A listener that fails delays no other.
         goOn.SetResult();
         Assert.IsType<SyncResult.Stored>((await waiting).Result);
         await Assert.ThrowsAsync<MirrorException>(() => trying);

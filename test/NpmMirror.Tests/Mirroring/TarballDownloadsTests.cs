@@ -5,7 +5,7 @@ using NpmMirror.Tests.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;
 
-/// <summary>What is served from where, and what happens in trouble.</summary>
+/// <summary>The source of served tarballs, and their failures.</summary>
 public sealed class TarballDownloadsTests
 {
     private static readonly byte[] Bytes = TarballScene.Bytes(200_000);

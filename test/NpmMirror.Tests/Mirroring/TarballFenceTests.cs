@@ -12,7 +12,7 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;
 
-/// <summary>A packument is written by strangers: what its tarball addresses can make the mirror do, and whom the mirror's token reaches.</summary>
+/// <summary>A packument is written by strangers: the requests that its tarball addresses can cause, and the receivers of the mirror's token.</summary>
 public sealed class TarballFenceTests : IAsyncDisposable
 {
     private const string Token = "Bearer must-not-travel";
@@ -136,7 +136,7 @@ public sealed class TarballFenceTests : IAsyncDisposable
     [Fact]
     public async Task The_token_does_not_come_back_by_way_of_a_foreign_host()
     {
-        // Who was sent away and back could be sent to any path with a token that one path only was to have.
+        // A request that was sent away and back could be sent to any path with a token meant for one path.
         await using var upstream = Upstream();
         await using var hop = new LoopbackPeer(
             async (_, stream, token) => await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 302 X\r\nLocation: {upstream.Url}b.tgz\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"), token), address: "127.0.0.3");
@@ -145,7 +145,7 @@ public sealed class TarballFenceTests : IAsyncDisposable
     }
 
     [Claim("Private, link-local and loopback addresses are not asked unless the upstream is one, also if a name resolves to them later",
-        With = [nameof(Loopback_is_not_asked_for_an_upstream_elsewhere), nameof(A_name_that_points_inwards_is_not_asked_whatever_it_pointed_to_before)],
+        With = [nameof(Loopback_is_not_asked_for_an_upstream_elsewhere), nameof(A_name_that_now_points_inwards_is_not_asked)],
         Red = "SourceFence.ResolveAsync does not refuse")]
     [Theory]
     [InlineData("http://10.0.0.1/a.tgz")]
@@ -172,7 +172,7 @@ public sealed class TarballFenceTests : IAsyncDisposable
     [InlineData("http://localhost:{0}/a.tgz")]
     public async Task Loopback_is_not_asked_for_an_upstream_elsewhere(string format)
     {
-        // 192.0.2.1 is nobody's (RFC 5737) and is never asked: only the tarball's own address counts.
+        // 192.0.2.1 belongs to no host (RFC 5737) and is never asked: only the tarball's own address counts.
         var url = new Uri(string.Format(System.Globalization.CultureInfo.InvariantCulture, format, _foreign.Port));
         await AssertForbiddenAsync(new Uri("http://192.0.2.1/"), url, url.HostNameType == UriHostNameType.IPv6 ? url.Host : url.IdnHost);
         Assert.Empty(_foreign.Requests);
@@ -213,7 +213,7 @@ public sealed class TarballFenceTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_name_that_points_inwards_is_not_asked_whatever_it_pointed_to_before()
+    public async Task A_name_that_now_points_inwards_is_not_asked()
     {
         var answers = new Queue<string>(["203.0.114.7", "127.0.0.1"]);
         var fence = new SourceFence(new Uri("http://192.88.98.1/"), ["cdn.example.org"], (host, _) => Task.FromResult<IPAddress[]>(

@@ -72,7 +72,7 @@ internal sealed class TarballScene : IAsyncDisposable
         await stream.WriteAsync(bytes, cancellationToken);
     };
 
-    /// <summary>Forgets what is in memory, as a restart does.</summary>
+    /// <summary>Forgets the memory, as a restart does.</summary>
     public TarballDownloads StartAnother()
     {
         Downloads = new TarballDownloads(Store, Blobs, Client, Options, Time, _logger);

@@ -63,7 +63,7 @@ public sealed class TarballSharingTests
     [Fact]
     public async Task Withholds_the_last_64_KB_until_the_hash_was_right()
     {
-        // All bytes have come, but nobody can know that these are all: the last chunk, which says so, waits.
+        // All bytes have come, but the last chunk, which says that these are all, waits.
         await using var scene = new TarballScene(async (_, stream, cancellationToken) =>
         {
             await stream.WriteAsync(TarballScene.Head("Transfer-Encoding: chunked\r\nConnection: close\r\n"), cancellationToken);
@@ -89,7 +89,7 @@ public sealed class TarballSharingTests
     }
 
     [Claim("A client that leaves, gives up or stalls neither ends nor slows the download",
-        With = [nameof(A_client_that_gives_up_waiting_does_not_end_the_download), nameof(A_client_that_stalls_slows_nobody)],
+        With = [nameof(A_client_that_gives_up_waiting_does_not_end_the_download), nameof(A_client_that_stalls_slows_no_other)],
         Red = "`TarballArrival.LeaveAsync` closes the file when the last reader leaves: all three were red; the download takes its first client's token: the second; it waits for its readers before its slot is free: the last")]
     [Fact]
     public async Task A_client_that_leaves_does_not_end_the_download()
@@ -119,7 +119,7 @@ public sealed class TarballSharingTests
     }
 
     [Fact]
-    public async Task A_client_that_stalls_slows_nobody()
+    public async Task A_client_that_stalls_slows_no_other()
     {
         await using var scene = new TarballScene(GatedBefore(Large));
         _gate.SetResult();

@@ -5,7 +5,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.Mirroring;
 
-/// <summary>What is kept is what the packument promises, and nothing else.</summary>
+/// <summary>Only bytes that match the packument's promise are kept.</summary>
 public sealed class TarballVerificationTests
 {
     private static readonly byte[] Right = TarballScene.Bytes(200_000);

@@ -11,7 +11,7 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Mirroring;
 
-/// <summary>What is kept of a package that was removed before this mirror ever held it.</summary>
+/// <summary>The row of a package that was removed before this mirror ever held it.</summary>
 public sealed class TombstonesTests
 {
     private static readonly DateTimeOffset Now = new(2026, 11, 1, 12, 0, 0, TimeSpan.Zero);

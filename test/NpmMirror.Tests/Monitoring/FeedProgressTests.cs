@@ -26,7 +26,7 @@ public sealed class FeedProgressTests : IDisposable
 
     public void Dispose() => _budget.Dispose();
 
-    /// <summary>What such a feed answers to a request for changes, by its number.</summary>
+    /// <summary>The answers of such a feed to a request for changes, by its number.</summary>
     public static TheoryData<string, FeedMode, Func<int, string>> Feeds { get; } = new()
     {
         { "since includes the row itself, no last_seq", FeedMode.Longpoll, _ => """{"results":[{"seq":7,"id":"a","changes":[{"version":"1.0.0"}]}]}""" },
@@ -127,7 +127,7 @@ public sealed class FeedProgressTests : IDisposable
         await using var monitor = RegistryMonitor.Bare(feed, client, new MonitorOptions { Windows = [] }, concurrency: 1, _clock, NullLogger.Instance);
         monitor.Start(Sequence.Zero);
 
-        // The clock stands still: a wait at what was taken for the head would never end.
+        // The clock stands still: a wait at a wrong head would never end.
         await Eventually.Async(() => monitor.LastSequence?.Text == "20");
     }
 

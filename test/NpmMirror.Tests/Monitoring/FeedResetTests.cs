@@ -63,7 +63,7 @@ public sealed class FeedResetTests
     [InlineData(FeedMode.Continuous, FakeSequenceStyle.Number)]
     [InlineData(FeedMode.Continuous, FakeSequenceStyle.Array)]
     [InlineData(FeedMode.Poll, FakeSequenceStyle.Text)]
-    public async Task A_reset_is_noticed_while_a_read_is_open_whatever_sequences_look_like(FeedMode mode, FakeSequenceStyle style)
+    public async Task A_reset_is_noticed_during_a_read_with_any_form_of_sequences(FeedMode mode, FakeSequenceStyle style)
     {
         await using var scene = await SceneAsync(mode, style, new MonitorOptions { EndsAtReset = true });
         scene.Registry.ResetFeed(scene.Registry.Knobs.DatabaseId);
@@ -84,7 +84,7 @@ public sealed class FeedResetTests
     [Claim("A reset under the same name is noticed although the new numbers have passed the cursor before any look, by the rows that were read last, in any mode and after a restart; rows that move on, numbers that leap ahead and one odd answer are no reset",
         With =
         [
-            $"{nameof(Following.MirrorResetTests)}.{nameof(Following.MirrorResetTests.Becomes_equal_when_it_grew_past_the_cursor_while_nobody_followed)}",
+            $"{nameof(Following.MirrorResetTests)}.{nameof(Following.MirrorResetTests.Becomes_equal_when_it_grew_past_the_cursor_without_a_follower)}",
             nameof(Another_change_at_a_packages_place_is_a_reset_except_of_a_mirror),
             nameof(Rows_that_move_on_and_numbers_that_leap_ahead_are_no_reset),
             nameof(One_odd_answer_about_known_rows_is_no_reset),
@@ -199,7 +199,7 @@ public sealed class FeedResetTests
     }
 
     [Claim("A feed that refuses the mirror's own cursor again and again was reset; a refused cursor of an operator is the operator's error",
-        With = [nameof(A_cursor_that_somebody_wrote_is_no_reset_when_it_is_refused)],
+        With = [nameof(A_refused_cursor_of_an_operator_is_no_reset)],
         Red = "refusals are not counted, or one is enough: the first was red; who wrote the cursor is not asked: the last")]
     [Fact]
     public async Task A_cursor_of_its_own_that_the_feed_refuses_again_and_again_is_a_reset()
@@ -217,7 +217,7 @@ public sealed class FeedResetTests
     }
 
     [Fact]
-    public async Task A_cursor_that_somebody_wrote_is_no_reset_when_it_is_refused()
+    public async Task A_refused_cursor_of_an_operator_is_no_reset()
     {
         var options = new MonitorOptions { EndsAtReset = true, LastSeq = "0" };
         await using var scene = await MonitorScene.StartAsync(options, new FeedOptions { Mode = FeedMode.Poll }, _clock, requestTimeout: TimeSpan.FromHours(100));
@@ -281,7 +281,7 @@ public sealed class FeedResetTests
     [Theory]
     [InlineData(FeedMode.Continuous, FakeSequenceStyle.Array)]
     [InlineData(FeedMode.Poll, FakeSequenceStyle.Number)]
-    public async Task A_bare_monitor_says_so_and_tells_what_is_new_among_the_newest_rows(FeedMode mode, FakeSequenceStyle style)
+    public async Task A_monitor_without_a_store_tells_a_reset_and_the_newest_rows(FeedMode mode, FakeSequenceStyle style)
     {
         await using var scene = await SceneAsync(mode, style);
         // One life of the database ends, another begins with less, and all of it is before the cursor.

@@ -5,7 +5,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Monitoring;
 
-/// <summary>The bare monitor: what is new, what failed, what is told later.</summary>
+/// <summary>The monitor without a store: new packages, failures, late events.</summary>
 public sealed class FetchingHandlerTests
 {
     [Fact]

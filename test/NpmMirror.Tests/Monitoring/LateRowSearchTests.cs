@@ -5,7 +5,7 @@ using NpmMirror.Following;
 
 namespace NpmMirror.Tests.Monitoring;
 
-/// <summary>A row counts as handled only after its handler has it: what could not be queued is handed over again.</summary>
+/// <summary>A row counts as handled only after its handler has it: one that could not be queued is handed over again.</summary>
 public sealed class LateRowSearchTests
 {
     private static readonly ChangeRow Late = new(new Sequence("105"), "late", "2-b", false);

@@ -29,7 +29,7 @@ public sealed class MonitorReadersTests
         // Each reader must be there before the first event.
         await Eventually.Async(() => scene.Monitor.ReaderCount == 3);
         scene.Monitor.Start(Sequence.Zero);
-        // What still waits for a reader at the stop is not heard.
+        // Events that still wait for a reader at the stop are dropped.
         await Eventually.Async(() => Volatile.Read(ref revised) == 3);
         await scene.Monitor.StopAsync(Cancellation);
         foreach (var heard in await Task.WhenAll(readers))
@@ -129,7 +129,7 @@ public sealed class MonitorReadersTests
     }
 
     [Fact]
-    public async Task A_listener_that_throws_stops_nobody()
+    public async Task A_listener_that_throws_stops_no_other()
     {
         await using var scene = await MonitorScene.StartAsync();
         scene.Monitor.Appeared += _ => throw new InvalidOperationException("mine");

@@ -7,7 +7,7 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Monitoring;
 
-/// <summary>A fake registry, a bare monitor that follows it, and what it told.</summary>
+/// <summary>A fake registry, a monitor without a store that follows it, and its events.</summary>
 internal sealed class MonitorScene : IAsyncDisposable
 {
     private readonly ByteBudget _budget = new(50_000_000);
@@ -20,7 +20,7 @@ internal sealed class MonitorScene : IAsyncDisposable
 
     internal RegistryMonitor Monitor { get; private set; } = null!;
 
-    /// <summary>What was told by .NET events, in order.</summary>
+    /// <summary>The .NET events, in order.</summary>
     internal ConcurrentQueue<MonitorEvent> Told { get; } = new();
 
     internal static async Task<MonitorScene> StartAsync(MonitorOptions? options = null, FeedOptions? feed = null, TimeProvider? time = null, FakeFeedDialect dialect = FakeFeedDialect.CouchDb, IChangeHandler? handler = null, TimeSpan? requestTimeout = null)

@@ -20,7 +20,7 @@ public sealed class PouchReplicationTests : IAsyncDisposable
         With =
         [
             nameof(Follows_an_upstream_that_has_no_revisions),
-            nameof(Older_replicators_get_documents_by_open_revs_and_nobody_writes_here),
+            nameof(Older_replicators_get_documents_by_open_revs_and_cannot_write),
             nameof(What_is_asked_for_wrongly_is_told),
         ],
         Red = "a row's ancestors are not kept: the first two were red")]
@@ -97,14 +97,14 @@ public sealed class PouchReplicationTests : IAsyncDisposable
         await using var second = await ServedMirror.StartAsync(store, port: port);
         await second.PutAsync("late", Documents.Of("late"));
 
-        // It reads rows once it asks for those after a position of this log; from then on it is told what comes.
+        // It reads rows once it asks for those after a position of this log; from then on new ones are sent.
         await Eventually.Async(() => counts.CountOf("ListChangesAsync") > 0);
         await second.PutAsync("later", Documents.Of("later"));
         await HearAsync("later 3-");
     }
 
     [Fact]
-    public async Task Older_replicators_get_documents_by_open_revs_and_nobody_writes_here()
+    public async Task Older_replicators_get_documents_by_open_revs_and_cannot_write()
     {
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
         registry.Publish(new FakePackage("a").Version("1.0.0"));

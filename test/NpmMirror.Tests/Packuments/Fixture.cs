@@ -3,7 +3,7 @@ using NpmMirror.Packuments;
 
 namespace NpmMirror.Tests.Packuments;
 
-/// <summary>The packuments in <c>Fixtures/packuments</c>: real ones, and in <c>odd</c> hand-written ones with what is rare.</summary>
+/// <summary>The packuments in <c>Fixtures/packuments</c>: real ones, and in <c>odd</c> hand-written ones with rare parts.</summary>
 internal static class Fixture
 {
     public static string Folder { get; } = Path.Combine(AppContext.BaseDirectory, "Fixtures", "packuments");

@@ -6,7 +6,7 @@ namespace NpmMirror.Tests.Packuments;
 public sealed class JsonMemberReaderTests
 {
     [Claim("The abbreviated form is cut out by walking over members, which finds the same as a full reader and ends within the object with any damage",
-        With = [nameof(Whatever_is_damaged_ends_within_the_object)],
+        With = [nameof(Any_damage_ends_within_the_object)],
         Red = "`JsonMemberReader.Start` is counted from the slice: the first was red; it lets a `JsonException` through: the last")]
     [Theory]
     [InlineData("{}")]
@@ -33,7 +33,7 @@ public sealed class JsonMemberReaderTests
     }
 
     [Fact]
-    public void Whatever_is_damaged_ends_within_the_object()
+    public void Any_damage_ends_within_the_object()
     {
         var whole = Encoding.UTF8.GetBytes("{\"name\":\"a\\\"b\",\"list\":[1,{\"x\":\"y\"}],\"n\":12,\"t\":true}");
         var random = new Random(1);

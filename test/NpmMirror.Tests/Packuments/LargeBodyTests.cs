@@ -43,7 +43,7 @@ public sealed class LargeBodyTests(ITestOutputHelper output)
         allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
         output.WriteLine($"{of}: {took.TotalSeconds:F2} s, a bare reader {control.TotalSeconds:F2} s; {allocated / 1e6:N0} MB allocated");
 
-        // No measure of speed: whatever looks back at what it has read, at each member, takes hundreds of times as long here. Where a bare reader
+        // No measure of speed: a reader that looks back at earlier bytes, at each member, takes hundreds of times as long here. If a plain reader
         // only looks for the end of a text, it is faster than memory can be read twice; a busy machine makes any difference of such a time.
         Assert.InRange(took.TotalSeconds, 0, Math.Max(control.TotalSeconds, 0.1) * 20);
         Assert.InRange(allocated, 0, 2L * SizeBytes);

@@ -5,7 +5,7 @@ using NpmMirror.Packuments;
 
 namespace NpmMirror.Tests.Packuments;
 
-/// <summary>What holds for whatever an upstream may send.</summary>
+/// <summary>The invariants for any document of an upstream.</summary>
 internal static class PackumentProperties
 {
     private const string BaseUrl = "http://127.0.0.1:4873/npm";

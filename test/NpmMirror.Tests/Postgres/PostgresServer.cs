@@ -140,7 +140,7 @@ internal sealed class PostgresServer : IAsyncDisposable
             await TestProcess.RunAsync(["chown", "-R", Text(Nobody), _folder.Path], "/", Environment(), Patience, CancellationToken.None);
         }
 
-        // A language's order by default: what has to be in byte order has to say so.
+        // A language's order by default: byte order must be asked for.
         var made = await TestProcess.RunAsync(
             [.. AsNobody(), Path.Combine(Programs!, "initdb"), "-D", Data, "-U", User, "--pwfile", password, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US", "--no-sync"],
             "/",

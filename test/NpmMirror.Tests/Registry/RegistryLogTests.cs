@@ -9,7 +9,7 @@ namespace NpmMirror.Tests.Registry;
 public sealed class RegistryLogTests
 {
     [Fact]
-    public async Task A_thousand_who_wait_cost_the_store_one_reader()
+    public async Task A_thousand_waiting_followers_cost_the_store_one_reader()
     {
         var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
         using var budget = new ByteBudget(1_000_000);

@@ -7,7 +7,7 @@ public sealed class PackedLibrary : IDisposable
 
     private static readonly TimeSpan BuildMax = TimeSpan.FromMinutes(4);
 
-    // A version that no folder of packages on this machine holds already: what is built here is what is tried.
+    // A version that no folder of packages on this machine holds already: the built one is used.
     private static readonly string Version = $"0.0.1-test.{Guid.NewGuid():N}";
 
     private readonly TestFolder _folder = new();
@@ -37,7 +37,7 @@ public sealed class PackedLibrary : IDisposable
             </Project>
             """);
 
-        // Our packages from the folder, what they need from the packages that building this brought: nothing is downloaded, nothing stays afterwards.
+        // Our packages from the folder, their dependencies from the packages of this build: nothing is downloaded, nothing stays afterwards.
         var restored = Environment.GetEnvironmentVariable("NUGET_PACKAGES") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget/packages");
         File.WriteAllText(_folder.File($"{program}/nuget.config"), $"""
             <configuration>

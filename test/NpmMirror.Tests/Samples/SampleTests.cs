@@ -56,7 +56,7 @@ public sealed class SampleTests(PackedLibrary library) : IClassFixture<PackedLib
         });
     }
 
-    /// <summary>Runs a program while <paramref name="work"/> asks what it has told.</summary>
+    /// <summary>Runs a program while <paramref name="work"/> reads its output.</summary>
     private async Task RunAsync(string program, string[] arguments, Func<Func<string>, Task> work)
     {
         using var process = library.Start(program, arguments);

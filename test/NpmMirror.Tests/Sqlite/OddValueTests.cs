@@ -132,7 +132,7 @@ public sealed class OddValueTests : IDisposable
         yield return ("head", () => store.Log.ReadHeadAsync(Cancelled).AsTask());
     }
 
-    // Lists tell all others, whichever row is damaged.
+    // Lists tell all others, for each damaged row.
     private static async Task OthersAreThereAsync(SqliteStore store, string what)
     {
         string[] others = ["after", "before"];

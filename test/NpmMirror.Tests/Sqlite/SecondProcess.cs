@@ -41,7 +41,7 @@ public sealed class SecondProcess
         await store.Queue.EnqueueAsync([.. items], null, CancellationToken.None);
         for (var i = 0; i < OneByOne; i++)
         {
-            // As a sync does it: what the queue notes in between is written without a sync, and half of the commits wait for company.
+            // As a sync does it: the queue's notes in between are written without a sync, and half of the commits wait for others.
             var lease = (await store.Queue.TakeAsync(1, TimeSpan.FromMinutes(1), CancellationToken.None)).Single();
             await store.Packages.CommitAsync(Commit($"p{i}") with { IsPatient = i % 2 == 1 }, CancellationToken.None);
             Console.WriteLine($"{Mark}p{i}");

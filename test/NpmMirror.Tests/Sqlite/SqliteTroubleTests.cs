@@ -91,7 +91,7 @@ public sealed class SqliteTroubleTests : IDisposable
         await using var store = await OpenAsync(disk.File("mirror.sqlite"));
         disk.Fill();
         string? trouble = null;
-        // What the write-ahead log has room for is written; then nothing is.
+        // The write-ahead log's own room is written; then nothing is.
         for (var i = 0; i < 1000 && trouble is null; i++)
         {
             trouble = await store.CheckWritableAsync(Cancellation);

@@ -56,7 +56,7 @@ public sealed class DocumentCodecTests : IDisposable
     [InlineData(DocumentCodec.Brotli)]
     public async Task Gives_back_what_is_longer_than_the_window_of_its_encoder(DocumentCodec codec)
     {
-        // The Brotli encoder takes in 4 MB at once; what is longer it takes in parts.
+        // The Brotli encoder takes in 4 MB at once; a longer document in parts.
         var raw = new byte[(9 << 20) + 7];
         new Random(20261130).NextBytes(raw.AsSpan(0, 5 << 20));
         using var decoded = await DocumentCodecs.DecodeAsync(Package, DocumentCodecs.Encode(raw, codec), _budget, Cancellation);

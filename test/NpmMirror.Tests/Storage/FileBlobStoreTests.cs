@@ -69,7 +69,7 @@ public sealed class FileBlobStoreTests : BlobStoreContract
         Assert.Null(await Store.OpenAsync(before, Cancelled));
         foreach (var isMountPoint in new[] { false, true })
         {
-            // Of a disk that is unmounted an empty folder is left: what is written there is lost when it is mounted again.
+            // An unmounted disk leaves an empty folder: files written there are lost when it is mounted again.
             var e = await Assert.ThrowsAsync<MirrorException>(async () => await Store.CreateAsync(Cancelled));
             Assert.Equal(MirrorFault.StoreReadOnly, e.Fault);
             Assert.Contains("mount its disk again", e.Message, StringComparison.Ordinal);

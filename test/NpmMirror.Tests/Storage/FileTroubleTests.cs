@@ -2,7 +2,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.Storage;
 
-/// <summary>What the file system throws, as what an operator is told. The numbers are Linux's.</summary>
+/// <summary>Exceptions of the file system, as operators are told them. The numbers are Linux's.</summary>
 public sealed class FileTroubleTests
 {
     [Theory]

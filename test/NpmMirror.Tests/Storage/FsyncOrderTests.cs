@@ -5,7 +5,7 @@ using NpmMirror.Tests.Cli;
 namespace NpmMirror.Tests.Storage;
 
 /// <summary>
-/// What kill -9 cannot show: the order in which the program asks the kernel to make blobs durable. The system calls of a real
+/// kill -9 cannot show the order in which the program asks the kernel to make blobs durable. The system calls of a real
 /// <c>sync</c> are read back from strace.
 /// </summary>
 public sealed partial class FsyncOrderTests

@@ -3,7 +3,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.Storage;
 
-/// <summary>Many processes share the folder of unfinished files: each takes away what the dead left, and nothing of the living.</summary>
+/// <summary>Many processes share the folder of unfinished files: each deletes files of dead ones, and none of living ones.</summary>
 public sealed class UnfinishedFilesTests : IDisposable
 {
     private readonly TempFolder _folder = new();

@@ -4,7 +4,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Testing;
 
-/// <summary>What a rule says of bodies holds on every route: documents, tarballs, the list, and each form of the feed.</summary>
+/// <summary>Rules about bodies hold on every route: documents, tarballs, the list, and each form of the feed.</summary>
 public sealed class FakeBodyKnobTests : IAsyncLifetime
 {
     private readonly FakeClock _clock = new();
@@ -91,7 +91,7 @@ public sealed class FakeBodyKnobTests : IAsyncLifetime
         return output.ToArray().Length;
     }
 
-    /// <summary>What comes of a body, so many bytes at most.</summary>
+    /// <summary>The bytes of a body that come, so many at most.</summary>
     private async Task<byte[]> ReadAsync(string path, int bytesMax)
     {
         using var response = await _client.GetAsync(Address(path), HttpCompletionOption.ResponseHeadersRead, Token);

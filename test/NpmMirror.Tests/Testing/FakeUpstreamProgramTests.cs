@@ -4,7 +4,7 @@ using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Testing;
 
-/// <summary>The fake upstream as people use it: its command line and its control routes, and what they say to what is wrong.</summary>
+/// <summary>The fake upstream as people use it: its command line and its control routes, and its messages about faults.</summary>
 public sealed class FakeUpstreamProgramTests : IAsyncLifetime
 {
     private readonly FakeClock _clock = new();

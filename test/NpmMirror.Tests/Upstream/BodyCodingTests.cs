@@ -7,7 +7,7 @@ using ZstdSharp.Unsafe;
 
 namespace NpmMirror.Tests.Upstream;
 
-/// <summary>What content codings may do to a body: be read as npm reads them, or be refused.</summary>
+/// <summary>Content codings of a body: read as npm reads them, or refused.</summary>
 public sealed class BodyCodingTests
 {
     // Long enough for several blocks, and nothing in it is a repetition.
@@ -37,7 +37,7 @@ public sealed class BodyCodingTests
     [Claim("Codings are read as npm reads them: gzip of several members or with padding, raw deflate, names in any case; a tarball with a coding on top is the file below it",
         With =
         [
-            nameof(A_tarball_is_the_file_whatever_coding_is_said),
+            nameof(A_tarball_is_the_file_with_any_claimed_coding),
             nameof(A_coding_that_decodes_to_nothing_for_long_ends),
             nameof(A_coding_that_decodes_to_nothing_is_not_read_on_for_a_first_byte),
         ],
@@ -141,7 +141,7 @@ public sealed class BodyCodingTests
     [InlineData("gzip\r\nContent-Encoding: br\r\nContent-Encoding: gzip")]
     [InlineData("gzip, GZIP, compress")]
     [InlineData("12,000 times")]
-    public async Task More_than_two_codings_are_refused_wherever_they_come(string header)
+    public async Task More_than_two_codings_are_refused_in_any_answer(string header)
     {
         var codings = header == "12,000 times" ? string.Join(',', Enumerable.Repeat("gzip", 12_000)) : header;
         await using var peer = new LoopbackPeer(_ => LoopbackPeer.Answer(200, "xxxxxxxxxxxxxxxxxxxx", $"Content-Type: application/json\r\nContent-Encoding: {codings}\r\n"));
@@ -182,7 +182,7 @@ public sealed class BodyCodingTests
     [InlineData("deflate", "as it is", false)]
     [InlineData("aws-chunked", "as it is", false)]
     [InlineData("", "as it is", false)]
-    public async Task A_tarball_is_the_file_whatever_coding_is_said(string header, string shape, bool isOnTop)
+    public async Task A_tarball_is_the_file_with_any_claimed_coding(string header, string shape, bool isOnTop)
     {
         var file = Compress("gzip", Plain);
         var sent = isOnTop ? Coded(shape, file) : file;
@@ -257,7 +257,7 @@ public sealed class BodyCodingTests
             return;
         }
 
-        // The checksum of the outer coding may be missing: what it guards has come and was checked.
+        // The checksum of the outer coding may be missing: its content has come and was checked.
         Assert.True(whole.AsSpan().SequenceEqual(decoded), $"{length} bytes decode to {decoded.Length} without an error.");
     }
 

@@ -12,7 +12,7 @@ public sealed class BoundedRetryTests
         With =
         [
             nameof(Gives_up_after_five_tries_and_says_how_often_it_asked),
-            nameof(Who_wants_to_be_left_alone_for_an_hour_is_not_waited_for),
+            nameof(An_upstream_that_asks_for_an_hours_pause_is_not_waited_for),
             $"{nameof(Mirroring.OneShotTests)}.{nameof(Mirroring.OneShotTests.Trouble_that_passes_ends_neither_sync_nor_reconcile)}",
             $"{nameof(Mirroring.OneShotTests)}.{nameof(Mirroring.OneShotTests.Trouble_that_stays_is_told_with_how_often_was_asked)}",
             $"{nameof(ChangeFeedTests)}.{nameof(ChangeFeedTests.A_page_of_the_list_that_fails_is_asked_for_again_and_no_other)}",
@@ -59,7 +59,7 @@ public sealed class BoundedRetryTests
     }
 
     [Fact]
-    public async Task Who_wants_to_be_left_alone_for_an_hour_is_not_waited_for()
+    public async Task An_upstream_that_asks_for_an_hours_pause_is_not_waited_for()
     {
         var failure = await Assert.ThrowsAsync<MirrorException>(() => RunAsync(Busy(TimeSpan.FromHours(1)), failures: 1));
         Assert.Equal("Too many requests. It asks for a pause of 60 minutes.", failure.Message);

@@ -39,7 +39,7 @@ public sealed class ChangeFeedTests : IAsyncLifetime
     [InlineData(FakeFeedDialect.CouchDb, FakeSequenceStyle.Text)]
     [InlineData(FakeFeedDialect.CouchDb, FakeSequenceStyle.Array)]
     [InlineData(FakeFeedDialect.NpmPaged, FakeSequenceStyle.Number)]
-    public async Task Goes_on_where_it_left_off_whatever_a_sequence_looks_like(FakeFeedDialect dialect, FakeSequenceStyle style)
+    public async Task Goes_on_where_it_left_off_with_any_form_of_sequence(FakeFeedDialect dialect, FakeSequenceStyle style)
     {
         (_registry.Knobs.Feed, _registry.Knobs.Sequences) = (dialect, style);
         var feed = await FindAsync(pageRows: 2);
@@ -80,7 +80,7 @@ public sealed class ChangeFeedTests : IAsyncLifetime
     [Claim("npm's paged dialect gets no request that it refuses, and its end is a page that is not full, with any rows (never-again 11)",
         With =
         [
-            $"{nameof(ChangesReaderTests)}.{nameof(ChangesReaderTests.A_page_that_is_not_full_is_the_head_whatever_is_in_it)}",
+            $"{nameof(ChangesReaderTests)}.{nameof(ChangesReaderTests.A_page_that_is_not_full_is_the_head_with_any_rows)}",
             $"{nameof(Monitoring.RegistryMonitorTests)}.{nameof(Monitoring.RegistryMonitorTests.The_paged_feed_is_asked_after_its_delay_or_at_once_after_a_full_page)}",
         ],
         Red = "`feed=normal` is added: the first was red; only an empty page is the head: the second; full pages are followed by the delay too: the last")]

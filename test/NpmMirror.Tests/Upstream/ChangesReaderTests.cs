@@ -141,7 +141,7 @@ public sealed class ChangesReaderTests
     }
 
     [Fact]
-    public async Task A_page_that_is_not_full_is_the_head_whatever_is_in_it()
+    public async Task A_page_that_is_not_full_is_the_head_with_any_rows()
     {
         Assert.False(Assert.Single(await ReadPagesAsync([Encoding.UTF8.GetBytes("{\"results\":[{\"seq\":1,\"id\":\"a\",\"deleted\":true}],\"last_seq\":1}")], limit: 1)).IsAtHead);
         Assert.True(Assert.Single(await ReadPagesAsync([Encoding.UTF8.GetBytes("{\"results\":[{\"seq\":1,\"id\":\"a\"}],\"last_seq\":1}")], limit: 2)).IsAtHead);

@@ -4,7 +4,7 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Upstream;
 
-/// <summary>Kept connections that the other side, or what stands between, has forgotten.</summary>
+/// <summary>Kept connections that the other side, or a proxy in between, has forgotten.</summary>
 public sealed class DeadConnectionTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;

@@ -7,7 +7,7 @@ namespace NpmMirror.Tests.Upstream;
 /// <summary>Lists and pages without an end: they are read row by row, and a row has a limit.</summary>
 public sealed class EndlessAnswerTests
 {
-    // What is not bounded would be read for ever.
+    // An unbounded read would never end.
     private const int HangMilliseconds = 120_000;
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
@@ -147,7 +147,7 @@ public sealed class EndlessAnswerTests
 
     private static string Listed(string id) => $$$"""{"id":"{{{id}}}","value":{"rev":"1-a"}}""";
 
-    /// <summary>An answer that goes on for as long as somebody reads it; anything else is a 404.</summary>
+    /// <summary>An answer without an end; anything else is a 404.</summary>
     private static LoopbackPeer Endless(string begin, Func<int, string> more, Func<PeerRequest, bool>? isIt = null) => new(async (request, stream, cancellationToken) =>
     {
         if (isIt?.Invoke(request) is false)

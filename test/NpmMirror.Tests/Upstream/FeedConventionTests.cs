@@ -31,7 +31,7 @@ public sealed class FeedConventionTests : IAsyncLifetime
             nameof(The_feed_beside_the_registry_is_followed_with_one_log_line),
             nameof(A_feed_of_the_registrys_own_is_taken_without_a_look_elsewhere),
             nameof(What_is_not_of_that_dialect_is_no_feed),
-            nameof(A_name_that_nobody_has_is_no_feed_at_once),
+            nameof(A_name_that_does_not_exist_is_no_feed_at_once),
             nameof(Trouble_there_is_waited_for_a_few_times_and_then_taken_for_none),
             $"{nameof(Mirroring.FollowByConventionTests)}.{nameof(Mirroring.FollowByConventionTests.Follows_out_of_the_box_and_looks_for_the_feed_until_it_answers_again)}",
         ],
@@ -120,7 +120,7 @@ public sealed class FeedConventionTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_name_that_nobody_has_is_no_feed_at_once()
+    public async Task A_name_that_does_not_exist_is_no_feed_at_once()
     {
         await using var registry = new LoopbackPeer(_ => LoopbackPeer.Answer(404, "{}"));
         using var client = New(registry.Url, host => host == "registry.example.org" ? "127.0.0.1" : throw new SocketException((int)SocketError.HostNotFound));

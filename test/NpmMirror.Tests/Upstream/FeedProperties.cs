@@ -5,7 +5,7 @@ using NpmMirror.Tests.Packuments;
 
 namespace NpmMirror.Tests.Upstream;
 
-/// <summary>What holds for whatever a feed may send: it is read, or refused by a <see cref="MirrorException"/>, and how the network cuts it makes no difference.</summary>
+/// <summary>The invariants for any feed: it is read, or refused by a <see cref="MirrorException"/>, and how the network cuts it makes no difference.</summary>
 internal static class FeedProperties
 {
     private static readonly Uri Address = new("http://127.0.0.1/feed");
@@ -78,7 +78,7 @@ internal static class FeedProperties
 
     private static async Task<string> ReadLinesAsync(PipeReader pipe, CancellationToken cancellationToken)
     {
-        // What arrives together is a page, so only rows and the end are the same however it is cut.
+        // Rows that arrive together are a page, so only rows and the end are the same in every cut.
         var seen = new StringBuilder();
         var last = new Sequence("0");
         await foreach (var page in ChangesReader.ReadLinesAsync(pipe, last, Address, cancellationToken))

@@ -7,7 +7,7 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Upstream;
 
-/// <summary>Whatever an upstream answers, nothing but a failure of the mirror's own kind comes of it.</summary>
+/// <summary>Any answer of an upstream causes only failures of the mirror's own kind.</summary>
 public sealed class HostileAnswerTests(ITestOutputHelper output)
 {
     private const int Rounds = 200;
@@ -28,7 +28,7 @@ public sealed class HostileAnswerTests(ITestOutputHelper output)
         "a,b,,c", "\u0001",
     ];
 
-    // Half a surrogate pair, depths, numbers and texts where others belong, and what is cut or nothing at all.
+    // Half a surrogate pair, depths, numbers and texts in wrong places, and cut or empty bodies.
     private static readonly string[] Bodies =
     [
         "", "{", "null", "[]", "\"\\ud800\"", "1e999", "{}", "{\"error\":\"\\udfff\"}", "{\"update_seq\":\"\\ud800\",\"db_name\":\"x\"}", "{\"update_seq\":1e999,\"doc_count\":1e999,\"uuid\":\"\\udc00\"}",

@@ -216,7 +216,7 @@ public sealed class NpmConfigTests : IDisposable
     [InlineData("${A}-${NOPE?}-${A}", "aa--aa")]
     public void Variables_are_read_as_npm_reads_them(string written, string read)
     {
-        // What npm 11 prints for a file with this line.
+        // The output of npm 11 for a file with this line.
         var setting = Assert.Single(NpmrcFile.Parse($"tag={written}\n", name => name == "A" ? "aa" : null));
         Assert.Equal(read, setting.Value);
     }

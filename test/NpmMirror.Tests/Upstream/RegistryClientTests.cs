@@ -218,7 +218,7 @@ public sealed class RegistryClientTests
     }
 
     [Fact]
-    public async Task Nobody_listening_means_away_until_an_answer_comes()
+    public async Task A_closed_port_means_away_until_an_answer_comes()
     {
         var peer = new LoopbackPeer(_ => LoopbackPeer.Answer(404, "{}"));
         var clock = new FakeClock();
@@ -252,7 +252,7 @@ public sealed class RegistryClientTests
     }
 
     [Fact]
-    public async Task A_request_that_somebody_comes_to_wait_for_leaves_the_line()
+    public async Task A_request_that_gets_a_waiting_client_leaves_the_queue()
     {
         await using var peer = new LoopbackPeer((request, stream, cancellationToken) => request.Target == "/awaited"
             ? stream.WriteAsync(Encoding.UTF8.GetBytes(LoopbackPeer.Answer(404, "{}")), cancellationToken).AsTask()

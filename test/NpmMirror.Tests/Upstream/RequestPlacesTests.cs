@@ -14,7 +14,7 @@ public sealed class RequestPlacesTests
             nameof(The_slow_ones_beside_are_bounded_and_every_place_comes_back),
             nameof(One_that_leaves_the_line_takes_no_place),
             $"{nameof(RegistryClientTests)}.{nameof(RegistryClientTests.Fetches_no_more_packuments_at_once_than_allowed)}",
-            $"{nameof(RegistryClientTests)}.{nameof(RegistryClientTests.A_request_that_somebody_comes_to_wait_for_leaves_the_line)}",
+            $"{nameof(RegistryClientTests)}.{nameof(RegistryClientTests.A_request_that_gets_a_waiting_client_leaves_the_queue)}",
         ],
         Red = "`RequestPlaces` takes no place back from a slow one: the first two were red; it has no bound on the slow ones: the second; one that leaves the line keeps its slot: the third; it has places without end: the first and the last; `Patience.End` does nothing: the last")]
     [Fact]

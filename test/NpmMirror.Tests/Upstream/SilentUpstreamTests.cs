@@ -25,7 +25,7 @@ public sealed class SilentUpstreamTests
     [InlineData("list", "")]
     [InlineData("list", Begun)]
     [InlineData("removed", "")]
-    public async Task Whatever_is_asked_for_an_upstream_that_falls_silent_is_given_up(string what, string sent)
+    public async Task A_silent_upstream_is_given_up_for_every_kind_of_request(string what, string sent)
     {
         var clock = new FakeClock();
         await using var silent = new LoopbackPeer(async (_, stream, cancellationToken) =>

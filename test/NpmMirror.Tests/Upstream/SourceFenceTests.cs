@@ -4,7 +4,7 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Upstream;
 
-/// <summary>What the fence refuses, and that it names the reason.</summary>
+/// <summary>The refusals of the fence, and their reasons.</summary>
 public sealed class SourceFenceTests
 {
     private static readonly Uri Upstream = new("https://registry.example.org/");

@@ -3,7 +3,7 @@ using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Upstream;
 
-/// <summary>What a packument written by a stranger may make the mirror ask.</summary>
+/// <summary>The requests that a stranger's packument may cause.</summary>
 public sealed class TarballSourceTests
 {
     [Fact]

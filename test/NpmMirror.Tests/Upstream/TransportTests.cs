@@ -62,7 +62,7 @@ public sealed class TransportTests
     {
         await using var other = new LoopbackPeer(_ => LoopbackPeer.Answer(200, """{"name":"x"}"""));
         await using var peer = new LoopbackPeer(_ => LoopbackPeer.Answer(302, "", $"Location: {other.Url}x\r\n"));
-        // Even one that is configured for there: who redirects decides nothing about our credentials.
+        // Even one that is configured for there: a redirecting server does not decide about our credentials.
         var credentials = new RegistryCredentials([KeyValuePair.Create($"//127.0.0.1:{peer.Port}/", "Bearer t0ken"), KeyValuePair.Create($"//127.0.0.1:{other.Port}/", "Bearer other")]);
         using var client = RegistryClientTests.Client(peer, options => options with { Credentials = credentials });
         Assert.IsType<PackumentAnswer.Fetched>(await GetAsync(client));
