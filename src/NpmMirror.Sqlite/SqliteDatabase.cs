@@ -1,4 +1,5 @@
 using Microsoft.Data.Sqlite;
+using NpmMirror.Storage;
 
 namespace NpmMirror.Sqlite;
 
@@ -17,7 +18,7 @@ internal sealed class SqliteDatabase : IAsyncDisposable
         _time = time;
         _readers = new SqliteReaders(Path);
         _writer = new SqliteWriter(Path, OnCommitted);
-        Watch = new LogWatch(async cancellationToken => (await ReadAsync(SqliteLog.ReadHead, cancellationToken)).Position);
+        Watch = new LogWatch(async cancellationToken => (await ReadAsync(SqliteLog.ReadHead, cancellationToken)).Position, typeof(SqliteStore));
     }
 
     /// <summary>The file, whole.</summary>

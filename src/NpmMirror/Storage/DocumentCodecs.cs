@@ -82,6 +82,23 @@ internal static class DocumentCodecs
         return new DecodedDocumentStream(decoded, package, document.RawSizeBytes);
     }
 
+    /// <summary>Gives a document another form.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: it is not what its SHA-256 says.</exception>
+    internal static StoredDocument Recode(StoredDocument document, DocumentCodec codec, PackageName package)
+    {
+        var raw = GC.AllocateUninitializedArray<byte>(document.RawSizeBytes);
+        using (var decoded = OpenDecoded(package, document))
+        {
+            decoded.ReadExactly(raw);
+            if (decoded.ReadByte() >= 0 || Digest.OfSha256(raw) != document.Sha256)
+            {
+                throw Damaged(package, null);
+            }
+        }
+
+        return codec == DocumentCodec.Identity ? document with { Codec = codec, Bytes = raw } : Encode(raw, document.Sha256, codec);
+    }
+
     internal static MirrorException Damaged(PackageName package, Exception? inner) => new(
         MirrorFault.StoreDamaged,
         $"The stored document of {package} is damaged; npm-mirror verify --repair fetches it again, or restore the store from a backup.",

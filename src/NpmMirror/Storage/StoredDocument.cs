@@ -21,4 +21,11 @@ public enum DocumentCodec
 /// <param name="Bytes">The compressed bytes.</param>
 /// <param name="RawSizeBytes">The length of upstream's bytes.</param>
 /// <param name="Sha256">SHA-256 of upstream's bytes.</param>
-public sealed record StoredDocument(DocumentCodec Codec, ReadOnlyMemory<byte> Bytes, int RawSizeBytes, Digest Sha256);
+public sealed record StoredDocument(DocumentCodec Codec, ReadOnlyMemory<byte> Bytes, int RawSizeBytes, Digest Sha256)
+{
+    /// <summary>The same document in another form, for engines that choose their own; itself where it has that form, or was purged.</summary>
+    /// <param name="codec">The form.</param>
+    /// <param name="package">Whose it is, for messages.</param>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: it is not what its SHA-256 says.</exception>
+    public StoredDocument As(DocumentCodec codec, PackageName package) => Codec == codec || Codec == DocumentCodec.Purged ? this : DocumentCodecs.Recode(this, codec, package);
+}

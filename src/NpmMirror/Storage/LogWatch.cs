@@ -1,23 +1,26 @@
-using NpmMirror.Storage;
+namespace NpmMirror.Storage;
 
-namespace NpmMirror.Sqlite;
-
-/// <summary>Looks for log rows that other processes wrote, while any task waits for the log: SQLite sends no notice across processes.</summary>
-internal sealed class LogWatch : IAsyncDisposable
+/// <summary>Looks for log rows that other processes wrote, while any task waits for the log. For authors of engines whose store sends no notice across processes.</summary>
+public sealed class LogWatch : IAsyncDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
     private readonly Func<CancellationToken, ValueTask<LogPosition>> _readHead;
+    private readonly Type _store;
     private readonly CancellationTokenSource _ended = new();
     private readonly Lock _lock = new();
     private Task _watching = Task.CompletedTask;
     private int _waiters;
 
-    internal LogWatch(Func<CancellationToken, ValueTask<LogPosition>> readHead) => _readHead = readHead;
+    /// <summary>Makes a watch.</summary>
+    /// <param name="readHead">Reads the log's head.</param>
+    /// <param name="store">The type that a wait names if the store is closed meanwhile.</param>
+    public LogWatch(Func<CancellationToken, ValueTask<LogPosition>> readHead, Type store) => (_readHead, _store) = (readHead, store);
 
     /// <summary>Commits of this process are told here at once.</summary>
-    internal LogSignal Signal { get; } = new();
+    public LogSignal Signal { get; } = new();
 
-    internal async ValueTask<LogPosition> WaitAsync(LogPosition after, TimeSpan timeout, TimeProvider timeProvider, CancellationToken cancellationToken)
+    /// <summary>See <see cref="ILogTable.WaitForLogAsync"/>.</summary>
+    public async ValueTask<LogPosition> WaitAsync(LogPosition after, TimeSpan timeout, TimeProvider timeProvider, CancellationToken cancellationToken)
     {
         Signal.Advance(await _readHead(cancellationToken));
         if (Signal.Head > after || timeout <= TimeSpan.Zero)
@@ -33,7 +36,7 @@ internal sealed class LogWatch : IAsyncDisposable
         }
         catch (OperationCanceledException) when (_ended.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            throw new ObjectDisposedException(nameof(SqliteStore));
+            throw new ObjectDisposedException(_store.FullName);
         }
         finally
         {
