@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging.Console;
 using NpmMirror.Hosting;
 using NpmMirror.Options;
 using NpmMirror.Postgres;
+using NpmMirror.Redis;
 using NpmMirror.S3;
 using NpmMirror.Storage;
 
@@ -13,10 +14,10 @@ internal static class Setup
     private static readonly TimeSpan DrainMax = TimeSpan.FromSeconds(20);
 
     /// <summary>The engines this program was built with.</summary>
-    public static MetadataEngines Engines { get; } = new(new PostgresEngine());
+    public static MetadataEngines Engines { get; } = new(new PostgresEngine(), new RedisEngine());
 
     /// <summary>The same engines, for a mirror; the default is there without being named.</summary>
-    public static MirrorBuilder UseEngines(this MirrorBuilder mirror) => mirror.UsePostgres().UseS3();
+    public static MirrorBuilder UseEngines(this MirrorBuilder mirror) => mirror.UsePostgres().UseRedis().UseS3();
 
     private static BlobEngines BlobEngines { get; } = new(new S3Engine());
 

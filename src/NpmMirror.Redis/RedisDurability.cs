@@ -1,0 +1,54 @@
+using Microsoft.Extensions.Logging;
+using StackExchange.Redis;
+
+namespace NpmMirror.Redis;
+
+/// <summary>Looks at what the server is set to, and warns once where it may lose what was acknowledged.</summary>
+internal static partial class RedisDurability
+{
+    /// <summary>Says in one warning what is wrong, or that nobody may ask.</summary>
+    internal static async Task WarnAsync(RedisSession session, ILogger logger, CancellationToken cancellationToken)
+    {
+        var problems = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (var server in session.Masters)
+        {
+            try
+            {
+                var append = await ReadAsync(server, "appendonly", cancellationToken);
+                var sync = await ReadAsync(server, "appendfsync", cancellationToken);
+                var policy = await ReadAsync(server, "maxmemory-policy", cancellationToken);
+                if (append != "yes")
+                {
+                    problems.Add("appendonly is no: all since its last snapshot is lost when it ends (set appendonly yes)");
+                }
+                else if (sync is not ("always" or "everysec"))
+                {
+                    problems.Add($"appendfsync is {sync}: a power cut loses more than a second (set everysec, or always)");
+                }
+
+                if (policy != "noeviction")
+                {
+                    problems.Add($"maxmemory-policy is {policy}: it throws packages away when it is full (set noeviction)");
+                }
+            }
+            catch (Exception e) when (RedisFaults.IsFault(e))
+            {
+                problems.Add("its settings cannot be asked for (allow CONFIG GET, or see yourself to appendonly yes, appendfsync everysec or always, maxmemory-policy noeviction)");
+            }
+        }
+
+        if (problems.Count > 0)
+        {
+            LogProblems(logger, session.Location, string.Join("; ", problems));
+        }
+    }
+
+    private static async Task<string?> ReadAsync(IServer server, string name, CancellationToken cancellationToken)
+    {
+        var settings = await server.ConfigGetAsync(name, RedisSession.Flags).WaitAsync(cancellationToken);
+        return settings.FirstOrDefault(setting => setting.Key == name).Value;
+    }
+
+    [LoggerMessage(1, LogLevel.Warning, "Redis at {Location} may lose what it acknowledged: {Problems}. docs/storage.md says what a mirror needs.")]
+    private static partial void LogProblems(ILogger logger, string location, string problems);
+}

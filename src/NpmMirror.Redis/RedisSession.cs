@@ -1,0 +1,158 @@
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+using StackExchange.Redis;
+
+namespace NpmMirror.Redis;
+
+/// <summary>The connection, and the one door to the server: each call has a time-out, heeds its caller's leaving, and fails in plain words.</summary>
+internal sealed class RedisSession(RedisAddress address, TimeProvider timeProvider) : IAsyncDisposable
+{
+    /// <summary>A replica may be behind: what was committed is read where it was committed.</summary>
+    internal const CommandFlags Flags = CommandFlags.DemandMaster;
+
+    // A document of 60 MB takes a second on a slow way; a server that is away for longer than this is away.
+    private static readonly TimeSpan CallMax = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ConnectMax = TimeSpan.FromSeconds(5);
+    private readonly CancellationTokenSource _ended = new();
+    private ConnectionMultiplexer? _connection;
+    private IDatabase? _database;
+
+    internal RedisAddress Address { get; } = address;
+
+    internal RedisKeys Keys { get; } = new(address.Prefix);
+
+    internal string Location { get; } = address.Location;
+
+    internal TimeProvider Time { get; } = timeProvider;
+
+    internal DateTimeOffset Now => Time.GetUtcNow();
+
+    /// <summary>Ends when the store is closed.</summary>
+    internal CancellationToken Ended => _ended.Token;
+
+    /// <summary>The masters, for what is asked of servers and not of keys.</summary>
+    internal IEnumerable<IServer> Masters => _connection?.GetServers().Where(server => server is { IsConnected: true, IsReplica: false }) ?? [];
+
+    /// <summary>Connects, and sees at once what would otherwise be a time-out of each call.</summary>
+    internal async Task OpenAsync(CancellationToken cancellationToken)
+    {
+        var options = new ConfigurationOptions
+        {
+            User = Address.User,
+            Password = Address.Password,
+            DefaultDatabase = Address.Database,
+            Ssl = Address.IsSecure,
+            AbortOnConnectFail = true,
+            ConnectTimeout = (int)ConnectMax.TotalMilliseconds,
+            ConnectRetry = 1,
+            AsyncTimeout = (int)CallMax.TotalMilliseconds,
+            SyncTimeout = (int)CallMax.TotalMilliseconds,
+            KeepAlive = 15,
+            ClientName = "npm-mirror",
+            // Only to ask how durable the server is.
+            AllowAdmin = true,
+            // Nothing is published: no second connection.
+            ConfigurationChannel = "",
+            TieBreaker = "",
+            IncludeDetailInExceptions = false,
+        };
+        foreach (var (host, port) in Address.Servers)
+        {
+            options.EndPoints.Add(host, port);
+        }
+
+        if (Address.AuthorityFile is { } file)
+        {
+            var authority = LoadAuthority(file);
+            options.CertificateValidation += (_, certificate, _, errors) => IsSignedBy(authority, certificate, errors);
+        }
+
+        try
+        {
+            _connection = await ConnectionMultiplexer.ConnectAsync(options).WaitAsync(cancellationToken);
+        }
+        catch (Exception e) when (RedisFaults.IsFault(e))
+        {
+            throw RedisFaults.Of(e, Location);
+        }
+
+        _database = _connection.GetDatabase();
+        await RunAsync(database => database.PingAsync(Flags), cancellationToken);
+    }
+
+    /// <summary>Runs a call, or several that are sent together.</summary>
+    /// <exception cref="MirrorException">The server failed, or is away.</exception>
+    internal async ValueTask<T> RunAsync<T>(Func<IDatabase, Task<T>> run, CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_ended.IsCancellationRequested, typeof(RedisStore));
+        cancellationToken.ThrowIfCancellationRequested();
+        var database = _database ?? throw new InvalidOperationException("The store was not opened.");
+        try
+        {
+            return await run(database).WaitAsync(cancellationToken);
+        }
+        catch (Exception e) when (RedisFaults.IsFault(e) || e is ObjectDisposedException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            ObjectDisposedException.ThrowIf(_ended.IsCancellationRequested, typeof(RedisStore));
+            throw RedisFaults.Of(e, Location);
+        }
+    }
+
+    /// <summary>Runs a script of <see cref="RedisScripts"/>. All its keys lie together in a cluster.</summary>
+    internal ValueTask<RedisResult> RunAsync(string script, RedisKey[] keys, RedisValue[] values, CancellationToken cancellationToken) =>
+        RunAsync(database => database.ScriptEvaluateAsync(script, keys, values, Flags), cancellationToken);
+
+    /// <summary>Reads several things of one place at one moment.</summary>
+    internal ValueTask<RedisResult[]> ReadTogetherAsync(IReadOnlyList<(string Command, object[] Arguments)> reads, CancellationToken cancellationToken) => RunAsync(
+        async database =>
+        {
+            var transaction = database.CreateTransaction();
+            var answers = reads.Select(read => transaction.ExecuteAsync(read.Command, read.Arguments, Flags)).ToList();
+            await transaction.ExecuteAsync(Flags);
+            return await Task.WhenAll(answers);
+        },
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        if (_ended.IsCancellationRequested)
+        {
+            return;
+        }
+
+        await _ended.CancelAsync();
+        if (_connection is { } connection)
+        {
+            await connection.DisposeAsync();
+        }
+    }
+
+    private static X509Certificate2 LoadAuthority(string file)
+    {
+        try
+        {
+            return X509CertificateLoader.LoadCertificateFromFile(file);
+        }
+        catch (Exception e) when (e is IOException or System.Security.Cryptography.CryptographicException or UnauthorizedAccessException)
+        {
+            throw new MirrorException(MirrorFault.Configuration, $"The store engine Redis has the ca {MirrorException.Quote(file)}, which cannot be read as a certificate; give the path of a PEM file.", inner: e);
+        }
+    }
+
+    // The system's own judgement, but for the authority: a name that is another's, or no certificate, stays wrong.
+    private static bool IsSignedBy(X509Certificate2 authority, X509Certificate? certificate, SslPolicyErrors errors)
+    {
+        if (errors == SslPolicyErrors.None || certificate is null || (errors & ~SslPolicyErrors.RemoteCertificateChainErrors) != 0)
+        {
+            return errors == SslPolicyErrors.None;
+        }
+
+        using var chain = new X509Chain();
+        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+        chain.ChainPolicy.CustomTrustStore.Add(authority);
+        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+        using var own = X509CertificateLoader.LoadCertificate(certificate.GetRawCertData());
+        return chain.Build(own);
+    }
+}
