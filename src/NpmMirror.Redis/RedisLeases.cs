@@ -1,6 +1,5 @@
 using System.Globalization;
 using NpmMirror.Storage;
-using StackExchange.Redis;
 
 namespace NpmMirror.Redis;
 

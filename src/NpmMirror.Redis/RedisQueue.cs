@@ -162,7 +162,7 @@ internal sealed class RedisQueue(RedisSession session, RedisNotes notes) : IQueu
     }
 
     /// <summary>Changes items, again where another was faster. Returns how many it changed.</summary>
-    private async ValueTask<int> ChangeAsync(IReadOnlyList<PackageName> names, Func<Queued, Queued> change, CancellationToken cancellationToken)
+    private async ValueTask<int> ChangeAsync(List<PackageName> names, Func<Queued, Queued> change, CancellationToken cancellationToken)
     {
         var changed = 0;
         while (names.Count > 0)
@@ -199,7 +199,7 @@ internal sealed class RedisQueue(RedisSession session, RedisNotes notes) : IQueu
         }
     }
 
-    private async ValueTask<Queued[]> ReadAsync(IReadOnlyList<PackageName> names, CancellationToken cancellationToken)
+    private async ValueTask<Queued[]> ReadAsync(List<PackageName> names, CancellationToken cancellationToken)
     {
         if (names.Count == 0)
         {

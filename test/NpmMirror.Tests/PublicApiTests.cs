@@ -2,6 +2,7 @@ using System.Reflection;
 using NpmMirror.AspNetCore;
 using NpmMirror.Conformance;
 using NpmMirror.Postgres;
+using NpmMirror.Redis;
 using NpmMirror.S3;
 using NpmMirror.Sqlite;
 using NpmMirror.Testing;
@@ -28,6 +29,7 @@ public sealed class PublicApiTests
         typeof(NpmRegistryExtensions).Assembly,
         typeof(PostgresEngine).Assembly,
         typeof(S3Engine).Assembly,
+        typeof(RedisEngine).Assembly,
         typeof(SqliteEngine).Assembly,
         typeof(FakeRegistry).Assembly,
         typeof(MetadataStoreContract).Assembly,
@@ -61,5 +63,6 @@ public sealed class PublicApiTests
         var friends = typeof(Digest).Assembly.GetCustomAttributes<System.Runtime.CompilerServices.InternalsVisibleToAttribute>().Select(friend => friend.AssemblyName);
         Assert.DoesNotContain("NpmMirror.Postgres", friends);
         Assert.DoesNotContain("NpmMirror.Sqlite", friends);
+        Assert.DoesNotContain("NpmMirror.Redis", friends);
     }
 }
