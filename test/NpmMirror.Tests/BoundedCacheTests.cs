@@ -6,7 +6,7 @@ public sealed class BoundedCacheTests
         With =
         [
             nameof(Forgets_what_it_is_told_to_in_either_generation),
-            nameof(What_is_carried_over_while_it_is_removed_stays_removed),
+            nameof(An_entry_carried_over_during_its_removal_stays_removed),
             nameof(An_entry_is_found_by_another_form_of_its_key_in_either_generation),
         ])]
     [Fact]
@@ -62,7 +62,7 @@ public sealed class BoundedCacheTests
     }
 
     [Fact]
-    public void What_is_carried_over_while_it_is_removed_stays_removed()
+    public void An_entry_carried_over_during_its_removal_stays_removed()
     {
         var cache = new BoundedCache<int, int>("test", 4);
         for (var round = 0; round < 2_000; round++)

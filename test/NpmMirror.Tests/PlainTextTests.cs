@@ -27,7 +27,7 @@ public sealed class PlainTextTests
     [InlineData("\u202egpj.exe\u2066\u200f", "\\u202egpj.exe\\u2066\\u200f")]
     [InlineData("a\u2028b\u2029c", "a\\u2028b\\u2029c")]
     [InlineData("zero\u200bwidth\ufeff\u00ad", "zero\\u200bwidth\\ufeff\\u00ad")]
-    public void What_cannot_be_seen_is_written_as_json_writes_it(string text, string plain) => Assert.Equal(plain, PlainText.Of(text));
+    public void Invisible_characters_are_written_as_json_writes_them(string text, string plain) => Assert.Equal(plain, PlainText.Of(text));
 
     [Fact]
     public void Half_characters_and_invisible_ones_of_any_plane_are_written_out() =>

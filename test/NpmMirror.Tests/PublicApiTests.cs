@@ -39,7 +39,7 @@ public sealed class PublicApiTests
         With = [nameof(No_engine_sees_what_is_internal_to_the_library)])]
     [Theory]
     [MemberData(nameof(Assemblies))]
-    public void What_is_public_is_what_is_written_down(string assembly)
+    public void The_public_surface_is_written_down(string assembly)
     {
         var page = Path.Combine(TestTools.Root, "test/NpmMirror.Tests/PublicApi", $"{assembly}.txt");
         var now = Packed[assembly].GeneratePublicApi(Options).ReplaceLineEndings("\n") + "\n";

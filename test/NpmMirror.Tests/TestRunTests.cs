@@ -39,7 +39,7 @@ public sealed class TestRunTests
 
     [Claim("Processes that tests started end with the test program, also when that is killed")]
     [Fact]
-    public async Task What_tests_started_ends_with_them_also_when_they_are_killed()
+    public async Task Processes_of_tests_end_with_them_also_when_they_are_killed()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Other systems tell no process's environment.");
         // As a run of its own: below this one it would leave its children to this one.

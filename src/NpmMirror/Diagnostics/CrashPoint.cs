@@ -1,7 +1,7 @@
 namespace NpmMirror.Diagnostics;
 
 /// <summary>
-/// Named places between two writes where a test makes the process die as if its plug was pulled: the environment variable
+/// Named places between two writes where a test makes the process die as in a power cut: the environment variable
 /// <c>NPM_MIRROR_CRASH_AT</c> names one. Without it a hit is one comparison with null.
 /// </summary>
 public static class CrashPoint

@@ -10,7 +10,7 @@ public sealed record MonitorOptions
     /// <summary>Where to begin when <see cref="RegistryMonitor.Start"/> is not told: a sequence, <c>0</c> for everything; null and <c>now</c> mean the head.</summary>
     public string? LastSeq { get; init; }
 
-    /// <summary>How long to wait at the feed's head before asking again; zero: as long as the feed finds right.</summary>
+    /// <summary>How long to wait at the feed's head before asking again; zero: the feed's own delay.</summary>
     public TimeSpan Delay { get; init; }
 
     /// <summary>Tells of an update only when a version was published by it.</summary>
@@ -28,7 +28,7 @@ public sealed record MonitorOptions
     /// <summary>Where it counts.</summary>
     internal Meter Meter { get; init; } = Telemetry.Unread;
 
-    /// <summary>Which stretches before the cursor are read again, where rows may appear late.</summary>
+    /// <summary>The stretches before the cursor that are read again, if rows may appear late.</summary>
     public IReadOnlyList<TrailingWindow> Windows { get; init; } = TrailingWindow.Usual;
 
     /// <summary>The wait after the first failure; doubled by each one more.</summary>
@@ -37,7 +37,7 @@ public sealed record MonitorOptions
     /// <summary>The longest wait after a failure.</summary>
     public TimeSpan LongestRetry { get; init; } = TimeSpan.FromMinutes(1);
 
-    /// <summary>The part of a mirror's options that a monitor heeds.</summary>
+    /// <summary>The part of a mirror's options that a monitor uses.</summary>
     public static MonitorOptions From(MirrorOptions options) => new()
     {
         LastSeq = options.LastSeq,

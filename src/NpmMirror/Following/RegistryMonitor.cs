@@ -93,7 +93,7 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
     /// <summary>The last event.</summary>
     public event Action<MonitorEvent.Ended>? Ended;
 
-    /// <summary>How it follows, with the delay as it is now; to change that, set <see cref="Delay"/>.</summary>
+    /// <summary>Its options, with the present delay; to change that, set <see cref="Delay"/>.</summary>
     public MonitorOptions Options => _options with { Delay = Delay };
 
     /// <summary>Where it logs, category <c>NpmMirror.Monitor</c>.</summary>

@@ -79,7 +79,7 @@ public sealed class MirrorBuilder
         return this;
     }
 
-    /// <summary>Opens a mirror that does nothing by itself: for one catching up, one comparison, a look.</summary>
+    /// <summary>Opens a mirror that does nothing by itself: to catch up once, to compare once, or to read.</summary>
     /// <exception cref="MirrorException">The options have faults, all of which the message tells; the upstream is not known; or the store refuses.</exception>
     public Task<Mirror> OpenAsync(CancellationToken cancellationToken = default) => OpenAsync(isFollowing: false, cancellationToken);
 

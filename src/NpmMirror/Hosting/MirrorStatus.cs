@@ -87,16 +87,16 @@ public sealed record MirrorStatus(
 
     /// <summary>The upstream.</summary>
     /// <param name="Address">Its address, credentials hidden.</param>
-    /// <param name="From">Where it is known from.</param>
+    /// <param name="From">The source of the address.</param>
     public sealed record UpstreamStatus(string Address, string From);
 
     /// <summary>The feed that is followed.</summary>
-    /// <param name="Upstream">The upstream's identity: its address, and its database's where that is known.</param>
+    /// <param name="Upstream">The upstream's identity: its address, and its database's name if that is known.</param>
     /// <param name="Location">The feed's address; null if none was followed yet.</param>
     /// <param name="Read">The sequence up to which names are queued.</param>
     /// <param name="Handled">The sequence up to which each package was tried.</param>
     /// <param name="IsFirstWalk">Whether the first walk over everything is not done yet.</param>
-    /// <param name="Following">How the following went lately.</param>
+    /// <param name="Following">The recent state of following.</param>
     public sealed record FeedStatus(string? Upstream, string? Location, string? Read, string? Handled, bool IsFirstWalk, FollowingState Following);
 
     /// <summary>The head of the log.</summary>

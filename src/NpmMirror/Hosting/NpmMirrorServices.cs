@@ -12,7 +12,7 @@ public static class NpmMirrorServices
     /// </summary>
     /// <param name="services">The host's services.</param>
     /// <param name="options">The registry to mirror, and how. Without an upstream: the registry that npm is configured for.</param>
-    /// <returns>Sets more than the options do: another engine, store, clock or loggers.</returns>
+    /// <returns>The builder, for another engine, store, clock or loggers.</returns>
     /// <exception cref="InvalidOperationException">The host has a mirror already.</exception>
     /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: the options have faults; the message tells all of them.</exception>
     public static MirrorBuilder AddNpmMirror(this IServiceCollection services, MirrorOptions options)

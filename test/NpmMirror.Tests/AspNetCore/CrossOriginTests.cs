@@ -63,7 +63,7 @@ public sealed class CrossOriginTests
     }
 
     [Claim("Pages of other sites read only what an anonymous upstream gave, on every path and connection, unless configured; preflights say the same",
-        With = [nameof(A_preflight_is_answered), nameof(Only_what_an_anonymous_upstream_gave_unless_configured), nameof(What_is_for_operators_is_never_shared)],
+        With = [nameof(A_preflight_is_answered), nameof(Only_what_an_anonymous_upstream_gave_unless_configured), nameof(Pages_for_operators_are_never_shared)],
         Red = "a preflight allows everything always: the first was red; `CrossOriginPolicy` does not ask whether the upstream is anonymous, or has no line (or always one) for answers on the connection, or `RegistryEndpoints` leaves it out of what it remembers: the third; operators' answers are shared: the last")]
     [Fact]
     public async Task A_preflight_allows_nothing_where_answers_are_not_shared()
@@ -77,7 +77,7 @@ public sealed class CrossOriginTests
     [Theory]
     [InlineData("/metrics")]
     [InlineData("/health/ready")]
-    public async Task What_is_for_operators_is_never_shared(string path)
+    public async Task Pages_for_operators_are_never_shared(string path)
     {
         await using var mirror = await ServedMirror.StartAsync(configure: options => options.CrossOrigin = CrossOriginMode.Always);
         using var answer = await mirror.GetAsync(path, FromElsewhere);

@@ -101,7 +101,7 @@ public sealed class DamagedDocumentTests
     [InlineData("brotli")]
     [InlineData("as served")]
     [InlineData("index")]
-    public async Task What_is_damaged_is_fetched_again_without_validators(string form)
+    public async Task A_damaged_document_is_fetched_again_without_validators(string form)
     {
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: Cancelled);
         registry.PutDocument("ms", Encoding.UTF8.GetBytes(Documents.Of("ms", True)));

@@ -85,7 +85,7 @@ public sealed class FeedTests
     [InlineData("filter=_selector")]
     [InlineData("doc_ids=[1]")]
     [InlineData("view=a/b")]
-    public async Task What_is_not_known_is_refused_rather_than_ignored(string query)
+    public async Task An_unknown_option_of_a_feed_is_refused_and_not_ignored(string query)
     {
         await using var mirror = await ServedMirror.StartAsync();
         using var answer = await mirror.GetAsync("_changes?" + query);

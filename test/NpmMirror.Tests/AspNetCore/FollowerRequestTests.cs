@@ -16,7 +16,7 @@ public sealed class FollowerRequestTests
     [Claim("`_changes` of named or selected packages, `_all_docs` with keys in a body, `skip`, `update_seq` and `conflicts` work as in CouchDB, and unknown parameters are refused with a message; bodies and selectors are limited",
         With =
         [
-            nameof(What_is_not_known_is_refused_in_words),
+            nameof(An_unknown_parameter_is_refused_with_a_message),
             nameof(A_body_is_bounded_in_length_depth_and_number),
             nameof(A_selector_is_bounded_in_depth_and_terms),
             nameof(All_docs_takes_keys_from_a_body),
@@ -88,7 +88,7 @@ public sealed class FollowerRequestTests
     [InlineData("_all_docs?startkey=\"a\"", """{"keys":["a"]}""", "Give keys, key, or")]
     [InlineData("_all_docs?conflicts=maybe", "", "conflicts must be")]
     [InlineData("_all_docs?update_seq=1", "", "update_seq must be")]
-    public async Task What_is_not_known_is_refused_in_words(string path, string body, string words)
+    public async Task An_unknown_parameter_is_refused_with_a_message(string path, string body, string words)
     {
         await using var mirror = await FilledAsync();
         using var answer = await SendAsync(mirror, path, body);

@@ -63,7 +63,7 @@ public sealed class ForwardingTests
     [InlineData(429)]
     [InlineData(500)]
     [InlineData(200)]
-    public async Task What_is_not_the_registrys_json_is_trouble(int status)
+    public async Task An_answer_that_is_not_the_registrys_json_is_a_failure(int status)
     {
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
         registry.Knobs.Fail("*", status, retryAfter: "0");

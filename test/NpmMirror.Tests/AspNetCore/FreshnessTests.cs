@@ -63,7 +63,7 @@ public sealed class FreshnessTests
             $"{nameof(TarballServingTests)}.{nameof(TarballServingTests.After_a_security_holder_only_its_own_tarball_is_served)}",
             $"{nameof(Clients.NpmCommandTests)}.{nameof(Clients.NpmCommandTests.A_security_holder_is_shown_in_the_place_of_what_was_taken_down)}",
             $"{nameof(Following.MirrorResetTests)}.{nameof(Following.MirrorResetTests.Becomes_equal_when_it_happens_while_a_change_is_waited_for)}",
-            nameof(What_this_process_removed_is_refused_by_the_next_request),
+            nameof(A_removal_by_this_process_is_refused_by_the_next_request),
         ],
         Red = "the log drops nothing: the first was red; `PackageSync` does not tell of a removal's commit: the fifth; `PackageVisibility` refuses no file, or `PackumentPass` knows no holder: the second; nothing is looked at beside an open read: the fourth")]
     [Fact]
@@ -77,7 +77,7 @@ public sealed class FreshnessTests
     }
 
     [Fact]
-    public async Task What_this_process_removed_is_refused_by_the_next_request()
+    public async Task A_removal_by_this_process_is_refused_by_the_next_request()
     {
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
         await using var mirror = await ServedMirror.StartAsync(upstream: registry.Url);
@@ -96,7 +96,7 @@ public sealed class FreshnessTests
         With = [nameof(A_row_found_before_a_commit_is_not_kept_after_it)],
         Red = "`RenditionCache.Drop` only raises the epoch: the first was red; `Keep` does not compare tickets: the second was red")]
     [Fact]
-    public async Task What_was_begun_before_a_commit_answers_no_request_after_it()
+    public async Task Work_begun_before_a_commit_answers_no_request_after_it()
     {
         var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
         await using var mirror = await ServedMirror.StartAsync(store);
@@ -199,7 +199,7 @@ public sealed class FreshnessTests
     }
 
     [Fact]
-    public async Task What_is_in_memory_outlives_a_store_in_trouble()
+    public async Task A_document_in_memory_outlives_a_store_in_trouble()
     {
         var clock = new FakeClock();
         var (store, counts) = CountedStore.Over(new MemoryStore(clock));

@@ -25,7 +25,7 @@ public sealed class MappedRegistryTests
             nameof(The_registry_serves_under_a_branch),
             nameof(The_registry_serves_in_a_group_and_beside_another_mount),
             nameof(The_registry_serves_at_the_root_with_others_beside_it),
-            nameof(What_is_said_to_the_endpoints_counts_for_all_of_them),
+            nameof(Settings_of_the_endpoints_count_for_all_of_them),
         ],
         Red = "the registry's own metrics come before those of an application: the first was red; the path of a branch, or of a group, is left out: the second and the third; conventions go to another group: the last")]
     [Fact]
@@ -94,7 +94,7 @@ public sealed class MappedRegistryTests
     }
 
     [Fact]
-    public async Task What_is_said_to_the_endpoints_counts_for_all_of_them()
+    public async Task Settings_of_the_endpoints_count_for_all_of_them()
     {
         await using var application = await StartAsync(app => app.MapNpmRegistry("/npm").WithMetadata("marked"));
         var endpoints = application.Services.GetRequiredService<EndpointDataSource>().Endpoints;

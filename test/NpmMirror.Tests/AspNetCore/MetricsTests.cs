@@ -20,7 +20,7 @@ public sealed class MetricsTests
             nameof(Prometheus_gets_the_form_that_it_asks_for),
             nameof(Requests_are_counted_by_route_and_status_for_each_answerer),
             nameof(A_feed_is_counted_with_the_bytes_it_sent),
-            nameof(What_a_mirror_does_moves_its_instruments),
+            nameof(The_work_of_a_mirror_moves_its_instruments),
             nameof(Every_route_has_a_pattern),
             $"{nameof(Cli.DocumentationTests)}.{nameof(Cli.DocumentationTests.Every_metric_has_a_line_for_operators)}",
         ])]
@@ -108,7 +108,7 @@ public sealed class MetricsTests
     }
 
     [Fact]
-    public async Task What_a_mirror_does_moves_its_instruments()
+    public async Task The_work_of_a_mirror_moves_its_instruments()
     {
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: Cancelled);
         registry.Publish(new FakePackage("ms").Version("1.0.0"));

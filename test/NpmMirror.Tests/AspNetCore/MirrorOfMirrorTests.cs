@@ -117,7 +117,7 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
     [Claim("A package that another mirror lists as removed and still serves stays",
         Red = "what is queued as removed is buried whatever it answers")]
     [Fact]
-    public async Task What_is_listed_as_removed_and_still_served_stays()
+    public async Task A_package_listed_as_removed_and_still_served_stays()
     {
         _registry.Publish(new FakePackage("early").Version("1.0.0"));
         await StartNearAsync();
@@ -130,7 +130,7 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_a_mirror_keeps_showing_stays_with_its_mirrors()
+    public async Task A_removed_package_that_a_mirror_still_shows_stays_with_its_mirrors()
     {
         _registry.Publish(new FakePackage("early").Version("1.0.0"));
         _registry.Publish(new FakePackage("late").Version("1.0.0"));

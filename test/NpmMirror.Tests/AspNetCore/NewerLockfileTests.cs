@@ -39,13 +39,13 @@ public sealed class NewerLockfileTests : IAsyncLifetime
             nameof(A_crowd_shares_one_look_and_a_cache_on_the_way_does_not_count),
             nameof(An_absent_version_is_looked_for_once_within_its_time),
             nameof(Invented_versions_cost_one_upstream_request_a_second_at_most),
-            nameof(What_was_fetched_for_this_very_request_is_not_looked_for_again),
+            nameof(A_packument_fetched_for_this_request_is_not_compared_again),
             nameof(Trouble_upstream_is_no_404_and_not_remembered),
         ],
         Red = "`VersionSearch.LookAsync` looks nowhere: the first was red; the look believes a cache on the way: the second; it remembers nothing: the third; it does not wait a second between looks: the fourth; it looks again for what was fetched for this very request: the fifth; trouble counts as looked at: the last")]
     [Theory]
     [MemberData(nameof(Requests))]
-    public async Task What_the_upstream_has_is_found_though_the_packument_is_young(string method, string path, bool isFollowed)
+    public async Task A_version_of_the_upstream_is_found_although_the_packument_is_young(string method, string path, bool isFollowed)
     {
         await using var mirror = await StartAsync();
         mirror.IsFollowed = isFollowed;
@@ -113,7 +113,7 @@ public sealed class NewerLockfileTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_was_fetched_for_this_very_request_is_not_looked_for_again()
+    public async Task A_packument_fetched_for_this_request_is_not_compared_again()
     {
         await using var mirror = await ServedMirror.StartAsync(upstream: _registry.Url);
         using var answer = await AskAsync(mirror, "GET", "left-pad/9.9.9");
@@ -138,7 +138,7 @@ public sealed class NewerLockfileTests : IAsyncLifetime
     }
 
     [Claim("Such a look brings no takedown back",
-        With = [nameof(What_a_look_finds_taken_down_is_refused_as_such_and_asked_for_no_more)],
+        With = [nameof(A_takedown_found_by_a_look_is_refused_and_not_asked_for_again)],
         Red = "`PackumentEndpoint` or `TarballEndpoint` does not ask `PackageVisibility` before it looks: the second was red")]
     [Fact]
     public async Task A_version_that_was_taken_down_stays_away()
@@ -155,7 +155,7 @@ public sealed class NewerLockfileTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_a_look_finds_taken_down_is_refused_as_such_and_asked_for_no_more()
+    public async Task A_takedown_found_by_a_look_is_refused_and_not_asked_for_again()
     {
         await using var mirror = await StartAsync();
         _registry.TakeDown("left-pad");

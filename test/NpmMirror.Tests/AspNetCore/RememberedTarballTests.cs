@@ -50,8 +50,8 @@ public sealed class RememberedTarballTests : IAsyncLifetime
         [
             nameof(Gives_every_byte_without_the_server_and_records_the_client),
             nameof(A_file_that_was_deleted_or_cut_is_fetched_again),
-            nameof(What_was_blocked_is_refused_by_the_next_request),
-            nameof(What_another_process_blocked_is_refused_once_the_log_was_read),
+            nameof(A_blocked_tarball_is_refused_by_the_next_request),
+            nameof(A_block_by_another_process_is_refused_once_the_log_was_read),
         ],
         Red = "blocks not looked at; believed for ever; the file's length not compared; serving not written down")]
     [Theory]
@@ -79,7 +79,7 @@ public sealed class RememberedTarballTests : IAsyncLifetime
     }
 
     [Claim("Caches are told of each change in one way, for writes of any process; a stored tarball is answered on the connection also long after the last request",
-        With = [nameof(What_was_blocked_is_refused_by_the_next_request), nameof(What_another_process_blocked_is_refused_once_the_log_was_read)],
+        With = [nameof(A_blocked_tarball_is_refused_by_the_next_request), nameof(A_block_by_another_process_is_refused_once_the_log_was_read)],
         Red = "`PackageVisibility` does not subscribe to the news of changed packages")]
     [Fact]
     public async Task Is_given_without_the_server_to_one_that_comes_much_later()
@@ -102,7 +102,7 @@ public sealed class RememberedTarballTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_was_blocked_is_refused_by_the_next_request()
+    public async Task A_blocked_tarball_is_refused_by_the_next_request()
     {
         await _mirror.RemoveAsync("left-pad", RemovalKind.Blocked);
         _mirror.Mirror.News.TellChanged(PackageName.Parse("left-pad"));
@@ -110,7 +110,7 @@ public sealed class RememberedTarballTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_another_process_blocked_is_refused_once_the_log_was_read()
+    public async Task A_block_by_another_process_is_refused_once_the_log_was_read()
     {
         await _mirror.RemoveAsync("left-pad", RemovalKind.Blocked);
         await _mirror.SettleAsync();

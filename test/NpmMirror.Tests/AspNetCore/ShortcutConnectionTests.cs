@@ -142,7 +142,7 @@ public sealed class ShortcutConnectionTests
     [Claim("The headers of a trusted proxy count for each request",
         Red = "hot connections left on with trusted proxies")]
     [Fact]
-    public async Task What_a_trusted_proxy_says_counts_for_each_request()
+    public async Task The_headers_of_a_trusted_proxy_count_for_each_request()
     {
         await using var mirror = await StartAsync(configure: options =>
         {

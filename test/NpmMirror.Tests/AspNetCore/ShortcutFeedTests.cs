@@ -17,7 +17,7 @@ public sealed class ShortcutFeedTests
         [
             nameof(Hundreds_of_waiting_followers_cost_one_reader_and_no_server_request),
             nameof(After_a_feed_the_connection_serves_any_request),
-            nameof(What_the_server_refuses_is_refused),
+            nameof(A_request_that_the_server_refuses_is_refused),
         ],
         Red = "the host is not asked for (`ShortcutFeeds` without `IsServed`): the last was red; `Last-Event-ID` is not read by `RequestHead`: the first")]
     [Theory]
@@ -49,7 +49,7 @@ public sealed class ShortcutFeedTests
     [InlineData("Host: evil.example.org\r\n", "421")]
     [InlineData("Host: localhost\r\nHost: localhost\r\n", "400")]
     [InlineData("", "400")]
-    public async Task What_the_server_refuses_is_refused(string headers, string status)
+    public async Task A_request_that_the_server_refuses_is_refused(string headers, string status)
     {
         await using var mirror = await StartAsync();
         Assert.StartsWith($"HTTP/1.1 {status} ", await mirror.RawAsync($"GET /npm/_changes?feed=longpoll HTTP/1.1\r\n{headers}Accept: */*\r\n\r\n{Last}"), StringComparison.Ordinal);

@@ -129,7 +129,7 @@ public sealed class TarballServingTests : IAsyncLifetime
     [InlineData("lines=1-2")]
     [InlineData("bytes=9-2")]
     [InlineData("nonsense")]
-    public async Task What_is_no_single_range_is_answered_whole(string range)
+    public async Task Anything_but_a_single_range_is_answered_whole(string range)
     {
         await using var mirror = await StartAsync();
         using var answer = await mirror.GetAsync("/npm" + Path, ("Range", range));
@@ -216,7 +216,7 @@ public sealed class TarballServingTests : IAsyncLifetime
     [InlineData("left-pad/-/left-pad-1.0.0.tgz.tgz")]
     [InlineData("left-pad/-/..%2f..%2fetc%2fpasswd")]
     [InlineData("unknown/-/unknown-1.0.0.tgz")]
-    public async Task What_no_packument_lists_is_404_and_not_asked_for(string path)
+    public async Task A_tarball_that_no_packument_lists_is_404_and_not_asked_for(string path)
     {
         await using var mirror = await StartAsync();
         using var answer = await mirror.GetAsync("/npm/" + path);
@@ -252,7 +252,7 @@ public sealed class TarballServingTests : IAsyncLifetime
     }
 
     [Claim("Stored tarballs are served offline, after an unpublish and for a removed package (never-again 9, D3)",
-        With = [nameof(What_is_stored_of_a_removed_package_is_served)],
+        With = [nameof(Stored_tarballs_of_a_removed_package_are_served)],
         Red = "`TarballEndpoint` does not look for stored ones first")]
     [Fact]
     public async Task A_stored_tarball_is_served_without_upstream_and_after_an_unpublish()
@@ -273,7 +273,7 @@ public sealed class TarballServingTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_is_stored_of_a_removed_package_is_served()
+    public async Task Stored_tarballs_of_a_removed_package_are_served()
     {
         await using var mirror = await StartAsync();
         await FetchUntilStoredAsync(mirror);

@@ -123,7 +123,7 @@ public sealed class UpstreamPauseTests : IAsyncLifetime
         With =
         [
             nameof(A_noted_pause_that_is_over_or_absurdly_long_is_not_shown),
-            $"{nameof(Cli.BesideServeTests)}.{nameof(Cli.BesideServeTests.Status_tells_what_the_upstream_is_not_asked_for)}",
+            $"{nameof(Cli.BesideServeTests)}.{nameof(Cli.BesideServeTests.Status_tells_pauses_in_requests_to_the_upstream)}",
         ],
         Red = "`PauseWatch` notes nothing, measures nothing or never ends: the first was red; `NotedPause.ReadAsync` gives what is over, or years long: the second")]
     [Fact]

@@ -16,7 +16,7 @@ public sealed class UpstreamRefusalTests
             nameof(A_final_refusal_of_a_tarball_is_told_as_it_came_and_from_memory),
             nameof(A_refusal_of_the_mirrors_own_credentials_is_no_answer_to_the_client),
             nameof(A_refusal_of_the_mirrors_own_request_is_no_answer_to_the_client),
-            nameof(What_is_held_is_served_as_before),
+            nameof(Held_packages_are_served_as_before),
         ])]
     [Theory]
     [InlineData(402)]
@@ -94,7 +94,7 @@ public sealed class UpstreamRefusalTests
     }
 
     [Fact]
-    public async Task What_is_held_is_served_as_before()
+    public async Task Held_packages_are_served_as_before()
     {
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: Cancelled);
         registry.Publish(new FakePackage("ms").Version("1.0.0"));

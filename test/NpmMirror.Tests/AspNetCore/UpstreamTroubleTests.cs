@@ -39,7 +39,7 @@ public sealed class UpstreamTroubleTests
         ],
         Red = "`NegativeAnswers` never forgets: the third was red")]
     [Fact]
-    public async Task What_is_held_is_served_while_the_upstream_is_away()
+    public async Task Held_packages_are_served_while_the_upstream_is_away()
     {
         await using var mirror = await ServedMirror.StartAsync();
         await mirror.PutAsync("ms", Documents.Of("ms"));

@@ -47,7 +47,7 @@ public sealed class VisibilityTests : IAsyncLifetime
         [
             nameof(A_kept_package_has_its_documents_revision_in_every_feed),
             nameof(A_search_loses_just_the_hidden_packages),
-            $"{nameof(MirrorOfMirrorTests)}.{nameof(MirrorOfMirrorTests.What_a_mirror_keeps_showing_stays_with_its_mirrors)}",
+            $"{nameof(MirrorOfMirrorTests)}.{nameof(MirrorOfMirrorTests.A_removed_package_that_a_mirror_still_shows_stays_with_its_mirrors)}",
         ],
         Red = "`EventsEndpoint` quotes all payloads: the two cases of blocked packages; `_changes` without `VisibilityRules.AsShown`: the three cases of `keep`")]
     [Theory]

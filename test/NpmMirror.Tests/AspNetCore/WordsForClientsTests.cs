@@ -40,7 +40,7 @@ public sealed class WordsForClientsTests
         With =
         [
             nameof(Errors_have_the_reason_that_clients_of_couchdb_read),
-            nameof(What_is_no_request_is_refused_in_words),
+            nameof(An_invalid_request_is_refused_with_a_message),
             nameof(Refresh_means_now_or_not_at_all),
             nameof(Another_word_for_refresh_is_refused),
         ],
@@ -84,7 +84,7 @@ public sealed class WordsForClientsTests
     [InlineData("/npm/ms", "localhost/x")]
     [InlineData("/npm/ms", "[::1")]
     [InlineData("/npm/ms", "user@localhost")]
-    public async Task What_is_no_request_is_refused_in_words(string target, string host)
+    public async Task An_invalid_request_is_refused_with_a_message(string target, string host)
     {
         await using var mirror = await ServedMirror.StartAsync();
         var answer = await mirror.RawAsync($"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");

@@ -20,7 +20,7 @@ public sealed class BackupTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Claim("A backup replaces only an earlier backup that the mirror's log continues",
-        With = [nameof(What_cannot_be_read_as_an_earlier_backup_is_not_replaced)],
+        With = [nameof(A_file_that_is_no_readable_backup_is_not_replaced)],
         Red = "`BackupCommand` does not compare the earlier head: the first was red")]
     [Fact]
     public async Task A_backup_replaces_only_what_the_mirror_leads_on_from()
@@ -63,7 +63,7 @@ public sealed class BackupTests : IDisposable
     }
 
     [Fact]
-    public async Task What_cannot_be_read_as_an_earlier_backup_is_not_replaced()
+    public async Task A_file_that_is_no_readable_backup_is_not_replaced()
     {
         await FillAsync("data", "a");
         await File.WriteAllTextAsync(_folder.File("copy/npm-mirror.sqlite"), "precious", Token);

@@ -75,7 +75,7 @@ public sealed class BesideServeTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Status_tells_what_the_upstream_is_not_asked_for()
+    public async Task Status_tells_pauses_in_requests_to_the_upstream()
     {
         _upstream.Knobs.Fail("/-/v1/search", 429, retryAfter: "120");
         using var refused = await _client.GetAsync(new Uri(_address + "-/v1/search?text=ms"), TestContext.Current.CancellationToken);
@@ -150,7 +150,7 @@ public sealed class BesideServeTests : IAsyncLifetime
     [Claim("Sync names failed packages and those that the upstream does not have, exit 1",
         Red = "`CatchUp` counts a named package that is not there as unchanged")]
     [Fact]
-    public async Task Sync_names_what_failed_and_what_the_upstream_does_not_have()
+    public async Task Sync_names_failed_packages_and_unknown_names()
     {
         _upstream.Knobs.Fail("/ms", 403);
         var (code, output, _) = await RunAsync("sync", "--json", $"--upstream={_upstream.Url}", "--feed=none", "ms", "nowhere", "@scope/one");

@@ -16,7 +16,7 @@ public sealed class CommandRunTests
 
     [Theory]
     [MemberData(nameof(Failures), DisableDiscoveryEnumeration = true)]
-    public async Task What_the_work_throws_becomes_an_exit_code(Exception failure, int code) =>
+    public async Task An_exception_of_the_work_becomes_an_exit_code(Exception failure, int code) =>
         Assert.Equal(code, await CommandRun.RunAsync([], _ => Task.FromException<int>(failure)));
 
     [Fact]

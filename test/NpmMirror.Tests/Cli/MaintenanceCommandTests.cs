@@ -165,7 +165,7 @@ public sealed class MaintenanceCommandTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_is_evicted_beside_a_running_serve_is_fetched_again()
+    public async Task A_tarball_evicted_beside_a_running_serve_is_fetched_again()
     {
         Age();
         var (code, output, errors) = await RunAsync("gc", "--delete", "--gc.maxBytes=1");

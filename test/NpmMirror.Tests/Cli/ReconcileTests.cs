@@ -44,7 +44,7 @@ public sealed class ReconcileTests : IAsyncLifetime
         ],
         Red = "what is stale is not queued: the first was red; a start does not look at the kept date: the second; a failure counts as a reconciliation, or waits the whole interval: the third; zero is an interval: the last")]
     [Fact]
-    public async Task Mends_what_is_missing_and_stale_beside_a_running_serve()
+    public async Task Mends_missing_and_stale_packages_beside_a_running_serve()
     {
         _upstream.Publish(new FakePackage("new").Version("1.0.0"));
         _upstream.PublishVersion("package-1", "2.0.0");

@@ -62,7 +62,7 @@ public sealed class LateRowTests : IAsyncLifetime
         With = [nameof(A_window_that_cannot_be_read_holds_nothing_up)],
         Red = "`QueueingHandler.IsKnown` does not compare revisions: the first was red; `LateRowSearch` lets the failure end the read, or waits until the next try: the last")]
     [Fact]
-    public async Task What_is_known_is_read_again_without_a_request_for_it()
+    public async Task Known_rows_are_read_again_without_a_request()
     {
         _bench.Upstream.Requests.Clear();
         await PassAsync(TimeSpan.FromHours(2));

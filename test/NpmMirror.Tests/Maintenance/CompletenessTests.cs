@@ -34,7 +34,7 @@ public sealed class CompletenessTests : IAsyncLifetime
         With =
         [
             nameof(A_list_that_is_too_short_is_told_with_both_numbers),
-            nameof(What_is_queued_and_what_was_unpublished_is_no_finding),
+            nameof(Queued_and_unpublished_packages_are_no_findings),
             nameof(Only_what_the_upstream_lists_is_mended),
             nameof(Of_a_list_with_times_the_time_that_differs_is_told),
             $"{nameof(Cli.MaintenanceCommandTests)}.{nameof(Cli.MaintenanceCommandTests.Verify_compares_with_the_upstreams_list_and_fetches_what_is_missing)}",
@@ -72,7 +72,7 @@ public sealed class CompletenessTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_is_queued_and_what_was_unpublished_is_no_finding()
+    public async Task Queued_and_unpublished_packages_are_no_findings()
     {
         await HoldAsync("unpublished");
         _bench.Upstream.Unpublish("unpublished");

@@ -58,8 +58,8 @@ public sealed class GarbageCollectorTests
         With =
         [
             nameof(A_tarball_that_is_served_while_it_is_chosen_stays),
-            nameof(What_the_upstream_could_not_give_again_is_never_evicted),
-            $"{nameof(Cli.MaintenanceCommandTests)}.{nameof(Cli.MaintenanceCommandTests.What_is_evicted_beside_a_running_serve_is_fetched_again)}",
+            nameof(A_tarball_that_the_upstream_could_not_send_again_is_never_evicted),
+            $"{nameof(Cli.MaintenanceCommandTests)}.{nameof(Cli.MaintenanceCommandTests.A_tarball_evicted_beside_a_running_serve_is_fetched_again)}",
         ],
         Red = "`ForgetTarballAsync` of SQLite does not compare the row: the second was red; `IsReplaceableAsync` does not look into the index: the third")]
     [Fact]
@@ -111,7 +111,7 @@ public sealed class GarbageCollectorTests
     }
 
     [Fact]
-    public async Task What_was_verified_just_now_is_not_evicted()
+    public async Task A_tarball_verified_just_now_is_not_evicted()
     {
         await using var bench = await MaintenanceBench.StartAsync(options => options.Gc.MaxBytes = 1);
         await bench.HoldAsync("just-stored", "1.0.0");
@@ -121,7 +121,7 @@ public sealed class GarbageCollectorTests
     }
 
     [Fact]
-    public async Task What_may_not_go_yet_is_no_reason_to_keep_what_may()
+    public async Task A_blob_that_must_stay_does_not_keep_others()
     {
         await using var bench = await MaintenanceBench.StartAsync();
         await bench.HoldAsync("served", "1.0.0");
@@ -154,7 +154,7 @@ public sealed class GarbageCollectorTests
         With =
         [
             nameof(An_hour_is_enough_to_tell_which_was_served_longest_ago),
-            nameof(What_was_verified_just_now_is_not_evicted),
+            nameof(A_tarball_verified_just_now_is_not_evicted),
             nameof(Nothing_is_evicted_that_would_not_be_fetched_again),
         ],
         Red = "`wanted < 0` or `wanted <= 1` in `TarballEviction`; hours of 7,201 seconds; what was verified just now is settled; a tarball with a problem, or any with `tarballs=never`, is replaceable")]
@@ -180,7 +180,7 @@ public sealed class GarbageCollectorTests
     }
 
     [Fact]
-    public async Task What_the_upstream_could_not_give_again_is_never_evicted()
+    public async Task A_tarball_that_the_upstream_could_not_send_again_is_never_evicted()
     {
         await using var bench = await MaintenanceBench.StartAsync(options => options.Gc.MaxBytes = 1);
         await bench.HoldAsync("whole", "1.0.0");
@@ -232,7 +232,7 @@ public sealed class GarbageCollectorTests
     [Claim("Unfinished files of dead processes are reported by number and size, and deleted",
         Red = "sizes are subtracted; a dry run deletes")]
     [Fact]
-    public async Task What_dead_processes_left_is_told_by_its_number_and_size_and_goes()
+    public async Task Leftovers_of_dead_processes_are_counted_and_deleted()
     {
         await using var bench = await MaintenanceBench.StartAsync();
         await bench.HoldAsync("left-pad", "1.0.0");

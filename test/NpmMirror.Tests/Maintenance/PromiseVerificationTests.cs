@@ -25,7 +25,7 @@ public sealed class PromiseVerificationTests : IAsyncLifetime
         With =
         [
             nameof(The_held_bytes_stay_where_the_upstream_sends_others_than_it_promises),
-            $"{nameof(VerifierTests)}.{nameof(VerifierTests.Finds_what_the_store_did_not_change)}",
+            $"{nameof(VerifierTests)}.{nameof(VerifierTests.Finds_each_change_that_the_store_did_not_make)}",
         ])]
     [Theory]
     [InlineData(true)]
@@ -65,7 +65,7 @@ public sealed class PromiseVerificationTests : IAsyncLifetime
     }
 
     [Claim("An index or a document of another package is damage of its row: a finding, and fetched again",
-        With = [$"{nameof(VerifierTests)}.{nameof(VerifierTests.Finds_what_the_store_did_not_change)}"])]
+        With = [$"{nameof(VerifierTests)}.{nameof(VerifierTests.Finds_each_change_that_the_store_did_not_make)}"])]
     [Theory]
     [InlineData("UPDATE tarballs SET (sha512, size) = (SELECT sha512, size FROM tarballs WHERE file = 'left-pad-1.0.0.tgz') WHERE package = 'ms'", VerifyFault.TarballNotPromised)]
     [InlineData("UPDATE tarballs SET (sha512, size) = (SELECT sha512, size FROM tarballs WHERE file = 'left-pad-1.0.0.tgz') WHERE file = 'left-pad-1.1.0.tgz'", VerifyFault.TarballNotPromised)]

@@ -82,7 +82,7 @@ public sealed class TakedownTests
     [Theory]
     [InlineData(1)]
     [InlineData(59)]
-    public async Task What_was_seen_before_a_clock_was_set_back_is_listed(int minutesBack)
+    public async Task A_takedown_seen_before_a_clock_was_set_back_is_listed(int minutesBack)
     {
         await using var bench = await MaintenanceBench.StartAsync();
         await bench.HoldAsync("early", "1.0.0");
@@ -128,7 +128,7 @@ public sealed class TakedownTests
             nameof(A_version_that_is_only_hidden_stays_where_its_package_once_was_purged),
             nameof(A_version_that_was_unpublished_and_is_back_is_not_purged),
             nameof(Of_what_a_security_holder_replaced_all_goes_but_the_holder),
-            nameof(What_went_before_a_mode_was_set_to_purge_is_purged_from_then_on),
+            nameof(Earlier_removals_are_purged_once_a_mode_is_set_to_purge),
             nameof(A_tarball_that_is_served_while_it_is_purged_goes_all_the_same),
         ],
         Red = "payloads are not looked at: the first two were red; each condition of `PurgePlan` left out, one at a time")]
@@ -307,7 +307,7 @@ public sealed class TakedownTests
     }
 
     [Fact]
-    public async Task What_went_before_a_mode_was_set_to_purge_is_purged_from_then_on()
+    public async Task Earlier_removals_are_purged_once_a_mode_is_set_to_purge()
     {
         await using var bench = await MaintenanceBench.StartAsync(options => options.Removed.Gone = RemovedMode.Purge);
         await bench.HoldAsync("part", "1.0.0", "2.0.0");

@@ -25,7 +25,7 @@ public sealed class VerifierTests : IAsyncLifetime
         [
             nameof(Finds_bytes_that_changed_and_bytes_that_are_gone_and_mends_both),
             nameof(Finds_a_document_damaged_at_any_place_and_mends_it),
-            nameof(Finds_what_the_store_did_not_change),
+            nameof(Finds_each_change_that_the_store_did_not_make),
             nameof(Finds_a_document_of_the_past_that_is_damaged_or_gone),
         ],
         Red = "`TarballVerification` takes any hash for the right one: the second was red; `LogVerification` does not compute the link: the fourth")]
@@ -68,7 +68,7 @@ public sealed class VerifierTests : IAsyncLifetime
     }
 
     [Claim("Verify finds stored bytes without a promised hash that are no tar archive, and with a repair fetches others",
-        With = [nameof(Says_when_the_upstream_sends_no_better_one), nameof(What_is_no_tar_stays_where_its_version_is_listed_no_more)],
+        With = [nameof(Says_when_the_upstream_sends_no_better_one), nameof(Bytes_that_are_no_tar_stay_if_their_version_is_not_listed)],
         Red = "`TarballVerification` makes no `GzipCheck`")]
     [Theory]
     [InlineData("<html>Please log in</html>")]
@@ -204,7 +204,7 @@ public sealed class VerifierTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_is_no_tar_stays_where_its_version_is_listed_no_more()
+    public async Task Bytes_that_are_no_tar_stay_if_their_version_is_not_listed()
     {
         await HoldUnpromisedAsync("odd");
         var wrong = await _bench.PutBlobAsync("<html>"u8.ToArray());
@@ -279,7 +279,7 @@ public sealed class VerifierTests : IAsyncLifetime
     [Claim("Rows deleted from the log's end, also if more was written since, and a last row replaced by one with a right link are found without a noted head",
         With =
         [
-            nameof(What_is_written_later_does_not_hide_that_last_rows_were_deleted),
+            nameof(Later_rows_do_not_hide_that_last_rows_were_deleted),
             nameof(Finds_a_last_row_that_was_replaced_by_one_with_a_right_link),
             nameof(A_store_from_before_heads_were_kept_is_right_and_keeps_its_head),
         ],
@@ -297,7 +297,7 @@ public sealed class VerifierTests : IAsyncLifetime
     [InlineData("DELETE FROM log WHERE position = 2", VerifyFault.LogBroken, "log 2")]
     [InlineData("DELETE FROM log", VerifyFault.LogBroken, "log 2")]
     [InlineData("DELETE FROM tarballs WHERE package = 'ms'", VerifyFault.TarballNotHeld, "ms/ms-1.0.0.tgz")]
-    public async Task Finds_what_the_store_did_not_change(string sql, VerifyFault fault, string subject)
+    public async Task Finds_each_change_that_the_store_did_not_make(string sql, VerifyFault fault, string subject)
     {
         _bench.Tamper(sql);
         Assert.Contains((fault, subject), (await _bench.VerifyAsync()).Findings.Select(finding => (finding.Fault, finding.Subject)));
@@ -386,7 +386,7 @@ public sealed class VerifierTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_is_written_later_does_not_hide_that_last_rows_were_deleted()
+    public async Task Later_rows_do_not_hide_that_last_rows_were_deleted()
     {
         _bench.Tamper("DELETE FROM log WHERE position = 2");
         await _bench.HoldAsync("debug", "1.0.0");
@@ -448,7 +448,7 @@ public sealed class VerifierTests : IAsyncLifetime
         [
             nameof(Goes_on_where_it_was_cut_short_and_finds_again_what_it_had_found),
             nameof(A_run_that_was_cut_short_is_gone_on_with_for_a_week),
-            nameof(What_is_believed_of_the_log_begins_at_a_row_that_is_still_there),
+            nameof(The_believed_part_of_the_log_ends_at_a_row_that_is_still_there),
             nameof(A_head_that_was_noted_has_the_whole_log_looked_at),
             nameof(A_tarball_that_is_wanted_and_not_held_is_fetched_where_it_mends),
         ],
@@ -524,7 +524,7 @@ public sealed class VerifierTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_is_believed_of_the_log_begins_at_a_row_that_is_still_there()
+    public async Task The_believed_part_of_the_log_ends_at_a_row_that_is_still_there()
     {
         await _bench.VerifyAsync();
         _bench.Clock.Advance(TimeSpan.FromDays(1));
@@ -601,7 +601,7 @@ public sealed class VerifierTests : IAsyncLifetime
         With = [nameof(A_tarball_that_cannot_be_read_is_a_finding_and_ends_no_run), nameof(A_tarball_that_gc_takes_while_it_is_looked_at_is_no_finding)],
         Red = "one of the three filters for `StoreReadOnly` is gone")]
     [Fact]
-    public async Task What_cannot_be_written_is_verified_all_the_same()
+    public async Task A_store_that_cannot_be_written_is_verified()
     {
         var isReadOnly = false;
         await using var bench = await MaintenanceBench.StartAsync(wrapStore: store => FailingStore.ReadOnly(store, () => isReadOnly));

@@ -23,9 +23,9 @@ public sealed class CatchUpTests : IAsyncLifetime
     [Claim("A sync counts each try by its result, and the results of other processes",
         With =
         [
-            nameof(What_is_written_and_finished_by_a_later_try_is_counted_once),
-            nameof(What_another_process_brought_or_left_as_it_was_is_counted),
-            nameof(What_was_asked_for_by_name_and_is_not_there_is_a_failure),
+            nameof(A_document_written_and_finished_by_a_later_try_is_counted_once),
+            nameof(The_results_of_another_process_are_counted),
+            nameof(A_named_package_that_is_not_there_is_a_failure),
         ],
         Red = "`CatchUp` does not count removals: the first was red; it counts one that is tried again twice: the second; it does not count what others did: the third")]
     [Fact]
@@ -51,7 +51,7 @@ public sealed class CatchUpTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_is_written_and_finished_by_a_later_try_is_counted_once()
+    public async Task A_document_written_and_finished_by_a_later_try_is_counted_once()
     {
         foreach (var (name, later) in new[] { ("written", await SyncAsync("written")), ("left", await SyncAsync("left", twice: true)) })
         {
@@ -77,7 +77,7 @@ public sealed class CatchUpTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_was_asked_for_by_name_and_is_not_there_is_a_failure()
+    public async Task A_named_package_that_is_not_there_is_a_failure()
     {
         await _catchUp.ExpectAsync([PackageName.Parse("named"), PackageName.Parse("never-tried")], Token);
         Count("named", new SyncResult.Absent(404, null));
@@ -88,7 +88,7 @@ public sealed class CatchUpTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_another_process_brought_or_left_as_it_was_is_counted()
+    public async Task The_results_of_another_process_are_counted()
     {
         await SyncAsync("as-it-was");
         await SyncAsync("changed");
@@ -115,7 +115,7 @@ public sealed class CatchUpTests : IAsyncLifetime
     [Theory]
     [InlineData("listed", true)]
     [InlineData("another", false)]
-    public async Task Of_what_was_removed_only_listed_names_are_failures(string listed, bool isFailure)
+    public async Task Of_removed_packages_only_listed_names_are_failures(string listed, bool isFailure)
     {
         _catchUp.Want([PackageName.Parse(listed)]);
         _bench.Upstream.Publish(new FakePackage("another").Version("1.0.0"));
@@ -129,7 +129,7 @@ public sealed class CatchUpTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_is_in_doubt_is_counted_until_a_later_try_ends_the_doubt()
+    public async Task A_doubt_is_counted_until_a_later_try_ends_it()
     {
         var unchanged = await SyncAsync("a", twice: true);
         var doubted = unchanged with { RetryBecause = "the upstream has it no more", MissingSince = _bench.Clock.GetUtcNow() };
@@ -188,7 +188,7 @@ public sealed class CatchUpTests : IAsyncLifetime
     [InlineData(4, false, true)]
     [InlineData(5, false, false)]
     [InlineData(1, true, false)]
-    public async Task What_failed_a_few_times_is_waited_for_and_tried_again(int attempts, bool isMissing, bool isWaitedFor)
+    public async Task A_package_that_failed_a_few_times_is_tried_again(int attempts, bool isMissing, bool isWaitedFor)
     {
         _bench.Upstream.Publish(new FakePackage("a").Version("1.0.0"));
         await QueueAsync("a", attempts, TimeSpan.FromSeconds(30), isMissing);

@@ -15,7 +15,7 @@ public sealed class EagerTarballTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Claim("With `tarballs=eager` a tarball that could not be fetched is fetched later, also for packages held before tarballs were wanted ahead; after a day it is given up",
-        With = [nameof(Switching_to_eager_fetches_the_tarballs_of_held_packages), nameof(What_cannot_be_fetched_for_a_day_is_asked_for_no_more)],
+        With = [nameof(Switching_to_eager_fetches_the_tarballs_of_held_packages), nameof(A_tarball_that_cannot_be_fetched_for_a_day_is_given_up)],
         Red = "the failure is no reason for another try, or the document is asked for conditionally: the first was red; the mode is not part of what is wanted: the second; it never ends: the third")]
     [Fact]
     public async Task A_later_try_fetches_missing_tarballs_of_an_unchanged_document()
@@ -65,7 +65,7 @@ public sealed class EagerTarballTests
     }
 
     [Fact]
-    public async Task What_cannot_be_fetched_for_a_day_is_asked_for_no_more()
+    public async Task A_tarball_that_cannot_be_fetched_for_a_day_is_given_up()
     {
         await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Tarballs = TarballMode.Eager });
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));

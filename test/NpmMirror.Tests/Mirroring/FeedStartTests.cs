@@ -18,7 +18,7 @@ public sealed class FeedStartTests
     [Theory]
     [InlineData(null, "the way")]
     [InlineData("another life", null)]
-    public async Task What_is_known_of_the_way_belongs_to_one_feed(string? databaseId, string? kept)
+    public async Task A_trail_belongs_to_one_feed(string? databaseId, string? kept)
     {
         await using var bench = await MirrorBench.StartAsync(new MirrorOptions { LastSeq = "0" });
         var feed = new LiveChangeFeed(bench.Client, bench.Upstream.FeedUrl, new FeedOptions());
@@ -30,7 +30,7 @@ public sealed class FeedStartTests
     }
 
     [Fact]
-    public async Task What_appears_after_the_list_is_told_by_the_feed()
+    public async Task A_package_that_appears_after_the_list_is_told_by_the_feed()
     {
         await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Metadata = MetadataMode.All }, isClockReal: true);
         bench.Upstream.Publish(new FakePackage("a").Version("1.0.0"));

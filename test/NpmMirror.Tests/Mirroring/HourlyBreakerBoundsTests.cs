@@ -28,7 +28,7 @@ public sealed class HourlyBreakerBoundsTests : IAsyncDisposable
     [Theory]
     [InlineData(3599, false)]
     [InlineData(3600, true)]
-    public async Task What_this_process_let_go_counts_for_an_hour(int seconds, bool isOver)
+    public async Task Removals_of_this_process_count_for_an_hour(int seconds, bool isOver)
     {
         var breaker = Breaker();
         Assert.Equal(Most, await PassAsync(breaker, 0, Most));
@@ -126,7 +126,7 @@ public sealed class HourlyBreakerBoundsTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task What_was_accepted_goes_on_and_is_counted()
+    public async Task Accepted_removals_go_on_and_are_counted()
     {
         var breaker = Breaker();
         await PassAsync(breaker, 0, Most);

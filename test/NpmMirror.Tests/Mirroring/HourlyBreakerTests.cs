@@ -38,7 +38,7 @@ public sealed class HourlyBreakerTests : IAsyncLifetime
             nameof(It_holds_while_removals_are_many_and_ends_by_itself_when_few),
             nameof(Accepted_by_the_operator_they_go_on_at_once_also_from_another_process),
             nameof(The_option_lets_them_pass),
-            nameof(What_another_process_let_go_counts_for_an_hour),
+            nameof(Removals_of_another_process_count_for_an_hour),
         ],
         Red = "`HourlyBreaker` never finds the sum too high: the first, second, fourth and fifth were red; `now + Hour` in `WithinHour`")]
     [Fact]
@@ -141,7 +141,7 @@ public sealed class HourlyBreakerTests : IAsyncLifetime
     [InlineData(0, 20)]
     [InlineData(54, 20)]
     [InlineData(66, 50)]
-    public async Task What_another_process_let_go_counts_for_an_hour(int minutesAgo, int more)
+    public async Task Removals_of_another_process_count_for_an_hour(int minutesAgo, int more)
     {
         Assert.Equal(30, await DeleteAsync(0, 30));
         _bench.Clock.Advance(TimeSpan.FromMinutes(minutesAgo));

@@ -13,7 +13,7 @@ public sealed class MendedTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Claim("A failure that was mended outside the queue is none for `status` any more, but an announced revision is still waited for",
-        With = [nameof(What_was_given_up_and_is_brought_by_a_client_is_forgotten), nameof(A_revision_that_the_feed_spoke_of_is_still_waited_for)],
+        With = [nameof(A_given_up_package_that_a_client_fetches_is_forgotten), nameof(A_revision_that_the_feed_spoke_of_is_still_waited_for)],
         Red = "`SyncQueue.NoteMendedAsync` notes nothing, or forgets nothing that was given up: the second was red; it ends also the wait for a later revision: the last")]
     [Fact]
     public async Task A_failed_package_that_a_client_fetches_is_no_failure_any_more()
@@ -24,7 +24,7 @@ public sealed class MendedTests
     }
 
     [Fact]
-    public async Task What_was_given_up_and_is_brought_by_a_client_is_forgotten()
+    public async Task A_given_up_package_that_a_client_fetches_is_forgotten()
     {
         await using var bench = await FailingAsync(bench => bench.Item("left-pad") with { QueuedAt = bench.Clock.GetUtcNow() - TimeSpan.FromDays(2), Attempts = RemovalCheck.DoubtTriesMin });
         Assert.Equal("left-pad", Assert.Single(await GivenUpPackages.ReadAsync(bench.Store, Token)).Package);

@@ -17,7 +17,7 @@ public sealed class PackageSyncRaceTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Claim("A commit after one of another process writes and tells nothing: the package is asked for and decided again, five times at most",
-        With = [nameof(One_that_comes_second_each_time_ends_after_five_tries), nameof(What_another_wrote_last_stays_and_the_fifth_try_may_still_write)],
+        With = [nameof(One_that_comes_second_each_time_ends_after_five_tries), nameof(The_last_write_of_another_stays_and_the_fifth_try_may_write)],
         Red = "a lost commit goes on as if it was written")]
     [Theory]
     [InlineData("first sight")]
@@ -80,7 +80,7 @@ public sealed class PackageSyncRaceTests
     }
 
     [Fact]
-    public async Task What_another_wrote_last_stays_and_the_fifth_try_may_still_write()
+    public async Task The_last_write_of_another_stays_and_the_fifth_try_may_write()
     {
         await using var bench = await StartAsync();
         await bench.SyncAsync("left-pad");

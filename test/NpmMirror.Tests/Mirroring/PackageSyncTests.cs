@@ -76,7 +76,7 @@ public sealed class PackageSyncTests
         With = [nameof(Bulky_old_values_are_slices_of_the_archived_document)],
         Red = "`DocumentEvents.Old` no longer sets `ArchivesPrevious`")]
     [Fact]
-    public async Task Tells_what_changed_with_what_undoing_it_needs()
+    public async Task Tells_changes_with_the_data_that_undoes_them()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0").Version("1.1.0"));
@@ -194,7 +194,7 @@ public sealed class PackageSyncTests
     }
 
     [Fact]
-    public async Task What_is_buried_keeps_no_validators_and_says_when_and_why()
+    public async Task A_buried_package_keeps_no_validators_and_says_when_and_why()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(Pad);
@@ -559,11 +559,11 @@ public sealed class PackageSyncTests
         With =
         [
             $"{nameof(AspNetCore.FreshnessTests)}.{nameof(AspNetCore.FreshnessTests.A_commit_of_this_process_is_served_by_the_next_request)}",
-            $"{nameof(AspNetCore.FreshnessTests)}.{nameof(AspNetCore.FreshnessTests.What_was_begun_before_a_commit_answers_no_request_after_it)}",
+            $"{nameof(AspNetCore.FreshnessTests)}.{nameof(AspNetCore.FreshnessTests.Work_begun_before_a_commit_answers_no_request_after_it)}",
         ],
         Red = "`PackageSync.CommitAsync` does not raise `Committed`")]
     [Fact]
-    public async Task Drops_what_was_served_before_the_commit_returns()
+    public async Task Drops_the_served_document_before_the_commit_returns()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(Pad);

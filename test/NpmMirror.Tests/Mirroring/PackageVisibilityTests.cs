@@ -66,7 +66,7 @@ public sealed class PackageVisibilityTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task What_was_looked_up_is_remembered_until_the_package_changes()
+    public async Task A_decision_is_remembered_until_the_package_changes()
     {
         var visible = Visible();
         await WriteAsync(null);
@@ -96,7 +96,7 @@ public sealed class PackageVisibilityTests : IAsyncDisposable
     }
 
     [Claim("Which tarballs are hidden is decided anew after each change of a package, also when it comes while it is being decided",
-        With = [nameof(What_was_looked_up_is_remembered_until_the_package_changes)],
+        With = [nameof(A_decision_is_remembered_until_the_package_changes)],
         Red = "what was read before the change is remembered")]
     [Theory]
     [InlineData(false)]

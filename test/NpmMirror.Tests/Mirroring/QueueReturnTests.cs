@@ -51,7 +51,7 @@ public sealed class QueueReturnTests : IAsyncDisposable
     [InlineData(null, 1, false)]
     [InlineData(null, 2, true)]
     [InlineData("3-a", 2, false)]
-    public async Task What_only_a_client_asked_for_is_dropped_at_its_third_failure(string? wanted, int attempts, bool isDropped)
+    public async Task A_package_only_a_client_asked_for_is_dropped_at_the_third_failure(string? wanted, int attempts, bool isDropped)
     {
         var lease = await TakeAsync(QueuePriority.ReadThrough, wanted, attempts, TimeSpan.Zero);
         Assert.Equal(isDropped, (await _return.PostponeAsync(lease, Failure(isTransient: true), Token)).IsDone);
@@ -80,7 +80,7 @@ public sealed class QueueReturnTests : IAsyncDisposable
     [Theory]
     [InlineData(0, 1)]
     [InlineData(3, 8)]
-    public async Task What_is_to_be_asked_for_again_waits_with_what_is_known(int attempts, int seconds)
+    public async Task A_package_to_be_retried_waits_with_its_findings(int attempts, int seconds)
     {
         var lease = await TakeAsync(QueuePriority.Change, "3-a", attempts, TimeSpan.Zero);
         var missingSince = _clock.GetUtcNow() - TimeSpan.FromMinutes(1);

@@ -78,10 +78,10 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
     }
 
     [Claim("A try by another process that shares the queue does not hold the follower up",
-        With = [nameof(What_was_tried_elsewhere_or_takes_two_minutes_holds_nothing_up)],
+        With = [nameof(A_try_elsewhere_or_of_two_minutes_holds_nothing_up)],
         Red = "the store is not looked at while a try is waited for: red; `FirstTryMax` is not looked at")]
     [Fact]
-    public async Task What_another_process_has_tried_is_not_waited_for()
+    public async Task A_package_that_another_process_has_tried_is_not_waited_for()
     {
         _bench.Upstream.Publish(new FakePackage("a").Version("1.0.0"));
         var handling = Handler(_bench.Store, _bench.Queue).HandleAsync(Page("1-x"), (_, _) => ValueTask.CompletedTask, Token);
@@ -102,17 +102,17 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
         With =
         [
             nameof(A_deletion_of_what_is_in_the_graveyard_is_known_by_its_revision),
-            $"{nameof(TombstonesTests)}.{nameof(TombstonesTests.Of_what_another_mirror_removed_only_news_are_queued)}",
-            $"{nameof(TombstonesTests)}.{nameof(TombstonesTests.What_the_mode_does_not_want_ahead_is_not_queued_as_removed)}",
-            $"{nameof(RemovalTests)}.{nameof(RemovalTests.What_another_mirror_removed_again_is_buried_by_its_revision)}",
-            $"{nameof(RemovalTests)}.{nameof(RemovalTests.What_another_mirror_removed_before_is_kept_as_it_tells_it)}",
+            $"{nameof(TombstonesTests)}.{nameof(TombstonesTests.Of_another_mirrors_removals_only_news_are_queued)}",
+            $"{nameof(TombstonesTests)}.{nameof(TombstonesTests.A_package_the_mode_does_not_want_is_not_queued_as_removed)}",
+            $"{nameof(RemovalTests)}.{nameof(RemovalTests.A_second_removal_by_another_mirror_is_buried_by_its_revision)}",
+            $"{nameof(RemovalTests)}.{nameof(RemovalTests.An_earlier_removal_of_another_mirror_is_kept_as_told)}",
         ],
         Red = "each condition of `Tombstones.IsNews` and `IsWantedAsync` left out")]
     [Theory]
     [InlineData(false, true, false)]
     [InlineData(true, true, true)]
     [InlineData(false, false, true)]
-    public async Task A_deletion_of_what_was_never_held_is_wanted_of_another_mirror_only(bool isMirrors, bool isDeleted, bool isNew)
+    public async Task A_deletion_of_a_package_never_held_is_wanted_from_a_mirror_only(bool isMirrors, bool isDeleted, bool isNew)
     {
         var page = new ChangesPage([new ChangeRow(new Sequence("7"), "_design/app", "1-x", false), new ChangeRow(new Sequence("7"), "a", "1-x", isDeleted)], new Sequence("7"), IsAtHead: true);
         var news = await Handler(_bench.Store, _bench.Queue, isMirrors).HandleAgainAsync(page, (_, _) => ValueTask.CompletedTask, Token);
@@ -166,7 +166,7 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task What_was_tried_elsewhere_or_takes_two_minutes_holds_nothing_up(bool isTriedElsewhere)
+    public async Task A_try_elsewhere_or_of_two_minutes_holds_nothing_up(bool isTriedElsewhere)
     {
         var name = PackageName.Parse("a");
         var handling = Handler(_bench.Store, _bench.Queue).HandleAsync(Page("1-x"), (_, _) => ValueTask.CompletedTask, Token);

@@ -21,7 +21,7 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
     [Claim("A reconciliation finds the same as a plain difference of sets, with a list in any collation",
         With =
         [
-            nameof(What_is_listed_is_queued_for_the_rev_that_is_listed),
+            nameof(A_listed_package_is_queued_for_the_listed_rev),
             nameof(A_lost_row_of_the_feed_is_found_by_the_list),
             $"{nameof(ListSpoolTests)}.{nameof(ListSpoolTests.Returns_each_name_once_in_the_order_of_bytes)}",
         ],
@@ -94,7 +94,7 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task What_is_listed_is_queued_for_the_rev_that_is_listed()
+    public async Task A_listed_package_is_queued_for_the_listed_rev()
     {
         await using var bench = await MirrorBench.StartAsync();
         await HoldAsync(bench, "stale", "1-a");
@@ -191,7 +191,7 @@ public sealed class ReconcilerTests(ITestOutputHelper output)
     [Claim("A package that vanished from the list is removed only after two 404s",
         Red = "what vanished is queued as a deletion that the feed flagged, or one 404 is believed")]
     [Fact]
-    public async Task What_vanished_from_the_list_only_stays_and_what_is_denied_twice_goes()
+    public async Task An_unlisted_package_stays_until_its_second_404()
     {
         await using var bench = await MirrorBench.StartAsync(isClockReal: true);
         foreach (var name in new[] { "living", "unlisted", "deleted" })

@@ -102,7 +102,7 @@ public sealed class RegistryMirrorTests
     [Claim("A package that is stored when a stop comes has left the queue, and is not fetched again by the next process",
         Red = "`SyncQueue.GiveBackAsync` ends with the stop")]
     [Fact]
-    public async Task What_is_stored_when_a_stop_comes_is_not_asked_for_again()
+    public async Task A_package_stored_when_a_stop_comes_is_not_fetched_again()
     {
         await using var bench = await StartAsync(new MirrorOptions(), "a");
         await bench.Queue.EnqueueAsync([bench.Item("a")], null, Token);
@@ -399,7 +399,7 @@ public sealed class RegistryMirrorTests
     [Claim("`sync NAME` tries, tells and fails for only these packages",
         Red = "`CatchUp` drains the whole queue")]
     [Fact]
-    public async Task What_is_asked_for_by_name_is_done_and_told_alone()
+    public async Task Named_packages_are_done_and_told_alone()
     {
         await using var bench = await StartAsync(new MirrorOptions(), "bad", "waiting", "good");
         bench.Upstream.PutDocument("bad", "not json"u8.ToArray());

@@ -96,7 +96,7 @@ public sealed class RemovalCheckTests : IAsyncLifetime
     [InlineData(404, true, "lists the package still")]
     [InlineData(404, false, null)]
     [InlineData(451, true, null)]
-    public async Task What_is_still_on_the_list_is_not_gone_unless_it_is_blocked(int status, bool isListed, string? doubt)
+    public async Task A_package_still_on_the_list_is_not_gone_unless_it_is_blocked(int status, bool isListed, string? doubt)
     {
         await HoldAsync("m", "n");
         if (!isListed)

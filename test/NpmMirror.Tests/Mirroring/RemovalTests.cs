@@ -19,8 +19,8 @@ public sealed class RemovalTests
             nameof(A_security_holder_is_served_and_what_it_replaced_is_archived),
             nameof(A_deletion_has_the_revision_of_the_row_that_told_of_it),
             nameof(Where_documents_have_no_revisions_no_row_is_taken_for_a_deletions),
-            nameof(What_is_in_the_graveyard_is_asked_for_where_the_feed_is_ahead),
-            nameof(What_was_unpublished_before_it_was_ever_held_is_absent),
+            nameof(A_package_in_the_graveyard_is_asked_for_if_the_feed_is_ahead),
+            nameof(A_package_unpublished_before_it_was_held_is_absent),
         ],
         Red = "`RemovalCheck` does not look at `IsDeletedRow`; `IsUnpublished` is not looked at; `IsSecurityHolder` is not looked at, or the document it replaces is not archived; ")]
     [Fact]
@@ -61,7 +61,7 @@ public sealed class RemovalTests
     [Claim("A package that is a 404 and still listed is not gone for a day, so that half a night of 404 removes nothing; one that is blocked, or neither there nor listed, is removed; a list that fails confirms nothing",
         With =
         [
-            nameof(What_is_not_listed_any_more_or_blocked_goes_after_the_second_answer),
+            nameof(An_unlisted_or_blocked_package_is_removed_at_the_second_answer),
             nameof(A_failing_list_confirms_nothing_and_an_upstream_may_have_no_list),
             nameof(A_list_that_was_there_does_not_cease_to_be_because_of_a_404),
             $"{nameof(Following.FollowingProofTests)}.{nameof(Following.FollowingProofTests.Loses_nothing_in_hundreds_of_hostile_hours)}",
@@ -84,7 +84,7 @@ public sealed class RemovalTests
     [Theory]
     [InlineData(404, true, RemovalKind.Gone)]
     [InlineData(451, false, RemovalKind.Blocked)]
-    public async Task What_is_not_listed_any_more_or_blocked_goes_after_the_second_answer(int status, bool isDeleted, RemovalKind kind)
+    public async Task An_unlisted_or_blocked_package_is_removed_at_the_second_answer(int status, bool isDeleted, RemovalKind kind)
     {
         await using var bench = await ListedAsync();
         if (isDeleted)
@@ -335,7 +335,7 @@ public sealed class RemovalTests
     [Theory]
     [InlineData("same", false)]
     [InlineData("99-x", true)]
-    public async Task What_another_mirror_removed_again_is_buried_by_its_revision(string rev, bool isAnew)
+    public async Task A_second_removal_by_another_mirror_is_buried_by_its_revision(string rev, bool isAnew)
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(Pad);
@@ -353,7 +353,7 @@ public sealed class RemovalTests
     [Theory]
     [InlineData(404, RemovalKind.Gone)]
     [InlineData(451, RemovalKind.Blocked)]
-    public async Task What_another_mirror_removed_before_is_kept_as_it_tells_it(int status, RemovalKind kind)
+    public async Task An_earlier_removal_of_another_mirror_is_kept_as_told(int status, RemovalKind kind)
     {
         await using var bench = await MirrorBench.StartAsync();
         Tell(bench, "never-held", status, """{"error":"not_found","removed":{"kind":"Gone","reason":"by a mirror","at":"2030-01-02T03:04:05Z","rev":"7-x"}}""");
@@ -405,7 +405,7 @@ public sealed class RemovalTests
     [InlineData(-1, false)]
     [InlineData(0, false)]
     [InlineData(1, true)]
-    public async Task What_is_in_the_graveyard_is_asked_for_where_the_feed_is_ahead(int ahead, bool isAskedAgain)
+    public async Task A_package_in_the_graveyard_is_asked_for_if_the_feed_is_ahead(int ahead, bool isAskedAgain)
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(Pad);
@@ -422,7 +422,7 @@ public sealed class RemovalTests
     [InlineData(null, false, false)]
     [InlineData("99-x", false, true)]
     [InlineData("99-x", true, false)]
-    public async Task What_was_unpublished_before_it_was_ever_held_is_absent(string? wanted, bool isDeletedRow, bool isAskedAgain)
+    public async Task A_package_unpublished_before_it_was_held_is_absent(string? wanted, bool isDeletedRow, bool isAskedAgain)
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(Pad);

@@ -51,7 +51,7 @@ public sealed class RevisionCheckTests
     }
 
     [Fact]
-    public void What_is_waited_for_is_told()
+    public void The_awaited_revision_is_told()
     {
         Assert.Equal("the feed speaks of rev 2-b, the upstream still sends 1-a", _check.FindLag(Item() with { WantedRev = "2-b" }, "1-a", true));
         Assert.Equal("the feed speaks of rev 2-b, the upstream still sends the same document", _check.FindLag(Item() with { WantedRev = "2-b" }, null, false));

@@ -42,7 +42,7 @@ public sealed class SyncQueueTests
     [Claim("The queue sleeps until the next item is due, and never longer than a second: an item of another process is tried within a second",
         With =
         [
-            nameof(What_is_due_within_the_second_is_tried_when_it_is_due),
+            nameof(An_item_due_within_the_second_is_tried_when_it_is_due),
             nameof(Of_the_named_ones_only_those_that_are_due_are_tried),
             nameof(A_queue_that_cannot_be_read_is_looked_at_again_after_a_pause),
         ],
@@ -50,7 +50,7 @@ public sealed class SyncQueueTests
     [Theory]
     [InlineData(null)]
     [InlineData(60)]
-    public async Task What_another_process_adds_is_tried_within_a_second(int? laterSeconds)
+    public async Task An_item_that_another_process_adds_is_tried_within_a_second(int? laterSeconds)
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
@@ -69,7 +69,7 @@ public sealed class SyncQueueTests
     }
 
     [Fact]
-    public async Task What_is_due_within_the_second_is_tried_when_it_is_due()
+    public async Task An_item_due_within_the_second_is_tried_when_it_is_due()
     {
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));

@@ -13,7 +13,7 @@ public sealed class TarballDownloadsTests
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task What_is_stored_needs_no_upstream_also_after_a_restart()
+    public async Task A_stored_tarball_needs_no_upstream_also_after_a_restart()
     {
         await using var scene = new TarballScene(TarballScene.Whole(Bytes));
         await scene.FetchAsync(TarballScene.PromiseOf(Bytes));
@@ -27,7 +27,7 @@ public sealed class TarballDownloadsTests
     }
 
     [Fact]
-    public async Task What_is_not_stored_is_not_found_by_its_file_name()
+    public async Task A_tarball_that_is_not_stored_is_not_found_by_its_file_name()
     {
         await using var scene = new TarballScene(TarballScene.Whole(Bytes));
         Assert.Null(await scene.Downloads.OpenStoredAsync(TarballScene.Package, "left-pad-1.0.0.tgz", Cancelled));
@@ -207,7 +207,7 @@ public sealed class TarballDownloadsTests
     }
 
     [Claim("With a full disk tarballs still reach their clients, checked, and one log line tells it",
-        With = [nameof(What_goes_through_unstored_is_checked_all_the_same), nameof(A_full_disk_is_told_once_and_its_end_too)],
+        With = [nameof(A_tarball_that_passes_unstored_is_checked), nameof(A_full_disk_is_told_once_and_its_end_too)],
         Red = "StoreReadOnly is thrown to the client, or TarballPassThrough does not look at IntegrityCheck.Finish")]
     [Fact]
     public async Task A_full_disk_stops_keeping_and_not_serving()
@@ -241,7 +241,7 @@ public sealed class TarballDownloadsTests
     }
 
     [Fact]
-    public async Task What_goes_through_unstored_is_checked_all_the_same()
+    public async Task A_tarball_that_passes_unstored_is_checked()
     {
         await using var scene = new TarballScene(TarballScene.Whole(TarballScene.Bytes(200_001)), wrap: files => new FullDisk(files));
         await using var reading = await scene.OpenReadingAsync(TarballScene.PromiseOf(Bytes));

@@ -194,7 +194,7 @@ public sealed class TarballFenceTests : IAsyncDisposable
     [InlineData("//")]
     [InlineData("http://")]
     [InlineData("")]
-    public async Task What_is_no_address_is_said_to_be_none(string url)
+    public async Task A_tarball_address_that_is_none_is_reported(string url)
     {
         await using var upstream = Upstream();
         await using var downloads = Start(upstream.Url, out _);

@@ -58,7 +58,7 @@ public sealed class TombstonesTests
     [InlineData("removed", null, false)]
     [InlineData("removed", "the same", false)]
     [InlineData("not/a/name", "5-x", false)]
-    public async Task Of_what_another_mirror_removed_only_news_are_queued(string name, string? rev, bool isQueued)
+    public async Task Of_another_mirrors_removals_only_news_are_queued(string name, string? rev, bool isQueued)
     {
         await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Metadata = MetadataMode.All });
         await HoldAsync(bench);
@@ -68,7 +68,7 @@ public sealed class TombstonesTests
     }
 
     [Fact]
-    public async Task What_the_mode_does_not_want_ahead_is_not_queued_as_removed()
+    public async Task A_package_the_mode_does_not_want_is_not_queued_as_removed()
     {
         await using var bench = await MirrorBench.StartAsync(new MirrorOptions { Metadata = MetadataMode.Used });
         await QueueAsync(bench, new ListedPackage("never-held", "5-x"));

@@ -42,13 +42,13 @@ public sealed class UnpromisedTarballTests
             nameof(With_a_full_disk_a_right_one_goes_through),
             nameof(A_right_hash_that_is_promised_later_ends_the_doubt),
             nameof(Bytes_that_a_later_promise_does_not_name_are_replaced),
-            nameof(What_is_unpacked_has_a_bound),
-            nameof(What_comes_after_the_verdict_is_taken_and_dropped),
+            nameof(Unpacked_bytes_have_a_limit),
+            nameof(Bytes_after_the_verdict_are_taken_and_dropped),
         ],
         Red = "`TarballFetch` and `TarballPassThrough` make no `TarCheck`; any first block passes (`TarShape.IsTar`); `CheckPromiseAsync` raises the alarm and keeps them")]
     [Theory]
     [MemberData(nameof(WrongBodies))]
-    public async Task What_is_no_whole_tar_archive_is_an_error_and_is_not_kept(string body, string? integrity, string? shasum)
+    public async Task A_body_that_is_no_whole_tar_archive_is_an_error_and_not_kept(string body, string? integrity, string? shasum)
     {
         var clock = new FakeClock();
         var bytes = BodyOf(body);
@@ -166,7 +166,7 @@ public sealed class UnpromisedTarballTests
     [Theory]
     [InlineData(0, true)]
     [InlineData(-1, false)]
-    public async Task What_is_unpacked_has_a_bound(int more, bool isRight)
+    public async Task Unpacked_bytes_have_a_limit(int more, bool isRight)
     {
         using var check = new TarCheck(Tar.Length + more);
         await check.AppendAsync(Whole, Cancelled);
@@ -174,7 +174,7 @@ public sealed class UnpromisedTarballTests
     }
 
     [Fact]
-    public async Task What_comes_after_the_verdict_is_taken_and_dropped()
+    public async Task Bytes_after_the_verdict_are_taken_and_dropped()
     {
         using var check = new TarCheck();
         for (var i = 0; i < 100; i++)

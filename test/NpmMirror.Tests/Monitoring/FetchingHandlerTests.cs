@@ -177,7 +177,7 @@ public sealed class FetchingHandlerTests
     }
 
     [Fact]
-    public async Task What_was_seen_in_this_run_is_not_new_again()
+    public async Task A_package_seen_in_this_run_is_not_new_again()
     {
         await using var scene = await MonitorScene.StartAsync();
         scene.Publish("a");

@@ -32,7 +32,7 @@ public sealed class LateWindowTests
     }
 
     [Fact]
-    public async Task What_lies_past_the_cursor_is_left_to_the_way_forward()
+    public async Task Rows_after_the_cursor_are_left_to_reading_forward()
     {
         var search = await FollowedAsync(100, 110);
         _feed.PageRows = 100;

@@ -21,7 +21,7 @@ public sealed class PouchReplicationTests : IAsyncDisposable
         [
             nameof(Follows_an_upstream_that_has_no_revisions),
             nameof(Older_replicators_get_documents_by_open_revs_and_cannot_write),
-            nameof(What_is_asked_for_wrongly_is_told),
+            nameof(A_wrong_request_is_answered_with_its_fault),
         ],
         Red = "a row's ancestors are not kept: the first two were red")]
     [Fact]
@@ -126,7 +126,7 @@ public sealed class PouchReplicationTests : IAsyncDisposable
     [InlineData("{\"docs\":[{\"rev\":\"1-a\"}]}", 400, "docs")]
     [InlineData("[]", 400, "docs")]
     [InlineData("", 400, "docs")]
-    public async Task What_is_asked_for_wrongly_is_told(string asked, int status, string reason)
+    public async Task A_wrong_request_is_answered_with_its_fault(string asked, int status, string reason)
     {
         await using var mirror = await ServedMirror.StartAsync();
         using var content = new StringContent(asked, Encoding.UTF8, "application/json");

@@ -32,7 +32,7 @@ public sealed class RegistryMonitorTests
         With =
         [
             $"{nameof(FetchingHandlerTests)}.{nameof(FetchingHandlerTests.New_is_the_first_revision_or_never_modified_or_the_only_version_ever)}",
-            $"{nameof(FetchingHandlerTests)}.{nameof(FetchingHandlerTests.What_was_seen_in_this_run_is_not_new_again)}",
+            $"{nameof(FetchingHandlerTests)}.{nameof(FetchingHandlerTests.A_package_seen_in_this_run_is_not_new_again)}",
             $"{nameof(FetchingHandlerTests)}.{nameof(FetchingHandlerTests.A_package_whose_fetch_fails_is_told_later_without_another_revision)}",
             $"{nameof(MonitorReadersTests)}.{nameof(MonitorReadersTests.Several_readers_hear_everything_and_the_end)}",
         ],
@@ -41,7 +41,7 @@ public sealed class RegistryMonitorTests
         With =
         [
             $"{nameof(FetchingHandlerTests)}.{nameof(FetchingHandlerTests.New_is_the_first_revision_or_never_modified_or_the_only_version_ever)}",
-            $"{nameof(FetchingHandlerTests)}.{nameof(FetchingHandlerTests.What_was_seen_in_this_run_is_not_new_again)}",
+            $"{nameof(FetchingHandlerTests)}.{nameof(FetchingHandlerTests.A_package_seen_in_this_run_is_not_new_again)}",
             $"{nameof(FetchingHandlerTests)}.{nameof(FetchingHandlerTests.A_package_whose_fetch_fails_is_told_later_without_another_revision)}",
             $"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.Tells_new_update_and_delete_once_each_with_the_metadata)}",
         ],
@@ -71,7 +71,7 @@ public sealed class RegistryMonitorTests
             $"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.An_explicit_sequence_beats_the_stored_one)}",
             $"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.Resumes_after_the_stored_cursor_and_asks_only_for_what_changed)}",
             $"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.Holds_the_whole_list_and_follows_from_the_head_noted_before)}",
-            $"{nameof(Mirroring.FeedStartTests)}.{nameof(Mirroring.FeedStartTests.What_appears_after_the_list_is_told_by_the_feed)}",
+            $"{nameof(Mirroring.FeedStartTests)}.{nameof(Mirroring.FeedStartTests.A_package_that_appears_after_the_list_is_told_by_the_feed)}",
         ],
         Red = "the option is not looked at: the second was red; following begins at the head whatever is stored: the third; the head is asked for again after the walk: the last")]
     [Theory]

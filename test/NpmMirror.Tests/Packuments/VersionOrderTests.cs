@@ -24,5 +24,5 @@ public sealed class VersionOrderTests
     [InlineData("v1.0.0")]
     [InlineData("1.0.x")]
     [InlineData("1.0.-1")]
-    public void What_is_no_version_has_no_place(string text) => Assert.Null(VersionOrder.Of(text));
+    public void A_text_that_is_no_version_has_no_place(string text) => Assert.Null(VersionOrder.Of(text));
 }

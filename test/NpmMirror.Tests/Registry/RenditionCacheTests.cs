@@ -52,12 +52,12 @@ public sealed class RenditionCacheTests
     }
 
     [Claim("A packument is compressed quickly for a client that waits, and harder once it is asked for again, under one ETag; a dropped one does not come back",
-        With = [nameof(What_was_dropped_meanwhile_is_not_put_back_by_being_compressed_harder)],
+        With = [nameof(A_dropped_rendition_is_not_put_back_by_harder_compression)],
         Red = "the thorough bytes replace whatever is there (Swap instead of Replace)")]
     [Theory]
     [InlineData(ContentCoding.Gzip)]
     [InlineData(ContentCoding.Brotli)]
-    public async Task What_is_asked_for_again_is_compressed_harder_under_the_same_etag(Enum kind)
+    public async Task A_second_request_compresses_harder_under_the_same_etag(Enum kind)
     {
         var coding = (ContentCoding)kind;
         await using var store = new MemoryStore(TimeProvider.System);
@@ -78,7 +78,7 @@ public sealed class RenditionCacheTests
     }
 
     [Fact]
-    public async Task What_was_dropped_meanwhile_is_not_put_back_by_being_compressed_harder()
+    public async Task A_dropped_rendition_is_not_put_back_by_harder_compression()
     {
         await using var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(1_000_000);

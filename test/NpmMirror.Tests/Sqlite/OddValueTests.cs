@@ -27,7 +27,7 @@ public sealed class OddValueTests : IDisposable
     public static TheoryData<string> AllTables() => [.. Tables];
 
     [Claim("An odd value in any column of any table stops no reader, no list, no take and no commit of others; a commit writes the row anew",
-        With = [nameof(A_fetch_writes_a_package_row_anew_whatever_was_in_it), nameof(What_is_queued_is_taken_whatever_is_in_its_row)],
+        With = [nameof(A_fetch_writes_a_package_row_anew_whatever_was_in_it), nameof(A_queued_item_is_taken_with_any_row)],
         Red = "the readers of before, which took each column for what it should be: 9 of 12 were red; `FreePositions` not called: the first")]
     [Theory]
     [MemberData(nameof(AllTables))]
@@ -79,7 +79,7 @@ public sealed class OddValueTests : IDisposable
     }
 
     [Fact]
-    public async Task What_is_queued_is_taken_whatever_is_in_its_row()
+    public async Task A_queued_item_is_taken_with_any_row()
     {
         var template = await FillAsync();
         foreach (var (column, value) in Cases("queue"))

@@ -268,7 +268,7 @@ public sealed class SqliteTroubleTests : IDisposable
     [InlineData("SELECT zeroblob(2147483647), zeroblob(2147483648)")]
     [InlineData("INSERT INTO notes (key, value) VALUES ('half', 'twice')")]
     [InlineData("SELECT nothing FROM nowhere")]
-    public async Task What_was_written_before_an_error_of_the_database_is_undone(string failing)
+    public async Task Writes_before_an_error_of_the_database_are_undone(string failing)
     {
         await using (await OpenAsync(_folder.File("mirror.sqlite")))
         {

@@ -108,7 +108,7 @@ public sealed class FileBlobStoreTests : BlobStoreContract
     [Claim("Several processes share the folder: leftovers of dead ones are deleted, work of live ones stays",
         Red = "the mark file is not locked (FileShare.ReadWrite), or RemoveLeftovers is not called")]
     [Fact]
-    public async Task Removes_what_a_dead_process_left_and_nothing_of_a_live_one()
+    public async Task Deletes_files_of_a_dead_process_and_none_of_a_live_one()
     {
         // A dead process leaves its mark and its files; no lock is on the mark any more.
         Directory.CreateDirectory(Unfinished);

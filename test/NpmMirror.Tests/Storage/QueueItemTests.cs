@@ -8,7 +8,7 @@ public sealed class QueueItemTests
     private static readonly DateTimeOffset Now = new(2026, 11, 1, 12, 0, 0, TimeSpan.Zero);
 
     [Claim("Two enqueues of one name become one item: the newest row of the feed decides, with the earliest times and the most urgent priority",
-        With = [nameof(The_earliest_times_and_the_most_urgent_priority_count), nameof(What_is_done_leaves_something_to_want_only_below_the_wanted_revision)],
+        With = [nameof(The_earliest_times_and_the_most_urgent_priority_count), nameof(A_document_leaves_a_want_only_below_the_wanted_revision)],
         Red = "each condition of `MergedWith` left out, one at a time")]
     [Theory]
     [InlineData("2-a", false, "3-b", false, "3-b", false)]
@@ -43,7 +43,7 @@ public sealed class QueueItemTests
     [InlineData("3-a", "4-b", false)]
     [InlineData("3-a", null, true)]
     [InlineData(null, "2-b", true)]
-    public void What_is_done_leaves_something_to_want_only_below_the_wanted_revision(string? wanted, string? done, bool isWanted) =>
+    public void A_document_leaves_a_want_only_below_the_wanted_revision(string? wanted, string? done, bool isWanted) =>
         Assert.Equal(isWanted, Item(wanted, false).IsWantedBeyond(done));
 
     private static QueueItem Item(string? wanted, bool isDeleted) => new()

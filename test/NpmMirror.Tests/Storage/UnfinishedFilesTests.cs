@@ -13,7 +13,7 @@ public sealed class UnfinishedFilesTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public async Task What_one_begins_stays_however_often_others_look_for_leftovers()
+    public async Task A_begun_file_stays_while_others_look_for_leftovers()
     {
         Directory.CreateDirectory(Unfinished);
         using var stop = new CancellationTokenSource();

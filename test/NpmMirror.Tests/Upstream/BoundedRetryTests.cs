@@ -67,7 +67,7 @@ public sealed class BoundedRetryTests
     }
 
     [Fact]
-    public async Task What_does_not_pass_is_asked_once()
+    public async Task A_lasting_failure_is_tried_once()
     {
         await Assert.ThrowsAsync<MirrorException>(() => RunAsync(new MirrorException(MirrorFault.UpstreamRefused, "No."), failures: 1));
         Assert.Equal(1, _asked);

@@ -158,7 +158,7 @@ public sealed class ChangesReaderTests
     [InlineData("[]")]
     [InlineData("""{"error":"not_found","reason":"no_db_file"}""")]
     [InlineData("""{"results":{},"last_seq":1}""")]
-    public async Task What_is_no_page_moves_nothing(string text) => Assert.Equal((MirrorFault.UpstreamMalformed, true), await FailureAsync(Encoding.UTF8.GetBytes(text)));
+    public async Task An_answer_that_is_no_page_moves_nothing(string text) => Assert.Equal((MirrorFault.UpstreamMalformed, true), await FailureAsync(Encoding.UTF8.GetBytes(text)));
 
     [Fact]
     public async Task A_page_cut_anywhere_is_a_transient_failure_and_not_a_malformed_page()

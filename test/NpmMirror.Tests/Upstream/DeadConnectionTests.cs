@@ -19,7 +19,7 @@ public sealed class DeadConnectionTests
         [
             nameof(A_body_goes_again_as_it_was),
             nameof(It_is_not_sent_a_third_time),
-            nameof(What_fails_on_a_new_connection_is_not_sent_again),
+            nameof(A_request_that_fails_on_a_new_connection_is_not_sent_again),
             nameof(A_body_that_cannot_be_read_twice_is_not_sent_again),
             nameof(Silence_on_a_kept_connection_is_no_reason_to_send_again),
         ],
@@ -98,7 +98,7 @@ public sealed class DeadConnectionTests
     }
 
     [Fact]
-    public async Task What_fails_on_a_new_connection_is_not_sent_again()
+    public async Task A_request_that_fails_on_a_new_connection_is_not_sent_again()
     {
         await using var peer = new LoopbackPeer((_, stream, _) =>
         {
@@ -119,7 +119,7 @@ public sealed class DeadConnectionTests
     [InlineData("audit", false, 1)]
     [InlineData("packument", true, 2)]
     [InlineData("tarball", true, 2)]
-    public async Task What_is_closed_without_a_byte_is_sent_as_often_as_we_try_and_not_more(string kind, bool isKept, int sent)
+    public async Task A_request_closed_without_a_byte_is_sent_once_for_each_of_our_tries(string kind, bool isKept, int sent)
     {
         var isOver = !isKept;
         await using var peer = new LoopbackPeer(async (_, stream, token) =>

@@ -30,7 +30,7 @@ public sealed class FeedConventionTests : IAsyncLifetime
         [
             nameof(The_feed_beside_the_registry_is_followed_with_one_log_line),
             nameof(A_feed_of_the_registrys_own_is_taken_without_a_look_elsewhere),
-            nameof(What_is_not_of_that_dialect_is_no_feed),
+            nameof(A_server_of_another_dialect_is_no_feed),
             nameof(A_name_that_does_not_exist_is_no_feed_at_once),
             nameof(Trouble_there_is_waited_for_a_few_times_and_then_taken_for_none),
             $"{nameof(Mirroring.FollowByConventionTests)}.{nameof(Mirroring.FollowByConventionTests.Follows_out_of_the_box_and_looks_for_the_feed_until_it_answers_again)}",
@@ -88,7 +88,7 @@ public sealed class FeedConventionTests : IAsyncLifetime
     [InlineData(200, "<html>")]
     [InlineData(401, "{}")]
     [InlineData(404, "{}")]
-    public async Task What_is_not_of_that_dialect_is_no_feed(int status, string info)
+    public async Task A_server_of_another_dialect_is_no_feed(int status, string info)
     {
         await using var registry = new LoopbackPeer(request => Answer(request, status, info));
         using var client = New(registry.Url);

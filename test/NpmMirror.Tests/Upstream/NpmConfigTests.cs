@@ -53,7 +53,7 @@ public sealed class NpmConfigTests : IDisposable
     [InlineData("registry.example.org")]
     [InlineData("ftp://registry.example.org/")]
     [InlineData("")]
-    public async Task What_is_no_address_is_refused(string registry) =>
+    public async Task A_text_that_is_no_address_is_refused(string registry) =>
         Assert.Equal(MirrorFault.Configuration, (await Assert.ThrowsAsync<MirrorException>(() => FindAsync(Load(npm: registry)))).Fault);
 
     [Fact]
@@ -144,7 +144,7 @@ public sealed class NpmConfigTests : IDisposable
     [InlineData("cafile=/nowhere/ca.pem", "cafile")]
     [InlineData("ca=no certificate", "ca")]
     [InlineData("//registry.example.org/:username=a\n//registry.example.org/:_password=not base64", "_password")]
-    public void What_is_unusable_is_said_in_one_sentence(string npmrc, string setting)
+    public void An_unusable_setting_is_told_in_one_sentence(string npmrc, string setting)
     {
         var failure = Assert.Throws<MirrorException>(() => Load(user: npmrc).ToClientOptions(new Uri("https://registry.example.org/")));
         Assert.Equal(MirrorFault.Configuration, failure.Fault);

@@ -6,7 +6,7 @@ namespace NpmMirror.Tests.Upstream;
 public sealed class RemovalNoticeTests
 {
     [Fact]
-    public void What_is_written_is_read()
+    public void A_written_notice_is_read()
     {
         var notice = new RemovalNotice("Unpublished", "by \"its\" owner", new DateTimeOffset(2026, 11, 22, 4, 5, 6, TimeSpan.Zero), "13-abc");
         using var body = new MemoryStream();
@@ -22,7 +22,7 @@ public sealed class RemovalNoticeTests
     }
 
     [Claim("An upstream's notice of a removal is read only if it is short and makes sense",
-        With = [nameof(What_is_too_long_or_no_time_is_left_out)],
+        With = [nameof(A_value_that_is_too_long_or_no_time_is_left_out)],
         Red = "revisions may be any text, or hold any characters: the first was red; texts may be of any length: the last")]
     [Theory]
     [InlineData("{}")]
@@ -33,14 +33,14 @@ public sealed class RemovalNoticeTests
     [InlineData("{\"removed\":{\"kind\":\"Gone\",\"rev\":\"none\"}}")]
     [InlineData("{\"removed\":{\"kind\":\"Gone\",\"rev\":\"1-a b\"}}")]
     [InlineData("{\"removed\":{\"kind\":\"Gone\",\"rev\":\"1-\\u0000\"}}")]
-    public void What_makes_no_sense_is_not_read(string json)
+    public void A_notice_that_makes_no_sense_is_not_read(string json)
     {
         using var answer = JsonDocument.Parse(json);
         Assert.Null(RemovalNotice.Of(answer.RootElement));
     }
 
     [Fact]
-    public void What_is_too_long_or_no_time_is_left_out()
+    public void A_value_that_is_too_long_or_no_time_is_left_out()
     {
         using var answer = JsonDocument.Parse($$"""{"removed":{"kind":"Gone","rev":"1-a","reason":"{{new string('x', 501)}}","at":"yesterday"} }""");
         Assert.Equal(new RemovalNotice("Gone", null, null, "1-a"), RemovalNotice.Of(answer.RootElement));

@@ -14,7 +14,7 @@ public sealed class RequestPaceTests
     [Claim("A host is asked no faster than configured; requests for waiting clients go first; a busy host gets a pause as long as it asks, and ever longer ones if it names no time (never-again 16)",
         With =
         [
-            nameof(What_a_client_waits_for_goes_ahead_of_the_bulk_which_waits_for_it),
+            nameof(A_request_with_a_waiting_client_goes_ahead_of_the_bulk),
             nameof(A_host_that_is_busy_is_left_alone_as_long_as_it_says_but_for_clients),
             nameof(A_host_that_asks_for_no_wait_is_left_alone_ever_longer),
             nameof(Without_a_word_a_hundred_a_second_and_any_number_to_this_machine),
@@ -39,7 +39,7 @@ public sealed class RequestPaceTests
     }
 
     [Fact]
-    public async Task What_a_client_waits_for_goes_ahead_of_the_bulk_which_waits_for_it()
+    public async Task A_request_with_a_waiting_client_goes_ahead_of_the_bulk()
     {
         var pace = new RequestPace(10, _clock);
         Assert.Equal(10, Granted(pace, Host, 50));
