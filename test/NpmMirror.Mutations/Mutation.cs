@@ -7,7 +7,8 @@ namespace NpmMirror.Mutations;
 /// <param name="Kind">The kind of change.</param>
 /// <param name="Original">The code as it is.</param>
 /// <param name="Changed">The code as it would be.</param>
-internal sealed record Mutation(int Id, string File, int Line, string Kind, string Original, string Changed)
+/// <param name="IsOnce">Whether it runs once in a process, so that only the first test that needs its type reaches it.</param>
+internal sealed record Mutation(int Id, string File, int Line, string Kind, string Original, string Changed, bool IsOnce)
 {
     public override string ToString() => $"{File}:{Line} {Kind}: {Original} → {Changed}";
 }

@@ -55,7 +55,7 @@ internal sealed class MutationRun(string tree, string work, int seed, int sample
             var key = mutation.ToString();
             if (!known.TryGetValue(key, out var by))
             {
-                by = await TryAsync(mutation, reached) ?? "";
+                by = await TryAsync(mutation, TestsOf(mutation, catalogue, reached)) ?? "";
                 await File.AppendAllTextAsync(results, $"{key}\t{by}\n");
             }
 
@@ -120,10 +120,14 @@ internal sealed class MutationRun(string tree, string work, int seed, int sample
     /// <summary>The method of a line that tells of a failed test.</summary>
     private static string NameOf(string line) => line.Trim().Split(' ', '(')[0];
 
+    /// <summary>The tests that reach a change; of one that runs once in a process, all that reach something in its file.</summary>
+    private static List<(string Test, long Milliseconds)> TestsOf(Mutation mutation, List<Mutation> catalogue, Dictionary<int, List<(string Test, long Milliseconds)>> reached) =>
+        [.. catalogue.Where(other => other.Id == mutation.Id || (mutation.IsOnce && other.File == mutation.File)).SelectMany(other => reached.GetValueOrDefault(other.Id, [])).Distinct()];
+
     /// <returns>The test that noticed the change, or null.</returns>
-    private async Task<string?> TryAsync(Mutation mutation, Dictionary<int, List<(string Test, long Milliseconds)>> reached)
+    private async Task<string?> TryAsync(Mutation mutation, List<(string Test, long Milliseconds)> tests)
     {
-        if (!reached.TryGetValue(mutation.Id, out var tests))
+        if (tests.Count == 0)
         {
             return NotReached;
         }

@@ -259,6 +259,10 @@ internal sealed class SwitchRewriter(SemanticModel model, string file, Func<int>
 
     private bool IsBool(ExpressionSyntax node) => model.GetTypeInfo(node).Type?.SpecialType == SpecialType.System_Boolean;
 
+    /// <summary>Whether the code initialises a static field or property.</summary>
+    private static bool IsOnce(SyntaxNode node) => node.FirstAncestorOrSelf<EqualsValueClauseSyntax>() is { Parent: PropertyDeclarationSyntax or VariableDeclaratorSyntax { Parent.Parent: FieldDeclarationSyntax } } initial
+        && initial.FirstAncestorOrSelf<MemberDeclarationSyntax>()!.Modifiers.Any(SyntaxKind.StaticKeyword);
+
     private int? Begin(string kind, SyntaxNode node, string original, string changed)
     {
         var line = node.GetLocation().GetLineSpan().StartLinePosition.Line + 1;
@@ -268,7 +272,7 @@ internal sealed class SwitchRewriter(SemanticModel model, string file, Func<int>
         }
 
         var id = nextId();
-        Made.Add(new Mutation(id, file, line, kind, original, changed));
+        Made.Add(new Mutation(id, file, line, kind, original, changed, IsOnce(node)));
         return id;
     }
 
