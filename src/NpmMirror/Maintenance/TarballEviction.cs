@@ -32,7 +32,7 @@ internal sealed class TarballEviction(IMetadataStore store, BlobDisposal disposa
         var hours = await MeasureAsync(settled, cancellationToken);
         var (last, ofLast) = FindCut(hours, wanted);
         var freed = 0L;
-        await foreach (var row in store.Tarballs.ListTarballsAsync(null, cancellationToken))
+        await foreach (var row in HeldAsync(cancellationToken))
         {
             var hour = HourOf(row);
             if (hour > last || (hour == last && ofLast <= 0) || !IsSettled(row, settled) || !await IsReplaceableAsync(row, cancellationToken))
@@ -57,11 +57,13 @@ internal sealed class TarballEviction(IMetadataStore store, BlobDisposal disposa
         return freed;
     }
 
+    private IAsyncEnumerable<TarballRow> HeldAsync(CancellationToken cancellationToken) => store.Tarballs.ListTarballsAsync(null, cancellationToken).Where(row => row.State == TarballState.Held);
+
     /// <summary>Bytes by the hour of their last use. A dozen years are 100,000 entries.</summary>
     private async Task<SortedDictionary<long, long>> MeasureAsync(DateTimeOffset settled, CancellationToken cancellationToken)
     {
         var hours = new SortedDictionary<long, long>();
-        await foreach (var row in store.Tarballs.ListTarballsAsync(null, cancellationToken).Where(row => row.State == TarballState.Held))
+        await foreach (var row in HeldAsync(cancellationToken))
         {
             if (!await IsReplaceableAsync(row, cancellationToken))
             {
@@ -94,7 +96,7 @@ internal sealed class TarballEviction(IMetadataStore store, BlobDisposal disposa
 
     private static long HourOf(TarballRow row) => row.LastServedAt is { } at ? at.ToUnixTimeSeconds() / 3600 : 0;
 
-    private static bool IsSettled(TarballRow row, DateTimeOffset settled) => row.State == TarballState.Held && !(row.LastServedAt > settled) && !(row.VerifiedAt > settled);
+    private static bool IsSettled(TarballRow row, DateTimeOffset settled) => !(row.LastServedAt > settled) && !(row.VerifiedAt > settled);
 
     /// <summary>Whether a later request would bring it back: the packument lists it, and promises the stored bytes.</summary>
     private async ValueTask<bool> IsReplaceableAsync(TarballRow row, CancellationToken cancellationToken)

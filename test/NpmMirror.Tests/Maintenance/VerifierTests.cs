@@ -111,6 +111,18 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Empty((await _bench.VerifyAsync()).Findings);
     }
 
+    [Claim("A repair of a tarball's row leaves its right bytes where they are, also while the upstream is away",
+        Red = "`TarballVerification` takes them for bytes that others have to replace")]
+    [Fact]
+    public async Task A_wrong_size_costs_no_bytes_while_the_upstream_is_away()
+    {
+        var held = await HoldUnpromisedAsync("odd");
+        _bench.Tamper("UPDATE tarballs SET size = size + 1 WHERE package = 'odd'");
+        _bench.Upstream.Knobs.Fail("*", 500);
+        Assert.Single((await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs })).Findings);
+        Assert.Equal(held, (await _bench.RowAsync("odd"))?.Sha512);
+    }
+
     [Fact]
     public async Task A_damaged_document_of_what_is_gone_cannot_be_had_again_and_says_so()
     {
@@ -356,6 +368,19 @@ public sealed class VerifierTests : IAsyncLifetime
         var (findings, _) = await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs });
         Assert.Contains((fault, subject, false), findings.Select(finding => (finding.Fault, finding.Subject, finding.IsRepaired)));
         Assert.Contains((VerifyFault.RowDamaged, "left-pad/left-pad-1.0.0.tgz", true), findings.Select(finding => (finding.Fault, finding.Subject, finding.IsRepaired)));
+    }
+
+    [Claim("A row that nobody can mend is found by each run, however lately the one before was",
+        Red = "`DocumentVerification.IsMendedAsync` takes it for mended")]
+    [Fact]
+    public async Task A_row_that_nobody_can_mend_is_found_again()
+    {
+        _bench.Tamper("UPDATE packages SET name = 'not/a/name' WHERE name = 'ms'");
+        for (var run = 0; run < 2; run++)
+        {
+            var (findings, _) = await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs, OlderThan = TimeSpan.FromDays(7) });
+            Assert.Contains(findings, finding => finding.Subject == "packages “not/a/name”");
+        }
     }
 
     [Theory]
