@@ -1,13 +1,16 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Cli;
 using NpmMirror.Log;
+using NpmMirror.Options;
 using NpmMirror.Sqlite;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.Sqlite;
 
-/// <summary>This test program once more, running one explicit test of this class: a second process that writes the same database.</summary>
+/// <summary>This test program once more, running one explicit test of this class: a second process that writes the same database, a file of SQLite or the location of a server.</summary>
 public sealed class SecondProcess
 {
     private const string FileVariable = "NPM_MIRROR_TEST_SQLITE_FILE";
@@ -112,9 +115,12 @@ public sealed class SecondProcess
         Events = [.. Enumerable.Range(0, 3).Select(ordinal => new PendingEvent { Ordinal = ordinal, Type = "Test", SeenAt = TimeProvider.System.GetUtcNow(), Payload = new byte[] { (byte)ordinal } })],
     };
 
-    private static async Task<SqliteStore> OpenAsync()
+    private static async Task<IMetadataStore> OpenAsync()
     {
-        var store = new SqliteStore(Environment.GetEnvironmentVariable(FileVariable)!, TimeProvider.System);
+        var place = Environment.GetEnvironmentVariable(FileVariable)!;
+        var store = place.Contains("://", StringComparison.Ordinal)
+            ? Setup.Engines.Create(new StoreOptions { Engine = place }, "/nowhere", TimeProvider.System, NullLoggerFactory.Instance)
+            : new SqliteStore(place, TimeProvider.System);
         await store.OpenAsync(CancellationToken.None);
         return store;
     }

@@ -1,9 +1,7 @@
 using System.Buffers.Binary;
-using System.Text;
 using NpmMirror.Diagnostics;
-using NpmMirror.Log;
 using NpmMirror.Sqlite;
-using NpmMirror.Storage;
+using NpmMirror.Tests.Storage;
 
 namespace NpmMirror.Tests.Sqlite;
 
@@ -43,7 +41,7 @@ public sealed class SqliteProcessTests : IDisposable
 
         child.Kill();
         await child.WaitForExitAsync(Cancellation);
-        await AssertWholeAsync(store);
+        await WholeStore.AssertAsync(store);
         Assert.Equal(50, await store.Packages.ListAsync(null, false, Cancellation).CountAsync(row => row.Name.Value.StartsWith("mine", StringComparison.Ordinal), Cancellation));
     }
 
@@ -77,7 +75,7 @@ public sealed class SqliteProcessTests : IDisposable
             await child.WaitForExitAsync(Cancellation);
 
             await using var store = await OpenAsync();
-            var held = await AssertWholeAsync(store);
+            var held = await WholeStore.AssertAsync(store);
             Assert.Empty(told.Except(held));
         }
     }
@@ -89,7 +87,7 @@ public sealed class SqliteProcessTests : IDisposable
         await child.WaitForExitAsync(Cancellation);
         Assert.NotEqual(0, child.ExitCode);
         await using var store = await OpenAsync();
-        Assert.Empty(await AssertWholeAsync(store));
+        Assert.Empty(await WholeStore.AssertAsync(store));
     }
 
     [Fact]
@@ -146,7 +144,7 @@ public sealed class SqliteProcessTests : IDisposable
         await using var store = await OpenAsync();
         await Task.WhenAll(Enumerable.Range(0, 1000).Select(i => store.Packages.CommitAsync(SecondProcess.Commit($"p{i}"), Cancellation).AsTask()));
         Assert.InRange(CommitsInLog(File + "-wal"), 1, 100);
-        Assert.Equal(1000, (await AssertWholeAsync(store)).Count);
+        Assert.Equal(1000, (await WholeStore.AssertAsync(store)).Count);
     }
 
     private async Task<SqliteStore> OpenAsync()
@@ -154,35 +152,6 @@ public sealed class SqliteProcessTests : IDisposable
         var store = new SqliteStore(File, TimeProvider.System);
         await store.OpenAsync(Cancellation);
         return store;
-    }
-
-    // Every package has its document, its index and its three events; the chain is whole; the counters are right.
-    private static async Task<HashSet<string>> AssertWholeAsync(SqliteStore store)
-    {
-        var hash = ChainHash.Genesis;
-        var events = new Dictionary<string, int>();
-        await foreach (var row in store.Log.ReadLogAsync(LogPosition.Zero, Cancellation))
-        {
-            hash = ChainHash.Next(hash, row);
-            Assert.Equal(row.Hash, hash);
-            Assert.Equal(events.GetValueOrDefault(row.Package.Value), row.Ordinal);
-            events[row.Package.Value] = row.Ordinal + 1;
-        }
-
-        Assert.All(events.Values, count => Assert.Equal(3, count));
-        await foreach (var row in store.Packages.ListAsync(null, false, Cancellation))
-        {
-            var package = await store.Packages.ReadAsync(row.Name, Cancellation);
-            using var reader = new StreamReader(DocumentCodecs.OpenDecoded(row.Name, package!.Document));
-            Assert.Equal($"document of {row.Name}", await reader.ReadToEndAsync(Cancellation));
-            Assert.Equal($"index of {row.Name}", Encoding.UTF8.GetString(row.Index.Span));
-            Assert.True(events.ContainsKey(row.Name.Value));
-        }
-
-        var counts = await store.CountAsync(Cancellation);
-        Assert.Equal(events.Count, counts.Packages);
-        Assert.Equal(events.Keys.Sum(name => $"document of {name}".Length), counts.RawBytes);
-        return [.. events.Keys];
     }
 
     // A frame of the log: a header of 24 bytes (the second word is not zero where a transaction ends), then a page.
