@@ -186,7 +186,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         {
             if (route is RegistryRoute.Login && HttpMethods.IsPost(method))
             {
-                // After a 4xx npm asks for a name and a password and sends them; a 501 it tells at once.
+                // After a 4xx npm asks for a name and a password and sends them; a 501 ends it at once.
                 await RegistryErrors.WriteAsync(context, StatusCodes.Status501NotImplemented, ReadOnly);
                 return;
             }

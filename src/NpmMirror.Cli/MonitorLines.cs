@@ -59,7 +59,7 @@ internal sealed class MonitorLines(bool asJson, TextWriter output, TextWriter er
         }
         catch (MirrorException)
         {
-            // Odd metadata is still a change.
+            // Malformed metadata is still a change.
             return null;
         }
     }

@@ -33,7 +33,7 @@ internal static class Setup
         builder.AddFilter("System", Max(options.Level, LogLevel.Warning));
         // A start or end that fails is told in one sentence, when the command ends.
         builder.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
-        // It never tells anything at Warning; while it may, each request costs an Activity.
+        // It never logs at Warning; but if enabled, each request costs an Activity.
         builder.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         builder.AddFilter("NpmMirror.Monitor", options.Monitor ?? options.Level);
         builder.AddFilter("NpmMirror.Mirror", options.Mirror ?? options.Level);

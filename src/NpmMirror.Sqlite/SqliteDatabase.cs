@@ -68,7 +68,7 @@ internal sealed class SqliteDatabase : IAsyncDisposable
         await Watch.DisposeAsync();
         _readers.Dispose();
 
-        // The writer last: closing the last session brings the write-ahead log into the file.
+        // The writer last: closing the last session merges the write-ahead log into the file.
         await Task.Run(_writer.Dispose);
     }
 
@@ -79,14 +79,14 @@ internal sealed class SqliteDatabase : IAsyncDisposable
         return Watch.WaitAsync(after, timeout, _time, cancellationToken);
     }
 
-    // Callers know the store.
+    // Callers know it as the store.
     internal void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_isDisposed, typeof(SqliteStore));
 
     private async Task OpenForReadingAsync(CancellationToken cancellationToken)
     {
         foreach (var mode in (SessionMode[])[SessionMode.ReadOnly, SessionMode.Immutable])
         {
-            // A file opened as immutable is read without its write-ahead log: only where that has nothing to add.
+            // A file opened as immutable is read without its write-ahead log: only if that is empty.
             if (mode == SessionMode.Immutable && new FileInfo(Path + "-wal") is { Exists: true, Length: > 0 })
             {
                 break;
@@ -105,7 +105,7 @@ internal sealed class SqliteDatabase : IAsyncDisposable
             }
             catch (MirrorException e) when (e.InnerException is SqliteException inner && SqliteFaults.IsReadOnly(inner))
             {
-                // The next way may do.
+                // Try the next way.
             }
         }
 

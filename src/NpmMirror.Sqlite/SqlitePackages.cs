@@ -298,7 +298,7 @@ internal sealed class SqlitePackages(SqliteDatabase database) : IPackageTable
             values.Note(16);
         }
 
-        // Without its index nothing is made of a damaged row by mistake.
+        // Without its index a damaged row is not used by mistake.
         row = values.Damage is null ? row : row with { Index = default, Damage = values.Damage };
         return true;
     }

@@ -41,7 +41,7 @@ internal static class SqlitePages
                 yield return row;
             }
 
-            // A key that does not go on would be read for ever.
+            // A key that does not advance would be read for ever.
             if (isLast || EqualityComparer<TKey>.Default.Equals(next, last))
             {
                 yield break;

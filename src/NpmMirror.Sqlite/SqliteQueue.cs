@@ -28,7 +28,7 @@ internal sealed class SqliteQueue(SqliteDatabase database) : IQueueTable
     /// <inheritdoc/>
     public async ValueTask EnqueueAsync(IReadOnlyList<QueueItem> items, QueueCursor? cursor, CancellationToken cancellationToken)
     {
-        // A walk over everything comes in long lists: others' commits get in between. The cursor goes with the last batch.
+        // A walk over everything comes in long lists: commits of others get in between. The cursor is set with the last batch.
         for (var start = 0; start == 0 || start < items.Count; start += EnqueueBatch)
         {
             var (from, to) = (start, Math.Min(start + EnqueueBatch, items.Count));
@@ -53,7 +53,7 @@ internal sealed class SqliteQueue(SqliteDatabase database) : IQueueTable
         }
     }
 
-    // Only adding is synced. A power cut that undoes a lease, a completion or a postponement makes work be done once more, which it may be anyway.
+    // Only adding is synced. After a power cut that undoes a lease, a completion or a postponement some work is repeated, which is always allowed.
 
     /// <inheritdoc/>
     public ValueTask<IReadOnlyList<QueueLease>> TakeAsync(int max, TimeSpan duration, CancellationToken cancellationToken) => database.WriteUnsyncedAsync<IReadOnlyList<QueueLease>>(
@@ -315,6 +315,6 @@ internal sealed class SqliteQueue(SqliteDatabase database) : IQueueTable
         return true;
     }
 
-    // A blind enqueue came since the take and named no rev: no done rev can tell whether it is answered. A damaged row is written whole when it is written.
+    // A blind enqueue came since the take and named no rev: no done rev can tell whether it is answered. A write replaces a damaged row as a whole.
     private sealed record Queued(QueueItem Item, long Ticket, bool HasBlindEnqueue, bool IsDamaged);
 }

@@ -21,7 +21,7 @@ internal enum SessionMode
 /// <summary>One connection with its prepared statements. Used by one thread at a time.</summary>
 internal sealed class SqliteSession : IDisposable
 {
-    // Longer than any group takes to commit; shorter than a caller's patience.
+    // Longer than any group takes to commit; shorter than callers wait.
     private const int BusySeconds = 10;
     private readonly SqliteConnection _connection;
     private readonly Dictionary<string, SqliteCommand> _commands = new(StringComparer.Ordinal);
@@ -38,8 +38,8 @@ internal sealed class SqliteSession : IDisposable
         {
             if (field != value)
             {
-                // Not by a kept statement: this one does its work when it is prepared. NORMAL leaves out the sync of the write-ahead log
-                // at a COMMIT and nothing else: its order and its checksums stay, and the next sync takes everything before it along.
+                // Not by a kept statement: this one takes effect when it is prepared. NORMAL leaves out only the sync of the write-ahead log
+                // at a COMMIT: its order and its checksums stay, and the next sync includes everything before it.
                 _ = SQLitePCL.raw.sqlite3_exec(Handle, value ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
                 field = value;
             }

@@ -174,7 +174,7 @@ internal sealed class SqliteTarballs(SqliteDatabase database) : ITarballTable
     /// <inheritdoc/>
     public async ValueTask<int> ForgetAccessAsync(DateOnly day, CancellationToken cancellationToken)
     {
-        // In batches: others' commits get in between.
+        // In batches: commits of others get in between.
         int all = 0, batch;
         do
         {
@@ -224,7 +224,7 @@ internal sealed class SqliteTarballs(SqliteDatabase database) : ITarballTable
             values.Note(4);
         }
 
-        // Where these are right the bytes can be found; the others can be done without.
+        // If these are right the bytes can be found; the others are not needed.
         row = values.Damage is { } damage ? row with { State = TarballState.Missing, Sha512 = default, SizeBytes = 0, Problem = damage.Problem, Damage = damage } : row;
         row = row with { UpstreamUrl = values.TextOrNull(6), VerifiedAt = values.TimeOrNull(7), LastServedAt = values.TimeOrNull(8), Problem = values.TextOrNull(9) ?? row.Problem, Damage = values.Damage };
         return true;

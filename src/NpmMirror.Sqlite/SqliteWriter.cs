@@ -126,7 +126,7 @@ internal sealed class SqliteWriter : IDisposable
         }
         catch (Exception) when (jobs.Count > 1)
         {
-            // One of them is at fault: alone, each answers for itself.
+            // One of them is at fault: alone, each fails or succeeds by itself.
             jobs.ForEach(job => Process([job], isSynced));
         }
         catch (Exception e)

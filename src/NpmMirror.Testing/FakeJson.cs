@@ -11,7 +11,7 @@ internal static class FakeJson
 {
     private static readonly JsonSerializerOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    // Documents of the wild nest deeper than the default of 64.
+    // Real documents nest deeper than the default of 64.
     private static readonly JsonDocumentOptions Deep = new() { MaxDepth = 2_000 };
 
     public static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);

@@ -35,7 +35,7 @@ internal sealed class ByteBudget : IDisposable
     /// <summary>How many requests may pass one that waits for more room than is free. After that, released memory is kept for it.</summary>
     private const int PassesMax = 64;
 
-    // A return must not walk over a line of thousands.
+    // A return must not walk over a queue of thousands.
     private const int LookedAtMax = 64;
 
     private readonly Lock _lock = new();

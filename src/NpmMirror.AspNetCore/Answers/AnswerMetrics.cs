@@ -15,7 +15,7 @@ internal sealed class AnswerMetrics
 {
     private const int ShortBytes = 64 * 1024;
 
-    // One for a mirror, however often it is mapped: sums of two that are observed would take each other's place.
+    // One for a mirror, however often it is mapped: two observed sums would replace each other.
     private static readonly ConditionalWeakTable<Meter, AnswerMetrics> OfMirrors = [];
 
     private readonly ConcurrentDictionary<Kind, Sums> _answers = new();

@@ -67,7 +67,7 @@ internal static class RegistryErrors
     internal static Task WriteAsync(HttpContext context, MirrorException failure) => failure.RefusedStatus is { } refused ? WriteAsync(context, refused, failure.Message) : failure.Fault switch
     {
         MirrorFault.BadInput => WriteAsync(context, StatusCodes.Status400BadRequest, failure.Message),
-        // All that a request can find wrong with the configuration is a circle of mirrors: each of them tells it on.
+        // The only configuration fault that a request can find is a loop of mirrors: each of them passes it on.
         MirrorFault.Configuration => WriteAsync(context, StatusCodes.Status508LoopDetected, failure.Message),
         MirrorFault.UpstreamMalformed or MirrorFault.UpstreamRefused or MirrorFault.TooLarge or MirrorFault.ForbiddenSource
             => WriteAsync(context, StatusCodes.Status502BadGateway, failure.Message, failure.RetryAfter ?? DefaultRetryAfter),

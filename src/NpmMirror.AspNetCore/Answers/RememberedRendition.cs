@@ -16,7 +16,7 @@ internal sealed class RememberedRendition(Rendition rendition, Func<CachedPackag
         var isKnown = IsKnown(ifNoneMatch);
         var bytes = isKnown ? null : Rendition.Body;
         body = new AnswerBody(bytes, null, bytes?.Length ?? 0);
-        // A body that is not in memory is the server's to make.
+        // The server makes a body that is not in memory.
         if (body.IsNotModified != isKnown || !isCurrent(Rendition.Package))
         {
             return false;

@@ -8,7 +8,7 @@ namespace NpmMirror.AspNetCore.Answers;
 /// <summary>Writes renditions, and decides when the client has them already.</summary>
 internal static class RenditionAnswer
 {
-    // One write copies all of it into the connection's pipe before anything is awaited: five megabytes for each of many slow clients.
+    // One write copies all of it into the connection's pipe before the first await: five megabytes for each of many slow clients.
     private const int SliceBytes = 128 * 1024;
     private const int PieceBytes = 32 * 1024;
 
@@ -67,7 +67,7 @@ internal static class RenditionAnswer
             return WriteSlicesAsync(PatientWriter.Of(context, time), body);
         }
 
-        // Without the request's token: asking for it makes one, and a client that left ends the write by itself.
+        // Without the request's token: reading it makes one, and a client that left ends the write by itself.
         var write = response.BodyWriter.WriteAsync(body);
         if (write.IsCompletedSuccessfully)
         {

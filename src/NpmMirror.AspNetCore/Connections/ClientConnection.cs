@@ -51,7 +51,7 @@ internal sealed class ClientConnection(ClientConnections all, ConnectionContext 
     /// <summary>It is answered.</summary>
     internal void End()
     {
-        // The moment first: with none in hand an old one would count.
+        // The moment first: without an answer in hand an old moment would count.
         Volatile.Write(ref _since, time.GetTimestamp());
         Interlocked.Decrement(ref _requests);
     }

@@ -67,7 +67,7 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, PackageVisibility vi
             return;
         }
 
-        // Ours is made of the whole row; a package that went since it was listed is told as it was.
+        // Our value is made of the whole row; a package that was removed since it was listed is told as it was.
         if (await FindRowAsync(held.Name, cancellationToken) is not { } row || (query.IsRemoved && !row.Facts.IsRemoved))
         {
             body.Missing(key);
@@ -120,7 +120,7 @@ internal sealed class AllDocsEndpoint(IMetadataStore store, PackageVisibility vi
                 yield return (mark.Name.Value, mark);
                 if (seen - query.Skip >= query.Limit)
                 {
-                    // Not one more: it may be the first of another page of the store.
+                    // Do not read one more: it may be the first of another page of the store.
                     yield break;
                 }
             }

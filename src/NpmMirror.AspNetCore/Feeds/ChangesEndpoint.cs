@@ -25,7 +25,7 @@ internal sealed class ChangesEndpoint(IPackageTable packages, ILogTable log, Vis
             return;
         }
 
-        // It may wait for hours.
+        // The request may wait for hours.
         context.Features.Set<IQueryFeature>(null);
         if (HttpMethods.IsHead(context.Request.Method))
         {

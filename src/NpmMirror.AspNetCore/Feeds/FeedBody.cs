@@ -163,7 +163,7 @@ internal sealed class FeedBody(PipeWriter output, CancellationToken cancellation
         json.WriteString("rev"u8, rev);
         if (isRemoved)
         {
-            // As CouchDB says it of a deleted document that is asked for by its key.
+            // CouchDB says it so of a deleted document that is asked for by its key.
             json.WriteBoolean("deleted"u8, true);
         }
 

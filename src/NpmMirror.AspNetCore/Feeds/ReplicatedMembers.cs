@@ -30,7 +30,7 @@ internal sealed class ReplicatedMembers
         var members = new JsonMemberReader(document, new Slice(begin, document.Length - begin));
         for (var goesOn = false; members.MoveNext();)
         {
-            // More of them than any document has are left in: they are only of no use.
+            // More of them than any document has are left in: they are harmless.
             if (JsonText.Is(members.Name, "_attachments"u8) && own._runs.Count < RunsMax)
             {
                 goesOn = false;

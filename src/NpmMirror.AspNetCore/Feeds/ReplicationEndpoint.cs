@@ -25,7 +25,7 @@ internal sealed class ReplicationEndpoint(IPackageTable packages, VisibilityRule
         }
 
         using var body = FeedBody.Of(context, "application/json", time);
-        // Nothing is written before the document is there: one that is damaged is told with a status of its own.
+        // Nothing is written before the document is there: a damaged one is told with a status of its own.
         if (!await WriteAsync(body, row, baseUrl, "["u8.ToArray(), context.RequestAborted))
         {
             body.Text("["u8);

@@ -81,7 +81,7 @@ internal sealed class KeptDocuments(IKeptTable documents, PackageVisibility visi
         }
         catch (MirrorException e) when (e.Fault is MirrorFault.StoreReadOnly or MirrorFault.StoreUnavailable)
         {
-            // The client gets its answer; the next one that asks brings another chance to keep it.
+            // The client gets its answer; the next request is another chance to keep it.
         }
     }
 

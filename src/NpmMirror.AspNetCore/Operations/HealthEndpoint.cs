@@ -10,7 +10,7 @@ namespace NpmMirror.AspNetCore.Operations;
 /// </summary>
 internal sealed class HealthEndpoint(IMetadataStore store, IBlobStore? blobs, TimeProvider time)
 {
-    // Each look writes: probes of many balancers share one.
+    // Each check writes: probes of many balancers share one.
     private static readonly TimeSpan LookAgainAfter = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LookAtMost = TimeSpan.FromSeconds(5);
 

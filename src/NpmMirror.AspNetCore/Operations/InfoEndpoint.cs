@@ -27,7 +27,7 @@ internal sealed class InfoEndpoint(IMetadataStore store, MirrorInstance instance
             json.WriteNumber("committed_update_seq", head.Position.Value);
             json.WriteNumber("purge_seq", 0);
             json.WriteBoolean("compact_running", false);
-            // As CouchDB has it since version 2: the followers follow and cloudant-follow take nothing for a database without it.
+            // As CouchDB since version 2: the followers follow and cloudant-follow do not accept a database without it.
             json.WriteString("instance_start_time", "0");
             if (id is not null)
             {

@@ -48,7 +48,7 @@ internal sealed class PackageFinder(PackageLookup lookup, Func<PackageRow, bool>
 
     private async ValueTask<(CachedPackage? Package, ReadAnswer.Absent? Absent)> LookAsync(PackageName name, CancellationToken cancellationToken)
     {
-        // Before looking: a commit in between makes the ticket worthless.
+        // Before the look: a commit in between invalidates the ticket.
         var ticket = cache.Ticket(name);
         switch (await lookup(name, cancellationToken))
         {

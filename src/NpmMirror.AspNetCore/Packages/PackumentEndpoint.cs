@@ -93,7 +93,7 @@ internal sealed class PackumentEndpoint(PackageFinder packages, VersionLookup lo
 
     private void Remember(in RequestKey request, Rendition rendition)
     {
-        // Without a place in the cache no later request finds it again anyway.
+        // Without a place in the cache no later request finds it anyway.
         if (rendition.IsKept)
         {
             memory.Remember(request, new RememberedRendition(rendition, packages.IsCurrent, crossOrigin));

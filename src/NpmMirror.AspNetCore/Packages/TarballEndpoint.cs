@@ -32,13 +32,13 @@ internal sealed partial class TarballEndpoint(
     TimeProvider time,
     ILogger<TarballEndpoint> logger)
 {
-    // Measured with 200 clients of one download: half of it made them a third slower, twice of it others wait longer. 256 clients cost 32 MB.
+    // Measured with 200 clients of one download: half of it made them a third slower, with twice of it others wait longer. 256 clients cost 32 MB.
     private const int PieceBytes = 128 * 1024;
 
     /// <summary>One that was begun before the request came, and one of its own.</summary>
     private const int LooksMax = 4;
 
-    // Of the process, as its processors are.
+    // Static: limits concurrent tarball writes to the number of processors.
     private static readonly SemaphoreSlim Turns = new(Environment.ProcessorCount);
 
     /// <summary>Answers <c>{m}/{pkg}/-/{file}</c>.</summary>
@@ -92,7 +92,7 @@ internal sealed partial class TarballEndpoint(
 
         if (HttpMethods.IsHead(context.Request.Method) && options is { Tarballs: not TarballMode.Never, Offline: false })
         {
-            // The packument promises it: that is answer enough, and no reason to fetch it.
+            // The packument promises it: that answers the request without a fetch.
             TarballHeaders.Write(context.Response, tarball.Promise.Sha512, null);
             context.Response.Headers.CacheControl = "no-cache";
             return true;
@@ -123,7 +123,7 @@ internal sealed partial class TarballEndpoint(
                 return;
             }
 
-            // Only where the client has a hash to compare the bytes with: this mirror does not see them go.
+            // Only if the client has a hash to compare the bytes with: this mirror does not see them pass.
             if (reading.IsPromised && HttpMethods.IsGet(context.Request.Method) && await reading.FindAddressAsync(context.RequestAborted) is { } address)
             {
                 usage.Record(package, file, ClientOf(context.Connection.RemoteIpAddress));
@@ -133,7 +133,7 @@ internal sealed partial class TarballEndpoint(
 
             if (reading.LengthBytes is null && HttpProtocol.IsHttp10(context.Request.Protocol))
             {
-                // There the end of the connection is the end of the body, so a broken-off answer would look whole: wait for the length.
+                // With HTTP/1.0 the end of the connection is the end of the body, so a broken-off answer would look whole: wait for the length.
                 await reading.WaitForLengthAsync(context.RequestAborted);
             }
 
@@ -166,7 +166,7 @@ internal sealed partial class TarballEndpoint(
                 offset += read;
                 if (offset == part.End && part.End < part.Whole)
                 {
-                    // A part is whole by its own length, and kept for a year: the last of it waits for the hash, as the last of the whole does.
+                    // A part is whole by its own length, and kept for a year: its last piece waits for the hash, as that of the whole does.
                     await reading.WaitForHashAsync(part.Whole.Value, context.RequestAborted);
                 }
 

@@ -18,7 +18,7 @@ internal static class TarballHeaders
     {
         var headers = response.Headers;
         headers.ContentType = ContentType;
-        // Bytes that the registry names by no hash may be others tomorrow, as a packument may.
+        // Bytes without a promised hash may be others tomorrow, as a packument may.
         headers.CacheControl = isPromised ? ForEver : CommonHeaders.PackumentCacheControl;
         headers.AcceptRanges = "bytes";
         if (ETagOf(sha512) is { } etag)
@@ -38,7 +38,7 @@ internal static class TarballHeaders
         var headers = response.Headers;
         response.StatusCode = StatusCodes.Status302Found;
         headers.Location = address.AbsoluteUri;
-        // The address ends in minutes.
+        // The address expires in minutes.
         headers.CacheControl = "no-store";
         headers.ContentLength = 0;
         headers.Remove(HeaderNames.ETag);

@@ -184,7 +184,7 @@ internal sealed class PublicAddresses
         }
         catch (Exception e) when (e is NetworkInformationException or System.Net.Sockets.SocketException)
         {
-            // A machine that will not tell its names is asked by those that are configured.
+            // A machine that does not tell its names has only the configured ones.
         }
     }
 }

@@ -26,7 +26,7 @@ internal readonly ref struct RequestHead
 
     private static readonly SearchValues<byte> TokenBytes = SearchValues.Create("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"u8);
 
-    // Visible ASCII and the blanks between: a value with anything else is the server's to judge.
+    // Visible ASCII and the blanks between: the server judges any other value.
     private static readonly SearchValues<byte> ValueBytes = SearchValues.Create([(byte)'\t', .. Enumerable.Range(' ', '~' - ' ' + 1).Select(c => (byte)c)]);
     private static readonly SearchValues<byte> TargetBytes = SearchValues.Create([.. Enumerable.Range('!', '~' - '!' + 1).Select(c => (byte)c)]);
 
@@ -72,7 +72,7 @@ internal readonly ref struct RequestHead
         var count = 0;
         for (var rest = bytes[line.Length..]; !rest.SequenceEqual("\r\n\r\n"u8);)
         {
-            // The server refuses more than these, and so they are its to judge.
+            // The server refuses more than these, so it judges them.
             if (++count > HeadersMax)
             {
                 return RequestKind.Opaque;

@@ -38,7 +38,7 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
         var segments = new List<string>(6);
         foreach (var range in path.Split('/'))
         {
-            // Empty segments are skipped: "//" counts as "/", as a base address with a trailing slash makes it.
+            // Empty segments are skipped: "//" counts as "/"; a base address with a trailing slash makes it.
             if (!path[range].IsEmpty)
             {
                 if (Decode(path[range]) is not { } segment)

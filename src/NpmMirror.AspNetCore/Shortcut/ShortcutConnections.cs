@@ -43,7 +43,7 @@ internal sealed class ShortcutConnections(ShortcutAnswers answers, IOptions<Kest
             await feeds.ServeAsync(connection, socket, stall, _date, lifetime.ApplicationStopping);
         }
 
-        // The server ends connections on which it sees no request for so long: well before that it must see one.
+        // The server ends connections on which it sees no request for so long: it must see one well before that.
         var handOverAfter = server.Value.Limits.KeepAliveTimeout / 4;
         var transport = connection.Transport;
         var output = new ShortcutOutput(connection, socket, connection.Features.Get<IMemoryPoolFeature>()?.MemoryPool, stall, _date);

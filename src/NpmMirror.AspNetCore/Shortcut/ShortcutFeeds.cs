@@ -90,7 +90,7 @@ internal sealed class ShortcutFeeds(RouteParser routes, PublicAddresses addresse
         var query = Look(read.Buffer, (connection.LocalEndPoint as IPEndPoint)?.Address, out var length);
         try
         {
-            // While nothing has been taken or sent, trouble is for the server to tell.
+            // While nothing has been taken or sent, the server reports failures.
             query = query is null || read.IsCompleted ? null : await changes.PlaceAsync(query, left);
         }
         catch (Exception e) when (e is MirrorException or ObjectDisposedException)

@@ -73,7 +73,7 @@ internal sealed class ShortcutInput(PipeReader connection, ShortcutOutput output
 
         if (!_isOpaque)
         {
-            // A server that takes less than the request does something unforeseen: let it.
+            // A server that takes less than the request does something unforeseen: leave the connection to it.
             _isOpaque = !_handed.Slice(consumed).IsEmpty;
             _handed = default;
         }

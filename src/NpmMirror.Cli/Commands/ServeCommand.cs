@@ -50,7 +50,7 @@ internal static class ServeCommand
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            // Asked to end this early: it ends as it would later.
+            // Asked to end this early: it ends in the usual way.
         }
 
         await application.WaitForShutdownAsync(cancellationToken);

@@ -28,7 +28,7 @@ internal static class StatusCommand
         var status = await MirrorStatus.ReadAsync(store, Setup.CreateBlobs(settings.Options, logging), TimeProvider.System, cancellationToken);
         if (status.Upstream is null)
         {
-            // A store that has not heard of one: the one that a mirror started like this would have.
+            // A store that knows no upstream: tell the one that a mirror started like this would have.
             status = status with { Upstream = new MirrorStatus.UpstreamStatus(await UpstreamChoice.DescribeAsync(settings.Options, cancellationToken), settings.OriginOf("upstream")) };
         }
 

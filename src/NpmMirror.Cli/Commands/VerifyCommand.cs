@@ -30,7 +30,7 @@ internal static class VerifyCommand
         return command;
     }
 
-    // Looking needs no upstream: an air-gapped copy is verified too.
+    // Verifying needs no upstream: an air-gapped copy is verified too.
     private static async Task<int> LookAsync(EffectiveSettings settings, VerifyRequest request, bool asJson, CancellationToken cancellationToken)
     {
         var options = settings.Options;

@@ -233,7 +233,7 @@ internal static class ChangesReader
             }
             else if (_skipped.Count < SkippedMax)
             {
-                // Bounded: of a page of nothing else the first hundred tell enough.
+                // Bounded: the first hundred of a page tell enough.
                 var beginning = Encoding.UTF8.GetString(json[..Math.Min(json.Length, 100)]);
                 _skipped.Add($"A row after sequence {_last.Text} was skipped, {problem}: {MirrorException.Quote(beginning)}");
             }

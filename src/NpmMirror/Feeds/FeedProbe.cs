@@ -90,7 +90,7 @@ internal sealed partial class FeedProbe
             return false;
         }
 
-        // A server error on that one route may be all this registry ever says to it: its front page tells whether it is there at all.
+        // This registry may answer every request on that route with a server error: its front page tells whether it is there at all.
         var info = await AskAsync(() => ReadEngineAsync(requests, cancellationToken));
         if (info is { IsExpected: false, Trouble: null })
         {
@@ -182,7 +182,7 @@ internal sealed partial class FeedProbe
             return !longpoll.IsExpected;
         }
 
-        // An empty one answered a moment ago: now it waits for its first change.
+        // An empty one answered a moment ago, so it is waiting for its first change.
         return isEmpty && silence.Fault == MirrorFault.UpstreamUnavailable ? false : throw silence;
     }
 

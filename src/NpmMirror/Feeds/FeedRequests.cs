@@ -15,7 +15,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
 
     private readonly FeedOptions _options = options ?? new FeedOptions();
 
-    // A list does not cease to be because of one answer: a gateway's 404 would confirm that packages are gone.
+    // A list is not given up because of one answer: a gateway's 404 would confirm that packages are gone.
     private volatile bool _hasListed;
 
     /// <summary>The feed's address, without user, query and trailing slash.</summary>
@@ -74,7 +74,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
 
         var sequence = new Sequence(head.ValueKind == JsonValueKind.String ? head.GetString()! : head.GetRawText());
         var count = root.TryGetProperty("doc_count", out var documents) && documents.ValueKind == JsonValueKind.Number && documents.TryGetInt64(out var number) ? number : (long?)null;
-        // Not instance_start_time: CouchDB 1 tells there when the database was opened, another time after each restart.
+        // Not instance_start_time: in CouchDB 1 that is the time when the database was opened, another one after each restart.
         return new FeedInfo(sequence, count, Text(root, "uuid") ?? Text(root, "db_name")) 
         {
             IsMirror = Text(root, "engine") == "npm-mirror",
@@ -236,7 +236,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
                         break;
                     }
                 }
-                // Before the first row it may be that there is no list at all.
+                // Before the first row there may be no list at all.
                 catch (MirrorException failure) when (failure.IsTransient && (last is not null || failure.Fault != MirrorFault.UpstreamMalformed))
                 {
                     // One page of hundreds that fails must not have all of them read again.

@@ -22,7 +22,7 @@ internal sealed class CursorTrail(IEnumerable<TrailMark> marks)
     /// <summary>Notes that the cursor stands here now, and forgets marks older than <paramref name="needed"/>.</summary>
     internal void Note(DateTimeOffset now, Sequence sequence, DateTimeOffset needed)
     {
-        // A clock that was ahead made these, and was set right. The cursor passed there at the latest now: a stretch gets longer by that, never shorter.
+        // A clock that was ahead made these, and was set right. The cursor passed there now at the latest: a stretch gets longer by that, never shorter.
         for (var at = _marks.Count - 1; at >= 0 && _marks[at].At > now; at--)
         {
             _marks[at] = _marks[at] with { At = now };

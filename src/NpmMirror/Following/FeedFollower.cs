@@ -259,7 +259,7 @@ internal sealed partial class FeedFollower
             place.IsAfterReset = true;
         }
 
-        // Where numbers are exact such a page is wrong; a cluster's node that lags may send one: its rows are told twice at worst.
+        // If numbers are exact such a page is wrong; a cluster's node that lags may send one: its rows are told twice at worst.
         place.IsBelieved = place.IsDoubted && place.Cursor is { } cursor && !info.IsExact(cursor);
         place.IsDoubted = false;
         place.IsGiven &= place.Cursor is not null;
@@ -293,7 +293,7 @@ internal sealed partial class FeedFollower
         }
         catch (MirrorException exception) when (!exception.IsTransient)
         {
-            // An upstream that does not give them would not do so next time either.
+            // An upstream that does not send them now would not do so next time either.
             await _tell(new MonitorEvent.Failed(exception, null), run.Stopping);
         }
 

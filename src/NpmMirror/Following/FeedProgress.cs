@@ -58,7 +58,7 @@ internal sealed class FeedProgress(MonitorDelay delay, TimeProvider time)
             : before.IsBefore(page.LastSequence);
         if (page.Rows.Count > 0)
         {
-            // Bounded: rows beyond are handled again, which is slow and no fault.
+            // Bounded: rows beyond are handled again, which is slow but right.
             var last = page.Rows.TakeLast(RowsMax).ToList();
             _rows = page.LastSequence == before ? [.. _rows.Concat(last).TakeLast(RowsMax)] : [.. last];
             _changes = [.. _rows.Select(row => (row.Id, row.Rev))];

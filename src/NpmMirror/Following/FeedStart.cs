@@ -32,7 +32,7 @@ internal sealed class FeedStart(INoteTable notes, KnownUpstream known)
             return new Start(info, since.Text == "now" ? info.Head : since, false);
         }
 
-        // A walk that was cut short is repeated, also where a cursor from before it looks good again because the feed has grown past it.
+        // A walk that was cut short is repeated, even if an earlier cursor looks good again because the feed has grown past it.
         var read = await notes.FindNoteAsync(MirrorCursors.Read, cancellationToken);
         var isSameFeed = await notes.FindNoteAsync(MirrorCursors.Feed, cancellationToken) == IdOf(feed, info);
         var isWalking = await notes.FindNoteAsync(MirrorCursors.WalkHead, cancellationToken) is not null;
@@ -69,7 +69,7 @@ internal sealed class FeedStart(INoteTable notes, KnownUpstream known)
             await notes.SetNoteAsync(MirrorCursors.Upstream, upstreamIdentity, cancellationToken);
             if (!NeedsWalk && await notes.FindNoteAsync(MirrorCursors.Read, cancellationToken) == Since.Text && await notes.FindNoteAsync(MirrorCursors.Handled, cancellationToken) != Since.Text)
             {
-                // A process died between the two: the names up to here are in the queue, and with no further change nothing would tell.
+                // A process died between the two: the names up to here are in the queue, and without a further change no row would tell.
                 await notes.SetNoteAsync(MirrorCursors.Handled, Since.Text, cancellationToken);
             }
         }

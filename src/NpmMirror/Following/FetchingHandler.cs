@@ -41,7 +41,7 @@ internal sealed class FetchingHandler : IChangeHandler, IAsyncDisposable
     {
         (_client, _known, _concurrency, _time) = (client, known, concurrency, time);
         _retries = new SemaphoreSlim(concurrency);
-        // Nothing is held here that an upstream without a list could be measured by.
+        // There is no store here to tell whether an upstream without a list is believed.
         _removals = new RemovalCheck(client, known, NamedLately, static _ => ValueTask.FromResult(false));
     }
 

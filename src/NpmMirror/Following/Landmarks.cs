@@ -67,7 +67,7 @@ internal sealed class Landmarks
         {
             if (_known.Count == 0)
             {
-                // The feed was looked at just before.
+                // First rows after a check: they count as known at once.
                 _known = [.. Of(rows).OrderBy(mark => mark.Number)];
                 return;
             }
@@ -132,7 +132,7 @@ internal sealed class Landmarks
         }
         catch (MirrorException exception) when (!exception.IsTransient)
         {
-            // A feed that does not answer such a question cannot be told from another one this way.
+            // A feed that does not answer this request cannot be told from another one this way.
             return false;
         }
 

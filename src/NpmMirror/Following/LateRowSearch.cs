@@ -194,7 +194,7 @@ internal sealed partial class LateRowSearch
 
         if (isEnd)
         {
-            // A window has the shorter ones in it.
+            // A window includes the shorter ones.
             foreach (var window in _windows.Where(window => window.Length <= stretch.Window.Length))
             {
                 trail.NoteReadAgain(window.Length, stretch.BegunAt);

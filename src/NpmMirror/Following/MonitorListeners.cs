@@ -118,7 +118,7 @@ internal sealed class MonitorListeners(Action<Exception> onHandlerFailed) : IDis
         }
         catch (Exception exception)
         {
-            // A listener is foreign code: its failure is its own.
+            // A listener is foreign code: its failure does not end the monitor.
             onHandlerFailed(exception);
         }
     }

@@ -118,7 +118,7 @@ internal sealed class QueueingHandler(IMetadataStore store, SyncQueue queue, Pac
     {
         if (change.IsDeleted || row.Facts.IsRemoved)
         {
-            // At any other feed's the revision of a deletion says nothing that another request could find out.
+            // For any other feed a further request could not tell more than the revision of a deletion.
             return change.IsDeleted && row.Facts.IsRemoved && !(isMirrors && Tombstones.IsNews(row, change.Rev));
         }
 

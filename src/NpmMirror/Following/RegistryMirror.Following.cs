@@ -48,7 +48,7 @@ internal sealed partial class RegistryMirror
                 var isGiven = given is not null && !start.NeedsWalk;
                 // The store has it now: after a later failure following goes on there, and does not begin anew.
                 given = null;
-                // Comes back when the feed was reset: then everything is compared before following goes on.
+                // It returns when the feed was reset: then everything is compared before following goes on.
                 await FollowFeedAsync(feed, start, isGiven, run);
             }
             catch (OperationCanceledException) when (run.IsOver)

@@ -101,7 +101,7 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
 
         if (_options.Offline)
         {
-            // Nothing is asked, and nothing that is remembered changes: no queue, no cursor, no monitor.
+            // No request is sent, and no state changes: no queue, no cursor, no monitor.
             _stopping = new CancellationTokenSource();
             LogOffline();
             return;

@@ -20,7 +20,7 @@ internal sealed partial class ResetWatch(IChangeFeed feed, TimeProvider time, IL
 
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromSeconds(10);
 
-    // One 400 may be a proxy's bad moment, and a walk over everything is dear.
+    // One 400 may be a temporary fault of a proxy, and a walk over everything is expensive.
     private const int RefusalsBelieved = 3;
 
     /// <summary>Asks the feed before it is read from a place.</summary>
@@ -33,7 +33,7 @@ internal sealed partial class ResetWatch(IChangeFeed feed, TimeProvider time, IL
         }
         catch (MirrorException exception) when (exception.Fault == MirrorFault.UpstreamMalformed && place.Cursor is { } cursor)
         {
-            // A feed that tells nothing of itself is followed nevertheless, from where we know.
+            // A feed without information is followed even so, from the known cursor.
             return new FeedLook(new FeedInfo(cursor, null, place.DatabaseId), null);
         }
     }

@@ -14,7 +14,7 @@ internal sealed class SeenPackages
     // 8 bytes each; beyond, the packument alone decides.
     private const int SeenMax = 1_000_000;
 
-    // How far the registry's note of a publish and that of the change it made lie apart at most.
+    // How far the registry's times of a publish and of its change may be apart.
     private static readonly TimeSpan PublishSpread = TimeSpan.FromMinutes(1);
 
     private readonly Lock _lock = new();

@@ -126,7 +126,7 @@ public sealed class MirrorBuilder
     {
         Check(Options);
         var (loggers, time) = (_loggers ?? NullLoggerFactory.Instance, _time ?? TimeProvider.System);
-        // Before anything is opened: a place that cannot be is a fault of the options.
+        // Before anything is opened: an invalid place is a fault of the options.
         var blobs = _blobs ?? new BlobEngines(_blobEngines).Create(Options.Store, Options.Data, time, loggers);
         MirrorParts? parts = null;
         try
@@ -153,7 +153,7 @@ public sealed class MirrorBuilder
         FileStream? followLock = null;
         try
         {
-            // A store knows the upstream that it is a copy of. Only for a new one npm is asked, and before anything is made.
+            // A store knows its upstream. Only for a new one npm is asked, before anything is made.
             var place = engines.Locate(Options.Store, Options.Data);
             var isThere = place is { IsThere: true };
             if (isThere)

@@ -67,7 +67,7 @@ public static class RegistryWatch
             isStarted |= told is MonitorEvent.Started;
             if (!isStarted && told is MonitorEvent.Failed { Error: MirrorException { Fault: MirrorFault.BadInput } refused })
             {
-                // A sequence that the caller named and the feed does not know: asked again it says the same.
+                // The caller's sequence is unknown to the feed, and would be the next time too.
                 throw refused;
             }
 

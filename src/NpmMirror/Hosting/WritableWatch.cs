@@ -19,7 +19,7 @@ internal sealed partial class WritableWatch(IMetadataStore store, IBlobStore blo
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
-            // The end of the watch, not of the world: a host that is told to stop while it starts calls this too.
+            // Cancelled, perhaps during start-up: end quietly.
         }
     }
 

@@ -9,7 +9,7 @@ internal static class ArchivedReferences
     /// <exception cref="MirrorException">The payload cannot be read.</exception>
     internal static HashSet<Digest> Of(LogRow row)
     {
-        // Most events point nowhere, and need not be read to know it.
+        // Most events point to no document, and need not be read to know it.
         if (row.Payload is not { } payload || (row.Type != EventTypes.PackageRemoved && payload.Span.IndexOf("\"document\""u8) < 0))
         {
             return [];

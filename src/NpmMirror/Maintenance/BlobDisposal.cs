@@ -35,7 +35,7 @@ internal sealed class BlobDisposal(ITarballTable tarballs, IBlobStore blobs)
         }
     }
 
-    // Not cancelled half-way: out of sight is no state to leave a blob in.
+    // Not cancelled half-way: a blob must not be left out of sight.
     private async Task<long?> SettleAsync(CondemnedBlob condemned, DateTimeOffset youngest)
     {
         var isNeeded = true;

@@ -49,7 +49,7 @@ public sealed class Repairs
     {
         if (row.State == TarballState.Held)
         {
-            // When it was verified is not believed.
+            // Its time of verification is not believed.
             return await _store.Tarballs.PutTarballAsync(row with { VerifiedAt = null, Damage = null }, cancellationToken) ? null : "it was written meanwhile.";
         }
 
@@ -115,7 +115,7 @@ public sealed class Repairs
         }
         catch (Exception surprise) when (surprise is not OperationCanceledException)
         {
-            // One repair that goes wrong is a finding; the others go on.
+            // A repair that fails is a finding; the others go on.
             return $"an unexpected error ({surprise.GetType().Name}: {surprise.Message})";
         }
     }

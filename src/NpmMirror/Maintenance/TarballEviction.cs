@@ -40,7 +40,7 @@ internal sealed class TarballEviction(IMetadataStore store, BlobDisposal disposa
                 continue;
             }
 
-            // False when it was served or verified since: then it is not the one to go.
+            // False if it was served or verified since: then it is not the oldest any more.
             if (isDryRun || await store.Tarballs.ForgetTarballAsync(row, cancellationToken))
             {
                 CrashPoint.Hit(CrashPoint.AfterForgetting);

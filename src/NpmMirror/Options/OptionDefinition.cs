@@ -60,7 +60,7 @@ internal sealed class OptionDefinition
                 return null;
             }
 
-            // The attribute converts its texts (time spans) when it is first asked.
+            // The attribute converts its texts (time spans) at its first use.
             range.IsValid(null);
             var least = range.Minimum as IComparable ?? TimeSpan.Zero;
             return least is string

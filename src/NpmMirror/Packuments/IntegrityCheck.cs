@@ -58,7 +58,7 @@ internal sealed class IntegrityCheck : IDisposable
 
         if (HashesOf(promise.Integrity, Md5) is { Count: > 0 } weak)
         {
-            // Stops no forger; a damaged transfer it does.
+            // It stops no forger, but finds a damaged transfer.
             Algorithm = HashAlgorithmName.MD5;
             _prefix = Md5;
             _accepted.AddRange(weak.Select(hash => DecodeBase64(hash, MD5.HashSizeInBytes)));

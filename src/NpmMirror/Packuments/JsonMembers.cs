@@ -63,7 +63,7 @@ internal static class JsonMembers
 
         members[name] = versions;
 
-        // The reader is told of a value that costs nothing in the place of the versions.
+        // The reader gets a cheap value in the place of the versions.
         var between = new Utf8JsonReader("null"u8, isFinalBlock: false, before.CurrentState);
         between.Read();
         var afterOrigin = versions.Offset + versions.Length;

@@ -62,7 +62,7 @@ public static class Manifest
         var members = new JsonMemberReader(document, scripts);
         while (members.MoveNext())
         {
-            // However the name is escaped; of equal names the last one counts.
+            // In any escaping; of equal names the last one counts.
             switch (JsonText.Decode(members.Name))
             {
                 case "preinstall": before = IsScript(document, members.Value); break;
@@ -88,7 +88,7 @@ public static class Manifest
 
     private static string? PromiseOf(VersionEntry version, ReadOnlySpan<byte> value)
     {
-        // Not to be taken for no promise: then the tarball would not be checked.
+        // Not to be taken as no promise: then the tarball would not be checked.
         if (value.Length > JsonText.WordSizeMaxBytes && value[0] == '"')
         {
             throw new MirrorException(MirrorFault.UpstreamMalformed, $"The integrity of version {MirrorException.Quote(version.Version)} is {value.Length:N0} bytes long; its tarball cannot be checked.");

@@ -97,7 +97,7 @@ public sealed partial class PackumentIndex
     /// <summary>The place of a version in <see cref="Versions"/>, or -1.</summary>
     public int IndexOf(string version)
     {
-        // Built at the first question: most indexes are only compared.
+        // Built at the first look-up: most indexes are only compared.
         _byVersion ??= BuildLookup();
         return _byVersion.TryGetValue(version, out var at) ? at : -1;
     }

@@ -104,7 +104,7 @@ internal static class PackumentWriter
         }
     }
 
-    // The index has a version that comes twice where it came first, with the manifest that came last.
+    // The index has a repeated version at its first place, with its last manifest.
     private static IEnumerable<VersionEntry> InDocumentOrder(IReadOnlyList<VersionEntry> versions)
     {
         for (var i = 1; i < versions.Count; i++)

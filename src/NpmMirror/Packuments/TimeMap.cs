@@ -16,7 +16,7 @@ internal static class TimeMap
             return null;
         }
 
-        // No date is that long, however it is escaped.
+        // No date is that long, in any escaping.
         var text = value[1..^1];
         if (text.Length > 256)
         {

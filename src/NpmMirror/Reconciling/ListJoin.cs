@@ -28,7 +28,7 @@ internal readonly record struct ListPair(PackageName Name, bool IsListed, string
     internal async ValueTask<bool> IsUnpublishedAsync(IPackageTable packages, UpstreamIdentity identity, CancellationToken cancellationToken) =>
         IsRemoved && IsSameRevision(identity) && await packages.FindAsync(Name, cancellationToken) is { Facts.Removal: RemovalKind.Unpublished };
 
-    // The packages's list of marks has no times: only old registries list them, and those are small.
+    // The store's list of marks has no times: only old registries list them, and those are small.
     private async ValueTask<bool> IsSameTimeAsync(IPackageTable packages, UpstreamIdentity identity, CancellationToken cancellationToken) =>
         ModifiedAt is { } listed
         && Mark is { } mark

@@ -101,11 +101,11 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
 
     private async Task<Reconciliation> CompareAsync(ListSpool spool, Reconciliation found, long? upstreamCount, bool asksForUnlisted, CancellationToken cancellationToken)
     {
-        // Listed are counted here, where each is there once: a name that came twice must not make up for one that did not come.
+        // Counted here, where each name is there once: a name that came twice must not make up for a missing one.
         var (listed, held, missing, stale, vanished) = (found.Listed, 0L, 0L, 0L, 0L);
         var bulk = new BulkQueue(queue, time);
 
-        // How much vanished decides whether any of it is believed, so it waits; more names than are ever believed are only counted.
+        // The number of vanished packages decides whether any is believed, so this waits; names beyond the limit are only counted.
         var doubted = new List<PackageName>();
         var doubtedMax = RemovalBreaker.RemovalsMax((await store.CountAsync(cancellationToken)).Packages);
         await foreach (var pair in ListJoin.JoinAsync(spool.ReadSorted(), store.Packages, cancellationToken))

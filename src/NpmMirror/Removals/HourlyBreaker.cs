@@ -75,7 +75,7 @@ internal sealed partial class HourlyBreaker(IMetadataStore store, MirrorOptions 
             }
         }
 
-        // Counted before it goes: a crash may count one too many, never one too few.
+        // Counted before the removal: a crash may count one too many, never one too few.
         state.Removed[BucketOf(now)] = state.Removed.GetValueOrDefault(BucketOf(now)) + 1;
         CountHere();
         _demanded.Remove(name);

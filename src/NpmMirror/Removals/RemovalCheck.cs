@@ -109,7 +109,7 @@ internal sealed class RemovalCheck(RegistryClient upstream, KnownUpstream knownU
         return false;
     }
 
-    // Neighbours first: where a whole stretch of names went, the last of them has one that lives, and tells the others.
+    // Neighbours first: if a whole stretch of names was removed, the last of them has a living neighbour, and confirms the others.
     private static IAsyncEnumerable<PackageName> NeighboursOf(IPackageTable packages, PackageName missing) =>
         packages.ListAsync(missing, isRemoved: false, CancellationToken.None).Take(NeighboursMax)
             .Concat(packages.ListAsync(null, isRemoved: false, CancellationToken.None).Take(NeighboursMax))

@@ -78,7 +78,7 @@ internal sealed class Takedowns(IPackageTable packages, ILogTable log, ITarballT
     {
         if (version is null && row.Type == EventTypes.VersionRemoved)
         {
-            // Purged: which file it was is not known any more.
+            // Purged: its file is not known any more.
             return ([], 0);
         }
 

@@ -43,7 +43,7 @@ internal static class ContentCodings
         var gzipWeight = gzip ?? any ?? 0;
         var brotliWeight = brotli ?? 0;
         var zstandardWeight = zstandard ?? 0;
-        // Identity counts against a coding only where the client weighed it itself: "gzip;q=0.5" alone still asks for gzip.
+        // Identity counts against a coding only if the client weighed it itself: "gzip;q=0.5" alone still asks for gzip.
         var identityWeight = identity ?? 0;
         if (zstandardWeight > 0 && zstandardWeight >= brotliWeight && zstandardWeight >= gzipWeight && zstandardWeight >= identityWeight)
         {

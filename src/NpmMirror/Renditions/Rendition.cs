@@ -72,7 +72,7 @@ internal sealed class Rendition
     /// <summary>Puts other bytes in the place of these, unless they are gone already; returns how many bytes more are held now.</summary>
     internal long Replace(byte[] body, byte[] by) => Interlocked.CompareExchange(ref _body, by, body) == body ? by.LongLength - body.LongLength : 0;
 
-    // Upstream's own moment, which clients compare with the document's. A document that took another's place may have the same one: there the moment
+    // Upstream's own moment, which clients compare with the document's. A document that replaced another may have the same one: then the moment
     // of storage tells the two apart (PackageSync keeps it a second after the one before).
     private static DateTimeOffset? LastModifiedOf(PackageFacts facts) =>
         facts.ModifiedAt is { } modified && facts.StoredAt != facts.FirstSeenAt && facts.StoredAt > modified ? facts.StoredAt : facts.ModifiedAt;

@@ -15,7 +15,7 @@ public sealed partial class DurableFolders(string root)
     /// <summary>Creates the folder and those above it that are missing, each synced into its parent.</summary>
     public void Create(string folder)
     {
-        // A disk that was away may come back as it was some time ago.
+        // A disk that was away may come back in an older state.
         if (_known.ContainsKey(folder) && Directory.Exists(folder))
         {
             return;
@@ -28,7 +28,7 @@ public sealed partial class DurableFolders(string root)
         {
             Create(parent);
             Directory.CreateDirectory(folder);
-            // Below the root also where the folder exists: another thread or process may have made it just now and not synced it yet.
+            // Below the root also if the folder exists: another thread or process may have made it just now and not synced it yet.
             Sync(parent);
         }
 

@@ -124,7 +124,7 @@ public sealed class FileBlobStore : IBlobStore, IDisposable
             using var file = CreateUnfinished(out var path);
             try
             {
-                // Some file systems find out that they are full only when the bytes must really go somewhere.
+                // Some file systems notice that they are full only when the bytes are really written.
                 RandomAccess.Write(file, new byte[4096], 0);
                 RandomAccess.FlushToDisk(file);
             }

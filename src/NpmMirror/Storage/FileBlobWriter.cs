@@ -93,7 +93,7 @@ internal sealed class FileBlobWriter(FileBlobStore store, SafeFileHandle file, s
             }
             catch (Exception trouble) when (FileTrouble.IsOne(trouble))
             {
-                // A read-only disk keeps it for now; the next start removes it.
+                // A read-only disk keeps it until the next start, which removes it.
             }
         }
 

@@ -98,7 +98,7 @@ public sealed class LogWatch : IAsyncDisposable
         }
         catch (MirrorException)
         {
-            // Waiters learn of trouble when they read; the next look may do.
+            // Waiters meet the failure when they read; the next look may succeed.
         }
     }
 }

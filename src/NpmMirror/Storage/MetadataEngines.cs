@@ -34,7 +34,7 @@ public sealed class MetadataEngines
         return engine.Locate(settings);
     }
 
-    // The one place that names it: found where its assembly is part of the program, which trimming understands.
+    // The one place that names it: found if its assembly is part of the program, which trimming understands.
     private static IMetadataEngine? FindDefault() =>
         Type.GetType("NpmMirror.Sqlite.SqliteEngine, NpmMirror.Sqlite") is { } type ? (IMetadataEngine)Activator.CreateInstance(type)! : null;
 

@@ -76,7 +76,7 @@ public sealed partial class RegistryLog : BackgroundService
             await foreach (var row in ReadAsync(after, cancellationToken))
             {
                 after = row.Position;
-                // Of a purged event nothing is left to tell.
+                // A purged event has no content to tell.
                 if (EventOf(row) is { } told)
                 {
                     yield return told;

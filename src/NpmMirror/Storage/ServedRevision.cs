@@ -17,7 +17,7 @@ internal static class ServedRevision
     public static string Of(PackageRow row) =>
         row.Facts.Rev ?? string.Create(CultureInfo.InvariantCulture, $"{row.Generation}-{Convert.ToHexStringLower(Head(row.DocumentSha256.Bytes))}");
 
-    // Of a damaged row the hash may be missing.
+    // The hash of a damaged row may be missing.
     private static ReadOnlySpan<byte> Head(ReadOnlySpan<byte> hash) => hash[..Math.Min(hash.Length, 16)];
 
     /// <summary>The revision of a deletion to which the upstream gives none: the next number, so that it wins over the deleted one.</summary>

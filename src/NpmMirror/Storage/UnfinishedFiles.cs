@@ -131,7 +131,7 @@ internal sealed partial class UnfinishedFiles(string folder, DurableFolders fold
         return left;
     }
 
-    // FileShare.None is a lock that the kernel drops when its process ends, however it ends.
+    // FileShare.None is a lock that the kernel drops when its process ends in any way.
     private static FileStream OpenLocked(string path, FileMode mode, bool isKept = false) =>
         new(path, new FileStreamOptions { Mode = mode, Access = FileAccess.ReadWrite, Share = FileShare.None, Options = isKept ? FileOptions.None : FileOptions.DeleteOnClose, BufferSize = 0 });
 

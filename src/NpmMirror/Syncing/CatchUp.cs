@@ -200,7 +200,7 @@ internal sealed class CatchUp(IMetadataStore store, SyncQueue queue, TimeProvide
                 NoteDoubt(item.Name, item.MissingSince);
             }
 
-            // A first 404 of a package that is held is asked again in minutes: not within this run.
+            // A first 404 of a held package is asked again in minutes: not within this run.
             if (item.Attempts < AttemptsMax && item.MissingSince is null && (next is null || item.DueAt < next))
             {
                 next = item.DueAt;

@@ -6,7 +6,7 @@ namespace NpmMirror.Syncing;
 /// <summary>When packages were last compared with the upstream, by this process. Only moments younger than the longest age matter, so it stays small.</summary>
 internal sealed class Freshness
 {
-    // Those forgotten are asked again sooner; nothing else is lost.
+    // A forgotten one is asked for again sooner; nothing else is lost.
     private const int NamesMin = 100_000;
 
     private readonly BoundedCache<PackageName, Asked> _asked = new("compared packages", NamesMin);

@@ -79,7 +79,7 @@ internal sealed partial class PackageSync
         var lag = item is { IsDeletedRow: true } ? null : _revisions.FindLag(item, index.Rev, isDifferent: row is not { Facts.IsRemoved: true });
         if (row is null)
         {
-            // One that was never held leaves no trace: there is nothing of it to keep.
+            // A package that was never held leaves no trace: there is nothing to keep.
             return new SyncResult.Absent(404, "unpublished upstream") { RetryBecause = lag };
         }
 
@@ -101,7 +101,7 @@ internal sealed partial class PackageSync
     private async Task<SyncResult?> BuryAsync(PackageRow row, RemovalKind kind, string? reason, DateTimeOffset? at, string? rev, CancellationToken cancellationToken)
     {
         var now = _time.GetUtcNow();
-        // A follower that knows the last document must take the deletion for something newer.
+        // A follower with the last document must take the deletion for something newer.
         var told = rev is null || rev == row.Facts.Rev ? ServedRevision.OfDeletion(row.Facts.Rev) : rev;
         var removed = new PackageRemoved(kind, reason, row.DocumentSha256.Hex) { At = at, SeenAt = now, UpstreamRev = rev };
         var written = await CommitAsync(

@@ -283,7 +283,7 @@ internal sealed partial class PackageSync : IDisposable
     /// <summary>Now, but at least a second after the document before: dates of HTTP have no parts of a second, and each document needs its own.</summary>
     private static DateTimeOffset StoredAfter(PackageRow? row, DateTimeOffset now)
     {
-        // Further ahead than a minute the clock was wrong then.
+        // If it is further ahead than a minute, the clock was wrong then.
         var ahead = row is null ? TimeSpan.MinValue : row.Facts.StoredAt - now;
         return ahead > -OneSecond && ahead < TimeSpan.FromMinutes(1) ? row!.Facts.StoredAt + OneSecond : now;
     }

@@ -188,7 +188,7 @@ internal sealed class ReadThrough : IAsyncDisposable
             return own;
         }
 
-        // A worker has it, and perhaps stands in line with it.
+        // A worker has it, and perhaps waits for its turn.
         _queue.Hurry(name);
         var begun = _time.GetTimestamp();
         while (_time.GetElapsedTime(begun) < WaitMax)

@@ -120,7 +120,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
     /// <param name="cancellationToken">Stops early; tries that have begun are finished or given back.</param>
     public Task DrainAsync(IReadOnlyCollection<PackageName> names, CancellationToken cancellationToken) => Parallel.ForEachAsync(
         names,
-        // They go ahead of the queue's own line of requests, so their number is bounded here.
+        // They go ahead of the queue's own requests, so their number is limited here.
         new ParallelOptions { MaxDegreeOfParallelism = options.Concurrency, CancellationToken = cancellationToken },
         async (name, token) =>
         {
@@ -243,7 +243,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
     {
         if (e.Fault != MirrorFault.StoreReadOnly)
         {
-            // That nothing can be written is told once, by WritableWatch, not for every package.
+            // WritableWatch tells once that nothing can be written, not for every package.
             LogQueueTrouble(e.Message);
         }
     }

@@ -39,7 +39,7 @@ internal sealed class TarCheck : IDisposable
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
         try
         {
-            // Looked at and left where it is.
+            // Read without taking the bytes.
             var start = await _pipe.Reader.ReadAtLeastAsync(2);
             var isGzip = IsGzip(start.Buffer);
             _pipe.Reader.AdvanceTo(start.Buffer.Start);
@@ -56,7 +56,7 @@ internal sealed class TarCheck : IDisposable
                 }
             }
 
-            // A gzip file that was cut is known by its own end.
+            // A cut gzip file is found by its own end.
             return tar.LengthBytes == 0 ? "it is empty"
                 : !tar.IsTar ? "it does not begin like one"
                 : isGzip || tar.IsEnded ? null : "its end is missing";

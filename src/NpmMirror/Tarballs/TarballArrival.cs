@@ -8,8 +8,8 @@ namespace NpmMirror.Tarballs;
 /// </summary>
 internal sealed class TarballArrival
 {
-    // Two hundred readers woken for each piece that the upstream sends leave no time to take the next one: they go on when so much has
-    // come, or so long after the first byte that they do not know of.
+    // Wake readers every 256 KB or 10 ms after the first byte that they do not know of: waking two hundred readers for each piece that
+    // the upstream sends leaves the download no time for the next.
     private const int StepBytes = 256 * 1024;
     private static readonly TimeSpan StepWait = TimeSpan.FromMilliseconds(10);
 
@@ -227,7 +227,7 @@ internal sealed class TarballArrival
     {
         lock (_lock)
         {
-            // Once verified, trouble with storing is no reader's trouble.
+            // Once verified, a failure of storing does not affect readers.
             if (_outcome != Outcome.Verified)
             {
                 _outcome = outcome;

@@ -10,7 +10,7 @@ internal sealed partial class TarballDownloads
 {
     private const int WaitingMax = 1_000;
 
-    // For clients, beside those that are fetched ahead: a hundred that hang keep none of the others waiting.
+    // For clients, beside those that are fetched ahead: a hundred that hang delay no other.
     private const int DownloadsMax = 256;
 
     // A tarball of 4 GB over a poor line. It ends downloads that an upstream feeds with a byte a minute.
@@ -202,7 +202,7 @@ internal sealed partial class TarballDownloads
         arrival.Fail(failure);
     }
 
-    // One line when it begins and one when it ends, however many tarballs are asked for meanwhile.
+    // One line when it begins and one when it ends, for any number of tarballs meanwhile.
     private void NoteUnwritable(MirrorException failure)
     {
         if (Interlocked.Exchange(ref _isUnwritable, 1) == 0)

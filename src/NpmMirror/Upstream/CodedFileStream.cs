@@ -41,7 +41,7 @@ internal sealed class CodedFileStream(Stream inner, BodyCodings codings) : Forwa
         {
             length = await _decoded.ReadAtLeastAsync(head, head.Length, throwOnEndOfStream: false, cancellationToken);
         }
-        // Where the body ended here already, it was cut.
+        // If the body ended here already, it was cut.
         catch (InvalidDataException) when (!_raw.IsAtEnd)
         {
             // There is no such coding, or it hides too much: the file's hash judges the bytes as they came.

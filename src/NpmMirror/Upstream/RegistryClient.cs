@@ -135,7 +135,7 @@ internal sealed partial class RegistryClient : IDisposable
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Ended);
         try
         {
-            // Before the place is taken: the host may be left alone for minutes, and a place is for requests under way.
+            // Before the place is taken: the host may be paused for minutes, and a place is for requests under way.
             await Transport.Pace.EnterAsync(url, isPatient: true, either.Token);
             return await _places.EnterAsync(either.Token);
         }

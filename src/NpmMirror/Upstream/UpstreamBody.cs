@@ -139,7 +139,7 @@ internal sealed class UpstreamBody : ForwardStream
             throw UpstreamFailures.TimedOut(_url, $"did not send all of its answer within {WaitedMax.TotalHours:0} h");
         }
 
-        // A wait of the idle time-out may lie across the end of a stretch: each has that much more time than it is judged by.
+        // A wait of the idle time-out may extend over the end of a stretch: each has that much more time than it is judged by.
         (_stretchEnd, _stretchBytes) = (_waited + _limits.IdleTimeout + Stretch, _readBytes);
     }
 

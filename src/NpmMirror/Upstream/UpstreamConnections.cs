@@ -65,7 +65,7 @@ internal sealed class UpstreamConnections : IDisposable
         ActivityHeadersPropagator = null,
         Proxy = _options.Proxy,
         UseProxy = _options.Proxy is not null,
-        // One HTTP/2 connection has some hundred streams at once: requests that hang would keep all others waiting.
+        // One HTTP/2 connection has some hundred streams at once: requests that hang would delay all others.
         EnableMultipleHttp2Connections = true,
         PooledConnectionLifetime = lifetime,
         PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
@@ -86,7 +86,7 @@ internal sealed class UpstreamConnections : IDisposable
 
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, bool isFenced, CancellationToken cancellationToken)
     {
-        // .NET sends a request up to three times more when its connection ends before an answer begins. How often one is sent is for its sender to say;
+        // .NET sends a request up to three times more if its connection ends before an answer begins. Only the sender decides about repetition;
         // after a proxy's 407 it is another request, with a password.
         var isAuthorized = context.InitialRequestMessage.Headers.ProxyAuthorization is not null;
         if (context.InitialRequestMessage.Options.TryGetValue(Connected, out var wasAuthorized) && wasAuthorized == isAuthorized)
@@ -153,7 +153,7 @@ internal sealed class UpstreamConnections : IDisposable
             return false;
         }
 
-        // npm's ca and cafile stand in place of the system's authorities; extra ones beside either.
+        // npm's ca and cafile replace the system's authorities; extra ones are added to either.
         var isTrustedBySystem = _options.Authorities is null && errors == SslPolicyErrors.None;
         return isTrustedBySystem || IsIssuedBy(own, chain, _options.Authorities) || IsIssuedBy(own, chain, _options.ExtraAuthorities);
     }

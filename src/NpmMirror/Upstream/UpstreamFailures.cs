@@ -43,7 +43,7 @@ internal static class UpstreamFailures
         return status switch
         {
             401 or 407 => new MirrorException(MirrorFault.UpstreamRefused, $"The upstream at {Where(response.Url)} {said}: check the credentials that npm is configured with for this address."),
-            // Of a quarantine or a licence check more often than of missing credentials: the reason, if there is one, tells.
+            // More often about a quarantine or a licence check than about missing credentials: the reason, if there is one, tells.
             403 => new MirrorException(MirrorFault.UpstreamRefused, $"The upstream at {Where(response.Url)} {said}: it refuses what was asked for, or the credentials that this mirror has for it from npm's configuration.") { RefusedStatus = status },
             429 => new MirrorException(MirrorFault.UpstreamBusy, $"The upstream at {Where(response.Url)} {said}: too many requests.", isTransient: true, retryAfter),
             508 => new MirrorException(MirrorFault.Configuration, $"The upstream at {Where(response.Url)} {said}: its own upstream leads back here; point one of the mirrors elsewhere."),

@@ -83,7 +83,7 @@ internal sealed class UpstreamTransport : IDisposable
             }
 
             isFirstOrigin &= SourceFence.SameOrigin(url, request.IsTarball ? BaseUrl : request.Url);
-            // An allowed tarball host has credentials of its own in npm's configuration; the place that a redirect leads to gets none.
+            // An allowed tarball host has credentials of its own in npm's configuration; the target of a redirect gets none.
             var authorization = isFirstOrigin ? CredentialsFor(url) : hops == 0 ? _credentials.HeaderFor(url) : null;
             var response = await SendOnceAsync(request, url, isChosen, authorization, cancellationToken);
             if (Redirection(response, request.Method) is not { } location)
@@ -210,7 +210,7 @@ internal sealed class UpstreamTransport : IDisposable
                 NoteHealth(url, isAway: true);
                 return UpstreamFailures.Unavailable(url, "has a certificate that is not trusted here (npm's cafile names the authorities)", exception);
             default:
-                // An answer that broke off says nothing of the next one.
+                // An answer that broke off says nothing about the next one.
                 NoteHealth(url, isAway: exception.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.ProxyTunnelError or HttpRequestError.SecureConnectionError);
                 return UpstreamFailures.Unavailable(url, $"could not be reached ({exception.InnerException?.Message ?? exception.Message})", exception);
         }

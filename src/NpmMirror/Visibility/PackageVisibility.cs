@@ -60,7 +60,7 @@ internal sealed class PackageVisibility
             return _packages.ListMarksAsync(from, isHidden, cancellationToken);
         }
 
-        // Marks do not say how a package was removed: where some kinds are kept, the graveyard's rows are read.
+        // Marks do not tell the kind of a removal: if some kinds are kept, the graveyard's rows are read.
         var removed = _packages.ListAsync(null, isRemoved: true, cancellationToken)
             .Where(row => Utf8Order.Instance.Compare(row.Name.Value, from) >= 0 && Rules.Of(row) is not null == isHidden)
             .Select(row => new PackageMark(row.Name, Rules.AsShown(row).Facts.Rev, row.Facts.Upstream));
