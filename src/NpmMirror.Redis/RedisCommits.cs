@@ -38,11 +38,22 @@ internal sealed class RedisCommits(RedisSession session, RedisNumbering numberin
         var (outcome, generation, last) = ((int)answer[0], (long)answer[1], new LogPosition((long)answer[2]));
         if (outcome != 1)
         {
+            // The note is of no package that was written.
             numbering.SettleLater(commit.Name, note);
             await TakeTombstoneBackAsync(commit, cancellationToken);
             return outcome == 0
                 ? new CommitResult(false, generation, last)
                 : throw new MirrorException(MirrorFault.StoreUnavailable, $"{session.Location} lost a document between its sending and its commit; it is sent again at the next try.", isTransient: true);
+        }
+
+        try
+        {
+            await session.ConfirmAsync(keys.Row, cancellationToken);
+        }
+        catch
+        {
+            numbering.SettleLater(commit.Name, note);
+            throw;
         }
 
         return new CommitResult(true, generation, await SettleAsync(commit, note, last));

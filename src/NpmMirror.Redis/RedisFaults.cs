@@ -9,15 +9,16 @@ internal static class RedisFaults
     internal static bool IsFault(Exception e) => e is RedisException or TimeoutException || (e is AggregateException { InnerException: { } inner } && IsFault(inner));
 
     /// <summary>What a failure means.</summary>
-    internal static MirrorException Of(Exception e, string location)
+    internal static MirrorException Of(Exception e, RedisAddress address)
     {
+        var location = address.Location;
         var text = e.InnerException is RedisException or TimeoutException ? $"{e.Message} {e.InnerException.Message}" : e.Message;
         return e switch
         {
-            _ when Says(text, "WRONGPASS", "invalid password", "AuthenticationFailure", "authentication failure") || e is RedisConnectionException { FailureType: ConnectionFailureType.AuthenticationFailure } =>
-                new MirrorException(MirrorFault.Configuration, $"{location} refuses this user and password; give the right ones in the location (redis://user:password@host) or with store.options.user and store.options.password.", inner: e),
-            _ when Says(text, "NOAUTH") =>
+            _ when Says(text, "NOAUTH") || (address.Password is null && IsOfPassword(e, text)) =>
                 new MirrorException(MirrorFault.Configuration, $"{location} asks for a password; give it in the location (redis://:password@host) or with store.options.password.", inner: e),
+            _ when IsOfPassword(e, text) =>
+                new MirrorException(MirrorFault.Configuration, $"{location} refuses this user and password; give the right ones in the location (redis://user:password@host) or with store.options.user and store.options.password.", inner: e),
             _ when Says(text, "NOPERM", "no permissions", "has no permission") =>
                 new MirrorException(MirrorFault.Configuration, $"The user at {location} may not do what a mirror does ({Shown(text, "NOPERM")}); give it the rights that docs/storage.md lists.", inner: e),
             _ when Says(text, "OOM command not allowed") =>
@@ -43,6 +44,9 @@ internal static class RedisFaults
             _ => new MirrorException(MirrorFault.StoreUnavailable, $"{location} cannot be reached; see that the server runs, that host and port are right and that nothing between is closed.", isTransient: true, inner: e),
         };
     }
+
+    private static bool IsOfPassword(Exception e, string text) =>
+        Says(text, "WRONGPASS", "invalid password", "AuthenticationFailure", "authentication failure") || e is RedisConnectionException { FailureType: ConnectionFailureType.AuthenticationFailure };
 
     private static bool Says(string text, params ReadOnlySpan<string> words)
     {

@@ -36,6 +36,7 @@ internal sealed class RedisKept(RedisSession session) : IKeptTable
                 return await database.KeyExistsAsync(key, RedisSession.Flags) && await database.SortedSetAddAsync(paths, path, 0, RedisSession.Flags);
             },
             cancellationToken);
+        await session.ConfirmAsync(session.Keys.Kept(path), cancellationToken);
     }
 
     /// <inheritdoc/>

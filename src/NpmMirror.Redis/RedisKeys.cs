@@ -20,6 +20,9 @@ internal sealed class RedisKeys(string prefix)
 
     internal RedisKey Probes { get; } = Own(prefix, "mirror", "probes");
 
+    /// <summary>There once all packuments of an earlier tool have their rows.</summary>
+    internal RedisKey TakenOver { get; } = Own(prefix, "mirror", "taken-over");
+
     internal RedisKey Notes { get; } = Own(prefix, "mirror", "notes");
 
     internal RedisKey NoteKeys { get; } = Own(prefix, "mirror", "notes:keys");
@@ -71,10 +74,13 @@ internal sealed class RedisKeys(string prefix)
     internal RedisKey Blob(Digest sha512) => Own(prefix, $"blob:{sha512.Hex}", "rows");
 
     /// <summary>The classic key of a removed package. It lies elsewhere than the package.</summary>
-    internal RedisKey Tombstone(PackageName name) => $"{prefix}module/deleted:{name}";
+    internal RedisKey Tombstone(PackageName name) => $"{Begin(isRemoved: true)}{name}";
+
+    /// <summary>What the classic keys of held packages begin with, or of removed ones.</summary>
+    internal string Begin(bool isRemoved) => isRemoved ? $"{prefix}module/deleted:" : $"{prefix}module:";
 
     /// <summary>The keys of one package.</summary>
-    internal PackageKeys Of(PackageName name) => new($"{prefix}module:{name}");
+    internal PackageKeys Of(PackageName name) => new($"{Begin(isRemoved: false)}{name}");
 
     private static RedisKey Own(string prefix, string room, string name) => $"{{{prefix}{room}}}/{name}";
 }

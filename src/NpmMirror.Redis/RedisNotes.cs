@@ -16,25 +16,29 @@ internal sealed class RedisNotes(RedisSession session) : INoteTable
         cancellationToken);
 
     /// <inheritdoc/>
-    public async ValueTask SetNoteAsync(string key, string? text, CancellationToken cancellationToken) => await session.RunAsync(
-        async database =>
-        {
-            var keys = session.Keys;
-            if (key == LastSequence)
+    public async ValueTask SetNoteAsync(string key, string? text, CancellationToken cancellationToken)
+    {
+        await session.RunAsync(
+            async database =>
             {
-                // It lies elsewhere in a cluster: named first, as what a list names need not be there.
-                await database.SortedSetAddAsync(keys.NoteKeys, key, 0, RedisSession.Flags);
-                return text is null ? await database.KeyDeleteAsync(keys.LastSequence, RedisSession.Flags) : await database.StringSetAsync(keys.LastSequence, text, flags: RedisSession.Flags);
-            }
+                var keys = session.Keys;
+                if (key == LastSequence)
+                {
+                    // It lies elsewhere in a cluster: named first, as what a list names need not be there.
+                    await database.SortedSetAddAsync(keys.NoteKeys, key, 0, RedisSession.Flags);
+                    return text is null ? await database.KeyDeleteAsync(keys.LastSequence, RedisSession.Flags) : await database.StringSetAsync(keys.LastSequence, text, flags: RedisSession.Flags);
+                }
 
-            var transaction = database.CreateTransaction();
-            var written = text is null ? transaction.HashDeleteAsync(keys.Notes, key, RedisSession.Flags) : transaction.HashSetAsync(keys.Notes, key, text, When.Always, RedisSession.Flags);
-            var listed = text is null ? transaction.SortedSetRemoveAsync(keys.NoteKeys, key, RedisSession.Flags) : transaction.SortedSetAddAsync(keys.NoteKeys, key, 0, RedisSession.Flags);
-            await transaction.ExecuteAsync(RedisSession.Flags);
-            await Task.WhenAll(written, listed);
-            return true;
-        },
-        cancellationToken);
+                var transaction = database.CreateTransaction();
+                var written = text is null ? transaction.HashDeleteAsync(keys.Notes, key, RedisSession.Flags) : transaction.HashSetAsync(keys.Notes, key, text, When.Always, RedisSession.Flags);
+                var listed = text is null ? transaction.SortedSetRemoveAsync(keys.NoteKeys, key, RedisSession.Flags) : transaction.SortedSetAddAsync(keys.NoteKeys, key, 0, RedisSession.Flags);
+                await transaction.ExecuteAsync(RedisSession.Flags);
+                await Task.WhenAll(written, listed);
+                return true;
+            },
+            cancellationToken);
+        await session.ConfirmAsync(key == LastSequence ? session.Keys.LastSequence : session.Keys.Notes, cancellationToken);
+    }
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<NoteMark> ListNotesAsync(string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)

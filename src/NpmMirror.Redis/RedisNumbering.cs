@@ -152,6 +152,8 @@ internal sealed class RedisNumbering : IAsyncDisposable
                     continue;
                 }
 
+                // Packages forget their events then.
+                await _session.ConfirmAsync(_session.Keys.LogHead, CancellationToken.None);
                 await FinishAsync(next);
                 foreach (var package in told)
                 {
@@ -178,6 +180,7 @@ internal sealed class RedisNumbering : IAsyncDisposable
         var head = NumberedHead.Read(await _session.RunAsync(database => database.HashGetAsync(_session.Keys.LogHead, NumberedHead.Fields, RedisSession.Flags), CancellationToken.None));
         if (head.Unfinished.Count > 0)
         {
+            await _session.ConfirmAsync(_session.Keys.LogHead, CancellationToken.None);
             await FinishAsync(head);
         }
 

@@ -11,7 +11,7 @@ internal sealed class RedisPackages(RedisSession session, RedisCommits commits, 
     private const int RowsMax = 64;
     private const int MarksMax = 1024;
 
-    private static readonly object[] RowRead = [.. RedisRow.Fields.Select(field => (object)field)];
+    private const int TriesMax = 5;
 
     /// <inheritdoc/>
     public async ValueTask<PackageRow?> FindAsync(PackageName name, CancellationToken cancellationToken)
@@ -24,39 +24,50 @@ internal sealed class RedisPackages(RedisSession session, RedisCommits commits, 
     /// <inheritdoc/>
     public async ValueTask<StoredPackage?> ReadAsync(PackageName name, CancellationToken cancellationToken)
     {
-        var keys = session.Keys.Of(name);
-        var answers = await session.ReadTogetherAsync(
-            [("HMGET", [keys.Row, .. RowRead]), ("GET", [(RedisKey)keys.Module]), ("GET", [keys.Document])],
-            cancellationToken);
-        var row = new RedisRow(name, (RedisValue[])answers[0]!);
-        if (!row.IsThere)
+        for (var tries = 1; ; tries++)
         {
-            return null;
-        }
+            var (row, bytes, isOfOneMoment) = await session.RunAsync(database => ReadOnceAsync(database, name), cancellationToken);
+            if (!row.IsThere)
+            {
+                return null;
+            }
 
-        var bytes = (byte[]?)answers[row.IsInModule ? 1 : 2] ?? [];
-        var read = row.Read(bytes.Length);
-        return read.Damage is null
-            ? new StoredPackage(read, new StoredDocument(row.Codec, row.Codec == DocumentCodec.Purged ? default(ReadOnlyMemory<byte>) : bytes, read.RawSizeBytes, read.DocumentSha256))
-            : throw read.Damage.ToException();
+            var read = row.Read(bytes.Length);
+            if (isOfOneMoment && read.Damage is null)
+            {
+                return new StoredPackage(read, new StoredDocument(row.Codec, row.Codec == DocumentCodec.Purged ? default(ReadOnlyMemory<byte>) : bytes, read.RawSizeBytes, read.DocumentSha256));
+            }
+
+            // A commit came in between. A package is not written this often for long.
+            if (tries == TriesMax)
+            {
+                throw read.Damage?.ToException() ?? new MirrorException(MirrorFault.StoreUnavailable, $"{name} at {session.Location} changes faster than it can be read; ask again.", isTransient: true);
+            }
+        }
     }
 
     /// <inheritdoc/>
     public async ValueTask<StoredDocument?> ReadArchivedAsync(PackageName name, Digest sha256, CancellationToken cancellationToken)
     {
         var keys = session.Keys.Of(name);
-        var answers = await session.ReadTogetherAsync(
-            [("HGET", [keys.Archived, sha256.Hex]), ("GET", [keys.Archive(sha256.Hex)]), ("HMGET", [keys.Row, .. RowRead])],
-            cancellationToken);
-        if ((string?)answers[0] is { } text)
+        var bytes = await session.RunAsync(database => database.StringGetAsync(keys.Archive(sha256.Hex), RedisSession.Flags), cancellationToken);
+        var form = await session.RunAsync(database => database.HashGetAsync(keys.Archived, sha256.Hex, RedisSession.Flags), cancellationToken);
+        if (!form.IsNull && bytes.IsNull)
         {
-            return ArchivedForm.Read(text) is { } form && (form.Codec == DocumentCodec.Purged || !answers[1].IsNull)
-                ? new StoredDocument(form.Codec, (byte[]?)answers[1], form.RawSizeBytes, sha256)
+            // It was archived in between, or purged, or is damaged.
+            bytes = await session.RunAsync(database => database.StringGetAsync(keys.Archive(sha256.Hex), RedisSession.Flags), cancellationToken);
+            form = await session.RunAsync(database => database.HashGetAsync(keys.Archived, sha256.Hex, RedisSession.Flags), cancellationToken);
+        }
+
+        if (!form.IsNull)
+        {
+            return ArchivedForm.Read((string)form!) is { } archived && (archived.Codec == DocumentCodec.Purged || !bytes.IsNull)
+                ? new StoredDocument(archived.Codec, archived.Codec == DocumentCodec.Purged ? default : (byte[]?)bytes, archived.RawSizeBytes, sha256)
                 : throw new StoreDamage("archive", name.Value, "bytes", "nothing") { Package = name }.ToException();
         }
 
         // A pinned document is archived where it lies.
-        var row = new RedisRow(name, (RedisValue[])answers[2]!);
+        var row = new RedisRow(name, await session.RunAsync(database => database.HashGetAsync(keys.Row, RedisRow.Fields, RedisSession.Flags), cancellationToken));
         return row is { IsThere: true, IsPinned: true } && row.Sha256 == sha256.Hex && await ReadAsync(name, cancellationToken) is { } package && package.Document.Sha256 == sha256
             ? package.Document
             : null;
@@ -126,6 +137,19 @@ internal sealed class RedisPackages(RedisSession session, RedisCommits commits, 
 
             last = (long)page[^1].Score;
         }
+    }
+
+    // Without MULTI, which a full server refuses: each write of a package raises its generation, which is read before and after.
+    private async Task<(RedisRow Row, byte[] Bytes, bool IsOfOneMoment)> ReadOnceAsync(IDatabase database, PackageName name)
+    {
+        var keys = session.Keys.Of(name);
+        var fields = database.HashGetAsync(keys.Row, RedisRow.Fields, RedisSession.Flags);
+        var module = database.StringGetAsync(keys.Module, RedisSession.Flags);
+        var document = database.StringGetAsync(keys.Document, RedisSession.Flags);
+        var generation = database.HashGetAsync(keys.Row, RedisRow.Fields[0], RedisSession.Flags);
+        await Task.WhenAll(fields, module, document, generation);
+        var row = new RedisRow(name, await fields);
+        return (row, (byte[]?)await (row.IsInModule ? module : document) ?? [], (await fields)[0] == await generation);
     }
 
     private async Task<PackageRow?[]> FindAllAsync(IReadOnlyList<PackageName> names, CancellationToken cancellationToken) =>

@@ -45,6 +45,7 @@ internal sealed class RedisQueue(RedisSession session, RedisNotes notes) : IQueu
             await ChangeAsync([.. added.Keys], queued => added[queued.Name].Aggregate(queued, (merged, item) => merged.Added(item, session.Now)), cancellationToken);
         }
 
+        await session.ConfirmAsync(session.Keys.Queued, cancellationToken);
         if (cursor is not null)
         {
             CrashPoint.Hit(CrashPoint.AfterEnqueueBeforeCursor);

@@ -12,6 +12,7 @@ internal sealed class RedisSession(RedisAddress address, TimeProvider timeProvid
 
     // A document of 60 MB takes a second on a slow way; a server that is away for longer than this is away.
     private static readonly TimeSpan CallMax = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ConfirmMax = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan ConnectMax = TimeSpan.FromSeconds(5);
     private readonly CancellationTokenSource _ended = new();
     private ConnectionMultiplexer? _connection;
@@ -73,7 +74,7 @@ internal sealed class RedisSession(RedisAddress address, TimeProvider timeProvid
         }
         catch (Exception e) when (RedisFaults.IsFault(e))
         {
-            throw RedisFaults.Of(e, Location);
+            throw RedisFaults.Of(e, Address);
         }
 
         _database = _connection.GetDatabase();
@@ -94,7 +95,7 @@ internal sealed class RedisSession(RedisAddress address, TimeProvider timeProvid
         catch (Exception e) when (RedisFaults.IsFault(e) || e is ObjectDisposedException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             ObjectDisposedException.ThrowIf(_ended.IsCancellationRequested, typeof(RedisStore));
-            throw RedisFaults.Of(e, Location);
+            throw RedisFaults.Of(e, Address);
         }
     }
 
@@ -102,16 +103,31 @@ internal sealed class RedisSession(RedisAddress address, TimeProvider timeProvid
     internal ValueTask<RedisResult> RunAsync(string script, RedisKey[] keys, RedisValue[] values, CancellationToken cancellationToken) =>
         RunAsync(database => database.ScriptEvaluateAsync(script, keys, values, Flags), cancellationToken);
 
-    /// <summary>Reads several things of one place at one moment.</summary>
-    internal ValueTask<RedisResult[]> ReadTogetherAsync(IReadOnlyList<(string Command, object[] Arguments)> reads, CancellationToken cancellationToken) => RunAsync(
-        async database =>
+    /// <summary>Waits until the replicas that the address asks for have all that was written where this key lies; nothing to wait for where it asks for none.</summary>
+    /// <exception cref="MirrorException">They do not have it in time. It is written all the same, and a later try finds it.</exception>
+    internal async ValueTask ConfirmAsync(RedisKey key, CancellationToken cancellationToken)
+    {
+        if (Address.Replicas == 0)
         {
-            var transaction = database.CreateTransaction();
-            var answers = reads.Select(read => transaction.ExecuteAsync(read.Command, read.Arguments, Flags)).ToList();
-            await transaction.ExecuteAsync(Flags);
-            return await Task.WhenAll(answers);
-        },
-        cancellationToken);
+            return;
+        }
+
+        var confirmed = await RunAsync(
+            async database =>
+            {
+                // On the connection of the writes: the command is about what came before it there.
+                var endpoint = await database.IdentifyEndpointAsync(key, Flags);
+                return endpoint is null ? 0 : (long)await _connection!.GetServer(endpoint).ExecuteAsync("WAIT", Address.Replicas, (long)ConfirmMax.TotalMilliseconds);
+            },
+            cancellationToken);
+        if (confirmed < Address.Replicas)
+        {
+            throw new MirrorException(
+                MirrorFault.StoreUnavailable,
+                $"{Location} wrote, but only {confirmed} of {Address.Replicas} replicas have it in time; start the replicas, or ask for fewer with replicas.",
+                isTransient: true);
+        }
+    }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

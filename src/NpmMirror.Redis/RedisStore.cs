@@ -24,7 +24,7 @@ internal sealed class RedisStore : IMetadataStore
         var notes = new RedisNotes(_session);
         (Packages, Log) = (new RedisPackages(_session, new RedisCommits(_session, _log.Numbering), new RedisPurge(_session, _log), _log), _log);
         (Queue, Tarballs) = (new RedisQueue(_session, notes), new RedisTarballs(_session));
-        (Notes, Kept, Leases) = (notes, new RedisKept(_session), new RedisLeases(_session));
+        (Notes, Kept, Leases, Earlier) = (notes, new RedisKept(_session), new RedisLeases(_session), new RedisEarlier(_session));
     }
 
     /// <inheritdoc/>
@@ -50,6 +50,9 @@ internal sealed class RedisStore : IMetadataStore
 
     /// <inheritdoc/>
     public ILeaseTable Leases { get; }
+
+    /// <inheritdoc/>
+    public IEarlierDocuments Earlier { get; }
 
     /// <inheritdoc/>
     public async Task OpenAsync(CancellationToken cancellationToken)

@@ -187,6 +187,7 @@ internal sealed class RedisTarballs(RedisSession session) : ITarballTable
             return false;
         }
 
+        await session.ConfirmAsync(keys.Tarballs, cancellationToken);
         await session.RunAsync(RedisScripts.SumTarballs, [session.Keys.TarballSums, session.Keys.TarballCounts], [package.Value, sum[0], sum[1], sum[2]], cancellationToken);
         return true;
     }

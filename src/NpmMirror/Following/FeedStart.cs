@@ -34,8 +34,14 @@ internal sealed class FeedStart(INoteTable notes, KnownUpstream known)
 
         // A walk that was cut short is repeated, even if an earlier cursor looks good again because the feed has grown past it.
         var read = await notes.FindNoteAsync(MirrorCursors.Read, cancellationToken);
-        var isSameFeed = await notes.FindNoteAsync(MirrorCursors.Feed, cancellationToken) == IdOf(feed, info);
+        var location = await notes.FindNoteAsync(MirrorCursors.Feed, cancellationToken);
+        var isSameFeed = location == IdOf(feed, info);
         var isWalking = await notes.FindNoteAsync(MirrorCursors.WalkHead, cancellationToken) is not null;
+        if (read is null && location is null && !isWalking && await notes.FindNoteAsync(MirrorCursors.Handled, cancellationToken) is { } earlier && !info.Head.IsBefore(new Sequence(earlier)))
+        {
+            return new Start(info, new Sequence(earlier), false) { IsOfEarlierTool = true };
+        }
+
         return read is null || isWalking || !isSameFeed
             ? new Start(info, info.Head, true)
             : new Start(info, new Sequence(read), false);
@@ -49,6 +55,9 @@ internal sealed class FeedStart(INoteTable notes, KnownUpstream known)
     /// <param name="NeedsWalk">Whether everything wanted must be queued first; then following begins at the noted head.</param>
     internal sealed record Start(FeedInfo Info, Sequence Since, bool NeedsWalk)
     {
+        /// <summary>Whether the cursor is that of an earlier tool, which noted no feed with it.</summary>
+        public bool IsOfEarlierTool { get; init; }
+
         /// <summary>Notes which feed the cursors belong to.</summary>
         public async ValueTask NoteAsync(INoteTable notes, IChangeFeed feed, string upstreamIdentity, bool isGiven, CancellationToken cancellationToken)
         {
@@ -59,7 +68,7 @@ internal sealed class FeedStart(INoteTable notes, KnownUpstream known)
             }
 
             await notes.SetNoteAsync(MirrorCursors.Feed, IdOf(feed, Info), cancellationToken);
-            if (isGiven && !NeedsWalk)
+            if ((isGiven || IsOfEarlierTool) && !NeedsWalk)
             {
                 // At once: a process that ends before the first change goes on here, and "now" is the moment of this start.
                 await notes.SetNoteAsync(MirrorCursors.Read, Since.Text, cancellationToken);

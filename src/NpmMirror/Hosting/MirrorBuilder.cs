@@ -4,6 +4,7 @@ using NpmMirror.Diagnostics;
 using NpmMirror.Notes;
 using NpmMirror.Options;
 using NpmMirror.Storage;
+using NpmMirror.Syncing;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Hosting;
@@ -187,6 +188,7 @@ public sealed class MirrorBuilder
 
     private async Task<MirrorParts> OpenPartsAsync(IMetadataStore store, IBlobStore blobs, RegistryClientOptions upstream, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
     {
+        await new EarlierMirror(store, time, loggers.CreateLogger("NpmMirror.Mirror")).TakeOverAsync(cancellationToken);
         var instance = upstream.InstanceId ?? await FindInstanceAsync(store, cancellationToken);
         var budget = new ByteBudget(Options.BudgetBytes, Path.Combine(Options.Data, "tmp"));
         // The builder is the scope of this mirror's meter: some parts measure before there is a mirror.
