@@ -25,6 +25,9 @@ internal sealed class PostgresStore : IMetadataStore
     public string Location => _database.Address.Location;
 
     /// <inheritdoc/>
+    public bool IsShared => true;
+
+    /// <inheritdoc/>
     public IPackageTable Packages { get; }
 
     /// <inheritdoc/>

@@ -31,6 +31,9 @@ internal sealed class RedisStore : IMetadataStore
     public string Location => _session.Location;
 
     /// <inheritdoc/>
+    public bool IsShared => true;
+
+    /// <inheritdoc/>
     public IPackageTable Packages { get; }
 
     /// <inheritdoc/>

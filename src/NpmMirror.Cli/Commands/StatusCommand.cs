@@ -56,6 +56,11 @@ internal static class StatusCommand
         Line("Upstream", $"{status.Upstream!.Address} ({status.Upstream.From})");
         Line("Feed", feed.Location is null ? "none followed yet" : $"{feed.Location}, read to {feed.Read}, handled to {feed.Handled}{(feed.IsFirstWalk ? ", the first walk is not done" : "")}");
         PrintFollowing(feed);
+        if (status.Leader is { } leader)
+        {
+            Line("Leader", $"{leader} followed the feed last");
+        }
+
         if (status.Reconciliation is { } last)
         {
             Line("Compared", Describe(last));

@@ -23,12 +23,22 @@ internal sealed partial class RegistryMirror
     private bool _isFeedReset;
 
     /// <summary>While the connection is down nothing tells of changes: then age counts.</summary>
-    internal bool IsFollowed => Monitor.IsConnected || (FeedLocation != NoFeed && _time.GetElapsedTime(_startedAt) < FirstLook);
+    internal bool IsFollowed => Monitor.IsConnected || _leadership is { IsFollowedByAnother: true } || (FeedLocation != NoFeed && _time.GetElapsedTime(_startedAt) < FirstLook);
+
+    /// <summary>Follows while this node leads; on a store of one node, always.</summary>
+    private Task FollowAsync(MonitorRun run, Sequence? given) => _leadership is null ? LeadAsync(run, given) : _leadership.RunAsync(
+        async token =>
+        {
+            using var part = run.Until(token);
+            await LeadAsync(part, given);
+            given = null;
+        },
+        run.Stopping);
 
     /// <summary>Finds the feed and follows it; while it cannot be found, asks again. Held packages are served all along.</summary>
     /// <param name="run">The monitor's run.</param>
     /// <param name="given">An operator's place to begin; null: the store's.</param>
-    private async Task FollowAsync(MonitorRun run, Sequence? given)
+    private async Task LeadAsync(MonitorRun run, Sequence? given)
     {
         var trouble = new Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(1), Random.Shared);
         while (!run.IsOver)

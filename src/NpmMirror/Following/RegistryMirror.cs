@@ -37,6 +37,7 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
     private readonly NamedPackages _named;
     private readonly Reconciler _reconciler;
     private readonly ReconciliationSchedule _schedule;
+    private readonly Leadership? _leadership;
     private CancellationTokenSource? _stopping;
     private IDisposable? _listening;
     private bool _isUpstreamNoted;
@@ -54,7 +55,8 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         MirrorOptions options,
         TimeProvider time,
         ILoggerFactory loggers,
-        Meter? meter = null)
+        Meter? meter = null,
+        bool isShared = false)
     {
         _store = store;
         _upstream = upstream;
@@ -70,6 +72,7 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         _named = new NamedPackages(store.Packages, queue, time);
         _reconciler = new Reconciler(store, queue, scope, known, options, time, _logger);
         _schedule = new ReconciliationSchedule(store.Notes, options.Reconcile, time, _logger);
+        _leadership = isShared ? new Leadership(store.Leases, store.Notes, $"{Environment.MachineName}/{Environment.ProcessId}", () => Monitor is { IsConnected: true }, time, _logger) : null;
         Monitor = new RegistryMonitor(FollowAsync, MonitorOptions.From(options) with { EndsAtReset = true, Meter = meter ?? Telemetry.Unread }, time, loggers.CreateLogger("NpmMirror.Monitor"));
     }
 

@@ -46,7 +46,7 @@ public sealed partial class Mirror : IAsyncDisposable
         Tarballs = new TarballDownloads(store.Tarballs, parts.Blobs, upstream, options, time, loggers.CreateLogger<TarballDownloads>(), Meter);
         Sync = new PackageSync(store, upstream, Known, Tarballs, News, options, time, loggers.CreateLogger<PackageSync>(), Meter);
         Queue = new SyncQueue(store, Sync, options, time, loggers.CreateLogger<SyncQueue>(), Meter);
-        Registry = new RegistryMirror(store, upstream, Known, Queue, News, Scope, parts.FindFeed, options, time, loggers, Meter);
+        Registry = new RegistryMirror(store, upstream, Known, Queue, News, Scope, parts.FindFeed, options, time, loggers, Meter, parts.IsShared);
         _logger = Registry.Logger;
         ReadThrough = new ReadThrough(store, Sync, Queue, Scope, parts.IsFollowed ?? (() => Registry.IsFollowed), options, time, loggers.CreateLogger<ReadThrough>(), Meter);
         Renditions = new RenditionCache(store, News, parts.Budget, options, time, Meter);

@@ -194,7 +194,7 @@ public sealed class MirrorBuilder
         // The builder is the scope of this mirror's meter: some parts measure before there is a mirror.
         var meter = Telemetry.Create(scope: this);
         var client = new RegistryClient(upstream with { InstanceId = instance, Meter = meter }, budget, time, loggers.CreateLogger("NpmMirror.Upstream"));
-        return new MirrorParts(store, blobs, client, UpstreamChoice.CreateFindFeed(client, Options, loggers), budget, meter) { OwnsStore = false, OwnsBlobs = _blobs is null, IsFollowed = IsFollowed };
+        return new MirrorParts(store, blobs, client, UpstreamChoice.CreateFindFeed(client, Options, loggers), budget, meter) { OwnsStore = false, OwnsBlobs = _blobs is null, IsFollowed = IsFollowed, IsShared = store.IsShared };
     }
 
     private async Task<RegistryClientOptions> FindUpstreamAsync(CancellationToken cancellationToken) =>

@@ -22,6 +22,9 @@ internal sealed record MirrorParts(IMetadataStore Store, IBlobStore Blobs, Regis
     /// <summary>Whether a live feed tells of every change, for tests; null: as the mirror itself knows.</summary>
     internal Func<bool>? IsFollowed { get; init; }
 
+    /// <summary>Whether other nodes may work on the same store, so that one of them has to lead.</summary>
+    internal bool IsShared { get; init; }
+
     /// <summary>Held while this process follows into the folder; null if it does not.</summary>
     internal FileStream? FollowLock { get; init; }
 

@@ -21,6 +21,7 @@ namespace NpmMirror.Hosting;
 /// <param name="GivenUp">Packages that are not tried any more.</param>
 /// <param name="Removals">Whether removals are held back, and why.</param>
 /// <param name="Pauses">The pauses in requests to the upstream.</param>
+/// <param name="Leader">The node that followed the feed last, where several share the store; else null.</param>
 public sealed record MirrorStatus(
     string Store,
     string Blobs,
@@ -36,7 +37,8 @@ public sealed record MirrorStatus(
     IReadOnlyList<MirrorStatus.ErrorStatus> Errors,
     IReadOnlyList<GivenUp> GivenUp,
     RemovalState Removals,
-    IReadOnlyList<NotedPause> Pauses)
+    IReadOnlyList<NotedPause> Pauses,
+    string? Leader)
 {
     private const int ErrorsMax = 10;
 
@@ -71,7 +73,8 @@ public sealed record MirrorStatus(
             await ReadErrorsAsync(store, cancellationToken),
             await GivenUpPackages.ReadAsync(store.Notes, cancellationToken),
             await RemovalState.ReadAsync(store, cancellationToken),
-            await NotedPause.ReadAsync(store.Notes, time.GetUtcNow(), cancellationToken));
+            await NotedPause.ReadAsync(store.Notes, time.GetUtcNow(), cancellationToken),
+            (await store.Notes.FindNoteAsync(MirrorCursors.Leader, cancellationToken))?.Split(' ')[0]);
     }
 
     private static async Task<IReadOnlyList<ErrorStatus>> ReadErrorsAsync(IMetadataStore store, CancellationToken cancellationToken)

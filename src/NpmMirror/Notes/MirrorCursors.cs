@@ -45,6 +45,9 @@ internal static class MirrorCursors
     /// <summary>The wanted packages when they were queued last (see <see cref="PackageScope.Fingerprint"/>).</summary>
     public const string Scope = "scope:queued";
 
+    /// <summary>The node that leads, and a count that goes on while it follows (see <see cref="Following.Leadership"/>).</summary>
+    public const string Leader = "nodes:leader";
+
     /// <summary>This mirror's instance id.</summary>
     public const string Instance = "instance";
 }

@@ -45,6 +45,9 @@ public interface IMetadataStore : IAsyncDisposable
     /// <summary>Where the store is, for messages; without secrets.</summary>
     string Location { get; }
 
+    /// <summary>Whether processes on other machines can open this store too, so that one of them has to lead: see <see cref="ILeaseTable"/>.</summary>
+    bool IsShared => false;
+
     /// <summary>Opens, creates or migrates the store. Called once, before anything else.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.StoreSchema"/>: written by a newer program.</exception>
     Task OpenAsync(CancellationToken cancellationToken);
