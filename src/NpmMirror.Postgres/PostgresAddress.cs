@@ -72,11 +72,12 @@ internal sealed partial record PostgresAddress(NpgsqlConnectionStringBuilder Con
             MaxPoolSize = ConnectionsDefault,
             ApplicationName = "npm-mirror",
             SearchPath = schema,
-            KeepAlive = 30,
             MaxAutoPrepare = 100,
+            // No session has a state of its own here; to reset one costs more than most reads.
+            NoResetOnClose = true,
             IncludeErrorDetail = false,
-            // A process that was stopped in the middle of a transaction holds what it locked; the server ends such a session.
-            Options = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=30s",
+            // A process that was stopped in the middle of a transaction holds what it locked; the server ends such a session. A large document on a slow link takes its time.
+            Options = "-c idle_in_transaction_session_timeout=60s -c lock_timeout=30s",
         };
         foreach (var (word, value) in words)
         {

@@ -121,12 +121,21 @@ internal static class PostgresCommit
             }
         }
 
+        if (writes.Exists(write => write.Commit.Events.Count > 0))
+        {
+            // All nodes wait for this lock, so a node that falls silent holds it for a short time.
+            batch.Add("set local idle_in_transaction_session_timeout = '10s'");
+            batch.Add(PostgresLog.LockHead);
+            await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+            return await PostgresLog.ReadHeadAsync(reader, cancellationToken);
+        }
+
         if (batch.BatchCommands.Count > 0)
         {
             await batch.ExecuteNonQueryAsync(cancellationToken);
         }
 
-        return writes.Exists(write => write.Commit.Events.Count > 0) ? await PostgresLog.LockHeadAsync(connection, cancellationToken) : default;
+        return default;
     }
 
     private static async ValueTask<LogHead> WriteRowsAsync(NpgsqlConnection connection, List<Write> writes, LogHead head, CancellationToken cancellationToken)

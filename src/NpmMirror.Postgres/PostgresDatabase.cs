@@ -9,6 +9,7 @@ internal sealed class PostgresDatabase : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly NpgsqlDataSource _source;
     private readonly NpgsqlDataSource _unsynced;
+    private readonly NpgsqlDataSource _listening;
     private volatile bool _isDisposed;
 
     /// <summary>Takes the server's address; nothing is opened yet.</summary>
@@ -18,7 +19,8 @@ internal sealed class PostgresDatabase : IAsyncDisposable
         var unsynced = new NpgsqlConnectionStringBuilder(address.Connection.ConnectionString);
         unsynced.Options += " -c synchronous_commit=off";
         unsynced.MaxPoolSize = Math.Max(2, unsynced.MaxPoolSize / 4);
-        (_source, _unsynced) = (Build(address.Connection), Build(unsynced));
+        var listening = new NpgsqlConnectionStringBuilder(address.Connection.ConnectionString) { Pooling = false };
+        (_source, _unsynced, _listening) = (Build(address.Connection), Build(unsynced), Build(listening));
     }
 
     internal PostgresAddress Address { get; }
@@ -45,11 +47,11 @@ internal sealed class PostgresDatabase : IAsyncDisposable
     internal ValueTask<T> WriteUnsyncedAsync<T>(Func<NpgsqlConnection, CancellationToken, ValueTask<T>> write, CancellationToken cancellationToken) =>
         RunAsync(_unsynced, write, isTransaction: true, cancellationToken);
 
-    /// <summary>A connection for one who listens, open; closing it is the caller's.</summary>
+    /// <summary>A connection for one who listens, open, and of no pool: others would hear it too. Closing it is the caller's.</summary>
     internal async ValueTask<NpgsqlConnection> ListenAsync(CancellationToken cancellationToken)
     {
         ThrowIfDisposed();
-        return await _source.OpenConnectionAsync(cancellationToken);
+        return await _listening.OpenConnectionAsync(cancellationToken);
     }
 
     /// <summary>Callers know the store.</summary>
@@ -61,6 +63,7 @@ internal sealed class PostgresDatabase : IAsyncDisposable
         _isDisposed = true;
         await _source.DisposeAsync();
         await _unsynced.DisposeAsync();
+        await _listening.DisposeAsync();
     }
 
     private static NpgsqlDataSource Build(NpgsqlConnectionStringBuilder connection) =>

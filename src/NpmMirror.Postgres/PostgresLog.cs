@@ -11,6 +11,11 @@ internal sealed class PostgresLog(PostgresDatabase database, PostgresLogWatch wa
 {
     private const string Columns = "l.position, p.name, l.generation, l.ordinal, l.type, l.at, l.seen_at, l.upstream_rev, l.payload_sha256, l.hash, l.payload";
 
+    private const string SelectHead = "select position, hash from log_head";
+
+    /// <summary>Reads the head, and nobody else appends until the transaction ends.</summary>
+    internal const string LockHead = $"{SelectHead} for update";
+
     /// <summary>Stands where a row of the log names no package.</summary>
     private static readonly PackageName NoPackage = PackageName.Parse("(damaged)");
 
@@ -46,12 +51,17 @@ internal sealed class PostgresLog(PostgresDatabase database, PostgresLogWatch wa
     public ValueTask<LogPosition> WaitForLogAsync(LogPosition after, TimeSpan timeout, CancellationToken cancellationToken) => watch.WaitAsync(after, timeout, cancellationToken);
 
     /// <summary>The head that is kept beside the log: where rows were deleted from the log's end it still names them, and <c>verify</c> finds that they are missing.</summary>
-    internal static ValueTask<LogHead> ReadHeadAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
-        ReadHeadAsync(connection, "select position, hash from log_head", cancellationToken);
+    internal static async ValueTask<LogHead> ReadHeadAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(SelectHead, connection);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        return await ReadHeadAsync(reader, cancellationToken);
+    }
 
-    /// <summary>The same, and nobody else appends until the transaction ends.</summary>
-    internal static ValueTask<LogHead> LockHeadAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
-        ReadHeadAsync(connection, "select position, hash from log_head for update", cancellationToken);
+    /// <summary>The same, from an answer.</summary>
+    internal static async ValueTask<LogHead> ReadHeadAsync(NpgsqlDataReader reader, CancellationToken cancellationToken) => await reader.ReadAsync(cancellationToken)
+        ? new LogHead(new LogPosition(reader.GetInt64(0)), reader.GetDigest(1))
+        : throw new MirrorException(MirrorFault.StoreUnavailable, "The table log_head of the store is empty; it was changed by another program: restore a backup.");
 
     /// <summary>Writes rows at the log's end, moves it, and wakes those who wait in other processes.</summary>
     internal static void Append(NpgsqlBatch batch, List<LogRow> rows, List<long> packageIds, LogHead end)
@@ -74,15 +84,6 @@ internal sealed class PostgresLog(PostgresDatabase database, PostgresLogWatch wa
             Params(rows.Select(row => row.Payload?.ToArrayOrSelf())));
         batch.Add("update log_head set position = $1, hash = $2", Param(end.Position.Value), Param(end.Hash));
         batch.Add("select pg_notify(current_schema, $1)", Param(end.Position.ToString()));
-    }
-
-    private static async ValueTask<LogHead> ReadHeadAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
-    {
-        await using var command = new NpgsqlCommand(sql, connection);
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        return await reader.ReadAsync(cancellationToken)
-            ? new LogHead(new LogPosition(reader.GetInt64(0)), reader.GetDigest(1))
-            : throw new MirrorException(MirrorFault.StoreUnavailable, "The table log_head of the store is empty; it was changed by another program: restore a backup.");
     }
 
     private IAsyncEnumerable<LogRow> ReadPages(long after, Func<long, NpgsqlCommand> query, CancellationToken cancellationToken) =>

@@ -93,15 +93,17 @@ public sealed class PostgresLinkTests(SharedPostgres shared) : IAsyncLifetime
     {
         await using var link = new FlakyLink(_server.Port);
         await using var store = await OpenAsync(_server.Create(_schema, TimeProvider.System, port: link.Port));
-        await store.Packages.CommitAsync(SecondProcess.Commit("first"), Cancellation);
         long Sent() => isAnswer ? link.AnswerBytes : link.RequestBytes;
-        var before = Sent();
-        await store.Packages.CommitAsync(SecondProcess.Commit("measured"), Cancellation);
-        var ofCommit = Sent() - before;
         var (acknowledged, unknown) = (new List<string>(), 0);
-        for (var at = 1L; at <= ofCommit; at += Math.Max(1, ofCommit / 60))
+        for (var i = 0; i < 60; i++)
         {
-            var name = $"p{at}";
+            // On a connection that is open, one that passes tells how long the next will be: 50 breaks all over it, 10 at its last bytes.
+            await store.Packages.CommitAsync(SecondProcess.Commit($"a{i:d6}"), Cancellation);
+            var before = Sent();
+            await store.Packages.CommitAsync(SecondProcess.Commit($"b{i:d6}"), Cancellation);
+            var ofCommit = Sent() - before;
+            var at = i < 50 ? 1 + (ofCommit * i / 50) : ofCommit - (i - 49);
+            var name = $"c{i:d6}";
             _ = isAnswer ? Cut(link.CutAfterAnswer, at) : Cut(link.CutAfterRequest, at);
             try
             {

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Postgres;
 using NpmMirror.Storage;
@@ -38,13 +39,17 @@ internal sealed class PostgresServer : IAsyncDisposable
     internal const string Password = "p/w @1";
     internal const string Database = "postgres";
     private const int Nobody = 65534;
+    private const string ProgramsVariable = "TEST_POSTGRES";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
     private static readonly string? Programs = FindPrograms();
     private static int _schemas;
-    private readonly TempFolder _folder;
+    private readonly TempFolder _folder = new();
+    private readonly List<string> _settings = [];
     private Process? _process;
 
-    private PostgresServer(TempFolder folder) => _folder = folder;
+    private PostgresServer()
+    {
+    }
 
     internal static bool IsInstalled => Programs is not null;
 
@@ -54,12 +59,36 @@ internal sealed class PostgresServer : IAsyncDisposable
     /// <summary>A schema that no other test has.</summary>
     internal static string NewSchema() => string.Create(CultureInfo.InvariantCulture, $"test_{Interlocked.Increment(ref _schemas)}_{System.Environment.ProcessId}");
 
-    internal static async Task<PostgresServer> StartNewAsync()
+    internal static Task<PostgresServer> StartNewAsync() => StartNewAsync(null);
+
+    /// <summary>A server that has a certificate.</summary>
+    internal static async Task<PostgresServer> StartNewAsync(X509Certificate2? certificate)
     {
-        var server = new PostgresServer(new TempFolder());
+        var server = new PostgresServer();
+        if (certificate is not null)
+        {
+            await File.WriteAllTextAsync(server._folder.File("server.crt"), certificate.ExportCertificatePem());
+            await File.WriteAllTextAsync(server._folder.File("server.key"), certificate.GetRSAPrivateKey()!.ExportPkcs8PrivateKeyPem());
+            if (!OperatingSystem.IsWindows())
+            {
+                File.SetUnixFileMode(server._folder.File("server.key"), UnixFileMode.UserRead);
+            }
+
+            server._settings.AddRange(["-c", "ssl=on", "-c", $"ssl_cert_file={server._folder.File("server.crt")}", "-c", $"ssl_key_file={server._folder.File("server.key")}"]);
+        }
+
         await server.MakeAsync();
         await server.StartAsync();
         return server;
+    }
+
+    /// <summary>Gives a folder to the server's user.</summary>
+    internal static async Task OwnAsync(string folder)
+    {
+        if (System.Environment.IsPrivilegedProcess)
+        {
+            await TestProcess.RunAsync(["chown", "-R", Text(Nobody), folder], "/", Environment(), Patience, CancellationToken.None);
+        }
     }
 
     /// <summary>The location of a schema, as users write it.</summary>
@@ -78,7 +107,7 @@ internal sealed class PostgresServer : IAsyncDisposable
     internal async Task<string[]> RunAsync(string sql, string? schema = null)
     {
         var run = await TestProcess.RunAsync(
-            [Path.Combine(Programs!, "psql"), "-h", "127.0.0.1", "-p", Text(Port), "-U", User, "-d", Database, "-v", "ON_ERROR_STOP=1", "-qtAX", "-c", sql],
+            [Psql, "-h", "127.0.0.1", "-p", Text(Port), "-U", User, "-d", Database, "-v", "ON_ERROR_STOP=1", "-qtAX", "-c", sql],
             "/",
             new Dictionary<string, string> { ["PGPASSWORD"] = Password, ["PGOPTIONS"] = schema is null ? "" : $"-c search_path={schema}", ["PATH"] = "/usr/bin:/bin" },
             Patience,
@@ -93,6 +122,7 @@ internal sealed class PostgresServer : IAsyncDisposable
             [
                 .. AsNobody(), Path.Combine(Programs!, "postgres"), "-D", Data, "-p", Text(Port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
                 "-c", "fsync=off", "-c", "max_connections=500", "-c", "shared_buffers=64MB", "-c", "max_wal_size=256MB", "-c", "timezone=America/St_Johns",
+                .. _settings,
             ],
             "/",
             Environment());
@@ -128,17 +158,18 @@ internal sealed class PostgresServer : IAsyncDisposable
         _folder.Dispose();
     }
 
+    // A folder of another server's programs may have none.
+    private static string Psql => File.Exists(Path.Combine(Programs!, "psql")) ? Path.Combine(Programs!, "psql") : "/usr/bin/psql";
+
     private string Data => _folder.File("data");
 
     private async Task MakeAsync()
     {
         var password = _folder.File("password");
         await File.WriteAllTextAsync(password, Password + "\n");
-        if (System.Environment.IsPrivilegedProcess)
-        {
-            // The server runs under no administrator.
-            await TestProcess.RunAsync(["chown", "-R", Text(Nobody), _folder.Path], "/", Environment(), Patience, CancellationToken.None);
-        }
+
+        // The server runs under no administrator.
+        await OwnAsync(_folder.Path);
 
         // A language's order by default: byte order must be asked for.
         var made = await TestProcess.RunAsync(
@@ -163,9 +194,14 @@ internal sealed class PostgresServer : IAsyncDisposable
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    // Debian keeps each version's programs apart from PATH.
+    // Debian keeps each version's programs apart from PATH. TEST_POSTGRES names the folder of others.
     private static string? FindPrograms()
     {
+        if (System.Environment.GetEnvironmentVariable(ProgramsVariable) is { Length: > 0 } named)
+        {
+            return named;
+        }
+
         const string Debian = "/usr/lib/postgresql";
         var versions = Directory.Exists(Debian) ? Directory.GetDirectories(Debian).OrderByDescending(folder => int.TryParse(Path.GetFileName(folder), out var version) ? version : 0).Select(folder => Path.Combine(folder, "bin")) : [];
         return versions.Concat((System.Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)).FirstOrDefault(folder => File.Exists(Path.Combine(folder, "initdb")));

@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Log;
 using NpmMirror.Postgres;
@@ -107,6 +109,51 @@ public sealed class PostgresTroubleTests(SharedPostgres shared) : IAsyncLifetime
         await store.OpenAsync(Cancellation);
         Assert.NotNull(await store.Packages.ReadAsync(PackageName.Parse("express"), Cancellation));
         await AssertWritesNothingAsync(store, "standby");
+    }
+
+    [Fact]
+    public async Task Reads_on_when_the_disk_is_full_and_writes_again_when_there_is_room()
+    {
+        using var disk = SmallDisk.Mount(megabytes: 16);
+        await using var server = await PostgresServer.StartNewAsync();
+        Directory.CreateDirectory(disk.File("tables"));
+        await PostgresServer.OwnAsync(disk.Path);
+        await server.RunAsync($"create tablespace small location '{disk.File("tables")}'");
+        await server.RunAsync($"alter role {PostgresServer.User} set default_tablespace = small");
+        await using var store = server.Create(_schema, TimeProvider.System);
+        await store.OpenAsync(Cancellation);
+        await store.Packages.CommitAsync(SecondProcess.Commit("express"), Cancellation);
+        disk.Fill();
+        var bytes = new byte[2_000_000];
+        new Random(1).NextBytes(bytes);
+        var large = SecondProcess.Commit("large") with { Document = new StoredDocument(DocumentCodec.Identity, bytes, bytes.Length, Digest.OfSha256(bytes)) };
+        var e = await Assert.ThrowsAsync<MirrorException>(async () => await store.Packages.CommitAsync(large, Cancellation));
+        Assert.Equal((MirrorFault.StoreReadOnly, true), (e.Fault, e.IsTransient));
+        Assert.Contains("is full", e.Message, StringComparison.Ordinal);
+        Assert.NotNull(await store.Packages.ReadAsync(PackageName.Parse("express"), Cancellation));
+        disk.MakeRoom();
+        Assert.True((await store.Packages.CommitAsync(large, Cancellation)).IsCommitted);
+    }
+
+    [Fact]
+    public async Task Believes_a_server_s_certificate_only_of_the_authority_that_is_named()
+    {
+        using var folder = new TempFolder();
+        using var authority = NewCertificate("CN=authority", null);
+        using var another = NewCertificate("CN=authority", null);
+        using var certificate = NewCertificate("CN=127.0.0.1", authority);
+        File.WriteAllText(folder.File("authority.pem"), authority.ExportCertificatePem());
+        File.WriteAllText(folder.File("another.pem"), another.ExportCertificatePem());
+        await using var server = await PostgresServer.StartNewAsync(certificate);
+        await using (var store = server.Create(_schema, TimeProvider.System, more: $"&sslmode=verify-full&sslrootcert={Uri.EscapeDataString(folder.File("authority.pem"))}"))
+        {
+            await store.OpenAsync(Cancellation);
+            Assert.Null(await store.CheckWritableAsync(Cancellation));
+            Assert.Equal(["t"], await server.RunAsync("select distinct ssl from pg_stat_ssl join pg_stat_activity using (pid) where application_name = 'npm-mirror'"));
+        }
+
+        await AssertRefusesAsync(server.Create(_schema, TimeProvider.System, more: $"&sslmode=verify-full&sslrootcert={Uri.EscapeDataString(folder.File("another.pem"))}"), MirrorFault.StoreUnavailable, "certificate", isTransient: true);
+        await AssertRefusesAsync(server.Create(_schema, TimeProvider.System, more: "&sslmode=verify-full"), MirrorFault.StoreUnavailable, "certificate", isTransient: true);
     }
 
     [Theory]
@@ -279,6 +326,25 @@ public sealed class PostgresTroubleTests(SharedPostgres shared) : IAsyncLifetime
         await store.OpenAsync(Cancellation);
         Assert.Null(await store.CheckWritableAsync(Cancellation));
         Assert.Equal(string.Create(CultureInfo.InvariantCulture, $"postgres://127.0.0.1:{_server.Port}/{PostgresServer.Database}?schema={_schema}"), store.Location);
+    }
+
+    /// <summary>A certificate by an authority; without one, an authority.</summary>
+    private static X509Certificate2 NewCertificate(string name, X509Certificate2? authority)
+    {
+        using var key = RSA.Create(2048);
+        var request = new CertificateRequest(name, key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(authority is null, false, 0, true));
+        var (from, to) = (TimeProvider.System.GetUtcNow().AddDays(-1), TimeProvider.System.GetUtcNow().AddDays(1));
+        if (authority is null)
+        {
+            return request.CreateSelfSigned(from, to);
+        }
+
+        var names = new SubjectAlternativeNameBuilder();
+        names.AddIpAddress(IPAddress.Loopback);
+        request.CertificateExtensions.Add(names.Build());
+        using var made = request.Create(authority, authority.NotBefore, authority.NotAfter, [1, 2, 3, 4]);
+        return made.CopyWithPrivateKey(key);
     }
 
     private async Task<string> NewUserAsync()
