@@ -14,7 +14,7 @@ internal static class AccessKey
 
     internal static string Write(string file, string client, DateOnly day) => $"{Of(file)}{Escape(client)}{Parted}{day.ToString(DayForm, CultureInfo.InvariantCulture)}";
 
-    /// <summary>What the fields of a file begin with.</summary>
+    /// <summary>The beginning of all fields of a file.</summary>
     internal static string Of(string file) => $"{Escape(file)}{Parted}";
 
     internal static (string File, string Client, DateOnly Day)? Read(string field) =>

@@ -24,7 +24,7 @@ internal static class EventText
         return Join(string.Create(CultureInfo.InvariantCulture, $"{generation} {pending.Ordinal} {json}"), pending.Payload.Span);
     }
 
-    /// <summary>Reads an event that waits; null for what is none.</summary>
+    /// <summary>Reads an event that waits; null if the text is no event.</summary>
     internal static (long Generation, PendingEvent Event)? ReadPending(byte[] text)
     {
         var (line, payload) = Split(text);

@@ -5,7 +5,7 @@ using StackExchange.Redis;
 
 namespace NpmMirror.Redis;
 
-/// <summary>What the list of everything has of a package: for scripts its generation, whether it was removed and its raw size; for readers a mark.</summary>
+/// <summary>A package in the list of everything: for scripts its generation, whether it was removed and its raw size; for readers its revision and upstream.</summary>
 internal static class ListedMark
 {
     internal static string Write(PackageRow row) => string.Create(
@@ -25,7 +25,7 @@ internal static class ListedMark
         }
         catch (JsonException)
         {
-            // As of a package that nobody knows a revision of: it is looked at.
+            // A package without a revision is looked at.
             return new PackageMark(name, null, null);
         }
     }

@@ -4,7 +4,7 @@ using StackExchange.Redis;
 
 namespace NpmMirror.Redis;
 
-/// <summary>The log's end as those who number see it: rows may lie there of which not all packages were told.</summary>
+/// <summary>The log's end as numbering sees it: its last rows may not be noted at all of their packages.</summary>
 /// <param name="Position">The last row.</param>
 /// <param name="Hash">Its hash.</param>
 /// <param name="Unfinished">The packages that are to be told.</param>

@@ -4,10 +4,10 @@ using StackExchange.Redis;
 
 namespace NpmMirror.Redis;
 
-/// <summary>An item of the queue as it is stored, and what becomes of it.</summary>
+/// <summary>An item of the queue as it is stored, and its changes.</summary>
 /// <param name="Name">The package.</param>
 /// <param name="Stored">The text under its name; null where there is none.</param>
-/// <param name="Text">What it says; null where there is no item.</param>
+/// <param name="Text">The item as read; null if there is none.</param>
 /// <param name="IsAmongLeased">Whether it is found by when its lease ends, and not by when it is due.</param>
 internal sealed record Queued(PackageName Name, RedisValue Stored, QueuedText? Text, bool IsAmongLeased)
 {
@@ -42,8 +42,13 @@ internal sealed record Queued(PackageName Name, RedisValue Stored, QueuedText? T
 
     internal QueueLease ToLease() => new(Item()!, Text!.Ticket, Text.Token!);
 
-    /// <summary>When it can be taken.</summary>
-    internal DateTimeOffset? NextAt(DateTimeOffset now) => ItemAt(now)?.DueAt is { } due && IsLeased(now) && Text!.LeasedUntil > due ? Text.LeasedUntil : ItemAt(now)?.DueAt;
+    /// <summary>When it can be taken, by this node's clock.</summary>
+    internal DateTimeOffset? NextAt(DateTimeOffset now, DateTimeOffset leaseNow)
+    {
+        var due = ItemAt(now)?.DueAt;
+        var until = IsLeased(leaseNow) ? now + (Text!.LeasedUntil - leaseNow) : due;
+        return until > due ? until : due;
+    }
 
     internal Queued Added(QueueItem item, DateTimeOffset now)
     {
@@ -78,7 +83,7 @@ internal sealed record Queued(PackageName Name, RedisValue Stored, QueuedText? T
     }
 
     /// <summary>As it is believed now. A lease that has ended keeps its token: its holder may still end its work, until another takes the item.</summary>
-    internal Queued Believed(DateTimeOffset now) => !IsThere ? this : With(ItemAt(now)!) with { IsAmongLeased = IsLeased(now) };
+    internal Queued Believed(DateTimeOffset now, DateTimeOffset leaseNow) => !IsThere ? this : With(ItemAt(now)!) with { IsAmongLeased = IsLeased(leaseNow) };
 
     private Queued Free() => this with { Text = Text! with { Token = null, LeasedUntil = default }, IsAmongLeased = false };
 

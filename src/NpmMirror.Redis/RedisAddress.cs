@@ -10,7 +10,7 @@ internal sealed record RedisAddress
     private const string PlainScheme = "redis://";
     private const string SecureScheme = "rediss://";
 
-    /// <summary>What may be given as <c>store.options.*</c>, and in a location after its <c>?</c>.</summary>
+    /// <summary>The settings that <c>store.options.*</c> and the end of a location, after its <c>?</c>, may give.</summary>
     internal static readonly string[] OptionNames = ["host", "port", "db", "prefix", "user", "password", "tls", "ca", "layout", "replicas"];
 
     /// <summary>Host and port of a server, or of some of a cluster's.</summary>
@@ -25,7 +25,7 @@ internal sealed record RedisAddress
     /// <summary>The number of the database.</summary>
     internal int Database { get; init; }
 
-    /// <summary>What all keys begin with.</summary>
+    /// <summary>The beginning of all keys.</summary>
     internal string Prefix { get; init; } = "";
 
     /// <summary>Whether the connection is encrypted.</summary>

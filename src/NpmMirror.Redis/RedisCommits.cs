@@ -4,7 +4,7 @@ using StackExchange.Redis;
 namespace NpmMirror.Redis;
 
 /// <summary>
-/// The write of a package: documents are sent first, to keys that nobody reads; then one step on the server compares the generation and puts everything into its
+/// The write of a package: documents are sent first, to keys without readers; then one step on the server compares the generation and puts everything into its
 /// place; then lists and log follow.
 /// </summary>
 internal sealed class RedisCommits(RedisSession session, RedisNumbering numbering)
@@ -12,7 +12,7 @@ internal sealed class RedisCommits(RedisSession session, RedisNumbering numberin
     // Below this, compressing is not worth it.
     private const int ShortBytes = 1024;
 
-    // What was sent and never committed goes by itself.
+    // A document that was sent and never committed expires.
     private static readonly TimeSpan SentMax = TimeSpan.FromMinutes(10);
 
     /// <summary>See <see cref="IPackageTable.CommitAsync"/>.</summary>
@@ -48,7 +48,7 @@ internal sealed class RedisCommits(RedisSession session, RedisNumbering numberin
 
         try
         {
-            await session.ConfirmAsync(keys.Row, cancellationToken);
+            await session.ConfirmAsync([keys.Row], cancellationToken);
         }
         catch
         {
@@ -136,18 +136,10 @@ internal sealed class RedisCommits(RedisSession session, RedisNumbering numberin
             sent.ArchivedForm.ToString(),
             .. commit.Events.Select(pending => (RedisValue)EventText.Write(commit.ExpectedGeneration + 1, pending)),
         ];
-        try
-        {
-            return (RedisResult[])(await session.RunAsync(RedisScripts.Commit, places, values, cancellationToken))!;
-        }
-        catch (MirrorException e) when (e.Fault == MirrorFault.StoreUnavailable)
-        {
-            // Perhaps only the answer was lost. A commit counts once, however often it is asked for.
-            return (RedisResult[])(await session.RunAsync(RedisScripts.Commit, places, values, cancellationToken))!;
-        }
+        return (RedisResult[])(await session.RunAsync(RedisScripts.Commit, places, values, cancellationToken))!;
     }
 
-    // Another was faster, and did not remove the package.
+    // Another writer was faster, and did not remove the package.
     private async ValueTask TakeTombstoneBackAsync(PackageCommit commit, CancellationToken cancellationToken)
     {
         if (!commit.Facts.IsRemoved || session.Address.IsCompact)
@@ -192,6 +184,6 @@ internal sealed class RedisCommits(RedisSession session, RedisNumbering numberin
         }
     }
 
-    /// <summary>What was sent, and what becomes of the document before it.</summary>
+    /// <summary>The document that was sent, and the way of the one before it into the archive.</summary>
     private sealed record SentDocuments(StoredDocument? Document, string ArchivedHow, string ArchivedSha256, ArchivedForm ArchivedForm);
 }

@@ -3,10 +3,10 @@ using StackExchange.Redis;
 
 namespace NpmMirror.Redis;
 
-/// <summary>Looks at what the server is set to, and warns once where it may lose what was acknowledged.</summary>
+/// <summary>Looks at the server's settings, and warns once if they may lose acknowledged writes.</summary>
 internal static partial class RedisDurability
 {
-    /// <summary>Says in one warning what is wrong, or that nobody may ask.</summary>
+    /// <summary>Logs one warning with all problems, or with the fact that the settings cannot be read.</summary>
     internal static async Task WarnAsync(RedisSession session, ILogger logger, CancellationToken cancellationToken)
     {
         var problems = new SortedSet<string>(StringComparer.Ordinal);
@@ -49,6 +49,6 @@ internal static partial class RedisDurability
         return settings.FirstOrDefault(setting => setting.Key == name).Value;
     }
 
-    [LoggerMessage(1, LogLevel.Warning, "Redis at {Location} may lose what it acknowledged: {Problems}. docs/storage.md says what a mirror needs.")]
+    [LoggerMessage(1, LogLevel.Warning, "Redis at {Location} may lose acknowledged writes: {Problems}. docs/storage.md lists the settings that a mirror needs.")]
     private static partial void LogProblems(ILogger logger, string location, string problems);
 }

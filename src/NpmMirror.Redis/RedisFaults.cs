@@ -2,29 +2,31 @@ using StackExchange.Redis;
 
 namespace NpmMirror.Redis;
 
-/// <summary>Turns the driver's errors into what an operator can act on.</summary>
+/// <summary>Turns the driver's errors into sentences for an operator.</summary>
 internal static class RedisFaults
 {
     /// <summary>Whether the driver or the server failed, and not the program.</summary>
     internal static bool IsFault(Exception e) => e is RedisException or TimeoutException || (e is AggregateException { InnerException: { } inner } && IsFault(inner));
 
-    /// <summary>What a failure means.</summary>
+    /// <summary>The failure in plain words.</summary>
     internal static MirrorException Of(Exception e, RedisAddress address)
     {
         var location = address.Location;
         var text = e.InnerException is RedisException or TimeoutException ? $"{e.Message} {e.InnerException.Message}" : e.Message;
         return e switch
         {
+            _ when address.IsSecure && IsOfCertificate(e) =>
+                new MirrorException(MirrorFault.Configuration, $"{location} shows a certificate that is not believed: of an unknown authority, of another host, or expired; name the certificate of its authority with ca.", inner: e),
             _ when Says(text, "NOAUTH") || (address.Password is null && IsOfPassword(e, text)) =>
                 new MirrorException(MirrorFault.Configuration, $"{location} asks for a password; give it in the location (redis://:password@host) or with store.options.password.", inner: e),
             _ when IsOfPassword(e, text) =>
                 new MirrorException(MirrorFault.Configuration, $"{location} refuses this user and password; give the right ones in the location (redis://user:password@host) or with store.options.user and store.options.password.", inner: e),
             _ when Says(text, "NOPERM", "no permissions", "has no permission") =>
-                new MirrorException(MirrorFault.Configuration, $"The user at {location} may not do what a mirror does ({Shown(text, "NOPERM")}); give it the rights that docs/storage.md lists.", inner: e),
+                new MirrorException(MirrorFault.Configuration, $"The user at {location} lacks rights that a mirror needs ({Shown(text, "NOPERM")}); give it the rights that docs/storage.md lists.", inner: e),
             _ when Says(text, "OOM command not allowed") =>
-                new MirrorException(MirrorFault.StoreReadOnly, $"{location} is full: it holds as much as its maxmemory allows; raise maxmemory or free some: what is stored is served meanwhile, and writing goes on by itself.", isTransient: true, inner: e),
+                new MirrorException(MirrorFault.StoreReadOnly, $"{location} is full: it holds as much as its maxmemory allows; raise maxmemory or free some: stored packages are served meanwhile, and writing goes on by itself.", isTransient: true, inner: e),
             _ when Says(text, "MISCONF") =>
-                new MirrorException(MirrorFault.StoreReadOnly, $"{location} cannot write its disk and takes no more writes; see its log and free some space: what is stored is served meanwhile, and writing goes on by itself.", isTransient: true, inner: e),
+                new MirrorException(MirrorFault.StoreReadOnly, $"{location} cannot write its disk and takes no more writes; see its log and free some space: stored packages are served meanwhile, and writing goes on by itself.", isTransient: true, inner: e),
             _ when Says(text, "NOREPLICAS") =>
                 new MirrorException(MirrorFault.StoreReadOnly, $"{location} has fewer replicas than its min-replicas-to-write asks for; start them: writing goes on by itself.", isTransient: true, inner: e),
             _ when Says(text, "READONLY", "can't write against a read only") =>
@@ -45,6 +47,8 @@ internal static class RedisFaults
         };
     }
 
+    private static bool IsOfCertificate(Exception? e) => e is not null && (e is System.Security.Authentication.AuthenticationException || Says(e.Message, "certificate") || IsOfCertificate(e.InnerException));
+
     private static bool IsOfPassword(Exception e, string text) =>
         Says(text, "WRONGPASS", "invalid password", "AuthenticationFailure", "authentication failure") || e is RedisConnectionException { FailureType: ConnectionFailureType.AuthenticationFailure };
 
@@ -61,7 +65,7 @@ internal static class RedisFaults
         return false;
     }
 
-    // The server's own words, from where they begin, without what the driver says around them.
+    // The server's own words, from their beginning, without the driver's words around them.
     private static string Shown(string text, string from)
     {
         var begin = text.IndexOf(from, StringComparison.OrdinalIgnoreCase);

@@ -24,7 +24,7 @@ internal sealed class RedisKept(RedisSession session) : IKeptTable
                 var (key, paths) = (session.Keys.Kept(path), session.Keys.KeptPaths);
                 if (bytes is not null)
                 {
-                    // Listed first: what is listed need not be there.
+                    // Listed first: a listed path may have no document.
                     await database.SortedSetAddAsync(paths, path, 0, RedisSession.Flags);
                     return await database.StringSetAsync(key, bytes, flags: RedisSession.Flags);
                 }
@@ -32,11 +32,11 @@ internal sealed class RedisKept(RedisSession session) : IKeptTable
                 await database.KeyDeleteAsync(key, RedisSession.Flags);
                 await database.SortedSetRemoveAsync(paths, path, RedisSession.Flags);
 
-                // Another may have kept one in between.
+                // Another writer may have kept one in between.
                 return await database.KeyExistsAsync(key, RedisSession.Flags) && await database.SortedSetAddAsync(paths, path, 0, RedisSession.Flags);
             },
             cancellationToken);
-        await session.ConfirmAsync(session.Keys.Kept(path), cancellationToken);
+        await session.ConfirmAsync([session.Keys.Kept(path)], cancellationToken);
     }
 
     /// <inheritdoc/>

@@ -4,8 +4,8 @@ using StackExchange.Redis;
 namespace NpmMirror.Redis;
 
 /// <summary>
-/// The names of keys. The classic ones are those of the tool of 2012 and its users' programs. All others begin with a brace: what stands between the braces says
-/// where in a cluster a key lies, so that all keys of one package lie together, and so do those of one table.
+/// The names of keys. The classic ones are those of the tool of 2012 and its users' programs. All others begin with a brace: a cluster places a key by the
+/// text between its braces, so that all keys of one package lie together, and so do those of one table.
 /// </summary>
 internal sealed class RedisKeys(string prefix)
 {
@@ -15,7 +15,7 @@ internal sealed class RedisKeys(string prefix)
     /// <summary>The classic cursor.</summary>
     internal RedisKey LastSequence { get; } = $"{prefix}seq:last_seq";
 
-    // What belongs to the mirror as a whole: small, and written together.
+    // The mirror as a whole: small, and written together.
     internal RedisKey Schema { get; } = Own(prefix, "mirror", "schema");
 
     internal RedisKey Probes { get; } = Own(prefix, "mirror", "probes");
@@ -70,13 +70,13 @@ internal sealed class RedisKeys(string prefix)
     /// <summary>A document of the upstream: a key of its own, so that they lie on all servers of a cluster.</summary>
     internal RedisKey Kept(string path) => $"{prefix}kept:{path}";
 
-    /// <summary>Who names these bytes of a tarball.</summary>
+    /// <summary>The rows that name these bytes of a tarball.</summary>
     internal RedisKey Blob(Digest sha512) => Own(prefix, $"blob:{sha512.Hex}", "rows");
 
     /// <summary>The classic key of a removed package. It lies elsewhere than the package.</summary>
     internal RedisKey Tombstone(PackageName name) => $"{Begin(isRemoved: true)}{name}";
 
-    /// <summary>What the classic keys of held packages begin with, or of removed ones.</summary>
+    /// <summary>The beginning of the classic keys of held packages, or of removed ones.</summary>
     internal string Begin(bool isRemoved) => isRemoved ? $"{prefix}module/deleted:" : $"{prefix}module:";
 
     /// <summary>The keys of one package.</summary>

@@ -11,7 +11,7 @@ internal sealed class RedisLeases(RedisSession session) : ILeaseTable
     {
         while (true)
         {
-            var now = session.Now;
+            var now = await session.ReadLeaseClockAsync(cancellationToken);
             var until = StoredMoments.EndOfLease(now, duration);
             var stored = await ReadAsync(name, cancellationToken);
             if (Read(stored) is { } held && held.Owner != owner && StoredMoments.IsHeld(held.Until, now))
@@ -29,7 +29,7 @@ internal sealed class RedisLeases(RedisSession session) : ILeaseTable
     /// <inheritdoc/>
     public async ValueTask ReleaseLeaseAsync(string name, string owner, CancellationToken cancellationToken)
     {
-        // Where it changed in between, its owner renewed it at the same time, or it is another's.
+        // If it changed in between, its owner renewed it at the same time, or it is another owner's.
         var isReleased = false;
         while (!isReleased)
         {
@@ -44,7 +44,7 @@ internal sealed class RedisLeases(RedisSession session) : ILeaseTable
     private async ValueTask<bool> SwapAsync(string name, string stored, string changed, CancellationToken cancellationToken) =>
         (bool)await session.RunAsync(RedisScripts.Swap, [session.Keys.Leases], [name, stored, changed], cancellationToken);
 
-    // What is no lease holds nobody up.
+    // A text that is no lease holds no owner up.
     private static (string Owner, DateTimeOffset Until)? Read(string text) => text.Split(' ', 2) is [var until, var owner]
         && long.TryParse(until, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds) && milliseconds <= DateTimeOffset.MaxValue.ToUnixTimeMilliseconds()
             ? (owner, DateTimeOffset.FromUnixTimeMilliseconds(milliseconds))

@@ -3,7 +3,7 @@ using StackExchange.Redis;
 
 namespace NpmMirror.Redis;
 
-/// <summary>Ordered lists: sorted sets whose members all have the score 0 and so lie by their bytes.</summary>
+/// <summary>Ordered lists: sorted sets with the score 0 for all members, which then lie by their bytes.</summary>
 internal static class RedisLists
 {
     /// <summary>The smallest text that is greater than this one.</summary>

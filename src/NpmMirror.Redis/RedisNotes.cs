@@ -24,7 +24,7 @@ internal sealed class RedisNotes(RedisSession session) : INoteTable
                 var keys = session.Keys;
                 if (key == LastSequence)
                 {
-                    // It lies elsewhere in a cluster: named first, as what a list names need not be there.
+                    // It lies elsewhere in a cluster: listed first, because a listed key may have no text.
                     await database.SortedSetAddAsync(keys.NoteKeys, key, 0, RedisSession.Flags);
                     return text is null ? await database.KeyDeleteAsync(keys.LastSequence, RedisSession.Flags) : await database.StringSetAsync(keys.LastSequence, text, flags: RedisSession.Flags);
                 }
@@ -37,7 +37,7 @@ internal sealed class RedisNotes(RedisSession session) : INoteTable
                 return true;
             },
             cancellationToken);
-        await session.ConfirmAsync(key == LastSequence ? session.Keys.LastSequence : session.Keys.Notes, cancellationToken);
+        await session.ConfirmAsync([key == LastSequence ? session.Keys.LastSequence : session.Keys.Notes], cancellationToken);
     }
 
     /// <inheritdoc/>

@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using NpmMirror.Diagnostics;
 using NpmMirror.Log;
 using NpmMirror.Storage;
 using StackExchange.Redis;
@@ -6,12 +7,12 @@ using StackExchange.Redis;
 namespace NpmMirror.Redis;
 
 /// <summary>
-/// Brings lists and log up to what packages say: in the background, for many commits at once. A package is noted as unsettled before it is written; that note
-/// goes when all is done, so that what a dead process left is found by the next one.
+/// Brings lists and log up to the packages: in the background, for many commits at once. A package is noted as unsettled before it is written; that note
+/// goes when all is done, so that the next process finds the unfinished work of a dead one.
 /// </summary>
 /// <remarks>
 /// Several processes may number: rows are appended in one step that compares the log's end, and the next step is not begun before all packages of this one were told,
-/// by whomever. So an event gets one number, and readers see the new end only when everything up to it is in its place.
+/// by any process. So an event gets one number, and readers see the new end only when everything up to it is in its place.
 /// </remarks>
 internal sealed class RedisNumbering : IAsyncDisposable
 {
@@ -19,14 +20,14 @@ internal sealed class RedisNumbering : IAsyncDisposable
     private const int RowsMax = 1000;
     private const int PayloadMaxBytes = 4 * 1024 * 1024;
 
-    // Each try that failed means that another process got on.
+    // Each failed try means that another process appended rows.
     private const int TriesMax = 1000;
     private readonly RedisSession _session;
     private readonly LogSignal _signal;
     private readonly Channel<Waiting> _waiting = Channel.CreateUnbounded<Waiting>(new UnboundedChannelOptions { SingleReader = true });
     private readonly Task _running;
 
-    // The log's end after the last round of this process; null where another may have moved it.
+    // The log's end after the last round of this process; null if another process may have moved it.
     private NumberedHead? _head;
 
     internal RedisNumbering(RedisSession session, LogSignal signal)
@@ -39,7 +40,7 @@ internal sealed class RedisNumbering : IAsyncDisposable
     internal ValueTask<bool> NoteAsync(PackageName name, string note, CancellationToken cancellationToken) =>
         _session.RunAsync(database => database.HashSetAsync(_session.Keys.Unsettled, name.Value, note, When.Always, RedisSession.Flags), cancellationToken);
 
-    /// <summary>Brings lists and log up to a package that was written. Returns the position of its last event; zero where it had none, or another numbered it.</summary>
+    /// <summary>Brings lists and log up to a package that was written. Returns the position of its last event; zero if it had none, or another process numbered it.</summary>
     internal async ValueTask<LogPosition> SettleAsync(PackageName name, string note, CancellationToken cancellationToken)
     {
         var done = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -49,45 +50,32 @@ internal sealed class RedisNumbering : IAsyncDisposable
         return waiting.Position;
     }
 
-    /// <summary>The same, for a package that nobody waits for.</summary>
+    /// <summary>The same, without a caller that waits.</summary>
     internal void SettleLater(PackageName name, string note) => _waiting.Writer.TryWrite(new Waiting(name, note, null));
 
-    /// <summary>Settles what was left. Returns how many events it numbered.</summary>
+    /// <summary>Settles all packages that dead processes left, and those under way. Returns how many events it numbered.</summary>
     internal async ValueTask<int> NumberAllAsync(CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(_session.Ended.IsCancellationRequested, typeof(RedisStore));
-        var left = await _session.RunAsync(
-            async database =>
-            {
-                var notes = new List<HashEntry>();
-                await foreach (var note in database.HashScanAsync(_session.Keys.Unsettled, default, PackagesMax, flags: RedisSession.Flags))
-                {
-                    notes.Add(note);
-                    if (notes.Count == PackagesMax)
-                    {
-                        break;
-                    }
-                }
-
-                return notes;
-            },
-            cancellationToken);
         var numbered = 0;
-        var tasks = new List<Task<int>>();
-        foreach (var note in left)
+        List<HashEntry> notes;
+        do
         {
-            if (PackageName.TryParse((string?)note.Name, out var name))
+            notes = await _session.RunAsync(ReadNotesAsync, cancellationToken);
+            var tasks = new List<Task<int>>();
+            foreach (var note in notes)
             {
-                var done = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
-                ObjectDisposedException.ThrowIf(!_waiting.Writer.TryWrite(new Waiting(name, (string)note.Value!, done)), typeof(RedisStore));
-                tasks.Add(done.Task);
+                if (PackageName.TryParse((string?)note.Name, out var name))
+                {
+                    var done = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
+                    ObjectDisposedException.ThrowIf(!_waiting.Writer.TryWrite(new Waiting(name, (string)note.Value!, done)), typeof(RedisStore));
+                    tasks.Add(done.Task);
+                }
             }
-        }
 
-        foreach (var task in tasks)
-        {
-            numbered += await task.WaitAsync(cancellationToken);
+            numbered += (await Task.WhenAll(tasks).WaitAsync(cancellationToken)).Sum();
         }
+        while (notes.Count == PackagesMax);
 
         return numbered;
     }
@@ -97,6 +85,21 @@ internal sealed class RedisNumbering : IAsyncDisposable
     {
         _waiting.Writer.TryComplete();
         await _running;
+    }
+
+    private async Task<List<HashEntry>> ReadNotesAsync(IDatabase database)
+    {
+        var notes = new List<HashEntry>();
+        await foreach (var note in database.HashScanAsync(_session.Keys.Unsettled, default, PackagesMax, flags: RedisSession.Flags))
+        {
+            notes.Add(note);
+            if (notes.Count == PackagesMax)
+            {
+                break;
+            }
+        }
+
+        return notes;
     }
 
     private async Task RunAsync()
@@ -117,7 +120,7 @@ internal sealed class RedisNumbering : IAsyncDisposable
             }
             catch (Exception e)
             {
-                // Whatever it was: it is the waiters' to tell, the notes are still there, and the next round begins from what the server says.
+                // The callers that wait tell of it, the notes are still there, and the next round begins from the server's head.
                 _head = null;
                 round.ForEach(waiting => waiting.Done?.TrySetException(e));
             }
@@ -152,8 +155,10 @@ internal sealed class RedisNumbering : IAsyncDisposable
                     continue;
                 }
 
+                CrashPoint.Hit(CrashPoint.WhileNumberingEvents);
+
                 // Packages forget their events then.
-                await _session.ConfirmAsync(_session.Keys.LogHead, CancellationToken.None);
+                await _session.ConfirmAsync([_session.Keys.LogHead], CancellationToken.None);
                 await FinishAsync(next);
                 foreach (var package in told)
                 {
@@ -165,6 +170,7 @@ internal sealed class RedisNumbering : IAsyncDisposable
             names = left;
         }
 
+        await _session.ConfirmAsync([_session.Keys.Held], CancellationToken.None);
         await _session.RunAsync(RedisScripts.RemoveSame, [_session.Keys.Unsettled], [.. round.SelectMany(waiting => (RedisValue[])[waiting.Name.Value, waiting.Note])], CancellationToken.None);
         foreach (var waiting in round)
         {
@@ -180,14 +186,14 @@ internal sealed class RedisNumbering : IAsyncDisposable
         var head = NumberedHead.Read(await _session.RunAsync(database => database.HashGetAsync(_session.Keys.LogHead, NumberedHead.Fields, RedisSession.Flags), CancellationToken.None));
         if (head.Unfinished.Count > 0)
         {
-            await _session.ConfirmAsync(_session.Keys.LogHead, CancellationToken.None);
+            await _session.ConfirmAsync([_session.Keys.LogHead], CancellationToken.None);
             await FinishAsync(head);
         }
 
         return _head = head with { Unfinished = [] };
     }
 
-    // What a package says decides which lists it is in, and whether its tombstone goes: before the lists do, which tell that there may be one.
+    // The row decides on the package's lists and its tombstone. The tombstone goes before the mark that tells of it changes.
     private async Task ListAsync(SettledPackage[] packages)
     {
         var there = packages.Where(package => package.Row is not null).ToList();
@@ -284,6 +290,7 @@ internal sealed class RedisNumbering : IAsyncDisposable
                 return database.ScriptEvaluateAsync(RedisScripts.Finish, [keys.Row, keys.Pending, keys.History], [package.Generation, package.Ordinal, package.First, package.Last], RedisSession.Flags);
             })),
             CancellationToken.None);
+        await _session.ConfirmAsync([.. head.Unfinished.Select(package => _session.Keys.Of(package.Name).Row)], CancellationToken.None);
         await _session.RunAsync(RedisScripts.Show, [_session.Keys.LogHead], [head.Position.Value], CancellationToken.None);
         _head = head with { Unfinished = [] };
         _signal.Advance(head.Position);

@@ -3,7 +3,7 @@ using StackExchange.Redis;
 
 namespace NpmMirror.Redis;
 
-/// <summary>Drops what a package's past says.</summary>
+/// <summary>Drops payloads and documents of a package's past.</summary>
 internal sealed class RedisPurge(RedisSession session, RedisLog log)
 {
     /// <summary>See <see cref="IPackageTable.PurgeAsync"/>.</summary>
@@ -19,7 +19,7 @@ internal sealed class RedisPurge(RedisSession session, RedisLog log)
             return null;
         }
 
-        // The package counts as written by now: what follows may be done again, and the tombstone is of the document that went.
+        // The package counts as written by now: the rest may be done again. The tombstone is the same document.
         if (answer[1] == 1)
         {
             await session.RunAsync(database => database.KeyDeleteAsync(session.Keys.Tombstone(purge.Package), RedisSession.Flags), cancellationToken);

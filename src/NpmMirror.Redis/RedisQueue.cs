@@ -8,7 +8,7 @@ namespace NpmMirror.Redis;
 
 /// <summary>
 /// The queue: a hash of items, and sorted sets that find them by when they are due, by when their lease ends, and by name. Each change is decided here and put
-/// into place in one step that compares the item with what it was decided from.
+/// into place in one step, if the item is still the one that was read.
 /// </summary>
 internal sealed class RedisQueue(RedisSession session, RedisNotes notes) : IQueueTable
 {
@@ -18,7 +18,7 @@ internal sealed class RedisQueue(RedisSession session, RedisNotes notes) : IQueu
     // Leases under way are as many as there are workers.
     private const int LeasedMax = 1000;
 
-    // Each look in vain means that others were faster with all that was found.
+    // After a look in vain, other takers had all items that it found.
     private const int VainMax = 100;
     private const double Earliest = double.NegativeInfinity;
     private const double Latest = double.PositiveInfinity;
@@ -45,7 +45,7 @@ internal sealed class RedisQueue(RedisSession session, RedisNotes notes) : IQueu
             await ChangeAsync([.. added.Keys], queued => added[queued.Name].Aggregate(queued, (merged, item) => merged.Added(item, session.Now)), cancellationToken);
         }
 
-        await session.ConfirmAsync(session.Keys.Queued, cancellationToken);
+        await session.ConfirmAsync([session.Keys.Queued], cancellationToken);
         if (cursor is not null)
         {
             CrashPoint.Hit(CrashPoint.AfterEnqueueBeforeCursor);
@@ -59,9 +59,9 @@ internal sealed class RedisQueue(RedisSession session, RedisNotes notes) : IQueu
         var taken = new List<QueueLease>();
         for (var vain = 0; taken.Count < max && vain < VainMax;)
         {
-            var now = session.Now;
-            var until = StoredMoments.EndOfLease(now, duration);
-            await ReturnAsync(now, cancellationToken);
+            var (now, leaseNow) = (session.Now, await session.ReadLeaseClockAsync(cancellationToken));
+            var until = StoredMoments.EndOfLease(leaseNow, duration);
+            await ReturnAsync(now, leaseNow, cancellationToken);
             var due = await session.RunAsync(
                 database => Task.WhenAll(Priorities.Select(priority => database.SortedSetRangeByScoreAsync(session.Keys.QueueDue((int)priority), Earliest, Score(now), Exclude.None, Order.Ascending, 0, max - taken.Count, RedisSession.Flags))),
                 cancellationToken);
@@ -71,9 +71,9 @@ internal sealed class RedisQueue(RedisSession session, RedisNotes notes) : IQueu
                 break;
             }
 
-            // What another was faster with is not asked for again: the next look finds something else.
+            // If another taker was faster with an item, the next look finds other items.
             var found = await ReadAsync(names, cancellationToken);
-            var changes = found.Where(queued => queued.IsThere && !queued.IsLeased(now)).Select(queued => (From: queued, To: queued.Leased(now, until))).ToList();
+            var changes = found.Where(queued => queued.IsThere && !queued.IsLeased(leaseNow)).Select(queued => (From: queued, To: queued.Leased(now, until))).ToList();
             var outcomes = await SwapAsync([.. changes], cancellationToken);
             taken.AddRange(changes.Zip(outcomes).Where(pair => pair.Second).Select(pair => pair.First.To.ToLease()));
             vain = outcomes.Contains(true) ? 0 : vain + 1;
@@ -86,18 +86,18 @@ internal sealed class RedisQueue(RedisSession session, RedisNotes notes) : IQueu
     public async ValueTask<QueueLease?> TakeAsync(PackageName name, TimeSpan duration, CancellationToken cancellationToken)
     {
         QueueLease? lease = null;
+        var leaseNow = await session.ReadLeaseClockAsync(cancellationToken);
         await ChangeAsync(
             [name],
             queued =>
             {
-                var now = session.Now;
                 lease = null;
-                if (!queued.IsThere || queued.IsLeased(now))
+                if (!queued.IsThere || queued.IsLeased(leaseNow))
                 {
                     return queued;
                 }
 
-                var leased = queued.Leased(now, StoredMoments.EndOfLease(now, duration));
+                var leased = queued.Leased(session.Now, StoredMoments.EndOfLease(leaseNow, duration));
                 lease = leased.ToLease();
                 return leased;
             },
@@ -106,8 +106,11 @@ internal sealed class RedisQueue(RedisSession session, RedisNotes notes) : IQueu
     }
 
     /// <inheritdoc/>
-    public ValueTask<bool> RenewAsync(QueueLease lease, TimeSpan duration, CancellationToken cancellationToken) =>
-        ChangeHeldAsync(lease, queued => queued.Renewed(StoredMoments.EndOfLease(session.Now, duration)), cancellationToken);
+    public async ValueTask<bool> RenewAsync(QueueLease lease, TimeSpan duration, CancellationToken cancellationToken)
+    {
+        var until = StoredMoments.EndOfLease(await session.ReadLeaseClockAsync(cancellationToken), duration);
+        return await ChangeHeldAsync(lease, queued => queued.Renewed(until), cancellationToken);
+    }
 
     /// <inheritdoc/>
     public ValueTask<bool> CompleteAsync(QueueLease lease, string? doneRev, CancellationToken cancellationToken) =>
@@ -139,7 +142,7 @@ internal sealed class RedisQueue(RedisSession session, RedisNotes notes) : IQueu
     /// <inheritdoc/>
     public async ValueTask<DateTimeOffset?> NextDueAsync(CancellationToken cancellationToken)
     {
-        var (now, keys) = (session.Now, session.Keys);
+        var (now, leaseNow, keys) = (session.Now, await session.ReadLeaseClockAsync(cancellationToken), session.Keys);
         var (due, leased) = await session.RunAsync(
             async database =>
             {
@@ -152,7 +155,7 @@ internal sealed class RedisQueue(RedisSession session, RedisNotes notes) : IQueu
 
         // The last of each too: one that is due too late was written by a wrong clock, and is due now.
         var queued = await ReadAsync([.. due.Concat(leased).Distinct().Select(Name).OfType<PackageName>()], cancellationToken);
-        return queued.Select(one => one.NextAt(now)).Min();
+        return queued.Select(one => one.NextAt(now, leaseNow)).Min();
     }
 
     private async ValueTask<bool> ChangeHeldAsync(QueueLease lease, Func<Queued, Queued> change, CancellationToken cancellationToken)
@@ -162,7 +165,7 @@ internal sealed class RedisQueue(RedisSession session, RedisNotes notes) : IQueu
         return isHeld;
     }
 
-    /// <summary>Changes items, again where another was faster. Returns how many it changed.</summary>
+    /// <summary>Changes items, and tries again if another writer was faster. Returns how many it changed.</summary>
     private async ValueTask<int> ChangeAsync(List<PackageName> names, Func<Queued, Queued> change, CancellationToken cancellationToken)
     {
         var changed = 0;
@@ -177,23 +180,23 @@ internal sealed class RedisQueue(RedisSession session, RedisNotes notes) : IQueu
         return changed;
     }
 
-    /// <summary>Brings back to the due ones what has no lease any longer, and what nobody would believe.</summary>
-    private async ValueTask ReturnAsync(DateTimeOffset now, CancellationToken cancellationToken)
+    /// <summary>Brings items back to the due ones if their lease has ended, or ends or is due too late to be believed.</summary>
+    private async ValueTask ReturnAsync(DateTimeOffset now, DateTimeOffset leaseNow, CancellationToken cancellationToken)
     {
         var keys = session.Keys;
         while (true)
         {
-            var (leaseMax, pauseMax) = (Score(now + StoredMoments.LongestLease), Score(now + StoredMoments.LongestPause));
+            var (leaseMax, pauseMax) = (Score(leaseNow + StoredMoments.LongestLease), Score(now + StoredMoments.LongestPause));
             var found = await session.RunAsync(
                 database => Task.WhenAll(
                 [
-                    database.SortedSetRangeByScoreAsync(keys.QueueLeased, Earliest, Score(now), Exclude.None, Order.Ascending, 0, PageMax, RedisSession.Flags),
+                    database.SortedSetRangeByScoreAsync(keys.QueueLeased, Earliest, Score(leaseNow), Exclude.None, Order.Ascending, 0, PageMax, RedisSession.Flags),
                     database.SortedSetRangeByScoreAsync(keys.QueueLeased, leaseMax, Latest, Exclude.Start, Order.Ascending, 0, PageMax, RedisSession.Flags),
                     .. Priorities.Select(priority => database.SortedSetRangeByScoreAsync(keys.QueueDue((int)priority), pauseMax, Latest, Exclude.Start, Order.Ascending, 0, PageMax, RedisSession.Flags)),
                 ]),
                 cancellationToken);
             var names = found.SelectMany(members => members).Select(Name).OfType<PackageName>().Distinct().ToList();
-            if (await ChangeAsync(names, queued => queued.Believed(now), cancellationToken) == 0)
+            if (await ChangeAsync(names, queued => queued.Believed(now, leaseNow), cancellationToken) == 0)
             {
                 return;
             }

@@ -43,7 +43,7 @@ internal readonly struct RedisRow(PackageName name, RedisValue[] fields)
     internal bool IsPinned => Text(6) == "1";
 
     /// <summary>The row.</summary>
-    /// <param name="lengthBytes">How long the document is that is stored; null where nobody asked.</param>
+    /// <param name="lengthBytes">The length of the stored document; null if it was not read.</param>
     internal PackageRow Read(long? lengthBytes)
     {
         var facts = ReadFacts();

@@ -1,13 +1,13 @@
 namespace NpmMirror.Redis;
 
 /// <summary>
-/// What the server does in one step. Each script compares before it writes and knows no rule of the mirror beyond that; all keys of a call lie together.
+/// The steps of the server. Each script compares before it writes and knows no rule of the mirror beyond that; all keys of a call lie together.
 /// A script, and not MULTI after WATCH: a watched key fails every writer of a table at each other's writes, and the connection waits meanwhile. The server
 /// writes its effects to its log and its replicas as one MULTI.
 /// </summary>
 internal static class RedisScripts
 {
-    /// <summary>A package's row, and how long what lies under its two keys of documents is.</summary>
+    /// <summary>A package's row, and the lengths under its two keys of documents.</summary>
     internal const string Find =
         """
         local row = redis.call('HMGET', KEYS[1], unpack(ARGV))
@@ -21,7 +21,7 @@ internal static class RedisScripts
     /// KEYS: row, module, document, pending, the sent document, archived, the archive's place, the sent archive.
     /// ARGV: expected generation, commit, facts, whether there is a document, whether an uncompressed one is shown, codec, raw size, SHA-256, index, whether the
     /// document stored before is archived, how (nothing, moved, sent, purged), its SHA-256, its form; events.
-    /// Returns what became of it (0 another generation, 1 written, 2 the sent document is gone), the generation, the last position.
+    /// Returns the outcome (0 another generation, 1 written, 2 the sent document is gone), the generation, the last position.
     /// </summary>
     internal const string Commit =
         """
@@ -94,8 +94,8 @@ internal static class RedisScripts
         """;
 
     /// <summary>
-    /// Appends rows to the log, if its end is still where they were chained to. Nobody sees them before <see cref="Show"/>.
-    /// KEYS: head, changes, pages. ARGV: position, hash; the new ones; what is to be finished; how many packages; name, position; … ; the key and the text of each row.
+    /// Appends rows to the log, if its end is still the one they were chained to. Readers see them after <see cref="Show"/>.
+    /// KEYS: head, changes, pages. ARGV: position, hash; the new ones; the packages to be told; how many packages; name, position; … ; the key and the text of each row.
     /// </summary>
     internal const string Append =
         """
@@ -148,6 +148,13 @@ internal static class RedisScripts
         end
         """;
 
+    /// <summary>The clock of the server that has a key: seconds, microseconds.</summary>
+    internal const string Clock =
+        """
+        local time = redis.call('TIME')
+        return {tonumber(time[1]), tonumber(time[2])}
+        """;
+
     /// <summary>Sets a field that still has this value. KEYS: a hash. ARGV: field, its value (empty: none), the new one (empty: none).</summary>
     internal const string Swap =
         """
@@ -192,7 +199,7 @@ internal static class RedisScripts
         """;
 
     /// <summary>
-    /// Changes items of the queue that are still what the change was made from. KEYS: items, names, leased, due by priority.
+    /// Changes items of the queue that are still as they were read. KEYS: items, names, leased, due by priority.
     /// ARGV: name, item (empty: none), the new one (empty: none), the place of its sorted set among the keys, its score; … Returns of each whether it was changed.
     /// </summary>
     internal const string SwapQueued =
@@ -221,7 +228,7 @@ internal static class RedisScripts
         """;
 
     /// <summary>
-    /// Changes a package's row of a tarball that is still what the change was made from. KEYS: rows, files, sum. ARGV: file, row (empty: none), the new one (empty:
+    /// Changes a package's row of a tarball that is still as it was read. KEYS: rows, files, sum. ARGV: file, row (empty: none), the new one (empty:
     /// none), by how many tarballs and bytes more are held. Returns the sum (how often it changed, tarballs, bytes), or nothing where the row is another.
     /// </summary>
     internal const string SwapTarball =

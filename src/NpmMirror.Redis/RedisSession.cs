@@ -7,7 +7,7 @@ namespace NpmMirror.Redis;
 /// <summary>The connection, and the one door to the server: each call has a time-out, heeds its caller's leaving, and fails in plain words.</summary>
 internal sealed class RedisSession(RedisAddress address, TimeProvider timeProvider) : IAsyncDisposable
 {
-    /// <summary>A replica may be behind: what was committed is read where it was committed.</summary>
+    /// <summary>A replica may be late: reads go to the master, as writes do.</summary>
     internal const CommandFlags Flags = CommandFlags.DemandMaster;
 
     // A document of 60 MB takes a second on a slow way; a server that is away for longer than this is away.
@@ -28,13 +28,29 @@ internal sealed class RedisSession(RedisAddress address, TimeProvider timeProvid
 
     internal DateTimeOffset Now => Time.GetUtcNow();
 
+    /// <summary>
+    /// The moment by which leases end: the server's, so that a node with a wrong clock neither takes another node's lease nor loses its own. Under a clock of a
+    /// test it is that clock's.
+    /// </summary>
+    internal async ValueTask<DateTimeOffset> ReadLeaseClockAsync(CancellationToken cancellationToken)
+    {
+        if (Time != TimeProvider.System)
+        {
+            return Now;
+        }
+
+        // All leases lie in one place: one clock, also in a cluster.
+        var time = (long[])(await RunAsync(RedisScripts.Clock, [Keys.Leases], [], cancellationToken))!;
+        return DateTimeOffset.FromUnixTimeMilliseconds((time[0] * 1000) + (time[1] / 1000));
+    }
+
     /// <summary>Ends when the store is closed.</summary>
     internal CancellationToken Ended => _ended.Token;
 
-    /// <summary>The masters, for what is asked of servers and not of keys.</summary>
+    /// <summary>The masters, for requests about servers and not about keys.</summary>
     internal IEnumerable<IServer> Masters => _connection?.GetServers().Where(server => server is { IsConnected: true, IsReplica: false }) ?? [];
 
-    /// <summary>Connects, and sees at once what would otherwise be a time-out of each call.</summary>
+    /// <summary>Connects, and meets at once the problems that would otherwise be a time-out of each call.</summary>
     internal async Task OpenAsync(CancellationToken cancellationToken)
     {
         var options = new ConfigurationOptions
@@ -90,7 +106,16 @@ internal sealed class RedisSession(RedisAddress address, TimeProvider timeProvid
         var database = _database ?? throw new InvalidOperationException("The store was not opened.");
         try
         {
-            return await run(database).WaitAsync(cancellationToken);
+            try
+            {
+                return await run(database).WaitAsync(cancellationToken);
+            }
+            catch (RedisConnectionException e) when (e.FailureType is ConnectionFailureType.SocketClosed or ConnectionFailureType.SocketFailure && !_ended.IsCancellationRequested)
+            {
+                // The connection broke under the call, and perhaps only the answer was lost. Calls may be made twice: they read, they set what they set, or they
+                // compare first.
+                return await run(database).WaitAsync(cancellationToken);
+            }
         }
         catch (Exception e) when (RedisFaults.IsFault(e) || e is ObjectDisposedException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
@@ -103,9 +128,9 @@ internal sealed class RedisSession(RedisAddress address, TimeProvider timeProvid
     internal ValueTask<RedisResult> RunAsync(string script, RedisKey[] keys, RedisValue[] values, CancellationToken cancellationToken) =>
         RunAsync(database => database.ScriptEvaluateAsync(script, keys, values, Flags), cancellationToken);
 
-    /// <summary>Waits until the replicas that the address asks for have all that was written where this key lies; nothing to wait for where it asks for none.</summary>
+    /// <summary>Waits until the replicas that the address asks for have all that was written where these keys lie; returns at once if it asks for none.</summary>
     /// <exception cref="MirrorException">They do not have it in time. It is written all the same, and a later try finds it.</exception>
-    internal async ValueTask ConfirmAsync(RedisKey key, CancellationToken cancellationToken)
+    internal async ValueTask ConfirmAsync(IReadOnlyCollection<RedisKey> keys, CancellationToken cancellationToken)
     {
         if (Address.Replicas == 0)
         {
@@ -115,9 +140,10 @@ internal sealed class RedisSession(RedisAddress address, TimeProvider timeProvid
         var confirmed = await RunAsync(
             async database =>
             {
-                // On the connection of the writes: the command is about what came before it there.
-                var endpoint = await database.IdentifyEndpointAsync(key, Flags);
-                return endpoint is null ? 0 : (long)await _connection!.GetServer(endpoint).ExecuteAsync("WAIT", Address.Replicas, (long)ConfirmMax.TotalMilliseconds);
+                // On the connection of the writes: the command is about the writes before it there.
+                var servers = (await Task.WhenAll(keys.Select(key => database.IdentifyEndpointAsync(key, Flags)))).Distinct().Select(endpoint => _connection!.GetServer(endpoint!)).ToList();
+                var counts = await Task.WhenAll(servers.Select(server => server.ExecuteAsync("WAIT", Address.Replicas, (long)ConfirmMax.TotalMilliseconds)));
+                return counts.Min(count => (long)count);
             },
             cancellationToken);
         if (confirmed < Address.Replicas)

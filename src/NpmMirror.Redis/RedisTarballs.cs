@@ -4,7 +4,7 @@ using StackExchange.Redis;
 
 namespace NpmMirror.Redis;
 
-/// <summary>What is known of tarballs: rows beside their package, lists over all, and of each file's bytes a list of the rows that name them.</summary>
+/// <summary>Tarballs: rows beside their package, lists over all, and of each file's bytes a list of the rows that name them.</summary>
 internal sealed class RedisTarballs(RedisSession session) : ITarballTable
 {
     private const int PageMax = 256;
@@ -128,7 +128,7 @@ internal sealed class RedisTarballs(RedisSession session) : ITarballTable
     private async ValueTask<StoredTarball> ReadAsync(PackageName package, string file, CancellationToken cancellationToken) =>
         StoredTarball.Read(package, file, await session.RunAsync(database => database.HashGetAsync(session.Keys.Of(package).Tarballs, file, RedisSession.Flags), cancellationToken));
 
-    /// <summary>Changes a row, again where another was faster. False where the change finds nothing to do.</summary>
+    /// <summary>Changes a row, and tries again if another writer was faster. False if the change finds nothing to do.</summary>
     private async ValueTask<bool> ChangeAsync(PackageName package, string file, Func<StoredTarball, TarballRow?> change, CancellationToken cancellationToken)
     {
         while (true)
@@ -139,7 +139,7 @@ internal sealed class RedisTarballs(RedisSession session) : ITarballTable
                 return false;
             }
 
-            // Bytes are named before the row is there. A name is a row's own, so that nobody takes away another's.
+            // Bytes are named before the row is there. A name is a row's own, so that no writer takes another's away.
             var isNamed = stored is { IsHeld: true, Reference: not null } && stored.Row!.Sha512 == row.Sha512;
             var reference = row.State != TarballState.Held ? null : isNamed ? stored.Reference : Guid.NewGuid().ToString("N");
             if (reference is not null && !isNamed)
@@ -187,7 +187,7 @@ internal sealed class RedisTarballs(RedisSession session) : ITarballTable
             return false;
         }
 
-        await session.ConfirmAsync(keys.Tarballs, cancellationToken);
+        await session.ConfirmAsync([keys.Tarballs], cancellationToken);
         await session.RunAsync(RedisScripts.SumTarballs, [session.Keys.TarballSums, session.Keys.TarballCounts], [package.Value, sum[0], sum[1], sum[2]], cancellationToken);
         return true;
     }

@@ -5,7 +5,7 @@ using StackExchange.Redis;
 
 namespace NpmMirror.Redis;
 
-/// <summary>What is read of a package whose lists and log may be behind its row.</summary>
+/// <summary>A package with lists and a log that may be older than its row.</summary>
 /// <param name="Name">The package.</param>
 /// <param name="Row">Its row, without its index; null where there is none.</param>
 /// <param name="Pending">Its events that wait for their numbers; not all of them, where <paramref name="HasMore"/>.</param>

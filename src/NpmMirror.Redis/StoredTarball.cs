@@ -7,7 +7,7 @@ namespace NpmMirror.Redis;
 
 /// <summary>A tarball's row as it is stored.</summary>
 /// <param name="Stored">The text; null where there is none.</param>
-/// <param name="Row">What it says; null where there is none.</param>
+/// <param name="Row">The row as read; null if there is none.</param>
 /// <param name="Reference">Under which name the bytes' own list has the row; null where it has not.</param>
 internal sealed record StoredTarball(RedisValue Stored, TarballRow? Row, string? Reference)
 {

@@ -5,7 +5,7 @@ using NpmMirror.Storage;
 
 namespace NpmMirror.Redis;
 
-/// <summary>What a package's row says as JSON. The names are stored.</summary>
+/// <summary>The facts of a package's row as JSON. The names are stored.</summary>
 internal sealed record FactsText
 {
     public RemovalKind? Removal { get; init; }
@@ -157,7 +157,7 @@ internal sealed record LogText
 [JsonSerializable(typeof(string[]))]
 internal sealed partial class StoredJson : JsonSerializerContext;
 
-/// <summary>Between the contract's values and what is stored.</summary>
+/// <summary>Between the contract's values and stored ones.</summary>
 internal static class StoredValues
 {
     /// <summary>To the millisecond, in UTC.</summary>

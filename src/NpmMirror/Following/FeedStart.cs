@@ -55,7 +55,7 @@ internal sealed class FeedStart(INoteTable notes, KnownUpstream known)
     /// <param name="NeedsWalk">Whether everything wanted must be queued first; then following begins at the noted head.</param>
     internal sealed record Start(FeedInfo Info, Sequence Since, bool NeedsWalk)
     {
-        /// <summary>Whether the cursor is that of an earlier tool, which noted no feed with it.</summary>
+        /// <summary>Whether the cursor is that of an earlier tool, which noted no feed.</summary>
         public bool IsOfEarlierTool { get; init; }
 
         /// <summary>Notes which feed the cursors belong to.</summary>

@@ -15,7 +15,7 @@ internal sealed partial class EarlierMirror(IMetadataStore store, TimeProvider t
 {
     private const int ProgressEvery = 10_000;
 
-    /// <summary>Takes over all; returns at once where there are none.</summary>
+    /// <summary>Takes over all; returns at once if there are none.</summary>
     internal async Task TakeOverAsync(CancellationToken cancellationToken)
     {
         if (store.Earlier is not { } earlier)

@@ -25,7 +25,10 @@ public sealed class RedisServer : IAsyncLifetime
 
     internal int Port { get; private set; }
 
-    internal string Folder => _folder.Path;
+    /// <summary>Servers of a cluster speak with each other on a second port, 10,000 above.</summary>
+    internal bool IsInCluster { get; init; }
+
+    internal bool IsRunning => _process is not null;
 
     internal string Output
     {
@@ -38,6 +41,9 @@ public sealed class RedisServer : IAsyncLifetime
         }
     }
 
+    /// <summary>Whether it speaks TLS only.</summary>
+    internal bool IsSecure { get; init; }
+
     /// <summary>A location that no other test has.</summary>
     internal string NewLocation() => string.Create(CultureInfo.InvariantCulture, $"redis://127.0.0.1:{Port}/0?prefix=t{Interlocked.Increment(ref _prefixes)}:");
 
@@ -48,6 +54,11 @@ public sealed class RedisServer : IAsyncLifetime
         {
             Assert.True(tries < 20, $"redis-server does not start:\n{Output}");
             Port = FreePort();
+            if (IsInCluster && Port > 55_000)
+            {
+                Port -= 20_000;
+            }
+
             await StartAsync();
         }
     }
@@ -57,8 +68,8 @@ public sealed class RedisServer : IAsyncLifetime
     {
         List<string> command =
         [
-            "redis-server", "--port", Port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--dir", _folder.Path, "--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction",
-            .. _options,
+            "redis-server", IsSecure ? "--tls-port" : "--port", Port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--dir", _folder.Path, "--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction",
+            .. IsSecure ? (string[])["--port", "0"] : [], .. _options,
         ];
         var process = TestProcess.Start(command, _folder.Path, new Dictionary<string, string> { ["PATH"] = Environment.GetEnvironmentVariable("PATH") ?? "" });
         _ = TestProcess.GatherAsync(process.StandardError, _output, CancellationToken.None);

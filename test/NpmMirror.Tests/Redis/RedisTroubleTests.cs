@@ -48,7 +48,7 @@ public sealed class RedisTroubleTests(RedisServer server) : IClassFixture<RedisS
             await admin.GetDatabase().ExecuteAsync("ACL", ["SETUSER", user, "on", $">{Secret}", .. rights.Split(' ')]);
         }
 
-        Assert.Contains("may not do what a mirror does", (await FailsToOpenAsync(_location.Replace("//", $"//reader:{Secret}@", StringComparison.Ordinal))).Message, StringComparison.Ordinal);
+        Assert.Contains("lacks rights that a mirror needs", (await FailsToOpenAsync(_location.Replace("//", $"//reader:{Secret}@", StringComparison.Ordinal))).Message, StringComparison.Ordinal);
         var failure = await FailsToOpenAsync(_location.Replace("//", $"//elsewhere:{Secret}@", StringComparison.Ordinal));
         Assert.Equal(MirrorFault.Configuration, failure.Fault);
 
@@ -194,7 +194,7 @@ public sealed class RedisTroubleTests(RedisServer server) : IClassFixture<RedisS
         await store.OpenAsync(Cancelled);
         await using var other = await ConnectionMultiplexer.ConnectAsync($"127.0.0.1:{server.Port}");
 
-        // Nobody can append to the log: as far as a writer gets that dies after the package.
+        // No process can append to the log: the state that a writer leaves which dies after the package.
         await other.GetDatabase().StringSetAsync($"{{{Prefix}log}}/head", "in the way");
         var result = await store.Packages.CommitAsync(NewCommit("a", 0), Cancelled);
         Assert.Equal(new CommitResult(true, 1, LogPosition.Zero), result);
@@ -216,7 +216,7 @@ public sealed class RedisTroubleTests(RedisServer server) : IClassFixture<RedisS
         await store.OpenAsync(Cancelled);
         await using var other = await ConnectionMultiplexer.ConnectAsync($"127.0.0.1:{server.Port}");
 
-        // The package cannot be told: as far as a writer gets that dies after the log.
+        // The package cannot learn its positions: the state that a writer leaves which dies after the log.
         await other.GetDatabase().StringSetAsync($"{{{Prefix}module:a}}/history", "in the way");
         Assert.True((await store.Packages.CommitAsync(NewCommit("a", 0), Cancelled)).IsCommitted);
         Assert.Equal(LogPosition.Zero, (await store.Log.ReadHeadAsync(Cancelled)).Position);
@@ -265,7 +265,7 @@ public sealed class RedisTroubleTests(RedisServer server) : IClassFixture<RedisS
         }
     }
 
-    private static PackageCommit NewCommit(string name, long expectedGeneration)
+    internal static PackageCommit NewCommit(string name, long expectedGeneration, int events = 2)
     {
         var bytes = Encoding.UTF8.GetBytes("{}");
         return new PackageCommit
@@ -274,7 +274,7 @@ public sealed class RedisTroubleTests(RedisServer server) : IClassFixture<RedisS
             ExpectedGeneration = expectedGeneration,
             Facts = new PackageFacts { FirstSeenAt = DateTimeOffset.UnixEpoch, StoredAt = DateTimeOffset.UnixEpoch },
             Document = new StoredDocument(DocumentCodec.Identity, bytes, bytes.Length, Digest.OfSha256(bytes)),
-            Events = [.. Enumerable.Range(0, 2).Select(ordinal => new PendingEvent { Ordinal = ordinal, Type = EventTypes.MetadataChanged, SeenAt = DateTimeOffset.UnixEpoch, Payload = "{}"u8.ToArray() })],
+            Events = [.. Enumerable.Range(0, events).Select(ordinal => new PendingEvent { Ordinal = ordinal, Type = EventTypes.MetadataChanged, SeenAt = DateTimeOffset.UnixEpoch, Payload = "{}"u8.ToArray() })],
         };
     }
 }

@@ -1,0 +1,89 @@
+using System.Globalization;
+
+namespace NpmMirror.Tests.Redis;
+
+/// <summary>Three masters and three replicas, joined to a cluster.</summary>
+public sealed class RedisCluster : IAsyncLifetime
+{
+    private static readonly TimeSpan JoinMax = TimeSpan.FromSeconds(120);
+    private readonly TempFolder _folder = new();
+    private int _prefixes;
+
+    internal List<RedisServer> Servers { get; } = [];
+
+    /// <summary>A location that no other test has, on one of the servers.</summary>
+    internal string NewLocation() => string.Create(
+        CultureInfo.InvariantCulture,
+        $"redis://{string.Join(',', Servers.Select(server => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{server.Port}")))}/?prefix=c{Interlocked.Increment(ref _prefixes)}:");
+
+    public async ValueTask InitializeAsync()
+    {
+        for (var i = 0; i < 6; i++)
+        {
+            var server = new RedisServer(["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]) { IsInCluster = true };
+            Servers.Add(server);
+            await server.InitializeAsync();
+        }
+
+        await RunAsync(["--cluster", "create", .. Servers.Select(server => $"127.0.0.1:{server.Port.ToString(CultureInfo.InvariantCulture)}"), "--cluster-replicas", "1", "--cluster-yes"]);
+        await Eventually.Async(async () =>
+        {
+            foreach (var server in Servers)
+            {
+                var info = await RunAsync(["-p", server.Port.ToString(CultureInfo.InvariantCulture), "cluster", "info"]);
+                if (!info.Contains("cluster_state:ok", StringComparison.Ordinal))
+                {
+                    return false;
+                }
+            }
+
+            // A replica that has not yet copied its master cannot follow it.
+            foreach (var server in Servers)
+            {
+                var info = await RunAsync(["-p", server.Port.ToString(CultureInfo.InvariantCulture), "info", "replication"]);
+                if (info.Contains("role:slave", StringComparison.Ordinal) ? !info.Contains("master_link_status:up", StringComparison.Ordinal) : !info.Contains("connected_slaves:1", StringComparison.Ordinal))
+                {
+                    return false;
+                }
+            }
+
+            return true;
+        });
+    }
+
+    /// <summary>The master that has a key.</summary>
+    internal async Task<RedisServer> MasterOfAsync(string key)
+    {
+        var asked = Servers.First(server => server.IsRunning).Port.ToString(CultureInfo.InvariantCulture);
+        var slot = int.Parse((await RunAsync(["-p", asked, "cluster", "keyslot", key])).Trim(), CultureInfo.InvariantCulture);
+        var nodes = await RunAsync(["-p", asked, "cluster", "nodes"]);
+        foreach (var line in nodes.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var parts = line.Split(' ');
+            if (parts[2].Contains("master", StringComparison.Ordinal) && parts.Skip(8).Any(range => range.Split('-') is [var from, .. var to] && int.TryParse(from, out var first) && slot >= first && slot <= (to.Length == 0 ? first : int.Parse(to[0], CultureInfo.InvariantCulture))))
+            {
+                var port = int.Parse(parts[1].Split('@')[0].Split(':')[1], CultureInfo.InvariantCulture);
+                return Servers.Single(server => server.Port == port);
+            }
+        }
+
+        throw new InvalidOperationException($"No server has {key}:\n{nodes}");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var server in Servers)
+        {
+            await server.DisposeAsync();
+        }
+
+        _folder.Dispose();
+    }
+
+    private async Task<string> RunAsync(string[] arguments)
+    {
+        var run = await TestProcess.RunAsync(["redis-cli", .. arguments], _folder.Path, new Dictionary<string, string> { ["PATH"] = Environment.GetEnvironmentVariable("PATH") ?? "" }, JoinMax, CancellationToken.None);
+        Assert.True(run.ExitCode == 0, run.Output);
+        return run.Output;
+    }
+}
