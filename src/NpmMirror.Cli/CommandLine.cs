@@ -58,7 +58,7 @@ internal static class CommandLine
         return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, signals.Token);
     }
 
-    private static RootCommand CreateRoot(IReadOnlyList<string> flags)
+    internal static RootCommand CreateRoot(IReadOnlyList<string> flags)
     {
         var root = new RootCommand("Keeps a true, complete and verifiable copy of (part of) an npm registry and serves it to every npm client.")
         {

@@ -144,11 +144,12 @@ internal sealed partial class TarballFetch(ITarballTable tarballs, IBlobStore bl
         for (var tries = 0; tries < ReplacingTriesMax; tries++)
         {
             var old = await tarballs.FindTarballAsync(request.Package, request.File, cancellationToken);
-            if (old is { State: TarballState.Held } && !await tarballs.ForgetTarballAsync(old, cancellationToken))
+            if (old is { State: TarballState.Held })
             {
-                continue;
+                await tarballs.ForgetTarballAsync(old, cancellationToken);
             }
 
+            // Not if it was served, verified or written meanwhile: it is held then, with other bytes.
             if (await tarballs.PutTarballAsync(row with { LastServedAt = old?.LastServedAt }, cancellationToken))
             {
                 LogReplacing(request.Name, old?.Sha512 ?? default, sha512);

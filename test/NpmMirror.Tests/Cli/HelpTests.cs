@@ -1,3 +1,4 @@
+using NpmMirror.Cli;
 using NpmMirror.Options;
 
 namespace NpmMirror.Tests.Cli;
@@ -57,6 +58,15 @@ public sealed class HelpTests : IDisposable
         Assert.Equal(10, settings.Skip(1).TakeWhile(row => row.StartsWith("  --", StringComparison.Ordinal)).Count());
         Assert.All(OptionDefinition.All, option => Assert.Single(settings, row => row.StartsWith($"  --{option.Name}{(option.IsFree ? ".<name>" : "")} ", StringComparison.Ordinal)));
         Assert.All(OptionDefinition.All, option => Assert.NotEmpty(option.Group));
+    }
+
+    [Fact]
+    public void Every_command_and_each_of_its_options_is_described()
+    {
+        var commands = CommandLine.CreateRoot([]).Subcommands;
+        Assert.True(commands.Count > 12);
+        Assert.All(commands, command => Assert.False(string.IsNullOrWhiteSpace(command.Description), command.Name));
+        Assert.All(commands.SelectMany(command => command.Options), option => Assert.False(string.IsNullOrWhiteSpace(option.Description), option.Name));
     }
 
     [Theory]

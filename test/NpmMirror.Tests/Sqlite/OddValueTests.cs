@@ -84,7 +84,7 @@ public sealed class OddValueTests : IDisposable
         var template = await FillAsync();
         foreach (var (column, value) in Cases("queue"))
         {
-            if (column == "name" || !TryTamper(template, "queue", column, value))
+            if (!TryTamper(template, "queue", column, value))
             {
                 continue;
             }
@@ -92,13 +92,14 @@ public sealed class OddValueTests : IDisposable
             await using var store = await OpenAsync();
             _clock.Advance(StoredMoments.LongestPause + TimeSpan.FromSeconds(1));
             var taken = await store.Queue.TakeAsync(10, TimeSpan.FromSeconds(10), Cancelled);
-            Assert.True(taken.Count == 3, $"{column} = {value}: {string.Join(' ', taken.Select(lease => lease.Item.Name))}");
+            // A row whose name is none belongs to no package.
+            Assert.True(taken.Count == 3 || (column == "name" && taken.Count == 2), $"{column} = {value}: {string.Join(' ', taken.Select(lease => lease.Item.Name))}");
             foreach (var lease in taken)
             {
                 Assert.True(await store.Queue.CompleteAsync(lease, null, Cancelled), $"{column} = {value}");
             }
 
-            Assert.Null(await store.Queue.NextDueAsync(Cancelled));
+            Assert.True(await store.Queue.NextDueAsync(Cancelled) is null, $"{column} = {value} is left, and would be taken again and again");
         }
     }
 
