@@ -47,8 +47,8 @@ internal sealed class CommitGroups(Func<IReadOnlyList<PackageCommit>, Cancellati
             (_isEnded, writing) = (true, _writing);
         }
 
+        // The slots stay: callers that have just been answered still give theirs back.
         await (writing ?? Task.CompletedTask);
-        _slots.Dispose();
     }
 
     private async Task WriteAllAsync()

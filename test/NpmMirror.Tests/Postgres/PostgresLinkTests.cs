@@ -206,6 +206,33 @@ public sealed class PostgresLinkTests(SharedPostgres shared) : IAsyncLifetime
         Assert.Equal(new LogPosition(4), await waiting);
     }
 
+    [Claim("A store on PostgreSQL that is closed tells of each commit that it made",
+        Red = "the semaphore of `CommitGroups` disposed of when it is closed")]
+    [Fact]
+    public async Task Tells_of_each_commit_that_was_made_before_it_was_closed()
+    {
+        for (var round = 0; round < 5; round++)
+        {
+            var store = await OpenAsync(_server.Create(_schema, TimeProvider.System));
+            var commits = Enumerable.Range(0, 100).Select(i => store.Packages.CommitAsync(SecondProcess.Commit($"p{round}-{i}"), Cancellation).AsTask()).ToList();
+            await commits[0];
+            await store.DisposeAsync();
+            await using var again = await OpenAsync(_server.Create(_schema, TimeProvider.System));
+            foreach (var (i, commit) in commits.Index())
+            {
+                var isThere = await again.Packages.FindAsync(PackageName.Parse($"p{round}-{i}"), Cancellation) is not null;
+                if (isThere)
+                {
+                    Assert.True((await commit).IsCommitted);
+                }
+                else
+                {
+                    await Assert.ThrowsAsync<ObjectDisposedException>(() => commit);
+                }
+            }
+        }
+    }
+
     [Fact]
     public async Task Works_over_a_slow_link()
     {
