@@ -36,10 +36,6 @@ internal sealed class RedisNumbering : IAsyncDisposable
         _running = Task.Run(RunAsync);
     }
 
-    /// <summary>Notes that a package is about to be written.</summary>
-    internal ValueTask<bool> NoteAsync(PackageName name, string note, CancellationToken cancellationToken) =>
-        _session.RunAsync(database => database.HashSetAsync(_session.Keys.Unsettled, name.Value, note, When.Always, RedisSession.Flags), cancellationToken);
-
     /// <summary>Brings lists and log up to a package that was written. Returns the position of its last event; zero if it had none, or another process numbered it.</summary>
     internal async ValueTask<LogPosition> SettleAsync(PackageName name, string note, CancellationToken cancellationToken)
     {

@@ -30,6 +30,4 @@ internal sealed record SettledPackage(PackageName Name, PackageRow? Row, IReadOn
 
     /// <summary>The key and the text of the package in the lists; null where it has no row.</summary>
     internal string? Mark => Row is null ? null : ListedMark.Write(Row);
-
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Name}: {Pending.Count} events");
 }
