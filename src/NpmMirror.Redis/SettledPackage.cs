@@ -1,4 +1,3 @@
-using System.Globalization;
 using NpmMirror.Log;
 using NpmMirror.Storage;
 using StackExchange.Redis;
