@@ -14,6 +14,7 @@ public sealed partial class NodesTests(SharedPostgres postgres) : IAsyncLifetime
     private readonly List<(CliProcess Process, TempFolder Folder, HttpClient Client)> _nodes = [];
     private readonly string _schema = PostgresServer.NewSchema();
     private FakeRegistry _upstream = null!;
+    private PostgresServer? _server;
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
@@ -34,14 +35,7 @@ public sealed partial class NodesTests(SharedPostgres postgres) : IAsyncLifetime
     [Fact]
     public async Task Another_node_follows_after_the_leader_was_killed()
     {
-        _upstream.Publish(new FakePackage("first").Version("1.0.0"));
-        for (var i = 0; i < 3; i++)
-        {
-            await StartNodeAsync();
-        }
-
-        await AllServeAsync("first", "1.0.0");
-        var leader = Assert.Single(_nodes, node => node.Process.Errors.Contains(Leads, StringComparison.Ordinal));
+        var leader = await StartNodesAsync();
         Assert.Equal(2, _nodes.Count(node => node.Process.Errors.Contains("Another node leads", StringComparison.Ordinal)));
 
         _upstream.Publish(new FakePackage("first").Version("1.0.0").Version("1.1.0"));
@@ -58,10 +52,80 @@ public sealed partial class NodesTests(SharedPostgres postgres) : IAsyncLifetime
         leader.Folder.Dispose();
     }
 
+    [Claim("A leader that was stopped for longer than its lease and goes on follows no more, serves, and shows what the next one brought",
+        Red = "`Leadership` does not end the work before the lease: two lead")]
+    [Fact]
+    public async Task A_leader_that_slept_stands_by_when_it_wakes()
+    {
+        var leader = await StartNodesAsync();
+        await leader.Process.SignalAsync("STOP");
+        try
+        {
+            _nodes.Remove(leader);
+            await Eventually.Async(() => _nodes.Exists(node => node.Process.Errors.Contains(Leads, StringComparison.Ordinal)));
+            _upstream.Publish(new FakePackage("first").Version("1.0.0").Version("1.1.0"));
+            await AllServeAsync("first", "1.1.0");
+        }
+        finally
+        {
+            await leader.Process.SignalAsync("CONT");
+            _nodes.Add(leader);
+        }
+
+        await leader.Process.WaitForErrorAsync("leads no more");
+        await leader.Process.WaitForErrorAsync("Another node leads");
+        _upstream.Publish(new FakePackage("first").Version("1.0.0").Version("1.1.0").Version("1.2.0"));
+        await AllServeAsync("first", "1.2.0");
+        Assert.Equal(2, _nodes.Count(node => node.Process.Errors.Contains(Leads, StringComparison.Ordinal)));
+    }
+
+    [Claim("While the store's server is away, nodes serve what they have in memory and say so in `/health/ready`; they recover by themselves")]
+    [Fact]
+    public async Task Nodes_outlive_their_stores_server()
+    {
+        await using var server = await PostgresServer.StartNewAsync();
+        _server = server;
+        await StartNodesAsync();
+        await server.StopAsync();
+        foreach (var (_, _, client) in _nodes)
+        {
+            Assert.Contains("\"1.0.0\"", await client.GetStringAsync("npm/first", Cancelled), StringComparison.Ordinal);
+            await Eventually.Async(async () => !await IsReadyAsync(client));
+        }
+
+        await server.StartAsync();
+        _upstream.Publish(new FakePackage("first").Version("1.0.0").Version("1.1.0"));
+        foreach (var (_, _, client) in _nodes)
+        {
+            await Eventually.Async(() => IsReadyAsync(client));
+        }
+
+        await AllServeAsync("first", "1.1.0");
+    }
+
+    /// <summary>Starts three nodes that serve a package; returns the one that leads.</summary>
+    private async Task<(CliProcess Process, TempFolder Folder, HttpClient Client)> StartNodesAsync()
+    {
+        _upstream.Publish(new FakePackage("first").Version("1.0.0"));
+        for (var i = 0; i < 3; i++)
+        {
+            await StartNodeAsync();
+        }
+
+        await AllServeAsync("first", "1.0.0");
+        return Assert.Single(_nodes, node => node.Process.Errors.Contains(Leads, StringComparison.Ordinal));
+    }
+
+    private static async Task<bool> IsReadyAsync(HttpClient client)
+    {
+        using var answer = await client.GetAsync("/health/ready", Cancelled);
+        return answer.IsSuccessStatusCode;
+    }
+
     private async Task StartNodeAsync()
     {
         var folder = new TempFolder();
-        var location = (await postgres.GetAsync()).Location(_schema);
+        var location = (_server ?? await postgres.GetAsync()).Location(_schema);
         var process = CliProcess.Start(folder.Path, ["serve", "--listen=http://127.0.0.1:0", $"--upstream={_upstream.Url}", $"--feed={_upstream.FeedUrl}", "--metadata=all", "--ttl=1h", $"--store.engine={location}"]);
         var address = Address().Match(await process.WaitForOutputAsync("Serving ")).Value;
         _nodes.Add((process, folder, new HttpClient { BaseAddress = new Uri(address) }));
