@@ -36,12 +36,17 @@ public sealed record StoreLocation(string Engine, string? Address)
             return text;
         }
 
-        var end = text.IndexOf('/', authority);
-        var at = text.LastIndexOf('@', (end < 0 ? text.Length : end) - 1);
-        var shown = at > authority ? string.Concat(text.AsSpan(0, authority), text.AsSpan(at + 1)) : text;
+        // A password may have any character, as it was typed. If a question mark comes before the last @, nobody knows which part each belongs to.
+        var (at, query) = (text.LastIndexOf('@'), text.IndexOf('?', StringComparison.Ordinal));
+        if (query >= 0 && query < at)
+        {
+            return text[..authority] + "…";
+        }
+
+        var shown = at >= authority ? string.Concat(text.AsSpan(0, authority), text.AsSpan(at + 1)) : text;
 
         // Passwords travel in query strings too.
-        var query = shown.IndexOf('?', StringComparison.Ordinal);
+        query = shown.IndexOf('?', StringComparison.Ordinal);
         return query < 0 ? shown : shown[..query];
     }
 }

@@ -28,9 +28,15 @@ public sealed class StoreLocationTests
         Assert.Contains("sqlite:/var/lib/npm-mirror", e.Message, StringComparison.Ordinal);
     }
 
+    [Claim("A store's location is shown without its password, whatever characters that has",
+        Red = "`StoreLocation` looks for the password before the first slash (as before)")]
     [Theory]
     [InlineData("postgres://me:secret@db/npm?password=secret", "postgres://db/npm")]
     [InlineData("redis://:se@cret@db", "redis://db")]
+    [InlineData("postgres://me:se/cret@db/npm", "postgres://db/npm")]
+    [InlineData("postgres://me:se/cr@et@db/npm?password=secret", "postgres://db/npm")]
+    [InlineData("postgres://me:se?cret@db/npm", "postgres://…")]
+    [InlineData("postgres://db/npm?password=se@cret", "postgres://…")]
     [InlineData("sqlite:/data", "sqlite:/data")]
     [InlineData("memory", "memory:")]
     public void Shows_no_secrets(string text, string shown) => Assert.Equal(shown, StoreLocation.Parse(text).ToString());
