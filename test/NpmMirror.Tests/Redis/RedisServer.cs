@@ -28,6 +28,8 @@ public sealed class RedisServer : IAsyncLifetime
     /// <summary>Servers of a cluster speak with each other on a second port, 10,000 above.</summary>
     internal bool IsInCluster { get; init; }
 
+    internal string Folder => _folder.Path;
+
     internal bool IsRunning => _process is not null;
 
     internal string Output

@@ -110,6 +110,26 @@ public sealed class RedisTroubleTests(RedisServer server) : IClassFixture<RedisS
         Assert.True((await store.Packages.CommitAsync(NewCommit("b", 0), Cancelled)).IsCommitted);
     }
 
+    [Fact]
+    public async Task Reads_on_where_the_server_cannot_write_its_disk()
+    {
+        await using var broken = new RedisServer(["--save", "3600 1"]);
+        await broken.InitializeAsync();
+        await using var store = RedisStores.Create(broken.NewLocation());
+        await store.OpenAsync(Cancelled);
+        await store.Packages.CommitAsync(NewCommit("a", 0), Cancelled);
+        await using var admin = await ConnectionMultiplexer.ConnectAsync($"127.0.0.1:{broken.Port},allowAdmin=true");
+        Directory.Delete(broken.Folder, recursive: true);
+        await admin.GetDatabase().ExecuteAsync("BGSAVE");
+        await Eventually.Async(async () => await store.CheckWritableAsync(Cancelled) is { } problem && problem.Contains("cannot write its disk", StringComparison.Ordinal));
+        var failure = await Assert.ThrowsAsync<MirrorException>(async () => await store.Packages.CommitAsync(NewCommit("b", 0), Cancelled));
+        Assert.Equal((MirrorFault.StoreReadOnly, true), (failure.Fault, failure.IsTransient));
+        Assert.NotNull(await store.Packages.ReadAsync(PackageName.Parse("a"), Cancelled));
+        await admin.GetServers()[0].ConfigSetAsync("stop-writes-on-bgsave-error", "no");
+        Assert.True((await store.Packages.CommitAsync(NewCommit("b", 0), Cancelled)).IsCommitted);
+        Directory.CreateDirectory(broken.Folder);
+    }
+
     [Claim("Redis that was stopped and started again is found again, with all that was acknowledged under appendfsync always",
         With = [nameof(Finds_the_server_again)])]
     [Fact]
