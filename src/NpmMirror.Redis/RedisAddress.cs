@@ -102,25 +102,30 @@ internal sealed record RedisAddress
             Give(given, "tls", "true");
         }
 
-        var end = rest.IndexOfAny(['/', '?']);
-        var (authority, tail) = end < 0 ? (rest, "") : (rest[..end], rest[end..]);
-        var at = authority.LastIndexOf('@');
-        if (at >= 0)
+        // A password may have any character, as it was typed; what follows a question mark is never shown, so it may not be the password's.
+        var asked = rest.IndexOf('?', StringComparison.Ordinal);
+        if (asked >= 0 && rest.IndexOf('@', asked) >= 0)
         {
-            var colon = authority.IndexOf(':', 0, at);
-            var user = Uri.UnescapeDataString(authority[..(colon < 0 ? at : colon)]);
-            if (user.Length > 0)
-            {
-                Give(given, "user", user);
-            }
-
-            if (colon >= 0)
-            {
-                Give(given, "password", Uri.UnescapeDataString(authority[(colon + 1)..at]));
-            }
+            throw new MirrorException(MirrorFault.Configuration, "The location of the store engine Redis has an @ after its question mark; write a question mark of the password as %3F, an @ of a setting as %40.");
         }
 
-        foreach (var server in authority[(at + 1)..].Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        var at = rest.LastIndexOf('@');
+        var (credentials, place) = at < 0 ? ("", rest) : (rest[..at], rest[(at + 1)..]);
+        var end = place.IndexOfAny(['/', '?']);
+        var (authority, tail) = end < 0 ? (place, "") : (place[..end], place[end..]);
+        var colon = credentials.IndexOf(':', StringComparison.Ordinal);
+        var user = Uri.UnescapeDataString(colon < 0 ? credentials : credentials[..colon]);
+        if (user.Length > 0)
+        {
+            Give(given, "user", user);
+        }
+
+        if (colon >= 0)
+        {
+            Give(given, "password", Uri.UnescapeDataString(credentials[(colon + 1)..]));
+        }
+
+        foreach (var server in authority.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
             servers.Add(ReadServer(server));
         }

@@ -13,6 +13,7 @@ public sealed class RedisAddressTests
     [InlineData("redis://db.example.org:7000/3", "redis://db.example.org:7000/3")]
     [InlineData("rediss://user:p%40ss@db.example.org/?prefix=npm:", "rediss://db.example.org:6379/0?prefix=npm:")]
     [InlineData("redis://:p@one,two:7001,[::1]:7002/", "redis://one:6379,two:7001,::1:7002/0")]
+    [InlineData("redis://u:pa/ss:w@rd@db:7000/1", "redis://db:7000/1")]
     [InlineData("/2", "redis://127.0.0.1:6379/2")]
     public void Reads_a_location(string? location, string told) => Assert.Equal(told, RedisStores.Create(location!).Location);
 
@@ -27,6 +28,8 @@ public sealed class RedisAddressTests
     [InlineData("redis://:s3cr3t@db/?layout=tiny", "layout “tiny”; give classic or compact")]
     [InlineData("redis://:s3cr3t@db/?prefix={npm}", "prefix “{npm}”; give a text without { and }")]
     [InlineData("redis://:s3cr3t@db/0?db=1", "both give db; keep one")]
+    [InlineData("redis://:s3/cr3t@db:x/", "port “x”")]
+    [InlineData("redis://:a?s3cr3t@db/", "write a question mark of the password as %3F")]
     public void Refuses_what_it_cannot_read(string location, string told)
     {
         var failure = Assert.Throws<MirrorException>(() => RedisStores.Create(location));
