@@ -14,7 +14,7 @@ if [ "${1:-}" = --quick ]; then
   export NPM_MIRROR_SIMULATED_HOURS="${NPM_MIRROR_SIMULATED_HOURS:-4}"
   echo "The quick tests take about 3 minutes on two quiet cores, after the first build."
 elif [ $# = 0 ]; then
-  echo "All tests take about 15 minutes on two quiet cores, after the first build (./test.sh --quick: about 3)."
+  echo "All tests take about 20 minutes on two quiet cores, after the first build (./test.sh --quick: about 3)."
 fi
 
 # Tests talk to 127.0.0.1 only; a proxy, where one is configured, is for package registries.

@@ -25,6 +25,22 @@ public sealed class HourlyBreakerBoundsTests : IAsyncDisposable
         await _store.DisposeAsync();
     }
 
+    [Claim("Removals stay held back while more are demanded than an hour may bring, also after a hundred thousand names",
+        Red = "`HourlyBreaker.Demand` keeps the old names, and has no room for new ones")]
+    [Fact]
+    public async Task Demands_count_also_after_a_hundred_thousand_names()
+    {
+        var breaker = Breaker();
+        Assert.Equal(Most, await PassAsync(breaker, 0, Most));
+        Assert.Equal(0, await PassAsync(breaker, 1_000, 100_000 - Most - 1));
+        _clock.Advance(TimeSpan.FromMinutes(50));
+        Assert.Equal(0, await PassAsync(breaker, 200_000, Most + 1));
+        _clock.Advance(TimeSpan.FromMinutes(15));
+        Assert.Equal(0, await PassAsync(breaker, 300_000, Most + 1));
+        _clock.Advance(TimeSpan.FromMinutes(50));
+        Assert.NotNull(await breaker.FindReasonAsync(Name(400_000), Token));
+    }
+
     [Theory]
     [InlineData(3599, false)]
     [InlineData(3600, true)]

@@ -7,6 +7,7 @@ using StackExchange.Redis;
 namespace NpmMirror.Tests.Redis;
 
 /// <summary>Servers that are away, refuse, end in the middle, or lose things; and writers that died between two steps.</summary>
+[Trait("Duration", "long")]
 public sealed class RedisTroubleTests(RedisServer server) : IClassFixture<RedisServer>
 {
     private const string Secret = "s3cr3t-w0rd";

@@ -6,6 +6,7 @@ using NpmMirror.Tests.Cli;
 namespace NpmMirror.Tests.S3;
 
 /// <summary>The program with its tarballs in a bucket.</summary>
+[Trait("Duration", "long")]
 public sealed partial class S3MirrorTests : IAsyncLifetime
 {
     private readonly TempFolder _folder = new();
