@@ -16,6 +16,7 @@ namespace NpmMirror.Tests.Postgres;
         nameof(Lists_marks_as_rows_from_any_text_on),
     ],
     Red = "the comparison of generations left out of `PostgresCommit`: the first two were red; rows read without `for update`: the second; the log's end without it: the third; the queue taken without it: the fourth and the fifth; no `collate \"C\"`: the last two")]
+[Trait("Duration", "long")]
 public sealed class PostgresStoreTests(SharedPostgres shared) : PersistentMetadataStoreContract
 {
     private readonly string _schema = PostgresServer.NewSchema();

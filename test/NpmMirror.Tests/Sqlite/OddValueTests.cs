@@ -6,6 +6,7 @@ using NpmMirror.Storage;
 namespace NpmMirror.Tests.Sqlite;
 
 /// <summary>Values that no program of ours writes, in every column of every table: a reader says so of that row, and all others are read as before.</summary>
+[Trait("Duration", "long")]
 public sealed class OddValueTests : IDisposable
 {
     private static readonly string[] Tables = ["packages", "documents", "archive", "log", "queue", "tarballs", "access", "notes", "kept", "leases", "counts"];
