@@ -80,7 +80,9 @@ async function main() {
   await stop(source)
 }
 
-const show = values => `${figure(median(values))} (${values.map(figure).join(' ')})`
+function show(values) {
+  return `${figure(median(values))} (${values.map(figure).join(' ')})`
+}
 
 async function measure(side, upstream, names) {
   const program = join(options[side], 'artifacts/npm-mirror/npm-mirror')
