@@ -13,13 +13,16 @@ internal static class Setup
 {
     private static readonly TimeSpan DrainMax = TimeSpan.FromSeconds(20);
 
+    // Besides memory, files and the default, which are there without being named.
+    private static readonly IMetadataEngine[] MetadataBuiltIn = [new PostgresEngine(), new RedisEngine()];
+    private static readonly IBlobEngine[] BlobsBuiltIn = [new S3Engine()];
+
     /// <summary>The engines this program was built with.</summary>
-    public static MetadataEngines Engines { get; } = new(new PostgresEngine(), new RedisEngine());
+    public static MetadataEngines Engines { get; } = new(MetadataBuiltIn);
 
-    /// <summary>The same engines, for a mirror; the default is there without being named.</summary>
-    public static MirrorBuilder UseEngines(this MirrorBuilder mirror) => mirror.UsePostgres().UseRedis().UseS3();
-
-    private static BlobEngines BlobEngines { get; } = new(new S3Engine());
+    /// <summary>Lets the options of a mirror name the same engines.</summary>
+    public static MirrorBuilder UseEngines(this MirrorBuilder mirror) =>
+        BlobsBuiltIn.Aggregate(MetadataBuiltIn.Aggregate(mirror, (with, engine) => with.AddEngine(engine)), (with, engine) => with.AddEngine(engine));
 
     /// <summary>Logging to standard error, one line each; standard output is for results.</summary>
     public static ILoggerFactory CreateLogging(LogOptions options) => LoggerFactory.Create(builder => ConfigureLogging(builder, options));
@@ -51,7 +54,7 @@ internal static class Setup
 
     /// <summary>Where the tarballs are.</summary>
     public static IBlobStore CreateBlobs(MirrorOptions options, ILoggerFactory logging) =>
-        BlobEngines.Create(options.Store, options.Data, TimeProvider.System, logging);
+        new BlobEngines(BlobsBuiltIn).Create(options.Store, options.Data, TimeProvider.System, logging);
 
     /// <summary>Opens the mirror that the options describe, for work that is done once.</summary>
     /// <exception cref="MirrorException">The upstream is not known, or the store refuses.</exception>

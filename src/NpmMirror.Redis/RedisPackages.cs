@@ -123,7 +123,7 @@ internal sealed class RedisPackages(RedisSession session, RedisCommits commits, 
             var rows = await FindAllAsync([.. names.Where(name => name != default)], cancellationToken);
             foreach (var row in rows)
             {
-                // One that has changed meanwhile is behind this head.
+                // One that has changed meanwhile is after this head.
                 if (row is not null && row.LastPosition > LogPosition.Zero && row.LastPosition <= head)
                 {
                     yield return row;

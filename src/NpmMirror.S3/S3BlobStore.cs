@@ -158,7 +158,7 @@ internal sealed class S3BlobStore(S3Bucket bucket, FileBlobStore files, S3Cache 
     {
         if (await bucket.FindAsync(KeyOf(sha512), cancellationToken) is { } found)
         {
-            return new CondemnedObject(this, bucket, new BlobInfo(sha512, found.SizeBytes, found.StoredAt));
+            return new CondemnedObject(bucket, new BlobInfo(sha512, found.SizeBytes, found.StoredAt));
         }
 
         // A mark without its object: its collector died after the deletion.
@@ -176,22 +176,20 @@ internal sealed class S3BlobStore(S3Bucket bucket, FileBlobStore files, S3Cache 
 
     private static Digest? HashOf(string key) => key[(key.LastIndexOf('/') + 1)..] is { Length: HexLength } name && name.All(char.IsAsciiHexDigitLower) ? Digest.FromHex(name) : null;
 
-    private sealed class CondemnedObject(S3BlobStore store, S3Bucket bucket, BlobInfo info) : CondemnedBlob
+    private sealed class CondemnedObject(S3Bucket bucket, BlobInfo info) : CondemnedBlob
     {
         public override BlobInfo Info => info;
 
         public override async ValueTask DeleteAsync(CancellationToken cancellationToken)
         {
-            // Whoever put the same bytes anew has taken the mark away.
+            // A writer that put the same bytes anew has taken the mark away.
             if (await bucket.FindAsync(MarkOf(info.Sha512), cancellationToken) is not null)
             {
                 await bucket.DeleteAsync(KeyOf(info.Sha512), cancellationToken);
-                await RestoreAsync(cancellationToken);
+                await bucket.DeleteAsync(MarkOf(info.Sha512), cancellationToken);
             }
         }
 
-        public override async ValueTask RestoreAsync(CancellationToken cancellationToken) => await store.UnmarkAsync(info.Sha512, cancellationToken);
+        public override async ValueTask RestoreAsync(CancellationToken cancellationToken) => await bucket.DeleteAsync(MarkOf(info.Sha512), cancellationToken);
     }
-
-    private Task UnmarkAsync(Digest sha512, CancellationToken cancellationToken) => bucket.DeleteAsync(MarkOf(sha512), cancellationToken);
 }

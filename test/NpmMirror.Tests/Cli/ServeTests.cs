@@ -109,7 +109,7 @@ public sealed class ServeTests : IAsyncLifetime
     [InlineData("localhost", "/")]
     public async Task An_upstream_that_is_this_mirror_itself_is_refused(string host, string path)
     {
-        var port = FreePort();
+        var port = FreePort.Find();
         var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["serve", $"--upstream=http://{host}:{port}{path}", $"--listen={port}"]);
         Assert.Equal(2, code);
         Assert.Contains("which is this mirror itself", Assert.Single(errors.TrimEnd().Split('\n')), StringComparison.Ordinal);
@@ -119,7 +119,7 @@ public sealed class ServeTests : IAsyncLifetime
     [Fact]
     public async Task An_npm_that_is_configured_for_this_mirror_is_told_so()
     {
-        var port = FreePort();
+        var port = FreePort.Find();
         File.WriteAllText(_folder.File(".npmrc"), $"registry=http://127.0.0.1:{port}/npm/\n");
         var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["serve", $"--listen={port}"], [.. NoNpm, ("npm_config_userconfig", _folder.File(".npmrc"))]);
         Assert.Equal(2, code);
@@ -251,14 +251,6 @@ public sealed class ServeTests : IAsyncLifetime
     }
 
     private static string AddressIn(string line) => line.Split(' ')[1];
-
-    // The program ends before it listens; no other program may listen there.
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 
     private static void TryStart(TcpListener listener)
     {

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -30,7 +29,7 @@ public sealed class PouchServerTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         Assert.SkipUnless(TestTools.Has("pouchdb-server"), TestTools.Missing("pouchdb-server"));
-        var port = FreePort();
+        var port = FreePort.Find();
         _server = TestProcess.Start([.. TestTools.Command("pouchdb-server"), "--in-memory", "--host", "127.0.0.1", "--port", $"{port}", "--no-stdout-logs"], _folder.Path, new Dictionary<string, string> { ["PATH"] = Environment.GetEnvironmentVariable("PATH")!, ["HOME"] = _folder.Path });
         _ = TestProcess.GatherAsync(_server.StandardOutput, new StringBuilder(), Cancellation);
         _ = TestProcess.GatherAsync(_server.StandardError, new StringBuilder(), Cancellation);
@@ -186,12 +185,5 @@ public sealed class PouchServerTests : IAsyncLifetime
         {
             return false;
         }
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

@@ -62,7 +62,7 @@ public sealed class PostgresLinkTests(SharedPostgres shared) : IAsyncLifetime
         await store.Queue.TakeAsync(1, TimeSpan.FromMinutes(1), Cancellation);
         for (var i = 0; i < 3; i++)
         {
-            // As a server that was started anew, or a firewall that forgets, does it: nobody who asks then notices.
+            // As a server that was started anew, or a firewall that forgets, does it: the next request finds out.
             link.CloseAll();
             Assert.Null(await store.Packages.FindAsync(Express, Cancellation));
             link.CloseAll();

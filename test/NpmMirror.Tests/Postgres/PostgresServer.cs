@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Postgres;
@@ -54,7 +52,7 @@ internal sealed class PostgresServer : IAsyncDisposable
     internal static bool IsInstalled => Programs is not null;
 
     /// <summary>Where it listens; the same after a stop and a start.</summary>
-    internal int Port { get; } = FreePort();
+    internal int Port { get; } = FreePort.Find();
 
     /// <summary>A schema that no other test has.</summary>
     internal static string NewSchema() => string.Create(CultureInfo.InvariantCulture, $"test_{Interlocked.Increment(ref _schemas)}_{System.Environment.ProcessId}");
@@ -186,25 +184,6 @@ internal sealed class PostgresServer : IAsyncDisposable
     private static Dictionary<string, string> Environment() => new() { ["PATH"] = "/usr/bin:/bin:/usr/sbin:/sbin", ["LC_ALL"] = "C.UTF-8" };
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
-
-    // Below those that the system gives to all who ask for any: nobody takes it before the server starts, nor while it is stopped.
-    private static int FreePort()
-    {
-        while (true)
-        {
-            var port = Random.Shared.Next(20_000, 32_000);
-            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            try
-            {
-                socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
-                return port;
-            }
-            catch (SocketException)
-            {
-                // Another's.
-            }
-        }
-    }
 
     // Debian keeps each version's programs apart from PATH. TEST_POSTGRES names the folder of others.
     private static string? FindPrograms()

@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using System.Text;
 
 namespace NpmMirror.Tests.Redis;
@@ -55,7 +53,7 @@ public sealed class RedisServer : IAsyncLifetime
         for (var tries = 0; _process is null; tries++)
         {
             Assert.True(tries < 20, $"redis-server does not start:\n{Output}");
-            Port = FreePort();
+            Port = FreePort.Find();
             if (IsInCluster && Port > 55_000)
             {
                 Port -= 20_000;
@@ -111,12 +109,5 @@ public sealed class RedisServer : IAsyncLifetime
     {
         await KillAsync();
         _folder.Dispose();
-    }
-
-    internal static int FreePort()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 }

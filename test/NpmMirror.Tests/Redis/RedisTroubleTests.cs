@@ -22,7 +22,7 @@ public sealed class RedisTroubleTests(RedisServer server) : IClassFixture<RedisS
     [Fact]
     public async Task Says_that_the_server_is_away()
     {
-        var failure = await FailsToOpenAsync(string.Create(CultureInfo.InvariantCulture, $"redis://u:{Secret}@127.0.0.1:{RedisServer.FreePort()}/"));
+        var failure = await FailsToOpenAsync(string.Create(CultureInfo.InvariantCulture, $"redis://u:{Secret}@127.0.0.1:{FreePort.Find()}/"));
         Assert.Equal((MirrorFault.StoreUnavailable, true), (failure.Fault, failure.IsTransient));
         Assert.Contains("cannot be reached", failure.Message, StringComparison.Ordinal);
     }
