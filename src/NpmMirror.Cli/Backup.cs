@@ -23,6 +23,7 @@ internal sealed class Backup(IMetadataStore store, IStoreBackup copies, IBlobSto
         await copies.BackupAsync(next, cancellationToken);
         var copied = await CopyBlobsAsync(cancellationToken);
         File.Move(next, _file, overwrite: true);
+        DurableFolders.Sync(folder);
         return copied;
     }
 
@@ -53,7 +54,7 @@ internal sealed class Backup(IMetadataStore store, IStoreBackup copies, IBlobSto
     {
         try
         {
-            Directory.CreateDirectory(folder);
+            new DurableFolders(folder).Create(folder);
             File.Delete(next);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)

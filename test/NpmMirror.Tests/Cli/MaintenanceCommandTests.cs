@@ -54,6 +54,10 @@ public sealed class MaintenanceCommandTests : IAsyncLifetime
         Assert.Contains("1 log rows, 1 documents", output, StringComparison.Ordinal);
         Assert.Contains("0 findings", output, StringComparison.Ordinal);
 
+        (code, var changed, errors) = await RunAsync("verify", "--head", $"1:{new string('0', 64)}");
+        Assert.True(code == 5, errors);
+        Assert.Contains("1 findings", changed, StringComparison.Ordinal);
+
         File.Delete(Blobs.Single());
         (code, output, errors) = await RunAsync("verify", "--json", "--head", HeadIn(output));
         Assert.True(code == 5, errors);

@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using NpmMirror.Maintenance;
+using NpmMirror.Storage;
 
 namespace NpmMirror.Tests.Maintenance;
 
@@ -48,6 +50,29 @@ public sealed class MaintenanceLeaseTests
         }
 
         Assert.True(await bench.Store.Leases.TryHoldLeaseAsync("gc", "another", TimeSpan.FromMinutes(1), Cancelled));
+    }
+
+    [Claim("The lease of a process that died while it maintained a store ends within a minute",
+        Red = "`MaintenanceLease.Duration` is two minutes")]
+    [Fact]
+    public async Task A_lease_is_taken_for_a_minute()
+    {
+        var taken = new ConcurrentQueue<TimeSpan>();
+        await using var bench = await MaintenanceBench.StartAsync();
+        var store = InterceptedStore.Over(bench.Store, call =>
+        {
+            if (call.Method == nameof(ILeaseTable.TryHoldLeaseAsync))
+            {
+                taken.Enqueue((TimeSpan)call.Arguments[2]!);
+            }
+
+            return call.Make();
+        });
+        await using var lease = await MaintenanceLease.TakeAsync(store, "gc", bench.Clock, Cancelled);
+        await Eventually.Async(() => bench.Clock.Waiting > 0);
+        bench.Clock.Advance(TimeSpan.FromSeconds(15));
+        await Eventually.Async(() => taken.Count > 1);
+        Assert.All(taken, duration => Assert.Equal(TimeSpan.FromMinutes(1), duration));
     }
 
     /// <summary>A mirror with one tarball; while the work has its first look at a blob, another process takes the lease, and the work waits until it hears of it.</summary>

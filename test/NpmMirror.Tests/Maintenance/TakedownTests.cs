@@ -1,9 +1,11 @@
 using System.Text;
+using System.Text.Json.Nodes;
 using NpmMirror.Log;
 using NpmMirror.Options;
 using NpmMirror.Removals;
 using NpmMirror.Storage;
 using NpmMirror.Syncing;
+using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Maintenance;
 
@@ -291,6 +293,62 @@ public sealed class TakedownTests
         Assert.True(await bench.IsStoredAsync((await bench.RowAsync("part", "1.0.0"))!));
     }
 
+    [Claim("A purge leaves a document that is also the one held now, and goes on where one of the past is damaged",
+        With = [nameof(A_damaged_document_of_the_past_is_purged_too)],
+        Red = "`PurgePlan` does not leave out the row's document: the first was red; a damaged one throws: the last")]
+    [Fact]
+    public async Task A_document_of_the_past_that_is_held_again_is_not_purged()
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        var name = PackageName.Parse("part");
+        bench.Upstream.Knobs.HasRevision = false;
+        await HoldLargeAsync(bench, "2.0.0", "3.0.0");
+
+        // Without a revision and a time the same bytes can come again.
+        var first = (await bench.Store.Packages.ReadAsync(name, Cancelled))!.Document;
+        using var budget = new ByteBudget(1_000_000);
+        using var document = await DocumentCodecs.DecodeAsync(name, first, budget, Cancelled);
+        var json = JsonNode.Parse(document.Bytes)!.AsObject();
+        json["time"]!.AsObject().Remove("modified");
+        var bytes = Encoding.UTF8.GetBytes(json.ToJsonString());
+        bench.Upstream.PutDocument("part", bytes);
+        await bench.SyncAsync("part");
+        var again = (await bench.Store.Packages.ReadAsync(name, Cancelled))!;
+        bench.Upstream.UnpublishVersion("part", "3.0.0");
+        await bench.SyncAsync("part");
+        bench.Upstream.PublishVersion("part", "1.0.0", version => version.Extra["long"] = new string('x', 10_000));
+        await bench.SyncAsync("part");
+        bench.Upstream.UnpublishVersion("part", "1.0.0");
+        await bench.SyncAsync("part");
+        bench.Upstream.PutDocument("part", bytes);
+        Assert.IsType<SyncResult.Stored>(await bench.SyncAsync("part"));
+        Assert.Equal(again.Row.DocumentSha256, (await bench.Store.Packages.FindAsync(name, Cancelled))!.DocumentSha256);
+        bench.Clock.Advance(TimeSpan.FromDays(2));
+
+        bench.Options.Removed.Unpublished = RemovedMode.Purge;
+        Assert.NotEmpty((await bench.CollectAsync()).Items);
+        Assert.Null(await bench.RowAsync("part", "1.0.0"));
+        Assert.True((await bench.Store.Packages.ReadAsync(name, Cancelled))!.Document.Bytes.Span.SequenceEqual(again.Document.Bytes.Span));
+        Assert.Empty((await bench.VerifyAsync()).Findings);
+    }
+
+    [Fact]
+    public async Task A_damaged_document_of_the_past_is_purged_too()
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        await HoldLargeAsync(bench, "1.0.0", "2.0.0");
+        bench.Upstream.UnpublishVersion("part", "1.0.0");
+        await bench.SyncAsync("part");
+        bench.Tamper("UPDATE archive SET codec = 77");
+        Assert.NotEmpty((await bench.VerifyAsync()).Findings);
+        bench.Clock.Advance(TimeSpan.FromDays(2));
+
+        bench.Options.Removed.Unpublished = RemovedMode.Purge;
+        await bench.CollectAsync();
+        Assert.Null(await bench.RowAsync("part", "1.0.0"));
+        Assert.Empty((await bench.VerifyAsync()).Findings);
+    }
+
     [Fact]
     public async Task Of_what_a_security_holder_replaced_all_goes_but_the_holder()
     {
@@ -341,6 +399,13 @@ public sealed class TakedownTests
         Assert.Single((await bench.CollectAsync()).Items, item => item.Subject == "part/part-1.0.0.tgz");
         Assert.Equal(2, served);
         Assert.Null(await bench.RowAsync("part", "1.0.0"));
+    }
+
+    /// <summary>Manifests so large that events point into the document of before, which is archived.</summary>
+    private static Task<SyncResult> HoldLargeAsync(MaintenanceBench bench, params string[] versions)
+    {
+        bench.Upstream.Publish(versions.Aggregate(new FakePackage("part"), (package, version) => package.Version(version, it => it.Extra["long"] = new string('x', 10_000))));
+        return bench.SyncAsync("part");
     }
 
     private static async Task DeleteAsync(MaintenanceBench bench, string name)

@@ -26,6 +26,20 @@ public sealed class PackageVisibilityTests : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _store.DisposeAsync();
 
+    [Claim("A removed package that is shown has its document's revision, and all those before it",
+        Red = "`VisibilityRules.AsShown` gives one ancestor only")]
+    [Theory]
+    [InlineData("3-c 2-b 1-a", "3-c", "2-b 1-a")]
+    [InlineData("1-a", "1-a", null)]
+    [InlineData(null, "4-d", null)]
+    public async Task A_shown_package_has_the_revisions_before_its_removal(string? ancestors, string rev, string? before)
+    {
+        await WriteAsync(RemovalKind.Gone);
+        var row = (await _store.Packages.FindAsync(Name, Token))!;
+        var shown = new VisibilityRules(new RemovedOptions { Gone = RemovedMode.Keep }).AsShown(row with { Facts = row.Facts with { Rev = "4-d", Ancestors = ancestors } });
+        Assert.Equal((null, rev, before), (shown.Facts.Removal, shown.Facts.Rev, shown.Facts.Ancestors));
+    }
+
     [Theory]
     [InlineData(null, RemovedMode.Hide, Old, null)]
     [InlineData(RemovalKind.Unpublished, RemovedMode.Hide, Old, null)]

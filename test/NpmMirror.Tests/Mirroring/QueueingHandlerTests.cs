@@ -48,6 +48,16 @@ public sealed class QueueingHandlerTests : IAsyncLifetime
         Assert.Equal(isNew, news.Count == 1);
     }
 
+    [Claim("A change that the feed tells is due at once, and waits since then",
+        Red = "`QueueingHandler` leaves out `QueuedAt`, or `DueAt`")]
+    [Fact]
+    public async Task A_row_is_queued_since_now_and_due_now()
+    {
+        await Handler(_bench.Store, _bench.Queue).HandleAgainAsync(Page("1-x"), (_, _) => ValueTask.CompletedTask, Token);
+        var (item, now) = (await _bench.Store.Queue.FindQueuedAsync(PackageName.Parse("a"), Token), _bench.Clock.GetUtcNow());
+        Assert.Equal((now, now, "1-x", QueuePriority.Change), (item!.QueuedAt, item.DueAt, item.WantedRev, item.Priority));
+    }
+
     [Claim("Names are queued before the cursor stands after them, wherever a process dies",
         Red = "the cursor is set before `EnqueueAsync`; `handled` is set before the tries")]
     [Theory]

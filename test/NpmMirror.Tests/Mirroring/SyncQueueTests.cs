@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using NpmMirror.Storage;
 using NpmMirror.Syncing;
 using NpmMirror.Testing;
+using NpmMirror.Tests.AspNetCore;
 using NpmMirror.Tests.Maintenance;
 
 namespace NpmMirror.Tests.Mirroring;
@@ -154,6 +155,25 @@ public sealed class SyncQueueTests
         await stop.CancelAsync();
         await running;
         Assert.Equal(0, bench.Queue.InFlight);
+    }
+
+    [Claim("The packages of the store are counted for the metrics once a second at most",
+        Red = "`SyncQueue.MeasureAsync` does not note when it counted")]
+    [Fact]
+    public async Task The_depth_is_counted_once_while_many_are_tried_within_a_second()
+    {
+        await using var bench = await MirrorBench.StartAsync(new NpmMirror.Options.MirrorOptions { Concurrency = 1 });
+        var (store, counts) = CountedStore.Over(bench.Store);
+        using var queue = new SyncQueue(store, bench.Sync, bench.Options, bench.Clock, Microsoft.Extensions.Logging.Abstractions.NullLogger<SyncQueue>.Instance);
+        await queue.EnqueueAsync([.. Enumerable.Range(0, 40).Select(i => bench.Item($"p{i}"))], null, Token);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var running = queue.RunAsync(stop.Token);
+        await Eventually.Async(async () => await bench.Store.Queue.FindQueuedAsync(PackageName.Parse("p39"), Token) is null or { Attempts: > 0 });
+        await Eventually.Async(() => counts.CountOf(nameof(IQueueTable.NextDueAsync)) > 0);
+        Assert.True(counts.CountOf(nameof(IQueueTable.TakeAsync)) > 2);
+        Assert.Equal(1, counts.CountOf(nameof(IMetadataStore.CountAsync)));
+        await stop.CancelAsync();
+        await running;
     }
 
     /// <summary>Runs the queue until it sleeps, then does something; ends it in any case.</summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Feeds;
@@ -75,13 +76,51 @@ public sealed class LateRowSearchTests
         Assert.Equal(new Sequence("100"), Assert.Single(_told.OfType<MonitorEvent.Polled>()).Since);
     }
 
+    [Fact]
+    public async Task A_feed_that_ends_earlier_is_read_once_a_window()
+    {
+        var search = Search();
+        await search.NoteAsync(new ChangesPage([Row(100, "a")], new Sequence("100"), IsAtHead: true), Token);
+        _clock.Advance(TimeSpan.FromMinutes(20));
+        await search.NoteAsync(new ChangesPage([Row(120, "b")], new Sequence("120"), IsAtHead: true), Token);
+        await search.LookAsync(new Sequence("120"), Token);
+        Assert.Equal(1, _feed.Reads);
+    }
+
+    [Claim("The lag in seconds is the time since the follower last stood at the feed's head",
+        Red = "`LateRowSearch.MeasureLag` records nothing")]
+    [Fact]
+    public async Task The_lag_grows_from_the_last_time_at_the_head()
+    {
+        using var meter = new Meter("lag");
+        var seconds = new List<double>();
+        using var listener = new MeterListener { InstrumentPublished = (instrument, it) =>
+        {
+            if (instrument.Meter == meter && instrument.Name == "npm_mirror.feed.lag")
+            {
+                it.EnableMeasurementEvents(instrument);
+            }
+        } };
+        listener.SetMeasurementEventCallback<double>((_, measured, _, _) => seconds.Add(measured));
+        listener.Start();
+
+        var search = Search(meter);
+        search.MeasureLag();
+        await search.NoteAsync(new ChangesPage([Row(100, "a")], new Sequence("100"), IsAtHead: true), Token);
+        _clock.Advance(TimeSpan.FromSeconds(90));
+        search.MeasureLag();
+        await search.NoteAsync(new ChangesPage([Row(105, "b")], new Sequence("105"), IsAtHead: false), Token);
+        await search.NoteAsync(new ChangesPage([Row(110, "c")], new Sequence("110"), IsAtHead: true), Token);
+        Assert.Equal([0, 90, 90, 0], seconds);
+    }
+
     private static ChangeRow Row(long sequence, string id) => new(new Sequence($"{sequence}"), id, "1-a", false);
 
-    private LateRowSearch Search() => new(_feed, _handler, TrailingWindow.Usual, (told, _) =>
+    private LateRowSearch Search(Meter? meter = null) => new(_feed, _handler, TrailingWindow.Usual, (told, _) =>
     {
         _told.Add(told);
         return ValueTask.CompletedTask;
-    }, new FollowingMetrics(NpmMirror.Diagnostics.Telemetry.Unread), _clock, NullLogger.Instance) { KeepsReceipts = true };
+    }, new FollowingMetrics(meter ?? NpmMirror.Diagnostics.Telemetry.Unread), _clock, NullLogger.Instance) { KeepsReceipts = true };
 
     /// <summary>A handler whose queue cannot be written for a while.</summary>
     private sealed class FailingHandler : IChangeHandler
