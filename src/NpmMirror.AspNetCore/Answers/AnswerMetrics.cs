@@ -13,6 +13,12 @@ namespace NpmMirror.AspNetCore.Answers;
 /// </summary>
 internal sealed class AnswerMetrics
 {
+    /// <summary>The instrument of requests.</summary>
+    internal const string Requests = "npm_mirror.http.requests";
+
+    /// <summary>The instrument of sent bytes.</summary>
+    internal const string Sent = "npm_mirror.http.sent";
+
     private const int ShortBytes = 64 * 1024;
 
     // One for a mirror, however often it is mapped: two observed sums would replace each other.
@@ -27,8 +33,8 @@ internal sealed class AnswerMetrics
         _time = time;
         _durations = meter.CreateDurations(
             "npm_mirror.http.request.duration", "The time from a request to the server until the last byte of its answer was handed to the connection, by route", 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30);
-        meter.CreateObservableCounter("npm_mirror.http.requests", () => _answers.Select(one => one.Value.RequestsOf(one.Key)), "{request}", "Requests answered, by route, status and the part that answered: the server, or the connection before it");
-        meter.CreateObservableCounter("npm_mirror.http.sent", () => _answers.Select(one => one.Value.SentOf(one.Key)), "By", "Bytes of bodies sent, by route, status and the part that answered");
+        meter.CreateObservableCounter(Requests, () => _answers.Select(one => one.Value.RequestsOf(one.Key)), "{request}", "Requests answered, by route, status and the part that answered: the server, or the connection before it");
+        meter.CreateObservableCounter(Sent, () => _answers.Select(one => one.Value.SentOf(one.Key)), "By", "Bytes of bodies sent, by route, status and the part that answered");
     }
 
     /// <summary>Those of the mirror that measures in <paramref name="meter"/>.</summary>

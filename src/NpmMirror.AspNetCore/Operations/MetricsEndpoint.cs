@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using NpmMirror.AspNetCore.Answers;
 using NpmMirror.Diagnostics;
 using OpenTelemetry;
 using OpenTelemetry.Metrics;
@@ -10,6 +11,7 @@ namespace NpmMirror.AspNetCore.Operations;
 internal sealed class MetricsEndpoint : IDisposable
 {
     private const string RuntimeMeter = "System.Runtime";
+    private const int SeriesMax = 200;
 
     private readonly MeterProvider _provider;
     private readonly RequestDelegate _scrape;
@@ -19,10 +21,12 @@ internal sealed class MetricsEndpoint : IDisposable
     /// <param name="scope">The scope of the mirror's meter.</param>
     internal MetricsEndpoint(IServiceProvider services, object scope)
     {
+        // Memory for all series of an instrument is taken at once, for 2,000 if nothing is said. Only answers have so many, by route and status.
+        var usual = new MetricStreamConfiguration { CardinalityLimit = SeriesMax };
         _provider = Sdk.CreateMeterProviderBuilder()
             .AddMeter(Telemetry.MeterName, RuntimeMeter)
             // Meters are chosen by name, and other mirrors of this process have meters of that name.
-            .AddView(instrument => instrument.Meter.Name == RuntimeMeter || instrument.Meter.Scope == scope ? null : MetricStreamConfiguration.Drop)
+            .AddView(instrument => instrument.Meter.Name != RuntimeMeter && instrument.Meter.Scope != scope ? MetricStreamConfiguration.Drop : instrument.Name is AnswerMetrics.Requests or AnswerMetrics.Sent ? null : usual)
             .AddPrometheusExporter(exporter => (exporter.ScrapeResponseCacheDurationMilliseconds, exporter.ScopeInfoEnabled, exporter.TargetInfoEnabled) = (0, false, false))
             .Build();
         // The exporter's middleware cannot be made in another way.
