@@ -56,7 +56,12 @@ internal static class StatusCommand
         Line("Upstream", $"{status.Upstream!.Address} ({status.Upstream.From})");
         Line("Feed", feed.Location is null ? "none followed yet" : $"{feed.Location}, read to {feed.Read}, handled to {feed.Handled}{(feed.IsFirstWalk ? ", the first walk is not done" : "")}");
         PrintFollowing(feed);
-        if (status.Leader is { } leader)
+        foreach (var node in status.Nodes)
+        {
+            Line("Node", $"{node.Name}, version {node.Version}, up since {node.StartedAt.ToString("u", CultureInfo.InvariantCulture)}, heard {node.BeatAt.ToString("u", CultureInfo.InvariantCulture)} by its clock{(node.Name == status.Leader ? "; followed the feed last" : "")}");
+        }
+
+        if (status.Leader is { } leader && !status.Nodes.Any(node => node.Name == leader))
         {
             Line("Leader", $"{leader} followed the feed last");
         }

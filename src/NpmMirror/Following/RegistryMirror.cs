@@ -72,7 +72,7 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         _named = new NamedPackages(store.Packages, queue, time);
         _reconciler = new Reconciler(store, queue, scope, known, options, time, _logger);
         _schedule = new ReconciliationSchedule(store.Notes, options.Reconcile, time, _logger);
-        _leadership = isShared ? new Leadership(store.Leases, store.Notes, $"{Environment.MachineName}/{Environment.ProcessId}", () => Monitor is { IsConnected: true }, time, _logger) : null;
+        _leadership = isShared ? new Leadership(store.Leases, store.Notes, NotedNode.OwnName, () => Monitor is { IsConnected: true }, time, _logger) : null;
         Monitor = new RegistryMonitor(FollowAsync, MonitorOptions.From(options) with { EndsAtReset = true, Meter = meter ?? Telemetry.Unread }, time, loggers.CreateLogger("NpmMirror.Monitor"));
     }
 

@@ -63,6 +63,7 @@ public sealed partial class Mirror : IAsyncDisposable
             Registry,
             new WritableWatch(store, parts.Blobs, time, loggers.CreateLogger<WritableWatch>()),
             new PauseWatch(store, upstream, Meter, time, loggers.CreateLogger<PauseWatch>()),
+            .. parts.IsShared ? [new NodeWatch(store.Notes, upstream, time)] : (IHostedService[])[],
             new GarbageSchedule(Collector, options, time, loggers.CreateLogger<GarbageSchedule>()),
         ];
     }

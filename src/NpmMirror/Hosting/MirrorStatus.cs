@@ -22,6 +22,7 @@ namespace NpmMirror.Hosting;
 /// <param name="Removals">Whether removals are held back, and why.</param>
 /// <param name="Pauses">The pauses in requests to the upstream.</param>
 /// <param name="Leader">The node that followed the feed last, where several share the store; else null.</param>
+/// <param name="Nodes">The nodes that share the store; none where it is for one machine.</param>
 public sealed record MirrorStatus(
     string Store,
     string Blobs,
@@ -38,7 +39,8 @@ public sealed record MirrorStatus(
     IReadOnlyList<GivenUp> GivenUp,
     RemovalState Removals,
     IReadOnlyList<NotedPause> Pauses,
-    string? Leader)
+    string? Leader,
+    IReadOnlyList<NotedNode> Nodes)
 {
     private const int ErrorsMax = 10;
 
@@ -74,7 +76,8 @@ public sealed record MirrorStatus(
             await GivenUpPackages.ReadAsync(store.Notes, cancellationToken),
             await RemovalState.ReadAsync(store, cancellationToken),
             await NotedPause.ReadAsync(store.Notes, time.GetUtcNow(), cancellationToken),
-            (await store.Notes.FindNoteAsync(MirrorCursors.Leader, cancellationToken))?.Split(' ')[0]);
+            (await store.Notes.FindNoteAsync(MirrorCursors.Leader, cancellationToken))?.Split(' ')[0],
+            await NotedNode.ReadAsync(store.Notes, cancellationToken));
     }
 
     private static async Task<IReadOnlyList<ErrorStatus>> ReadErrorsAsync(IMetadataStore store, CancellationToken cancellationToken)

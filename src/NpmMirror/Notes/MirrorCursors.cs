@@ -48,6 +48,9 @@ internal static class MirrorCursors
     /// <summary>The node that leads, and a count that goes on while it follows (see <see cref="Following.Leadership"/>).</summary>
     public const string Leader = "nodes:leader";
 
+    /// <summary>The nodes that share the store, as JSON (see <see cref="NotedNode"/>).</summary>
+    public const string Nodes = "nodes:all";
+
     /// <summary>This mirror's instance id.</summary>
     public const string Instance = "instance";
 }

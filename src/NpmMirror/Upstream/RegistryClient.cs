@@ -48,6 +48,9 @@ internal sealed partial class RegistryClient : IDisposable
     /// <summary>The present pauses in requests to the upstream's hosts.</summary>
     internal RequestPauses Pauses => Transport.Pace.Pauses;
 
+    /// <summary>See <see cref="RequestPace.ShareAmong"/>.</summary>
+    internal void ShareAmong(int nodes) => Transport.Pace.ShareAmong(nodes);
+
     /// <summary>The tries of one request.</summary>
     internal BoundedRetry NewRetry() => new(_timeProvider, _logger);
 

@@ -19,9 +19,13 @@ internal sealed class RequestPace(double? perSecond, TimeProvider time, Meter? m
     private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(1);
 
     private readonly ConcurrentDictionary<string, Bucket> _buckets = new(StringComparer.OrdinalIgnoreCase);
+    private volatile int _nodes = 1;
 
     /// <summary>The present pauses of hosts.</summary>
     internal RequestPauses Pauses { get; } = new(meter ?? Telemetry.Unread, time);
+
+    /// <summary>The rate holds for so many nodes together: each of them takes an equal share.</summary>
+    internal void ShareAmong(int nodes) => _nodes = nodes;
 
     /// <summary>Waits for this request's turn.</summary>
     /// <param name="url">The requested address.</param>
@@ -35,7 +39,7 @@ internal sealed class RequestPace(double? perSecond, TimeProvider time, Meter? m
             return;
         }
 
-        while (((isPatient ? Pauses.LeftOf(url, RequestPurpose.Fetching) : null) ?? bucket.Wait(isPatient, isTaking)) is { } wait)
+        while (((isPatient ? Pauses.LeftOf(url, RequestPurpose.Fetching) : null) ?? bucket.Wait(isPatient, isTaking, _nodes)) is { } wait)
         {
             await Task.Delay(wait > ShortestWait ? wait : ShortestWait, time, cancellationToken);
         }
@@ -57,12 +61,11 @@ internal sealed class RequestPace(double? perSecond, TimeProvider time, Meter? m
     private sealed class Bucket(double rate, TimeProvider time)
     {
         private readonly Lock _lock = new();
-        private readonly double _size = Math.Max(1, rate);
         private double _tokens = Math.Max(1, rate);
         private long _filledAt = time.GetTimestamp();
 
         /// <summary>Null when it may go now, else how long to wait before asking again.</summary>
-        internal TimeSpan? Wait(bool isPatient, bool isTaking)
+        internal TimeSpan? Wait(bool isPatient, bool isTaking, int nodes)
         {
             lock (_lock)
             {
@@ -71,14 +74,15 @@ internal sealed class RequestPace(double? perSecond, TimeProvider time, Meter? m
                     return null;
                 }
 
-                var now = time.GetTimestamp();
-                _tokens = Math.Min(_size, _tokens + (time.GetElapsedTime(_filledAt, now).TotalSeconds * rate));
+                var (share, now) = (rate / nodes, time.GetTimestamp());
+                var size = Math.Max(1, share);
+                _tokens = Math.Min(size, _tokens + (time.GetElapsedTime(_filledAt, now).TotalSeconds * share));
                 _filledAt = now;
 
-                var least = isPatient ? 1 : 1 - _size;
+                var least = isPatient ? 1 : 1 - size;
                 if (_tokens < least)
                 {
-                    return TimeSpan.FromSeconds((least - _tokens) / rate);
+                    return TimeSpan.FromSeconds((least - _tokens) / share);
                 }
 
                 _tokens -= isTaking ? 1 : 0;

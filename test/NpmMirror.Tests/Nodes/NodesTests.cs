@@ -32,10 +32,13 @@ public sealed partial class NodesTests(SharedPostgres postgres) : IAsyncLifetime
         await _upstream.DisposeAsync();
     }
 
+    [Claim("When the leading node is killed another one follows, and `status` lists the nodes that are left",
+        Red = "`Leadership` never takes a lease that ended; `NodeWatch` keeps a node whose beats stay away")]
     [Fact]
     public async Task Another_node_follows_after_the_leader_was_killed()
     {
         var leader = await StartNodesAsync();
+        await Eventually.Async(async () => await NodesInStatusAsync() is (3, 1));
         Assert.Equal(2, _nodes.Count(node => node.Process.Errors.Contains("Another node leads", StringComparison.Ordinal)));
 
         _upstream.Publish(new FakePackage("first").Version("1.0.0").Version("1.1.0"));
@@ -47,6 +50,7 @@ public sealed partial class NodesTests(SharedPostgres postgres) : IAsyncLifetime
         await Eventually.Async(() => _nodes.Exists(node => node.Process.Errors.Contains(Leads, StringComparison.Ordinal)));
         await AllServeAsync("first", "1.2.0");
         Assert.Single(_nodes, node => node.Process.Errors.Contains(Leads, StringComparison.Ordinal));
+        await Eventually.Async(async () => await NodesInStatusAsync() is (2, 1));
         await leader.Process.DisposeAsync();
         leader.Client.Dispose();
         leader.Folder.Dispose();
@@ -122,10 +126,21 @@ public sealed partial class NodesTests(SharedPostgres postgres) : IAsyncLifetime
         return answer.IsSuccessStatusCode;
     }
 
+    /// <summary>The nodes that <c>status</c> lists, and how many of them followed the feed last.</summary>
+    private async Task<(int Nodes, int Leaders)> NodesInStatusAsync()
+    {
+        var (code, output, errors) = await CliProcess.RunAsync(_nodes[0].Folder.Path, ["status", $"--store.engine={await LocationAsync()}"]);
+        Assert.True(code == 0, errors);
+        var lines = output.Split('\n').Where(line => line.StartsWith("Node ", StringComparison.Ordinal)).ToList();
+        return (lines.Count, lines.Count(line => line.EndsWith("followed the feed last", StringComparison.Ordinal)));
+    }
+
+    private async Task<string> LocationAsync() => (_server ?? await postgres.GetAsync()).Location(_schema);
+
     private async Task StartNodeAsync()
     {
         var folder = new TempFolder();
-        var location = (_server ?? await postgres.GetAsync()).Location(_schema);
+        var location = await LocationAsync();
         var process = CliProcess.Start(folder.Path, ["serve", "--listen=http://127.0.0.1:0", $"--upstream={_upstream.Url}", $"--feed={_upstream.FeedUrl}", "--metadata=all", "--ttl=1h", $"--store.engine={location}"]);
         var address = Address().Match(await process.WaitForOutputAsync("Serving ")).Value;
         _nodes.Add((process, folder, new HttpClient { BaseAddress = new Uri(address) }));

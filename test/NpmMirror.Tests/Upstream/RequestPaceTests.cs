@@ -39,6 +39,26 @@ public sealed class RequestPaceTests
     }
 
     [Fact]
+    public void Of_three_nodes_each_asks_a_third()
+    {
+        var pace = new RequestPace(30, _clock);
+        pace.ShareAmong(3);
+        Assert.Equal(10, Granted(pace, Host, 50));
+        _clock.Advance(TimeSpan.FromSeconds(0.5));
+        Assert.Equal(5, Granted(pace, Host, 50));
+        pace.ShareAmong(1);
+        _clock.Advance(TimeSpan.FromSeconds(0.5));
+        Assert.Equal(15, Granted(pace, Host, 50));
+
+        // Of fewer requests than nodes each node may send one now and then.
+        pace.ShareAmong(90);
+        _clock.Advance(TimeSpan.FromSeconds(2.9));
+        Assert.Equal(0, Granted(pace, Host, 50));
+        _clock.Advance(TimeSpan.FromSeconds(0.2));
+        Assert.Equal(1, Granted(pace, Host, 50));
+    }
+
+    [Fact]
     public async Task A_request_with_a_waiting_client_goes_ahead_of_the_bulk()
     {
         var pace = new RequestPace(10, _clock);
@@ -131,7 +151,7 @@ public sealed class RequestPaceTests
         Assert.Equal(granted, Granted(new RequestPace(told, _clock), new Uri(url), 500));
 
     /// <summary>How many of so many bulk requests may go at this moment.</summary>
-    private static int Granted(RequestPace pace, Uri url, int asked)
+    internal static int Granted(RequestPace pace, Uri url, int asked)
     {
         var granted = 0;
         using var leaving = new CancellationTokenSource();
