@@ -27,7 +27,7 @@ fi
 
 # Debian packages: command, package.
 missing=()
-for pair in node:nodejs npm:npm strace:strace sqlite3:sqlite3 redis-server:redis-server; do
+for pair in node:nodejs npm:npm strace:strace sqlite3:sqlite3 redis-server:redis-server faketime:faketime; do
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 [ -n "$(find /lib /usr/lib -name libzstd.so.1 -print -quit 2>/dev/null)" ] || missing+=(libzstd1)

@@ -31,6 +31,7 @@ public static class TestTools
             "pouchdb-server" => Script("pouchdb-server/bin/pouchdb-server"),
             "s3rver" => Script("s3rver/bin/s3rver.js"),
             "nano" or "follow" or "cloudant-follow" or "changes-stream" or "concurrent-couch-follower" or "pouchdb-7" => Script($"{name}/package.json"),
+            "libfaketime" => Library("faketime/libfaketimeMT.so.1"),
             _ => OnPath(name) is { } path ? [path] : null,
         };
     }
@@ -42,6 +43,10 @@ public static class TestTools
         var file = Path.Combine(Root, ".test-tools", "node_modules", path);
         return File.Exists(file) ? [file] : null;
     }
+
+    /// <summary>A library of a Debian package, below the folder of this architecture.</summary>
+    private static string[]? Library(string path) =>
+        Directory.Exists("/usr/lib") ? Directory.EnumerateDirectories("/usr/lib", "*-linux-gnu").Select(folder => Path.Combine(folder, path)).Where(File.Exists).Take(1).ToArray() is [var file] ? [file] : null : null;
 
     private static string? OnPath(string name) =>
         (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);

@@ -107,6 +107,51 @@ public sealed partial class NodesTests(SharedPostgres postgres) : IAsyncLifetime
         await AllServeAsync("first", "1.1.0");
     }
 
+    [Claim("Nodes whose clocks differ by two hours lead and hand over as others do, and bring what failed under another",
+        With = [$"{nameof(NodeWatchTests)}.{nameof(NodeWatchTests.The_rate_is_shared_among_the_nodes_that_live)}"],
+        Red = "leases of PostgreSQL end by the clock of the node that asks: another one leads at once")]
+    [Theory]
+    [InlineData("+1h", "-1h")]
+    [InlineData("-1h", "+1h")]
+    public async Task Clocks_hours_apart_hold_up_no_change_and_no_hand_over(string first, string second)
+    {
+        Assert.SkipUnless(TestTools.Has("libfaketime"), TestTools.Missing("libfaketime"));
+        _upstream.Publish(new FakePackage("first").Version("1.0.0"));
+        await StartNodeAsync(first);
+        var leader = Assert.Single(_nodes);
+        await leader.Process.WaitForErrorAsync(Leads);
+        await StartNodeAsync(second);
+        var other = _nodes[1];
+        await other.Process.WaitForErrorAsync("Another node leads");
+        await AllServeAsync("first", "1.0.0");
+
+        // A change, and longer than a lease: the first goes on leading. A node counts as such for some beats of its own.
+        _upstream.Publish(new FakePackage("first").Version("1.0.0").Version("1.1.0"));
+        await AllServeAsync("first", "1.1.0");
+        await Eventually.Async(async () => await NodesInStatusAsync() is (2, 1));
+        Assert.DoesNotContain(Leads, other.Process.Errors, StringComparison.Ordinal);
+
+        // What failed under the first is tried by the second.
+        var rule = _upstream.Knobs.Add(new FakeRule { Path = "/late", Status = 500 });
+        _upstream.Publish(new FakePackage("late").Version("1.0.0"));
+        await Eventually.Async(() => _upstream.Requests.CountOf("/late") > 0);
+        await leader.Process.SignalAsync("KILL");
+        await leader.Process.WaitForExitAsync();
+        await other.Process.WaitForErrorAsync(Leads);
+        _upstream.Knobs.Remove(rule);
+        _upstream.Publish(new FakePackage("first").Version("1.0.0").Version("1.1.0").Version("1.2.0"));
+        _nodes.Remove(leader);
+        try
+        {
+            await AllServeAsync("first", "1.2.0");
+            await Eventually.Async(async () => (await NodesInStatusAsync(), await StatusLineAsync("Queue")) is ((1, 1), "empty"));
+        }
+        finally
+        {
+            _nodes.Add(leader);
+        }
+    }
+
     /// <summary>Starts three nodes that serve a package; returns the one that leads.</summary>
     private async Task<(CliProcess Process, TempFolder Folder, HttpClient Client)> StartNodesAsync()
     {
@@ -129,19 +174,32 @@ public sealed partial class NodesTests(SharedPostgres postgres) : IAsyncLifetime
     /// <summary>The nodes that <c>status</c> lists, and how many of them followed the feed last.</summary>
     private async Task<(int Nodes, int Leaders)> NodesInStatusAsync()
     {
+        var lines = (await StatusAsync()).Where(line => line.StartsWith("Node ", StringComparison.Ordinal)).ToList();
+        return (lines.Count, lines.Count(line => line.EndsWith("followed the feed last", StringComparison.Ordinal)));
+    }
+
+    private async Task<string?> StatusLineAsync(string title) => (await StatusAsync()).FirstOrDefault(line => line.StartsWith(title + ' ', StringComparison.Ordinal))?[title.Length..].Trim();
+
+    private async Task<string[]> StatusAsync()
+    {
         var (code, output, errors) = await CliProcess.RunAsync(_nodes[0].Folder.Path, ["status", $"--store.engine={await LocationAsync()}"]);
         Assert.True(code == 0, errors);
-        var lines = output.Split('\n').Where(line => line.StartsWith("Node ", StringComparison.Ordinal)).ToList();
-        return (lines.Count, lines.Count(line => line.EndsWith("followed the feed last", StringComparison.Ordinal)));
+        return output.Split('\n');
     }
 
     private async Task<string> LocationAsync() => (_server ?? await postgres.GetAsync()).Location(_schema);
 
-    private async Task StartNodeAsync()
+    /// <param name="clock">How far its clock is ahead, as faketime takes it; null: the machine's.</param>
+    private async Task StartNodeAsync(string? clock = null)
     {
         var folder = new TempFolder();
         var location = await LocationAsync();
-        var process = CliProcess.Start(folder.Path, ["serve", "--listen=http://127.0.0.1:0", $"--upstream={_upstream.Url}", $"--feed={_upstream.FeedUrl}", "--metadata=all", "--ttl=1h", $"--store.engine={location}"]);
+        string[] serve = ["serve", "--listen=http://127.0.0.1:0", $"--upstream={_upstream.Url}", $"--feed={_upstream.FeedUrl}", "--metadata=all", "--ttl=1h", $"--store.engine={location}"];
+
+        // Only the time of day is another: pauses and time-outs go by the other clock.
+        var process = clock is null
+            ? CliProcess.Start(folder.Path, serve)
+            : CliProcess.Start(folder.Path, serve, ("LD_PRELOAD", TestTools.Command("libfaketime")[0]), ("FAKETIME", clock), ("FAKETIME_DONT_FAKE_MONOTONIC", "1"));
         var address = Address().Match(await process.WaitForOutputAsync("Serving ")).Value;
         _nodes.Add((process, folder, new HttpClient { BaseAddress = new Uri(address) }));
     }
