@@ -24,9 +24,7 @@ internal sealed class ClientConnection(ClientConnections all, ConnectionContext 
     private ulong _takenBytes;
     private long _takenAt;
     private volatile bool _isWaiting;
-
-    /// <summary>Whether all that was written is with the kernel.</summary>
-    internal Func<bool>? IsDrained { get; set; }
+    private IConnectionOutput? _output;
 
     /// <summary>Whether the limit has closed it a moment ago. One that does not end for longer is not waited for.</summary>
     internal bool IsLeaving => Volatile.Read(ref _requests) < 0 && Age < LeavesWithin;
@@ -65,6 +63,9 @@ internal sealed class ClientConnection(ClientConnections all, ConnectionContext 
     /// <summary>Closes it if a follower waits there still, and nothing else goes on.</summary>
     internal bool TryCloseWaiting() => _isWaiting && TryClose(requests: 1);
 
+    /// <summary>What is written to the connection goes through this.</summary>
+    internal void WritesThrough(IConnectionOutput output) => _output = output;
+
     /// <summary>The connection is over.</summary>
     internal void Leave() => all.Remove(this);
 
@@ -72,7 +73,7 @@ internal sealed class ClientConnection(ClientConnections all, ConnectionContext 
     private bool IsTaking()
     {
         var progress = TcpProgress.Of(_socket);
-        if (IsDrained?.Invoke() != false && progress is not { IsAll: false })
+        if (_output is not { IsDrained: false } && progress is not { IsAll: false })
         {
             return false;
         }

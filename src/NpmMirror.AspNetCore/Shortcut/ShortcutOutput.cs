@@ -13,7 +13,7 @@ namespace NpmMirror.AspNetCore.Shortcut;
 /// The sending half of a connection: a pipe for the server's writes, and prepared answers, which go to the socket from
 /// memory. The two never overtake each other.
 /// </summary>
-internal sealed class ShortcutOutput : PipeWriter
+internal sealed class ShortcutOutput : PipeWriter, IConnectionOutput
 {
     private const int PipeMaxBytes = 64 * 1024;
     // The cost of a client that is sent a file: 256 clients 16 MB.
@@ -36,13 +36,13 @@ internal sealed class ShortcutOutput : PipeWriter
     {
         (_connection, _socket, _stall, _date) = (connection, socket, stall, date);
         _client = connection.Features.Get<ClientConnection>();
-        _client?.IsDrained = () => IsDrained;
+        _client?.WritesThrough(this);
         // The sender never blocks, so it runs on the thread that flushes; a writer that waits for room goes on elsewhere.
         _pipe = new Pipe(new PipeOptions(pool, PipeScheduler.Inline, PipeScheduler.ThreadPool, PipeMaxBytes, PipeMaxBytes / 2, useSynchronizationContext: false));
     }
 
     /// <summary>True when everything that the server wrote is with the kernel.</summary>
-    internal bool IsDrained => _writtenBytes == Volatile.Read(ref _sentBytes);
+    public bool IsDrained => _writtenBytes == Volatile.Read(ref _sentBytes);
 
     /// <inheritdoc/>
     public override bool CanGetUnflushedBytes => _pipe.Writer.CanGetUnflushedBytes;

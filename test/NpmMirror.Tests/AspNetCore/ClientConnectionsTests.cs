@@ -200,7 +200,7 @@ public sealed class ClientConnectionsTests : IAsyncLifetime
         await using var first = new DefaultConnectionContext("first");
         await full.AdmitAsync(first, Token);
         var client = first.Features.Get<ClientConnection>()!;
-        client.IsDrained = () => false;
+        client.WritesThrough(new UndrainedOutput());
         client.Begin();
         _clock.Advance(TimeSpan.FromMinutes(1));
         client.End();
@@ -396,5 +396,11 @@ public sealed class ClientConnectionsTests : IAsyncLifetime
         {
             // Bytes that had been sent were not read any more.
         }
+    }
+
+    /// <summary>Bytes that the kernel never gets.</summary>
+    private sealed class UndrainedOutput : IConnectionOutput
+    {
+        public bool IsDrained => false;
     }
 }
