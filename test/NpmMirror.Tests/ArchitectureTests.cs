@@ -59,6 +59,13 @@ public sealed partial class ArchitectureTests
     }
 
     [Fact]
+    public void A_reference_is_seen_wherever_it_stands() => Assert.Equal(
+        [nameof(Sighting.InArgument), nameof(Sighting.InCatch), nameof(Sighting.InConstraint), nameof(Sighting.InMember)],
+        ModuleDefinition.ReadModule(typeof(ArchitectureTests).Assembly.Location).GetAllTypes().Where(type => type.FullName == typeof(Sighting).FullName!.Replace('+', '/'))
+            .SelectMany(Referred).Select(type => type.Name).Where(name => name.StartsWith("In", StringComparison.Ordinal) && typeof(Sighting).GetNestedType(name, System.Reflection.BindingFlags.NonPublic) is not null)
+            .Distinct().Order(StringComparer.Ordinal));
+
+    [Fact]
     public void The_words_of_the_library_use_no_room() => Assert.DoesNotContain(References(Library), arrow => arrow.From == Root);
 
     [Fact]
@@ -112,19 +119,25 @@ public sealed partial class ArchitectureTests
         IEnumerable<TypeReference?> direct =
         [
             type.BaseType, .. type.Interfaces.Select(one => one.InterfaceType), .. type.Fields.Select(field => field.FieldType), .. type.Properties.Select(property => property.PropertyType),
-            .. type.CustomAttributes.Select(attribute => attribute.AttributeType), .. type.Methods.SelectMany(Referred),
+            .. Annotated(type), .. type.Fields.SelectMany(Annotated), .. type.Properties.SelectMany(Annotated), .. type.Events.SelectMany(Annotated),
+            .. type.GenericParameters.SelectMany(Constrained), .. type.Methods.SelectMany(Referred),
         ];
         return direct.OfType<TypeReference>().SelectMany(Whole);
     }
 
     private static IEnumerable<TypeReference> Referred(MethodDefinition method)
     {
-        IEnumerable<TypeReference> signature = [method.ReturnType, .. method.Parameters.Select(parameter => parameter.ParameterType)];
+        IEnumerable<TypeReference> signature =
+        [
+            method.ReturnType, .. method.Parameters.Select(parameter => parameter.ParameterType), .. Annotated(method), .. Annotated(method.MethodReturnType),
+            .. method.Parameters.SelectMany(Annotated), .. method.GenericParameters.SelectMany(Constrained),
+        ];
         if (!method.HasBody)
         {
             return signature;
         }
 
+        signature = signature.Concat(method.Body.ExceptionHandlers.Select(handler => handler.CatchType).OfType<TypeReference>());
         return signature.Concat(method.Body.Variables.Select(variable => variable.VariableType)).Concat(method.Body.Instructions.SelectMany(instruction => instruction.Operand switch
         {
             TypeReference type => (IEnumerable<TypeReference>)[type],
@@ -133,6 +146,20 @@ public sealed partial class ArchitectureTests
             _ => [],
         }));
     }
+
+    /// <summary>Attributes, and the types that their arguments name. Constants leave no trace.</summary>
+    private static IEnumerable<TypeReference> Annotated(ICustomAttributeProvider annotated) => annotated.CustomAttributes.SelectMany(attribute =>
+        attribute.ConstructorArguments.Concat(attribute.Fields.Concat(attribute.Properties).Select(named => named.Argument)).SelectMany(Named).Append(attribute.AttributeType));
+
+    private static IEnumerable<TypeReference> Named(CustomAttributeArgument argument) => argument.Value switch
+    {
+        TypeReference type => [type],
+        CustomAttributeArgument inner => Named(inner),
+        CustomAttributeArgument[] many => many.SelectMany(Named),
+        _ => [argument.Type],
+    };
+
+    private static IEnumerable<TypeReference> Constrained(GenericParameter parameter) => parameter.Constraints.Select(constraint => constraint.ConstraintType);
 
     /// <summary>The type, and those that it is made of.</summary>
     private static IEnumerable<TypeReference> Whole(TypeReference type) => type switch
@@ -145,4 +172,33 @@ public sealed partial class ArchitectureTests
 
     [GeneratedRegex(@"^\| `(?<assembly>AspNetCore/)?(?<room>\w+)/` \| .* \| (?<uses>[^|]*) \|$")]
     private static partial Regex Row();
+
+    /// <summary>Refers to each type in one way that is no signature and no code.</summary>
+    [System.Diagnostics.DebuggerTypeProxy(typeof(InArgument))]
+    private static class Sighting
+    {
+        [System.ComponentModel.TypeConverter(typeof(InMember))]
+        public static string? Marked { get; set; }
+
+        public static void Catch<T>()
+            where T : InConstraint
+        {
+            try
+            {
+                Marked = typeof(T).Name;
+            }
+            catch (InCatch)
+            {
+                Marked = null;
+            }
+        }
+
+        internal sealed class InArgument;
+
+        internal sealed class InMember;
+
+        internal abstract class InConstraint;
+
+        internal sealed class InCatch : Exception;
+    }
 }
