@@ -47,8 +47,8 @@ internal sealed class PackageVisibility
     public IAsyncEnumerable<PackageRow> ListAsync(PackageName? after, bool isHidden, CancellationToken cancellationToken)
     {
         var removed = _packages.ListAsync(after, isRemoved: true, cancellationToken);
-        return isHidden ? (Rules.KeepsPackages ? removed.Where(row => Rules.Of(row) is not null) : removed)
-            : Rules.KeepsPackages ? MergeAsync(_packages.ListAsync(after, isRemoved: false, cancellationToken), removed.Where(row => Rules.Of(row) is null).Select(Rules.AsShown), row => row.Name, cancellationToken)
+        return isHidden ? (Rules.KeepsPackages ? removed.Where(row => Rules.Hides(row)) : removed)
+            : Rules.KeepsPackages ? MergeAsync(_packages.ListAsync(after, isRemoved: false, cancellationToken), removed.Where(row => !Rules.Hides(row)).Select(Rules.AsShown), row => row.Name, cancellationToken)
             : _packages.ListAsync(after, isRemoved: false, cancellationToken);
     }
 
@@ -62,7 +62,7 @@ internal sealed class PackageVisibility
 
         // Marks do not tell the kind of a removal: if some kinds are kept, the graveyard's rows are read.
         var removed = _packages.ListAsync(null, isRemoved: true, cancellationToken)
-            .Where(row => Utf8Order.Instance.Compare(row.Name.Value, from) >= 0 && Rules.Of(row) is not null == isHidden)
+            .Where(row => Utf8Order.Instance.Compare(row.Name.Value, from) >= 0 && Rules.Hides(row) == isHidden)
             .Select(row => new PackageMark(row.Name, Rules.AsShown(row).Facts.Rev, row.Facts.Upstream));
         return isHidden ? removed : MergeAsync(_packages.ListMarksAsync(from, isRemoved: false, cancellationToken), removed, mark => mark.Name, cancellationToken);
     }
@@ -73,7 +73,7 @@ internal sealed class PackageVisibility
     /// <param name="cancellationToken">Cancels.</param>
     public async ValueTask<long> CountAsync(StoreCounts counts, bool isHidden, CancellationToken cancellationToken)
     {
-        var kept = Rules.KeepsPackages ? await _packages.ListAsync(null, isRemoved: true, cancellationToken).CountAsync(row => Rules.Of(row) is null, cancellationToken) : 0;
+        var kept = Rules.KeepsPackages ? await _packages.ListAsync(null, isRemoved: true, cancellationToken).CountAsync(row => !Rules.Hides(row), cancellationToken) : 0;
         return isHidden ? counts.Removed - kept : counts.Packages + kept;
     }
 

@@ -17,11 +17,14 @@ internal sealed class VisibilityRules(RemovedOptions removed)
     /// <summary>True if packages of some kind are shown although they were removed.</summary>
     internal bool KeepsPackages => Array.Exists(OfPackages, kind => removed.ModeOf(kind) == RemovedMode.Keep);
 
+    /// <summary>Whether the package is not shown. Every answer to a reader follows from this.</summary>
+    public bool Hides(PackageRow row) => row.Facts.IsRemoved && !IsKept(row.Facts);
+
     /// <summary>Why the package is not shown (its packument, manifests, tags, attestations, its row as a living one), or null.</summary>
     public Hidden? Of(PackageRow row)
     {
         var facts = row.Facts;
-        if (!facts.IsRemoved || IsKept(facts))
+        if (!Hides(row))
         {
             return null;
         }
@@ -31,10 +34,18 @@ internal sealed class VisibilityRules(RemovedOptions removed)
             : new Hidden(404, $"{row.Name} was removed upstream{Because(facts)}; this mirror hides it since {facts.StoredAt:yyyy-MM-dd}.");
     }
 
-    /// <summary>The row as readers of feeds and lists see it: a removed package that is still shown counts as an existing one, under its document's revision.</summary>
+    /// <summary>
+    /// The row as readers of feeds and lists see it: one that is not shown counts as removed. A removed package that is still shown counts as an existing
+    /// one, under its document's revision.
+    /// </summary>
     public PackageRow AsShown(PackageRow row)
     {
-        if (!row.Facts.IsRemoved || !IsKept(row.Facts))
+        if (Hides(row))
+        {
+            return row.Facts.IsRemoved ? row : row with { Facts = row.Facts with { Removal = RemovalKind.Gone } };
+        }
+
+        if (!row.Facts.IsRemoved)
         {
             return row;
         }
