@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -21,6 +22,9 @@ public static class NpmRegistryExtensions
     /// <summary>The application's own endpoints have 0, its fallbacks the largest number.</summary>
     private const int AfterTheApplications = 1000;
 
+    // Two registries at one place would both answer for its front page, health and metrics.
+    private static readonly ConditionalWeakTable<IEndpointRouteBuilder, object> Mapped = [];
+
     /// <summary>
     /// Maps the registry protocol under the mounts (default: <see cref="MirrorOptions.Mount"/>), and health, metrics and a front page beside them. Other
     /// endpoints of the application live beside it: one with the same pattern as the front page, health or metrics takes its place. In a group
@@ -33,6 +37,11 @@ public static class NpmRegistryExtensions
     {
         ArgumentNullException.ThrowIfNull(endpoints);
         ArgumentNullException.ThrowIfNull(mounts);
+        if (!Mapped.TryAdd(endpoints, endpoints))
+        {
+            throw new InvalidOperationException("The registry is mapped here already: give all its mounts in one call, MapNpmRegistry(\"/npm\", \"/other\").");
+        }
+
         var registry = new ServedRegistry(endpoints.ServiceProvider, mounts);
         var group = endpoints.MapGroup("");
         foreach (var mount in registry.Mounts)

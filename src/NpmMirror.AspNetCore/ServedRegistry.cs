@@ -26,11 +26,12 @@ internal sealed class ServedRegistry : IDisposable
 
     internal ServedRegistry(IServiceProvider services, IReadOnlyList<string> mounts)
     {
+        var builder = services.GetService<MirrorBuilder>() ?? throw new InvalidOperationException("There is no mirror to serve: call services.AddNpmMirror(options) before the application is built.");
         _services = services;
         Mounts = mounts.Count > 0 ? mounts : [services.GetRequiredService<MirrorOptions>().Mount];
         _routes = new RouteParser(Mounts);
         _endpoints = new Lazy<RegistryEndpoints>(Create);
-        _metrics = new MetricsEndpoint(services, scope: services.GetRequiredService<MirrorBuilder>());
+        _metrics = new MetricsEndpoint(services, scope: builder);
         var lifetime = services.GetRequiredService<IHostApplicationLifetime>();
         lifetime.ApplicationStarted.Register(() => _ = Endpoints);
         lifetime.ApplicationStopped.Register(Dispose);

@@ -52,7 +52,10 @@ public sealed class MirrorBuilder
         return this;
     }
 
-    /// <summary>Takes an opened store, which stays the caller's to close, in the place of the one that the options name.</summary>
+    /// <summary>
+    /// Takes an opened store, which stays the caller's to close, in the place of the one that the options name. No lock keeps a second mirror from
+    /// following into it: that is the caller's too.
+    /// </summary>
     public MirrorBuilder UseStore(IMetadataStore store)
     {
         _store = store;
@@ -132,7 +135,7 @@ public sealed class MirrorBuilder
         MirrorParts? parts = null;
         try
         {
-            parts = _store is null ? await OpenOwnAsync(isFollowing, blobs, loggers, time, cancellationToken) : await OpenPartsAsync(_store, blobs, await FindUpstreamAsync(cancellationToken), loggers, time, cancellationToken);
+            parts = _store is null ? await OpenOwnAsync(isFollowing, blobs, loggers, time, cancellationToken) : await OpenGivenAsync(_store, isFollowing, blobs, loggers, time, cancellationToken);
             return new Mirror(Options, parts, time, loggers);
         }
         catch
@@ -145,6 +148,19 @@ public sealed class MirrorBuilder
 
             throw;
         }
+    }
+
+    private async Task<MirrorParts> OpenGivenAsync(IMetadataStore store, bool isFollowing, IBlobStore blobs, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
+    {
+        await RecallUpstreamAsync(store, isFollowing, loggers, cancellationToken);
+        return await OpenPartsAsync(store, blobs, await FindUpstreamAsync(cancellationToken), loggers, time, cancellationToken);
+    }
+
+    /// <summary>A store knows its upstream, and packages of two are not mixed.</summary>
+    private async Task RecallUpstreamAsync(IMetadataStore store, bool isFollowing, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        var noted = await UpstreamChoice.FindNotedAsync(store.Notes, cancellationToken);
+        Options.Upstream = Options.Offline ? noted ?? Options.Upstream : UpstreamChoice.Choose(noted, Options, isFollowing, loggers);
     }
 
     private async Task<MirrorParts> OpenOwnAsync(bool isFollowing, IBlobStore blobs, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
@@ -160,8 +176,7 @@ public sealed class MirrorBuilder
             if (isThere)
             {
                 await OpenStoreAsync();
-                var noted = await UpstreamChoice.FindNotedAsync(store, cancellationToken);
-                Options.Upstream = Options.Offline ? noted ?? Options.Upstream : UpstreamChoice.Choose(noted, Options, isFollowing, loggers);
+                await RecallUpstreamAsync(store, isFollowing, loggers, cancellationToken);
             }
 
             var upstream = await FindUpstreamAsync(cancellationToken);

@@ -10,7 +10,7 @@ internal sealed class MirrorHost(MirrorBuilder builder, ILoggerFactory loggers, 
 
     /// <summary>The mirror.</summary>
     /// <exception cref="InvalidOperationException">The host has not been started.</exception>
-    internal Mirror Mirror => _mirror ?? throw new InvalidOperationException("The mirror is opened when its host starts; start that first.");
+    internal Mirror Mirror => _mirror ?? throw new InvalidOperationException("The mirror is opened when its host starts: ask for it after that. A background service takes IServiceProvider, and asks for Mirror when it runs.");
 
     public async Task StartingAsync(CancellationToken cancellationToken) => _mirror = await builder.UseHost(loggers, time).OpenAsync(isFollowing: true, cancellationToken);
 

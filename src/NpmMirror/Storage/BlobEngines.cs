@@ -20,7 +20,7 @@ public sealed class BlobEngines
     {
         var location = StoreLocation.Parse(options.Blobs);
         var engine = _engines.FirstOrDefault(engine => string.Equals(engine.Name, location.Engine, StringComparison.OrdinalIgnoreCase))
-            ?? throw new MirrorException(MirrorFault.Configuration, $"There is no place for tarballs named {MirrorException.Quote(location.Engine)}; store.blobs knows {string.Join(", ", Names)}.");
+            ?? throw new MirrorException(MirrorFault.Configuration, $"There is no place for tarballs named {MirrorException.Quote(location.Engine)}; store.blobs knows {string.Join(", ", Names)}. Another place comes with its package (NpmMirror.<Place>) and its Use<Place>().");
         return engine.Create(new StoreSettings
         {
             Address = location.Address,

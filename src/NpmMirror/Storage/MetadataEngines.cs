@@ -61,7 +61,7 @@ public sealed class MetadataEngines
         _engines.FirstOrDefault(engine => engine.Aliases.Prepend(engine.Name).Contains(name, StringComparer.OrdinalIgnoreCase))
         ?? throw new MirrorException(MirrorFault.Configuration, name.Equals(DefaultEngine, StringComparison.OrdinalIgnoreCase)
             ? $"The store engine {DefaultEngine}, the default, is not part of this program; add its package NpmMirror.{DefaultEngine}, or name another with store.engine ({string.Join(", ", Names)})."
-            : $"There is no store engine {MirrorException.Quote(name)}; store.engine knows {string.Join(", ", Names)}, store.module loads another from an assembly.");
+            : $"There is no store engine {MirrorException.Quote(name)}; store.engine knows {string.Join(", ", Names)}. Another engine comes with its package (NpmMirror.<Engine>) and its Use<Engine>(); store.module loads one from an assembly.");
 
     private sealed class MemoryEngine : IMetadataEngine
     {

@@ -102,6 +102,26 @@ public sealed class MappedRegistryTests
         Assert.All(endpoints, endpoint => Assert.Equal("marked", endpoint.Metadata.GetMetadata<string>()));
     }
 
+    [Claim("A registry without a mirror, or mapped twice at one place, is refused in words",
+        Red = "`MapNpmRegistry` does not remember where it mapped")]
+    [Fact]
+    public async Task A_registry_without_a_mirror_or_mapped_twice_is_refused()
+    {
+        var bare = WebApplication.CreateSlimBuilder().Build();
+        await using (bare)
+        {
+            Assert.Contains("AddNpmMirror", Assert.Throws<InvalidOperationException>(() => bare.MapNpmRegistry()).Message, StringComparison.Ordinal);
+        }
+
+        await using var application = await StartAsync(app =>
+        {
+            app.MapNpmRegistry("/npm");
+            Assert.Contains("in one call", Assert.Throws<InvalidOperationException>(() => app.MapNpmRegistry("/other")).Message, StringComparison.Ordinal);
+        });
+        using var client = Client(application);
+        await AssertServesAsync(client, "/npm");
+    }
+
     private static async Task AssertServesAsync(HttpClient client, string mount)
     {
         foreach (var _ in new[] { "made", "hot" })

@@ -80,6 +80,26 @@ public sealed class MirrorTests : IAsyncLifetime
         Assert.Contains("concurrency", Assert.Throws<MirrorException>(() => new ServiceCollection().AddNpmMirror(options)).Message, StringComparison.Ordinal);
     }
 
+    [Claim("A store that the caller gives is no way around its upstream: it is recalled, and another one is refused",
+        Red = "`MirrorBuilder` does not recall the upstream of a given store")]
+    [Fact]
+    public async Task A_store_of_the_callers_knows_its_upstream_too()
+    {
+        var store = new MemoryStore(TimeProvider.System);
+        await using (await Mirror.StartAsync(Options(), mirror => mirror.UseStore(store), Cancelled))
+        {
+            await Eventually.Async(async () => await UpstreamChoice.FindNotedAsync(store.Notes, Cancelled) is not null);
+        }
+
+        var another = Options();
+        another.Upstream = "http://127.0.0.1:9/";
+        Assert.Contains("This is a mirror of", (await Assert.ThrowsAsync<MirrorException>(() => new MirrorBuilder(another).UseStore(store).OpenAsync(Cancelled))).Message, StringComparison.Ordinal);
+        var none = Options();
+        none.Upstream = null;
+        await using var recalled = await new MirrorBuilder(none).UseStore(store).OpenAsync(Cancelled);
+        Assert.Equal(_registry.Url, recalled.Upstream.BaseUrl);
+    }
+
     [Claim("A host has one mirror: a second is refused with a message")]
     [Fact]
     public void A_second_mirror_in_one_host_is_refused_in_words()
