@@ -39,7 +39,7 @@ internal static class ConfigCommand
             try
             {
                 await using var store = await Setup.OpenExistingStoreAsync(options, logging, cancellationToken);
-                if (await UpstreamChoice.FindNotedAsync(store, cancellationToken) is { } noted)
+                if (await UpstreamChoice.FindNotedAsync(store.Notes, cancellationToken) is { } noted)
                 {
                     return (Masked.Address(noted), UpstreamChoice.AsNoted);
                 }

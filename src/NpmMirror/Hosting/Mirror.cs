@@ -49,11 +49,11 @@ public sealed partial class Mirror : IAsyncDisposable
         Registry = new RegistryMirror(store, upstream, Known, Queue, News, Scope, parts.FindFeed, options, time, loggers, Meter, parts.IsShared);
         _logger = Registry.Logger;
         ReadThrough = new ReadThrough(store, Sync, Queue, Scope, parts.IsFollowed ?? (() => Registry.IsFollowed), options, time, loggers.CreateLogger<ReadThrough>(), Meter);
-        Renditions = new RenditionCache(store, News, parts.Budget, options, time, Meter);
+        Renditions = new RenditionCache(store.Packages, News, parts.Budget, options, time, Meter);
         Visibility = new PackageVisibility(store.Packages, News, options, Meter);
-        Log = new RegistryLog(store, News, time, loggers.CreateLogger<RegistryLog>());
+        Log = new RegistryLog(store.Log, News, time, loggers.CreateLogger<RegistryLog>());
         TarballUsage = new TarballUsage(store.Tarballs, time, loggers.CreateLogger<TarballUsage>());
-        DocumentRepair = new DocumentRepair(store, Queue, Sync, time, loggers.CreateLogger<DocumentRepair>());
+        DocumentRepair = new DocumentRepair(store.Queue, Queue, Sync, time, loggers.CreateLogger<DocumentRepair>());
         Attestations = new KeptAttestations(store.Kept, store.Packages, options, time);
         Collector = new GarbageCollector(store, parts.Blobs, options, time);
         MirrorGauges.Add(this);
@@ -62,7 +62,7 @@ public sealed partial class Mirror : IAsyncDisposable
             Log,
             Registry,
             new WritableWatch(store, parts.Blobs, time, loggers.CreateLogger<WritableWatch>()),
-            new PauseWatch(store, upstream, Meter, time, loggers.CreateLogger<PauseWatch>()),
+            new PauseWatch(store.Notes, upstream, Meter, time, loggers.CreateLogger<PauseWatch>()),
             .. parts.IsShared ? [new NodeWatch(store.Notes, upstream, time)] : (IHostedService[])[],
             new GarbageSchedule(Collector, options, time, loggers.CreateLogger<GarbageSchedule>()),
         ];

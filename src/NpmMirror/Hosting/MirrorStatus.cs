@@ -65,7 +65,7 @@ public sealed record MirrorStatus(
             blobs.Location,
             await store.CountAsync(cancellationToken),
             new LogStatus(head.Position.Value, head.Hash.ToString()),
-            await UpstreamChoice.FindNotedAsync(store, cancellationToken) is { } noted ? new UpstreamStatus(noted, UpstreamChoice.AsNoted) : null,
+            await UpstreamChoice.FindNotedAsync(store.Notes, cancellationToken) is { } noted ? new UpstreamStatus(noted, UpstreamChoice.AsNoted) : null,
             feed,
             await Reconciliation.ReadAsync(store.Notes, cancellationToken),
             await UnfinishedReconciliation.ReadAsync(store.Notes, cancellationToken),

@@ -9,7 +9,7 @@ using NpmMirror.Upstream;
 namespace NpmMirror.Hosting;
 
 /// <summary>Tells operators of pauses in requests to the upstream: in the log, in a metric, and in the store for <c>status</c>, which is another process.</summary>
-internal sealed partial class PauseWatch(IMetadataStore store, RegistryClient upstream, Meter meter, TimeProvider time, ILogger<PauseWatch> logger) : BackgroundService
+internal sealed partial class PauseWatch(INoteTable notes, RegistryClient upstream, Meter meter, TimeProvider time, ILogger<PauseWatch> logger) : BackgroundService
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
@@ -43,13 +43,13 @@ internal sealed partial class PauseWatch(IMetadataStore store, RegistryClient up
         Measure(current, now);
         try
         {
-            _noted ??= await NotedPause.ReadAsync(store.Notes, cancellationToken);
+            _noted ??= await NotedPause.ReadAsync(notes, cancellationToken);
             if (_noted.Count == current.Count && _noted.Zip(current).All(pair => pair.First.IsSameAs(pair.Second)))
             {
                 return;
             }
 
-            await NotedPause.WriteAsync(store.Notes, current, cancellationToken);
+            await NotedPause.WriteAsync(notes, current, cancellationToken);
             foreach (var begun in current.Where(pause => !_noted.Any(pause.IsSameAs)))
             {
                 LogPaused(begun.Host, begun.Words, begun.Until, begun.Reason);

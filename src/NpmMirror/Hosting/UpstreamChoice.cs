@@ -17,8 +17,8 @@ internal static partial class UpstreamChoice
     public const string AsNoted = "as the mirror noted";
 
     /// <summary>The upstream of the last fetches; null for a store that knows none yet.</summary>
-    public static async Task<string?> FindNotedAsync(IMetadataStore store, CancellationToken cancellationToken) =>
-        await store.Notes.FindNoteAsync(MirrorCursors.Upstream, cancellationToken) is { } noted ? UpstreamIdentity.Parse(noted).Url : null;
+    public static async Task<string?> FindNotedAsync(INoteTable notes, CancellationToken cancellationToken) =>
+        await notes.FindNoteAsync(MirrorCursors.Upstream, cancellationToken) is { } noted ? UpstreamIdentity.Parse(noted).Url : null;
 
     /// <summary>The settings of the upstream's client: of the one that is named, else of npm's; credentials, authorities and proxy as npm has them.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: the upstream is this mirror itself, or is not configured at all.</exception>

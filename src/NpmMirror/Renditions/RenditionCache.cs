@@ -50,9 +50,9 @@ internal sealed class RenditionCache : IDisposable
     private long _usedBytes;
 
     /// <summary>An empty cache over the store's documents.</summary>
-    public RenditionCache(IMetadataStore store, PackageNews news, ByteBudget budget, MirrorOptions options, TimeProvider time, Meter? meter = null)
+    public RenditionCache(IPackageTable packages, PackageNews news, ByteBudget budget, MirrorOptions options, TimeProvider time, Meter? meter = null)
     {
-        _renditions = new Renditions(store.Packages, budget, new VisibilityRules(options.Removed), new StoreMetrics(meter ?? Telemetry.Unread, time));
+        _renditions = new Renditions(packages, budget, new VisibilityRules(options.Removed), new StoreMetrics(meter ?? Telemetry.Unread, time));
         _making = new SingleFlight<Rendition, byte[]?>("renditions", MakingMax, time, meter);
         _improver = new RenditionImprover(_renditions, more => Interlocked.Add(ref _usedBytes, more));
         _time = time;

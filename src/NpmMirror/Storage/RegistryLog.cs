@@ -16,15 +16,15 @@ public sealed partial class RegistryLog : BackgroundService
     private static readonly TimeSpan WaitAtMost = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan AfterTrouble = TimeSpan.FromSeconds(1);
 
-    private readonly IMetadataStore _store;
+    private readonly ILogTable _log;
     private readonly PackageNews _news;
     private readonly TimeProvider _time;
     private readonly ILogger<RegistryLog> _logger;
     private readonly LogSignal _signal = new();
     private readonly LogTail _tail = new();
 
-    internal RegistryLog(IMetadataStore store, PackageNews news, TimeProvider time, ILogger<RegistryLog> logger) =>
-        (_store, _news, _time, _logger) = (store, news, time, logger);
+    internal RegistryLog(ILogTable log, PackageNews news, TimeProvider time, ILogger<RegistryLog> logger) =>
+        (_log, _news, _time, _logger) = (log, news, time, logger);
 
     /// <summary>Waits until the log's head is after <paramref name="after"/>, at most <paramref name="timeout"/>; returns the head as far as it is known.</summary>
     public ValueTask<LogPosition> WaitAsync(LogPosition after, TimeSpan timeout, CancellationToken cancellationToken) => _signal.WaitAsync(after, timeout, _time, cancellationToken);
@@ -42,7 +42,7 @@ public sealed partial class RegistryLog : BackgroundService
             yield break;
         }
 
-        await foreach (var row in _store.Log.ReadLogAsync(after, cancellationToken))
+        await foreach (var row in _log.ReadLogAsync(after, cancellationToken))
         {
             yield return row;
         }
@@ -126,7 +126,7 @@ public sealed partial class RegistryLog : BackgroundService
             {
                 if (seen is null)
                 {
-                    seen = (await _store.Log.ReadHeadAsync(stoppingToken)).Position;
+                    seen = (await _log.ReadHeadAsync(stoppingToken)).Position;
                     // The rows that passed without a reader are not known.
                     _news.TellAllChanged();
                     _signal.Advance(seen.Value);
@@ -148,12 +148,12 @@ public sealed partial class RegistryLog : BackgroundService
 
     private async Task<LogPosition> TakeInAsync(LogPosition seen, CancellationToken cancellationToken)
     {
-        if (await _store.Log.WaitForLogAsync(seen, WaitAtMost, cancellationToken) <= seen)
+        if (await _log.WaitForLogAsync(seen, WaitAtMost, cancellationToken) <= seen)
         {
             return seen;
         }
 
-        await foreach (var row in _store.Log.ReadLogAsync(seen, cancellationToken))
+        await foreach (var row in _log.ReadLogAsync(seen, cancellationToken))
         {
             _news.TellChanged(row.Package);
             _tail.Add(row);

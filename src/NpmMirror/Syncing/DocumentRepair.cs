@@ -9,7 +9,7 @@ namespace NpmMirror.Syncing;
 /// Reads stored packages for clients. If one is damaged, the reader gets a failure that says so, and the queue fetches the package again,
 /// without validators and at the queue's own pace: requests for a damaged document never go to the upstream themselves.
 /// </summary>
-internal sealed partial class DocumentRepair(IMetadataStore store, SyncQueue queue, PackageSync sync, TimeProvider time, ILogger<DocumentRepair> logger)
+internal sealed partial class DocumentRepair(IQueueTable queued, SyncQueue queue, PackageSync sync, TimeProvider time, ILogger<DocumentRepair> logger)
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(2);
 
@@ -46,9 +46,9 @@ internal sealed partial class DocumentRepair(IMetadataStore store, SyncQueue que
         {
             var now = time.GetUtcNow();
             // A due item will be tried, and a failed one has its time for the next try: if it were queued anew, each request would send one to the upstream.
-            if (await store.Queue.FindQueuedAsync(name, cancellationToken) is { } queued && (queued.Attempts > 0 || queued.DueAt <= now))
+            if (await queued.FindQueuedAsync(name, cancellationToken) is { } waiting && (waiting.Attempts > 0 || waiting.DueAt <= now))
             {
-                return queued.LastError;
+                return waiting.LastError;
             }
 
             await queue.EnqueueAsync([new QueueItem { Name = name, Priority = QueuePriority.Change, DueAt = now, QueuedAt = now }], null, cancellationToken);

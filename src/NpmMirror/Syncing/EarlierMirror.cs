@@ -76,7 +76,7 @@ internal sealed partial class EarlierMirror(IMetadataStore store, TimeProvider t
         };
     }
 
-    [LoggerMessage(EventIds.Mirroring + 70, LogLevel.Information, "Taking over the packuments of an earlier tool: {Taken} so far")]
+    [LoggerMessage(EventIds.Mirroring + 75, LogLevel.Information, "Taking over the packuments of an earlier tool: {Taken} so far")]
     private partial void LogProgress(int taken);
 
     [LoggerMessage(EventIds.Mirroring + 71, LogLevel.Information, "Took over {Taken} packuments of an earlier tool; {Left} could not be read and are left as they are")]

@@ -19,7 +19,7 @@ public sealed class RememberedRenditionTests
         await using var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(1_000_000);
         var news = new PackageNews();
-        using var cache = new RenditionCache(store, news, budget, new MirrorOptions(), TimeProvider.System);
+        using var cache = new RenditionCache(store.Packages, news, budget, new MirrorOptions(), TimeProvider.System);
         await ServedMirror.PutAsync(store, "ms", Documents.Of("ms"));
         var name = PackageName.Parse("ms");
         var package = cache.Keep((await store.Packages.FindAsync(name, TestContext.Current.CancellationToken))!, cache.Ticket(name));

@@ -14,8 +14,8 @@ public sealed class RegistryLogTests
         var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
         using var budget = new ByteBudget(1_000_000);
         var news = new PackageNews();
-        using var cache = new RenditionCache(store, news, budget, new MirrorOptions(), TimeProvider.System);
-        using var log = new RegistryLog(store, news, TimeProvider.System, NullLogger<RegistryLog>.Instance);
+        using var cache = new RenditionCache(store.Packages, news, budget, new MirrorOptions(), TimeProvider.System);
+        using var log = new RegistryLog(store.Log, news, TimeProvider.System, NullLogger<RegistryLog>.Instance);
         await log.StartAsync(TestContext.Current.CancellationToken);
         var waiting = Enumerable.Range(0, 1_000).Select(_ => log.WaitAsync(LogPosition.Zero, TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken).AsTask()).ToList();
         await Eventually.Async(() => counts.CountOf("WaitForLogAsync") == 1);
@@ -31,9 +31,9 @@ public sealed class RegistryLogTests
         var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
         using var budget = new ByteBudget(1_000_000);
         var news = new PackageNews();
-        using var cache = new RenditionCache(store, news, budget, new MirrorOptions(), TimeProvider.System);
+        using var cache = new RenditionCache(store.Packages, news, budget, new MirrorOptions(), TimeProvider.System);
         counts.LogTrouble = new MirrorException(MirrorFault.StoreUnavailable, "The store is away.", isTransient: true);
-        using var log = new RegistryLog(store, news, TimeProvider.System, NullLogger<RegistryLog>.Instance);
+        using var log = new RegistryLog(store.Log, news, TimeProvider.System, NullLogger<RegistryLog>.Instance);
         await log.StartAsync(TestContext.Current.CancellationToken);
         await Eventually.Async(() => counts.CountOf("ReadHeadAsync") > 0);
         counts.LogTrouble = null;
@@ -58,7 +58,7 @@ public sealed class RegistryLogTests
         }
 
         bench.Tamper($"UPDATE log SET {change} WHERE position = 2");
-        using var log = new RegistryLog(bench.Store, new PackageNews(), TimeProvider.System, NullLogger<RegistryLog>.Instance);
+        using var log = new RegistryLog(bench.Store.Log, new PackageNews(), TimeProvider.System, NullLogger<RegistryLog>.Instance);
         var told = await log.FollowAsync(LogPosition.Zero, TestContext.Current.CancellationToken).Take(3).ToListAsync(TestContext.Current.CancellationToken);
         Assert.Equal(["a", "b", "c"], told.Select(one => one.Package.Value));
         Assert.Equal([1, 2, 3], told.Select(one => one.Position.Value));
@@ -74,8 +74,8 @@ public sealed class RegistryLogTests
         var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(1_000_000);
         var news = new PackageNews();
-        using var cache = new RenditionCache(store, news, budget, new MirrorOptions(), TimeProvider.System);
-        using var log = new RegistryLog(store, news, TimeProvider.System, NullLogger<RegistryLog>.Instance);
+        using var cache = new RenditionCache(store.Packages, news, budget, new MirrorOptions(), TimeProvider.System);
+        using var log = new RegistryLog(store.Log, news, TimeProvider.System, NullLogger<RegistryLog>.Instance);
 
         // More than is kept of the end: some come from the store, the others from memory.
         await PutAsync(0, 300);

@@ -20,7 +20,7 @@ public sealed class RenditionCacheTests
         var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(100_000_000);
         var news = new PackageNews();
-        using var cache = new RenditionCache(store, news, budget, new MirrorOptions { CacheBytes = 40_000 }, TimeProvider.System);
+        using var cache = new RenditionCache(store.Packages, news, budget, new MirrorOptions { CacheBytes = 40_000 }, TimeProvider.System);
         var names = Enumerable.Range(0, 20).Select(i => PackageName.Parse($"p{i}")).ToList();
         foreach (var name in names)
         {
@@ -63,7 +63,7 @@ public sealed class RenditionCacheTests
         await using var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(100_000_000);
         var news = new PackageNews();
-        using var cache = new RenditionCache(store, news, budget, new MirrorOptions(), TimeProvider.System);
+        using var cache = new RenditionCache(store.Packages, news, budget, new MirrorOptions(), TimeProvider.System);
         var rendition = await LongRenditionAsync(store, cache, coding);
         var (quick, etag) = ((await cache.BodyAsync(rendition, Cancellation))!, rendition.ETag);
         Assert.Equal(0, cache.ImprovedCount);
@@ -83,7 +83,7 @@ public sealed class RenditionCacheTests
         await using var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(1_000_000);
         var news = new PackageNews();
-        using var cache = new RenditionCache(store, news, budget, new MirrorOptions(), TimeProvider.System);
+        using var cache = new RenditionCache(store.Packages, news, budget, new MirrorOptions(), TimeProvider.System);
         var rendition = await LongRenditionAsync(store, cache, ContentCoding.Gzip);
         await cache.BodyAsync(rendition, Cancellation);
         using (await budget.ReserveAsync(1_000_000, Cancellation))
@@ -103,7 +103,7 @@ public sealed class RenditionCacheTests
         var store = new MemoryStore(TimeProvider.System);
         using var budget = new ByteBudget(100_000_000);
         var news = new PackageNews();
-        using var cache = new RenditionCache(store, news, budget, new MirrorOptions(), TimeProvider.System);
+        using var cache = new RenditionCache(store.Packages, news, budget, new MirrorOptions(), TimeProvider.System);
         var name = PackageName.Parse("ms");
         await ServedMirror.PutAsync(store, "ms", Documents.Of("ms"));
         var package = cache.Keep((await store.Packages.FindAsync(name, TestContext.Current.CancellationToken))!, cache.Ticket(name));
