@@ -1,6 +1,7 @@
 using System.Reflection;
 using NpmMirror.AspNetCore;
 using NpmMirror.Conformance;
+using NpmMirror.MongoDB;
 using NpmMirror.Postgres;
 using NpmMirror.Redis;
 using NpmMirror.S3;
@@ -27,6 +28,7 @@ public sealed class PublicApiTests
     {
         typeof(Digest).Assembly,
         typeof(NpmRegistryExtensions).Assembly,
+        typeof(MongoEngine).Assembly,
         typeof(PostgresEngine).Assembly,
         typeof(S3Engine).Assembly,
         typeof(RedisEngine).Assembly,
@@ -61,6 +63,7 @@ public sealed class PublicApiTests
     public void No_engine_sees_what_is_internal_to_the_library()
     {
         var friends = typeof(Digest).Assembly.GetCustomAttributes<System.Runtime.CompilerServices.InternalsVisibleToAttribute>().Select(friend => friend.AssemblyName);
+        Assert.DoesNotContain("NpmMirror.MongoDB", friends);
         Assert.DoesNotContain("NpmMirror.Postgres", friends);
         Assert.DoesNotContain("NpmMirror.Sqlite", friends);
         Assert.DoesNotContain("NpmMirror.Redis", friends);
