@@ -9,7 +9,7 @@ namespace NpmMirror.MongoDB;
 internal sealed class MongoSession(MongoAddress address, TimeProvider timeProvider) : IDisposable
 {
     // Documents are sent in pieces of a few megabytes: a server that does not take one in this time is away.
-    private static readonly TimeSpan CallMax = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan CallMax = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ConnectMax = TimeSpan.FromSeconds(5);
 
     // The driver refuses calls that wait for a connection if there are many.
@@ -113,7 +113,7 @@ internal sealed class MongoSession(MongoAddress address, TimeProvider timeProvid
             {
                 return await run(database, limit.Token);
             }
-            catch (MongoConnectionException e) when (e is not MongoAuthenticationException && !IsEnded)
+            catch (MongoException e) when (e is MongoConnectionPoolPausedException or MongoConnectionException and not MongoAuthenticationException && !IsEnded)
             {
                 // The connection broke under the call, and perhaps only the answer was lost. Calls may be made twice: they read, they set what they set, or they
                 // compare first.

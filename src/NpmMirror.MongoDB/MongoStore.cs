@@ -7,6 +7,7 @@ namespace NpmMirror.MongoDB;
 /// <summary>A mirror in MongoDB. Each package is one document, written in one step; versions and log follow it, before the commit returns as a rule.</summary>
 internal sealed class MongoStore : IMetadataStore
 {
+    private static readonly TimeSpan CloseMax = TimeSpan.FromSeconds(2);
     private readonly MongoSession _session;
     private readonly MongoLog _log;
     private readonly MongoCommits _commits;
@@ -105,8 +106,11 @@ internal sealed class MongoStore : IMetadataStore
             return;
         }
 
-        await _log.DisposeAsync();
+        // What is under way may end; a server that is away holds nothing up: the next process finds it.
+        var closing = _log.DisposeAsync().AsTask();
+        await Task.WhenAny(closing, Task.Delay(CloseMax, TimeProvider.System));
         _session.Dispose();
+        await closing;
         _commits.Dispose();
     }
 }
