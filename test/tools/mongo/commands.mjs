@@ -34,6 +34,7 @@ export const Commands = {
   drop: { isWrite: true, fields: [...Writing], run: drop },
   dropDatabase: { isWrite: true, fields: [...Writing], run: dropDatabase },
   listCollections: { fields: ['filter', 'cursor', 'nameOnly'], run: listCollections },
+  listIndexes: { fields: ['cursor'], run: listIndexes },
   configureFailPoint: { fields: ['mode', 'data'], run: configureFailPoint },
 };
 
@@ -203,6 +204,11 @@ function listCollections({ server, database, command }) {
 
   const names = server.databases.namesOf(database).map(name => name.slice(database.length + 1)).filter(name => command.filter?.name === undefined || command.filter.name === name);
   return server.cursors.begin(`${database}.$cmd.listCollections`, names.map(name => ({ name, type: 'collection', options: {}, info: { readOnly: false } })), undefined, false);
+}
+
+function listIndexes({ server, namespace }) {
+  const indexes = [...(server.databases.find(namespace)?.indexes.values() ?? [])].map(({ name, key, unique, isSparse }) => ({ v: 2, key, name, ...(unique && name !== '_id_' ? { unique } : {}), ...(isSparse ? { sparse: true } : {}) }));
+  return server.cursors.begin(namespace, indexes, undefined, false);
 }
 
 // As servers have it that run with enableTestCommands.
