@@ -61,7 +61,8 @@ public sealed class MongoLinkTests(SharedMongo shared) : IAsyncLifetime
         Assert.NotNull(await _store.Packages.ReadAsync(PackageName.Parse("ms"), Cancelled));
     }
 
-    [Claim("A commit to MongoDB is whole or not there, wherever the network breaks, and counts once although its answer was lost")]
+    [Claim("A commit to MongoDB is whole or not there, wherever the network breaks, and counts once although its answer was lost",
+        Red = "`MongoCommits` does not know its own write again: red with the answer cut")]
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -104,7 +105,8 @@ public sealed class MongoLinkTests(SharedMongo shared) : IAsyncLifetime
         long Sent() => isAnswer ? _link.AnswerBytes : _link.RequestBytes;
     }
 
-    [Claim("A writer of MongoDB that dies between any two of its requests leaves nothing lost, nothing twice and nothing half shown")]
+    [Claim("A writer of MongoDB that dies between any two of its requests leaves nothing lost, nothing twice and nothing half shown",
+        Red = "`MongoNumbering.FinishAsync` takes a dead one's step for finished: red")]
     [Fact]
     public async Task Goes_on_where_a_writer_was_silenced()
     {
