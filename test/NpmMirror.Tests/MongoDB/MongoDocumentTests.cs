@@ -1,11 +1,9 @@
-using System.Globalization;
 using System.Text;
 using MongoDB.Bson;
 using MongoDB.Driver;
 using NpmMirror.Log;
 using NpmMirror.Packuments;
 using NpmMirror.Storage;
-using NpmMirror.Tests.Sqlite;
 
 namespace NpmMirror.Tests.MongoDB;
 
@@ -175,7 +173,7 @@ public sealed class MongoDocumentTests(SharedMongo shared) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Tells_of_names_that_are_no_packages_and_of_rows_of_the_log_that_are_gone()
+    public async Task Tells_of_names_that_are_no_packages_and_of_log_rows_that_are_gone()
     {
         await CommitAsync(NewCommit(0, "{}") with { Events = [Event(0, [1]), Event(1, [2])] });
         await _other.GetCollection<BsonDocument>("packages").InsertOneAsync(new BsonDocument { ["_id"] = "ex press", ["removed"] = false }, null, Cancelled);

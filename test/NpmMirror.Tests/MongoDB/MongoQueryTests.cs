@@ -62,7 +62,7 @@ public sealed partial class MongoQueryTests(SharedMongo shared) : IAsyncLifetime
         List<BsonDocument> found;
         if (match.Groups["call"].Value == "aggregate")
         {
-            found = await collection.Aggregate<BsonDocument>(arguments[0].AsBsonArray.Select(stage => stage.AsBsonDocument).ToArray()).ToListAsync(Cancelled);
+            found = await (await collection.AggregateAsync<BsonDocument>(arguments[0].AsBsonArray.Select(stage => stage.AsBsonDocument).ToArray(), null, Cancelled)).ToListAsync(Cancelled);
         }
         else
         {

@@ -1,9 +1,6 @@
 using System.Globalization;
-using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using MongoDB.Bson;
-using MongoDB.Driver;
-using NpmMirror.Log;
 using NpmMirror.MongoDB;
 using NpmMirror.Storage;
 using NpmMirror.Tests.Sqlite;
