@@ -75,14 +75,15 @@ internal sealed record MongoAddress
             client.UseTls = bool.TryParse(tls, out var isSecure) ? isSecure : throw Wrong("tls", tls, "true or false");
         }
 
-        var hosts = string.Join(',', url.Servers.Select(server => server.ToString()));
+        var isSeed = url.Scheme == global::MongoDB.Driver.Core.Configuration.ConnectionStringScheme.MongoDBPlusSrv;
+        var hosts = string.Join(',', url.Servers.Select(server => isSeed ? server.Host : server.ToString()));
         return new MongoAddress
         {
             Settings = client,
             Database = database,
             EarlierCollection = collection,
             AuthorityFile = given.GetValueOrDefault("ca"),
-            Location = $"{(url.Scheme == global::MongoDB.Driver.Core.Configuration.ConnectionStringScheme.MongoDBPlusSrv ? SeedScheme : PlainScheme)}{hosts}/{database}",
+            Location = $"{(isSeed ? SeedScheme : PlainScheme)}{hosts}/{database}",
         };
     }
 

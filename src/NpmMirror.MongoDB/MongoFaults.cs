@@ -17,7 +17,7 @@ internal static class MongoFaults
     private static readonly int[] NotPrimary = [91, 189, 10107, 10058, 11600, 11602, 13435, 13436];
 
     /// <summary>Whether the driver or the server failed, and not the program.</summary>
-    internal static bool IsFault(Exception e) => e is MongoException or TimeoutException or IOException or AuthenticationException || IsOfSize(e);
+    internal static bool IsFault(Exception e) => e is MongoException or TimeoutException or IOException or AuthenticationException or FormatException or BsonException;
 
     /// <summary>Whether a document with this key is there already.</summary>
     internal static bool IsDuplicate(Exception e) => e switch
@@ -49,6 +49,8 @@ internal static class MongoFaults
                 new MirrorException(MirrorFault.StoreUnavailable, $"{location} wrote, but too few of its members have it in time ({Shown(e)}); start the members that are away.", isTransient: true, inner: e),
             _ when CodeOf(e) == TooLarge || IsOfSize(e) =>
                 new MirrorException(MirrorFault.TooLarge, $"A value is too long for one document of MongoDB, which takes 16 MB; {location} is unchanged.", inner: e),
+            FormatException or BsonException =>
+                new MirrorException(MirrorFault.StoreDamaged, $"{location} has a document that cannot be read ({MirrorException.Quote(e.Message)}); another program wrote it: restore the store from a backup.", inner: e),
             MongoConfigurationException =>
                 new MirrorException(MirrorFault.Configuration, $"The settings of the store engine MongoDB do not go together ({MirrorException.Quote(e.Message)}).", inner: e),
             MongoConnectionPoolPausedException or MongoConnectionException or IOException or TimeoutException =>

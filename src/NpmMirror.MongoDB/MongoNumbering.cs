@@ -238,6 +238,12 @@ internal sealed class MongoNumbering : IAsyncDisposable
         {
             await _log.WriteAsync(await ChainAsync(head, known), CancellationToken.None);
             await _settling.TellAsync(head, known, CancellationToken.None);
+            if (known is null)
+            {
+                // A dead one's step.
+                Interlocked.Add(ref _numbered, head.End.Position.Value - head.Shown.Position.Value);
+            }
+
             var shown = head with { Shown = head.End, Unfinished = [] };
             await _session.RunAsync(
                 MongoSchema.State,

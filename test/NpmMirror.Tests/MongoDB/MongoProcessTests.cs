@@ -30,6 +30,7 @@ public sealed class MongoProcessTests(SharedMongo shared) : StoreProcessContract
 
         // The end has moved, and no row is written: nothing of it is shown.
         Assert.Equal(LogPosition.Zero, (await store.Log.ReadHeadAsync(Cancellation)).Position);
+        Assert.NotEqual(0, await store.Log.NumberEventsAsync(Cancellation));
         await NumberAsync(store);
         Assert.NotEmpty(await WholeStore.AssertAsync(store));
         Assert.True((await store.Packages.CommitAsync(SecondProcess.Commit("mine"), Cancellation)).IsCommitted);

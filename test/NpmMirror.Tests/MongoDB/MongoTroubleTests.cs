@@ -186,6 +186,12 @@ public sealed class MongoTroubleTests : IAsyncLifetime
         Assert.DoesNotContain("secret", failure.ToString(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("mongodb://u:secret@a,b:27018,[::1]:27019/npm?replicaSet=rs0&w=1", "mongodb://a:27017,b:27018,[::1]:27019/npm")]
+    [InlineData("mongodb+srv://u:secret@cluster.example.org/npm?authSource=admin", "mongodb+srv://cluster.example.org/npm")]
+    [InlineData("mongodb://h", "mongodb://h:27017/npm-mirror")]
+    public void Tells_its_place_without_user_and_password(string location, string told) => Assert.Equal(told, MongoServer.Create(location).Location);
+
     [Fact]
     public async Task Takes_single_options_for_the_parts_of_a_location()
     {
