@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Console;
 using NpmMirror.Hosting;
+using NpmMirror.MongoDB;
 using NpmMirror.Options;
 using NpmMirror.Postgres;
 using NpmMirror.Redis;
@@ -14,7 +15,7 @@ internal static class Setup
     private static readonly TimeSpan DrainMax = TimeSpan.FromSeconds(20);
 
     // Besides memory, files and the default, which are there without being named.
-    private static readonly IMetadataEngine[] MetadataBuiltIn = [new PostgresEngine(), new RedisEngine()];
+    private static readonly IMetadataEngine[] MetadataBuiltIn = [new MongoEngine(), new PostgresEngine(), new RedisEngine()];
     private static readonly IBlobEngine[] BlobsBuiltIn = [new S3Engine()];
 
     /// <summary>The engines this program was built with.</summary>

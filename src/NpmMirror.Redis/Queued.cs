@@ -36,86 +36,63 @@ internal sealed record Queued(PackageName Name, RedisValue Stored, QueuedText? T
         return new Queued(name, stored, text, text.Token is not null);
     }
 
-    internal bool IsLeased(DateTimeOffset now) => Text is { Token: not null } && StoredMoments.IsHeld(Text.LeasedUntil, now);
+    internal bool IsLeased(DateTimeOffset now) => Entry?.IsLeased(now) is true;
 
-    internal QueueItem? ItemAt(DateTimeOffset now) => Item()?.BelievedAt(now);
+    internal QueueItem? ItemAt(DateTimeOffset now) => Entry?.Item.BelievedAt(now);
 
-    internal QueueLease ToLease() => new(Item()!, Text!.Ticket, Text.Token!);
+    internal QueueLease ToLease() => Entry!.ToLease();
 
     /// <summary>When it can be taken, by this node's clock.</summary>
-    internal DateTimeOffset? NextAt(DateTimeOffset now, DateTimeOffset leaseNow)
-    {
-        var due = ItemAt(now)?.DueAt;
-        var until = IsLeased(leaseNow) ? now + (Text!.LeasedUntil - leaseNow) : due;
-        return until > due ? until : due;
-    }
+    internal DateTimeOffset? NextAt(DateTimeOffset now, DateTimeOffset leaseNow) => Entry?.NextAt(now, leaseNow);
 
-    internal Queued Added(QueueItem item, DateTimeOffset now)
-    {
-        var added = item with { DueAt = item.DueAt.Truncated(), QueuedAt = item.QueuedAt.Truncated(), MissingSince = item.MissingSince.Truncated() };
-        var ticket = (Text?.Ticket ?? 0) + 1;
-        var merged = With(ItemAt(now)?.MergedWith(added) ?? added);
-        return merged with { Text = merged.Text! with { Ticket = ticket, BlindTicket = IsThere && item.WantedRev is null ? ticket : Text?.BlindTicket ?? 0 } };
-    }
+    internal Queued Added(QueueItem item, DateTimeOffset now) => With(QueueEntry.Add(Entry, item, now), IsAmongLeased);
 
-    internal Queued Leased(DateTimeOffset now, DateTimeOffset until)
-    {
-        var believed = With(ItemAt(now)!);
-        return believed with { Text = believed.Text! with { Token = Guid.NewGuid().ToString("N"), LeasedUntil = until.Truncated() }, IsAmongLeased = true };
-    }
+    internal Queued Leased(DateTimeOffset now, DateTimeOffset until) => With(Entry!.Leased(now, until), true);
 
-    internal Queued Renewed(DateTimeOffset until) => this with { Text = Text! with { LeasedUntil = until.Truncated() }, IsAmongLeased = true };
+    internal Queued Renewed(DateTimeOffset until) => With(Entry!.Renewed(until), true);
 
-    internal Queued Completed(QueueLease lease, string? doneRev, DateTimeOffset now) => Text!.Ticket != lease.Ticket && (Text.BlindTicket > lease.Ticket || Item()!.IsWantedBeyond(doneRev))
-        ? With(Item()!.Renewed(now.Truncated())).Free()
-        : this with { Text = null, IsAmongLeased = false };
+    internal Queued Completed(QueueLease lease, string? doneRev, DateTimeOffset now) => With(Entry!.Completed(lease, doneRev, now), false);
 
-    internal Queued Postponed(QueueLease lease, QueuePostponement postponement, DateTimeOffset now)
-    {
-        var isDueAtOnce = Text!.Ticket != lease.Ticket && now < postponement.DueAt;
-        return With(Item()! with
+    internal Queued Postponed(QueueLease lease, QueuePostponement postponement, DateTimeOffset now) => With(Entry!.Postponed(lease, postponement, now), false);
+
+    /// <summary>As it is believed now.</summary>
+    internal Queued Believed(DateTimeOffset now, DateTimeOffset leaseNow) => Entry is { } entry ? With(entry with { Item = entry.Item.BelievedAt(now) }, IsLeased(leaseNow)) : this;
+
+    private QueueEntry? Entry => Text is null ? null : new QueueEntry(
+        new QueueItem
         {
-            DueAt = isDueAtOnce ? now.Truncated() : postponement.DueAt.Truncated(),
-            Attempts = Text.Attempts + 1,
-            LastError = postponement.Error,
-            MissingSince = postponement.MissingSince.Truncated(),
-        }).Free();
-    }
+            Name = Name,
+            Priority = Priority,
+            DueAt = Text.DueAt,
+            QueuedAt = Text.QueuedAt,
+            WantedRev = Text.WantedRev,
+            IsDeletedRow = Text.IsDeletedRow,
+            Attempts = Text.Attempts,
+            MissingSince = Text.MissingSince,
+            LastError = Text.LastError,
+        },
+        Text.Ticket,
+        Text.BlindTicket,
+        Text.Token,
+        Text.LeasedUntil);
 
-    /// <summary>As it is believed now. A lease that has ended keeps its token: its holder may still end its work, until another takes the item.</summary>
-    internal Queued Believed(DateTimeOffset now, DateTimeOffset leaseNow) => !IsThere ? this : With(ItemAt(now)!) with { IsAmongLeased = IsLeased(leaseNow) };
-
-    private Queued Free() => this with { Text = Text! with { Token = null, LeasedUntil = default }, IsAmongLeased = false };
-
-    private QueueItem? Item() => Text is null ? null : new QueueItem
+    private Queued With(QueueEntry? entry, bool isAmongLeased) => this with
     {
-        Name = Name,
-        Priority = Priority,
-        DueAt = Text.DueAt,
-        QueuedAt = Text.QueuedAt,
-        WantedRev = Text.WantedRev,
-        IsDeletedRow = Text.IsDeletedRow,
-        Attempts = Text.Attempts,
-        MissingSince = Text.MissingSince,
-        LastError = Text.LastError,
-    };
-
-    private Queued With(QueueItem item) => this with
-    {
-        Text = new QueuedText
+        IsAmongLeased = isAmongLeased,
+        Text = entry is null ? null : new QueuedText
         {
-            Priority = (int)item.Priority,
-            DueAt = item.DueAt,
-            QueuedAt = item.QueuedAt,
-            WantedRev = item.WantedRev,
-            IsDeletedRow = item.IsDeletedRow,
-            Attempts = item.Attempts,
-            MissingSince = item.MissingSince,
-            LastError = item.LastError,
-            Ticket = Text?.Ticket ?? 0,
-            BlindTicket = Text?.BlindTicket ?? 0,
-            Token = Text?.Token,
-            LeasedUntil = Text?.LeasedUntil ?? default,
+            Priority = (int)entry.Item.Priority,
+            DueAt = entry.Item.DueAt,
+            QueuedAt = entry.Item.QueuedAt,
+            WantedRev = entry.Item.WantedRev,
+            IsDeletedRow = entry.Item.IsDeletedRow,
+            Attempts = entry.Item.Attempts,
+            MissingSince = entry.Item.MissingSince,
+            LastError = entry.Item.LastError,
+            Ticket = entry.Ticket,
+            BlindTicket = entry.BlindTicket,
+            Token = entry.Token,
+            LeasedUntil = entry.LeasedUntil,
         },
     };
 }

@@ -72,6 +72,7 @@ public sealed partial class ArchitectureTests
     public void No_room_of_the_server_uses_what_puts_the_rooms_together() => Assert.DoesNotContain(References(Server), arrow => arrow.To == Root);
 
     [Theory]
+    [InlineData("NpmMirror.MongoDB")]
     [InlineData("NpmMirror.Postgres")]
     [InlineData("NpmMirror.Redis")]
     [InlineData("NpmMirror.S3")]
@@ -79,14 +80,14 @@ public sealed partial class ArchitectureTests
     public void An_engine_knows_storage_and_how_to_be_added_to_a_mirror(string engine)
     {
         var rooms = Types(engine).SelectMany(Referred).Where(type => IsOf(type, Library)).Select(type => RoomOf(type, Library)).ToHashSet();
-        Assert.Subset(new HashSet<string>(["Storage", "Log", "Options", "Hosting", "Diagnostics", Root]), rooms);
+        Assert.Subset(new HashSet<string>(["Storage", "Log", "Options", "Hosting", "Diagnostics", "Packuments", Root]), rooms);
     }
 
     [Theory]
     [InlineData(Library)]
     [InlineData(Server)]
     public void No_engine_is_known_to(string assembly) =>
-        Assert.DoesNotContain(Types(assembly).SelectMany(Referred), type => type.Scope.Name is "NpmMirror.Postgres" or "NpmMirror.Redis" or "NpmMirror.S3" or "NpmMirror.Sqlite" or "npm-mirror" or "NpmMirror.Testing");
+        Assert.DoesNotContain(Types(assembly).SelectMany(Referred), type => type.Scope.Name is "NpmMirror.MongoDB" or "NpmMirror.Postgres" or "NpmMirror.Redis" or "NpmMirror.S3" or "NpmMirror.Sqlite" or "npm-mirror" or "NpmMirror.Testing");
 
     /// <summary>The tables of rooms: <c>| `Room/` | what it is | rooms it uses |</c>, and <c>`AspNetCore/Room/`</c> for the server's.</summary>
     private static Dictionary<string, HashSet<string>> Drawn(string assembly) => File.ReadLines(Path.Combine(TestTools.Root, "docs/architecture.md")).Select(line => Row().Match(line))

@@ -1,6 +1,7 @@
 using System.Reflection;
 using NpmMirror.AspNetCore;
 using NpmMirror.Conformance;
+using NpmMirror.MongoDB;
 using NpmMirror.Postgres;
 using NpmMirror.Redis;
 using NpmMirror.S3;
@@ -27,6 +28,7 @@ public sealed class PublicApiTests
     {
         typeof(Digest).Assembly,
         typeof(NpmRegistryExtensions).Assembly,
+        typeof(MongoEngine).Assembly,
         typeof(PostgresEngine).Assembly,
         typeof(S3Engine).Assembly,
         typeof(RedisEngine).Assembly,

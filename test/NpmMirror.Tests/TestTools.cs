@@ -29,6 +29,7 @@ public static class TestTools
             "bun" => Binary($"@oven/bun-linux-{(architecture == "arm64" ? "aarch64" : "x64")}/bin/bun"),
             "pouchdb" => Script("pouchdb/lib/index.js"),
             "pouchdb-server" => Script("pouchdb-server/bin/pouchdb-server"),
+            "bson" or "mingo" => Script($"{name}/package.json"),
             "s3rver" => Script("s3rver/bin/s3rver.js"),
             "nano" or "follow" or "cloudant-follow" or "changes-stream" or "concurrent-couch-follower" or "pouchdb-7" => Script($"{name}/package.json"),
             "libfaketime" => Library("faketime/libfaketimeMT.so.1"),

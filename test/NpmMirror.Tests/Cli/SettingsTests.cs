@@ -194,7 +194,7 @@ public sealed class SettingsTests : IDisposable
     {
         var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["mirror", "--store.engine=Oracle"]);
         Assert.Equal(2, code);
-        Assert.Contains("There is no store engine “Oracle”; store.engine knows Memory, Postgres, ", errors, StringComparison.Ordinal);
+        Assert.Contains("There is no store engine “Oracle”; store.engine knows Memory, MongoDB, Postgres, ", errors, StringComparison.Ordinal);
     }
 
     [Fact]
