@@ -41,9 +41,25 @@ public sealed partial class DocumentationTests
         }
     }
 
+    [Claim("The files in deploy/ name only options that exist")]
+    [Fact]
+    public void The_files_for_deployment_name_only_options_that_exist()
+    {
+        var names = OptionDefinition.All.Select(option => option.Name).ToHashSet(StringComparer.OrdinalIgnoreCase);
+        var named = Directory.EnumerateFiles(Path.Combine(TestTools.Root, "deploy"), "*", SearchOption.AllDirectories)
+            .SelectMany(file => DeployedOption().Matches(File.ReadAllText(file)))
+            .Select(match => match.Groups["flag"].Success ? match.Groups["flag"].Value : match.Groups["variable"].Value.Replace("__", ".", StringComparison.Ordinal))
+            .ToHashSet(StringComparer.OrdinalIgnoreCase);
+        Assert.Superset(new HashSet<string>(["listen", "data", "upstream", "store.engine", "store.blobs"], StringComparer.OrdinalIgnoreCase), named);
+        Assert.DoesNotContain(named, name => !names.Contains(name));
+    }
+
     [Fact]
     public void Defaults_have_no_fault() => Assert.Empty(MirrorOptionsValidator.FindFaults(new MirrorOptions()));
 
     [GeneratedRegex("^\\| `([a-z]+(?:[A-Z.][a-zA-Z]*)*)` \\| ([^|]*) \\|[^|]*\\|$", RegexOptions.Multiline)]
     private static partial Regex OptionRow();
+
+    [GeneratedRegex("(?:NPM_MIRROR__(?<variable>[A-Z_]+))|(?:(?<=serve|,|\\[|\"|status ) ?\"?--(?<flag>[a-z][A-Za-z.]*)=)")]
+    private static partial Regex DeployedOption();
 }
