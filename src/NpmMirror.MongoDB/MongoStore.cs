@@ -89,8 +89,8 @@ internal sealed class MongoStore : IMetadataStore
     /// <inheritdoc/>
     public async ValueTask<StoreCounts> CountAsync(CancellationToken cancellationToken)
     {
-        var packages = await _packageTally.SettleAsync(cancellationToken);
-        var tarballs = await _tarballTally.SettleAsync(cancellationToken);
+        var packages = await _packageTally.ReadAsync(cancellationToken);
+        var tarballs = await _tarballTally.ReadAsync(cancellationToken);
         var queued = await _session.RunAsync(QueueDocument.Collection, (queue, token) => queue.EstimatedDocumentCountAsync(null, token), cancellationToken);
         return new StoreCounts(packages[0], packages[1], packages[2], tarballs[0], tarballs[1], queued);
     }

@@ -17,17 +17,30 @@ internal sealed class MongoTally(MongoSession session, string collection, IReadO
     private const int TriesMax = 1000;
     private readonly string _id = $"tally/{collection}";
 
+    /// <summary>The sums after all uncounted rows were counted; where nothing can be written now, as they were then.</summary>
+    internal async ValueTask<IReadOnlyList<long>> ReadAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await SettleAsync(cancellationToken);
+        }
+        catch (MirrorException e) when (e.Fault is MirrorFault.StoreReadOnly or MirrorFault.Configuration)
+        {
+            return Sums(await FindAsync(cancellationToken));
+        }
+    }
+
     /// <summary>Counts all uncounted rows. Returns the sums, in the order of the names.</summary>
     internal async ValueTask<IReadOnlyList<long>> SettleAsync(CancellationToken cancellationToken)
     {
         for (var tries = 0; tries < TriesMax; tries++)
         {
-            var sum = await session.RunAsync(MongoSchema.State, (state, token) => state.Find(new BsonDocument("_id", _id)).FirstOrDefaultAsync(token)!, cancellationToken) ?? new BsonDocument { ["_id"] = _id, ["round"] = BsonValues.Number(0) };
+            var sum = await FindAsync(cancellationToken);
             await FinishAsync(sum, cancellationToken);
             var rows = await session.RunAsync(collection, (rows, token) => rows.Find(new BsonDocument("uncounted", true)).Project(MongoTallies.Fields).Limit(PageMax).ToListAsync(token), cancellationToken);
             if (rows.Count == 0)
             {
-                return [.. names.Select(name => sum.Number(name) ?? 0)];
+                return Sums(sum);
             }
 
             await AddAsync(sum, rows, cancellationToken);
@@ -35,6 +48,12 @@ internal sealed class MongoTally(MongoSession session, string collection, IReadO
 
         throw new MirrorException(MirrorFault.StoreUnavailable, $"The counts at {session.Location} change faster than they can be read; ask again.", isTransient: true);
     }
+
+    private async ValueTask<BsonDocument> FindAsync(CancellationToken cancellationToken) =>
+        await session.RunAsync(MongoSchema.State, (state, token) => state.Find(new BsonDocument("_id", _id)).FirstOrDefaultAsync(token)!, cancellationToken)
+        ?? new BsonDocument { ["_id"] = _id, ["round"] = BsonValues.Number(0) };
+
+    private List<long> Sums(BsonDocument sum) => [.. names.Select(name => sum.Number(name) ?? 0)];
 
     private async ValueTask AddAsync(BsonDocument sum, List<BsonDocument> rows, CancellationToken cancellationToken)
     {

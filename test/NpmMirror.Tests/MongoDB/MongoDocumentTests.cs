@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using MongoDB.Bson;
 using MongoDB.Driver;
@@ -41,6 +42,24 @@ public sealed class MongoDocumentTests(SharedMongo shared) : IAsyncLifetime
 
         await CommitAsync(NewCommit(1, "{}"));
         Assert.Equal(0, await ChunksAsync());
+    }
+
+    [Trait("Duration", "long")]
+    [Fact]
+    public async Task Keeps_a_package_of_40_000_versions_and_as_many_events()
+    {
+        const int Many = 40_000;
+        var versions = string.Join(',', Enumerable.Range(0, Many).Select(i => string.Create(CultureInfo.InvariantCulture, $$"""
+            "1.0.{{i}}":{"dependencies":{"a":"{{i}}"} }
+            """)));
+        var commit = Packument(0, $$"""{"name":"left-pad","versions":{ {{versions}} } }""") with { Events = [.. Enumerable.Range(0, Many).Select(i => Event(i, Encoding.UTF8.GetBytes($"{{\"version\":\"1.0.{i}\"}}")))] };
+        await CommitAsync(commit);
+        Assert.Equal(new LogPosition(Many), (await _store.Log.ReadHeadAsync(Cancelled)).Position);
+        Assert.Equal(Many, await _other.GetCollection<BsonDocument>("versions").CountDocumentsAsync(new BsonDocument("package", "left-pad"), null, Cancelled));
+
+        // Another commit writes only what is new.
+        await CommitAsync(Packument(1, $$"""{"name":"left-pad","versions":{ {{versions}},"2.0.0":{} } }"""));
+        Assert.Equal(1, await _other.GetCollection<BsonDocument>("versions").CountDocumentsAsync(new BsonDocument("generation", 2), null, Cancelled));
     }
 
     [Fact]

@@ -70,7 +70,10 @@ public sealed class MongoTroubleTests : IAsyncLifetime
     {
         await using var store = await MongoServer.OpenAsync(Location);
         await store.Packages.CommitAsync(SecondProcess.Commit("express"), Cancelled);
+        Assert.Equal(1, (await store.CountAsync(Cancelled)).Packages);
+        await store.Packages.CommitAsync(SecondProcess.Commit("uncounted"), Cancelled);
         await _server.FailAsync(new BsonDocument { ["failCommands"] = new BsonArray { "insert", "update", "delete", "findAndModify" }, ["errorCode"] = code });
+        Assert.Equal(1, (await store.CountAsync(Cancelled)).Packages);
         var failure = await Assert.ThrowsAsync<MirrorException>(async () => await store.Packages.CommitAsync(SecondProcess.Commit("ms"), Cancelled));
         Assert.Equal((MirrorFault.StoreReadOnly, true), (failure.Fault, failure.IsTransient));
         Assert.Contains(part, failure.Message, StringComparison.Ordinal);
@@ -78,6 +81,7 @@ public sealed class MongoTroubleTests : IAsyncLifetime
         Assert.NotNull(await store.Packages.ReadAsync(PackageName.Parse("express"), Cancelled));
         await _server.MendAsync();
         Assert.True((await store.Packages.CommitAsync(SecondProcess.Commit("ms"), Cancelled)).IsCommitted);
+        Assert.Equal(3, (await store.CountAsync(Cancelled)).Packages);
     }
 
     [Fact]
