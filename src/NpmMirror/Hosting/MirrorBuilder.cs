@@ -26,10 +26,11 @@ public sealed class MirrorBuilder
     public MirrorBuilder(MirrorOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        Options = options;
+        // The mirror notes here what it finds out, its upstream for example. The caller's may open another mirror.
+        Options = options.Copy();
     }
 
-    /// <summary>The mirror's options.</summary>
+    /// <summary>The mirror's options: a copy of those that it was made with.</summary>
     public MirrorOptions Options { get; }
 
     /// <summary>How the upstream is reached, for tests; null: as <see cref="Options"/> and npm's configuration say.</summary>

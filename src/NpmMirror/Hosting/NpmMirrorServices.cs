@@ -24,9 +24,9 @@ public static class NpmMirrorServices
         }
 
         var builder = new MirrorBuilder(options);
-        MirrorBuilder.Check(options);
+        MirrorBuilder.Check(builder.Options);
         services.TryAddSingleton(TimeProvider.System);
-        services.AddSingleton(options);
+        services.AddSingleton(builder.Options);
         services.AddSingleton(builder);
         services.AddSingleton<MirrorHost>();
         services.AddHostedService(provider => provider.GetRequiredService<MirrorHost>());

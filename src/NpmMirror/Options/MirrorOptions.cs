@@ -250,4 +250,35 @@ public sealed class MirrorOptions
         Upstream ??= address;
         return (true, Upstream == address);
     }
+
+    /// <summary>The same options, which later changes of these do not reach.</summary>
+    internal MirrorOptions Copy()
+    {
+        var copy = new MirrorOptions();
+        foreach (var option in OptionDefinition.All)
+        {
+            switch (option.Get(this))
+            {
+                case IList<string> values:
+                    foreach (var value in values)
+                    {
+                        ((IList<string>)option.Get(copy)!).Add(value);
+                    }
+
+                    break;
+                case IDictionary<string, string> values:
+                    foreach (var (name, value) in values)
+                    {
+                        ((IDictionary<string, string>)option.Get(copy)!)[name] = value;
+                    }
+
+                    break;
+                case var value:
+                    option.Set(copy, value);
+                    break;
+            }
+        }
+
+        return copy;
+    }
 }

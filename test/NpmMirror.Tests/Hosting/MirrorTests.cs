@@ -100,6 +100,26 @@ public sealed class MirrorTests : IAsyncLifetime
         Assert.Equal(_registry.Url, recalled.Upstream.BaseUrl);
     }
 
+    [Claim("A mirror changes no options of the caller, and the caller's changes do not reach a mirror that is open",
+        Red = "`MirrorBuilder` takes the caller's object: both were red")]
+    [Fact]
+    public async Task Options_of_the_caller_are_copied()
+    {
+        var options = new MirrorOptions { Data = _folder.Path, Metadata = MetadataMode.Listed };
+        (options.Couch.Host, options.Couch.Port) = (_registry.Url.Host, _registry.Url.Port);
+        options.List.Add("ms");
+        options.Store.Engine = "memory:";
+        await using var mirror = await Mirror.StartAsync(options, cancellationToken: Cancelled);
+        Assert.Null(options.Upstream);
+        Assert.NotNull(mirror.Options.Upstream);
+        options.Offline = true;
+        options.List.Clear();
+        options.Store.Options["path"] = "elsewhere";
+        Assert.False(mirror.Options.Offline);
+        Assert.Equal(["ms"], mirror.Options.List);
+        Assert.Empty(mirror.Options.Store.Options);
+    }
+
     [Claim("A host has one mirror: a second is refused with a message")]
     [Fact]
     public void A_second_mirror_in_one_host_is_refused_in_words()
