@@ -6,6 +6,9 @@ namespace NpmMirror.Cli;
 /// <summary>One end of a copy, as it was named: a store and, where they are known, the tarballs' bytes.</summary>
 internal sealed class CopyPlace
 {
+    // So that a password need not be on the command line, which every user of the machine can read.
+    private const string Variable = "env:";
+
     private readonly StoreOptions _store;
     private readonly string _data;
 
@@ -18,7 +21,7 @@ internal sealed class CopyPlace
     internal StorePlace? Files => Setup.Engines.Locate(_store, _data);
 
     /// <summary>Reads an end.</summary>
-    /// <param name="location">A folder, or what <c>store.engine</c> takes.</param>
+    /// <param name="location">A folder, or what <c>store.engine</c> takes, or <c>env:</c> and the name of the variable that has it.</param>
     /// <param name="blobs">What <c>store.blobs</c> takes; null: the files in the folder.</param>
     /// <param name="options">The engine's options, as <c>name=value</c>.</param>
     /// <param name="blobOptions">The options of the place for tarballs.</param>
@@ -26,6 +29,11 @@ internal sealed class CopyPlace
     /// <exception cref="MirrorException">It is no location.</exception>
     internal static CopyPlace Parse(string location, string? blobs, IEnumerable<string> options, IEnumerable<string> blobOptions, string data)
     {
+        if (location.StartsWith(Variable, StringComparison.Ordinal))
+        {
+            location = Environment.GetEnvironmentVariable(location[Variable.Length..]) ?? throw new MirrorException(MirrorFault.BadInput, $"There is no environment variable {MirrorException.Quote(location[Variable.Length..])}, which a location of the copy names.");
+        }
+
         if (string.IsNullOrWhiteSpace(location))
         {
             throw new MirrorException(MirrorFault.BadInput, "A location of the copy is empty; name a folder, or a store as in store.engine.");

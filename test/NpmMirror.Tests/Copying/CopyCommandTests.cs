@@ -50,7 +50,10 @@ public sealed class CopyCommandTests(SharedPostgres postgres) : IAsyncLifetime
         Assert.Equal((true, 2, 2), (summary.GetProperty("isFinished").GetBoolean(), summary.GetProperty("counts").GetProperty("packages").GetInt32(), summary.GetProperty("copied").GetProperty("tarballs").GetInt32()));
         Assert.Equal(2, bucket.Objects.Count);
 
-        (code, output, errors) = await RunAsync(["copy", $"--from={server}", "--to=moved", $"--blobs-from=s3://{bucket.Bucket}/npm", .. blobOptions.SelectMany(option => (string[])["--blobs-from-option", option])]);
+        (code, output, errors) = await CliProcess.RunAsync(
+            _folder.Path,
+            ["copy", "--from=env:OLD_PLACE", "--to=moved", $"--blobs-from=s3://{bucket.Bucket}/npm", .. blobOptions.SelectMany(option => (string[])["--blobs-from-option", option])],
+            ("OLD_PLACE", server));
         Assert.True(code == 0, errors + output);
         Assert.Contains("Source and copy are equal: 2 packages, 0 removed, 2 tarballs, 0 queued; the log's head is 2:", output, StringComparison.Ordinal);
         Assert.Contains("2 tarballs", (await RunAsync(["verify", "--data=moved"])).Output, StringComparison.Ordinal);
@@ -101,6 +104,7 @@ public sealed class CopyCommandTests(SharedPostgres postgres) : IAsyncLifetime
             (["--from=data", "--to=data"], 2, "The mirror itself lives in"),
             (["--from=data", "--to=sqlite:data"], 2, "The mirror itself lives in"),
             (["--from=data", "--to", ""], 2, "is empty"),
+            (["--from=data", "--to=env:NO_SUCH_PLACE"], 2, "There is no environment variable NO_SUCH_PLACE"),
             (["--from=data", "--to=nonesuch:copy"], 2, "There is no store engine"),
             (["--from=data", "--to=memory:", "--to-option=layout"], 2, "has no value"),
             (["--from=sqlite:data", "--to=copy", "--blobs-to=files:elsewhere"], 2, "--blobs-from"),
