@@ -36,7 +36,7 @@ public sealed class CopyEnginesTests(SharedPostgres postgres, RedisServer redis)
     }
 
     [Claim("A mirror is copied from each engine to each: the copy is equal, verify finds nothing in it, and it serves the same bytes with the upstream gone",
-        Red = "the tombstone and the lists not settled in `RedisImport`, `last_position` left out of `RedisScripts.Put`")]
+        With = [nameof(Each_engine_finishes_a_copy_that_died)])]
     [Theory(Timeout = 300_000)]
     [InlineData("memory")]
     [InlineData("sqlite")]

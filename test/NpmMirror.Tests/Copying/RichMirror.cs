@@ -24,14 +24,14 @@ internal sealed class RichMirror : IAsyncDisposable
         return rich;
     }
 
-    /// <summary>Drops a package's past: the payload of its first event, and the document that its later ones point into.</summary>
-    internal async Task PurgeAsync(string name)
+    /// <summary>Drops a package's past: the documents that its events point into and its own, and, unless it is to stay, the payload of its first event.</summary>
+    internal async Task PurgeAsync(string name, bool withPayload = true)
     {
         var package = PackageName.Parse(name);
         var row = (await Store.Packages.FindAsync(package, Token))!;
         var rows = await Store.Log.ReadHistoryAsync(package, Token).ToListAsync(Token);
         var documents = rows.SelectMany(one => NpmMirror.Maintenance.ArchivedReferences.Of(one)).Append(row.DocumentSha256).Distinct().ToList();
-        Assert.True(await Store.Packages.PurgeAsync(new PackagePurge(package, row.Generation, [rows[0].Position], documents), Token) > 0);
+        Assert.True(await Store.Packages.PurgeAsync(new PackagePurge(package, row.Generation, withPayload ? [rows[0].Position] : [], documents), Token) > 0);
     }
 
     internal async Task<CopySummary> CopyToAsync(IMetadataStore target, (IBlobStore, IBlobStore)? blobs = null, Action<CopyFinding>? found = null) =>
