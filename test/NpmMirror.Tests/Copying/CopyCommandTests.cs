@@ -104,7 +104,7 @@ public sealed class CopyCommandTests(SharedPostgres postgres) : IAsyncLifetime
             (["--from=data", "--to=data"], 2, "The mirror itself lives in"),
             (["--from=data", "--to=sqlite:data"], 2, "The mirror itself lives in"),
             (["--from=data", "--to", ""], 2, "is empty"),
-            (["--from=data", "--to=env:NO_SUCH_PLACE"], 2, "There is no environment variable NO_SUCH_PLACE"),
+            (["--from=data", "--to=env:NO_SUCH_PLACE"], 2, "There is no environment variable “NO_SUCH_PLACE”"),
             (["--from=data", "--to=nonesuch:copy"], 2, "There is no store engine"),
             (["--from=data", "--to=memory:", "--to-option=layout"], 2, "has no value"),
             (["--from=sqlite:data", "--to=copy", "--blobs-to=files:elsewhere"], 2, "--blobs-from"),
