@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror;
+using NpmMirror.MongoDB;
 using NpmMirror.Options;
 using NpmMirror.Postgres;
 using NpmMirror.Sqlite;
@@ -31,7 +32,7 @@ try
     {
         await using IMetadataStore store = args.Contains("--memory")
             ? new MemoryStore(TimeProvider.System)
-            : location is not null ? new MetadataEngines(new PostgresEngine()).Create(new StoreOptions { Engine = location }, folder, TimeProvider.System, NullLoggerFactory.Instance)
+            : location is not null ? new MetadataEngines(new MongoEngine(), new PostgresEngine()).Create(new StoreOptions { Engine = location }, folder, TimeProvider.System, NullLoggerFactory.Instance)
             : new SqliteStore(Path.Combine(folder, $"{run[0]}-{Guid.NewGuid():N}.sqlite"), TimeProvider.System);
         await store.OpenAsync(CancellationToken.None);
         var line = run switch

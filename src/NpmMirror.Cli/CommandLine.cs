@@ -73,6 +73,7 @@ internal static class CommandLine
             StatusCommand.Create(flags),
             ConfigCommand.Create(flags),
             BackupCommand.Create(flags),
+            CopyCommand.Create(flags),
             FakeUpstreamCommand.Create(),
         };
         root.Add(CompletionCommand.Create(root));

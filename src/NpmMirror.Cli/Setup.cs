@@ -21,6 +21,9 @@ internal static class Setup
     /// <summary>The engines this program was built with.</summary>
     public static MetadataEngines Engines { get; } = new(MetadataBuiltIn);
 
+    /// <summary>The places for tarballs this program was built with.</summary>
+    public static BlobEngines BlobPlaces { get; } = new(BlobsBuiltIn);
+
     /// <summary>Lets the options of a mirror name the same engines.</summary>
     public static MirrorBuilder UseEngines(this MirrorBuilder mirror) =>
         BlobsBuiltIn.Aggregate(MetadataBuiltIn.Aggregate(mirror, (with, engine) => with.AddEngine(engine)), (with, engine) => with.AddEngine(engine));
@@ -55,7 +58,7 @@ internal static class Setup
 
     /// <summary>Where the tarballs are.</summary>
     public static IBlobStore CreateBlobs(MirrorOptions options, ILoggerFactory logging) =>
-        new BlobEngines(BlobsBuiltIn).Create(options.Store, options.Data, TimeProvider.System, logging);
+        BlobPlaces.Create(options.Store, options.Data, TimeProvider.System, logging);
 
     /// <summary>Opens the mirror that the options describe, for work that is done once.</summary>
     /// <exception cref="MirrorException">The upstream is not known, or the store refuses.</exception>

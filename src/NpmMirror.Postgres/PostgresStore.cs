@@ -18,7 +18,7 @@ internal sealed class PostgresStore : IMetadataStore
         _watch = new PostgresLogWatch(_database);
         _commits = new CommitGroups(CommitAsync);
         (Packages, Log, Queue, Tarballs) = (new PostgresPackages(_database, _commits), new PostgresLog(_database, _watch), new PostgresQueue(_database), new PostgresTarballs(_database));
-        (Notes, Kept, Leases) = (new PostgresNotes(_database), new PostgresKept(_database), new PostgresLeases(_database));
+        (Notes, Kept, Leases, Import) = (new PostgresNotes(_database), new PostgresKept(_database), new PostgresLeases(_database), new PostgresImport(_database, _watch));
     }
 
     /// <inheritdoc/>
@@ -47,6 +47,9 @@ internal sealed class PostgresStore : IMetadataStore
 
     /// <inheritdoc/>
     public ILeaseTable Leases { get; }
+
+    /// <inheritdoc/>
+    public IImportTable Import { get; }
 
     /// <inheritdoc/>
     public async Task OpenAsync(CancellationToken cancellationToken) => await PostgresSchema.EnsureAsync(_database, cancellationToken);

@@ -49,6 +49,42 @@ internal sealed class RedisNumbering : IAsyncDisposable
     /// <summary>The same, without a caller that waits.</summary>
     internal void SettleLater(PackageName name, string note) => _waiting.Writer.TryWrite(new Waiting(name, note, null));
 
+    /// <summary>Appends rows of another log as they are, whose packages are there.</summary>
+    /// <exception cref="MirrorException">They do not continue the log, or another process appends to it.</exception>
+    internal async ValueTask AppendAsync(List<LogRow> rows)
+    {
+        var head = await ReadHeadAsync();
+        var end = LogContinuation.Of(new LogHead(head.Position, head.Hash), rows);
+        if (rows.Count == 0)
+        {
+            return;
+        }
+
+        var told = new List<NumberedPackage>();
+        foreach (var row in rows)
+        {
+            var isRun = told.Count > 0 && told[^1].Name == row.Package;
+            var first = isRun ? told[^1].First : row.Position.Value;
+            if (isRun)
+            {
+                told.RemoveAt(told.Count - 1);
+            }
+
+            told.Add(new NumberedPackage(row.Package, row.Generation, row.Ordinal, first, row.Position.Value));
+        }
+
+        var next = new NumberedHead(end.Position, end.Hash, told);
+
+        // An answer that was lost: the rows are there.
+        if (!await AppendAsync(head, next, rows) && await ReadHeadAsync() is var moved && (moved.Position, moved.Hash) != (end.Position, end.Hash))
+        {
+            throw new MirrorException(MirrorFault.StoreUnavailable, $"Another process appends to the log at {_session.Location}; stop it.", isTransient: true);
+        }
+
+        await _session.ConfirmAsync([_session.Keys.LogHead], CancellationToken.None);
+        await FinishAsync(next);
+    }
+
     /// <summary>Settles all packages that dead processes left, and those under way. Returns how many events it numbered.</summary>
     internal async ValueTask<int> NumberAllAsync(CancellationToken cancellationToken)
     {

@@ -64,6 +64,32 @@ internal static class RedisScripts
         """;
 
     /// <summary>
+    /// Puts a package as it is elsewhere. One that was sent twice, because its answer was lost, counts once. KEYS: row, module, document, the sent document, archived, the
+    /// place in the archive of the document stored before. ARGV: the put, generation, last position, codec (4: there is no document), raw size, SHA-256, the document's
+    /// place, whether it is pinned, facts, index. Returns whether it was put; else the sent document is gone.
+    /// </summary>
+    internal const string Put =
+        """
+        local row = redis.call('HMGET', KEYS[1], 'commit', 'place', 'codec', 'raw_size', 'sha256', 'pinned')
+        if row[1] == ARGV[1] then return 1 end
+        local is_sent = redis.call('EXISTS', KEYS[4]) == 1
+        if ARGV[4] ~= '4' and not is_sent then return 0 end
+        local old = row[2] == 'module' and KEYS[2] or KEYS[3]
+        if row[6] == '1' and row[5] ~= ARGV[6] and redis.call('HSETNX', KEYS[5], row[5], row[3] .. ' ' .. row[4]) == 1 and redis.call('EXISTS', old) == 1 then
+          redis.call('RENAME', old, KEYS[6])
+        end
+        redis.call('DEL', KEYS[2], KEYS[3])
+        if is_sent then
+          local new = ARGV[7] == 'module' and KEYS[2] or KEYS[3]
+          redis.call('RENAME', KEYS[4], new)
+          redis.call('PERSIST', new)
+        end
+        redis.call('HSET', KEYS[1], 'commit', ARGV[1], 'generation', ARGV[2], 'last_position', ARGV[3], 'codec', ARGV[4], 'raw_size', ARGV[5], 'sha256', ARGV[6],
+          'place', ARGV[7], 'pinned', ARGV[8], 'facts', ARGV[9], 'index', ARGV[10])
+        return 1
+        """;
+
+    /// <summary>
     /// Notes packages in the lists, unless a newer generation was noted, and keeps the counts. KEYS: held, removed, marks, counts. ARGV: name, mark; name, mark; …
     /// A mark begins with its generation, whether the package is removed, and its raw size.
     /// </summary>

@@ -25,6 +25,7 @@ internal sealed class RedisStore : IMetadataStore
         (Packages, Log) = (new RedisPackages(_session, new RedisCommits(_session, _log.Numbering), new RedisPurge(_session, _log), _log), _log);
         (Queue, Tarballs) = (new RedisQueue(_session, notes), new RedisTarballs(_session));
         (Notes, Kept, Leases, Earlier) = (notes, new RedisKept(_session), new RedisLeases(_session), new RedisEarlier(_session));
+        Import = new RedisImport(_session, _log.Numbering);
     }
 
     /// <inheritdoc/>
@@ -53,6 +54,9 @@ internal sealed class RedisStore : IMetadataStore
 
     /// <inheritdoc/>
     public ILeaseTable Leases { get; }
+
+    /// <inheritdoc/>
+    public IImportTable Import { get; }
 
     /// <inheritdoc/>
     public IEarlierDocuments Earlier { get; }

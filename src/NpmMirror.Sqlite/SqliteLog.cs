@@ -10,7 +10,8 @@ namespace NpmMirror.Sqlite;
 /// <summary>The log, numbered in the transaction that commits.</summary>
 internal sealed class SqliteLog(SqliteDatabase database) : ILogTable
 {
-    private const string HeadKey = "log:head";
+    /// <summary>The head's place among the notes; no note of the mirror.</summary>
+    internal const string HeadKey = "log:head";
 
     /// <summary>Stands where a row of the log names no package.</summary>
     private static readonly PackageName NoPackage = PackageName.Parse("(damaged)");

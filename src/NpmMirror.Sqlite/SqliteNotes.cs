@@ -16,7 +16,7 @@ internal sealed class SqliteNotes(SqliteDatabase database) : INoteTable
     /// <inheritdoc/>
     public IAsyncEnumerable<NoteMark> ListNotesAsync(string prefix, CancellationToken cancellationToken)
     {
-        var sql = $"SELECT key, octet_length(value) FROM notes WHERE key >= @from AND substr(key, 1, length(@prefix)) = @prefix ORDER BY key LIMIT {SqlitePages.RowsMax}";
+        var sql = $"SELECT key, octet_length(value) FROM notes WHERE key >= @from AND key <> '{SqliteLog.HeadKey}' AND substr(key, 1, length(@prefix)) = @prefix ORDER BY key LIMIT {SqlitePages.RowsMax}";
         return database.PagesAsync<NoteMark, object>(
             prefix,
             SqlitePages.RowsMax,

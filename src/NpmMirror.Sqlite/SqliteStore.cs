@@ -17,6 +17,7 @@ internal sealed class SqliteStore : IMetadataStore
         _database = new SqliteDatabase(file, timeProvider);
         (Packages, Log, Queue, Tarballs) = (new SqlitePackages(_database), new SqliteLog(_database), new SqliteQueue(_database), new SqliteTarballs(_database));
         (Notes, Kept, Leases, Backup) = (new SqliteNotes(_database), new SqliteKept(_database), new SqliteLeases(_database), new SqliteBackup(_database));
+        Import = new SqliteImport(_database);
     }
 
     /// <inheritdoc/>
@@ -45,6 +46,9 @@ internal sealed class SqliteStore : IMetadataStore
 
     /// <inheritdoc/>
     public IStoreBackup Backup { get; }
+
+    /// <inheritdoc/>
+    public IImportTable Import { get; }
 
     /// <inheritdoc/>
     public Task OpenAsync(CancellationToken cancellationToken) => _database.OpenAsync(cancellationToken);

@@ -23,7 +23,10 @@ public class InterceptedStore : DispatchProxy
         var wrapped = Wrap(typeof(IMetadataStore), store, handle);
         foreach (var table in typeof(IMetadataStore).GetProperties().Where(property => property.PropertyType.Name.EndsWith("Table", StringComparison.Ordinal)))
         {
-            wrapped._tables[table.GetMethod!.Name] = Wrap(table.PropertyType, table.GetValue(store)!, handle);
+            if (table.GetValue(store) is { } its)
+            {
+                wrapped._tables[table.GetMethod!.Name] = Wrap(table.PropertyType, its, handle);
+            }
         }
 
         return (IMetadataStore)(object)wrapped;

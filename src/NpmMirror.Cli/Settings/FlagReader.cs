@@ -6,7 +6,11 @@ namespace NpmMirror.Cli.Settings;
 internal static class FlagReader
 {
     /// <summary>Flags that are no options of the tree but some command's own; a value may follow them.</summary>
-    private static readonly string[] Own = ["--json", "--help", "--version", "--older-than", "--head", "--restart", "--repair", "--against-upstream", "--delete", "--since", "--package"];
+    private static readonly string[] Own =
+    [
+        "--json", "--help", "--version", "--older-than", "--head", "--restart", "--repair", "--against-upstream", "--delete", "--since", "--package",
+        "--from", "--to", "--blobs-from", "--blobs-to", "--from-option", "--to-option", "--blobs-from-option", "--blobs-to-option",
+    ];
 
     /// <summary>Takes the options of the tree, each with its value, out of the arguments; the rest is for the command.</summary>
     public static (IReadOnlyList<string> Flags, IReadOnlyList<string> Others) Split(IReadOnlyList<string> arguments)

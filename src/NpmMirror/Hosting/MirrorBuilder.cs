@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Copying;
 using NpmMirror.Diagnostics;
 using NpmMirror.Notes;
 using NpmMirror.Options;
@@ -204,6 +205,7 @@ public sealed class MirrorBuilder
 
     private async Task<MirrorParts> OpenPartsAsync(IMetadataStore store, IBlobStore blobs, RegistryClientOptions upstream, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
     {
+        await CopyNote.RequireFinishedAsync(store, cancellationToken);
         await new EarlierMirror(store, time, loggers.CreateLogger("NpmMirror.Mirror")).TakeOverAsync(cancellationToken);
         var instance = upstream.InstanceId ?? await FindInstanceAsync(store, cancellationToken);
         var budget = new ByteBudget(Options.BudgetBytes, Path.Combine(Options.Data, "tmp"));

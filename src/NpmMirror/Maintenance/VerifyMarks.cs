@@ -10,7 +10,8 @@ namespace NpmMirror.Maintenance;
 /// </summary>
 internal sealed record VerifyMarks
 {
-    private const string Cursor = "verify:marks";
+    /// <summary>Their note.</summary>
+    internal const string Cursor = "verify:marks";
 
     /// <summary>When the run began that has not ended; null when the last one has.</summary>
     public DateTimeOffset? BegunAt { get; init; }

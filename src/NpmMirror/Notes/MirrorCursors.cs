@@ -51,6 +51,9 @@ internal static class MirrorCursors
     /// <summary>The nodes that share the store, as JSON (see <see cref="NotedNode"/>).</summary>
     public const string Nodes = "nodes:all";
 
+    /// <summary>There in a store that was copied from another, as JSON: from which mirror, and whether the copy is whole.</summary>
+    public const string Copy = "copy";
+
     /// <summary>This mirror's instance id.</summary>
     public const string Instance = "instance";
 }

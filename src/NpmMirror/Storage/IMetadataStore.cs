@@ -39,6 +39,9 @@ public interface IMetadataStore : IAsyncDisposable
     /// <summary>Copies of the whole store into one file; null if the engine's server has its own tools for that.</summary>
     IStoreBackup? Backup => null;
 
+    /// <summary>Takes over the rows of another store as they are, for copies of whole mirrors; null for an engine that cannot.</summary>
+    IImportTable? Import => null;
+
     /// <summary>Packuments that an earlier tool left in the store's place; null for an engine that has no such place.</summary>
     IEarlierDocuments? Earlier => null;
 

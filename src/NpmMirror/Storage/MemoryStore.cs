@@ -4,7 +4,7 @@ namespace NpmMirror.Storage;
 
 /// <summary>The store of tests and tries, and the reference for the contract: starts from nothing, ends with the process.</summary>
 /// <remarks>One lock, plain collections, no cleverness: where another engine differs from this one, the other is wrong.</remarks>
-public sealed partial class MemoryStore(TimeProvider timeProvider) : IMetadataStore, IPackageTable, ILogTable, IQueueTable, ITarballTable, INoteTable, IKeptTable, ILeaseTable
+public sealed partial class MemoryStore(TimeProvider timeProvider) : IMetadataStore, IPackageTable, ILogTable, IQueueTable, ITarballTable, INoteTable, IKeptTable, ILeaseTable, IImportTable
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<PackageName, MemoryPackage> _packages = [];
@@ -35,6 +35,9 @@ public sealed partial class MemoryStore(TimeProvider timeProvider) : IMetadataSt
 
     /// <inheritdoc/>
     public ILeaseTable Leases => this;
+
+    /// <inheritdoc/>
+    public IImportTable Import => this;
 
     /// <inheritdoc/>
     public Task OpenAsync(CancellationToken cancellationToken)
