@@ -20,7 +20,7 @@ public sealed class PublicApiTests
     private const string Renew = "RENEW_PUBLIC_API";
 
     // The attributes of the contract's tests tell the place of their source.
-    private static readonly ApiGeneratorOptions Options = new() { IncludeAssemblyAttributes = false, ExcludeAttributes = ["Xunit.FactAttribute", "Xunit.TheoryAttribute", "Xunit.InlineDataAttribute"] };
+    private static readonly ApiGeneratorOptions Options = new() { IncludeAssemblyAttributes = false, ExcludeAttributes = ["Xunit.FactAttribute", "Xunit.TheoryAttribute", "Xunit.InlineDataAttribute", "System.Runtime.CompilerServices.AsyncIteratorStateMachineAttribute"] };
 
     public static TheoryData<string> Assemblies => [.. Packed.Keys];
 
