@@ -21,7 +21,7 @@ internal sealed class SqliteImport(SqliteDatabase database) : IImportTable
 
     /// <inheritdoc/>
     public async ValueTask PutPackageAsync(StoredPackage package, bool isPinned, CancellationToken cancellationToken) =>
-        await database.WriteAsync(transaction => Put(transaction, package, isPinned), WriteUrgency.Together, package.Document.Bytes.Length + package.Row.Index.Length, cancellationToken);
+        await database.WriteAsync(transaction => Put(transaction, package, isPinned), package.Document.Bytes.Length + package.Row.Index.Length, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<bool> PutArchivedAsync(PackageName name, StoredDocument document, CancellationToken cancellationToken) => database.WriteAsync(
@@ -45,7 +45,6 @@ internal sealed class SqliteImport(SqliteDatabase database) : IImportTable
 
             return mark.Generation != 0;
         },
-        WriteUrgency.Together,
         document.Bytes.Length,
         cancellationToken);
 

@@ -10,6 +10,9 @@ internal sealed class LogCopy(IMetadataStore source, IMetadataStore target, IImp
     private const int RowsMax = 500;
     private const long PayloadMaxBytes = 4 * 1024 * 1024;
 
+    // Some are long.
+    private const int DocumentsAtATime = 16;
+
     internal async Task RunAsync(CancellationToken cancellationToken)
     {
         tally.BeginPart("log rows", (await source.Log.ReadHeadAsync(cancellationToken)).Position.Value);
@@ -56,7 +59,7 @@ internal sealed class LogCopy(IMetadataStore source, IMetadataStore target, IImp
     private async Task AppendAsync(List<LogRow> rows, CancellationToken cancellationToken)
     {
         var documents = rows.SelectMany(row => ArchivedReferences.Of(row).Select(sha256 => (row.Package, Sha256: sha256))).Distinct();
-        await Parallel.ForEachAsync(documents, new ParallelOptions { MaxDegreeOfParallelism = PackageCopy.AtATime, CancellationToken = cancellationToken }, async (document, token) =>
+        await Parallel.ForEachAsync(documents, new ParallelOptions { MaxDegreeOfParallelism = DocumentsAtATime, CancellationToken = cancellationToken }, async (document, token) =>
         {
             if (!await packages.CopyArchivedAsync(document.Package, document.Sha256, token))
             {

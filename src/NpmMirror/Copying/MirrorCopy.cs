@@ -87,7 +87,7 @@ public sealed class MirrorCopy(IMetadataStore source, IMetadataStore target, (IB
         }
 
         var head = await source.Log.ReadHeadAsync(cancellationToken);
-        var packages = new PackageCopy(source, target, import, tally);
+        using var packages = new PackageCopy(source, target, import, tally);
         var tarballs = new TarballCopy(source, target, tally);
         var notes = new NoteCopy(source, target, tally);
         await packages.RunAsync(cancellationToken);

@@ -6,13 +6,19 @@ using NpmMirror.Storage;
 namespace NpmMirror.Copying;
 
 /// <summary>Makes the target's packages, their documents and archives equal to the source's: each whose row differs is put anew.</summary>
-internal sealed class PackageCopy(IMetadataStore source, IMetadataStore target, IImportTable import, CopyTally tally)
+internal sealed class PackageCopy(IMetadataStore source, IMetadataStore target, IImportTable import, CopyTally tally) : IDisposable
 {
-    /// <summary>Packages that are copied at a time: the target shares one sync among them.</summary>
-    internal const int AtATime = 8;
+    // The target shares one sync of its disk among them.
+    private const int AtATime = 128;
+
+    // Of long documents fewer are in memory.
+    private const int LongBytes = 1024 * 1024;
+    private const int LongAtATime = 4;
 
     // Below it, compressing is not worth it.
     private const int ShortBytes = 1024;
+
+    private readonly SemaphoreSlim _longOnes = new(LongAtATime);
 
     /// <summary>Walks both lists, held and removed.</summary>
     internal async Task RunAsync(CancellationToken cancellationToken)
@@ -24,7 +30,7 @@ internal sealed class PackageCopy(IMetadataStore source, IMetadataStore target, 
             await Parallel.ForEachAsync(
                 ListDifferentAsync(isRemoved, cancellationToken),
                 new ParallelOptions { MaxDegreeOfParallelism = AtATime, CancellationToken = cancellationToken },
-                async (name, token) => await CopyAsync(name, token));
+                async (row, token) => await CopyAsync(row, token));
         }
     }
 
@@ -41,6 +47,28 @@ internal sealed class PackageCopy(IMetadataStore source, IMetadataStore target, 
         await PurgeAsync(package, cancellationToken);
         await import.PutPackageAsync(package with { Document = document }, isPinned, cancellationToken);
         tally.Copy("packages");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _longOnes.Dispose();
+
+    private async ValueTask CopyAsync(PackageRow row, CancellationToken cancellationToken)
+    {
+        if (row.RawSizeBytes <= LongBytes)
+        {
+            await CopyAsync(row.Name, cancellationToken);
+            return;
+        }
+
+        await _longOnes.WaitAsync(cancellationToken);
+        try
+        {
+            await CopyAsync(row.Name, cancellationToken);
+        }
+        finally
+        {
+            _longOnes.Release();
+        }
     }
 
     /// <summary>Copies a document of the past. False where the target does not have its package yet.</summary>
@@ -68,7 +96,7 @@ internal sealed class PackageCopy(IMetadataStore source, IMetadataStore target, 
         return true;
     }
 
-    private async IAsyncEnumerable<PackageName> ListDifferentAsync(bool isRemoved, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<PackageRow> ListDifferentAsync(bool isRemoved, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var pairs = MergedLists.WalkAsync(
             source.Packages.ListAsync(null, isRemoved, cancellationToken),
@@ -89,7 +117,7 @@ internal sealed class PackageCopy(IMetadataStore source, IMetadataStore target, 
 
             if (row is null || copied is null || !IsSame(row, copied))
             {
-                yield return (row ?? copied)!.Name;
+                yield return (row ?? copied)!;
             }
         }
     }

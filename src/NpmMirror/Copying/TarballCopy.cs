@@ -6,7 +6,7 @@ namespace NpmMirror.Copying;
 /// <summary>Makes the target's rows of tarballs, and its counts of downloads, equal to the source's.</summary>
 internal sealed class TarballCopy(IMetadataStore source, IMetadataStore target, CopyTally tally)
 {
-    private const int AtATime = 16;
+    private const int AtATime = 64;
     private const int BatchMax = 500;
 
     /// <summary>The rows.</summary>
