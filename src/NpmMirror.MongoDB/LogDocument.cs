@@ -15,8 +15,8 @@ internal static class LogDocument
 
     /// <summary>Writes a row.</summary>
     /// <param name="row">The row.</param>
-    /// <param name="payload">Its payload as <see cref="Chunks"/> gave it.</param>
-    internal static BsonDocument Write(LogRow row, BsonDocument payload) => new BsonDocument
+    /// <param name="payload">Its payload as <see cref="Chunks"/> gave it; null where it was purged.</param>
+    internal static BsonDocument Write(LogRow row, BsonDocument? payload) => new BsonDocument
     {
         ["_id"] = row.Position.Value,
         ["package"] = row.Package.Value,
@@ -24,10 +24,9 @@ internal static class LogDocument
         ["ordinal"] = row.Ordinal,
         ["type"] = BsonValues.Text(row.Type),
         ["seenAt"] = BsonValues.Moment(row.SeenAt),
-        ["payload"] = payload,
         ["payloadSha256"] = row.PayloadSha256.Hex,
         ["hash"] = row.Hash.Hex,
-    }.With("at", BsonValues.Bson(row.At)).With("rev", BsonValues.Bson(row.UpstreamRev));
+    }.With("at", BsonValues.Bson(row.At)).With("rev", BsonValues.Bson(row.UpstreamRev)).With("payload", payload);
 
     /// <summary>Reads a row, whatever is in it: positions are dense, and a reader that missed one would look for it for ever.</summary>
     /// <param name="position">The position.</param>

@@ -110,12 +110,12 @@ internal sealed class MongoCommits(MongoSession session, Chunks chunks, MongoVer
         }
 
         var isArchived = commit.Document is not null && before?.Document is not null && (commit.ArchivesPrevious || before.IsPinned)
-            && !before.Archive.Any(entry => entry.Text("sha256") == before.Document.Text("sha256"));
+            && !before.IsInArchive(before.Document.Text("sha256"));
         return new Change(note, fields, pending, isArchived ? await ArchiveAsync(before!.Document!, owner, generation, sent, cancellationToken) : null, sent);
     }
 
-    // A row has room for thousands of archived documents, but not for their bytes.
-    private async ValueTask<BsonDocument> ArchiveAsync(BsonDocument document, string owner, long generation, List<BsonDocument> sent, CancellationToken cancellationToken)
+    /// <summary>The document as it is archived: a row has room for thousands of them, but not for their bytes.</summary>
+    internal async ValueTask<BsonDocument> ArchiveAsync(BsonDocument document, string owner, long generation, List<BsonDocument> sent, CancellationToken cancellationToken)
     {
         if (document.Part("bytes") is not { } value || !value.Contains("inline") || await chunks.ReadAsync(value, cancellationToken) is not { } bytes)
         {

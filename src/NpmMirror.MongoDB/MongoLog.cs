@@ -77,7 +77,7 @@ internal sealed class MongoLog : ILogTable, IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask<LogPosition> WaitForLogAsync(LogPosition after, TimeSpan timeout, CancellationToken cancellationToken) => _watch.WaitAsync(after, timeout, _session.Time, cancellationToken);
 
-    /// <summary>Writes rows whose positions are decided. A row that is there is the same.</summary>
+    /// <summary>Writes rows whose positions are decided.</summary>
     internal async ValueTask WriteAsync(IReadOnlyList<LogRow> rows, CancellationToken cancellationToken)
     {
         foreach (var batch in rows.Chunk(BatchMax))
@@ -85,7 +85,7 @@ internal sealed class MongoLog : ILogTable, IAsyncDisposable
             var documents = new List<BsonDocument>(batch.Length);
             foreach (var row in batch)
             {
-                documents.Add(LogDocument.Write(row, await _chunks.WriteAsync($"log/{row.Position.Value}", 0, row.Payload ?? default, cancellationToken)));
+                documents.Add(LogDocument.Write(row, row.Payload is { } payload ? await _chunks.WriteAsync($"log/{row.Position.Value}", 0, payload, cancellationToken) : null));
             }
 
             try
@@ -94,7 +94,9 @@ internal sealed class MongoLog : ILogTable, IAsyncDisposable
             }
             catch (MongoException e) when (MongoFaults.IsDuplicate(e))
             {
-                // Another process finishes the same step.
+                // Another process finishes the same step, or an import that was given up left other rows beyond the end.
+                List<WriteModel<BsonDocument>> others = [.. documents.Select(document => new ReplaceOneModel<BsonDocument>(new BsonDocument { ["_id"] = document["_id"], ["hash"] = new BsonDocument("$ne", document["hash"]) }, document))];
+                await _session.RunAsync(LogDocument.Collection, (log, token) => log.BulkWriteAsync(others, new BulkWriteOptions { IsOrdered = false }, token), cancellationToken);
             }
         }
     }

@@ -52,6 +52,27 @@ internal sealed class MongoNumbering : IAsyncDisposable
         return waiting.Position;
     }
 
+    /// <summary>Appends rows of another log as they are.</summary>
+    /// <exception cref="MirrorException">They do not continue the log, or another process appends to it.</exception>
+    internal async ValueTask AppendAsync(List<LogRow> rows, CancellationToken cancellationToken)
+    {
+        var head = await FinishAsync(await ReadHeadAsync());
+        var end = LogContinuation.Of(head.Shown, rows);
+        if (rows.Count == 0)
+        {
+            return;
+        }
+
+        // Rows first: no events wait from which another process could write them.
+        await _log.WriteAsync(rows, cancellationToken);
+        if (!await MoveAsync(head, new NumberedHead(head.Round + 1, end, end, [])) && (await ReadHeadAsync()).Shown != end)
+        {
+            throw new MirrorException(MirrorFault.StoreUnavailable, $"Another process appends to the log at {_session.Location}; stop it.", isTransient: true);
+        }
+
+        _log.Signal.Advance(end.Position);
+    }
+
     /// <summary>Settles all packages that dead processes left, and those under way. Returns how many events it numbered.</summary>
     internal async ValueTask<int> NumberAllAsync(CancellationToken cancellationToken)
     {

@@ -27,6 +27,7 @@ internal sealed class MongoStore : IMetadataStore
         Packages = new MongoPackages(_session, chunks, _commits, new MongoPurge(_session, chunks, _log), _log);
         (Queue, Tarballs) = (new MongoQueue(_session, notes), new MongoTarballs(_session));
         (Notes, Kept, Leases, Earlier) = (notes, new MongoKept(_session, chunks), new MongoLeases(_session), new MongoEarlier(_session));
+        Import = new MongoImport(_session, chunks, _commits, versions, _log.Numbering);
     }
 
     /// <inheritdoc/>
@@ -55,6 +56,9 @@ internal sealed class MongoStore : IMetadataStore
 
     /// <inheritdoc/>
     public ILeaseTable Leases { get; }
+
+    /// <inheritdoc/>
+    public IImportTable Import { get; }
 
     /// <inheritdoc/>
     public IEarlierDocuments Earlier { get; }

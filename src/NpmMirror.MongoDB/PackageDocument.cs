@@ -51,6 +51,8 @@ internal sealed class PackageDocument(PackageName name, BsonDocument stored)
     /// <summary>All values of this row that may lie in pieces.</summary>
     internal IEnumerable<BsonDocument?> Blobs => [Document?.Part("bytes"), Index, .. Archive.Select(entry => entry.Part("bytes")), .. Pending.Select(entry => entry.Part("bytes"))];
 
+    internal bool IsInArchive(string? sha256) => Archive.Any(entry => entry.Text("sha256") == sha256);
+
     internal static string OwnerOf(PackageName name) => $"package/{name}";
 
     internal static PackageDocument? Of(BsonDocument? stored) =>
