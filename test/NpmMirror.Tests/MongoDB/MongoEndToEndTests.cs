@@ -99,6 +99,17 @@ public sealed class MongoEndToEndTests(SharedMongo shared) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Takes_a_copy_of_a_mirror_in()
+    {
+        var (code, _, errors) = await CliProcess.RunAsync(_folder.Path, ["sync", "--data=source", $"--upstream={_upstream.Url}", $"--feed={_upstream.FeedUrl}", "--metadata=all"]);
+        Assert.True(code == 0, errors);
+        (code, var output, errors) = await CliProcess.RunAsync(_folder.Path, ["copy", "--from=source", $"--to={_location}"]);
+        Assert.True(code == 0, output + errors);
+        Assert.Contains("equal", output, StringComparison.Ordinal);
+        Assert.Equal(2, await _other.GetCollection<BsonDocument>("versions").CountDocumentsAsync(new BsonDocument(), null, Cancelled));
+    }
+
+    [Fact]
     public async Task A_wrong_password_ends_the_start_in_one_sentence_without_it()
     {
         var server = await shared.GetFakeAsync();
