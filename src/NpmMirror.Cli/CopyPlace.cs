@@ -54,6 +54,10 @@ internal sealed class CopyPlace
     /// <summary>The place of the tarballs' bytes.</summary>
     internal IBlobStore CreateBlobs(ILoggerFactory logging) => Setup.BlobPlaces.Create(_store, _data, TimeProvider.System, logging);
 
+    /// <summary>Whether both have the same options for tarballs. A bucket's name alone does not tell whether it is one place: it may be there at two servers.</summary>
+    internal bool HasSameBlobOptionsAs(CopyPlace other) =>
+        _store.BlobOptions.Count == other._store.BlobOptions.Count && _store.BlobOptions.All(option => other._store.BlobOptions.TryGetValue(option.Key, out var value) && value == option.Value);
+
     private static void Fill(IDictionary<string, string> target, IEnumerable<string> options)
     {
         foreach (var option in options)

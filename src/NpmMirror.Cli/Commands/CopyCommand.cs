@@ -95,7 +95,7 @@ internal static class CopyCommand
         }
 
         var target = to.CreateBlobs(logging);
-        if (source.Location != target.Location)
+        if (source.Location != target.Location || !from.HasSameBlobOptionsAs(to))
         {
             return ((source, target), null);
         }

@@ -28,6 +28,7 @@ public sealed class MirrorCopy(IMetadataStore source, IMetadataStore target, (IB
             throw new MirrorException(MirrorFault.StoreUnavailable, $"{source.Location} has packuments of an earlier tool that no mirror has taken over yet; run npm-mirror serve with it first.");
         }
 
+        await CopyNote.RequireFinishedAsync(source, cancellationToken);
         await using var lease = await MaintenanceLease.TakeAsync(target, "copy", time, cancellationToken);
         try
         {

@@ -58,6 +58,14 @@ public sealed class CopyCommandTests(SharedPostgres postgres) : IAsyncLifetime
         Assert.Contains("Source and copy are equal: 2 packages, 0 removed, 2 tarballs, 0 queued; the log's head is 2:", output, StringComparison.Ordinal);
         Assert.Contains("2 tarballs", (await RunAsync(["verify", "--data=moved"])).Output, StringComparison.Ordinal);
 
+        // A bucket of the same name at another server is another place.
+        await using var other = await FakeS3.StartAsync(cancellationToken: Token);
+        string[] otherOptions = [$"endpoint={other.Url}", .. blobOptions[1..]];
+        string[] blobs = ["--blobs-from", $"s3://{bucket.Bucket}/npm", "--blobs-to", $"s3://{other.Bucket}/npm", .. blobOptions.SelectMany(option => (string[])["--blobs-from-option", option]), .. otherOptions.SelectMany(option => (string[])["--blobs-to-option", option])];
+        (code, output, errors) = await RunAsync(["copy", "--from", server, "--to", "sqlite:elsewhere", .. blobs]);
+        Assert.True(code == 0, errors + output);
+        Assert.Equal(bucket.Objects.Keys.Order(StringComparer.Ordinal), other.Objects.Keys.Order(StringComparer.Ordinal));
+
         var bytes = _upstream.Tarballs["/ms/-/ms-2.1.3.tgz"];
         _upstream.Knobs.Fail("*", 500);
         await using var serve = CliProcess.Start(_folder.Path, ["serve", "--data=moved", "--offline", "--listen=http://127.0.0.1:0"]);

@@ -231,6 +231,15 @@ public sealed class MirrorCopyTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_copy_that_is_not_whole_is_not_copied_on()
+    {
+        await new CopyNote("", _source.Bench.Clock.GetUtcNow(), null, 0).KeepAsync(_source.Store, Token);
+        var refused = await Assert.ThrowsAsync<MirrorException>(() => _source.CopyToAsync(_target));
+        Assert.Contains("is the target of a copy that is not finished", refused.Message, StringComparison.Ordinal);
+        Assert.Null(await CopyNote.ReadAsync(_target, Token));
+    }
+
+    [Fact]
     public async Task Two_copies_into_one_store_do_not_run_at_once()
     {
         await _target.Leases.TryHoldLeaseAsync("copy", "another", TimeSpan.FromMinutes(1), Token);
