@@ -5,6 +5,7 @@ using NpmMirror.Options;
 using NpmMirror.Sqlite;
 using NpmMirror.Storage;
 using NpmMirror.Tests.AspNetCore;
+using NpmMirror.Tests.MongoDB;
 using NpmMirror.Tests.Postgres;
 using NpmMirror.Tests.Redis;
 
@@ -12,9 +13,9 @@ namespace NpmMirror.Tests.Copying;
 
 /// <summary>From each engine to each, over real servers.</summary>
 [Trait("Duration", "long")]
-public sealed class CopyEnginesTests(SharedPostgres postgres, RedisServer redis) : IClassFixture<RedisServer>, IAsyncLifetime
+public sealed class CopyEnginesTests(SharedPostgres postgres, SharedMongo mongo, RedisServer redis) : IClassFixture<RedisServer>, IAsyncLifetime
 {
-    private static readonly string[] Engines = ["memory", "sqlite", "postgres", "redis", "redis-compact"];
+    private static readonly string[] Engines = ["memory", "sqlite", "postgres", "redis", "redis-compact", "mongodb"];
 
     private readonly TestFolder _folder = new();
     private readonly List<IMetadataStore> _opened = [];
@@ -43,6 +44,7 @@ public sealed class CopyEnginesTests(SharedPostgres postgres, RedisServer redis)
     [InlineData("postgres")]
     [InlineData("redis")]
     [InlineData("redis-compact")]
+    [InlineData("mongodb")]
     public async Task Each_engine_takes_over_all_that_it_has_from(string engine)
     {
         var first = await OpenAsync(engine);
@@ -139,6 +141,7 @@ public sealed class CopyEnginesTests(SharedPostgres postgres, RedisServer redis)
             "memory" => new MemoryStore(clock),
             "sqlite" => new SqliteStore(_folder.File($"{_opened.Count}/{SqliteEngine.FileName}"), clock),
             "postgres" => (await postgres.GetAsync()).Create(PostgresServer.NewSchema(), clock),
+            "mongodb" => MongoServer.Create(await mongo.NewLocationAsync(), clock),
             "redis" => RedisStores.Create(redis.NewLocation(), clock),
             _ => RedisStores.Create(redis.NewLocation(), clock, NullLoggerFactory.Instance, ("layout", "compact")),
         };
