@@ -54,7 +54,8 @@ internal sealed class Backup(IMetadataStore store, IStoreBackup copies, IBlobSto
     {
         try
         {
-            new DurableFolders(folder).Create(folder);
+            var path = Path.GetFullPath(folder);
+            new DurableFolders(path).Create(path);
             File.Delete(next);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
