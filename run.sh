@@ -11,7 +11,8 @@ if ! command -v dotnet >/dev/null || ! dotnet --list-sdks 2>/dev/null | grep -q 
 fi
 
 ./build.sh
-program="$PWD/artifacts/npm-mirror/npm-mirror.dll"
+program=("$PWD/artifacts/npm-mirror/npm-mirror")
+[[ ! -f $program.dll ]] || program=(dotnet "$program.dll")
 # Relative paths in the arguments are the caller's.
 cd "$OLDPWD"
-exec dotnet "$program" serve "$@"
+exec "${program[@]}" serve "$@"

@@ -2,6 +2,7 @@
 # How much memory it takes to follow and serve the whole corpus, ten packuments of 51 MB at once included; see bench/README.md.
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"
-install_tools
-build_release
-exec "$node" "$bench/compare/memory.mjs" --root "$root" --work "$work/memory" "$@"
+need_node
+find_corpus "$@"
+build_mirror
+exec "$node" "$bench/compare/memory.mjs" --program "$program" --work "$work/memory" --corpus "$corpus" "$@"

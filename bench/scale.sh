@@ -15,8 +15,8 @@ while [ $# -gt 0 ]; do
   esac
 done
 
-"$root/build.sh"
-timeout 600 dotnet build "$bench/NpmMirror.ScaleBenchmarks" -c Release -v quiet --nologo >&2
+build_mirror
+build_project NpmMirror.ScaleBenchmarks
 
 # Under the temporary folder, unless TMPDIR names a larger disk: twice 6 GB for the full size.
 folder=$(mktemp -d "${TMPDIR:-/tmp}/npm-mirror-scale-XXXXXX")
@@ -24,4 +24,4 @@ trap 'rm -rf "$folder"' EXIT
 filled=${keep:-$folder/filled}
 mkdir -p "$folder/work" "$filled"
 timeout 3600 dotnet "$root/artifacts/bin/NpmMirror.ScaleBenchmarks/release/NpmMirror.ScaleBenchmarks.dll" \
-  run "$root/artifacts/npm-mirror/npm-mirror.dll" "$bench/NpmMirror.ScaleBenchmarks/random.lua" "$folder/work" "$filled" ${options[@]+"${options[@]}"}
+  run "$program" "$bench/NpmMirror.ScaleBenchmarks/random.lua" "$folder/work" "$filled" ${options[@]+"${options[@]}"}

@@ -2,8 +2,8 @@
 # What it costs to let thousands of followers wait for the next change, and how soon they hear of it; see bench/README.md.
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"
-install_tools
-build_release
+need_node
+build_mirror
 # A socket is a file, in the mirror's process as in the one of its clients.
 ulimit -n "$(ulimit -Hn)"
-exec "$node" "$bench/compare/waiters.mjs" --root "$root" --work "$work/waiters" "$@"
+exec "$node" "$bench/compare/waiters.mjs" --program "$program" --work "$work/waiters" "$@"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Tries small changes of the product, one at a time, and tells which of them no test notices: test/mutate.sh [SEED [SAMPLE]]
+# Tries small changes of the product, each alone, and tells which of them no test notices: test/mutate.sh [SEED [SAMPLE]]
 # SEED chooses the changes (default: a random one), SAMPLE is their number (150). It ends with 0 when at least nine of ten were noticed, else with 1.
 #
 # 1. All changes are compiled into a copy of the tree (artifacts/mutations/tree), each after a switch, so one build is enough.
-# 2. All tests run once, one after the other, to see which of them reach which switch. This takes as long as a whole ./test.sh, or longer.
-# 3. Each change of the sample is tried by the tests that reach it: seconds for most, at worst some minutes. Plan some hours for 150.
+# 2. All tests run once to see which of them reach which switch. This takes as long as a whole ./test.sh.
+# 3. Each change of the sample is tried by the tests that reach it: seconds for most, at worst some minutes. Plan an hour for 150 on two processors.
 #
 # It needs what ./test.sh needs and has installed: run that first. Nothing outside of artifacts is changed. Builds and tests run at the lowest priority.
 # A run that was stopped goes on with the same SEED, and does steps 1 and 2 again only if a change or a commit was made meanwhile.

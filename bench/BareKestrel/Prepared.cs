@@ -1,17 +1,19 @@
-using System.Security.Cryptography;
 using Microsoft.Extensions.Primitives;
 
 namespace BareKestrel;
 
-/// <summary>One answer, ready to be written; a tarball's bytes are read from its file for each request.</summary>
-internal sealed record Prepared(byte[] Body, string? File, StringValues ContentType, StringValues ETag)
+/// <summary>One answer, ready to be written; one without a coding (a tarball) is read from its file for each request.</summary>
+internal sealed record Prepared(byte[] Body, string? File, StringValues ContentType, StringValues ContentEncoding, StringValues ETag)
 {
-    private const string TarballType = "application/octet-stream";
+    /// <summary>The words of a command line that describe one answer.</summary>
+    public const int Words = 5;
 
-    /// <summary>Reads a body that is compressed already.</summary>
-    public static Prepared Read(string file, string contentType)
+    private const string NoCoding = "-";
+
+    /// <summary>Reads what is described: path, file, content type, content coding, ETag.</summary>
+    public static Prepared Read(string[] words)
     {
-        var body = System.IO.File.ReadAllBytes(file);
-        return new(body, contentType == TarballType ? file : null, contentType, $"\"{Convert.ToHexStringLower(SHA256.HashData(body).AsSpan(0, 16))}\"");
+        var body = System.IO.File.ReadAllBytes(words[1]);
+        return words[3] == NoCoding ? new(body, words[1], words[2], default, words[4]) : new(body, null, words[2], words[3], words[4]);
     }
 }

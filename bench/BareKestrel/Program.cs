@@ -1,21 +1,18 @@
 // The control of the benchmarks: Kestrel writing prepared bytes, with nothing between the request and the bytes.
 //
-//   BareKestrel http://127.0.0.1:5000 /express express.gz application/json [/other other.gz application/json …]
+//   BareKestrel http://127.0.0.1:5000 /express express.gz application/json gzip '"an-etag"' [/other file type coding etag …]
 //
-// A request picks one of the arrays by its path (tarballs are read from their file in pieces of 64 KB); an If-None-Match that is its ETag is answered 304.
+// A request picks one of the arrays by its path (a file whose coding is "-" is read in pieces of 64 KB); an If-None-Match that is its ETag is answered 304.
 using System.Buffers;
 using BareKestrel;
 
-if (args.Length < 4 || args.Length % 3 != 1)
+if (args.Length <= Prepared.Words || args.Length % Prepared.Words != 1)
 {
-    await Console.Error.WriteLineAsync("Usage: BareKestrel <address> (<path> <gzip file> <content type>)…");
+    await Console.Error.WriteLineAsync("Usage: BareKestrel <address> (<path> <file> <content type> <content coding or -> <ETag>)…");
     return 2;
 }
 
-var prepared = args.Skip(1).Chunk(3).ToDictionary(
-    part => part[0],
-    part => Prepared.Read(part[1], part[2]),
-    StringComparer.Ordinal);
+var prepared = args.Skip(1).Chunk(Prepared.Words).ToDictionary(words => words[0], Prepared.Read, StringComparer.Ordinal);
 
 var builder = WebApplication.CreateSlimBuilder();
 builder.Logging.ClearProviders();
@@ -39,14 +36,13 @@ app.Run(context =>
     }
 
     response.Headers.ContentType = answer.ContentType;
+    response.ContentLength = answer.Body.Length;
     if (answer.File is { } file)
     {
-        response.ContentLength = answer.Body.Length;
         return SendAsync(file, response);
     }
 
-    response.Headers.ContentEncoding = "gzip";
-    response.ContentLength = answer.Body.Length;
+    response.Headers.ContentEncoding = answer.ContentEncoding;
     return response.Body.WriteAsync(answer.Body, 0, answer.Body.Length);
 });
 

@@ -6,7 +6,7 @@ namespace NpmMirror.Benchmarks;
 /// <summary>The measured actions that are more than one call.</summary>
 internal static class Benchmark
 {
-    public static void Scan(byte[] document)
+    public static void Scan(ReadOnlySpan<byte> document)
     {
         var reader = new Utf8JsonReader(document);
         while (reader.Read())

@@ -4,7 +4,15 @@ using System.IO.Compression;
 using NpmMirror.Benchmarks;
 using NpmMirror.Packuments;
 
-// Usage: NpmMirror.Benchmarks [corpus folder] [rounds]. One thread; each line is the median of the rounds, in MB of raw JSON a second.
+// Usage: NpmMirror.Benchmarks [corpus folder] [rounds]: one thread; each line is the median of the rounds, in MB of raw JSON a second.
+//        NpmMirror.Benchmarks floor CORPUS [passes]: the least that taking it in can cost (Floor.cs), as one line of JSON.
+if (args is ["floor", var packuments, ..])
+{
+    using var floor = new Floor(Corpus.Load(packuments));
+    Console.WriteLine(floor.Measure(args.Length > 2 ? int.Parse(args[2], System.Globalization.CultureInfo.InvariantCulture) : 3));
+    return 0;
+}
+
 var folder = args.Length > 0 ? args[0] : "/tmp/corpus/packuments";
 var rounds = args.Length > 1 ? int.Parse(args[1], System.Globalization.CultureInfo.InvariantCulture) : 5;
 if (!Directory.Exists(folder))
@@ -37,6 +45,9 @@ for (var level = 1; level <= 4; level++)
 }
 
 Measure("brotli, quality 1", (_, document) => Benchmark.Compress(new BrotliStream(Stream.Null, new BrotliCompressionOptions { Quality = 1 }), document));
+using var zstandard = new ZstdSharp.Compressor(1);
+var coded = new byte[ZstdSharp.Compressor.GetCompressBound(corpus.Packages.Max(package => package.Document.Length))];
+Measure("zstd, level 1", (_, document) => zstandard.Wrap(document, coded));
 Measure("brotli, quality 2", (_, document) => Benchmark.Compress(new BrotliStream(Stream.Null, new BrotliCompressionOptions { Quality = 2 }), document));
 return 0;
 

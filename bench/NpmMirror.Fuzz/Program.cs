@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using NpmMirror.Tests.Packuments;
-using NpmMirror.Tests.Upstream;
+using NpmMirror.Tests.Feeds;
 
 // Usage: NpmMirror.Fuzz [inputs] [seed]. Ends with the number of inputs, or with the first input for which a promise was broken (exit 1).
 var inputs = args.Length > 0 ? long.Parse(args[0], CultureInfo.InvariantCulture) : 10_000_000;

@@ -47,6 +47,10 @@ internal sealed class ChildProcess : IAsyncDisposable
         return new ChildProcess(Process.Start(start)!);
     }
 
+    /// <summary>Starts the mirror's program: a native one, or one that dotnet runs.</summary>
+    internal static ChildProcess StartMirror(string program, params IEnumerable<string> arguments) =>
+        program.EndsWith(".dll", StringComparison.Ordinal) ? Start("dotnet", [program, .. arguments]) : Start(program, arguments);
+
     /// <summary>Waits for its end; its exit code.</summary>
     internal async Task<int> WaitAsync(TimeSpan longest)
     {

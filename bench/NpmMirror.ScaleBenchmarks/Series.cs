@@ -72,7 +72,7 @@ internal sealed class Series(SeriesOptions options)
     private async Task ReconcileAsync(string folder)
     {
         var clock = Stopwatch.StartNew();
-        await using var reconcile = ChildProcess.Start("dotnet", options.Program, "reconcile", $"--data={folder}", $"--upstream={_upstream}/", "--metadata=all");
+        await using var reconcile = ChildProcess.StartMirror(options.Program, "reconcile", $"--data={folder}", $"--upstream={_upstream}/", "--metadata=all");
         var code = await reconcile.WaitAsync(Longest);
         var seconds = clock.Elapsed.TotalSeconds;
         var found = reconcile.Output.Split('\n').Single(line => line.Contains("listed,", StringComparison.Ordinal));

@@ -112,7 +112,7 @@ internal sealed class ServedMirror(string program, string folder, SyntheticRegis
     private static string Escape(string name) => name.Replace("/", "%2f", StringComparison.Ordinal);
 
     private ChildProcess Launch(string[] options) =>
-        ChildProcess.Start("dotnet", [program, "serve", $"--data={folder}", $"--upstream={upstream}/", "--metadata=all", "--listen=http://127.0.0.1:0", .. options]);
+        ChildProcess.StartMirror(program, ["serve", $"--data={folder}", $"--upstream={upstream}/", "--metadata=all", "--listen=http://127.0.0.1:0", .. options]);
 
     private static async Task<string> AddressAsync(ChildProcess mirror) => (await mirror.WaitForLineAsync("Serving ", Longest)).Split(' ')[1];
 }

@@ -1,7 +1,6 @@
 using System.Net.Http.Json;
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
-using NpmMirror.Log;
 using NpmMirror.Packuments;
 using NpmMirror.Sqlite;
 using NpmMirror.Storage;
@@ -49,13 +48,13 @@ internal sealed class Ingest(RegistryClient client, IReadOnlyList<PackageName> n
                 store = new SqliteStore(Path.Combine(folder, $"stages-{pass}.sqlite"), TimeProvider.System);
                 await store.OpenAsync(CancellationToken.None);
             },
-            async i => await store!.Packages.CommitAsync(CommitOf(names[i], stored[i], parsed[i].Index), CancellationToken.None));
+            async i => await store!.Packages.CommitAsync(Corpus.CommitOf(names[i], stored[i], parsed[i].Index, 0), CancellationToken.None));
         await store!.DisposeAsync();
 
         // Not a part of a first sync: what it costs when every document comes again with one member changed.
         seconds["diff"] = await MeasureAsync(1, _ => Task.CompletedTask, i => Do(() =>
         {
-            var changed = PackumentReader.Read([.. "{\"_rev\":\"2-0\","u8, .. documents[i].AsSpan(1)], names[i]);
+            var changed = PackumentReader.Read([.. "{\"_rev\":\"2-0\","u8, .. documents[i].AsSpan(1)], names[i], hashSeed: parsed[i].Index.HashSeed);
             _ = PackumentDiff.IsSame(parsed[i].Index, changed.Index);
         })) - seconds["parse"];
         return JsonSerializer.Serialize(new { raw, seconds });
@@ -116,14 +115,4 @@ internal sealed class Ingest(RegistryClient client, IReadOnlyList<PackageName> n
         action();
         return Task.CompletedTask;
     }
-
-    private static PackageCommit CommitOf(PackageName name, StoredDocument document, PackumentIndex index) => new()
-    {
-        Name = name,
-        ExpectedGeneration = 0,
-        Facts = new PackageFacts { FirstSeenAt = TimeProvider.System.GetUtcNow(), StoredAt = TimeProvider.System.GetUtcNow(), ETag = "\"0123456789abcdef0123456789abcdef\"", Upstream = "https://registry.example.org/" },
-        Document = document,
-        Index = index.ToBytes(),
-        Events = [EventPayload.ToPending(new PackageAdded(index.Versions.Count, index.DistTags) { SeenAt = TimeProvider.System.GetUtcNow() }, 0)],
-    };
 }

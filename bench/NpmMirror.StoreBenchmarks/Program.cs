@@ -1,60 +1,79 @@
-using System.Globalization;
+using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror;
 using NpmMirror.MongoDB;
 using NpmMirror.Options;
 using NpmMirror.Postgres;
+using NpmMirror.Redis;
 using NpmMirror.Sqlite;
 using NpmMirror.StoreBenchmarks;
 using NpmMirror.Storage;
 
-// Usage: NpmMirror.StoreBenchmarks [commits <concurrency> <count> | reads <concurrency> <count> | size <corpus folder>] [--memory | --store=LOCATION]
-//        --store: another engine, for example postgres://user:password@host/database?schema=bench; the store should be empty
-//        NpmMirror.StoreBenchmarks stages <upstream>           each stage of a sync alone
-//        NpmMirror.StoreBenchmarks check <upstream> <file>     every document of a database against the upstream's
-// Without a mode: all of them. To count syncs: strace -c -f -e trace=fsync,fdatasync dotnet NpmMirror.StoreBenchmarks.dll commits 64 1000
-var folder = Directory.CreateTempSubdirectory("npm-mirror-bench-").FullName;
+// Usage: NpmMirror.StoreBenchmarks PART CORPUS STORE [NAME=VALUE ...]
+//        PART   ingest (into an empty store; kills itself at the end), open, read, list or change
+//        CORPUS a folder of packuments
+//        STORE  a location, for example sqlite:/tmp/bench or postgres://user:password@host/database?schema=bench; NAME=VALUE is an option of its engine
+//        NpmMirror.StoreBenchmarks stages UPSTREAM           each stage of a sync alone
+//        NpmMirror.StoreBenchmarks check UPSTREAM FILE       every document of a SQLite database against the upstream's
 try
 {
-    if (args is ["stages" or "check", var upstream, ..])
+    switch (args)
     {
-        using var ingest = await Ingest.OpenAsync(upstream);
-        Console.WriteLine(args is ["check", _, var file] ? await ingest.CheckAsync(file) : await ingest.MeasureStagesAsync(folder));
-        return 0;
-    }
+        case ["stages", var upstream]:
+            var folder = Directory.CreateTempSubdirectory("npm-mirror-bench-").FullName;
+            try
+            {
+                using var ingest = await Ingest.OpenAsync(upstream);
+                Console.WriteLine(await ingest.MeasureStagesAsync(folder));
+            }
+            finally
+            {
+                Directory.Delete(folder, recursive: true);
+            }
 
-    var location = args.FirstOrDefault(arg => arg.StartsWith("--store=", StringComparison.Ordinal))?["--store=".Length..];
-    var words = args.Where(arg => !arg.StartsWith("--", StringComparison.Ordinal)).ToArray();
-    string[][] runs = words.Length > 0
-        ? [words]
-        : [["commits", "1", "3000"], ["commits", "10", "10000"], ["commits", "64", "20000"], ["reads", "1", "50000"], ["reads", "2", "100000"], ["size", "/tmp/corpus/packuments"]];
-    foreach (var run in runs)
-    {
-        await using IMetadataStore store = args.Contains("--memory")
-            ? new MemoryStore(TimeProvider.System)
-            : location is not null ? new MetadataEngines(new MongoEngine(), new PostgresEngine()).Create(new StoreOptions { Engine = location }, folder, TimeProvider.System, NullLoggerFactory.Instance)
-            : new SqliteStore(Path.Combine(folder, $"{run[0]}-{Guid.NewGuid():N}.sqlite"), TimeProvider.System);
-        await store.OpenAsync(CancellationToken.None);
-        var line = run switch
-        {
-            ["commits", var concurrency, var count] => await Workloads.CommitAsync(store, Number(concurrency), Number(count)),
-            ["reads", var concurrency, var count] => await Workloads.ReadAsync(store, Number(concurrency), Number(count)),
-            ["size", var corpus] => await Workloads.FillAsync(store, corpus, folder),
-            _ => throw new MirrorException(MirrorFault.BadInput, $"There is no run {string.Join(' ', run)}; see the first lines of Program.cs."),
-        };
-        Console.WriteLine($"{string.Join(' ', run),-34} {line}");
-    }
+            return 0;
+        case ["check", var upstream, var file]:
+            using (var ingest = await Ingest.OpenAsync(upstream))
+            {
+                Console.WriteLine(await ingest.CheckAsync(file));
+            }
 
-    return 0;
+            return 0;
+        case [var part, var corpus, var location, .. var settings]:
+            var options = new StoreOptions { Engine = location };
+            foreach (var setting in settings.Select(setting => setting.Split('=', 2)))
+            {
+                options.Options[setting[0]] = setting[^1];
+            }
+
+            var engines = new MetadataEngines(new SqliteEngine(), new PostgresEngine(), new RedisEngine(), new MongoEngine());
+            await using (var store = engines.Create(options, Path.GetTempPath(), TimeProvider.System, NullLoggerFactory.Instance))
+            {
+                var suite = new Suite(store, new Corpus(corpus));
+                await suite.WaitAsync();
+                Console.WriteLine(part switch
+                {
+                    "ingest" => await suite.IngestAsync(),
+                    "open" => await suite.OpenAsync(),
+                    "read" => await suite.ReadAsync(),
+                    "list" => await suite.ListAsync(),
+                    "change" => await suite.ChangeAsync(),
+                    _ => throw new MirrorException(MirrorFault.BadInput, $"There is no part {part}; see the first lines of Program.cs."),
+                });
+                if (part == "ingest")
+                {
+                    // What was acknowledged is there, also of a process that does not close its store.
+                    Process.GetCurrentProcess().Kill();
+                }
+            }
+
+            return 0;
+        default:
+            throw new MirrorException(MirrorFault.BadInput, "Name a part, a corpus and a store; see the first lines of Program.cs.");
+    }
 }
 catch (MirrorException e)
 {
     Console.Error.WriteLine(e.Message);
     return 2;
 }
-finally
-{
-    Directory.Delete(folder, recursive: true);
-}
-
-static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);

@@ -26,6 +26,9 @@ export function checkTarball(system, name, answer) {
   }
 }
 
+/** The headers that the systems with the same bytes must have in common. */
+const common = ['content-type', 'content-encoding', 'etag']
+
 /** An answer that was found right, and how long it takes at best: what later ones are held against. */
 export async function sampleOf(url, headers) {
   let seconds = Infinity
@@ -36,16 +39,29 @@ export async function sampleOf(url, headers) {
     seconds = Math.min(seconds, (performance.now() - begin) / 1000)
   }
   const { status, wireBytes, raw } = answer
-  return { url, headers, seconds, status, wireBytes, raw: digest(raw), text: digest((await get(url, headers)).text) }
+  return { url, headers, seconds, status, wireBytes, body: raw.length, shown: shownOf(answer), text: digest((await get(url, headers)).text) }
 }
 
-/** The same bytes, or at least the same text when another compression made them. */
-export async function checkSample(system, sample) {
+/** An answer as one line: status, length and hash of the bytes, and the headers that count. */
+const shownOf = ({ status, raw, headers }) => `${status}, ${raw.length} bytes ${digest(raw).slice(0, 12)}` +
+  (status === 304 ? [`, etag: ${headers.etag}`] : common.map(name => `, ${name}: ${headers[name] ?? 'none'}`)).join('')
+
+/** Null if the answer is the sample's to the byte, else both of them in a sentence. Another text is an error: that is no matter of compression. */
+export async function changeSince(system, sample) {
   const answer = await get(sample.url, sample.headers, { isDecoded: false })
-  if (answer.status === sample.status && digest(answer.raw) === sample.raw) return
+  if (shownOf(answer) === sample.shown) return null
   const decoded = await get(sample.url, sample.headers)
   if (!isDeepStrictEqual([decoded.status, digest(decoded.text)], [sample.status, sample.text])) {
     throw new Error(`${system}: ${sample.url} has another answer than before: ${decoded.status}`)
+  }
+  return `${system} answered ${shownOf(answer)}, and before ${sample.shown}`
+}
+
+/** The mirror and its controls must answer alike to the byte before they are compared at all. */
+export function checkAlike(samples) {
+  const [[first, sample], ...others] = Object.entries(samples)
+  for (const [system, other] of others) {
+    if (other.shown !== sample.shown) throw new Error(`${system} and ${first} have different answers: ${other.shown}; ${sample.shown}`)
   }
 }
 

@@ -1,7 +1,9 @@
 // Starts every system on the same packuments, checks their answers, drives them in turn and prints what was measured.
 //
-// 1 start the upstream and the systems   2 check one answer of each, and many at once   3 warm up
-// 4 rounds: every system once a round, beginning with another each time   5 medians, ratios of the same round, memory
+// 1 start the upstream and the mirror; once its answers have their last bytes, give the controls those bytes and ETags
+// 2 check one answer of each system, and many at once; the controls' are the mirror's to the byte   3 warm up
+// 4 rounds: every system once a round, beginning with another each time; a round after which a system has other bytes is void
+// 5 medians, ratios of the same round, memory
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -9,26 +11,27 @@ import { Agent } from 'node:http'
 import { cpus, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { gzipSync } from 'node:zlib'
-import { checkAnswer, checkSample, checkTarball, checkVolume, sampleOf } from './checks.mjs'
-import { abbreviate, forms } from './expected.mjs'
+import { changeSince, checkAlike, checkAnswer, checkTarball, checkVolume, sampleOf } from './checks.mjs'
+import { forms } from './expected.mjs'
 import { get } from './http.mjs'
 import { load } from './load.mjs'
 import { printCase, printLatency, printMemory } from './report.mjs'
-import { bytesOf, sizes } from './tarballs.mjs'
-import { answers, freePort, peakMegabytes, start, stop, stopAll, systems } from './systems.mjs'
+import { sizes } from './tarballs.mjs'
+import { answers, freePort, peakMegabytes, runWithin, settled, start, stop, systems } from './systems.mjs'
 
 const { values: options, positionals: mirrorOptions } = parseArgs({
   allowPositionals: true,
   options: {
     root: { type: 'string' },
+    program: { type: 'string' },
     tools: { type: 'string' },
     work: { type: 'string' },
-    corpus: { type: 'string', default: '/tmp/corpus/packuments' },
+    corpus: { type: 'string' },
     rounds: { type: 'string', default: '7' },
     seconds: { type: 'string', default: '4' },
     warm: { type: 'string', default: '3' },
-    packages: { type: 'string', default: 'express,next' },
+    packages: { type: 'string' },
+    tarballs: { type: 'string', default: Object.keys(sizes).join(',') },
     connections: { type: 'string', default: '1,16,64' },
     systems: { type: 'string', default: Object.keys(systems).join(',') },
     cases: { type: 'string', default: 'full,abbreviated,unchanged,tarball,sweep-full,sweep-abbreviated' },
@@ -37,42 +40,25 @@ const { values: options, positionals: mirrorOptions } = parseArgs({
 })
 const rounds = Number(options.rounds)
 const seconds = Number(options.seconds)
-const packages = options.packages.split(',')
 const chosen = options.systems.split(',')
 const cases = options.cases.split(',')
-const tarballs = Object.keys(sizes)
+const tarballs = options.tarballs.split(',')
 const allNames = readdirSync(options.corpus).filter(file => file.endsWith('.json')).map(file => decodeURIComponent(file.slice(0, -5))).sort()
+// Those of the made-up packuments that are about as long, where there are no real ones.
+const packages = options.packages?.split(',') ?? (allNames.includes('express') ? ['express', 'next'] : ['medium', 'large'])
 const log = text => console.error(`${execFileSync('date', ['+%T'], { encoding: 'utf8' }).trim()} ${text}`)
 
-const deadline = setTimeout(() => { log(`stopped: more than ${options.minutes} minutes`); finish(1) }, Number(options.minutes) * 60_000)
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => finish(130))
 const started = {}
-try {
-  await main()
-  await finish(0)
-} catch (error) {
-  log(`THE SERIES IS VOID: ${error.stack}`)
-  await finish(1)
-}
-
-async function finish(code) {
-  clearTimeout(deadline)
-  await stopAll()
-  process.exit(code)
-}
+await runWithin(options.minutes, main, error => log(`THE SERIES IS VOID: ${error.stack}`))
 
 async function main() {
   rmSync(options.work, { recursive: true, force: true })
   mkdirSync(options.work, { recursive: true })
   const upstream = await startUpstream()
-  const sweeps = cases.some(name => name.startsWith('sweep'))
-  const prepared = []
-  for (const name of chosen) {
-    if (name === 'mirror' || prepared.length) continue
-    if (started.mirror === undefined && chosen.includes('mirror')) await startSystem('mirror', upstream, [])
-    prepared.push(...await prepare(upstream, sweeps ? allNames : packages))
-  }
-  if (cases.includes('tarball')) prepared.push(...prepareTarballs())
+  if (chosen.some(isControl) && !chosen.includes('mirror')) throw new Error('The controls answer with the bytes of the mirror: --systems must have mirror in it.')
+  // The mirror first, wherever it stands: the controls are made from its answers.
+  if (chosen.includes('mirror')) await startSystem('mirror', upstream, [])
+  const prepared = chosen.some(isControl) ? await prepare() : []
   for (const name of chosen) if (!started[name]) await startSystem(name, upstream, prepared)
   printHead()
 
@@ -82,7 +68,7 @@ async function main() {
       await measureLatency(kind, upstream)
       continue
     }
-    for (const subject of kind.startsWith('sweep') ? [allNames] : (kind === 'tarball' ? tarballs : packages).map(name => [name])) {
+    for (const subject of isWalk(kind) ? [allNames] : subjectsOf(kind).map(name => [name])) {
       const measured = await measureCase(kind, subject, upstream)
       for (const result of measured) { printCase(result, chosen); results.push(result) }
     }
@@ -103,37 +89,50 @@ async function startUpstream() {
 
 async function startSystem(name, upstream, prepared) {
   log(`starting ${name}`)
-  started[name] = await systems[name]({ root: options.root, tools: options.tools, work: options.work, upstream, prepared, options: mirrorOptions })
+  started[name] = await systems[name]({ root: options.root, program: options.program, tools: options.tools, work: options.work, upstream, prepared, options: mirrorOptions })
 }
 
-/** What the static controls serve: the gzip body that the mirror itself answers; without a mirror in the run, the upstream's at level 4. */
-async function prepare(upstream, names) {
+/** What the controls serve: the bytes, type, coding and ETag that the mirror answers once it has its last rendition. */
+async function prepare() {
   const prepared = []
-  for (const form of Object.keys(forms)) {
-    for (const name of names) {
-      const source = started.mirror ? started.mirror.url(name, form) : upstream + name.replace('/', '%2f')
-      const answer = await get(source, { accept: forms[form].accept, 'accept-encoding': 'gzip' })
-      if (answer.status !== 200) throw new Error(`${source} answered ${answer.status}: ${answer.text.slice(0, 200)}`)
-      const text = () => form === 'full' ? answer.text : JSON.stringify({ modified: '', ...abbreviate(JSON.parse(answer.text)) })
-      const raw = started.mirror ? answer.raw : gzipSync(text(), { level: 4 })
-      const file = join(options.work, 'prepared', form, `${name}.gz`)
-      mkdirSync(dirname(file), { recursive: true })
-      writeFileSync(file, raw)
-      prepared.push({ name, form, file, raw, type: forms[form].type })
-    }
+  const wanted = cases.filter(kind => !isWalk(kind)).flatMap(kind => subjectsOf(kind).map(name => [name, formOf(kind)]))
+  for (const [name, form] of new Map(wanted.map(pair => [pair.join(' '), pair])).values()) {
+    const answer = await lastAnswer(name, form)
+    const file = join(options.work, 'prepared', form, name)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, answer.raw)
+    prepared.push({ name, form, file, type: answer.headers['content-type'], coding: answer.encoding, etag: answer.headers.etag })
+    log(`  ${form} ${name}: ${answer.raw.length} bytes, ${answer.encoding}`)
   }
-  log(`prepared ${prepared.length} bodies`)
   return prepared
 }
 
-function prepareTarballs() {
-  return tarballs.map(name => {
-    const file = join(options.work, 'prepared', name)
-    const raw = bytesOf(name)
-    mkdirSync(dirname(file), { recursive: true })
-    writeFileSync(file, raw)
-    return { name, form: 'tarball', file, raw, type: 'application/octet-stream' }
-  })
+/** The mirror's answer when no smaller one is to come. */
+async function lastAnswer(name, form) {
+  const answer = await settled(started.mirror.base, started.mirror.url(name, form), headersOf(form))
+  if (answer.status !== 200) throw new Error(`The mirror answered ${answer.status} to ${form} ${name}: ${answer.raw.toString().slice(0, 200)}`)
+  return answer
+}
+
+/** Programs that answer with prepared bytes: they are beside the mirror where it has its answers ready, not where it makes them. */
+function isControl(system) {
+  return system === 'bare' || system === 'nginx'
+}
+
+function isWalk(kind) {
+  return kind.startsWith('sweep') || kind.startsWith('latency')
+}
+
+function subjectsOf(kind) {
+  return kind === 'tarball' ? tarballs : packages
+}
+
+function formOf(kind) {
+  return kind === 'tarball' ? kind : kind.endsWith('abbreviated') ? 'abbreviated' : 'full'
+}
+
+function headersOf(form) {
+  return form === 'tarball' ? { accept: '*/*' } : { accept: forms[form].accept, 'accept-encoding': 'gzip' }
 }
 
 /** One case is a kind of request for one packument, or for all in turn. */
@@ -142,26 +141,32 @@ async function measureCase(kind, names, upstream) {
   const title = `${kind} ${isSweep ? `of ${names.length} packuments` : names[0]}`
   log(title)
   const plans = {}
-  for (const system of chosen) {
+  for (const system of chosen.filter(name => !isSweep || !isControl(name))) {
     const plan = await planOf(system, kind, names, upstream)
     if (plan) plans[system] = plan
   }
+  if (!isSweep) checkAlike(Object.fromEntries(Object.entries(plans).filter(([system]) => started[system].degree === 'exact').map(([system, plan]) => [system, plan.sample])))
   const measured = []
   for (const connections of isSweep ? [16] : options.connections.split(',').map(Number)) {
-    const result = { title, connections, rounds: [] }
+    const result = { title, connections, body: isSweep || kind === 'unchanged' ? null : (plans.mirror ?? plans[chosen[0]]).sample.body, rounds: [], voids: [] }
     // A system that needs seconds for one answer would not finish one a round with many waiting.
     const able = Object.keys(plans).filter(system => isSweep || connections === 1 || plans[system].sample.seconds * connections < seconds)
     for (const system of able) await load({ ...plans[system], connections, seconds: Number(options.warm) })
     for (let round = 0; round < rounds; round++) {
       const figures = {}
+      const changes = []
       for (const system of rotated(able, round)) {
         // A walk begins elsewhere in each round, at the same place for every system.
         figures[system] = await load({ ...plans[system], connections, seconds, skip: round * 293 })
         checkVolume(system, figures[system], connections, isSweep ? null : plans[system].sample)
-        await checkSample(system, plans[system].sample)
+        const change = await changeSince(system, plans[system].sample)
+        // A proxy's compression is its own matter; the mirror and its controls must have sent the same bytes.
+        if (change && started[system].degree === 'exact' && !isSweep) changes.push(change)
       }
-      result.rounds.push(figures)
+      if (changes.length === 0) result.rounds.push(figures)
+      else result.voids.push(`Round ${round + 1} is void: ${changes.join('; ')}.`)
     }
+    if (result.rounds.length === 0) throw new Error(`${title}, ${connections} connections: no round counts. ${result.voids.join(' ')}`)
     result.memory = Object.fromEntries(able.map(name => [name, peakMegabytes(started[name].child.pid)]))
     measured.push(result)
   }
@@ -170,10 +175,10 @@ async function measureCase(kind, names, upstream) {
 
 /** One walk over everything by 16 clients, each answer timed: how long small documents wait while long ones are made. */
 async function measureLatency(kind, upstream) {
-  const form = kind.endsWith('abbreviated') ? 'abbreviated' : 'full'
+  const form = formOf(kind)
   const isLong = new Map(allNames.map(name => [name, statSync(join(options.corpus, `${encodeURIComponent(name)}.json`)).size >= 1_000_000]))
   const results = {}
-  for (const system of chosen.filter(name => !['bare', 'nginx', 'verdaccio'].includes(name))) {
+  for (const system of chosen.filter(name => !isControl(name) && name !== 'verdaccio')) {
     if (system === 'mirror') {
       // Held, but nothing in memory.
       for (const name of allNames) await get(started.mirror.url(name, form), { accept: forms[form].accept, 'accept-encoding': 'gzip' }, { isDecoded: false })
@@ -212,8 +217,10 @@ function rotated(list, by) {
 /** Checks the answers of one system and says how to load it; undefined when the case does not exist there. */
 async function planOf(system, kind, names, upstream) {
   const { child, degree, url } = started[system]
-  const form = kind === 'tarball' ? kind : kind.endsWith('abbreviated') ? 'abbreviated' : 'full'
-  const headers = form === 'tarball' ? { accept: '*/*' } : { accept: forms[form].accept, 'accept-encoding': 'gzip' }
+  const form = formOf(kind)
+  const headers = headersOf(form)
+  // Its rendition may have left the memory since the controls were made.
+  if (system === 'mirror' && !isWalk(kind)) await lastAnswer(names[0], form)
   let etag
   if (form === 'tarball') checkTarball(system, names[0], await firstAnswer(url(names[0], form), headers, degree === 'exact' ? 1 : 3))
   else for (const name of names) {
@@ -228,7 +235,7 @@ async function planOf(system, kind, names, upstream) {
   const sample = await sampleOf(url(names.at(-1), form), headers)
   if (sample.status !== (kind === 'unchanged' ? 304 : 200)) throw new Error(`${system} answered ${sample.status} to ${kind} ${names.at(-1)}`)
   // Wrong bytes that only show when many ask at once would be missed by one request.
-  if (sample.seconds < 0.1) await Promise.all(Array.from({ length: 64 }, () => checkSample(system, sample)))
+  if (sample.seconds < 0.1) await Promise.all(Array.from({ length: 64 }, () => changeSince(system, sample)))
 
   const urls = join(options.work, `${system}-${form}.urls`)
   writeFileSync(urls, shuffled(names).map(name => new URL(url(name, form)).pathname + '\n').join(''))

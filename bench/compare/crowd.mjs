@@ -16,45 +16,39 @@ import { parseArgs } from 'node:util'
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { get } from './http.mjs'
 import { median, milliseconds, percentile } from './figures.mjs'
-import { answers, freePort, peakMegabytes, start, stopAll } from './systems.mjs'
+import { machine } from './report.mjs'
+import { answers, freePort, peakMegabytes, runWithin, startMirror } from './systems.mjs'
 import { CrowdUpstream, now } from './crowd-upstream.mjs'
+
+const { values: options } = parseArgs({
+  args: isMainThread ? process.argv.slice(2) : [],
+  options: {
+    program: { type: 'string' }, work: { type: 'string' }, clients: { type: 'string', default: '200' }, rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '8' },
+    cases: { type: 'string', default: 'stampede,feed' }, kinds: { type: 'string', default: 'packument,tarball' }, minutes: { type: 'string', default: '20' },
+  },
+})
 
 if (!isMainThread) {
   parentPort.postMessage(await readOpenLoop(workerData))
 } else {
-  await main()
+  await runWithin(options.minutes, main, error => console.error(`THE RUN IS VOID: ${error.stack}`))
 }
 
 async function main() {
-  const { values: options } = parseArgs({
-    options: {
-      root: { type: 'string' }, work: { type: 'string' }, clients: { type: 'string', default: '200' },
-      rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '8' }, cases: { type: 'string', default: 'stampede,feed' }, kinds: { type: 'string', default: 'packument,tarball' },
-    },
-  })
-  const deadline = setTimeout(() => { console.error('stopped: more than 20 minutes'); void finish(1) }, 20 * 60_000)
-  const finish = async code => { clearTimeout(deadline); await stopAll(); process.exit(code) }
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => finish(130))
-  try {
-    rmSync(options.work, { recursive: true, force: true })
-    const upstream = await CrowdUpstream.start(await freePort())
-    const base = `http://127.0.0.1:${await freePort()}`
-    const child = await start('mirror', options.work, 'dotnet', [join(options.root, 'artifacts/npm-mirror/npm-mirror.dll'), 'serve',
-      '--upstream', upstream.url, '--metadata', 'all', '--listen', base, '--data', join(options.work, 'data')])
-    await answers(child, `${base}/npm/-/ping`)
-    await warm(base, upstream)
-    console.log(`# ${new Date().toISOString()}\n`)
-    const rounds = Number(options.rounds)
-    if (options.cases.includes('stampede')) {
-      for (const kind of options.kinds.split(',')) await stampedes(kind, base, upstream, Number(options.clients), rounds)
-    }
-    if (options.cases.includes('feed')) await busyFeed(base, upstream, rounds, Number(options.seconds))
-    console.log(`\nVmHWM of the mirror over the whole run: ${peakMegabytes(child.pid).toFixed(0)} MB`)
-    await finish(0)
-  } catch (error) {
-    console.error(`THE RUN IS VOID: ${error.stack}`)
-    await finish(1)
+  rmSync(options.work, { recursive: true, force: true })
+  const upstream = await CrowdUpstream.start(await freePort())
+  const base = `http://127.0.0.1:${await freePort()}`
+  const child = await startMirror('mirror', options.work, options.program, ['serve',
+    '--upstream', upstream.url, '--metadata', 'all', '--listen', base, '--data', join(options.work, 'data')])
+  await answers(child, `${base}/npm/-/ping`)
+  await warm(base, upstream)
+  console.log(`# ${new Date().toISOString()}, ${machine()}\n`)
+  const rounds = Number(options.rounds)
+  if (options.cases.includes('stampede')) {
+    for (const kind of options.kinds.split(',')) await stampedes(kind, base, upstream, Number(options.clients), rounds)
   }
+  if (options.cases.includes('feed')) await busyFeed(base, upstream, rounds, Number(options.seconds))
+  console.log(`\nVmHWM of the mirror over the whole run: ${peakMegabytes(child.pid).toFixed(0)} MB`)
 }
 
 /** Until the first walk is done and every small packument was served. */

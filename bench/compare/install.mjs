@@ -5,11 +5,11 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { figure, median, sorted } from './figures.mjs'
-import { cpuMicroseconds, stopAll, systems } from './systems.mjs'
+import { cpuMicroseconds, runWithin, systems } from './systems.mjs'
 
 const { values: options } = parseArgs({
   options: {
-    root: { type: 'string' }, tools: { type: 'string' }, work: { type: 'string' },
+    root: { type: 'string' }, program: { type: 'string' }, tools: { type: 'string' }, work: { type: 'string' },
     rounds: { type: 'string', default: '5' }, clients: { type: 'string', default: 'npm,pnpm' }, minutes: { type: 'string', default: '60' },
   },
 })
@@ -24,23 +24,14 @@ const commands = {
     '--store-dir', join(cache, 'store'), `--config.cache-dir=${join(cache, 'cache')}`, `--config.state-dir=${join(cache, 'state')}`],
 }
 
-const finish = async code => { clearTimeout(deadline); await stopAll(); process.exit(code) }
-const deadline = setTimeout(() => { console.error(`stopped: more than ${options.minutes} minutes`); void finish(1) }, Number(options.minutes) * 60_000)
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => finish(130))
-try {
-  await main()
-  await finish(0)
-} catch (error) {
-  console.error(`THE RUN IS VOID: ${error.stack}`)
-  await finish(1)
-}
+await runWithin(options.minutes, main, error => console.error(`THE RUN IS VOID: ${error.stack}`))
 
 async function main() {
   rmSync(options.work, { recursive: true, force: true })
   mkdirSync(options.work, { recursive: true })
   const places = { upstream: { address: registry } }
   for (const name of ['mirror', 'pnpr', 'verdaccio']) {
-    const started = await systems[name]({ root: options.root, tools: options.tools, work: options.work, upstream: registry, prepared: [], options: [] })
+    const started = await systems[name]({ root: options.root, program: options.program, tools: options.tools, work: options.work, upstream: registry, prepared: [], options: [] })
     places[name] = { address: started.url('', 'full'), child: started.child, version: started.version }
   }
   console.log(`# ${new Date().toISOString()}\n`)

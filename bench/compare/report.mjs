@@ -1,11 +1,15 @@
 // Tables of what was measured.
-
+import { readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { figure, median, milliseconds, percentile, sorted } from './figures.mjs'
 
+/** The machine, and how busy it is now. */
+export const machine = () => `${cpus().length} × ${cpus()[0].model}; load ${readFileSync('/proc/loadavg', 'utf8').split(' ').slice(0, 3).join(' ')}`
+
 /** One row a system; the ratio is the first system's rate to this one's, taken in each round. */
-export function printCase({ title, connections, rounds, memory }, systems) {
+export function printCase({ title, connections, body, rounds, voids, memory }, systems) {
   const first = systems[0]
-  console.log(`\n## ${title}, ${connections} connection${connections > 1 ? 's' : ''}\n`)
+  console.log(`\n## ${title}, ${connections} connection${connections > 1 ? 's' : ''}${body == null ? '' : `, a body of ${body.toLocaleString('en')} bytes`}\n`)
   console.log(`| system | req/s (spread) | MB/s | p50 ms | p99 ms | CPU µs/req | ${first} ÷ this (spread) |\n|---|--:|--:|--:|--:|--:|--:|`)
   for (const system of systems) {
     if (!rounds[0][system]) {
@@ -20,6 +24,7 @@ export function printCase({ title, connections, rounds, memory }, systems) {
       `${milliseconds(median(of(figures => figures.p99)))} | ${figure(median(of(figures => figures.cpuPerRequest)))} | ` +
       (system === first || !ratios.length ? '' : `${figure(median(ratios))} (${figure(ratios[0])}–${figure(ratios.at(-1))})`) + ' |')
   }
+  for (const sentence of voids) console.log(`\n${sentence}`)
   console.log(`\nVmHWM so far, MB: ${Object.entries(memory).map(([name, megabytes]) => `${name} ${figure(megabytes)}`).join(', ')}`)
 }
 

@@ -8,47 +8,35 @@
 // Prints each figure of both (medians; in brackets all rounds) and the new one's as a share of the old one's, where more is better. Ends with 1
 // when an answer is not the upstream's, or when the two answer with other bodies; a share below --least is told, not failed.
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { cpus } from 'node:os'
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { figure, median } from './figures.mjs'
+import { machine } from './report.mjs'
 import { get } from './http.mjs'
 import { load } from './load.mjs'
-import { answers, cpuMicroseconds, freePort, peakMegabytes, start, stop, stopAll } from './systems.mjs'
+import { answers, cpuMicroseconds, freePort, peakMegabytes, runWithin, start, startMirror, stop } from './systems.mjs'
 
 const { values: options } = parseArgs({
   options: {
     old: { type: 'string' },
     new: { type: 'string' },
     work: { type: 'string' },
-    corpus: { type: 'string', default: '/tmp/corpus/packuments' },
+    corpus: { type: 'string' },
     packuments: { type: 'string', default: '300' },
-    hot: { type: 'string', default: 'express' },
+    hot: { type: 'string' },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '4' },
     least: { type: 'string', default: '0.97' },
     minutes: { type: 'string', default: '40' },
   },
 })
-const deadline = setTimeout(() => { console.error(`stopped: more than ${options.minutes} minutes`); finish(1) }, Number(options.minutes) * 60_000)
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => finish(130))
+// That of the made-up packuments where there are no real ones.
+options.hot ??= existsSync(join(options.corpus, 'express.json')) ? 'express' : 'medium'
 const tarball = 'tarball-of-50kb'
 const headers = { accept: 'application/vnd.npm.install-v1+json', 'accept-encoding': 'gzip' }
 
-try {
-  await main()
-  await finish(0)
-} catch (error) {
-  console.error(error)
-  await finish(1)
-}
-
-async function finish(code) {
-  clearTimeout(deadline)
-  await stopAll()
-  process.exit(code)
-}
+await runWithin(options.minutes, main)
 
 async function main() {
   rmSync(options.work, { recursive: true, force: true })
@@ -63,7 +51,7 @@ async function main() {
   const upstream = `http://127.0.0.1:${await freePort()}/`
   const source = await start('upstream', options.work, process.execPath, [join(import.meta.dirname, 'upstream.mjs'), '--corpus', corpus, '--port', new URL(upstream).port, '--prepared'])
   await answers(source, upstream, 300)
-  console.log(`${new Date().toISOString()}; ${cpus().length} × ${cpus()[0].model}; load ${readFileSync('/proc/loadavg', 'utf8').split(' ').slice(0, 3).join(' ')}; ${names.length} packuments, ${options.rounds} rounds in turn`)
+  console.log(`${new Date().toISOString()}; ${machine()}; ${names.length} packuments, ${options.rounds} rounds in turn`)
 
   const rounds = { old: [], new: [] }
   for (let round = 0; round < Number(options.rounds); round++) {
@@ -85,14 +73,14 @@ function show(values) {
 }
 
 async function measure(side, upstream, names) {
-  const program = join(options[side], 'artifacts/npm-mirror/npm-mirror')
+  const program = options[side]
   const data = join(options.work, `data-${side}`)
   rmSync(data, { recursive: true, force: true })
   const common = ['--upstream', upstream, '--data', data, '--feed', 'none', '--ttl', '1h']
-  const result = { sync: await secondsOf(await start(`sync-${side}`, options.work, program, ['sync', ...names, ...common])) }
+  const result = { sync: await secondsOf(await startMirror(`sync-${side}`, options.work, program, ['sync', ...names, ...common])) }
 
   const base = `http://127.0.0.1:${await freePort()}`
-  const server = await start(`serve-${side}`, options.work, program, ['serve', '--listen', base, ...common])
+  const server = await startMirror(`serve-${side}`, options.work, program, ['serve', '--listen', base, ...common])
   await answers(server, `${base}/npm/-/ping`)
   const digest = createHash('sha256')
   let before = cpuMicroseconds(server.pid)

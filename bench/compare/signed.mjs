@@ -6,13 +6,14 @@ import { join } from 'node:path'
 
 const signatureBytes = 71
 
-/** Writes the copy; returns how many versions were signed. */
+/** Writes the copy; returns how many versions were signed: none of a packument that has signatures. */
 export function writeSigned(corpus, folder) {
   mkdirSync(folder, { recursive: true })
   let signed = 0
   for (const file of readdirSync(corpus).filter(file => file.endsWith('.json'))) {
     let count = 0
-    const text = readFileSync(join(corpus, file), 'utf8').replaceAll('"dist": {', start => `${start}"signatures": [{"sig": "${signature(file, count++)}", "keyid": "SHA256:jl3bwswu80PjjokCgh0o2w5c2U4LhQAE57gj9cz1kzA"}], `)
+    const unsigned = readFileSync(join(corpus, file), 'utf8')
+    const text = unsigned.includes('"signatures"') ? unsigned : unsigned.replaceAll(/"dist": ?\{/g, start => `${start}"signatures": [{"sig": "${signature(file, count++)}", "keyid": "SHA256:jl3bwswu80PjjokCgh0o2w5c2U4LhQAE57gj9cz1kzA"}], `)
     writeFileSync(join(folder, file), text)
     signed += count
   }

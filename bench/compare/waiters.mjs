@@ -10,7 +10,8 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { get } from './http.mjs'
 import { figure, percentile } from './figures.mjs'
-import { answers, freePort, peakMegabytes, start, stopAll } from './systems.mjs'
+import { machine } from './report.mjs'
+import { answers, freePort, peakMegabytes, runWithin, startMirror, stopAll } from './systems.mjs'
 import { CrowdUpstream, now } from './crowd-upstream.mjs'
 
 const CONNECTING_MAX = 200
@@ -26,19 +27,13 @@ const waits = {
 const { values: options, positionals: mirrorOptions } = parseArgs({
   allowPositionals: true,
   options: {
-    root: { type: 'string' }, work: { type: 'string' }, waiters: { type: 'string', default: '10000' }, seconds: { type: 'string', default: '20' },
-    rounds: { type: 'string', default: '50' }, limit: { type: 'string', default: '220' }, kinds: { type: 'string', default: Object.keys(waits).join(',') },
+    program: { type: 'string' }, work: { type: 'string' }, waiters: { type: 'string', default: '10000' }, seconds: { type: 'string', default: '20' },
+    rounds: { type: 'string', default: '50' }, limit: { type: 'string', default: '220' }, minutes: { type: 'string', default: '20' }, kinds: { type: 'string', default: Object.keys(waits).join(',') },
   },
 })
-async function finish(code) {
-  clearTimeout(deadline)
-  await stopAll()
-  process.exit(code)
-}
-
 async function main() {
   const waiters = Number(options.waiters)
-  console.log(`# ${new Date().toISOString()}, ${waiters} waiters\n`)
+  console.log(`# ${new Date().toISOString()}, ${machine()}, ${waiters} waiters\n`)
   console.log('| waiting | VmHWM before, MB | VmHWM, MB | KB a waiter | one alone told after, ms (p50, p99) | all told after, ms (first, p50, last) |\n|---|--:|--:|--:|--:|--:|')
   let peak = 0
   for (const kind of options.kinds.split(',')) {
@@ -56,7 +51,7 @@ async function measure(kind, count) {
   rmSync(folder, { recursive: true, force: true })
   const upstream = await CrowdUpstream.start(await freePort(), 20)
   const base = `http://127.0.0.1:${await freePort()}`
-  const child = await start('mirror', folder, 'dotnet', [join(options.root, 'artifacts/npm-mirror/npm-mirror.dll'), 'serve',
+  const child = await startMirror('mirror', folder, options.program, ['serve',
     '--upstream', upstream.url, '--metadata', 'all', '--listen', base, '--data', join(folder, 'data'), ...mirrorOptions])
   await answers(child, `${base}/npm/-/ping`)
   while (JSON.parse((await get(`${base}/npm/`)).text).doc_count < upstream.small.length) await pause(100)
@@ -143,12 +138,4 @@ class Waiter {
   }
 }
 
-const deadline = setTimeout(() => { console.error('stopped: more than 20 minutes'); void finish(1) }, 20 * 60_000)
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => finish(130))
-let code = 1
-try {
-  code = await main()
-} catch (error) {
-  console.error(`THE RUN IS VOID: ${error.stack}`)
-}
-await finish(code)
+await runWithin(options.minutes, main, error => console.error(`THE RUN IS VOID: ${error.stack}`))

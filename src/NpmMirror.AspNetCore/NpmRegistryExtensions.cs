@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
@@ -87,13 +88,17 @@ public static class NpmRegistryExtensions
     /// Answers requests that came before in the same words on the connection itself, before the server: for a server that does nothing
     /// but serve mirrors. Middleware before <see cref="UseNpmRegistry"/> (authentication, logging) does not see them. Connections
     /// under TLS, or with <see cref="MirrorOptions.TrustedProxies"/>, are the server's alone. Also keeps the number of connections below the
-    /// process's limit on open files, however many clients come: docs/operating.md says how.
+    /// process's limit on open files, however many clients come: docs/operating.md says how. Sets <c>DOTNET_SYSTEM_NET_SOCKETS_THREAD_COUNT</c> to the number of
+    /// processors, unless it is set: call it before the process uses a socket.
     /// </summary>
     public static IWebHostBuilder UseNpmRegistryConnections(this IWebHostBuilder web)
     {
         ArgumentNullException.ThrowIfNull(web);
+        AnsweringThread.AskForThreads();
         web.ConfigureServices(services =>
         {
+            // Each request would go through two queues of the pool before it is seen; AnsweringThread decides about each.
+            services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = true);
             services.AddSingleton<AnswerMemory>().AddSingleton<ShortcutAnswers>().AddSingleton<ShortcutConnections>().AddSingleton<IConnectionListenerFactory, LimitedListeners>();
             services.TryAddSingleton(provider => new ClientConnections(
                 OpenFileLimit.ClientsMax(OpenFileLimit.Read(), provider.GetRequiredService<MirrorOptions>().Concurrency),

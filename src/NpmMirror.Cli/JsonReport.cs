@@ -1,5 +1,5 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 
 namespace NpmMirror.Cli;
 
@@ -8,28 +8,18 @@ namespace NpmMirror.Cli;
 /// </summary>
 internal sealed class JsonReport(TextWriter output, string listName)
 {
-    // Readable text: this JSON never gets into a page.
-    private static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
-    {
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        Converters = { new System.Text.Json.Serialization.JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower) },
-    };
-
     private bool _isBegun;
 
-    /// <summary>A report without a list, as one line.</summary>
-    internal static string Line(object report) => JsonSerializer.Serialize(report, Options);
-
     /// <summary>Adds an item to the list.</summary>
-    internal void Add(object item)
+    internal void Add<T>(T item, JsonTypeInfo<T> type)
     {
         output.Write(_isBegun ? ",\n" : $"{{\"{listName}\":[\n");
-        output.Write(PlainText.Of(JsonSerializer.Serialize(item, Options)));
+        output.Write(PlainText.Of(JsonSerializer.Serialize(item, type)));
         _isBegun = true;
     }
 
     /// <summary>Ends the list and the document.</summary>
-    internal void End(object summary) => End("summary", summary);
+    internal void End<T>(T summary, JsonTypeInfo<T> type) => End("summary", summary, type);
 
     /// <summary>Runs the work that fills the list; if that fails, the document still ends as JSON, with the reason in place of its summary.</summary>
     internal async Task<T> FillAsync<T>(Func<Task<T>> fill)
@@ -40,14 +30,14 @@ internal sealed class JsonReport(TextWriter output, string listName)
         }
         catch (MirrorException failure) when (_isBegun)
         {
-            End("error", failure.Message);
+            End("error", failure.Message, ReportJson.Lines.String);
             throw;
         }
     }
 
-    private void End(string name, object value)
+    private void End<T>(string name, T value, JsonTypeInfo<T> type)
     {
         output.Write(_isBegun ? "\n]" : $"{{\"{listName}\":[]");
-        output.WriteLine($",\"{name}\":{JsonSerializer.Serialize(value, Options)}}}");
+        output.WriteLine($",\"{name}\":{JsonSerializer.Serialize(value, type)}}}");
     }
 }

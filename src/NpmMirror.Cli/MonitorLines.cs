@@ -1,4 +1,3 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using NpmMirror.Following;
 using NpmMirror.Packuments;
@@ -8,15 +7,12 @@ namespace NpmMirror.Cli;
 /// <summary>A monitor's events, a line each: for people, or JSON for programs.</summary>
 internal sealed class MonitorLines(bool asJson, TextWriter output, TextWriter errors)
 {
-    // Readable text: this JSON never gets into a page.
-    private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     /// <summary>Prints the event; polls are for programs only.</summary>
     public void Print(MonitorEvent told)
     {
         if (asJson)
         {
-            output.WriteLine(JsonSerializer.Serialize(ToJson(told), Readable));
+            output.WriteLine(JsonSerializer.Serialize(ToJson(told), ReportJson.Lines.DictionaryStringObject));
             return;
         }
 

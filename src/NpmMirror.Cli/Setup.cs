@@ -44,7 +44,7 @@ internal static class Setup
         builder.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         builder.AddFilter("NpmMirror.Monitor", options.Monitor ?? options.Level);
         builder.AddFilter("NpmMirror.Mirror", options.Mirror ?? options.Level);
-        builder.AddConsoleFormatter<LogLines, ConsoleFormatterOptions>();
+        builder.Services.AddSingleton<ConsoleFormatter, LogLines>();
         builder.AddConsole(console =>
         {
             console.FormatterName = LogLines.FormatterName;
@@ -104,6 +104,13 @@ internal static class Setup
         try
         {
             await store.OpenAsync(cancellationToken);
+
+            // A server makes an empty store under any name. A mirror leaves notes from its first moment on.
+            if (store.IsShared && !await store.Notes.ListNotesAsync("", cancellationToken).AnyAsync(cancellationToken))
+            {
+                throw new MirrorException(MirrorFault.StoreUnavailable, $"There is no mirror in {store.Location}; see that database, schema or prefix are right, or let npm-mirror serve make one.");
+            }
+
             return store;
         }
         catch

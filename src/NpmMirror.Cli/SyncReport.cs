@@ -1,4 +1,3 @@
-using System.Text.Json;
 using NpmMirror.Syncing;
 
 namespace NpmMirror.Cli;
@@ -8,12 +7,9 @@ internal static class SyncReport
 {
     private const int FailuresShownMax = 50;
 
-    /// <summary>How commands write JSON for people's programs.</summary>
-    public static JsonSerializerOptions Indented { get; } = new(JsonSerializerDefaults.Web) { WriteIndented = true };
-
     /// <summary>How a sync ended, for JSON.</summary>
-    public static object ToJson(SyncSummary summary) =>
-        new { summary.Changed, summary.Unchanged, summary.Removed, summary.RawBytes, summary.InDoubt, failures = summary.Failures.ToDictionary(failure => failure.Key.Value, failure => failure.Value) };
+    public static SyncJson ToJson(SyncSummary summary) =>
+        new(summary.Changed, summary.Unchanged, summary.Removed, summary.RawBytes, summary.InDoubt, summary.Failures.ToDictionary(failure => failure.Key.Value, failure => failure.Value));
 
     /// <summary>Prints how a sync ended: a line on standard output, failures on standard error.</summary>
     public static void Print(SyncSummary summary)
@@ -63,3 +59,6 @@ internal static class SyncReport
         public void Report(SyncProgress value) => report(value);
     }
 }
+
+/// <summary>What a sync prints as JSON.</summary>
+internal sealed record SyncJson(int Changed, int Unchanged, int Removed, long RawBytes, int InDoubt, IReadOnlyDictionary<string, string> Failures);

@@ -10,7 +10,8 @@ internal static class MongoSchema
     /// <summary>Single documents: the schema, the log's end, sums.</summary>
     internal const string State = "state";
 
-    private const int Version = 1;
+    // 2: documents are Zstandard, which programs of before do not read.
+    private const int Version = 2;
     private const string Id = "schema";
 
     // Each index is for a question: of people, of the mirror, or for work that waits.
@@ -49,6 +50,15 @@ internal static class MongoSchema
             throw new MirrorException(
                 MirrorFault.StoreSchema,
                 string.Create(CultureInfo.InvariantCulture, $"{session.Location} was written by a newer npm-mirror (its schema is {stored.Shown("version")}, this program knows {Version}); run that one."));
+        }
+
+        if (stored?.Number("version") is { } older && older < Version)
+        {
+            // Unless another program, perhaps a newer one, has changed it meanwhile.
+            await session.RunAsync(
+                State,
+                (state, token) => state.UpdateOneAsync(new BsonDocument { ["_id"] = Id, ["version"] = older }, new BsonDocument("$set", new BsonDocument("version", Version)), cancellationToken: token),
+                cancellationToken);
         }
 
         if (stored is null)

@@ -1,5 +1,3 @@
-using System.Net.Security;
-using System.Security.Cryptography.X509Certificates;
 using MongoDB.Bson;
 using MongoDB.Driver;
 
@@ -53,8 +51,8 @@ internal sealed class MongoSession(MongoAddress address, TimeProvider timeProvid
         settings.ConnectTimeout = settings.ConnectTimeout == MongoDefaults.ConnectTimeout ? ConnectMax : settings.ConnectTimeout;
         settings.ServerSelectionTimeout = settings.ServerSelectionTimeout == MongoDefaults.ServerSelectionTimeout ? ConnectMax : settings.ServerSelectionTimeout;
         settings.ReadPreference = ReadPreference.Primary;
-        // Clients with equal settings share their connections, and one that is closed takes them from the others.
-        settings.ClusterConfigurator = KeepApart;
+        // The driver gives clients of equal settings the same connections, and one that is closed takes them from the others: a configurator makes these unlike.
+        settings.ClusterConfigurator = ConfigureNothing;
         if (settings.WriteConcern.W is null)
         {
             // What was acknowledged survives a power cut, and the loss of a minority of members.
@@ -63,12 +61,12 @@ internal sealed class MongoSession(MongoAddress address, TimeProvider timeProvid
 
         if (Address.AuthorityFile is { } file)
         {
-            var authority = LoadAuthority(file);
+            var authorities = CertificateAuthorities.Load(file, "The ca of the store engine MongoDB");
             settings.UseTls = true;
             settings.SslSettings = new SslSettings
             {
                 CheckCertificateRevocation = false,
-                ServerCertificateValidationCallback = (_, certificate, _, errors) => IsSignedBy(authority, certificate, errors),
+                ServerCertificateValidationCallback = (_, certificate, chain, errors) => authorities.IsTrusted(certificate, chain, errors),
             };
         }
 
@@ -150,33 +148,9 @@ internal sealed class MongoSession(MongoAddress address, TimeProvider timeProvid
         }
     }
 
-    private void KeepApart(global::MongoDB.Driver.Core.Configuration.ClusterBuilder builder) => ArgumentNullException.ThrowIfNull(_ended, nameof(builder));
-
-    private static X509Certificate2 LoadAuthority(string file)
+    // An instance's method, because delegates are equal where their targets are.
+    [System.Diagnostics.CodeAnalysis.SuppressMessage("Performance", "CA1822:Mark members as static", Justification = "The session is what tells two configurators apart.")]
+    private void ConfigureNothing(global::MongoDB.Driver.Core.Configuration.ClusterBuilder builder)
     {
-        try
-        {
-            return X509CertificateLoader.LoadCertificateFromFile(file);
-        }
-        catch (Exception e) when (e is IOException or System.Security.Cryptography.CryptographicException or UnauthorizedAccessException)
-        {
-            throw new MirrorException(MirrorFault.Configuration, $"The store engine MongoDB has the ca {MirrorException.Quote(file)}, which cannot be read as a certificate; give the path of a PEM file.", inner: e);
-        }
-    }
-
-    // The system's own judgement, but for the authority: a name that is another's, or no certificate, stays wrong.
-    private static bool IsSignedBy(X509Certificate2 authority, X509Certificate? certificate, SslPolicyErrors errors)
-    {
-        if (errors == SslPolicyErrors.None || certificate is null || (errors & ~SslPolicyErrors.RemoteCertificateChainErrors) != 0)
-        {
-            return errors == SslPolicyErrors.None;
-        }
-
-        using var chain = new X509Chain();
-        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        chain.ChainPolicy.CustomTrustStore.Add(authority);
-        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-        using var own = X509CertificateLoader.LoadCertificate(certificate.GetRawCertData());
-        return chain.Build(own);
     }
 }

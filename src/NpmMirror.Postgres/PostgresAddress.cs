@@ -8,7 +8,8 @@ namespace NpmMirror.Postgres;
 /// <summary>Where the server is and how it is reached: a URL as libpq reads it, or single options, or both.</summary>
 /// <param name="Connection">For the driver; holds the password.</param>
 /// <param name="Schema">The schema that all tables are in.</param>
-internal sealed partial record PostgresAddress(NpgsqlConnectionStringBuilder Connection, string Schema)
+/// <param name="Queries">What is kept for people's queries.</param>
+internal sealed partial record PostgresAddress(NpgsqlConnectionStringBuilder Connection, string Schema, QueryOptions Queries)
 {
     internal const string SchemaDefault = "npm_mirror";
 
@@ -39,6 +40,9 @@ internal sealed partial record PostgresAddress(NpgsqlConnectionStringBuilder Con
         ["sslkey"] = (connection, value) => connection.SslKey = value,
     };
 
+    // Those that are not the driver's.
+    private static readonly string[] OwnWords = ["schema", "queries", "manifests"];
+
     /// <summary>The server and its database, for messages: without user and password.</summary>
     internal string Location => string.Create(
         CultureInfo.InvariantCulture,
@@ -51,7 +55,7 @@ internal sealed partial record PostgresAddress(NpgsqlConnectionStringBuilder Con
     /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>.</exception>
     internal static PostgresAddress Read(StoreSettings settings)
     {
-        settings.RequireOptions("Postgres", [.. Words.Keys, "schema"]);
+        settings.RequireOptions("Postgres", [.. Words.Keys, .. OwnWords]);
         var words = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
         foreach (var (word, value) in ReadUrl(settings.Address).Concat(settings.Options))
         {
@@ -64,6 +68,7 @@ internal sealed partial record PostgresAddress(NpgsqlConnectionStringBuilder Con
             throw Wrong($"the schema {MirrorException.Quote(schema)} is no plain name; take small letters, digits and underscores, 50 at most");
         }
 
+        var queries = new QueryOptions(IsOn: Choice(words, "queries", "on", "off") == "on", WithManifests: Choice(words, "manifests", "none", "jsonb") == "jsonb");
         var connection = new NpgsqlConnectionStringBuilder
         {
             Port = PortDefault,
@@ -83,7 +88,7 @@ internal sealed partial record PostgresAddress(NpgsqlConnectionStringBuilder Con
         {
             try
             {
-                (Words.GetValueOrDefault(word) ?? throw Wrong($"there is no setting {MirrorException.Quote(word)}; it knows {string.Join(", ", Words.Keys.Append("schema"))}"))(connection, value);
+                (Words.GetValueOrDefault(word) ?? throw Wrong($"there is no setting {MirrorException.Quote(word)}; it knows {string.Join(", ", Words.Keys.Concat(OwnWords))}"))(connection, value);
             }
             catch (Exception e) when (e is FormatException or ArgumentException or OverflowException)
             {
@@ -96,7 +101,7 @@ internal sealed partial record PostgresAddress(NpgsqlConnectionStringBuilder Con
             throw Wrong("it names no host or no database");
         }
 
-        return new PostgresAddress(connection, schema);
+        return new PostgresAddress(connection, schema, queries);
     }
 
     private static IEnumerable<KeyValuePair<string, string>> ReadUrl(string? url)
@@ -126,6 +131,9 @@ internal sealed partial record PostgresAddress(NpgsqlConnectionStringBuilder Con
             yield return new(Uri.UnescapeDataString(word), Uri.UnescapeDataString(value));
         }
     }
+
+    private static string Choice(Dictionary<string, string> words, string word, string usual, string other) =>
+        !words.Remove(word, out var asked) ? usual : asked == usual || asked == other ? asked : throw Wrong($"{word} cannot be {MirrorException.Quote(asked)}: it is {usual} or {other}");
 
     private static int Number(string text, int min, int max) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= min && number <= max ? number : throw new FormatException();

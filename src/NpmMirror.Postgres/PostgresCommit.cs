@@ -9,11 +9,18 @@ namespace NpmMirror.Postgres;
 /// <summary>Commits of different packages in one transaction. Documents go first; the log's end is locked last and for a short time, because all nodes wait for it.</summary>
 internal static class PostgresCommit
 {
+    // The index is read where it tells which versions change.
+    private const string LockRows =
+        """
+        select name, id, generation, last_position, described, has_manifests, case when described = generation and name = any($2) then package_index end
+        from packages where name = any($1) order by name for update
+        """;
+
     private const string InsertRow =
         """
         insert into packages (id, name, generation, last_position, is_removed, removal, removal_reason, rev, ancestors, upstream, etag, last_modified,
-            modified_at, first_seen_at, stored_at, raw_size, document_sha256, package_index)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+            modified_at, first_seen_at, stored_at, raw_size, document_sha256, package_index, described, has_manifests, description, license)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
         on conflict (name) do nothing
         """;
 
@@ -21,7 +28,8 @@ internal static class PostgresCommit
         """
         update packages set generation = $3, last_position = $4, is_removed = $5, removal = $6, removal_reason = $7, rev = $8, ancestors = $9,
             upstream = $10, etag = $11, last_modified = $12, modified_at = $13, first_seen_at = $14, stored_at = $15,
-            raw_size = coalesce($16, raw_size), document_sha256 = coalesce($17, document_sha256), package_index = coalesce($18, package_index)
+            raw_size = coalesce($16, raw_size), document_sha256 = coalesce($17, document_sha256), package_index = coalesce($18, package_index),
+            described = $19, has_manifests = $20, description = case when $23 then $21 else description end, license = case when $23 then $22 else license end
         where id = $1 and name = $2
         """;
 
@@ -39,7 +47,8 @@ internal static class PostgresCommit
         """;
 
     /// <summary>Writes those whose generation is right. Returns what became of each, and the log's end where it moved.</summary>
-    internal static async ValueTask<(IReadOnlyList<CommitResult> Results, LogPosition? Head)> RunAsync(NpgsqlConnection connection, IReadOnlyList<PackageCommit> commits, CancellationToken cancellationToken)
+    internal static async ValueTask<(IReadOnlyList<CommitResult> Results, LogPosition? Head)> RunAsync(
+        NpgsqlConnection connection, IReadOnlyList<PackageCommit> commits, QueryOptions queries, CancellationToken cancellationToken)
     {
         var (marks, ids) = await LockRowsAsync(connection, commits, cancellationToken);
         var results = new CommitResult[commits.Count];
@@ -68,7 +77,14 @@ internal static class PostgresCommit
 
         // The same order in all processes: none waits for one who waits for it.
         writes.Sort((left, right) => left.Commit.Name.CompareTo(right.Commit.Name));
-        var head = await WriteDocumentsAsync(connection, writes, cancellationToken);
+        var rows = new QueryRows(connection);
+        foreach (var write in writes)
+        {
+            var (commit, mark) = (write.Commit, write.Mark);
+            write.Description = await PackageDescription.WriteAsync(rows, commit.Name, mark.Before, mark.Generation + 1, commit.Facts.IsRemoved, commit.Document, commit.Index, queries, cancellationToken);
+        }
+
+        var head = await WriteDocumentsAsync(connection, writes, rows, cancellationToken);
         var end = await WriteRowsAsync(connection, writes, head, cancellationToken);
         foreach (var write in writes)
         {
@@ -81,13 +97,14 @@ internal static class PostgresCommit
     private static async ValueTask<(Dictionary<PackageName, Mark> Marks, Queue<long> Ids)> LockRowsAsync(NpgsqlConnection connection, IReadOnlyList<PackageCommit> commits, CancellationToken cancellationToken)
     {
         await using var batch = new NpgsqlBatch(connection);
-        batch.Add("select name, id, generation, last_position from packages where name = any($1) order by name for update", Params(commits.Select(commit => commit.Name.Value)));
+        batch.Add(LockRows, Params(commits.Select(commit => commit.Name.Value)), Params(commits.Where(commit => commit.Document is not null).Select(commit => commit.Name.Value)));
         batch.Add("select nextval('package_ids') from generate_series(1, $1)", Param(commits.Count(commit => commit.ExpectedGeneration == 0)));
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
         var marks = new Dictionary<PackageName, Mark>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            marks[PackageName.Parse(reader.GetText(0))] = new Mark(reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3));
+            marks[PackageName.Parse(reader.GetText(0))] = new Mark(
+                reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3), reader.GetInt64(4), reader.GetBoolean(5), await reader.IsDBNullAsync(6, cancellationToken) ? null : reader.GetBytes(6));
         }
 
         await reader.NextResultAsync(cancellationToken);
@@ -100,8 +117,8 @@ internal static class PostgresCommit
         return (marks, ids);
     }
 
-    /// <summary>Documents and archive; locks the log's end, if there is something to append.</summary>
-    private static async ValueTask<LogHead> WriteDocumentsAsync(NpgsqlConnection connection, List<Write> writes, CancellationToken cancellationToken)
+    /// <summary>Documents, archive and child rows; locks the log's end, if there is something to append.</summary>
+    private static async ValueTask<LogHead> WriteDocumentsAsync(NpgsqlConnection connection, List<Write> writes, QueryRows rows, CancellationToken cancellationToken)
     {
         await using var batch = new NpgsqlBatch(connection);
         foreach (var (_, commit, mark) in writes)
@@ -121,6 +138,7 @@ internal static class PostgresCommit
             }
         }
 
+        rows.MoveTo(batch);
         if (writes.Exists(write => write.Commit.Events.Count > 0))
         {
             // All nodes wait for this lock, so a node that falls silent holds it for a short time.
@@ -154,10 +172,13 @@ internal static class PostgresCommit
             }
 
             write.LastPosition = write.Commit.Events.Count > 0 ? end.Position : new LogPosition(write.Mark.LastPosition);
-            var command = batch.Add(write.Mark.Generation == 0 ? InsertRow : UpdateRow, Columns(write));
             if (write.Mark.Generation == 0)
             {
-                inserts.Add(command);
+                inserts.Add(batch.Add(InsertRow, Columns(write)));
+            }
+            else
+            {
+                batch.Add(UpdateRow, [.. Columns(write), Param(write.Description!.IsWhole)]);
             }
         }
 
@@ -203,14 +224,23 @@ internal static class PostgresCommit
             ParamOrNull(document?.RawSizeBytes),
             Param(document?.Sha256 ?? default),
             Param(document is null ? null : (ReadOnlyMemory<byte>?)write.Commit.Index),
+            Param(write.Description!.Described),
+            Param(write.Description.HasManifests),
+            Param(write.Description.Description),
+            Param(write.Description.License),
         ];
     }
 
     /// <summary>What a commit has to know of the row that it replaces; all zero for a package without a row.</summary>
-    private readonly record struct Mark(long Id, long Generation, long LastPosition);
+    private readonly record struct Mark(long Id, long Generation, long LastPosition, long Described, bool HasManifests, byte[]? Index)
+    {
+        internal DescribedBefore Before => new(Id, Generation, Described, HasManifests, Index);
+    }
 
     private sealed record Write(int Index, PackageCommit Commit, Mark Mark)
     {
         internal LogPosition LastPosition { get; set; }
+
+        internal PackageDescription? Description { get; set; }
     }
 }

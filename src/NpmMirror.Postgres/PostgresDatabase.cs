@@ -37,15 +37,19 @@ internal sealed class PostgresDatabase : IAsyncDisposable
 
     /// <summary>Reads, at once more where a connection of the pool turns out to be broken.</summary>
     internal ValueTask<T> ReadAsync<T>(Func<NpgsqlConnection, CancellationToken, ValueTask<T>> read, CancellationToken cancellationToken) =>
-        RunAsync(_source, read, isTransaction: false, cancellationToken);
+        RunAsync(_source, read, Kind.Read, cancellationToken);
 
     /// <summary>Writes in one transaction; durable when the task ends. The work may run twice, with the first run undone.</summary>
     internal ValueTask<T> WriteAsync<T>(Func<NpgsqlConnection, CancellationToken, ValueTask<T>> write, CancellationToken cancellationToken) =>
-        RunAsync(_source, write, isTransaction: true, cancellationToken);
+        RunAsync(_source, write, Kind.Write, cancellationToken);
+
+    /// <summary>Changes the tables in one transaction, whatever their version.</summary>
+    internal ValueTask<T> MigrateAsync<T>(Func<NpgsqlConnection, CancellationToken, ValueTask<T>> write, CancellationToken cancellationToken) =>
+        RunAsync(_source, write, Kind.Migration, cancellationToken);
 
     /// <summary>Writes what is only repeated work when a power cut of the server undoes it.</summary>
     internal ValueTask<T> WriteUnsyncedAsync<T>(Func<NpgsqlConnection, CancellationToken, ValueTask<T>> write, CancellationToken cancellationToken) =>
-        RunAsync(_unsynced, write, isTransaction: true, cancellationToken);
+        RunAsync(_unsynced, write, Kind.Write, cancellationToken);
 
     /// <summary>A connection for one who listens, open, and of no pool: others would hear it too. Closing it is the caller's.</summary>
     internal async ValueTask<NpgsqlConnection> ListenAsync(CancellationToken cancellationToken)
@@ -69,7 +73,7 @@ internal sealed class PostgresDatabase : IAsyncDisposable
     private static NpgsqlDataSource Build(NpgsqlConnectionStringBuilder connection) =>
         new NpgsqlSlimDataSourceBuilder(connection.ConnectionString).EnableArrays().EnableTransportSecurity().Build();
 
-    private async ValueTask<T> RunAsync<T>(NpgsqlDataSource source, Func<NpgsqlConnection, CancellationToken, ValueTask<T>> work, bool isTransaction, CancellationToken cancellationToken)
+    private async ValueTask<T> RunAsync<T>(NpgsqlDataSource source, Func<NpgsqlConnection, CancellationToken, ValueTask<T>> work, Kind kind, CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -80,12 +84,17 @@ internal sealed class PostgresDatabase : IAsyncDisposable
             {
                 await using var connection = await source.OpenConnectionAsync(cancellationToken);
                 stage = Stage.Working;
-                if (!isTransaction)
+                if (kind == Kind.Read)
                 {
                     return await work(connection, cancellationToken);
                 }
 
                 await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+                if (kind == Kind.Write)
+                {
+                    await PostgresSchema.RequireStillKnownAsync(connection, Address, cancellationToken);
+                }
+
                 var result = await work(connection, cancellationToken);
 
                 // From here on nobody could tell whether it was written: it is not given up halfway.
@@ -119,6 +128,13 @@ internal sealed class PostgresDatabase : IAsyncDisposable
     private static bool MayDoAgain(Exception e, Stage stage) => PostgresFaults.IsUndone(e) || (stage == Stage.Working && PostgresFaults.IsBroken(e));
 
     private Exception Failed(Exception e) => _isDisposed ? new ObjectDisposedException(nameof(PostgresStore)) : PostgresFaults.Of(e, Address);
+
+    private enum Kind
+    {
+        Read,
+        Write,
+        Migration,
+    }
 
     private enum Stage
     {

@@ -22,6 +22,10 @@ internal static class PostgresFaults
     /// <summary>What a failure means.</summary>
     internal static MirrorException Of(Exception e, PostgresAddress address) => e is PostgresException server ? OfServer(server, address) : OfConnection(e, address);
 
+    /// <summary>There is a pooler before the server which this program cannot work through.</summary>
+    internal static MirrorException Pooler(PostgresAddress address, string why, Exception? inner = null) => new(
+        MirrorFault.Configuration, $"{address.Location} is a pooler that npm-mirror cannot work through ({why}); name the server itself, or a pool by session that passes search_path and options on.", inner: inner);
+
     private static MirrorException OfServer(PostgresException e, PostgresAddress address)
     {
         var (where, user) = (address.Location, MirrorException.Quote(address.User));
@@ -29,6 +33,7 @@ internal static class PostgresFaults
         {
             PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification => new MirrorException(
                 MirrorFault.Configuration, $"{where} does not let the user {user} in ({Said(e)}); correct the user and the password in store.engine or store.options.", inner: e),
+            PostgresErrorCodes.ProtocolViolation when e.MessageText.Contains("startup parameter", StringComparison.Ordinal) => Pooler(address, Said(e), e),
             PostgresErrorCodes.InvalidCatalogName => new MirrorException(
                 MirrorFault.Configuration, $"{where} has no such database; create it (createdb --encoding=UTF8 {address.Connection.Database}), or name another.", inner: e),
             PostgresErrorCodes.InsufficientPrivilege => new MirrorException(
@@ -54,6 +59,17 @@ internal static class PostgresFaults
 
     private static MirrorException OfConnection(Exception e, PostgresAddress address)
     {
+        // The driver has no code for these two: it finds them itself.
+        if (e.Message.StartsWith("No password has been provided", StringComparison.Ordinal))
+        {
+            return new MirrorException(MirrorFault.Configuration, $"{address.Location} asks for a password; give it in store.engine or store.options.password, or in PGPASSWORD or PGPASSFILE.", inner: e);
+        }
+
+        if (e.Message.StartsWith("SSL connection requested", StringComparison.Ordinal))
+        {
+            return new MirrorException(MirrorFault.Configuration, $"{address.Location} does not speak TLS, which sslmode asks for; set ssl=on at the server, or give another sslmode.", inner: e);
+        }
+
         var why = e.InnerException is { } inner and (SocketException or TimeoutException or IOException or System.Security.Authentication.AuthenticationException) ? inner.Message : e.Message;
         return new MirrorException(MirrorFault.StoreUnavailable, $"{address.Location} cannot be reached ({why.TrimEnd('.')}); see that the server runs and that its address is right: work goes on by itself when it is there again.", isTransient: true, inner: e);
     }

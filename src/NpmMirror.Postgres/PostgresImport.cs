@@ -16,17 +16,26 @@ internal sealed class PostgresImport(PostgresDatabase database, PostgresLogWatch
         on conflict do nothing
         """;
 
+    // Of a package without a row, its number alone.
+    private const string Find =
+        """
+        with found as (select id, generation, described, has_manifests, case when described = generation then package_index end from packages where name = $1 for update)
+        select * from found union all select nextval('package_ids'), 0, 0, false, null where not exists (select from found)
+        """;
+
     private const string PutRow =
         """
         with put as (
             insert into packages (id, name, generation, last_position, is_removed, removal, removal_reason, rev, ancestors, upstream, etag, last_modified,
-                modified_at, first_seen_at, stored_at, raw_size, document_sha256, package_index)
-            values (nextval('package_ids'), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                modified_at, first_seen_at, stored_at, raw_size, document_sha256, package_index, described, has_manifests, description, license)
+            values ($21, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $22, $23, $24, $25)
             on conflict (name) do update set generation = excluded.generation, last_position = excluded.last_position, is_removed = excluded.is_removed,
                 removal = excluded.removal, removal_reason = excluded.removal_reason, rev = excluded.rev, ancestors = excluded.ancestors,
                 upstream = excluded.upstream, etag = excluded.etag, last_modified = excluded.last_modified, modified_at = excluded.modified_at,
                 first_seen_at = excluded.first_seen_at, stored_at = excluded.stored_at, raw_size = excluded.raw_size,
-                document_sha256 = excluded.document_sha256, package_index = excluded.package_index
+                document_sha256 = excluded.document_sha256, package_index = excluded.package_index,
+                described = excluded.described, has_manifests = excluded.has_manifests, description = excluded.description, license = excluded.license
+            where packages.id = excluded.id
             returning id)
         insert into documents (package, codec, is_pinned, bytes) select id, $18, $19, $20 from put
         on conflict (package) do update set codec = excluded.codec, is_pinned = excluded.is_pinned, bytes = excluded.bytes
@@ -47,9 +56,13 @@ internal sealed class PostgresImport(PostgresDatabase database, PostgresLogWatch
         async (connection, token) =>
         {
             var (row, facts, document) = (package.Row, package.Row.Facts, package.Document);
+            var before = await FindAsync(connection, row.Name, token);
+            var rows = new QueryRows(connection);
+            var described = await PackageDescription.WriteAsync(rows, row.Name, before, row.Generation, facts.IsRemoved, document, row.Index, database.Address.Queries, token);
             await using var batch = new NpgsqlBatch(connection);
+            rows.MoveTo(batch);
             batch.Add(KeepPrevious, Param(row.Name.Value), Param(row.DocumentSha256));
-            batch.Add(
+            var put = batch.Add(
                 PutRow,
                 Param(row.Name.Value),
                 Param(row.Generation),
@@ -70,8 +83,14 @@ internal sealed class PostgresImport(PostgresDatabase database, PostgresLogWatch
                 Param((ReadOnlyMemory<byte>?)row.Index),
                 Param((int)document.Codec),
                 Param(isPinned),
-                Param((ReadOnlyMemory<byte>?)document.Bytes));
-            return await batch.ExecuteNonQueryAsync(token);
+                Param((ReadOnlyMemory<byte>?)document.Bytes),
+                Param(before.Id),
+                Param(described.Described),
+                Param(described.HasManifests),
+                Param(described.Description),
+                Param(described.License));
+            await batch.ExecuteNonQueryAsync(token);
+            return put.RecordsAffected > 0 ? true : throw new LostRaceException();
         },
         cancellationToken);
 
@@ -91,6 +110,15 @@ internal sealed class PostgresImport(PostgresDatabase database, PostgresLogWatch
         var (appended, end) = await database.WriteAsync((connection, token) => AppendAsync(connection, rows, token), cancellationToken);
         watch.Signal.Advance(end.Position);
         return appended;
+    }
+
+    private static async ValueTask<DescribedBefore> FindAsync(NpgsqlConnection connection, PackageName name, CancellationToken cancellationToken)
+    {
+        await using var find = new NpgsqlCommand(Find, connection).With(Param(name.Value));
+        await using var reader = await find.ExecuteReaderAsync(cancellationToken);
+        await reader.ReadAsync(cancellationToken);
+        return new DescribedBefore(
+            reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetBoolean(3), await reader.IsDBNullAsync(4, cancellationToken) ? null : reader.GetBytes(4));
     }
 
     private static async ValueTask<(int Appended, LogHead End)> AppendAsync(NpgsqlConnection connection, IReadOnlyList<LogRow> rows, CancellationToken cancellationToken)

@@ -26,6 +26,20 @@ internal static class PostgresPurge
         """,
     ];
 
+    // What people query of a purged document goes too. Where it stays, the columns are of the new generation as they were of the one before.
+    private static readonly string[] Described =
+    [
+        $"delete from package_versions where package = $1 and {IsPurged}",
+        $"delete from package_words where package = $1 and {IsPurged}",
+        $"""
+        update packages set has_manifests = has_manifests and not {IsPurged}, description = case when {IsPurged} then null else description end, license = case when {IsPurged} then null else license end,
+            described = case when {IsPurged} then -generation when described = generation - 1 then generation when described = 1 - generation then -generation else described end
+        where id = $1
+        """,
+    ];
+
+    private static string IsPurged => $"exists (select from documents where documents.package = $1 and codec = {(int)DocumentCodec.Purged})";
+
     /// <summary>See <see cref="IPackageTable.PurgeAsync"/>.</summary>
     internal static async ValueTask<long?> RunAsync(NpgsqlConnection connection, PackagePurge purge, CancellationToken cancellationToken)
     {
@@ -40,6 +54,11 @@ internal static class PostgresPurge
         batch.Add(Steps[0], Param(id), Params(purge.Payloads.Select(position => position.Value)));
         batch.Add(Steps[1], Param(id), Params(purge.Documents.Select(sha256 => sha256.Bytes.ToArray())));
         batch.Add(Steps[2], Param(id), Params(purge.Documents.Select(sha256 => sha256.Bytes.ToArray())));
+        foreach (var step in Described)
+        {
+            batch.Add(step, Param(id));
+        }
+
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
         var bytes = 0L;
         do

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Npgsql;
+using NpmMirror.Storage;
 
 namespace NpmMirror.Postgres;
 
@@ -7,8 +8,9 @@ namespace NpmMirror.Postgres;
 internal static class PostgresSchema
 {
     private const int ServerMin = 130_000;
+    private const int PoolerRounds = 3;
 
-    // One of all programs migrates at a time.
+    // One of all programs migrates at a time; and in its own schema, while none writes.
     private const long MigrationLock = 0x6e706d6d;
 
     /// <summary>The version this program writes.</summary>
@@ -23,6 +25,7 @@ internal static class PostgresSchema
             async (connection, token) =>
             {
                 await CheckServerAsync(connection, address, token);
+                await CheckSessionsAsync(database, connection, token);
                 return await CheckAsync(connection, address, token);
             },
             cancellationToken);
@@ -33,7 +36,7 @@ internal static class PostgresSchema
 
         try
         {
-            await database.WriteAsync(async (connection, token) => await MigrateAsync(connection, address, token), cancellationToken);
+            await database.MigrateAsync(async (connection, token) => await MigrateAsync(connection, address, token), cancellationToken);
         }
         catch (MirrorException e) when (e is { Fault: MirrorFault.StoreReadOnly, InnerException: PostgresException { SqlState: PostgresErrorCodes.InsufficientPrivilege } refused })
         {
@@ -46,9 +49,25 @@ internal static class PostgresSchema
         }
     }
 
+    /// <summary>Asked first in each transaction that writes. The lock keeps the tables as they are until its end.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreReadOnly"/>: a newer program has changed them since this one opened them.</exception>
+    internal static async ValueTask RequireStillKnownAsync(NpgsqlConnection connection, PostgresAddress address, CancellationToken cancellationToken)
+    {
+        // Two statements: one alone would read what was there before it had the lock.
+        await using var batch = new NpgsqlBatch(connection);
+        batch.Add("select pg_advisory_xact_lock_shared($1, hashtext($2))", PostgresValues.Param((int)MigrationLock), PostgresValues.Param(address.Schema));
+        batch.Add("select version from npm_mirror_schema");
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        await reader.NextResultAsync(cancellationToken);
+        if (await reader.ReadAsync(cancellationToken) && reader.GetInt32(0) > Version)
+        {
+            throw SchemaMoved.ToException(address.Location, reader.GetInt32(0), Version);
+        }
+    }
+
     private static async ValueTask CheckServerAsync(NpgsqlConnection connection, PostgresAddress address, CancellationToken cancellationToken)
     {
-        await using var command = new NpgsqlCommand("select current_setting('server_version_num')::int, current_setting('server_encoding')", connection);
+        await using var command = new NpgsqlCommand("select current_setting('server_version_num')::int, current_setting('server_encoding'), current_setting('search_path')", connection);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         await reader.ReadAsync(cancellationToken);
         if (reader.GetInt32(0) < ServerMin)
@@ -60,6 +79,32 @@ internal static class PostgresSchema
         {
             throw new MirrorException(MirrorFault.Configuration, $"The database of {address.Location} has the encoding {reader.GetString(1)}; create one with UTF8 (createdb --encoding=UTF8 --template=template0).");
         }
+
+        if (reader.GetString(2) != address.Schema)
+        {
+            throw PostgresFaults.Pooler(address, $"it drops the settings of connections: search_path is {MirrorException.Quote(reader.GetString(2))}");
+        }
+    }
+
+    /// <summary>Two connections at once are two sessions of the server, each the same one for as long as it is open; a pooler by transaction makes one of them, or changes them.</summary>
+    private static async ValueTask CheckSessionsAsync(PostgresDatabase database, NpgsqlConnection first, CancellationToken cancellationToken)
+    {
+        // Of no pool: the program's own does not grow for it.
+        await using var second = await database.ListenAsync(cancellationToken);
+        var session = await SessionAsync(first, cancellationToken);
+        for (var round = 0; round < PoolerRounds; round++)
+        {
+            if (await SessionAsync(second, cancellationToken) == session || await SessionAsync(first, cancellationToken) != session)
+            {
+                throw PostgresFaults.Pooler(database.Address, "it hands out connections by transaction");
+            }
+        }
+    }
+
+    private static async ValueTask<int> SessionAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand("select pg_backend_pid()", connection);
+        return (int)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
     /// <summary>The schema's version; 0 where it is not there or empty.</summary>
@@ -89,7 +134,7 @@ internal static class PostgresSchema
 
     private static async ValueTask<int> MigrateAsync(NpgsqlConnection connection, PostgresAddress address, CancellationToken cancellationToken)
     {
-        await ExecuteAsync(connection, string.Create(CultureInfo.InvariantCulture, $"select pg_advisory_xact_lock({MigrationLock})"), cancellationToken);
+        await ExecuteAsync(connection, string.Create(CultureInfo.InvariantCulture, $"select pg_advisory_xact_lock({MigrationLock}), pg_advisory_xact_lock({MigrationLock}, hashtext('{address.Schema}'))"), cancellationToken);
 
         // Read again under the lock: another process may have been faster.
         var version = await CheckAsync(connection, address, cancellationToken);

@@ -9,6 +9,7 @@ internal sealed class PostgresStore : IMetadataStore
     private readonly PostgresDatabase _database;
     private readonly PostgresLogWatch _watch;
     private readonly CommitGroups _commits;
+    private readonly PostgresFilling _filling;
     private bool _isDisposed;
 
     /// <summary>Takes the server's address; nothing is opened yet.</summary>
@@ -16,6 +17,7 @@ internal sealed class PostgresStore : IMetadataStore
     {
         _database = new PostgresDatabase(address, time);
         _watch = new PostgresLogWatch(_database);
+        _filling = new PostgresFilling(_database);
         _commits = new CommitGroups(CommitAsync);
         (Packages, Log, Queue, Tarballs) = (new PostgresPackages(_database, _commits), new PostgresLog(_database, _watch), new PostgresQueue(_database), new PostgresTarballs(_database));
         (Notes, Kept, Leases, Import) = (new PostgresNotes(_database), new PostgresKept(_database), new PostgresLeases(_database), new PostgresImport(_database, _watch));
@@ -100,12 +102,18 @@ internal sealed class PostgresStore : IMetadataStore
         _isDisposed = true;
         await _watch.DisposeAsync();
         await _commits.DisposeAsync();
+        await _filling.DisposeAsync();
         await _database.DisposeAsync();
     }
 
     private async ValueTask<IReadOnlyList<CommitResult>> CommitAsync(IReadOnlyList<PackageCommit> commits, CancellationToken cancellationToken)
     {
-        var (results, head) = await _database.WriteAsync((connection, token) => PostgresCommit.RunAsync(connection, commits, token), cancellationToken);
+        var (results, head) = await _database.WriteAsync((connection, token) => PostgresCommit.RunAsync(connection, commits, _database.Address.Queries, token), cancellationToken);
+        if (_database.Address.Queries.IsOn)
+        {
+            _filling.Start();
+        }
+
         if (head is { } moved)
         {
             _watch.Signal.Advance(moved);

@@ -174,5 +174,7 @@ internal static class PostgresTables
         create trigger count_more after insert on queue referencing new table as changed for each statement execute function count_queued();
         create trigger count_less after delete on queue referencing old table as changed for each statement execute function count_queued();
         """,
+        QueryTables.Step,
+        "-- From here on documents are Zstandard, which programs of before do not read.",
     ];
 }

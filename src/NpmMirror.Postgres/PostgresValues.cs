@@ -32,6 +32,8 @@ internal static class PostgresValues
 
     internal static NpgsqlParameter Params(IEnumerable<int> numbers) => Array(NpgsqlDbType.Integer, numbers);
 
+    internal static NpgsqlParameter Params(IEnumerable<short> numbers) => Array(NpgsqlDbType.Smallint, numbers);
+
     internal static NpgsqlParameter Params(IEnumerable<bool> flags) => Array(NpgsqlDbType.Boolean, flags);
 
     internal static NpgsqlParameter Params(IEnumerable<DateTimeOffset?> times) => Array(NpgsqlDbType.TimestampTz, times.Select(Stored));

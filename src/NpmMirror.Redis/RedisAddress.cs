@@ -7,13 +7,14 @@ namespace NpmMirror.Redis;
 internal sealed record RedisAddress
 {
     private const int DefaultPort = 6379;
+    private const int DefaultSentinelPort = 26379;
     private const string PlainScheme = "redis://";
     private const string SecureScheme = "rediss://";
 
     /// <summary>The settings that <c>store.options.*</c> and the end of a location, after its <c>?</c>, may give.</summary>
-    internal static readonly string[] OptionNames = ["host", "port", "db", "prefix", "user", "password", "tls", "ca", "layout", "replicas"];
+    internal static readonly string[] OptionNames = ["host", "port", "db", "prefix", "user", "password", "tls", "ca", "layout", "replicas", "sentinel", "sentinelUser", "sentinelPassword"];
 
-    /// <summary>Host and port of a server, or of some of a cluster's.</summary>
+    /// <summary>Host and port of a server, or of some of a cluster's; where <see cref="Sentinel"/> is given, of the sentinels.</summary>
     internal required IReadOnlyList<(string Host, int Port)> Servers { get; init; }
 
     /// <summary>The user of an access list; null: the default user.</summary>
@@ -40,13 +41,23 @@ internal sealed record RedisAddress
     /// <summary>How many replicas must have a commit before it is acknowledged.</summary>
     internal int Replicas { get; init; }
 
+    /// <summary>The name under which the sentinels know the master; null: the servers are no sentinels.</summary>
+    internal string? Sentinel { get; init; }
+
+    /// <summary>The user that the sentinels themselves want; null: the default user.</summary>
+    internal string? SentinelUser { get; init; }
+
+    /// <summary>The password that the sentinels themselves want. Never part of a message.</summary>
+    internal string? SentinelPassword { get; init; }
+
     /// <summary>The address for messages, without user and password.</summary>
     internal string Location
     {
         get
         {
             var servers = string.Join(',', Servers.Select(server => string.Create(CultureInfo.InvariantCulture, $"{server.Host}:{server.Port}")));
-            return string.Create(CultureInfo.InvariantCulture, $"{(IsSecure ? SecureScheme : PlainScheme)}{servers}/{Database}{(Prefix.Length == 0 ? "" : $"?prefix={Prefix}")}");
+            string[] shown = [.. Prefix.Length == 0 ? [] : (string[])[$"prefix={Prefix}"], .. Sentinel is null ? [] : (string[])[$"sentinel={Sentinel}"]];
+            return string.Create(CultureInfo.InvariantCulture, $"{(IsSecure ? SecureScheme : PlainScheme)}{servers}/{Database}{(shown.Length == 0 ? "" : "?")}{string.Join('&', shown)}");
         }
     }
 
@@ -55,11 +66,22 @@ internal sealed record RedisAddress
     internal static RedisAddress Parse(StoreSettings settings)
     {
         var given = new Dictionary<string, string>(settings.Options, StringComparer.OrdinalIgnoreCase);
-        var servers = ReadLocation(settings.Address, given);
-        if (servers.Count == 0)
+        var named = ReadLocation(settings.Address, given);
+        var sentinel = given.GetValueOrDefault("sentinel");
+        if (sentinel is "")
         {
-            servers.Add((given.GetValueOrDefault("host", "127.0.0.1"), ReadNumber(given, "port", DefaultPort, 1, ushort.MaxValue)));
+            throw Wrong("sentinel", sentinel, "the name under which the sentinels know the master");
         }
+
+        if (sentinel is null && (given.ContainsKey("sentinelUser") || given.ContainsKey("sentinelPassword")))
+        {
+            throw new MirrorException(MirrorFault.Configuration, "The store engine Redis has a user or a password for sentinels, and no sentinel; give the name under which they know the master.");
+        }
+
+        var port = sentinel is null ? DefaultPort : DefaultSentinelPort;
+        List<(string Host, int Port)> servers = named.Length == 0
+            ? [(given.GetValueOrDefault("host", "127.0.0.1"), ReadNumber(given, "port", port, 1, ushort.MaxValue))]
+            : [.. named.Select(text => ReadServer(text, port))];
 
         var prefix = given.GetValueOrDefault("prefix", "");
         if (prefix.AsSpan().ContainsAny('{', '}'))
@@ -83,16 +105,18 @@ internal sealed record RedisAddress
                 var other => throw Wrong("layout", other, "classic or compact"),
             },
             Replicas = ReadNumber(given, "replicas", 0, 0, 100),
+            Sentinel = sentinel,
+            SentinelUser = given.GetValueOrDefault("sentinelUser"),
+            SentinelPassword = given.GetValueOrDefault("sentinelPassword"),
         };
     }
 
     // redis[s]://user:password@host:port,host:port/db?name=value
-    private static List<(string Host, int Port)> ReadLocation(string? address, Dictionary<string, string> given)
+    private static string[] ReadLocation(string? address, Dictionary<string, string> given)
     {
-        var servers = new List<(string, int)>();
         if (address is null)
         {
-            return servers;
+            return [];
         }
 
         var isSecure = address.StartsWith(SecureScheme, StringComparison.OrdinalIgnoreCase);
@@ -125,12 +149,8 @@ internal sealed record RedisAddress
             Give(given, "password", Uri.UnescapeDataString(credentials[(colon + 1)..]));
         }
 
-        foreach (var server in authority.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
-        {
-            servers.Add(ReadServer(server));
-        }
-
-        if (servers.Count > 0 && (given.ContainsKey("host") || given.ContainsKey("port")))
+        var servers = authority.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        if (servers.Length > 0 && (given.ContainsKey("host") || given.ContainsKey("port")))
         {
             throw Twice(given.ContainsKey("host") ? "host" : "port");
         }
@@ -158,7 +178,7 @@ internal sealed record RedisAddress
     }
 
     // An IPv6 address is in brackets.
-    private static (string Host, int Port) ReadServer(string text)
+    private static (string Host, int Port) ReadServer(string text, int instead)
     {
         var colon = text.LastIndexOf(':');
         var hasPort = colon > text.LastIndexOf(']');
@@ -168,7 +188,7 @@ internal sealed record RedisAddress
             throw Wrong("host", text, "a host's name or address");
         }
 
-        return (host, hasPort ? ReadNumber(new Dictionary<string, string> { ["port"] = text[(colon + 1)..] }, "port", DefaultPort, 1, ushort.MaxValue) : DefaultPort);
+        return (host, hasPort ? ReadNumber(new Dictionary<string, string> { ["port"] = text[(colon + 1)..] }, "port", instead, 1, ushort.MaxValue) : instead);
     }
 
     private static void Give(Dictionary<string, string> given, string name, string value)

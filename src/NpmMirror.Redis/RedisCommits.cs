@@ -34,6 +34,7 @@ internal sealed class RedisCommits(RedisSession session, RedisNumbering numberin
 
         var note = Guid.NewGuid().ToString("N");
         var sent = await SendAsync(commit, row, keys, note, cancellationToken);
+        var breaks = session.Breaks;
         var answer = await WriteAsync(commit, sent, keys, note, cancellationToken);
         var (outcome, generation, last) = ((int)answer[0], (long)answer[1], new LogPosition((long)answer[2]));
         if (outcome != 1)
@@ -48,7 +49,7 @@ internal sealed class RedisCommits(RedisSession session, RedisNumbering numberin
 
         try
         {
-            await session.ConfirmAsync([keys.Row], cancellationToken);
+            await session.ConfirmAsync([keys.Row], breaks, cancellationToken);
         }
         catch
         {
@@ -176,7 +177,7 @@ internal sealed class RedisCommits(RedisSession session, RedisNumbering numberin
 
         try
         {
-            return new StoredDocument(DocumentCodec.Identity, bytes, row.RawSizeBytes, sha256).As(DocumentCodec.Brotli, name);
+            return new StoredDocument(DocumentCodec.Identity, bytes, row.RawSizeBytes, sha256).As(DocumentCodec.Zstandard, name);
         }
         catch (MirrorException e) when (e.Fault == MirrorFault.StoreDamaged)
         {

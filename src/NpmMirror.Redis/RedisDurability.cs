@@ -10,6 +10,12 @@ internal static partial class RedisDurability
     internal static async Task WarnAsync(RedisSession session, ILogger logger, CancellationToken cancellationToken)
     {
         var problems = new SortedSet<string>(StringComparer.Ordinal);
+        var isGarnet = await RedisSteps.FindGarnetAsync(session, cancellationToken) is not null;
+        if (isGarnet)
+        {
+            problems.Add("a Garnet server cannot be asked whether it keeps what does not fit into its memory and whether it writes before it answers (see yourself to --storage-tier true, or a --memory above all that is stored, and to --aof-commit-wait true)");
+        }
+
         foreach (var server in session.Masters)
         {
             try
@@ -17,6 +23,16 @@ internal static partial class RedisDurability
                 var append = await ReadAsync(server, "appendonly", cancellationToken);
                 var sync = await ReadAsync(server, "appendfsync", cancellationToken);
                 var policy = await ReadAsync(server, "maxmemory-policy", cancellationToken);
+                if (isGarnet)
+                {
+                    if (append != "yes")
+                    {
+                        problems.Add("it writes no files: all is lost when it ends (start it with --aof true --recover true)");
+                    }
+
+                    continue;
+                }
+
                 if (append != "yes")
                 {
                     problems.Add("appendonly is no: all since its last snapshot is lost when it ends (set appendonly yes)");

@@ -6,7 +6,7 @@ namespace NpmMirror.Redis;
 internal static class RedisFaults
 {
     /// <summary>Whether the driver or the server failed, and not the program.</summary>
-    internal static bool IsFault(Exception e) => e is RedisException or TimeoutException || (e is AggregateException { InnerException: { } inner } && IsFault(inner));
+    internal static bool IsFault(Exception e) => e is RedisException or TimeoutException || IsOfDatabase(e) || (e is AggregateException { InnerException: { } inner } && IsFault(inner));
 
     /// <summary>The failure in plain words.</summary>
     internal static MirrorException Of(Exception e, RedisAddress address)
@@ -37,13 +37,33 @@ internal static class RedisFaults
                 new MirrorException(MirrorFault.StoreUnavailable, $"A part of the cluster at {location} is away; it comes back when a replica has taken over, else see its servers.", isTransient: true, inner: e),
             _ when Says(text, "WRONGTYPE") =>
                 new MirrorException(MirrorFault.StoreDamaged, $"{location} has another kind of value under a key of the mirror; give the mirror a prefix or a database of its own.", inner: e),
-            _ when Says(text, "DB index is out of range", "invalid DB index") =>
+            _ when IsOfDatabase(e) || Says(text, "DB index is out of range", "invalid DB index") =>
                 new MirrorException(MirrorFault.Configuration, $"{location} has no database of this number; name another.", inner: e),
+            _ when Says(text, "Lua scripting support disabled") =>
+                new MirrorException(MirrorFault.Configuration, $"{location} runs no scripts, which a mirror needs; start it (Garnet) with --lua true --lua-transaction-mode true.", inner: e),
             _ when Says(text, "unknown command") =>
                 new MirrorException(MirrorFault.Configuration, $"{location} does not know a command that a mirror needs ({Shown(text, "unknown command")}); it needs Redis 6.2 or newer with scripts (docs/storage.md).", inner: e),
             RedisServerException => new MirrorException(MirrorFault.StoreUnavailable, $"{location} failed ({MirrorException.Quote(e.Message)}); see the server's log.", isTransient: true, inner: e),
             TimeoutException => new MirrorException(MirrorFault.StoreUnavailable, $"{location} did not answer in time; see that the server runs and the way to it is free.", isTransient: true, inner: e),
+            _ when address.Sentinel is not null =>
+                new MirrorException(MirrorFault.StoreUnavailable, $"The master that the sentinels at {location} name cannot be reached; they choose another one if it stays away, else see that the way to it is free.", isTransient: true, inner: e),
             _ => new MirrorException(MirrorFault.StoreUnavailable, $"{location} cannot be reached; see that the server runs, that host and port are right and that nothing between is closed.", isTransient: true, inner: e),
+        };
+    }
+
+    /// <summary>The failure of the sentinels themselves in plain words.</summary>
+    internal static MirrorException OfSentinels(Exception e, RedisAddress address)
+    {
+        var location = address.Location;
+        var text = e.InnerException is RedisException or TimeoutException ? $"{e.Message} {e.InnerException.Message}" : e.Message;
+        return e switch
+        {
+            _ when address.IsSecure && IsOfCertificate(e) => Of(e, address),
+            _ when Says(text, "NOAUTH") || IsOfPassword(e, text) =>
+                new MirrorException(MirrorFault.Configuration, $"The sentinels at {location} ask for a password of their own, or for another one; give it with store.options.sentinelPassword, and a user with store.options.sentinelUser.", inner: e),
+            RedisServerException =>
+                new MirrorException(MirrorFault.Configuration, $"{location} does not answer as a sentinel does ({MirrorException.Quote(e.Message)}); with the option sentinel, name the sentinels and not the servers of data.", inner: e),
+            _ => new MirrorException(MirrorFault.StoreUnavailable, $"None of the sentinels at {location} can be reached; see that they run, that hosts and ports are right and that nothing between is closed.", isTransient: true, inner: e),
         };
     }
 
@@ -51,6 +71,9 @@ internal static class RedisFaults
 
     private static bool IsOfPassword(Exception e, string text) =>
         Says(text, "WRONGPASS", "invalid password", "AuthenticationFailure", "authentication failure") || e is RedisConnectionException { FailureType: ConnectionFailureType.AuthenticationFailure };
+
+    // Found by the driver itself, which has asked the server or the cluster; other errors of this kind are mistakes of the program.
+    private static bool IsOfDatabase(Exception e) => e is RedisCommandException && Says(e.Message, "database does not exist", "Multiple databases are not supported");
 
     private static bool Says(string text, params ReadOnlySpan<string> words)
     {

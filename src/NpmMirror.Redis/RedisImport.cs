@@ -34,12 +34,13 @@ internal sealed class RedisImport(RedisSession session, RedisNumbering numbering
             FactsText.Write(row.Facts),
             row.Index.ToArray(),
         ];
+        var breaks = session.Breaks;
         if (!(bool)await session.RunAsync(RedisScripts.Put, places, values, cancellationToken))
         {
             throw new MirrorException(MirrorFault.StoreUnavailable, $"{session.Location} lost a document between its sending and its row.", isTransient: true);
         }
 
-        await session.ConfirmAsync([keys.Row], cancellationToken);
+        await session.ConfirmAsync([keys.Row], breaks, cancellationToken);
         await numbering.SettleAsync(row.Name, note, cancellationToken);
     }
 
@@ -55,6 +56,7 @@ internal sealed class RedisImport(RedisSession session, RedisNumbering numbering
         }
 
         // The bytes first: readers look for their form.
+        var breaks = session.Breaks;
         if (document.Codec != DocumentCodec.Purged)
         {
             await session.RunAsync(database => database.StringSetAsync(keys.Archive(sha256), document.Bytes, flags: RedisSession.Flags), cancellationToken);
@@ -62,7 +64,7 @@ internal sealed class RedisImport(RedisSession session, RedisNumbering numbering
 
         var form = new ArchivedForm(document.Codec, document.RawSizeBytes).ToString();
         await session.RunAsync(database => database.HashSetAsync(keys.Archived, sha256, form, When.Always, RedisSession.Flags), cancellationToken);
-        await session.ConfirmAsync([keys.Row], cancellationToken);
+        await session.ConfirmAsync([keys.Row], breaks, cancellationToken);
         return true;
     }
 

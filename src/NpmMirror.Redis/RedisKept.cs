@@ -18,6 +18,7 @@ internal sealed class RedisKept(RedisSession session) : IKeptTable
     {
         // A copy: a caller that leaves takes its buffer along.
         var bytes = document?.ToArray();
+        var breaks = session.Breaks;
         await session.RunAsync(
             async database =>
             {
@@ -36,7 +37,7 @@ internal sealed class RedisKept(RedisSession session) : IKeptTable
                 return await database.KeyExistsAsync(key, RedisSession.Flags) && await database.SortedSetAddAsync(paths, path, 0, RedisSession.Flags);
             },
             cancellationToken);
-        await session.ConfirmAsync([session.Keys.Kept(path)], cancellationToken);
+        await session.ConfirmAsync([session.Keys.Kept(path)], breaks, cancellationToken);
     }
 
     /// <inheritdoc/>

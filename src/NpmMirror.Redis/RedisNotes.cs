@@ -18,6 +18,7 @@ internal sealed class RedisNotes(RedisSession session) : INoteTable
     /// <inheritdoc/>
     public async ValueTask SetNoteAsync(string key, string? text, CancellationToken cancellationToken)
     {
+        var breaks = session.Breaks;
         await session.RunAsync(
             async database =>
             {
@@ -37,7 +38,7 @@ internal sealed class RedisNotes(RedisSession session) : INoteTable
                 return true;
             },
             cancellationToken);
-        await session.ConfirmAsync([key == LastSequence ? session.Keys.LastSequence : session.Keys.Notes], cancellationToken);
+        await session.ConfirmAsync([key == LastSequence ? session.Keys.LastSequence : session.Keys.Notes], breaks, cancellationToken);
     }
 
     /// <inheritdoc/>

@@ -20,7 +20,7 @@ internal sealed class RedisNumbering : IAsyncDisposable
     private const int RowsMax = 1000;
     private const int PayloadMaxBytes = 4 * 1024 * 1024;
 
-    // Each failed try means that another process appended rows.
+    // Each failed try means that another process appended rows. Rounds of a call too: what comes meanwhile waits for the next one.
     private const int TriesMax = 1000;
     private readonly RedisSession _session;
     private readonly LogSignal _signal;
@@ -76,12 +76,13 @@ internal sealed class RedisNumbering : IAsyncDisposable
         var next = new NumberedHead(end.Position, end.Hash, told);
 
         // An answer that was lost: the rows are there.
+        var breaks = _session.Breaks;
         if (!await AppendAsync(head, next, rows) && await ReadHeadAsync() is var moved && (moved.Position, moved.Hash) != (end.Position, end.Hash))
         {
             throw new MirrorException(MirrorFault.StoreUnavailable, $"Another process appends to the log at {_session.Location}; stop it.", isTransient: true);
         }
 
-        await _session.ConfirmAsync([_session.Keys.LogHead], CancellationToken.None);
+        await _session.ConfirmAsync([_session.Keys.LogHead], breaks, CancellationToken.None);
         await FinishAsync(next);
     }
 
@@ -90,10 +91,9 @@ internal sealed class RedisNumbering : IAsyncDisposable
     {
         ObjectDisposedException.ThrowIf(_session.Ended.IsCancellationRequested, typeof(RedisStore));
         var numbered = 0;
-        List<HashEntry> notes;
-        do
+        for (var rounds = 0; rounds < TriesMax; rounds++)
         {
-            notes = await _session.RunAsync(ReadNotesAsync, cancellationToken);
+            var notes = await _session.RunAsync(ReadNotesAsync, cancellationToken);
             var tasks = new List<Task<int>>();
             foreach (var note in notes)
             {
@@ -106,8 +106,11 @@ internal sealed class RedisNumbering : IAsyncDisposable
             }
 
             numbered += (await Task.WhenAll(tasks).WaitAsync(cancellationToken)).Sum();
+            if (notes.Count < PackagesMax)
+            {
+                break;
+            }
         }
-        while (notes.Count == PackagesMax);
 
         return numbered;
     }
@@ -161,6 +164,7 @@ internal sealed class RedisNumbering : IAsyncDisposable
 
     private async Task SettleAsync(List<Waiting> round)
     {
+        var breaks = _session.Breaks;
         var names = round.Select(waiting => waiting.Name).Distinct().ToList();
         var numbered = new Dictionary<PackageName, (LogPosition Last, int Count)>();
         for (var tries = 0; names.Count > 0; tries++)
@@ -181,6 +185,7 @@ internal sealed class RedisNumbering : IAsyncDisposable
             if (rows.Count > 0)
             {
                 var next = new NumberedHead(rows[^1].Position, rows[^1].Hash, told);
+                var breaksThen = _session.Breaks;
                 if (!await AppendAsync(head, next, rows))
                 {
                     _head = null;
@@ -190,7 +195,7 @@ internal sealed class RedisNumbering : IAsyncDisposable
                 CrashPoint.Hit(CrashPoint.WhileNumberingEvents);
 
                 // Packages forget their events then.
-                await _session.ConfirmAsync([_session.Keys.LogHead], CancellationToken.None);
+                await _session.ConfirmAsync([_session.Keys.LogHead], breaksThen, CancellationToken.None);
                 await FinishAsync(next);
                 foreach (var package in told)
                 {
@@ -202,7 +207,7 @@ internal sealed class RedisNumbering : IAsyncDisposable
             names = left;
         }
 
-        await _session.ConfirmAsync([_session.Keys.Held], CancellationToken.None);
+        await _session.ConfirmAsync([_session.Keys.Held], breaks, CancellationToken.None);
         await _session.RunAsync(RedisScripts.RemoveSame, [_session.Keys.Unsettled], [.. round.SelectMany(waiting => (RedisValue[])[waiting.Name.Value, waiting.Note])], CancellationToken.None);
         foreach (var waiting in round)
         {
@@ -215,10 +220,11 @@ internal sealed class RedisNumbering : IAsyncDisposable
 
     private async Task<NumberedHead> ReadHeadAsync()
     {
+        var breaks = _session.Breaks;
         var head = NumberedHead.Read(await _session.RunAsync(database => database.HashGetAsync(_session.Keys.LogHead, NumberedHead.Fields, RedisSession.Flags), CancellationToken.None));
         if (head.Unfinished.Count > 0)
         {
-            await _session.ConfirmAsync([_session.Keys.LogHead], CancellationToken.None);
+            await _session.ConfirmAsync([_session.Keys.LogHead], breaks, CancellationToken.None);
             await FinishAsync(head);
         }
 
@@ -315,6 +321,7 @@ internal sealed class RedisNumbering : IAsyncDisposable
     // May be done by several, and again.
     private async Task FinishAsync(NumberedHead head)
     {
+        var breaks = _session.Breaks;
         await _session.RunAsync(
             database => Task.WhenAll(head.Unfinished.Select(package =>
             {
@@ -322,7 +329,7 @@ internal sealed class RedisNumbering : IAsyncDisposable
                 return database.ScriptEvaluateAsync(RedisScripts.Finish, [keys.Row, keys.Pending, keys.History], [package.Generation, package.Ordinal, package.First, package.Last], RedisSession.Flags);
             })),
             CancellationToken.None);
-        await _session.ConfirmAsync([.. head.Unfinished.Select(package => _session.Keys.Of(package.Name).Row)], CancellationToken.None);
+        await _session.ConfirmAsync([.. head.Unfinished.Select(package => _session.Keys.Of(package.Name).Row)], breaks, CancellationToken.None);
         await _session.RunAsync(RedisScripts.Show, [_session.Keys.LogHead], [head.Position.Value], CancellationToken.None);
         _head = head with { Unfinished = [] };
         _signal.Advance(head.Position);

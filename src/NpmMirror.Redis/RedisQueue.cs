@@ -20,6 +20,9 @@ internal sealed class RedisQueue(RedisSession session, RedisNotes notes) : IQueu
 
     // After a look in vain, other takers had all items that it found.
     private const int VainMax = 100;
+
+    // Pages that one look brings back.
+    private const int ReturnMax = 100;
     private const double Earliest = double.NegativeInfinity;
     private const double Latest = double.PositiveInfinity;
 
@@ -29,6 +32,7 @@ internal sealed class RedisQueue(RedisSession session, RedisNotes notes) : IQueu
     /// <inheritdoc/>
     public async ValueTask EnqueueAsync(IReadOnlyList<QueueItem> items, QueueCursor? cursor, CancellationToken cancellationToken)
     {
+        var breaks = session.Breaks;
         for (var start = 0; start < items.Count; start += EnqueueMax)
         {
             var added = new Dictionary<PackageName, List<QueueItem>>();
@@ -45,7 +49,7 @@ internal sealed class RedisQueue(RedisSession session, RedisNotes notes) : IQueu
             await ChangeAsync([.. added.Keys], queued => added[queued.Name].Aggregate(queued, (merged, item) => merged.Added(item, session.Now)), cancellationToken);
         }
 
-        await session.ConfirmAsync([session.Keys.Queued], cancellationToken);
+        await session.ConfirmAsync([session.Keys.Queued], breaks, cancellationToken);
         if (cursor is not null)
         {
             CrashPoint.Hit(CrashPoint.AfterEnqueueBeforeCursor);
@@ -169,22 +173,25 @@ internal sealed class RedisQueue(RedisSession session, RedisNotes notes) : IQueu
     private async ValueTask<int> ChangeAsync(List<PackageName> names, Func<Queued, Queued> change, CancellationToken cancellationToken)
     {
         var changed = 0;
-        while (names.Count > 0)
-        {
-            var changes = (await ReadAsync(names, cancellationToken)).Select(queued => (From: queued, To: change(queued))).Where(pair => pair.From != pair.To).ToArray();
-            var outcomes = await SwapAsync(changes, cancellationToken);
-            names = [.. changes.Zip(outcomes).Where(pair => !pair.Second).Select(pair => pair.First.From.Name)];
-            changed += changes.Length - names.Count;
-        }
-
+        await session.RunAsync(
+            "The queue",
+            async () =>
+            {
+                var changes = (await ReadAsync(names, cancellationToken)).Select(queued => (From: queued, To: change(queued))).Where(pair => pair.From != pair.To).ToArray();
+                var outcomes = await SwapAsync(changes, cancellationToken);
+                names = [.. changes.Zip(outcomes).Where(pair => !pair.Second).Select(pair => pair.First.From.Name)];
+                changed += changes.Length - names.Count;
+                return names.Count == 0;
+            });
         return changed;
     }
 
     /// <summary>Brings items back to the due ones if their lease has ended, or ends or is due too late to be believed.</summary>
     private async ValueTask ReturnAsync(DateTimeOffset now, DateTimeOffset leaseNow, CancellationToken cancellationToken)
     {
+        // What is left over comes back with the next look.
         var keys = session.Keys;
-        while (true)
+        for (var pages = 0; pages < ReturnMax; pages++)
         {
             var (leaseMax, pauseMax) = (Score(leaseNow + StoredMoments.LongestLease), Score(now + StoredMoments.LongestPause));
             var found = await session.RunAsync(

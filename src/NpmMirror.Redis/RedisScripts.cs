@@ -7,6 +7,9 @@ namespace NpmMirror.Redis;
 /// </summary>
 internal static class RedisScripts
 {
+    /// <summary>Notes a newer schema, unless another program has changed it meanwhile. KEYS: schema. ARGV: the one that was read, the newer one.</summary>
+    internal const string RaiseSchema = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) end";
+
     /// <summary>A package's row, and the lengths under its two keys of documents.</summary>
     internal const string Find =
         """

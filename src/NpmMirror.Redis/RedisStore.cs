@@ -8,7 +8,8 @@ namespace NpmMirror.Redis;
 /// <summary>A mirror in Redis. Each package is one step on the server; lists and log follow it, before the commit returns as a rule.</summary>
 internal sealed class RedisStore : IMetadataStore
 {
-    private const int SchemaVersion = 1;
+    // 2: documents are Zstandard, which programs of before do not read.
+    private const int SchemaVersion = 2;
 
     private readonly RedisSession _session;
     private readonly RedisLog _log;
@@ -65,6 +66,7 @@ internal sealed class RedisStore : IMetadataStore
     public async Task OpenAsync(CancellationToken cancellationToken)
     {
         await _session.OpenAsync(cancellationToken);
+        await RedisSteps.CheckAsync(_session, cancellationToken);
         var keys = _session.Keys;
         var schema = await _session.RunAsync(database => database.StringGetAsync(keys.Schema, RedisSession.Flags), cancellationToken);
         if (schema.IsNull)
@@ -76,6 +78,10 @@ internal sealed class RedisStore : IMetadataStore
             throw new MirrorException(
                 MirrorFault.StoreSchema,
                 string.Create(CultureInfo.InvariantCulture, $"{Location} was written by a newer npm-mirror (its schema is {schema}, this program knows {SchemaVersion}); run that one."));
+        }
+        else if (version < SchemaVersion)
+        {
+            await _session.RunAsync(RedisScripts.RaiseSchema, [keys.Schema], [schema, SchemaVersion], cancellationToken);
         }
 
         await RedisDurability.WarnAsync(_session, _logger, cancellationToken);

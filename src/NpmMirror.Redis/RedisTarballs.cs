@@ -131,46 +131,64 @@ internal sealed class RedisTarballs(RedisSession session) : ITarballTable
     /// <summary>Changes a row, and tries again if another writer was faster. False if the change finds nothing to do.</summary>
     private async ValueTask<bool> ChangeAsync(PackageName package, string file, Func<StoredTarball, TarballRow?> change, CancellationToken cancellationToken)
     {
-        while (true)
+        var isChanged = false;
+        await session.RunAsync(
+            $"The tarball {file} of {package}",
+            async () =>
+            {
+                var stored = await ReadAsync(package, file, cancellationToken);
+                if (change(stored) is not { } row)
+                {
+                    return true;
+                }
+
+                isChanged = await TryChangeAsync(stored, row, cancellationToken);
+                return isChanged;
+            });
+        return isChanged;
+    }
+
+    // False if another writer was faster.
+    private async ValueTask<bool> TryChangeAsync(StoredTarball stored, TarballRow row, CancellationToken cancellationToken)
+    {
+        var (package, file) = (row.Package, row.File);
+        // Bytes are named before the row is there. A name is a row's own, so that no writer takes another's away.
+        var isNamed = stored is { IsHeld: true, Reference: not null } && stored.Row!.Sha512 == row.Sha512;
+        var reference = row.State != TarballState.Held ? null : isNamed ? stored.Reference : Guid.NewGuid().ToString("N");
+        if (reference is not null && !isNamed)
         {
-            var stored = await ReadAsync(package, file, cancellationToken);
-            if (change(stored) is not { } row)
-            {
-                return false;
-            }
-
-            // Bytes are named before the row is there. A name is a row's own, so that no writer takes another's away.
-            var isNamed = stored is { IsHeld: true, Reference: not null } && stored.Row!.Sha512 == row.Sha512;
-            var reference = row.State != TarballState.Held ? null : isNamed ? stored.Reference : Guid.NewGuid().ToString("N");
-            if (reference is not null && !isNamed)
-            {
-                await session.RunAsync(
-                    database => Task.WhenAll(
-                        database.HashSetAsync(session.Keys.Blob(row.Sha512), reference, $"{package}\n{file}", When.Always, RedisSession.Flags),
-                        database.SortedSetAddAsync(session.Keys.TarballPackages, package.Value, 0, RedisSession.Flags)),
-                    cancellationToken);
-            }
-            else if (stored.Row is null)
-            {
-                await session.RunAsync(database => database.SortedSetAddAsync(session.Keys.TarballPackages, package.Value, 0, RedisSession.Flags), cancellationToken);
-            }
-
-            if (await SwapAsync(package, file, stored, row, reference, cancellationToken))
-            {
-                return true;
-            }
-
-            if (reference is not null && !isNamed)
-            {
-                await session.RunAsync(database => database.HashDeleteAsync(session.Keys.Blob(row.Sha512), reference, RedisSession.Flags), cancellationToken);
-            }
+            await session.RunAsync(
+                database => Task.WhenAll(
+                    database.HashSetAsync(session.Keys.Blob(row.Sha512), reference, $"{package}\n{file}", When.Always, RedisSession.Flags),
+                    database.SortedSetAddAsync(session.Keys.TarballPackages, package.Value, 0, RedisSession.Flags)),
+                cancellationToken);
         }
+        else if (stored.Row is null)
+        {
+            await session.RunAsync(database => database.SortedSetAddAsync(session.Keys.TarballPackages, package.Value, 0, RedisSession.Flags), cancellationToken);
+        }
+
+        if (await SwapAsync(package, file, stored, row, reference, cancellationToken))
+        {
+            return true;
+        }
+
+        if (reference is not null && !isNamed)
+        {
+            await session.RunAsync(database => database.HashDeleteAsync(session.Keys.Blob(row.Sha512), reference, RedisSession.Flags), cancellationToken);
+        }
+
+        return false;
     }
 
     private async ValueTask<bool> SwapAsync(PackageName package, string file, StoredTarball from, TarballRow? to, string? reference, CancellationToken cancellationToken)
     {
         var keys = session.Keys.Of(package);
         var isHeld = to is { State: TarballState.Held };
+        var breaks = session.Breaks;
+
+        // From here on the caller is not let go: a row that is written and not counted would stay uncounted until the next one of its package.
+        cancellationToken.ThrowIfCancellationRequested();
         var sum = (long[])(await session.RunAsync(
             RedisScripts.SwapTarball,
             [keys.Tarballs, keys.Files, keys.TarballSum],
@@ -181,14 +199,14 @@ internal sealed class RedisTarballs(RedisSession session) : ITarballTable
                 (isHeld ? 1 : 0) - (from.IsHeld ? 1 : 0),
                 (isHeld ? to!.SizeBytes : 0) - from.HeldBytes,
             ],
-            cancellationToken))!;
+            CancellationToken.None))!;
         if (sum.Length == 0)
         {
             return false;
         }
 
-        await session.ConfirmAsync([keys.Tarballs], cancellationToken);
-        await session.RunAsync(RedisScripts.SumTarballs, [session.Keys.TarballSums, session.Keys.TarballCounts], [package.Value, sum[0], sum[1], sum[2]], cancellationToken);
+        await session.RunAsync(RedisScripts.SumTarballs, [session.Keys.TarballSums, session.Keys.TarballCounts], [package.Value, sum[0], sum[1], sum[2]], CancellationToken.None);
+        await session.ConfirmAsync([keys.Tarballs], breaks, CancellationToken.None);
         return true;
     }
 

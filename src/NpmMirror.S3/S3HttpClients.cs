@@ -1,5 +1,4 @@
 using System.Net.Security;
-using System.Security.Cryptography.X509Certificates;
 using Amazon.Runtime;
 
 namespace NpmMirror.S3;
@@ -35,21 +34,7 @@ internal sealed class S3HttpClients(string? caFile) : HttpClientFactory, IDispos
         };
         if (caFile is not null)
         {
-            var authorities = new X509Certificate2Collection();
-            try
-            {
-                authorities.ImportFromPemFile(caFile);
-            }
-            catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException or System.Security.Cryptography.CryptographicException)
-            {
-                throw new MirrorException(MirrorFault.Configuration, $"store.blobOptions.caFile cannot be read: {trouble.Message}", inner: trouble);
-            }
-
-            handler.SslOptions = new SslClientAuthenticationOptions
-            {
-                CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck },
-            };
-            handler.SslOptions.CertificateChainPolicy.CustomTrustStore.AddRange(authorities);
+            handler.SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = CertificateAuthorities.Load(caFile, "store.blobOptions.caFile").NewPolicy() };
         }
 
         // Each request has a time-out of its own.

@@ -192,7 +192,7 @@ internal sealed class SqlitePackages(SqliteDatabase database) : IPackageTable
 
     private static void KeepPrevious(SqliteSession session, long id, PackageCommit commit)
     {
-        if (commit.Document is not null && id != 0)
+        if (commit.Document is not null)
         {
             session.Execute(
                 """

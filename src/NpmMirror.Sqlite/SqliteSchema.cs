@@ -1,3 +1,5 @@
+using NpmMirror.Storage;
+
 namespace NpmMirror.Sqlite;
 
 /// <summary>The tables, and the way from an older file to this version's.</summary>
@@ -130,6 +132,9 @@ internal static class SqliteSchema
         DELETE FROM cursors WHERE key >= 'kept:' AND key < 'kept;';
         ALTER TABLE cursors RENAME TO notes;
         """,
+        """
+        -- From here on documents are Zstandard, which programs of before do not read.
+        """,
     ];
 
     /// <summary>The version this program writes.</summary>
@@ -174,6 +179,16 @@ internal static class SqliteSchema
         return version <= Version
             ? version
             : throw new MirrorException(MirrorFault.StoreSchema, $"{path} has schema version {version}, and this npm-mirror knows versions up to {Version}; run the newer npm-mirror that wrote it, or restore a backup of before.");
+    }
+
+    /// <summary>Asked under the write lock: no older program writes into tables that a newer one has changed.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreReadOnly"/>: they are a newer program's now.</exception>
+    internal static void RequireStillKnown(SqliteSession session, string path)
+    {
+        if (session.Scalar<long>("PRAGMA user_version") is var version && version > Version)
+        {
+            throw SchemaMoved.ToException(path, version, Version);
+        }
     }
 
     private static void Migrate(SqliteSession session, string path)

@@ -145,7 +145,7 @@ internal sealed class SqliteWriter : IDisposable
             {
                 if (!jobs[i].IsCancelled())
                 {
-                    transaction ??= WriteTransaction.Begin(_session ??= SqliteSchema.OpenForWriting(_path), isSynced);
+                    transaction ??= WriteTransaction.Begin(_session ??= SqliteSchema.OpenForWriting(_path), _path, isSynced);
                     jobs[i].Run(transaction);
                 }
 

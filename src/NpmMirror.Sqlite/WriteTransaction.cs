@@ -5,6 +5,8 @@ namespace NpmMirror.Sqlite;
 /// <summary>A transaction that holds the file's write lock, with the values that its jobs share: the log's head and the counters.</summary>
 internal sealed class WriteTransaction
 {
+    private static readonly StoreCounts Nothing = new(0, 0, 0, 0, 0, 0);
+
     private LogHead? _head;
     private bool _isHeadMoved;
 
@@ -13,7 +15,7 @@ internal sealed class WriteTransaction
     internal SqliteSession Session { get; }
 
     /// <summary>This transaction's changes of the counters.</summary>
-    internal StoreCounts Counted { get; set; } = new(0, 0, 0, 0, 0, 0);
+    internal StoreCounts Counted { get; set; } = Nothing;
 
     /// <summary>The log's end, including what this transaction appended.</summary>
     internal LogHead Head
@@ -26,19 +28,31 @@ internal sealed class WriteTransaction
     internal LogPosition? KnownHead => _head?.Position;
 
     /// <param name="session">Where.</param>
+    /// <param name="path">The file, for messages.</param>
     /// <param name="isSynced">Whether the COMMIT is on the disk when it returns; else it is with the next that is.</param>
-    internal static WriteTransaction Begin(SqliteSession session, bool isSynced)
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreReadOnly"/>: a newer program has migrated the file since this one opened it.</exception>
+    internal static WriteTransaction Begin(SqliteSession session, string path, bool isSynced)
     {
         session.IsSynced = isSynced;
 
         // The lock first: values read inside are still true at the COMMIT, although other processes write.
         session.Execute("BEGIN IMMEDIATE");
-        return new WriteTransaction(session);
+        var transaction = new WriteTransaction(session);
+        try
+        {
+            SqliteSchema.RequireStillKnown(session, path);
+            return transaction;
+        }
+        catch
+        {
+            transaction.Rollback();
+            throw;
+        }
     }
 
     internal void Commit()
     {
-        if (Counted != new StoreCounts(0, 0, 0, 0, 0, 0))
+        if (Counted != Nothing)
         {
             Session.Execute(
                 """

@@ -94,7 +94,7 @@ internal sealed partial class FakeExchange
         foreach (var document in found.Take(sizeMax))
         {
             var packument = FakeJson.TryParse(document.Json);
-            objects.Add(new JsonObject
+            objects.Add((JsonNode)new JsonObject
             {
                 ["package"] = new JsonObject
                 {

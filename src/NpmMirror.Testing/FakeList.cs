@@ -90,7 +90,12 @@ internal sealed class FakeList(FakeExchange exchange)
 
         try
         {
-            return JsonSerializer.Deserialize<string>(text);
+            return JsonNode.Parse(text) switch
+            {
+                null => null,
+                JsonValue value when value.TryGetValue<string>(out var id) => id,
+                _ => text,
+            };
         }
         catch (JsonException)
         {

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -9,12 +11,6 @@ namespace NpmMirror.Testing;
 /// <summary>One setting of a fake registry for the command line or a control route; an invalid value is told with a valid one.</summary>
 internal sealed class FakeSetting
 {
-    private static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
-    {
-        Converters = { new JsonStringEnumConverter(allowIntegerValues: false), new DurationConverter() },
-        NumberHandling = JsonNumberHandling.Strict,
-    };
-
     private readonly PropertyInfo _property;
 
     private FakeSetting(PropertyInfo property) => _property = property;
@@ -40,14 +36,15 @@ internal sealed class FakeSetting
     private Type Type => Nullable.GetUnderlyingType(_property.PropertyType) ?? _property.PropertyType;
 
     /// <summary>All that can be set of a type.</summary>
-    public static IReadOnlyList<FakeSetting> Of(Type type) =>
-        [.. type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(property => property.SetMethod is not null && property.PropertyType != typeof(FakeGate)).Select(property => new FakeSetting(property))];
+    public static IReadOnlyList<FakeSetting> Of<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicProperties)] T>() =>
+        [.. typeof(T).GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(property => property.SetMethod is not null && property.PropertyType != typeof(FakeGate)).Select(property => new FakeSetting(property))];
 
     /// <summary>Sets all members of an object.</summary>
     /// <exception cref="ArgumentException">There is no such thing, or it takes something else.</exception>
-    public static void SetAll(object target, JsonObject members)
+    public static void SetAll<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicProperties)] T>(T target, JsonObject members)
+        where T : class
     {
-        var settings = Of(target.GetType());
+        var settings = Of<T>();
         foreach (var (name, value) in members)
         {
             var setting = settings.FirstOrDefault(one => one.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
@@ -62,7 +59,7 @@ internal sealed class FakeSetting
         JsonNode? value = text;
         if (Type == typeof(double) || Type == typeof(int) || Type == typeof(long))
         {
-            value = double.TryParse(text, System.Globalization.CultureInfo.InvariantCulture, out var number) ? JsonNode.Parse(JsonSerializer.Serialize(number)) : text;
+            value = double.TryParse(text, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) ? JsonNode.Parse(number.ToString("R", CultureInfo.InvariantCulture)) : text;
         }
 
         try
@@ -82,7 +79,7 @@ internal sealed class FakeSetting
         {
             // A header of seconds is a text, but it is usually written as a number.
             var given = Type == typeof(string) && value?.GetValueKind() == JsonValueKind.Number ? JsonValue.Create(value.ToJsonString()) : value;
-            var read = given.Deserialize(_property.PropertyType, Options);
+            var read = given.Deserialize(FakeSettingJson.Default.GetTypeInfo(_property.PropertyType)!);
             if (read is not double chance || chance is >= 0 and <= 1)
             {
                 _property.SetValue(target, read);
@@ -96,12 +93,33 @@ internal sealed class FakeSetting
 
         throw new ArgumentException($"{Name} is {value?.ToJsonString() ?? "null"}; give {Wanted}.");
     }
+}
 
-    private sealed class DurationConverter : JsonConverter<TimeSpan>
+/// <summary>The types that settings have.</summary>
+[JsonSourceGenerationOptions(
+    JsonSerializerDefaults.Web,
+    NumberHandling = JsonNumberHandling.Strict,
+    Converters = [typeof(DurationConverter), typeof(Words<FakeFeedDialect>), typeof(Words<FakeFraming>), typeof(Words<FakeSequenceStyle>)])]
+[JsonSerializable(typeof(bool))]
+[JsonSerializable(typeof(double))]
+[JsonSerializable(typeof(FakeFeedDialect))]
+[JsonSerializable(typeof(FakeFraming?))]
+[JsonSerializable(typeof(FakeSequenceStyle))]
+[JsonSerializable(typeof(int?))]
+[JsonSerializable(typeof(IReadOnlyDictionary<string, string>))]
+[JsonSerializable(typeof(long?))]
+[JsonSerializable(typeof(string))]
+[JsonSerializable(typeof(TimeSpan?))]
+internal sealed partial class FakeSettingJson : JsonSerializerContext
+{
+    internal sealed class DurationConverter : JsonConverter<TimeSpan>
     {
         public override TimeSpan Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
             reader.TokenType == JsonTokenType.String && DurationText.Parse(reader.GetString()!) is { } duration ? duration : throw new JsonException("No duration.");
 
         public override void Write(Utf8JsonWriter writer, TimeSpan value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
     }
+
+    internal sealed class Words<T>() : JsonStringEnumConverter<T>(namingPolicy: null, allowIntegerValues: false)
+        where T : struct, Enum;
 }

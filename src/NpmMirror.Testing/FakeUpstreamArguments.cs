@@ -20,7 +20,7 @@ internal sealed class FakeUpstreamArguments
             "--changes",
             string.Create(CultureInfo.InvariantCulture, $"a number from 0 to {FakeLife.ChangesPerSecondMax}"),
             text => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var rate) && rate is >= 0 and < FakeLife.ChangesPerSecondMax && (ChangesPerSecond = rate) >= 0),
-        .. FakeSetting.Of(typeof(FakeMishaps)).Select(mishap => new Option(mishap.Flag, mishap.Wanted, text => IsMishap(mishap, text))),
+        .. FakeSetting.Of<FakeMishaps>().Select(mishap => new Option(mishap.Flag, mishap.Wanted, text => IsMishap(mishap, text))),
     ];
 
     public string? Folder { get; private set; }

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Runtime.InteropServices;
 
 namespace NpmMirror;
 
@@ -11,13 +10,14 @@ internal sealed class RawDocument : MemoryManager<byte>
 {
     private ByteBudget.Lease _lease;
     private nint _start;
+    private int _blockBytes;
     private int _capacity;
 
     private RawDocument(ByteBudget.Lease lease, int capacity)
     {
         _lease = lease;
-        _capacity = Math.Max(capacity, 1);
-        _start = Allocate(_capacity);
+        _capacity = capacity;
+        (_start, _blockBytes) = NativeBlocks.Rent(capacity);
     }
 
     /// <summary>Bytes written so far.</summary>
@@ -99,7 +99,7 @@ internal sealed class RawDocument : MemoryManager<byte>
     internal async ValueTask SettleAsync(ByteBudget budget, BudgetUse use, CancellationToken cancellationToken)
     {
         var settled = await budget.ReserveAsync(LengthBytes, use, cancellationToken);
-        Reallocate(Math.Max(LengthBytes, 1));
+        Reallocate(LengthBytes);
         _lease.Dispose();
         _lease = settled;
     }
@@ -146,7 +146,7 @@ internal sealed class RawDocument : MemoryManager<byte>
     {
         if (_start != 0)
         {
-            Free(_start);
+            NativeBlocks.Return(_start, _blockBytes);
             _start = 0;
             LengthBytes = 0;
             _capacity = 0;
@@ -154,13 +154,17 @@ internal sealed class RawDocument : MemoryManager<byte>
         }
     }
 
-    private unsafe void Reallocate(int capacityBytes)
+    /// <summary>Makes room for so many bytes, of which there is a lease, and gives a block back that would be more than half empty.</summary>
+    private void Reallocate(int capacityBytes)
     {
-        _start = (nint)NativeMemory.Realloc((void*)_start, (nuint)capacityBytes);
+        var written = Bytes;
         _capacity = capacityBytes;
+        if (capacityBytes > _blockBytes || capacityBytes <= _blockBytes / 2)
+        {
+            var (old, oldBytes) = (_start, _blockBytes);
+            (_start, _blockBytes) = NativeBlocks.Rent(capacityBytes);
+            written.CopyTo(GetSpan());
+            NativeBlocks.Return(old, oldBytes);
+        }
     }
-
-    private static unsafe nint Allocate(int bytes) => (nint)NativeMemory.Alloc((nuint)bytes);
-
-    private static unsafe void Free(nint start) => NativeMemory.Free((void*)start);
 }

@@ -37,7 +37,7 @@ public abstract class BlobStoreContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Gives_back_what_was_committed_under_its_sha512()
+    public async Task Gives_back_a_blob_under_its_sha512()
     {
         var sha512 = await PutAsync("left-pad");
         Assert.Equal(HashOf("left-pad"), sha512);
@@ -46,7 +46,7 @@ public abstract class BlobStoreContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Gives_back_what_came_in_pieces_from_any_place()
+    public async Task Gives_back_bytes_that_came_in_pieces_of_any_memory()
     {
         var text = string.Concat(Enumerable.Range(0, 1_000));
         await using var writer = await Store.CreateAsync(Cancelled);
@@ -97,7 +97,7 @@ public abstract class BlobStoreContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Throws_away_what_was_not_committed()
+    public async Task Throws_away_uncommitted_bytes()
     {
         await using (var writer = await Store.CreateAsync(Cancelled))
         {
@@ -109,7 +109,7 @@ public abstract class BlobStoreContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Lets_others_read_what_is_written_so_far()
+    public async Task Lets_others_read_the_bytes_written_so_far()
     {
         await using var writer = await Store.CreateAsync(Cancelled);
         await writer.AppendAsync("first,"u8.ToArray(), Cancelled);
@@ -213,7 +213,7 @@ public abstract class BlobStoreContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Keeps_what_was_stored_anew_when_a_condemned_blob_goes_or_comes_back()
+    public async Task Keeps_bytes_stored_anew_when_a_condemned_blob_goes_or_returns()
     {
         var sha512 = await PutAsync("twice");
         var first = await Store.CondemnAsync(sha512, Cancelled);

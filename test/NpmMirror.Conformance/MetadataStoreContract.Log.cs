@@ -16,7 +16,7 @@ public abstract partial class MetadataStoreContract
     }
 
     [Fact]
-    public async Task Gives_back_what_an_event_told()
+    public async Task Gives_back_an_event_as_it_was_told()
     {
         var pending = new PendingEvent
         {

@@ -19,8 +19,23 @@ public abstract partial class MetadataStoreContract
         Assert.Equal(new StoreCounts(0, 0, 0, 0, 0, 0), await Store.CountAsync(Cancellation));
     }
 
+    [Theory]
+    [InlineData(DocumentCodec.Identity)]
+    [InlineData(DocumentCodec.Gzip)]
+    [InlineData(DocumentCodec.Brotli)]
+    [InlineData(DocumentCodec.Zstandard)]
+    public async Task Gives_back_a_document_of_each_form(DocumentCodec codec)
+    {
+        var json = Encoding.UTF8.GetBytes($$"""{"name":"express","readme":"{{new string('x', 10_000)}}"}""");
+        var document = new StoredDocument(DocumentCodec.Identity, json, json.Length, Digest.OfSha256(json));
+        await Store.Packages.CommitAsync(NewCommit("express", 0, null) with { Document = document.As(codec, Name("express")) }, Cancellation);
+        var read = (await Store.Packages.ReadAsync(Name("express"), Cancellation))!.Document;
+        Assert.Equal((json.Length, document.Sha256), (read.RawSizeBytes, read.Sha256));
+        Assert.Equal(json, read.As(DocumentCodec.Identity, Name("express")).Bytes);
+    }
+
     [Fact]
-    public async Task Gives_back_what_was_committed()
+    public async Task Gives_back_a_commit()
     {
         var at = Clock.GetUtcNow();
         var commit = NewCommit("@types/node", 0, """{"name":"@types/node"}""") with
@@ -382,7 +397,7 @@ public abstract partial class MetadataStoreContract
     }
 
     [Fact]
-    public async Task Counts_what_it_holds()
+    public async Task Counts_its_rows_and_bytes()
     {
         await CommitAsync("a", 0, "12345");
         await CommitAsync("a", 1, "123");

@@ -18,7 +18,7 @@ public abstract partial class MetadataStoreContract
     }
 
     [Fact]
-    public async Task Gives_back_what_was_queued()
+    public async Task Gives_back_a_queued_item()
     {
         var item = Item("@types/node") with
         {
@@ -119,7 +119,7 @@ public abstract partial class MetadataStoreContract
     }
 
     [Fact]
-    public async Task Gives_out_again_what_was_not_finished_in_time()
+    public async Task Gives_out_again_an_item_not_finished_in_time()
     {
         await Store.Queue.EnqueueAsync([Item("a")], null, Cancellation);
         var lost = Assert.Single(await Store.Queue.TakeAsync(1, Minute, Cancellation));
@@ -229,7 +229,7 @@ public abstract partial class MetadataStoreContract
     }
 
     [Fact]
-    public async Task Does_not_postpone_what_was_queued_again_meanwhile()
+    public async Task Does_not_postpone_an_item_queued_again_meanwhile()
     {
         await Store.Queue.EnqueueAsync([Item("a") with { WantedRev = "5-x" }], null, Cancellation);
         var lease = Assert.Single(await Store.Queue.TakeAsync(1, Minute, Cancellation));
@@ -305,7 +305,24 @@ public abstract partial class MetadataStoreContract
     }
 
     [Fact]
-    public async Task Gives_no_lease_that_nobody_would_believe()
+    public async Task Believes_the_longest_lease_from_its_first_moment_to_its_last()
+    {
+        await Store.Queue.EnqueueAsync([Item("a")], null, Cancellation);
+        Assert.Single(await Store.Queue.TakeAsync(1, StoredMoments.LongestLease, Cancellation));
+        Assert.True(await Store.Leases.TryHoldLeaseAsync("numberer", "one", StoredMoments.LongestLease, Cancellation));
+        foreach (var isAtItsEnd in new[] { false, true })
+        {
+            Assert.Empty(await Store.Queue.TakeAsync(1, Minute, Cancellation));
+            Assert.False(await Store.Leases.TryHoldLeaseAsync("numberer", "two", Minute, Cancellation));
+            Clock.Advance(isAtItsEnd ? TimeSpan.FromMilliseconds(1) : StoredMoments.LongestLease - TimeSpan.FromMilliseconds(1));
+        }
+
+        Assert.Single(await Store.Queue.TakeAsync(1, Minute, Cancellation));
+        Assert.True(await Store.Leases.TryHoldLeaseAsync("numberer", "two", Minute, Cancellation));
+    }
+
+    [Fact]
+    public async Task Gives_no_lease_longer_than_is_believed()
     {
         await Store.Queue.EnqueueAsync([Item("a")], null, Cancellation);
         var tooLong = StoredMoments.LongestLease + TimeSpan.FromSeconds(1);

@@ -9,7 +9,7 @@ public abstract partial class MetadataStoreContract
     private static readonly DateOnly Today = new(2026, 11, 1);
 
     [Fact]
-    public async Task Gives_back_what_is_known_of_a_tarball()
+    public async Task Gives_back_the_row_of_a_tarball()
     {
         var row = Tarball("@types/node", "node-1.0.0.tgz", sizeBytes: 5_000_000_000) with
         {
@@ -70,7 +70,7 @@ public abstract partial class MetadataStoreContract
     }
 
     [Fact]
-    public async Task Forgets_only_what_is_held_just_as_it_is_known()
+    public async Task Forgets_only_a_held_tarball_that_is_just_as_known()
     {
         var missing = Tarball("a", "a-1.0.0.tgz") with { State = TarballState.Missing, Sha512 = default, SizeBytes = 0 };
         await Store.Tarballs.PutTarballAsync(missing, Cancellation);
@@ -86,7 +86,7 @@ public abstract partial class MetadataStoreContract
     }
 
     [Fact]
-    public async Task Replaces_what_was_missing_or_corrupt()
+    public async Task Replaces_a_missing_or_corrupt_tarball()
     {
         var corrupt = Tarball("a", "a-1.0.0.tgz") with { State = TarballState.Corrupt, Sha512 = default, SizeBytes = 0, Problem = "short" };
         await Store.Tarballs.PutTarballAsync(corrupt, Cancellation);
@@ -103,7 +103,7 @@ public abstract partial class MetadataStoreContract
     }
 
     [Fact]
-    public async Task Stamps_what_was_served()
+    public async Task Stamps_served_tarballs()
     {
         var row = Tarball("a", "a-1.0.0.tgz");
         await Store.Tarballs.PutTarballAsync(row, Cancellation);
@@ -118,7 +118,7 @@ public abstract partial class MetadataStoreContract
     }
 
     [Fact]
-    public async Task Stamps_what_was_verified_with_these_bytes()
+    public async Task Stamps_tarballs_that_were_verified_with_these_bytes()
     {
         var row = Tarball("a", "a-1.0.0.tgz");
         await Store.Tarballs.PutTarballAsync(row, Cancellation);
@@ -139,6 +139,7 @@ public abstract partial class MetadataStoreContract
     {
         await Store.Tarballs.PutTarballAsync(Tarball("a", "a-1.0.0.tgz"), Cancellation);
         await Store.Tarballs.PutTarballAsync(Tarball("a", "a-2.0.0.tgz", sizeBytes: 7), Cancellation);
+        await Store.Tarballs.PutTarballAsync(Tarball("b", "a-1.0.0.tgz", sizeBytes: 9), Cancellation);
         var read = (await Store.Tarballs.FindTarballAsync(Name("a"), "a-1.0.0.tgz", Cancellation))!;
         await Store.Tarballs.StampServedAsync([new TarballServed(read.Package, read.File, Clock.GetUtcNow())], Cancellation);
         Assert.False(await Store.Tarballs.ForgetTarballAsync(read, Cancellation));
@@ -148,7 +149,8 @@ public abstract partial class MetadataStoreContract
         Assert.False(await Store.Tarballs.ForgetTarballAsync(served, Cancellation));
         Assert.Null(await Store.Tarballs.FindTarballAsync(read.Package, read.File, Cancellation));
         var counts = await Store.CountAsync(Cancellation);
-        Assert.Equal((1, 7), (counts.Tarballs, counts.TarballBytes));
+        Assert.Equal((2, 16), (counts.Tarballs, counts.TarballBytes));
+        Assert.Equal([("a", "a-2.0.0.tgz"), ("b", "a-1.0.0.tgz")], (await AllAsync(Store.Tarballs.ListTarballsAsync(null, Cancellation))).Select(row => (row.Package.Value, row.File)));
         Assert.True(await Store.Tarballs.PutTarballAsync(read with { Sha512 = Sha512("other") }, Cancellation));
     }
 

@@ -34,7 +34,7 @@ public abstract class PersistentMetadataStoreContract : MetadataStoreContract
     }
 
     [Fact]
-    public async Task Sees_at_once_what_another_has_committed()
+    public async Task Sees_at_once_a_commit_of_another_store()
     {
         var other = await OpenAnotherAsync();
         await CommitAsync("express", 0, "first");
@@ -45,7 +45,7 @@ public abstract class PersistentMetadataStoreContract : MetadataStoreContract
     }
 
     [Fact]
-    public async Task Wakes_those_who_wait_for_another_s_commits_within_a_second()
+    public async Task Wakes_waiters_for_commits_of_another_store_within_a_second()
     {
         var other = await OpenAnotherAsync();
         var waiting = other.Log.WaitForLogAsync(LogPosition.Zero, Minute, Cancellation).AsTask();
@@ -54,7 +54,7 @@ public abstract class PersistentMetadataStoreContract : MetadataStoreContract
     }
 
     [Fact]
-    public async Task Keeps_one_chain_for_all_who_write()
+    public async Task Keeps_one_chain_for_all_writers()
     {
         var other = await OpenAnotherAsync();
         await Task.WhenAll(((IMetadataStore[])[Store, other]).SelectMany((store, which) => Enumerable.Range(0, 100).Select(i =>

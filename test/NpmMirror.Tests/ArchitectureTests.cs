@@ -21,7 +21,7 @@ public sealed partial class ArchitectureTests
         [
             nameof(Arrows_between_rooms_make_no_circle),
             nameof(The_words_of_the_library_use_no_room),
-            nameof(No_room_of_the_server_uses_what_puts_the_rooms_together),
+            nameof(No_room_of_the_server_uses_the_class_that_joins_the_rooms),
             nameof(An_engine_knows_storage_and_how_to_be_added_to_a_mirror),
             nameof(No_engine_is_known_to),
             $"{nameof(TidyTests)}.{nameof(TidyTests.No_file_grows_into_a_second_idea)}",
@@ -69,7 +69,7 @@ public sealed partial class ArchitectureTests
     public void The_words_of_the_library_use_no_room() => Assert.DoesNotContain(References(Library), arrow => arrow.From == Root);
 
     [Fact]
-    public void No_room_of_the_server_uses_what_puts_the_rooms_together() => Assert.DoesNotContain(References(Server), arrow => arrow.To == Root);
+    public void No_room_of_the_server_uses_the_class_that_joins_the_rooms() => Assert.DoesNotContain(References(Server), arrow => arrow.To == Root);
 
     [Theory]
     [InlineData("NpmMirror.MongoDB")]

@@ -46,7 +46,7 @@ public sealed class BodyIntakeTests
         With = [nameof(Gives_the_very_bytes_whether_there_is_room_in_memory_or_not), nameof(A_body_that_fails_gives_everything_back)],
         Red = "`BodyIntake` takes all the room that a body may have before any of it came: the first was red; it leaves out what came before the file was begun: the second; it keeps its room when the body fails: the third")]
     [Fact]
-    public async Task Long_bodies_in_pieces_hold_only_what_came_and_do_not_wait()
+    public async Task Long_bodies_in_pieces_hold_only_bytes_that_came_and_do_not_wait()
     {
         const int Length = 8_000_000;
         using var budget = new ByteBudget(16_000_000);

@@ -5,12 +5,12 @@ public sealed class BoundedCacheTests
     [Claim("A memory with a limit keeps the entries used last, never more than twice its limit, and none that was removed",
         With =
         [
-            nameof(Forgets_what_it_is_told_to_in_either_generation),
+            nameof(Forgets_a_removed_key_in_either_generation),
             nameof(An_entry_carried_over_during_its_removal_stays_removed),
             nameof(An_entry_is_found_by_another_form_of_its_key_in_either_generation),
         ])]
     [Fact]
-    public void Remembers_what_was_used_last_and_never_more_than_twice_that()
+    public void Remembers_the_last_used_and_never_more_than_twice_the_minimum()
     {
         var cache = new BoundedCache<int, string>("test", 10);
         for (var i = 0; i < 1_000; i++)
@@ -23,7 +23,7 @@ public sealed class BoundedCacheTests
     }
 
     [Fact]
-    public void Forgets_what_it_is_told_to_in_either_generation()
+    public void Forgets_a_removed_key_in_either_generation()
     {
         var cache = new BoundedCache<int, string>("test", 2);
         for (var i = 0; i < 4; i++)

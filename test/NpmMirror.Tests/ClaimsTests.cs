@@ -23,7 +23,7 @@ public sealed class ClaimsTests
         .ToDictionary(type => type.Name);
 
     [Fact]
-    public void The_page_is_what_the_tests_claim()
+    public void The_page_lists_the_claims_of_the_tests()
     {
         var page = Path.Combine(TestTools.Root, "test/CLAIMS.md");
         var now = Print();

@@ -14,6 +14,8 @@ internal sealed class HookedBlobs(IBlobStore inner) : IBlobStore
 
     public Func<CancellationToken, ValueTask>? BeforeOpen { get; set; }
 
+    public Func<BlobReader, BlobReader>? Opened { get; set; }
+
     public string? WhyNotWritable { get; set; }
 
     public string Location => inner.Location;
@@ -21,7 +23,7 @@ internal sealed class HookedBlobs(IBlobStore inner) : IBlobStore
     public async ValueTask<BlobReader?> OpenAsync(Digest sha512, CancellationToken cancellationToken)
     {
         await CallAsync(BeforeOpen, cancellationToken);
-        return await inner.OpenAsync(sha512, cancellationToken);
+        return await inner.OpenAsync(sha512, cancellationToken) is { } reader ? Opened?.Invoke(reader) ?? reader : null;
     }
 
     public async ValueTask<BlobWriter> CreateAsync(CancellationToken cancellationToken) => new Writer(await inner.CreateAsync(cancellationToken), token => CallAsync(BeforeCommit, token));

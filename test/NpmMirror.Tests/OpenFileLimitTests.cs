@@ -8,14 +8,14 @@ public sealed class OpenFileLimitTests
     [InlineData(20_000, 10, 9_780)]
     [InlineData(20_000, 256, 9_288)]
     [InlineData(long.MaxValue, 10, 1_000_000)]
-    public void Two_for_each_client_once_the_process_has_what_it_needs_itself(long limit, int concurrency, int clients) =>
+    public void Two_for_each_client_after_the_need_of_the_process_itself(long limit, int concurrency, int clients) =>
         Assert.Equal(clients, OpenFileLimit.ClientsMax(limit, concurrency));
 
     [Theory]
     [InlineData(503, 10, "503", "504")]
     [InlineData(0, 10, "0", "504")]
     [InlineData(1024, 256, "1024", "1488")]
-    public void One_that_is_too_small_is_told_with_what_is_needed(long limit, int concurrency, string told, string needed)
+    public void A_limit_that_is_too_small_is_told_with_the_needed_one(long limit, int concurrency, string told, string needed)
     {
         var failure = Assert.Throws<MirrorException>(() => OpenFileLimit.ClientsMax(limit, concurrency));
         Assert.Equal(MirrorFault.Configuration, failure.Fault);

@@ -5,7 +5,7 @@ public sealed class PackageNameTests
     [Claim("Names are case-exact, legacy names count, other texts are refused; names are ordered by UTF-8 bytes (never-again 18)",
         With =
         [
-            nameof(Refuses_what_is_no_name),
+            nameof(Refuses_a_text_that_is_no_name),
             nameof(Refuses_half_a_surrogate_pair),
             nameof(Orders_by_utf8_bytes_not_by_utf16_units),
             nameof(Names_that_differ_only_in_case_are_two_names),
@@ -38,7 +38,7 @@ public sealed class PackageNameTests
     [InlineData("a%2fb")]
     [InlineData("a\\b")]
     [InlineData("a\0b")]
-    public void Refuses_what_is_no_name(string name) => Assert.False(PackageName.TryParse(name, out _));
+    public void Refuses_a_text_that_is_no_name(string name) => Assert.False(PackageName.TryParse(name, out _));
 
     // Not as inline data: attributes are stored as UTF-8, which has no lone surrogates.
     [Fact]

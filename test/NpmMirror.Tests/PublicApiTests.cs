@@ -38,7 +38,7 @@ public sealed class PublicApiTests
     }.ToDictionary(assembly => assembly.GetName().Name!);
 
     [Claim("The public surface of each package is written down, and no engine sees internals of the library",
-        With = [nameof(No_engine_sees_what_is_internal_to_the_library)])]
+        With = [nameof(No_engine_sees_internals_of_the_library)])]
     [Theory]
     [MemberData(nameof(Assemblies))]
     public void The_public_surface_is_written_down(string assembly)
@@ -60,7 +60,7 @@ public sealed class PublicApiTests
     }
 
     [Fact]
-    public void No_engine_sees_what_is_internal_to_the_library()
+    public void No_engine_sees_internals_of_the_library()
     {
         var friends = typeof(Digest).Assembly.GetCustomAttributes<System.Runtime.CompilerServices.InternalsVisibleToAttribute>().Select(friend => friend.AssemblyName);
         Assert.Empty(friends.Intersect(["NpmMirror.MongoDB", "NpmMirror.Postgres", "NpmMirror.Redis", "NpmMirror.S3", "NpmMirror.Sqlite"]));

@@ -10,7 +10,7 @@ public sealed class SingleFlightTests
         [
             nameof(One_that_leaves_does_not_end_the_run),
             nameof(A_failure_is_told_to_all_and_the_next_begins_anew),
-            nameof(At_its_limit_nothing_begins_and_what_runs_is_joined),
+            nameof(At_its_limit_nothing_begins_and_a_running_flight_is_joined),
         ])]
     [Fact]
     public async Task One_run_serves_all_calls_meanwhile()
@@ -64,7 +64,7 @@ public sealed class SingleFlightTests
     }
 
     [Fact]
-    public async Task At_its_limit_nothing_begins_and_what_runs_is_joined()
+    public async Task At_its_limit_nothing_begins_and_a_running_flight_is_joined()
     {
         var flights = Flights(max: 2);
         var first = flights.Join("a", WorkAsync);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Reflection;
 using System.Runtime.CompilerServices;
@@ -5,6 +6,7 @@ using Xunit.Sdk;
 using Xunit.v3;
 
 [assembly: TestFramework(typeof(NpmMirror.Tests.TestDeadlines))]
+[assembly: TestCollectionOrderer(typeof(NpmMirror.Tests.TestDeadlines.LongestFirst))]
 
 namespace NpmMirror.Tests;
 
@@ -20,10 +22,13 @@ public sealed class TestDeadlines : XunitTestFramework
     // It only bounds a hang: a busy machine may need minutes for a second's work.
     private const int UsualSeconds = 300;
 
+    // By the id of a collection, which is usually a class: the latest deadline of its tests, in milliseconds.
+    private static readonly ConcurrentDictionary<string, int> Latest = new();
+
     private static readonly PropertyInfo Timeout = typeof(XunitTestCase).GetProperty(nameof(XunitTestCase.Timeout))!;
 
     /// <inheritdoc/>
-    protected override ITestFrameworkExecutor CreateExecutor(Assembly assembly) => new Executor(new XunitTestAssembly(assembly, null, assembly.GetName().Version));
+    protected override ITestFrameworkExecutor CreateExecutor(Assembly assembly) => new Executor(new XunitTestAssembly(assembly, configFilePath: null, version: assembly.GetName().Version));
 
     private static int DeadlineMilliseconds() =>
         1000 * (int.TryParse(Environment.GetEnvironmentVariable(Variable), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) ? seconds : UsualSeconds);
@@ -40,7 +45,21 @@ public sealed class TestDeadlines : XunitTestFramework
                 Timeout.SetValue(testCase, DeadlineMilliseconds());
             }
 
+            foreach (var testCase in testCases)
+            {
+                Latest.AddOrUpdate(testCase.TestCollection.UniqueID, testCase.Timeout, (_, latest) => Math.Max(latest, testCase.Timeout));
+            }
+
             return base.RunTestCases(testCases, executionMessageSink, executionOptions, cancellationToken);
         }
+    }
+
+    /// <summary>Tests that may take longest begin first: one that begins last runs alone, and the other processors wait for it.</summary>
+    public sealed class LongestFirst : ITestCollectionOrderer
+    {
+        /// <inheritdoc/>
+        public IReadOnlyCollection<TTestCollection> OrderTestCollections<TTestCollection>(IReadOnlyCollection<TTestCollection> testCollections)
+            where TTestCollection : ITestCollection =>
+            [.. DefaultTestCollectionOrderer.Instance.OrderTestCollections(testCollections).OrderByDescending(collection => Latest.GetValueOrDefault(collection.UniqueID))];
     }
 }

@@ -32,6 +32,7 @@ public static class TestTools
             "bson" or "mingo" => Script($"{name}/package.json"),
             "s3rver" => Script("s3rver/bin/s3rver.js"),
             "nano" or "follow" or "cloudant-follow" or "changes-stream" or "concurrent-couch-follower" or "pouchdb-7" => Script($"{name}/package.json"),
+            "postgres-18" => Binary($"@embedded-postgres/linux-{architecture}/native/bin/postgres"),
             "libfaketime" => Library("faketime/libfaketimeMT.so.1"),
             _ => OnPath(name) is { } path ? [path] : null,
         };

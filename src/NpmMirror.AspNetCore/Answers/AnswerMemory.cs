@@ -14,6 +14,9 @@ internal sealed class AnswerMemory
 
     private readonly BoundedCache<byte[], RememberedAnswer> _answers = new("answers", AnswersMin, new BytesComparer());
 
+    /// <summary>The bytes of files that answers send.</summary>
+    internal SmallFiles SmallFiles { get; } = new();
+
     /// <summary>Tells a mirror's operators how many there are.</summary>
     internal void MeasureIn(Meter meter) => _answers.MeasureIn(meter);
 

@@ -20,8 +20,7 @@ internal static class EntityTags
         while (!list.IsEmpty)
         {
             var opaque = list.StartsWith("W/"u8) ? list[2..] : list;
-            var end = opaque is [(byte)'"', ..] ? opaque[1..].IndexOf((byte)'"') : -1;
-            if (end < 0)
+            if (opaque is not [(byte)'"', .. var inside] || inside.IndexOf((byte)'"') is not (>= 0 and var end))
             {
                 return false;
             }

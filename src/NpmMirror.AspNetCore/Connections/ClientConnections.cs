@@ -45,6 +45,9 @@ internal sealed partial class ClientConnections(int max, TimeProvider time, ILog
     /// <summary>Whether a new client waits for room.</summary>
     internal bool IsFull => Volatile.Read(ref _waiting) > 0;
 
+    /// <summary>Whether one that was closed for a new client is not over yet.</summary>
+    internal bool IsAnyLeaving => _all.Any(one => one.Key.IsLeaving);
+
     private bool HasRoom => Count < max;
 
     /// <summary>Lets a mirror's operators see how many there are.</summary>
@@ -120,7 +123,7 @@ internal sealed partial class ClientConnections(int max, TimeProvider time, ILog
     {
         lock (_lock)
         {
-            if (_all.Any(one => one.Key.IsLeaving))
+            if (IsAnyLeaving)
             {
                 return;
             }

@@ -15,7 +15,8 @@ internal sealed class AdminAccess(MirrorOptions options, PublicAddresses address
 {
     private static readonly string[] ForwardingHeaders = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Real-IP", "Forwarded", "Via"];
 
-    private readonly byte[]? _tokenHash = string.IsNullOrEmpty(options.Admin.Token) ? null : SHA256.HashData(Encoding.UTF8.GetBytes(options.Admin.Token));
+    // Empty without a token: no hash equals it.
+    private readonly byte[] _tokenHash = string.IsNullOrEmpty(options.Admin.Token) ? [] : SHA256.HashData(Encoding.UTF8.GetBytes(options.Admin.Token));
 
     /// <summary>Null when the request is allowed, else why not.</summary>
     internal string? Refusal(HttpContext context)
@@ -27,7 +28,7 @@ internal sealed class AdminAccess(MirrorOptions options, PublicAddresses address
             return IsToken(authorization) ? null : "The Authorization header is not Bearer with the token of the option admin.token.";
         }
 
-        if (_tokenHash is not null)
+        if (_tokenHash.Length > 0)
         {
             return "Only an administrator may do this, from this machine too: send the token of the option admin.token as Authorization: Bearer.";
         }
@@ -40,7 +41,7 @@ internal sealed class AdminAccess(MirrorOptions options, PublicAddresses address
     private bool IsToken(string authorization)
     {
         const string Bearer = "Bearer ";
-        if (_tokenHash is null || !authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase))
+        if (!authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase))
         {
             return false;
         }

@@ -218,12 +218,14 @@ internal sealed partial class TarballEndpoint(
             TarballHeaders.ETagOf(sha512),
             path,
             length,
+            memory.SmallFiles,
             () => downloads.IsKnownToBeHeld(package, file, sha512) && visibility.IsTarballKnownToBeShown(package, file),
             client =>
             {
                 downloads.CountStored();
                 usage.Record(package, file, ClientOf((client as IPEndPoint)?.Address));
-            }));
+            },
+            time));
     }
 
     private static string ClientOf(IPAddress? address) => address switch

@@ -70,7 +70,7 @@ internal sealed class TrustedProxies
 
     /// <summary>The host with the port that the proxy tells in a header of its own; a port in the host itself counts for more.</summary>
     private static string WithPort(string host, string? port) =>
-        HeaderValues.Port(port) is { } number && host.IndexOf(':', host.StartsWith('[') ? host.IndexOf(']') + 1 : 0) < 0
+        HeaderValues.Port(port) is { } number && !host.AsSpan(host.IndexOf(']') + 1).Contains(':')
             ? string.Create(CultureInfo.InvariantCulture, $"{host}:{number}")
             : host;
 

@@ -47,7 +47,7 @@ internal sealed class ShortcutConnections(ShortcutAnswers answers, IOptions<Kest
         var handOverAfter = server.Value.Limits.KeepAliveTimeout / 4;
         var transport = connection.Transport;
         var output = new ShortcutOutput(connection, socket, connection.Features.Get<IMemoryPoolFeature>()?.MemoryPool, stall, _date);
-        connection.Transport = new Duplex(new ShortcutInput(transport.Input, output, answers, connection.RemoteEndPoint, handOverAfter, time, lifetime.ApplicationStopping), output);
+        connection.Transport = new Duplex(new ShortcutInput(transport.Input, output, answers, new AnsweringThread(socket), connection.RemoteEndPoint, handOverAfter, time, lifetime.ApplicationStopping), output);
         var sending = output.SendWrittenAsync();
         try
         {

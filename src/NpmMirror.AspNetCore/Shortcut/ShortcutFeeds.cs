@@ -85,6 +85,9 @@ internal sealed class ShortcutFeeds(RouteParser routes, PublicAddresses addresse
             {
                 return null;
             }
+
+            // Off the loop that receives for this connection: it notices a client that leaves.
+            await Task.Yield();
         }
 
         var query = Look(read.Buffer, (connection.LocalEndPoint as IPEndPoint)?.Address, out var length);

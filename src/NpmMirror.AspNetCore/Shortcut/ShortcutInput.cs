@@ -11,8 +11,11 @@ namespace NpmMirror.AspNetCore.Shortcut;
 /// The server's source of requests: between two of them, requests that can be answered from memory are answered, and the server never
 /// sees them. It gets the others one at a time, so that the place between two requests stays known.
 /// </summary>
-internal sealed class ShortcutInput(PipeReader connection, ShortcutOutput output, ShortcutAnswers answers, EndPoint? client, TimeSpan handOverAfter, TimeProvider time, CancellationToken stopping) : PipeReader
+internal sealed class ShortcutInput(PipeReader connection, ShortcutOutput output, ShortcutAnswers answers, AnsweringThread thread, EndPoint? client, TimeSpan handOverAfter, TimeProvider time, CancellationToken stopping) : PipeReader
 {
+    // A longer body is sent on the pool: the other connections of the thread would wait for it.
+    private const int ShortBytes = 256 * 1024;
+
     private ReadOnlySequence<byte> _handed;
     private static readonly ReadResult Over = new(ReadOnlySequence<byte>.Empty, isCanceled: false, isCompleted: true);
 
@@ -31,10 +34,18 @@ internal sealed class ShortcutInput(PipeReader connection, ShortcutOutput output
                 return Over;
             }
 
-            var read = await connection.ReadAsync(cancellationToken);
+            var reading = connection.ReadAsync(cancellationToken);
+            var hasWaited = !reading.IsCompleted;
+            var read = await reading;
             RememberedAnswer? answer = null;
             var (body, length) = (default(AnswerBody), 0);
             _isOpaque = _isOpaque || read.IsCanceled || read.IsCompleted || !TryLook(read.Buffer, out length, out answer, out body);
+            var isShort = !_isOpaque && answer is not null && body.File is null && body.LengthBytes <= ShortBytes;
+            if (!isShort && thread.Leave(hasWaited))
+            {
+                await Task.Yield();
+            }
+
             if (_isOpaque)
             {
                 return read;
@@ -48,6 +59,7 @@ internal sealed class ShortcutInput(PipeReader connection, ShortcutOutput output
                 return new ReadResult(head, isCanceled: false, isCompleted: false);
             }
 
+            var isNextThere = length < read.Buffer.Length;
             connection.AdvanceTo(head.End);
             await output.SendAsync(answer, body);
             answers.Count(answer, body);
@@ -56,6 +68,11 @@ internal sealed class ShortcutInput(PipeReader connection, ShortcutOutput output
                 // For the server this is a client that left.
                 _isOver = true;
                 return Over;
+            }
+
+            if (thread.Stay(isNextThere))
+            {
+                await Task.Yield();
             }
         }
     }

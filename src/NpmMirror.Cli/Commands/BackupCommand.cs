@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json;
 using NpmMirror.Cli.Settings;
 using NpmMirror.Storage;
 
@@ -41,8 +42,11 @@ internal static class BackupCommand
         var (copied, bytes) = await backup.RunAsync(cancellationToken);
         var folder = Path.GetFullPath(target);
         Console.WriteLine(asJson
-            ? JsonReport.Line(new { location = store.Location, folder, tarballsCopied = copied, bytesCopied = bytes })
+            ? JsonSerializer.Serialize(new BackupReport(store.Location, folder, copied, bytes), ReportJson.Lines.BackupReport)
             : $"Backed up {store.Location} to {folder}: metadata and {copied} tarballs that were not there yet ({Amounts.Bytes(bytes)}). Restore: npm-mirror serve --data={target}");
         return ExitCode.Ok;
     }
 }
+
+/// <summary>What a backup prints as JSON.</summary>
+internal sealed record BackupReport(string Location, string Folder, int TarballsCopied, long BytesCopied);

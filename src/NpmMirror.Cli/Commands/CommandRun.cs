@@ -10,14 +10,17 @@ internal static class CommandRun
     public static Option<bool> JsonOption() => new("--json") { Description = "Print JSON" };
 
     /// <summary>Runs the work with settings that have no fault.</summary>
-    public static async Task<int> RunAsync(IEnumerable<string> flags, Func<EffectiveSettings, Task<int>> work)
+    public static Task<int> RunAsync(IEnumerable<string> flags, Func<EffectiveSettings, Task<int>> work) => RunAsync(flags, work, Console.Error);
+
+    /// <summary>The same, with another place for what went wrong.</summary>
+    internal static async Task<int> RunAsync(IEnumerable<string> flags, Func<EffectiveSettings, Task<int>> work, TextWriter errors)
     {
         var (settings, faults) = EffectiveSettings.Load(flags);
         if (faults.Count > 0)
         {
             foreach (var fault in faults)
             {
-                await Console.Error.WriteLineAsync(fault);
+                await errors.WriteLineAsync(fault);
             }
 
             return ExitCode.Usage;
@@ -29,7 +32,7 @@ internal static class CommandRun
         }
         catch (MirrorException failure)
         {
-            await Console.Error.WriteLineAsync(failure.IsTransient ? $"{failure.Message} Run it again later." : failure.Message);
+            await errors.WriteLineAsync(failure.IsTransient ? $"{failure.Message} Run it again later." : failure.Message);
             return ExitCode.For(failure);
         }
         catch (OperationCanceledException)
@@ -38,7 +41,7 @@ internal static class CommandRun
         }
         catch (Exception unexpected) when (unexpected is not ClosedOutputException)
         {
-            await Console.Error.WriteLineAsync($"Unexpected error, please report it: {unexpected}");
+            await errors.WriteLineAsync($"Unexpected error, please report it: {unexpected}");
             return ExitCode.Failed;
         }
     }

@@ -8,8 +8,6 @@ namespace NpmMirror.Cli.Commands;
 /// <summary><c>npm-mirror config</c>: every option in force and where it came from, secrets hidden.</summary>
 internal static class ConfigCommand
 {
-    private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
-
     /// <summary>The command.</summary>
     public static Command Create(IReadOnlyList<string> flags)
     {
@@ -58,7 +56,7 @@ internal static class ConfigCommand
     {
         if (asJson)
         {
-            Console.Write(JsonSerializer.Serialize(rows.ToDictionary(row => row.Name, row => new { value = row.Value, from = row.Origin }), Indented) + Environment.NewLine);
+            Console.Write(JsonSerializer.Serialize(rows.ToDictionary(row => row.Name, row => new SettingReport(row.Value, row.Origin)), ReportJson.Indented.IReadOnlyDictionaryStringSettingReport) + Environment.NewLine);
             return;
         }
 
@@ -70,3 +68,6 @@ internal static class ConfigCommand
         }
     }
 }
+
+/// <summary>An option in force, as JSON.</summary>
+internal sealed record SettingReport(string Value, string From);

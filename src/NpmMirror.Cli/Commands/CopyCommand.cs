@@ -117,7 +117,7 @@ internal static class CopyCommand
                 progress.Clear();
                 if (asJson)
                 {
-                    report.Add(finding);
+                    report.Add(finding, ReportJson.Lines.CopyFinding);
                 }
                 else
                 {
@@ -129,12 +129,11 @@ internal static class CopyCommand
         progress.Clear();
         if (asJson)
         {
-            report.End(new
-            {
-                from = source.Location,
-                to = target.Location,
-                blobsFrom = blobs?.Source.Location,
-                blobsTo = blobs?.Target.Location,
+            var ended = new CopyReport(
+                source.Location,
+                target.Location,
+                blobs?.Source.Location,
+                blobs?.Target.Location,
                 summary.IsFinished,
                 summary.IsContinued,
                 summary.Counts,
@@ -142,8 +141,8 @@ internal static class CopyCommand
                 summary.BlobBytes,
                 summary.Left,
                 summary.Found,
-                log = new { position = summary.Head.Position.Value, hash = summary.Head.Hash.Hex },
-            });
+                new MirrorStatus.LogStatus(summary.Head.Position.Value, summary.Head.Hash.Hex));
+            report.End(ended, ReportJson.Lines.CopyReport);
         }
         else
         {
@@ -167,3 +166,18 @@ internal static class CopyCommand
             : $"The mirror changes while it is copied: the last pass still found {summary.Left} differences. Stop the processes that use {source.Location} and run copy again; it takes what is new.");
     }
 }
+
+/// <summary>What a copy prints as JSON.</summary>
+internal sealed record CopyReport(
+    string From,
+    string To,
+    string? BlobsFrom,
+    string? BlobsTo,
+    bool IsFinished,
+    bool IsContinued,
+    StoreCounts Counts,
+    IReadOnlyDictionary<string, long> Copied,
+    long BlobBytes,
+    long Left,
+    int Found,
+    MirrorStatus.LogStatus Log);

@@ -14,9 +14,47 @@ internal static class GcCommand
     {
         var json = CommandRun.JsonOption();
         var delete = new Option<bool>("--delete") { Description = "Delete it; default: only print what would go" };
-        var command = new Command("gc", "Find unneeded data: bytes without a package, unfinished files, tarballs over gc.maxBytes, removals that removed.* purges; works beside a running serve") { json, delete };
-        command.SetAction((parsed, cancellationToken) => CommandRun.RunAsync(flags, settings => RunAsync(settings, parsed.GetValue(delete), parsed.GetValue(json), cancellationToken)));
+        var recode = new Option<bool>("--recode") { Description = "Instead, give documents that an earlier npm-mirror stored the smaller form of today's" };
+        var command = new Command("gc", "Find unneeded data: bytes without a package, unfinished files, tarballs over gc.maxBytes, removals that removed.* purges; works beside a running serve") { json, delete, recode };
+        command.SetAction((parsed, cancellationToken) => CommandRun.RunAsync(flags, settings => (parsed.GetValue(recode), parsed.GetValue(delete)) switch
+        {
+            (true, true) => throw new MirrorException(MirrorFault.BadInput, "--recode deletes nothing, and --delete recodes nothing; run gc once with each."),
+            (true, false) => RecodeAsync(settings, parsed.GetValue(json), cancellationToken),
+            (false, var isDeleting) => RunAsync(settings, isDeleting, parsed.GetValue(json), cancellationToken),
+        }));
         return command;
+    }
+
+    private static async Task<int> RecodeAsync(EffectiveSettings settings, bool asJson, CancellationToken cancellationToken)
+    {
+        using var logging = Setup.CreateLogging(settings.Options.Log);
+        await using var store = await Setup.OpenExistingStoreAsync(settings.Options, logging, cancellationToken);
+        var report = new JsonReport(Console.Out, "damaged");
+        var damaged = 0;
+        var recoded = await report.FillAsync(() => new DocumentRecoding(store, TimeProvider.System).RunAsync(
+            name =>
+            {
+                damaged++;
+                if (asJson)
+                {
+                    report.Add(name.Value, ReportJson.Lines.String);
+                }
+                else
+                {
+                    Console.WriteLine($"damaged {name}: npm-mirror verify --repair fetches it again");
+                }
+            },
+            cancellationToken));
+        if (asJson)
+        {
+            report.End(recoded, ReportJson.Lines.Recoded);
+        }
+        else
+        {
+            Console.WriteLine($"{recoded.Documents} documents recoded: {Amounts.Bytes(recoded.BytesBefore)} before, {Amounts.Bytes(recoded.BytesAfter)} now.");
+        }
+
+        return damaged == 0 ? ExitCode.Ok : ExitCode.Found;
     }
 
     private static async Task<int> RunAsync(EffectiveSettings settings, bool isDeleting, bool asJson, CancellationToken cancellationToken)
@@ -33,7 +71,7 @@ internal static class GcCommand
             {
                 if (asJson)
                 {
-                    report.Add(item);
+                    report.Add(item, ReportJson.Lines.CollectedItem);
                 }
                 else if (++shown <= ItemsShownMax)
                 {
@@ -43,16 +81,15 @@ internal static class GcCommand
             cancellationToken));
         if (asJson)
         {
-            report.End(new
-            {
+            var ended = new GcReport(
                 collected.IsDryRun,
                 collected.FreedBytes,
-                kinds = collected.Kinds.ToDictionary(kind => Word(kind.Key), kind => new { count = kind.Value.Count, bytes = kind.Value.SizeBytes }),
+                collected.Kinds.ToDictionary(kind => Word(kind.Key), kind => new GcKindReport(kind.Value.Count, kind.Value.SizeBytes)),
                 collected.HeldBytes,
                 collected.IrreplaceableBytes,
                 collected.OverBudgetBytes,
-                collected.ForgottenAccesses,
-            });
+                collected.ForgottenAccesses);
+            report.End(ended, ReportJson.Lines.GcReport);
         }
         else
         {
@@ -85,3 +122,9 @@ internal static class GcCommand
 
     private static string Word(GarbageKind kind) => kind.ToString().ToLowerInvariant();
 }
+
+/// <summary>What a collection prints as JSON.</summary>
+internal sealed record GcReport(bool IsDryRun, long FreedBytes, IReadOnlyDictionary<string, GcKindReport> Kinds, long HeldBytes, long IrreplaceableBytes, long OverBudgetBytes, long ForgottenAccesses);
+
+/// <summary>What was collected of one kind, as JSON.</summary>
+internal sealed record GcKindReport(long Count, long Bytes);

@@ -49,7 +49,7 @@ internal static class ReconcileCommand
     {
         if (asJson)
         {
-            Console.Write(JsonSerializer.Serialize(new { found, mended = SyncReport.ToJson(mended) }, SyncReport.Indented) + Environment.NewLine);
+            Console.Write(JsonSerializer.Serialize(new ReconcileReport(found, SyncReport.ToJson(mended)), ReportJson.Indented.ReconcileReport) + Environment.NewLine);
             return;
         }
 
@@ -66,3 +66,6 @@ internal static class ReconcileCommand
         SyncReport.Print(mended);
     }
 }
+
+/// <summary>What a reconciliation prints as JSON.</summary>
+internal sealed record ReconcileReport(Reconciliation Found, SyncJson Mended);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using NpmMirror.Cli.Settings;
+using NpmMirror.Log;
 using NpmMirror.Removals;
 
 namespace NpmMirror.Cli.Commands;
@@ -36,7 +37,7 @@ internal static class RemovedCommand
         var count = await report.FillAsync(() => ListAsync(new Takedowns(store.Packages, store.Log, store.Tarballs).ListAsync(TimeProvider.System.GetUtcNow() - since, package, cancellationToken), asJson ? report : null));
         if (asJson)
         {
-            report.End(new { count });
+            report.End(new RemovedReport(count), ReportJson.Lines.RemovedReport);
         }
         else
         {
@@ -54,7 +55,7 @@ internal static class RemovedCommand
             count++;
             if (report is not null)
             {
-                report.Add(ToJson(takedown));
+                report.Add(ToJson(takedown), ReportJson.Lines.TakedownReport);
             }
             else
             {
@@ -65,20 +66,18 @@ internal static class RemovedCommand
         return count;
     }
 
-    private static object ToJson(Takedown takedown) => new
-    {
-        package = takedown.Package.Value,
+    private static TakedownReport ToJson(Takedown takedown) => new(
+        takedown.Package.Value,
         takedown.Version,
         takedown.Kind,
         takedown.At,
         takedown.SeenAt,
         takedown.Reason,
-        position = takedown.Position.Value,
+        takedown.Position.Value,
         takedown.IsBack,
         takedown.IsPurged,
         takedown.ClientCount,
-        takedown.Clients,
-    };
+        takedown.Clients);
 
     private static void Print(Takedown takedown)
     {
@@ -103,3 +102,20 @@ internal static class RemovedCommand
 
     private static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm'Z'", CultureInfo.InvariantCulture);
 }
+
+/// <summary>What the list of takedowns ends with as JSON.</summary>
+internal sealed record RemovedReport(long Count);
+
+/// <summary>A takedown as JSON.</summary>
+internal sealed record TakedownReport(
+    string Package,
+    string? Version,
+    RemovalKind Kind,
+    DateTimeOffset? At,
+    DateTimeOffset SeenAt,
+    string? Reason,
+    long Position,
+    bool IsBack,
+    bool IsPurged,
+    long ClientCount,
+    IReadOnlyList<TakedownClient> Clients);

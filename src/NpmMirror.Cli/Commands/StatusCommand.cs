@@ -10,8 +10,6 @@ namespace NpmMirror.Cli.Commands;
 /// <summary><c>npm-mirror status</c>: the contents and progress of the store; works beside a running <c>serve</c>.</summary>
 internal static class StatusCommand
 {
-    private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
-
     /// <summary>The command.</summary>
     public static Command Create(IReadOnlyList<string> flags)
     {
@@ -34,7 +32,7 @@ internal static class StatusCommand
 
         if (asJson)
         {
-            Console.Write(JsonSerializer.Serialize(status, Indented) + Environment.NewLine);
+            Console.Write(JsonSerializer.Serialize(status, ReportJson.Indented.MirrorStatus) + Environment.NewLine);
         }
         else
         {

@@ -47,7 +47,7 @@ internal static class SyncCommand
     {
         if (asJson)
         {
-            Console.Write(JsonSerializer.Serialize(SyncReport.ToJson(summary), SyncReport.Indented) + Environment.NewLine);
+            Console.Write(JsonSerializer.Serialize(SyncReport.ToJson(summary), ReportJson.Indented.SyncJson) + Environment.NewLine);
         }
         else
         {

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using NpmMirror.Cli.Settings;
+using NpmMirror.Hosting;
 using NpmMirror.Maintenance;
 using NpmMirror.Storage;
 
@@ -63,7 +64,7 @@ internal static class VerifyCommand
                 progress.Clear();
                 if (asJson)
                 {
-                    report.Add(finding);
+                    report.Add(finding, ReportJson.Lines.VerifyFinding);
                 }
                 else
                 {
@@ -89,8 +90,7 @@ internal static class VerifyCommand
     {
         if (report is not null)
         {
-            report.End(new
-            {
+            var ended = new VerifyReport(
                 summary.BegunAt,
                 summary.IsContinued,
                 summary.LogRows,
@@ -102,8 +102,8 @@ internal static class VerifyCommand
                 summary.Found,
                 summary.Repaired,
                 summary.HeldBack,
-                log = new { position = summary.Head.Position.Value, hash = summary.Head.Hash.Hex },
-            });
+                new MirrorStatus.LogStatus(summary.Head.Position.Value, summary.Head.Hash.Hex));
+            report.End(ended, ReportJson.Lines.VerifyReport);
             return;
         }
 
@@ -122,3 +122,18 @@ internal static class VerifyCommand
         Console.WriteLine($"The log's head is {summary.Head.Position.Value}:{summary.Head.Hash.Hex}; note it elsewhere, and verify --head finds out whether the past was changed.");
     }
 }
+
+/// <summary>What a verification prints as JSON.</summary>
+internal sealed record VerifyReport(
+    DateTimeOffset BegunAt,
+    bool IsContinued,
+    long LogRows,
+    long Documents,
+    long DocumentBytes,
+    long Tarballs,
+    long TarballBytes,
+    long Skipped,
+    long Found,
+    long Repaired,
+    string? HeldBack,
+    MirrorStatus.LogStatus Log);

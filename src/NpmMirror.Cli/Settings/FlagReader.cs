@@ -8,7 +8,7 @@ internal static class FlagReader
     /// <summary>Flags that are no options of the tree but some command's own; a value may follow them.</summary>
     private static readonly string[] Own =
     [
-        "--json", "--help", "--version", "--older-than", "--head", "--restart", "--repair", "--against-upstream", "--delete", "--since", "--package",
+        "--json", "--help", "--version", "--older-than", "--head", "--restart", "--repair", "--against-upstream", "--delete", "--recode", "--since", "--package",
         "--from", "--to", "--blobs-from", "--blobs-to", "--from-option", "--to-option", "--blobs-from-option", "--blobs-to-option",
     ];
 

@@ -1,3 +1,4 @@
+using NpmMirror.Following;
 using NpmMirror.Maintenance;
 using NpmMirror.Notes;
 using NpmMirror.Storage;
@@ -30,11 +31,15 @@ public sealed class MirrorCopy(IMetadataStore source, IMetadataStore target, (IB
 
         await CopyNote.RequireFinishedAsync(source, cancellationToken);
         await using var lease = await MaintenanceLease.TakeAsync(target, "copy", time, cancellationToken);
+
+        // A mirror on the target would write what its upstream says between the rows of the source.
+        await using var lead = await MaintenanceLease.TryTakeAsync(target, Leadership.LeaseName, time, lease.Token)
+            ?? throw new MirrorException(MirrorFault.StoreUnavailable, $"A mirror works on {target.Location}, or was killed there a moment ago; stop it, then run copy again.", isTransient: true);
         try
         {
-            return await RunAsync(import, new CopyTally(request), lease.Token);
+            return await RunAsync(import, new CopyTally(request), lead.Token);
         }
-        catch (OperationCanceledException) when (lease.IsLost)
+        catch (OperationCanceledException) when (lead.IsLost || lease.IsLost)
         {
             throw lease.Lost();
         }

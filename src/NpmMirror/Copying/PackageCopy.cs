@@ -172,7 +172,7 @@ internal sealed class PackageCopy(IMetadataStore source, IMetadataStore target, 
 
         if (document.Codec == DocumentCodec.Identity && document.RawSizeBytes >= ShortBytes)
         {
-            return document.As(DocumentCodec.Brotli, name);
+            return document.As(DocumentCodecs.Usual, name);
         }
 
         await using var raw = DocumentCodecs.OpenDecoded(name, document);

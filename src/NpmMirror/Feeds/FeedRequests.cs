@@ -152,7 +152,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         var isListed = false;
         try
         {
-            await foreach (var row in ReadPageAsync($"&key={Uri.EscapeDataString(JsonSerializer.Serialize(id))}", cancellationToken))
+            await foreach (var row in ReadPageAsync($"&key={Uri.EscapeDataString(Quoted(id))}", cancellationToken))
             {
                 if (row.Id != id)
                 {
@@ -187,6 +187,8 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
     /// <summary>Runs a pipe over an answer's body.</summary>
     internal static PipeReader Pipe(FeedAnswer answer) =>
         PipeReader.Create(answer.Body, new StreamPipeReaderOptions(bufferSize: 64 * 1024, minimumReadSize: 4096, leaveOpen: true));
+
+    private static string Quoted(string id) => $"\"{JsonEncodedText.Encode(id)}\"";
 
     private static string? Text(JsonElement root, string member) =>
         root.TryGetProperty(member, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
@@ -223,7 +225,7 @@ internal sealed class FeedRequests(RegistryClient client, Uri location, FeedOpti
         {
             string? first = null;
             var asked = last;
-            var start = last is null ? which : $"{which}&startkey={Uri.EscapeDataString(JsonSerializer.Serialize(last))}";
+            var start = last is null ? which : $"{which}&startkey={Uri.EscapeDataString(Quoted(last))}";
             await using var rows = ReadPageAsync(start, cancellationToken).GetAsyncEnumerator(cancellationToken);
             var (hasNew, isWhole) = (false, false);
             while (true)

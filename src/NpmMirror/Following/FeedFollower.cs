@@ -312,15 +312,15 @@ internal sealed partial class FeedFollower
         }
     }
 
-    [LoggerMessage(EventIds.Monitoring + 1, LogLevel.Information, "Following {Feed}")]
+    [LoggerMessage(EventIds.Following + 1, LogLevel.Information, "Following {Feed}")]
     private partial void LogStarted(string feed);
 
-    [LoggerMessage(EventIds.Monitoring + 2, LogLevel.Warning, "Following failed, next try in {Pause}: {Reason}")]
+    [LoggerMessage(EventIds.Following + 2, LogLevel.Warning, "Following failed, next try in {Pause}: {Reason}")]
     private partial void LogFailed(TimeSpan pause, string reason);
 
-    [LoggerMessage(EventIds.Monitoring + 3, LogLevel.Warning, "{Skipped}")]
+    [LoggerMessage(EventIds.Following + 3, LogLevel.Warning, "{Skipped}")]
     private partial void LogSkipped(string skipped);
 
-    [LoggerMessage(EventIds.Monitoring + 4, LogLevel.Error, "The feed at {Feed} was reset: {Reason}")]
+    [LoggerMessage(EventIds.Following + 4, LogLevel.Error, "The feed at {Feed} was reset: {Reason}")]
     private partial void LogReset(string feed, string reason);
 }

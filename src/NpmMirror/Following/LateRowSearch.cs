@@ -109,7 +109,7 @@ internal sealed partial class LateRowSearch
     /// <summary>At the feed's head: goes on with the window under way, or begins the longest that is due.</summary>
     internal async Task LookAsync(Sequence cursor, CancellationToken cancellationToken)
     {
-        if (!IsOn || _trail is null || (_pause.For > TimeSpan.Zero && _time.GetElapsedTime(_pause.At) < _pause.For))
+        if (!IsOn || _trail is null || _time.GetElapsedTime(_pause.At) < _pause.For)
         {
             return;
         }
@@ -123,7 +123,6 @@ internal sealed partial class LateRowSearch
             }
 
             _trouble.Reset();
-            _pause = default;
         }
         catch (MirrorException failure)
         {
@@ -260,9 +259,9 @@ internal sealed partial class LateRowSearch
         internal required Sequence From { get; set; }
     }
 
-    [LoggerMessage(EventIds.Monitoring + 10, LogLevel.Information, "{Rows} rows appeared before the cursor, {Late} after it had passed them; the first is of {Id}")]
+    [LoggerMessage(EventIds.Following + 10, LogLevel.Information, "{Rows} rows appeared before the cursor, {Late} after it had passed them; the first is of {Id}")]
     private partial void LogLate(int rows, TimeSpan? late, string id);
 
-    [LoggerMessage(EventIds.Monitoring + 11, LogLevel.Warning, "Looking for late rows failed, next try in {Pause}; following goes on: {Reason}")]
+    [LoggerMessage(EventIds.Following + 11, LogLevel.Warning, "Looking for late rows failed, next try in {Pause}; following goes on: {Reason}")]
     private partial void LogFailed(TimeSpan pause, string reason);
 }

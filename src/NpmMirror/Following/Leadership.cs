@@ -17,7 +17,8 @@ namespace NpmMirror.Following;
 /// <param name="logger">Where changes of the leader are told.</param>
 internal sealed partial class Leadership(ILeaseTable leases, INoteTable notes, string node, Func<bool> isFollowing, TimeProvider time, ILogger logger)
 {
-    private const string LeaseName = "lead";
+    /// <summary>The lease of the leader.</summary>
+    internal const string LeaseName = "lead";
 
     /// <summary>How long a leader that is gone holds the others up, at most, besides one <see cref="Beat"/>.</summary>
     internal static readonly TimeSpan Duration = TimeSpan.FromSeconds(7);
@@ -170,12 +171,12 @@ internal sealed partial class Leadership(ILeaseTable leases, INoteTable notes, s
 
     private Task PauseAsync(CancellationToken cancellationToken) => Task.Delay(Beat, time, cancellationToken).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
 
-    [LoggerMessage(EventIds.Mirroring + 20, LogLevel.Information, "This node ({Node}) leads: it follows the upstream for all nodes on this store")]
+    [LoggerMessage(EventIds.Mirror + 20, LogLevel.Information, "This node ({Node}) leads: it follows the upstream for all nodes on this store")]
     private partial void LogLeading(string node);
 
-    [LoggerMessage(EventIds.Mirroring + 21, LogLevel.Information, "Another node leads; this one serves, processes the queue, and stands by")]
+    [LoggerMessage(EventIds.Mirror + 21, LogLevel.Information, "Another node leads; this one serves, processes the queue, and stands by")]
     private partial void LogStandingBy();
 
-    [LoggerMessage(EventIds.Mirroring + 22, LogLevel.Warning, "This node leads no more: its lease was not renewed in time, or another node has it")]
+    [LoggerMessage(EventIds.Mirror + 22, LogLevel.Warning, "This node leads no more: its lease was not renewed in time, or another node has it")]
     private partial void LogLost();
 }

@@ -131,6 +131,6 @@ internal sealed partial class RegistryMirror
         }
     }
 
-    [LoggerMessage(EventIds.Mirroring + 11, LogLevel.Warning, "Not following yet, next try in {Pause}; what is held is served: {Reason}")]
+    [LoggerMessage(EventIds.Mirror + 11, LogLevel.Warning, "Not following yet, next try in {Pause}; what is held is served: {Reason}")]
     private partial void LogNotFollowing(Exception? unexpected, TimeSpan pause, string reason);
 }

@@ -339,12 +339,12 @@ internal sealed partial class RegistryMirror : IHostedService, IAsyncDisposable
         }
     }
 
-    [LoggerMessage(EventIds.Mirroring + 14, LogLevel.Information, "Offline: serving what is held, sending no requests (offline=true)")]
+    [LoggerMessage(EventIds.Mirror + 14, LogLevel.Information, "Offline: serving what is held, sending no requests (offline=true)")]
     private partial void LogOffline();
 
-    [LoggerMessage(EventIds.Mirroring + 13, LogLevel.Warning, "{Package} is on the list, but the upstream has no such package")]
+    [LoggerMessage(EventIds.Mirror + 13, LogLevel.Warning, "{Package} is on the list, but the upstream has no such package")]
     private partial void LogListedAndAbsent(PackageName package);
 
-    [LoggerMessage(EventIds.Mirroring + 12, LogLevel.Warning, "Events cannot be numbered yet, so they are told later: {Reason}")]
+    [LoggerMessage(EventIds.Mirror + 12, LogLevel.Warning, "Events cannot be numbered yet, so they are told later: {Reason}")]
     private partial void LogNotNumbered(string reason);
 }

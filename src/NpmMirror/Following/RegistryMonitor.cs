@@ -291,6 +291,6 @@ public sealed partial class RegistryMonitor : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(EventIds.Monitoring + 5, LogLevel.Error, "A listener of the monitor's events failed")]
+    [LoggerMessage(EventIds.Following + 5, LogLevel.Error, "A listener of the monitor's events failed")]
     private static partial void LogListenerFailed(ILogger logger, Exception exception);
 }

@@ -102,10 +102,10 @@ internal sealed partial class ResetWatch(IChangeFeed feed, TimeProvider time, IL
         return before != Sequence.Zero && info.IsExact(before) && await landmarks.AreTakenAsync(feed, info, cancellationToken) ? $"other changes have taken the places of those read up to {MirrorException.Quote(before.Text)}" : null;
     }
 
-    [LoggerMessage(EventIds.Monitoring + 6, LogLevel.Information, "The feed at {Feed} seems to have been reset; asked again before that is believed: {Reason}")]
+    [LoggerMessage(EventIds.Following + 6, LogLevel.Information, "The feed at {Feed} seems to have been reset; asked again before that is believed: {Reason}")]
     private partial void LogDoubted(string feed, string reason);
 
-    [LoggerMessage(EventIds.Monitoring + 7, LogLevel.Debug, "Could not look whether the feed at {Feed} was reset: {Reason}")]
+    [LoggerMessage(EventIds.Following + 7, LogLevel.Debug, "Could not look whether the feed at {Feed} was reset: {Reason}")]
     private partial void LogNotLooked(string feed, string reason);
 }
 

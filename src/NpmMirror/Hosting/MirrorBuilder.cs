@@ -172,9 +172,9 @@ public sealed class MirrorBuilder
         FileStream? followLock = null;
         try
         {
-            // A store knows its upstream. Only for a new one npm is asked, before anything is made.
+            // A store knows its upstream. Only for a new one npm is asked, in a folder before anything is made.
             var place = engines.Locate(Options.Store, Options.Data);
-            var isThere = place is { IsThere: true };
+            var isThere = place is null or { IsThere: true };
             if (isThere)
             {
                 await OpenStoreAsync();

@@ -15,6 +15,7 @@ internal static class MirrorGauges
         meter.CreateObservableCounter("npm_mirror.renditions.hits", () => mirror.Renditions.HitCount, "{rendition}", "Renditions of packuments that were in memory when they were asked for");
         meter.CreateObservableCounter("npm_mirror.renditions.made", () => mirror.Renditions.MadeCount, "{rendition}", "Renditions of packuments that had to be made");
         meter.CreateObservableCounter("npm_mirror.renditions.improved", () => mirror.Renditions.ImprovedCount, "{rendition}", "Renditions that were compressed once more, and harder");
+        meter.CreateObservableGauge("npm_mirror.renditions.improving", () => mirror.Renditions.ImprovingCount, "{rendition}", "Renditions that are compressed once more now, or wait for their turn");
         meter.CreateObservableGauge("npm_mirror.cache.size", () => new Measurement<long>(mirror.Renditions.UsedBytes, Telemetry.Tag("cache", "renditions")), "By", "Bytes that a cache with a limit in bytes holds now");
     }
 }

@@ -64,9 +64,9 @@ internal sealed class NodeWatch(INoteTable notes, RegistryClient upstream, TimeP
         try
         {
             var others = (await NotedNode.ReadAsync(notes, cancellationToken)).Where(node => node.Owner != Own.Owner && IsAlive(node)).Take(NodesMax).ToList();
+            upstream.ShareAmong(CountHeard() + 1);
             Own = Own with { Beat = Own.Beat + 1, BeatAt = time.GetUtcNow() };
             await NotedNode.WriteAsync(notes, [.. others, Own], cancellationToken);
-            upstream.ShareAmong(CountHeard() + 1);
         }
         catch (MirrorException)
         {

@@ -72,6 +72,6 @@ internal sealed partial class PauseWatch(INoteTable notes, RegistryClient upstre
         }
     }
 
-    [LoggerMessage(EventIds.Mirroring + 70, LogLevel.Warning, "{Host} is not asked for {Purpose} until {Until:u}: {Reason}; everything else goes on")]
+    [LoggerMessage(EventIds.Mirror + 70, LogLevel.Warning, "{Host} is not asked for {Purpose} until {Until:u}: {Reason}; everything else goes on")]
     private partial void LogPaused(string host, string purpose, DateTimeOffset until, string reason);
 }

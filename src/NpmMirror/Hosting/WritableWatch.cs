@@ -56,9 +56,9 @@ internal sealed partial class WritableWatch(IMetadataStore store, IBlobStore blo
         }
     }
 
-    [LoggerMessage(EventIds.Mirroring + 60, LogLevel.Error, "Nothing can be written: {Reason}")]
+    [LoggerMessage(EventIds.Mirror + 60, LogLevel.Error, "Nothing can be written: {Reason}")]
     private partial void LogNotWritable(string reason);
 
-    [LoggerMessage(EventIds.Mirroring + 61, LogLevel.Information, "Everything can be written again")]
+    [LoggerMessage(EventIds.Mirror + 61, LogLevel.Information, "Everything can be written again")]
     private partial void LogWritable();
 }

@@ -66,15 +66,13 @@ internal sealed class DocumentVerification(IMetadataStore store, DocumentCheck c
 
     private async Task<bool> AreTarballsHeldAsync(PackageName name, CancellationToken cancellationToken)
     {
-        if (await store.Packages.FindAsync(name, cancellationToken) is not { } row)
-        {
-            return true;
-        }
+        var row = await store.Packages.FindAsync(name, cancellationToken);
+        var versions = row is null ? [] : PackumentIndex.TryFromBytes(row.Index.Span, row.Name)?.Versions ?? [];
 
         // Tarballs that the upstream lacks, or sends wrong, are in the table too.
         var known = await store.Tarballs.ListTarballsAsync(name, cancellationToken).Select(tarball => tarball.File).ToHashSetAsync(StringComparer.Ordinal, cancellationToken);
         var isRight = true;
-        foreach (var version in (PackumentIndex.TryFromBytes(row.Index.Span, row.Name)?.Versions ?? []).Where(version => !known.Contains(TarballUrls.FileName(name, version.Version))))
+        foreach (var version in versions.Where(version => !known.Contains(TarballUrls.FileName(name, version.Version))))
         {
             var failure = request.Repairs is { } repairs ? await repairs.TryFetchTarballAsync(name, version.Version, cancellationToken) : "";
             var subject = $"{name}/{TarballUrls.FileName(name, version.Version)}";

@@ -83,8 +83,19 @@ internal sealed class LogVerification(IMetadataStore store, DocumentCheck docume
 
     private async Task<bool> IsPastThereAsync(LogRow row, CancellationToken cancellationToken)
     {
+        HashSet<Digest> references;
+        try
+        {
+            references = ArchivedReferences.Of(row);
+        }
+        catch (MirrorException trouble)
+        {
+            Report(row.Position.Value, trouble.Message);
+            return false;
+        }
+
         var isRight = true;
-        foreach (var sha256 in ReadReferences(row))
+        foreach (var sha256 in references)
         {
             if (await documents.FindArchiveProblemAsync(row.Package, sha256, cancellationToken) is { } problem)
             {
@@ -94,19 +105,6 @@ internal sealed class LogVerification(IMetadataStore store, DocumentCheck docume
         }
 
         return isRight;
-    }
-
-    private HashSet<Digest> ReadReferences(LogRow row)
-    {
-        try
-        {
-            return ArchivedReferences.Of(row);
-        }
-        catch (MirrorException trouble)
-        {
-            Report(row.Position.Value, trouble.Message);
-            return [];
-        }
     }
 
     private async Task<bool> IsStillThereAsync(LogHead known, string whose, CancellationToken cancellationToken)

@@ -27,7 +27,12 @@ internal sealed class MaintenanceLease : IAsyncDisposable
 
     /// <summary>Takes the lease.</summary>
     /// <exception cref="MirrorException">Another process holds it.</exception>
-    internal static async Task<MaintenanceLease> TakeAsync(IMetadataStore store, string name, TimeProvider time, CancellationToken cancellationToken)
+    internal static async Task<MaintenanceLease> TakeAsync(IMetadataStore store, string name, TimeProvider time, CancellationToken cancellationToken) =>
+        await TryTakeAsync(store, name, time, cancellationToken)
+        ?? throw new MirrorException(MirrorFault.StoreUnavailable, $"Another npm-mirror {name} works on {store.Location}, or one died less than a minute ago; wait for it.", isTransient: true);
+
+    /// <summary>Takes the lease; null while another process holds it.</summary>
+    internal static async Task<MaintenanceLease?> TryTakeAsync(IMetadataStore store, string name, TimeProvider time, CancellationToken cancellationToken)
     {
         var lease = new MaintenanceLease(store, name, time, cancellationToken);
         if (await store.Leases.TryHoldLeaseAsync(name, lease._owner, Duration, cancellationToken))
@@ -37,7 +42,7 @@ internal sealed class MaintenanceLease : IAsyncDisposable
         }
 
         await lease.DisposeAsync();
-        throw new MirrorException(MirrorFault.StoreUnavailable, $"Another npm-mirror {name} works on {store.Location}, or one died less than a minute ago; wait for it.", isTransient: true);
+        return null;
     }
 
     /// <summary>Whether another process has taken it.</summary>

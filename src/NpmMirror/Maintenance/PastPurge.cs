@@ -90,7 +90,7 @@ internal sealed class PastPurge(IMetadataStore store, BlobDisposal disposal, Mir
             // Written meanwhile: it may be back.
         }
 
-        throw new MirrorException(MirrorFault.StoreUnavailable, $"{name} was written by other processes {TriesMax} times in a row; run gc again.", isTransient: true);
+        throw WrittenMeanwhile(name.Value);
     }
 
     private async Task PurgeTarballsAsync(PackageName name, PurgePlan plan, bool isDryRun, CancellationToken cancellationToken)
@@ -98,18 +98,31 @@ internal sealed class PastPurge(IMetadataStore store, BlobDisposal disposal, Mir
         var settled = time.GetUtcNow() - TarballEviction.SettledAfter;
         await foreach (var listed in store.Tarballs.ListTarballsAsync(name, cancellationToken).Where(row => row.State == TarballState.Held && plan.Takes(row.Version)))
         {
-            var row = listed;
-            for (var tries = 0; !isDryRun && row is not null && tries < TriesMax && !await store.Tarballs.ForgetTarballAsync(row, cancellationToken); tries++)
+            if (!isDryRun)
             {
-                // Served or verified since it was read.
-                row = await store.Tarballs.FindTarballAsync(name, listed.File, cancellationToken);
+                await ForgetAsync(listed, cancellationToken);
+                await disposal.TryDeleteAsync(listed.Sha512, settled, cancellationToken);
             }
 
             tally.Add(GarbageKind.Purged, $"{name}/{listed.File}", listed.SizeBytes);
-            if (!isDryRun)
-            {
-                await disposal.TryDeleteAsync(listed.Sha512, settled, cancellationToken);
-            }
         }
     }
+
+    private async Task ForgetAsync(TarballRow listed, CancellationToken cancellationToken)
+    {
+        var row = listed;
+        for (var tries = 0; row is not null && !await store.Tarballs.ForgetTarballAsync(row, cancellationToken); tries++)
+        {
+            if (tries == TriesMax)
+            {
+                throw WrittenMeanwhile($"{listed.Package}/{listed.File}");
+            }
+
+            // Served or verified since it was read.
+            row = await store.Tarballs.FindTarballAsync(listed.Package, listed.File, cancellationToken);
+        }
+    }
+
+    private static MirrorException WrittenMeanwhile(string subject) =>
+        new(MirrorFault.StoreUnavailable, $"{subject} was written by other processes {TriesMax} times in a row; run gc again.", isTransient: true);
 }

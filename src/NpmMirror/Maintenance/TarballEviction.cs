@@ -40,18 +40,21 @@ internal sealed class TarballEviction(IMetadataStore store, BlobDisposal disposa
                 continue;
             }
 
-            // False if it was served or verified since: then it is not the oldest any more.
-            if (isDryRun || await store.Tarballs.ForgetTarballAsync(row, cancellationToken))
+            if (!isDryRun)
             {
-                CrashPoint.Hit(CrashPoint.AfterForgetting);
-                freed += row.SizeBytes;
-                ofLast -= hour == last ? row.SizeBytes : 0;
-                tally.Add(GarbageKind.Evicted, $"{row.Package}/{row.File}", row.SizeBytes);
-                if (!isDryRun)
+                // False if it was served or verified since: then it is not the oldest any more.
+                if (!await store.Tarballs.ForgetTarballAsync(row, cancellationToken))
                 {
-                    await disposal.TryDeleteAsync(row.Sha512, settled, cancellationToken);
+                    continue;
                 }
+
+                CrashPoint.Hit(CrashPoint.AfterForgetting);
+                await disposal.TryDeleteAsync(row.Sha512, settled, cancellationToken);
             }
+
+            freed += row.SizeBytes;
+            ofLast -= hour == last ? row.SizeBytes : 0;
+            tally.Add(GarbageKind.Evicted, $"{row.Package}/{row.File}", row.SizeBytes);
         }
 
         return freed;
@@ -91,10 +94,10 @@ internal sealed class TarballEviction(IMetadataStore store, BlobDisposal disposa
             wanted -= bytes;
         }
 
-        return (long.MaxValue, 0);
+        return (long.MaxValue, wanted);
     }
 
-    private static long HourOf(TarballRow row) => row.LastServedAt is { } at ? at.ToUnixTimeSeconds() / 3600 : 0;
+    private static long HourOf(TarballRow row) => row.LastServedAt is { } at ? at.ToUnixTimeSeconds() / 3600 : long.MinValue;
 
     private static bool IsSettled(TarballRow row, DateTimeOffset settled) => !(row.LastServedAt > settled) && !(row.VerifiedAt > settled);
 

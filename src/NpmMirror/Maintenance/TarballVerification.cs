@@ -56,15 +56,17 @@ internal sealed class TarballVerification(IMetadataStore store, IBlobStore blobs
         }
 
         var (fault, problem, needsOthers) = await FindProblemAsync(row, cancellationToken);
-        if (problem is null && row.IsUnpromised && request.Repairs is { } asking && await asking.IsReplacedAsync(row, cancellationToken))
-        {
-            tally.Report(new VerifyFinding(VerifyFault.TarballNotPromised, $"{row.Package}/{row.File}", "The upstream promises no hash for it and sends other bytes by now; they replaced the held ones.", true));
-            return;
-        }
-
         if (problem is null)
         {
-            _stamps.Enqueue(new TarballVerified(row.Package, row.File, row.Sha512, time.GetUtcNow()));
+            if (row.IsUnpromised && request.Repairs is { } asking && await asking.IsReplacedAsync(row, cancellationToken))
+            {
+                tally.Report(new VerifyFinding(VerifyFault.TarballNotPromised, $"{row.Package}/{row.File}", "The upstream promises no hash for it and sends other bytes by now; they replaced the held ones.", true));
+            }
+            else
+            {
+                _stamps.Enqueue(new TarballVerified(row.Package, row.File, row.Sha512, time.GetUtcNow()));
+            }
+
             return;
         }
 

@@ -72,7 +72,7 @@ internal sealed partial class GivenUpPackages : IDisposable
         }
     }
 
-    [LoggerMessage(EventIds.Mirroring + 4, LogLevel.Warning, "Package {Package} is given up after {Attempt} tries in a day, until the upstream names it again: {Reason}")]
+    [LoggerMessage(EventIds.Mirror + 4, LogLevel.Warning, "Package {Package} is given up after {Attempt} tries in a day, until the upstream names it again: {Reason}")]
     private partial void LogGivenUp(PackageName package, int attempt, string reason);
 }
 

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 
 namespace NpmMirror.NpmSettings;
@@ -71,7 +72,7 @@ internal static partial class NpmrcFile
             try
             {
                 // A double-quoted value is JSON, with its escapes.
-                return JsonSerializer.Deserialize<string>(text)!;
+                return JsonNode.Parse(text)!.GetValue<string>();
             }
             catch (JsonException)
             {

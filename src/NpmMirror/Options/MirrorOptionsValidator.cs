@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using Microsoft.Extensions.Options;
 
@@ -30,16 +29,10 @@ internal sealed class MirrorOptionsValidator : IValidateOptions<MirrorOptions>
             yield return $"{option.Name} is empty; give {OptionValue.Describe(option)}.";
         }
 
-        if (value is not null && option.Range is var (least, most))
+        if (value is not null && option.Range is var (least, most) && (least.CompareTo(value) > 0 || most.CompareTo(value) < 0))
         {
-            var comparable = value is TimeSpan ? (IComparable)value : Convert.ToDouble(value, CultureInfo.InvariantCulture);
-            if (comparable.CompareTo(AsComparand(least)) < 0 || comparable.CompareTo(AsComparand(most)) > 0)
-            {
-                yield return $"{option.Name} is {OptionValue.Format(option, value)}, which is out of range; give {OptionValue.Describe(option)}.";
-            }
+            yield return $"{option.Name} is {OptionValue.Format(option, value)}, which is out of range; give {OptionValue.Describe(option)}.";
         }
-
-        static object AsComparand(IComparable bound) => bound is TimeSpan ? bound : Convert.ToDouble(bound, CultureInfo.InvariantCulture);
     }
 
     private static IEnumerable<string> Addresses(MirrorOptions options)

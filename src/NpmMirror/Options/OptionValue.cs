@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text.RegularExpressions;
 
@@ -7,7 +8,7 @@ namespace NpmMirror.Options;
 internal static partial class OptionValue
 {
     /// <summary>Reads the text as the option's type; if it is none, false and a description of the valid values.</summary>
-    public static bool TryParse(OptionDefinition option, string text, out object? value, out string wanted)
+    public static bool TryParse(OptionDefinition option, string text, [NotNullWhen(true)] out object? value, out string wanted)
     {
         var type = option.Type;
         wanted = Describe(option);
@@ -16,7 +17,7 @@ internal static partial class OptionValue
             _ when type == typeof(string) => text,
             _ when type == typeof(bool) => ParseBool(text),
             _ when type == typeof(TimeSpan) => DurationText.Parse(text),
-            _ when type.IsEnum => ParseWord(type, text),
+            _ when type.IsEnum => ParseWord(option, text),
             _ when option.IsSize && type == typeof(int) => ParseSize(text) is { } size and <= int.MaxValue ? (int)size : null,
             _ when option.IsSize => ParseSize(text),
             _ when type == typeof(int) => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null,
@@ -39,9 +40,7 @@ internal static partial class OptionValue
 
     /// <summary>The values of an option that has few; none if it has many.</summary>
     public static IReadOnlyList<string> WordsOf(OptionDefinition option) =>
-        option.Type == typeof(bool) ? ["true", "false"]
-        : option.Type.IsEnum ? [.. Enum.GetValues(option.Type).Cast<Enum>().Select(FormatWord).Distinct()]
-        : [];
+        option.Type == typeof(bool) ? ["true", "false"] : [.. option.Words.Select(FormatWord).Distinct()];
 
     /// <summary>The option's valid values, as the end of a sentence.</summary>
     public static string Describe(OptionDefinition option)
@@ -56,12 +55,9 @@ internal static partial class OptionValue
             _ => "a text",
         };
         return option.Range is var (least, most)
-            ? $"{kind}, from {Format(option, Bound(option, least))} to {Format(option, Bound(option, most))}"
+            ? $"{kind}, from {Format(option, least)} to {Format(option, most)}"
             : kind;
     }
-
-    private static object Bound(OptionDefinition option, IComparable bound) =>
-        option.Type == typeof(TimeSpan) ? bound : Convert.ToInt64(bound, CultureInfo.InvariantCulture);
 
     private static bool? ParseBool(string text) => text.ToLowerInvariant() switch
     {
@@ -70,8 +66,8 @@ internal static partial class OptionValue
         _ => null,
     };
 
-    private static Enum? ParseWord(Type type, string text) =>
-        Enum.GetValues(type).Cast<Enum>().FirstOrDefault(word => Bare(word.ToString()).Equals(Bare(text), StringComparison.OrdinalIgnoreCase));
+    private static Enum? ParseWord(OptionDefinition option, string text) =>
+        option.Words.FirstOrDefault(word => Bare(word.ToString()).Equals(Bare(text), StringComparison.OrdinalIgnoreCase));
 
     private static string Bare(string word) => word.Replace("-", "", StringComparison.Ordinal).Replace("+", "", StringComparison.Ordinal).Replace("_", "", StringComparison.Ordinal);
 

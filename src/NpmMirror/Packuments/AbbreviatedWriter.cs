@@ -60,7 +60,8 @@ internal static class AbbreviatedWriter
         output.Write("}"u8);
     }
 
-    private static void WriteManifest(in VersionEntry version, ReadOnlySpan<byte> document, UrlWriter urls, IBufferWriter<byte> output)
+    /// <summary>Writes one manifest's members.</summary>
+    internal static void WriteManifest(in VersionEntry version, ReadOnlySpan<byte> document, UrlWriter urls, IBufferWriter<byte> output)
     {
         output.Write("{"u8);
         var isFirst = true;

@@ -23,8 +23,8 @@ internal sealed class IntegrityCheck : IDisposable
 
     private static readonly SearchValues<char> Blanks = SearchValues.Create(" \t\r\n\f");
 
-    // A promise that cannot be decoded is kept as null: it is never fulfilled, rather than forgotten.
-    private readonly List<byte[]?> _accepted = [];
+    // A promise that cannot be decoded is kept as no bytes: it is never fulfilled, rather than forgotten.
+    private readonly List<byte[]> _accepted = [];
     private readonly string _expected = "";
     private readonly string _prefix = "";
     private IncrementalHash? _hash;
@@ -99,7 +99,7 @@ internal sealed class IntegrityCheck : IDisposable
     {
         foreach (var accepted in _accepted)
         {
-            if (accepted is not null && actual.SequenceEqual(accepted))
+            if (actual.SequenceEqual(accepted))
             {
                 return null;
             }
@@ -137,15 +137,15 @@ internal sealed class IntegrityCheck : IDisposable
         return hashes;
     }
 
-    private static byte[]? DecodeBase64(string text, int sizeBytes)
+    private static byte[] DecodeBase64(string text, int sizeBytes)
     {
         var decoded = new byte[sizeBytes];
-        return Convert.TryFromBase64String(text, decoded, out var written) && written == sizeBytes ? decoded : null;
+        return Convert.TryFromBase64String(text, decoded, out var written) && written == sizeBytes ? decoded : [];
     }
 
-    private static byte[]? DecodeHex(string text, int sizeBytes)
+    private static byte[] DecodeHex(string text, int sizeBytes)
     {
         var decoded = new byte[sizeBytes];
-        return Convert.FromHexString(text, decoded, out _, out var written) == OperationStatus.Done && written == sizeBytes ? decoded : null;
+        return Convert.FromHexString(text, decoded, out _, out var written) == OperationStatus.Done && written == sizeBytes ? decoded : [];
     }
 }

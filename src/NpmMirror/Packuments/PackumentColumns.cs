@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text.Json;
 
 namespace NpmMirror.Packuments;
@@ -123,6 +124,15 @@ public sealed record VersionColumns
             License = ColumnValues.License(document, license, licenses),
             Dependencies = ReadDependencies(document, dependencies),
         };
+    }
+
+    /// <summary>The small part of a version's manifest: the members that an install needs, as JSON, with the upstream's own URLs.</summary>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.StoreDamaged"/>: the entry is of another document.</exception>
+    public static byte[] ReadSmallManifest(VersionEntry version, ReadOnlySpan<byte> document)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        AbbreviatedWriter.WriteManifest(version with { TarballUrl = default, AttestationsUrl = default }, document, default, output);
+        return output.WrittenSpan.ToArray();
     }
 
     private static List<DependencyColumns> ReadDependencies(ReadOnlySpan<byte> document, Slice value)

@@ -1,22 +1,27 @@
+using System.Buffers.Binary;
 using System.Security.Cryptography;
 
 namespace NpmMirror.Packuments;
 
 public sealed partial class PackumentIndex
 {
-    private const byte StoredFormat = 1;
+    private const byte StoredFormat = 2;
+
+    // Its hashes are of another kind, and have no seed.
+    private const byte EarlierFormat = 1;
     private const int ChecksumSizeBytes = 4;
 
     // Of an entry: its header, its version, its hash, its length, its place.
     private const int EntrySizeMinBytes = 11;
 
     /// <summary>
-    /// The stored form: a format byte, variable-length integers and texts, each version as its difference from the one before, and a checksum.
+    /// The stored form: a format byte, the hashes' seed, variable-length integers and texts, each version as its difference from the one before, and a checksum.
     /// </summary>
     public byte[] ToBytes()
     {
         var writer = new IndexWriter(64 + (Versions.Count * 24));
         writer.Byte(StoredFormat);
+        writer.Hash(HashSeed);
         writer.Number((ulong)DocumentSizeBytes);
         writer.Byte((byte)((Rev is null ? 0 : 1) | (IsUnpublished ? 2 : 0) | (IsSecurityHolder ? 4 : 0) | (HasLeftOut ? 8 : 0)));
         writer.Text(Name);
@@ -78,6 +83,10 @@ public sealed partial class PackumentIndex
         return index.Name == name.Value ? index : throw IndexReader.Damaged();
     }
 
+    /// <summary>The <see cref="HashSeed"/> of a stored index, unchecked: a wrong one only makes a comparison longer. 0 where it has none.</summary>
+    internal static ulong HashSeedOf(ReadOnlySpan<byte> stored) =>
+        stored is [StoredFormat, ..] && stored.Length > sizeof(ulong) ? BinaryPrimitives.ReadUInt64LittleEndian(stored[1..]) : 0;
+
     internal static PackumentIndex FromBytes(ReadOnlySpan<byte> stored)
     {
         if (stored.Length <= ChecksumSizeBytes || !SHA256.HashData(stored[..^ChecksumSizeBytes]).AsSpan(0, ChecksumSizeBytes).SequenceEqual(stored[^ChecksumSizeBytes..]))
@@ -85,12 +94,13 @@ public sealed partial class PackumentIndex
             throw IndexReader.Damaged();
         }
 
-        if (stored[0] != StoredFormat)
+        if (stored[0] is not (StoredFormat or EarlierFormat))
         {
             throw new MirrorException(MirrorFault.StoreUnavailable, $"A stored packument index has format {stored[0]}, this program knows {StoredFormat}; run a newer npm-mirror.");
         }
 
         var reader = new IndexReader(stored[1..^ChecksumSizeBytes]);
+        var hashSeed = stored[0] == EarlierFormat ? 0 : reader.Hash();
         reader.DocumentSizeBytes = reader.Integer();
         var flags = reader.Byte();
         var name = reader.Text();
@@ -111,6 +121,7 @@ public sealed partial class PackumentIndex
             VersionsValue = versionsValue,
             Time = time,
             Maintainers = maintainers,
+            HashSeed = hashSeed,
             TimeHash = timeHash,
             MaintainersHash = maintainersHash,
             RestHash = restHash,

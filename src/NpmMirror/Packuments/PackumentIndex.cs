@@ -17,7 +17,7 @@ public readonly record struct Slice(int Offset, int Length)
 /// <param name="Manifest">The manifest: its JSON value in the raw bytes.</param>
 /// <param name="TarballUrl">The value of <c>dist.tarball</c>, quotes included; empty if there is none.</param>
 /// <param name="AttestationsUrl">The value of <c>dist.attestations.url</c>, quotes included; empty if there is none.</param>
-/// <param name="Hash">The first 8 bytes of a SHA-256 of the manifest without those two values.</param>
+/// <param name="Hash">A hash of the manifest without those two values, with <see cref="PackumentIndex.HashSeed"/>.</param>
 /// <param name="PublishedAt">Its entry in <c>time</c>; null if missing or no date.</param>
 public readonly record struct VersionEntry(string Version, Slice Manifest, Slice TarballUrl, Slice AttestationsUrl, ulong Hash, DateTimeOffset? PublishedAt);
 
@@ -64,15 +64,20 @@ public sealed partial class PackumentIndex
     /// <summary>The value of the top-level <c>maintainers</c>; empty if there is none.</summary>
     public Slice Maintainers { get; init; }
 
-    /// <summary>The first 8 bytes of a SHA-256 over <see cref="Time"/>; 0 if there is none.</summary>
+    /// <summary>
+    /// The seed of the hashes here: hashes of two indexes may be compared where both have the same. 0 in an index that an earlier program stored, with hashes
+    /// of another kind.
+    /// </summary>
+    public ulong HashSeed { get; init; }
+
+    /// <summary>A hash of <see cref="Time"/>; 0 if there is none.</summary>
     public ulong TimeHash { get; init; }
 
-    /// <summary>The first 8 bytes of a SHA-256 over <see cref="Maintainers"/>; 0 if there are none.</summary>
+    /// <summary>A hash of <see cref="Maintainers"/>; 0 if there are none.</summary>
     public ulong MaintainersHash { get; init; }
 
     /// <summary>
-    /// The first 8 bytes of a SHA-256 over the top-level members other than <c>versions</c>, <c>dist-tags</c>, <c>time</c>, <c>maintainers</c> and
-    /// <c>modified</c>.
+    /// A hash of the top-level members other than <c>versions</c>, <c>dist-tags</c>, <c>time</c>, <c>maintainers</c> and <c>modified</c>.
     /// </summary>
     public ulong RestHash { get; init; }
 

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text.Json;
 
 namespace NpmMirror.Packuments;
@@ -7,12 +6,13 @@ namespace NpmMirror.Packuments;
 /// The one pass over a packument: notes where the top-level members lie and walks through <c>versions</c>. The small members (tags,
 /// <c>time</c>) are read from their slices afterwards, when it is known which of several equal keys was the last.
 /// </summary>
-internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
+internal ref struct PackumentPass(ReadOnlySpan<byte> document, ulong hashSeed)
 {
     private readonly ReadOnlySpan<byte> _document = document;
-    private readonly IncrementalHash _rest = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+    private readonly ulong _hashSeed = hashSeed;
     private readonly Dictionary<string, int> _byVersion = new(StringComparer.Ordinal);
     private readonly List<VersionEntry> _versions = [];
+    private ulong _restHash = hashSeed;
     private int _origin;
     private int _seenVersions, _brokenVersions, _withdrawnVersions;
     private int _restStart, _restEnd;
@@ -24,8 +24,6 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
     public Slice Name { get; private set; }
 
     public Slice Id { get; private set; }
-
-    public readonly void Dispose() => _rest.Dispose();
 
     public void Run()
     {
@@ -77,9 +75,10 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
             VersionsValue = _versionsValue,
             Time = _time,
             Maintainers = _maintainers,
-            TimeHash = SliceHash.Of(_document, _time),
-            MaintainersHash = SliceHash.Of(_document, _maintainers),
-            RestHash = SliceHash.Finish(_rest),
+            HashSeed = _hashSeed,
+            TimeHash = SliceHash.Of(_document, _time, _hashSeed),
+            MaintainersHash = SliceHash.Of(_document, _maintainers, _hashSeed),
+            RestHash = _restHash,
             IsUnpublished = isUnpublished && entries.Length == 0 && _brokenVersions == 0,
             IsSecurityHolder = entries.Length > 0 && Array.TrueForAll(entries, IsHolder),
             HasLeftOut = _hasLeftOut,
@@ -147,8 +146,11 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
 
     private void FlushRest()
     {
-        _rest.AppendData(_document[_restStart.._restEnd]);
-        _restStart = _restEnd = 0;
+        if (_restEnd > 0)
+        {
+            _restHash = SliceHash.Next(_restHash, _document[_restStart.._restEnd]);
+            _restStart = _restEnd = 0;
+        }
     }
 
     private void ReadVersions(ref Utf8JsonReader reader)
@@ -244,7 +246,7 @@ internal ref struct PackumentPass(ReadOnlySpan<byte> document) : IDisposable
         }
 
         var manifest = new Slice(start, _origin + (int)reader.BytesConsumed - start);
-        return new VersionEntry(version, manifest, tarballUrl, attestationsUrl, SliceHash.OfManifest(_document, manifest, tarballUrl, attestationsUrl), PublishedAt: null);
+        return new VersionEntry(version, manifest, tarballUrl, attestationsUrl, SliceHash.OfManifest(_document, manifest, tarballUrl, attestationsUrl, _hashSeed), PublishedAt: null);
     }
 
     private readonly void ReadDist(ref Utf8JsonReader reader, ref Slice tarballUrl, ref Slice attestationsUrl)

@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
 using System.Text.Json;
 
 namespace NpmMirror.Packuments;
@@ -24,10 +26,11 @@ public static class PackumentReader
     /// <param name="document">The raw bytes.</param>
     /// <param name="expected">The package that was asked for.</param>
     /// <param name="isAnyCase">Whether the document's own name may differ in upper and lower case.</param>
+    /// <param name="hashSeed">The <see cref="PackumentIndex.HashSeed"/> of the index to compare with; 0: a new one is drawn.</param>
     /// <exception cref="MirrorException"><see cref="MirrorFault.UpstreamMalformed"/>: not JSON, not an object, too deep, or of another package.</exception>
-    public static ParsedPackument Read(ReadOnlySpan<byte> document, PackageName expected, bool isAnyCase = false)
+    public static ParsedPackument Read(ReadOnlySpan<byte> document, PackageName expected, bool isAnyCase = false, ulong hashSeed = 0)
     {
-        using var pass = new PackumentPass(document);
+        var pass = new PackumentPass(document, hashSeed == 0 ? DrawSeed() : hashSeed);
         try
         {
             pass.Run();
@@ -73,6 +76,13 @@ public static class PackumentReader
 
     /// <summary>Where the JSON begins: after a byte order mark, if there is one.</summary>
     internal static int OriginOf(ReadOnlySpan<byte> document) => document.StartsWith(ByteOrderMark) ? ByteOrderMark.Length : 0;
+
+    private static ulong DrawSeed()
+    {
+        Span<byte> seed = stackalloc byte[sizeof(ulong)];
+        RandomNumberGenerator.Fill(seed);
+        return BinaryPrimitives.ReadUInt64LittleEndian(seed) | 1;
+    }
 
     private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 }

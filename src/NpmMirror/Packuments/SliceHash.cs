@@ -1,77 +1,35 @@
-using System.Buffers;
-using System.Buffers.Binary;
-using System.Security.Cryptography;
+using System.IO.Hashing;
 
 namespace NpmMirror.Packuments;
 
-/// <summary>The first 8 bytes of a SHA-256 over pieces of a document.</summary>
+/// <summary>
+/// The lower half of XxHash128 over pieces of a document: it tells whether a piece changed, and nothing is named, chained or signed by it.
+/// </summary>
+/// <remarks>
+/// It is fast, and no cryptographic hash. So each package's index has a secret seed of its own: without it nobody can write two manifests of one hash, of
+/// which the second would replace the first unseen.
+/// </remarks>
 internal static class SliceHash
 {
-    // Above this, gathering the pieces costs more than hashing them one by one.
-    private const int GatherMaxBytes = 32 * 1024;
-
     /// <summary>Of one piece; 0 for none.</summary>
-    public static ulong Of(ReadOnlySpan<byte> document, Slice slice)
-    {
-        if (slice.IsEmpty)
-        {
-            return 0;
-        }
-
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(slice.Of(document), hash);
-        return BinaryPrimitives.ReadUInt64LittleEndian(hash);
-    }
+    public static ulong Of(ReadOnlySpan<byte> document, Slice slice, ulong seed) => slice.IsEmpty ? 0 : Next(seed, slice.Of(document));
 
     /// <summary>Of a manifest without its two URL values.</summary>
-    public static ulong OfManifest(ReadOnlySpan<byte> document, Slice manifest, Slice tarballUrl, Slice attestationsUrl)
+    public static ulong OfManifest(ReadOnlySpan<byte> document, Slice manifest, Slice tarballUrl, Slice attestationsUrl, ulong seed)
     {
         var (first, second) = tarballUrl.Offset <= attestationsUrl.Offset || attestationsUrl.IsEmpty ? (tarballUrl, attestationsUrl) : (attestationsUrl, tarballUrl);
-        if (first.IsEmpty)
+        var (hash, start) = (seed, manifest.Offset);
+        foreach (var url in (ReadOnlySpan<Slice>)[first, second])
         {
-            (first, second) = (second, default);
+            if (!url.IsEmpty)
+            {
+                (hash, start) = (Next(hash, document[start..url.Offset]), url.Offset + url.Length);
+            }
         }
 
-        if (first.IsEmpty)
-        {
-            return Of(document, manifest);
-        }
-
-        var end = manifest.Offset + manifest.Length;
-        var before = document[manifest.Offset..first.Offset];
-        var between = second.IsEmpty ? default : document[(first.Offset + first.Length)..second.Offset];
-        var after = second.IsEmpty ? document[(first.Offset + first.Length)..end] : document[(second.Offset + second.Length)..end];
-        return manifest.Length > GatherMaxBytes ? OfParts(before, between, after) : OfGathered(before, between, after);
+        return Next(hash, document[start..(manifest.Offset + manifest.Length)]);
     }
 
-    private static ulong OfGathered(ReadOnlySpan<byte> before, ReadOnlySpan<byte> between, ReadOnlySpan<byte> after)
-    {
-        // One call of the hash function costs more than copying a manifest.
-        var length = before.Length + between.Length + after.Length;
-        var buffer = ArrayPool<byte>.Shared.Rent(length);
-        before.CopyTo(buffer);
-        between.CopyTo(buffer.AsSpan(before.Length));
-        after.CopyTo(buffer.AsSpan(before.Length + between.Length));
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(buffer.AsSpan(0, length), hash);
-        ArrayPool<byte>.Shared.Return(buffer);
-        return BinaryPrimitives.ReadUInt64LittleEndian(hash);
-    }
-
-    private static ulong OfParts(ReadOnlySpan<byte> before, ReadOnlySpan<byte> between, ReadOnlySpan<byte> after)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(before);
-        hash.AppendData(between);
-        hash.AppendData(after);
-        return Finish(hash);
-    }
-
-    /// <summary>The end of a hash over many pieces.</summary>
-    public static ulong Finish(IncrementalHash hash)
-    {
-        Span<byte> bytes = stackalloc byte[SHA256.HashSizeInBytes];
-        hash.GetHashAndReset(bytes);
-        return BinaryPrimitives.ReadUInt64LittleEndian(bytes);
-    }
+    /// <summary>Of one more piece: the hash of those before it is its seed.</summary>
+    public static ulong Next(ulong hash, ReadOnlySpan<byte> piece) => (ulong)XxHash128.HashToUInt128(piece, (long)hash);
 }

@@ -164,12 +164,12 @@ internal sealed partial class Reconciler(IMetadataStore store, SyncQueue queue, 
         return reason;
     }
 
-    [LoggerMessage(EventIds.Mirroring + 230, LogLevel.Information, "Compared with the upstream's list of {Listed}: {Held} held, {Missing} missing, {Stale} stale, {Vanished} vanished")]
+    [LoggerMessage(EventIds.Mirror + 230, LogLevel.Information, "Compared with the upstream's list of {Listed}: {Held} held, {Missing} missing, {Stale} stale, {Vanished} vanished")]
     private partial void LogReconciled(long listed, long held, long missing, long stale, long vanished);
 
-    [LoggerMessage(EventIds.Mirroring + 231, LogLevel.Error, "Removals are held back, {Vanished} packages stay as they are: {Reason}; if that is right, run npm-mirror reconcile --accept-removals")]
+    [LoggerMessage(EventIds.Mirror + 231, LogLevel.Error, "Removals are held back, {Vanished} packages stay as they are: {Reason}; if that is right, run npm-mirror reconcile --accept-removals")]
     private partial void LogHeldBack(long vanished, string reason);
 
-    [LoggerMessage(EventIds.Mirroring + 232, LogLevel.Warning, "Removals go on as acceptRemovals says, {Vanished} packages are asked for: {Reason}")]
+    [LoggerMessage(EventIds.Mirror + 232, LogLevel.Warning, "Removals go on as acceptRemovals says, {Vanished} packages are asked for: {Reason}")]
     private partial void LogAccepted(long vanished, string reason);
 }

@@ -76,6 +76,6 @@ internal sealed partial class ReconciliationSchedule(INoteTable notes, TimeSpan 
         return await NoteNextAsync(cancellationToken);
     }
 
-    [LoggerMessage(EventIds.Mirroring + 233, LogLevel.Warning, "The comparison with the upstream's list failed, next try in {Pause}: {Reason}")]
+    [LoggerMessage(EventIds.Mirror + 233, LogLevel.Warning, "The comparison with the upstream's list failed, next try in {Pause}: {Reason}")]
     private partial void LogNotReconciled(TimeSpan pause, string reason);
 }

@@ -67,7 +67,6 @@ internal sealed partial class HourlyBreaker(IMetadataStore store, MirrorOptions 
             else if (removed >= most)
             {
                 _heldSince = time.GetTimestamp();
-                Demand(name);
                 var reason = string.Create(CultureInfo.InvariantCulture, $"{most} packages were removed within an hour, which is the limit");
                 LogHeldBack(reason);
                 await (state with { HeldSince = now, HeldAt = now, Reason = reason }).KeepAsync(store, cancellationToken);
@@ -138,10 +137,10 @@ internal sealed partial class HourlyBreaker(IMetadataStore store, MirrorOptions 
         }
     }
 
-    [LoggerMessage(EventIds.Mirroring + 240, LogLevel.Error, "Removals are held back: {Reason}; if that is right, run npm-mirror reconcile --accept-removals")]
+    [LoggerMessage(EventIds.Mirror + 240, LogLevel.Error, "Removals are held back: {Reason}; if that is right, run npm-mirror reconcile --accept-removals")]
     private partial void LogHeldBack(string reason);
 
-    [LoggerMessage(EventIds.Mirroring + 241, LogLevel.Information, "Removals go on: those of the last hour are within the hourly limit")]
+    [LoggerMessage(EventIds.Mirror + 241, LogLevel.Information, "Removals go on: those of the last hour are within the hourly limit")]
     private partial void LogOver();
 }
 

@@ -75,6 +75,9 @@ internal sealed class RenditionCache : IDisposable
     /// <summary>How many renditions were compressed once more since the start, and harder.</summary>
     public long ImprovedCount => _improver.ImprovedCount;
 
+    /// <summary>How many renditions are compressed once more now, or wait for their turn.</summary>
+    public int ImprovingCount => _improver.UnderwayCount;
+
     /// <inheritdoc/>
     public void Dispose()
     {

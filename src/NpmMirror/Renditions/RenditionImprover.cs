@@ -18,6 +18,9 @@ internal sealed class RenditionImprover(Renditions renditions, Action<long> acco
     /// <summary>How many were compressed once more.</summary>
     internal long ImprovedCount => Interlocked.Read(ref _improvedCount);
 
+    /// <summary>How many are compressed once more now, or wait for their turn. A use counts before its answer is sent.</summary>
+    internal int UnderwayCount => Volatile.Read(ref _waiting);
+
     /// <inheritdoc/>
     public void Dispose() => _turn.Dispose();
 

@@ -1,3 +1,5 @@
+using ZstdSharp;
+
 namespace NpmMirror.Storage;
 
 /// <summary>A document being decompressed; says so where it is not as long as its row promises.</summary>
@@ -25,7 +27,7 @@ internal sealed class DecodedDocumentStream(Stream decoded, PackageName package,
         {
             return Count(decoded.Read(buffer), buffer.Length);
         }
-        catch (Exception e) when (e is InvalidDataException or InvalidOperationException or MirrorException)
+        catch (Exception e) when (IsOfTheData(e))
         {
             throw DocumentCodecs.Damaged(package, e);
         }
@@ -42,7 +44,7 @@ internal sealed class DecodedDocumentStream(Stream decoded, PackageName package,
         {
             return Count(await decoded.ReadAsync(buffer, cancellationToken), buffer.Length);
         }
-        catch (Exception e) when (e is InvalidDataException or InvalidOperationException or MirrorException)
+        catch (Exception e) when (IsOfTheData(e))
         {
             throw DocumentCodecs.Damaged(package, e);
         }
@@ -58,6 +60,8 @@ internal sealed class DecodedDocumentStream(Stream decoded, PackageName package,
 
         base.Dispose(disposing);
     }
+
+    private static bool IsOfTheData(Exception e) => e is InvalidDataException or InvalidOperationException or EndOfStreamException or ZstdException or MirrorException;
 
     private int Count(int read, int asked)
     {

@@ -10,7 +10,7 @@ namespace NpmMirror.Storage;
 public sealed partial class DurableFolders(string root)
 {
     // At most 1 + 256 + 65,536 folders of blobs.
-    private readonly ConcurrentDictionary<string, bool> _known = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, byte> _known = new(StringComparer.Ordinal);
 
     /// <summary>Creates the folder and those above it that are missing, each synced into its parent.</summary>
     public void Create(string folder)
@@ -32,7 +32,7 @@ public sealed partial class DurableFolders(string root)
             Sync(parent);
         }
 
-        _known.TryAdd(folder, true);
+        _known.TryAdd(folder, 0);
     }
 
     /// <summary>Makes the names in a folder durable.</summary>

@@ -1,4 +1,6 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
+using System.Runtime.CompilerServices;
 using System.Runtime.Loader;
 
 namespace NpmMirror.Storage;
@@ -7,12 +9,18 @@ namespace NpmMirror.Storage;
 internal static class EngineModule
 {
     /// <summary>The one engine in the assembly.</summary>
-    /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: no such file, no assembly, no engine in it or several.</exception>
+    /// <exception cref="MirrorException"><see cref="MirrorFault.Configuration"/>: no such file, no assembly, no engine in it or several; or this program cannot load any.</exception>
+    [UnconditionalSuppressMessage("Trimming", "IL2026", Justification = "Types are missing from a program that was trimmed for a native compiler, and that one refuses before it loads anything.")]
     internal static IMetadataEngine Load(string file)
     {
         if (string.IsNullOrWhiteSpace(file))
         {
             throw Fault("store.module is empty; give the path of the engine's .dll");
+        }
+
+        if (!RuntimeFeature.IsDynamicCodeSupported)
+        {
+            throw Fault("store.module is set, but this program is compiled to native code and loads no engine modules; run the ordinary build (NPM_MIRROR_BUILD=jit ./build.sh), or choose a built-in engine with store.engine");
         }
 
         var path = Path.GetFullPath(file);
@@ -46,6 +54,7 @@ internal static class EngineModule
     {
         private readonly AssemblyDependencyResolver _resolver = new(path);
 
+        [UnconditionalSuppressMessage("Trimming", "IL2026", Justification = "As above: a native program does not get here.")]
         protected override Assembly? Load(AssemblyName assemblyName)
         {
             if (Default.Assemblies.Any(loaded => loaded.GetName().Name == assemblyName.Name))

@@ -8,7 +8,6 @@ internal sealed class FileBlobWriter(FileBlobStore store, SafeFileHandle file, s
 {
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA512);
     private long _lengthBytes;
-    private bool _isPublished;
 
     /// <inheritdoc/>
     public override long LengthBytes => Volatile.Read(ref _lengthBytes);
@@ -71,30 +70,22 @@ internal sealed class FileBlobWriter(FileBlobStore store, SafeFileHandle file, s
             throw FileTrouble.Explain(trouble, store.Location);
         }
 
-        _isPublished = true;
         return ValueTask.FromResult(sha512);
     }
 
     /// <inheritdoc/>
     public override ValueTask DisposeAsync()
     {
-        if (file.IsClosed)
-        {
-            return ValueTask.CompletedTask;
-        }
-
         file.Dispose();
         _hash.Dispose();
-        if (!_isPublished)
+        try
         {
-            try
-            {
-                File.Delete(path);
-            }
-            catch (Exception trouble) when (FileTrouble.IsOne(trouble))
-            {
-                // A read-only disk keeps it until the next start, which removes it.
-            }
+            // Once published it lies there no more.
+            File.Delete(path);
+        }
+        catch (Exception trouble) when (FileTrouble.IsOne(trouble))
+        {
+            // A read-only disk keeps it until the next start, which removes it.
         }
 
         return ValueTask.CompletedTask;

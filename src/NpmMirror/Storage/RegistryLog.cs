@@ -164,6 +164,6 @@ public sealed partial class RegistryLog : BackgroundService
         return seen;
     }
 
-    [LoggerMessage(EventIds.Registry + 1, LogLevel.Warning, "The log cannot be read: {Reason} Changes made by other processes are served late until it can.")]
+    [LoggerMessage(EventIds.Log + 1, LogLevel.Warning, "The log cannot be read: {Reason} Changes made by other processes are served late until it can.")]
     private partial void LogTrouble(string reason);
 }

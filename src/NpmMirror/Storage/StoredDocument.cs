@@ -14,6 +14,9 @@ public enum DocumentCodec
 
     /// <summary>Dropped on purpose (<see cref="IPackageTable.PurgeAsync"/>): no bytes, but still its digest and length.</summary>
     Purged = 4,
+
+    /// <summary>One frame of Zstandard.</summary>
+    Zstandard = 5,
 }
 
 /// <summary>A packument as stored: upstream's bytes, verbatim, compressed. Engines see bytes and columns.</summary>

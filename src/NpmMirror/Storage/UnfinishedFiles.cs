@@ -54,7 +54,6 @@ internal sealed partial class UnfinishedFiles(string folder, DurableFolders fold
         {
             _isDisposed = true;
             _mark?.Dispose();
-            _mark = null;
         }
     }
 

@@ -61,6 +61,6 @@ internal sealed partial class DocumentRepair(IQueueTable queued, SyncQueue queue
         }
     }
 
-    [LoggerMessage(EventIds.Mirroring + 260, LogLevel.Error, "The stored document of {Package} is damaged; the package is queued to be fetched again")]
+    [LoggerMessage(EventIds.Mirror + 260, LogLevel.Error, "The stored document of {Package} is damaged; the package is queued to be fetched again")]
     private partial void LogDamaged(PackageName package);
 }

@@ -76,12 +76,12 @@ internal sealed partial class EarlierMirror(IMetadataStore store, TimeProvider t
         };
     }
 
-    [LoggerMessage(EventIds.Mirroring + 75, LogLevel.Information, "Taking over the packuments of an earlier tool: {Taken} so far")]
+    [LoggerMessage(EventIds.Mirror + 75, LogLevel.Information, "Taking over the packuments of an earlier tool: {Taken} so far")]
     private partial void LogProgress(int taken);
 
-    [LoggerMessage(EventIds.Mirroring + 71, LogLevel.Information, "Took over {Taken} packuments of an earlier tool; {Left} could not be read and are left as they are")]
+    [LoggerMessage(EventIds.Mirror + 71, LogLevel.Information, "Took over {Taken} packuments of an earlier tool; {Left} could not be read and are left as they are")]
     private partial void LogTaken(int taken, int left);
 
-    [LoggerMessage(EventIds.Mirroring + 72, LogLevel.Warning, "The packument of {Package} that an earlier tool left is not taken over; it is fetched when it is asked for: {Reason}")]
+    [LoggerMessage(EventIds.Mirror + 72, LogLevel.Warning, "The packument of {Package} that an earlier tool left is not taken over; it is fetched when it is asked for: {Reason}")]
     private partial void LogLeft(PackageName package, string reason);
 }

@@ -48,7 +48,7 @@ internal sealed partial class PackageSync
         DocumentEvents changes;
         if (TryDecode(row.Name, oldDocument, raw))
         {
-            oldIndex ??= PackumentReader.Read(raw.Bytes, row.Name).Index;
+            oldIndex ??= PackumentReader.Read(raw.Bytes, row.Name, hashSeed: index.HashSeed).Index;
             changes = EventsOf(PackumentDiff.Compare(oldIndex, raw.Bytes, index, document.Bytes), oldIndex, oldDocument, raw, index, document, now);
         }
         else
@@ -103,9 +103,9 @@ internal sealed partial class PackageSync
     {
         public static Change None { get; } = new([], false);
 
-        public static Change FirstSight(PackumentIndex index, DateTimeOffset now) => new([DocumentEvents.OfFirstSight(index, now)], false);
+        public static Change FirstSight(PackumentIndex index, DateTimeOffset now) => None with { Events = [DocumentEvents.OfFirstSight(index, now)] };
     }
 
-    [LoggerMessage(EventIds.Mirroring + 9, LogLevel.Warning, "The previous document of {Package} cannot be read, so its change is told only as far as the index knows: {Reason}")]
+    [LoggerMessage(EventIds.Mirror + 9, LogLevel.Warning, "The previous document of {Package} cannot be read, so its change is told only as far as the index knows: {Reason}")]
     private partial void LogUnreadable(PackageName package, string reason);
 }

@@ -134,6 +134,6 @@ internal sealed partial class PackageSync
         return new SyncResult.Removed(written, [removed]);
     }
 
-    [LoggerMessage(EventIds.Mirroring + 1, LogLevel.Information, "Package {Package} is gone ({Kind}): {Reason}; its last known metadata {Kept}")]
+    [LoggerMessage(EventIds.Mirror + 1, LogLevel.Information, "Package {Package} is gone ({Kind}): {Reason}; its last known metadata {Kept}")]
     private partial void LogRemoved(PackageName package, RemovalKind kind, string reason, string kept);
 }

@@ -151,7 +151,8 @@ internal sealed partial class PackageSync : IDisposable
         {
             case PackumentAnswer.NotModified when row is not null:
                 _removals.NoteAlive(name);
-                return new SyncResult.Unchanged(row) { RetryBecause = _revisions.FindLag(item, row.Facts.Rev, isDifferent: false) };
+                // It was only asked whether the row's document is the newest where that is as new as the feed said.
+                return new SyncResult.Unchanged(row);
             case PackumentAnswer.Absent absent:
                 return await RemoveAsync(name, row, item, absent, cancellationToken);
             case PackumentAnswer.Fetched fetched:
@@ -197,7 +198,7 @@ internal sealed partial class PackageSync : IDisposable
     private async Task<SyncResult?> StoreAsync(PackageName name, PackageRow? row, QueueItem? item, PackumentAnswer.Fetched fetched, bool isRepair, CancellationToken cancellationToken)
     {
         var document = fetched.Document;
-        var parsed = PackumentReader.Read(document.Bytes, name, _options.AnyCase);
+        var parsed = PackumentReader.Read(document.Bytes, name, _options.AnyCase, row is null ? 0 : PackumentIndex.HashSeedOf(row.Index.Span));
         var index = parsed.Index;
         if (!parsed.IsNamed && index is { Versions.Count: 0, IsUnpublished: false })
         {
@@ -220,13 +221,13 @@ internal sealed partial class PackageSync : IDisposable
         }
 
         var removal = index.IsSecurityHolder ? RemovalKind.SecurityHolder : (RemovalKind?)null;
-        var isTheSame = row is not null && !isDifferent && row.Facts.Removal == removal;
-        if (row is not null && isTheSame && !isRepair)
+        var isTheSame = !isDifferent && row!.Facts.Removal == removal;
+        if (isTheSame && !isRepair)
         {
             var wantedStill = await FindWantedAsync(name, index, document, cancellationToken);
             document.Dispose();
             var missing = await HoldTarballsAsync(name, item, wantedStill, cancellationToken);
-            return await AdoptAsync(row, fetched.Validators, cancellationToken) is { } adopted ? new SyncResult.Unchanged(adopted) { RetryBecause = lag ?? missing } : null;
+            return await AdoptAsync(row!, fetched.Validators, cancellationToken) is { } adopted ? new SyncResult.Unchanged(adopted) { RetryBecause = lag ?? missing } : null;
         }
 
         if (removal is not null && row is { Facts.Removal: null } && await _breaker.FindReasonAsync(name, cancellationToken) is { } heldBack)

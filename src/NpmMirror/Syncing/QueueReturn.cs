@@ -84,9 +84,9 @@ internal sealed partial class QueueReturn(IQueueTable queue, INoteTable notes, T
     private static TimeSpan PauseAfter(int attempts, TimeSpan? retryAfter) =>
         new Backoff(TimeSpan.FromSeconds(1), StoredMoments.LongestPause, Random.Shared) { Failures = attempts }.Next(retryAfter);
 
-    [LoggerMessage(EventIds.Mirroring + 3, LogLevel.Debug, "Package {Package} failed {Attempt} times; next try in {Pause}: {Reason}")]
+    [LoggerMessage(EventIds.Mirror + 3, LogLevel.Debug, "Package {Package} failed {Attempt} times; next try in {Pause}: {Reason}")]
     private partial void LogFailed(PackageName package, int attempt, TimeSpan pause, string reason);
 
-    [LoggerMessage(EventIds.Mirroring + 8, LogLevel.Information, "Package {Package} could not be fetched in {Attempt} tries; the next client that asks starts anew: {Reason}")]
+    [LoggerMessage(EventIds.Mirror + 8, LogLevel.Information, "Package {Package} could not be fetched in {Attempt} tries; the next client that asks starts anew: {Reason}")]
     private partial void LogWishDropped(PackageName package, int attempt, string reason);
 }

@@ -22,11 +22,6 @@ internal sealed record SyncAttempt(QueueItem Item, SyncResult? Result, Exception
 /// </summary>
 internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, MirrorOptions options, TimeProvider time, ILogger<SyncQueue> logger, Meter? meter = null) : IDisposable
 {
-    /// <summary>Items of a dead process come back after it; a living one renews it while it works.</summary>
-    private static readonly TimeSpan LeaseDuration = TimeSpan.FromSeconds(10);
-
-    private static readonly TimeSpan RenewEvery = LeaseDuration / 3;
-
     /// <summary>How long the queue is left alone when it says nothing is due; another process may add to it.</summary>
     private static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(1);
 
@@ -39,7 +34,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
     private const int TakeMax = 64;
 
     private readonly ConcurrentDictionary<PackageName, Awaited> _awaited = new();
-    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(1);
     private readonly AttemptListeners _listeners = new();
     private readonly QueueReturn _return = new(store.Queue, store.Notes, time, logger);
     private readonly QueueMetrics _metrics = new(meter ?? Telemetry.Unread);
@@ -133,7 +128,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
     /// <summary>Tries one queued package now, ahead of the workers; null when there is no item or another has it.</summary>
     public async Task<SyncAttempt?> TryNowAsync(PackageName name, CancellationToken cancellationToken)
     {
-        var lease = await store.Queue.TakeAsync(name, LeaseDuration, cancellationToken);
+        var lease = await store.Queue.TakeAsync(name, LeaseRenewal.LeaseDuration, cancellationToken);
         return lease is null ? null : await TryAsync(lease, cancellationToken);
     }
 
@@ -145,7 +140,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
         {
             await _return.ForgetAsync(name, cancellationToken);
         }
-        else if (!failing.IsDeletedRow && (failing.WantedRev is null || !failing.IsWantedBeyond(rev)) && await store.Queue.TakeAsync(name, LeaseDuration, cancellationToken) is { } lease)
+        else if (!failing.IsDeletedRow && (failing.WantedRev is null || !failing.IsWantedBeyond(rev)) && await store.Queue.TakeAsync(name, LeaseRenewal.LeaseDuration, cancellationToken) is { } lease)
         {
             await _return.GiveBackAsync(lease, result);
         }
@@ -196,7 +191,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
         var taken = 0;
         try
         {
-            foreach (var lease in await store.Queue.TakeAsync(empty, LeaseDuration, cancellationToken))
+            foreach (var lease in await store.Queue.TakeAsync(empty, LeaseRenewal.LeaseDuration, cancellationToken))
             {
                 Interlocked.Increment(ref _inFlight);
                 taken++;
@@ -250,44 +245,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
 
     private async Task<SyncAttempt> TryAsync(QueueLease lease, CancellationToken cancellationToken)
     {
-        var item = lease.Item;
-        SyncAttempt attempt;
-
-        // Fetch under the waiting client's mirror chain, so that loops are detected.
-        MirrorChain.Current = _awaited.GetValueOrDefault(item.Name)?.Chain ?? MirrorChain.Current;
-        using var working = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var renewing = RenewAsync(lease, working.Token);
-        try
-        {
-            var result = await sync.SyncAsync(item.Name, item, cancellationToken);
-            attempt = new SyncAttempt(item, result, null, result.RetryBecause is null);
-            CrashPoint.Hit(CrashPoint.AfterCommitBeforeComplete);
-
-            // Also if the process is to end now: the next would fetch a stored package again that is left in the queue.
-            await _return.GiveBackAsync(lease, result);
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            await store.Queue.PostponeAsync(lease, new QueuePostponement(time.GetUtcNow(), item.LastError, item.MissingSince), CancellationToken.None);
-            throw;
-        }
-        catch (MirrorException e)
-        {
-            attempt = await _return.PostponeAsync(lease, e, cancellationToken);
-        }
-        catch (Exception e)
-        {
-            // The loop's edge: a failure of one package must not stop the others.
-            LogUnexpected(e, item.Name);
-            var failure = new MirrorException(MirrorFault.UpstreamMalformed, $"{item.Name} could not be handled ({e.GetType().Name}: {e.Message}); please report it.", inner: e);
-            attempt = await _return.PostponeAsync(lease, failure, cancellationToken);
-        }
-        finally
-        {
-            await working.CancelAsync();
-            await renewing;
-        }
-
+        var attempt = await AttemptAsync(lease, cancellationToken);
         _metrics.Count(attempt);
         try
         {
@@ -296,7 +254,7 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
         }
         finally
         {
-            if (_awaited.TryRemove(item.Name, out var awaited))
+            if (_awaited.TryRemove(lease.Item.Name, out var awaited))
             {
                 awaited.TrySetResult(attempt);
             }
@@ -305,19 +263,37 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
         return attempt;
     }
 
-    private async Task RenewAsync(QueueLease lease, CancellationToken cancellationToken)
+    private async Task<SyncAttempt> AttemptAsync(QueueLease lease, CancellationToken cancellationToken)
     {
+        var item = lease.Item;
+
+        // Fetch under the waiting client's mirror chain, so that loops are detected.
+        MirrorChain.Current = _awaited.GetValueOrDefault(item.Name)?.Chain ?? MirrorChain.Current;
+        await using var renewal = new LeaseRenewal(store.Queue, lease, time);
         try
         {
-            do
-            {
-                await Task.Delay(RenewEvery, time, cancellationToken);
-            }
-            while (await store.Queue.RenewAsync(lease, LeaseDuration, cancellationToken));
+            var result = await sync.SyncAsync(item.Name, item, cancellationToken);
+            CrashPoint.Hit(CrashPoint.AfterCommitBeforeComplete);
+
+            // Also if the process is to end now: the next would fetch a stored package again that is left in the queue.
+            await _return.GiveBackAsync(lease, result);
+            return new SyncAttempt(item, result, null, result.RetryBecause is null);
         }
-        catch (Exception e) when (e is OperationCanceledException or MirrorException)
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            // Done, or the store is in trouble: then the lease runs out, and the generation still guards the row.
+            await store.Queue.PostponeAsync(lease, new QueuePostponement(time.GetUtcNow(), item.LastError, item.MissingSince), CancellationToken.None);
+            throw;
+        }
+        catch (MirrorException e)
+        {
+            return await _return.PostponeAsync(lease, e, cancellationToken);
+        }
+        catch (Exception e)
+        {
+            // The loop's edge: a failure of one package must not stop the others.
+            LogUnexpected(e, item.Name);
+            var failure = new MirrorException(MirrorFault.UpstreamMalformed, $"{item.Name} could not be handled ({e.GetType().Name}: {e.Message}); please report it.", inner: e);
+            return await _return.PostponeAsync(lease, failure, cancellationToken);
         }
     }
 
@@ -356,9 +332,9 @@ internal sealed partial class SyncQueue(IMetadataStore store, PackageSync sync, 
         public MirrorChain? Chain => chain;
     }
 
-    [LoggerMessage(EventIds.Mirroring + 7, LogLevel.Error, "Package {Package} failed unexpectedly; please report it")]
+    [LoggerMessage(EventIds.Mirror + 7, LogLevel.Error, "Package {Package} failed unexpectedly; please report it")]
     private partial void LogUnexpected(Exception exception, PackageName package);
 
-    [LoggerMessage(EventIds.Mirroring + 5, LogLevel.Warning, "The queue cannot be processed: {Reason}")]
+    [LoggerMessage(EventIds.Mirror + 5, LogLevel.Warning, "The queue cannot be processed: {Reason}")]
     private partial void LogQueueTrouble(string reason);
 }

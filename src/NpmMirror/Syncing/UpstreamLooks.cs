@@ -99,9 +99,9 @@ internal sealed partial class UpstreamLooks(PackageSync sync, SyncQueue queue, F
         }
     }
 
-    [LoggerMessage(EventIds.Mirroring + 6, LogLevel.Debug, "Package {Package} could not be compared with the upstream and is served as held: {Reason}")]
+    [LoggerMessage(EventIds.Mirror + 6, LogLevel.Debug, "Package {Package} could not be compared with the upstream and is served as held: {Reason}")]
     private partial void LogNotCompared(PackageName package, string reason);
 
-    [LoggerMessage(EventIds.Mirroring + 16, LogLevel.Error, "The comparison of package {Package} with the upstream failed unexpectedly; please report it")]
+    [LoggerMessage(EventIds.Mirror + 16, LogLevel.Error, "The comparison of package {Package} with the upstream failed unexpectedly; please report it")]
     private partial void LogUnexpected(Exception exception, PackageName package);
 }

@@ -122,6 +122,6 @@ internal sealed partial class EagerTarballs(ITarballTable rows, RegistryClient u
         return missing;
     }
 
-    [LoggerMessage(EventIds.Mirroring + 2, LogLevel.Warning, "Tarball of {Package}@{Version} is not held: {Reason}")]
+    [LoggerMessage(EventIds.Mirror + 2, LogLevel.Warning, "Tarball of {Package}@{Version} is not held: {Reason}")]
     private partial void LogSkipped(PackageName package, string version, string reason);
 }

@@ -246,15 +246,15 @@ internal sealed partial class TarballDownloads
         }
     }
 
-    [LoggerMessage(EventIds.Mirroring + 213, LogLevel.Debug, "Tarball {Tarball} was not fetched: {Problem}")]
+    [LoggerMessage(EventIds.Mirror + 213, LogLevel.Debug, "Tarball {Tarball} was not fetched: {Problem}")]
     private partial void LogFailed(string tarball, string problem);
 
-    [LoggerMessage(EventIds.Mirroring + 214, LogLevel.Warning, "Tarballs cannot be stored and go to their clients unstored: {Problem}")]
+    [LoggerMessage(EventIds.Mirror + 214, LogLevel.Warning, "Tarballs cannot be stored and go to their clients unstored: {Problem}")]
     private partial void LogUnwritable(string problem);
 
-    [LoggerMessage(EventIds.Mirroring + 216, LogLevel.Information, "Tarballs can be stored again")]
+    [LoggerMessage(EventIds.Mirror + 216, LogLevel.Information, "Tarballs can be stored again")]
     private partial void LogWritable();
 
-    [LoggerMessage(EventIds.Mirroring + 215, LogLevel.Error, "The download of tarball {Tarball} failed unexpectedly")]
+    [LoggerMessage(EventIds.Mirror + 215, LogLevel.Error, "The download of tarball {Tarball} failed unexpectedly")]
     private partial void LogMistake(string tarball, Exception mistake);
 }

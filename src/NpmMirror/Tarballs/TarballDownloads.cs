@@ -328,15 +328,15 @@ internal sealed partial class TarballDownloads : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(EventIds.Mirroring + 210, LogLevel.Error, "The upstream changed what it promises for tarball {Tarball}, which is held: {Mismatch} The old bytes are kept and served; find out who republished it, and run npm-mirror verify --repair if the new ones are right")]
+    [LoggerMessage(EventIds.Mirror + 210, LogLevel.Error, "The upstream changed what it promises for tarball {Tarball}, which is held: {Mismatch} The old bytes are kept and served; find out who republished it, and run npm-mirror verify --repair if the new ones are right")]
     private partial void LogPromiseChanged(string tarball, string mismatch);
 
-    [LoggerMessage(EventIds.Mirroring + 217, LogLevel.Warning, "Tarball {Tarball} was stored when no hash was promised for it, and its bytes do not match the hash that is promised now: {Mismatch} It is fetched again")]
+    [LoggerMessage(EventIds.Mirror + 217, LogLevel.Warning, "Tarball {Tarball} was stored when no hash was promised for it, and its bytes do not match the hash that is promised now: {Mismatch} It is fetched again")]
     private partial void LogLetGo(string tarball, string mismatch);
 
-    [LoggerMessage(EventIds.Mirroring + 211, LogLevel.Warning, "Tarball {Tarball} is recorded as stored, but its bytes ({Sha512}) are missing or cut in {Location}; it is fetched again")]
+    [LoggerMessage(EventIds.Mirror + 211, LogLevel.Warning, "Tarball {Tarball} is recorded as stored, but its bytes ({Sha512}) are missing or cut in {Location}; it is fetched again")]
     private partial void LogBlobLost(string tarball, Digest sha512, string location);
 
-    [LoggerMessage(EventIds.Mirroring + 212, LogLevel.Debug, "The row of tarball {Tarball} could not be written: {Problem}")]
+    [LoggerMessage(EventIds.Mirror + 212, LogLevel.Debug, "The row of tarball {Tarball} could not be written: {Problem}")]
     private partial void LogUnrecorded(string tarball, string problem);
 }

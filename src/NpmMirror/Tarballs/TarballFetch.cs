@@ -96,7 +96,7 @@ internal sealed partial class TarballFetch(ITarballTable tarballs, IBlobStore bl
     private async Task AppendAllAsync(Stream body, BlobWriter writer, IntegrityCheck check, TarCheck? tar, TarballArrival arrival, CancellationToken cancellationToken)
     {
         // The writer computes SHA-512 anyway; only other promises need a second hash.
-        var needsCheck = check.IsPromised && check.Algorithm != HashAlgorithmName.SHA512;
+        var needsCheck = check.Algorithm != HashAlgorithmName.SHA512;
         var buffer = ArrayPool<byte>.Shared.Rent(ChunkBytes);
         try
         {
@@ -194,15 +194,15 @@ internal sealed partial class TarballFetch(ITarballTable tarballs, IBlobStore bl
         Problem = problem,
     };
 
-    [LoggerMessage(EventIds.Mirroring + 200, LogLevel.Warning, "The {Bytes} bytes that came for tarball {Tarball} are something else and were not kept: {Problem}")]
+    [LoggerMessage(EventIds.Mirror + 200, LogLevel.Warning, "The {Bytes} bytes that came for tarball {Tarball} are something else and were not kept: {Problem}")]
     private partial void LogCorrupt(string tarball, long bytes, string problem);
 
-    [LoggerMessage(EventIds.Mirroring + 201, LogLevel.Error, "Tarball {Tarball} was held with other bytes, which are missing on disk; those that the upstream sends now ({Sha512}) are not stored in their place")]
+    [LoggerMessage(EventIds.Mirror + 201, LogLevel.Error, "Tarball {Tarball} was held with other bytes, which are missing on disk; those that the upstream sends now ({Sha512}) are not stored in their place")]
     private partial void LogReplaced(string tarball, Digest sha512);
 
-    [LoggerMessage(EventIds.Mirroring + 203, LogLevel.Warning, "Tarball {Tarball} was held with other bytes ({Old}); those that its packument promises now ({Sha512}) have taken their place")]
+    [LoggerMessage(EventIds.Mirror + 203, LogLevel.Warning, "Tarball {Tarball} was held with other bytes ({Old}); those that its packument promises now ({Sha512}) have taken their place")]
     private partial void LogReplacing(string tarball, Digest old, Digest sha512);
 
-    [LoggerMessage(EventIds.Mirroring + 202, LogLevel.Debug, "The problem of tarball {Tarball} could not be recorded: {Problem}")]
+    [LoggerMessage(EventIds.Mirror + 202, LogLevel.Debug, "The problem of tarball {Tarball} could not be recorded: {Problem}")]
     private partial void LogUnrecorded(string tarball, string problem);
 }

@@ -92,6 +92,6 @@ internal sealed partial class TarballUsage : IAsyncDisposable
 
     private readonly record struct Entry(PackageName Package, string File, string Client, DateTimeOffset At);
 
-    [LoggerMessage(EventIds.Mirroring + 220, LogLevel.Debug, "{Count} notes of served tarballs could not be written: {Problem}")]
+    [LoggerMessage(EventIds.Mirror + 220, LogLevel.Debug, "{Count} notes of served tarballs could not be written: {Problem}")]
     private partial void LogDropped(int count, string problem);
 }

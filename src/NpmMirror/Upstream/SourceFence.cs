@@ -92,7 +92,7 @@ internal sealed class SourceFence(Uri upstream, IReadOnlyList<string> tarballHos
             && (!HasPort(allowed) || host.Port == url.Port);
     }
 
-    private static bool HasPort(string host) => host.LastIndexOf(':') is var colon and > 0 && host.IndexOf(']', colon) < 0;
+    private static bool HasPort(string host) => host.LastIndexOf(':') is var colon and > 0 && !host[colon..].Contains(']');
 
     private static bool IsLocalhost(string host)
     {

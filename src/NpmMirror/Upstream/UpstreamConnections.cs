@@ -158,24 +158,6 @@ internal sealed class UpstreamConnections : IDisposable
         return isTrustedBySystem || IsIssuedBy(own, chain, _options.Authorities) || IsIssuedBy(own, chain, _options.ExtraAuthorities);
     }
 
-    private static bool IsIssuedBy(X509Certificate2 certificate, X509Chain? sent, X509Certificate2Collection? authorities)
-    {
-        if (authorities is null || authorities.Count == 0)
-        {
-            return false;
-        }
-
-        using var chain = new X509Chain();
-        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-        // TLS server authentication.
-        chain.ChainPolicy.ApplicationPolicy.Add(new System.Security.Cryptography.Oid("1.3.6.1.5.5.7.3.1"));
-        chain.ChainPolicy.CustomTrustStore.AddRange(authorities);
-        if (sent is not null)
-        {
-            chain.ChainPolicy.ExtraStore.AddRange(sent.ChainPolicy.ExtraStore);
-        }
-
-        return chain.Build(certificate);
-    }
+    private static bool IsIssuedBy(X509Certificate2 certificate, X509Chain? sent, X509Certificate2Collection? authorities) =>
+        authorities is { Count: > 0 } && new CertificateAuthorities(authorities).HaveIssued(certificate, sent);
 }

@@ -47,7 +47,7 @@ internal sealed class PackageVisibility
     public IAsyncEnumerable<PackageRow> ListAsync(PackageName? after, bool isHidden, CancellationToken cancellationToken)
     {
         var removed = _packages.ListAsync(after, isRemoved: true, cancellationToken);
-        return isHidden ? (Rules.KeepsPackages ? removed.Where(row => Rules.Hides(row)) : removed)
+        return isHidden ? removed.Where(Rules.Hides)
             : Rules.KeepsPackages ? MergeAsync(_packages.ListAsync(after, isRemoved: false, cancellationToken), removed.Where(row => !Rules.Hides(row)).Select(Rules.AsShown), row => row.Name, cancellationToken)
             : _packages.ListAsync(after, isRemoved: false, cancellationToken);
     }

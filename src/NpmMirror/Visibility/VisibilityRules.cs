@@ -40,26 +40,21 @@ internal sealed class VisibilityRules(RemovedOptions removed)
     /// </summary>
     public PackageRow AsShown(PackageRow row)
     {
-        if (Hides(row))
-        {
-            return row.Facts.IsRemoved ? row : row with { Facts = row.Facts with { Removal = RemovalKind.Gone } };
-        }
-
-        if (!row.Facts.IsRemoved)
+        if (!row.Facts.IsRemoved || Hides(row))
         {
             return row;
         }
 
         // The deletion's revision came after the document's.
-        var ancestors = (row.Facts.Ancestors ?? "").Split(' ', 2);
+        var ancestors = string.IsNullOrEmpty(row.Facts.Ancestors) ? null : row.Facts.Ancestors.Split(' ', 2);
         return row with
         {
             Facts = row.Facts with
             {
                 Removal = null,
                 RemovalReason = null,
-                Rev = ancestors[0].Length > 0 ? ancestors[0] : row.Facts.Rev,
-                Ancestors = ancestors.Length > 1 ? ancestors[1] : null,
+                Rev = ancestors?[0] ?? row.Facts.Rev,
+                Ancestors = ancestors is [_, var earlier] ? earlier : null,
             },
         };
     }

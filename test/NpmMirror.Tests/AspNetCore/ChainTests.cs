@@ -45,7 +45,7 @@ public sealed class ChainTests
         [
             nameof(A_requests_fetches_and_no_others_forward_its_mirror_chain),
             nameof(A_request_through_too_many_mirrors_is_refused),
-            $"{nameof(Mirroring.ReadThroughTests)}.{nameof(Mirroring.ReadThroughTests.A_worker_that_fetches_for_a_request_forwards_its_mirror_chain)}",
+            $"{nameof(Syncing.ReadThroughTests)}.{nameof(Syncing.ReadThroughTests.A_worker_that_fetches_for_a_request_forwards_its_mirror_chain)}",
         ],
         Red = "`MirrorChain.HeaderOf` leaves the chain out: the first two were red; the length is not looked at: the third; `SyncQueue` does not take up the chain: the last")]
     [Theory]

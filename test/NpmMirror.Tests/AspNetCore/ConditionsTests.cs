@@ -136,6 +136,7 @@ public sealed class ConditionsTests
 
     [Claim("More than a hundred headers are refused on every path",
         Red = "`RequestHead` counts no headers")]
+    [Trait("Duration", "long")]
     [Theory]
     [InlineData(100, "200")]
     [InlineData(101, "431")]
@@ -165,7 +166,7 @@ public sealed class ConditionsTests
     {
         var hot = new AnswerMemory();
         var key = new RequestKey("/npm/ms", new Origin("http", "", ""), "", "");
-        hot.Remember(key, new RememberedTarball("", null, "/dev/null", 0, () => true, _ => { }));
+        hot.Remember(key, new RememberedTarball("", null, "/dev/null", 0, hot.SmallFiles, () => true, _ => { }, TimeProvider.System));
         var head = "GET /npm/ms HTTP/1.1\r\nHost:\r\n\r\n"u8;
         Assert.Equal(RequestKind.Simple, RequestHead.Read(head, out var read));
         Assert.Null(hot.Find(read));

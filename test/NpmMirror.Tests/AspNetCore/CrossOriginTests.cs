@@ -18,7 +18,7 @@ public sealed class CrossOriginTests
     [InlineData("me:secret@", CrossOriginMode.Auto, false)]
     [InlineData("me:secret@", CrossOriginMode.Always, true)]
     [InlineData("me:secret@", CrossOriginMode.Never, false)]
-    public async Task Only_what_an_anonymous_upstream_gave_unless_configured(string user, CrossOriginMode mode, bool isShared)
+    public async Task Only_answers_of_an_anonymous_upstream_unless_configured(string user, CrossOriginMode mode, bool isShared)
     {
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: Cancelled);
         registry.Publish(new FakePackage("ms").Version("1.0.0"));
@@ -63,7 +63,7 @@ public sealed class CrossOriginTests
     }
 
     [Claim("Pages of other sites read only what an anonymous upstream gave, on every path and connection, unless configured; preflights say the same",
-        With = [nameof(A_preflight_is_answered), nameof(Only_what_an_anonymous_upstream_gave_unless_configured), nameof(Pages_for_operators_are_never_shared)],
+        With = [nameof(A_preflight_is_answered), nameof(Only_answers_of_an_anonymous_upstream_unless_configured), nameof(Pages_for_operators_are_never_shared)],
         Red = "a preflight allows everything always: the first was red; `CrossOriginPolicy` does not ask whether the upstream is anonymous, or has no line (or always one) for answers on the connection, or `RegistryEndpoints` leaves it out of what it remembers: the third; operators' answers are shared: the last")]
     [Fact]
     public async Task A_preflight_allows_nothing_where_answers_are_not_shared()

@@ -95,7 +95,7 @@ public sealed class DamagedDocumentTests
         With = [$"{nameof(Maintenance.VerifierTests)}.{nameof(Maintenance.VerifierTests.A_document_in_the_form_that_went_is_named_and_fetched_again)}"],
         Red = "`DocumentCodecs` takes it for a damaged one: the last was red")]
     [Claim("The queue fetches a damaged document again, without validators, once for many requests; while the upstream is away requests tell the reason and do not ask it",
-        With = [nameof(While_the_upstream_is_away_requests_say_so_and_do_not_ask_it), nameof(A_change_is_stored_over_what_is_damaged)],
+        With = [nameof(While_the_upstream_is_away_requests_say_so_and_do_not_ask_it), nameof(A_change_is_stored_over_a_damaged_row)],
         Red = "`DocumentRepair` queues nothing, or anew with each request, or does not note the damage: the second was red; `PackageSync` refuses a change of what it cannot read: the last")]
     [Theory]
     [InlineData("brotli")]
@@ -144,7 +144,7 @@ public sealed class DamagedDocumentTests
     [InlineData("index")]
     [InlineData("document")]
     [InlineData("both")]
-    public async Task A_change_is_stored_over_what_is_damaged(string damage)
+    public async Task A_change_is_stored_over_a_damaged_row(string damage)
     {
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: Cancelled);
         registry.PutDocument("ms", Encoding.UTF8.GetBytes(Documents.Of("ms", True)));

@@ -16,6 +16,7 @@ public sealed class DamagedRowTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    [Trait("Duration", "long")]
     [Theory]
     [InlineData("UPDATE packages SET stored_at = 9223372036854775807 WHERE name = 'ms'")]
     [InlineData("UPDATE packages SET stored_at = 'yesterday' WHERE name = 'ms'")]

@@ -15,11 +15,11 @@ public sealed class EventsTests
             nameof(A_reader_that_comes_back_misses_nothing_and_hears_nothing_twice),
             nameof(A_reader_that_was_told_of_nothing_yet_knows_where_to_go_on),
             nameof(A_position_of_another_mirror_is_refused),
-            $"{nameof(Registry.RegistryLogTests)}.{nameof(Registry.RegistryLogTests.Events_are_told_from_a_position_on_and_none_is_left_out_or_told_twice)}",
+            $"{nameof(Storage.RegistryLogTests)}.{nameof(Storage.RegistryLogTests.Events_are_told_from_a_position_on_and_none_is_left_out_or_told_twice)}",
         ],
         Red = "`Last-Event-ID` is not looked at: the second was red")]
     [Fact]
-    public async Task Tells_the_rows_of_the_log_from_a_position_on_and_then_what_happens()
+    public async Task Tells_rows_of_the_log_from_a_position_on_and_then_new_ones()
     {
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: TestContext.Current.CancellationToken);
         registry.Publish(new FakePackage("ms").Version("1.0.0"));

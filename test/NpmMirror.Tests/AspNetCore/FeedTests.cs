@@ -56,7 +56,7 @@ public sealed class FeedTests
         With =
         [
             $"{nameof(ShortcutFeedTests)}.{nameof(ShortcutFeedTests.Says_the_same_as_the_server)}",
-            $"{nameof(Monitoring.PouchReplicationTests)}.{nameof(Monitoring.PouchReplicationTests.Goes_on_after_the_mirror_was_reset_to_before_its_place)}",
+            $"{nameof(Following.PouchReplicationTests)}.{nameof(Following.PouchReplicationTests.Goes_on_after_the_mirror_was_reset_to_before_its_place)}",
         ],
         Red = "`ChangesEndpoint` does not compare with the head")]
     [Theory]
@@ -163,7 +163,7 @@ public sealed class FeedTests
     [InlineData("descending=true&startkey=\"ab\"&limit=2", "ab,a")]
     [InlineData("descending=true&startkey=\"ab\"&endkey=\"B\"", "ab,a,B")]
     [InlineData("key=\"B\"", "B")]
-    public async Task All_docs_lists_what_is_held_in_byte_order(string query, string ids)
+    public async Task All_docs_lists_held_packages_in_byte_order(string query, string ids)
     {
         await using var mirror = await ServedMirror.StartAsync();
         foreach (var name in new[] { "z", "ab", "a", "B", "@s/x", "-", "gone" })

@@ -54,7 +54,7 @@ public sealed class FollowerRequestTests
     [InlineData("", """{"selector":{"$nor":[{"_id":"a"},{"_id":"b"}]}}""", "@s/c,gone")]
     [InlineData("", """{"selector":{"$not":{"$or":[{"_id":"a"},{"_id":"b"}]}}}""", "@s/c,gone")]
     [InlineData("", """{"selector":{"_rev":{"$beginsWith":"3-"},"_id":"a"}}""", "a")]
-    public async Task Changes_come_of_what_is_named_or_selected(string query, string body, string ids)
+    public async Task Changes_come_of_named_or_selected_packages(string query, string body, string ids)
     {
         await using var mirror = await FilledAsync();
         using var page = await PostAsync(mirror, $"_changes?{query}", body);

@@ -112,7 +112,7 @@ public sealed class ForwardingTests
     }
 
     [Fact]
-    public async Task A_body_that_is_not_what_it_says_is_refused()
+    public async Task A_body_unlike_its_content_coding_is_refused()
     {
         await using var mirror = await ServedMirror.StartAsync();
         using var request = new HttpRequestMessage(HttpMethod.Post, Bulk) { Content = new StringContent("{}") };

@@ -61,13 +61,13 @@ public sealed class FreshnessTests
         With =
         [
             $"{nameof(TarballServingTests)}.{nameof(TarballServingTests.After_a_security_holder_only_its_own_tarball_is_served)}",
-            $"{nameof(Clients.NpmCommandTests)}.{nameof(Clients.NpmCommandTests.A_security_holder_is_shown_in_the_place_of_what_was_taken_down)}",
+            $"{nameof(Clients.NpmCommandTests)}.{nameof(Clients.NpmCommandTests.A_security_holder_is_shown_in_place_of_the_taken_down_package)}",
             $"{nameof(Following.MirrorResetTests)}.{nameof(Following.MirrorResetTests.Becomes_equal_when_it_happens_while_a_change_is_waited_for)}",
             nameof(A_removal_by_this_process_is_refused_by_the_next_request),
         ],
         Red = "the log drops nothing: the first was red; `PackageSync` does not tell of a removal's commit: the fifth; `PackageVisibility` refuses no file, or `PackumentPass` knows no holder: the second; nothing is looked at beside an open read: the fourth")]
     [Fact]
-    public async Task A_removed_package_is_gone_from_what_was_prepared()
+    public async Task A_removed_package_is_gone_from_the_prepared_answers()
     {
         await using var mirror = await ServedMirror.StartAsync();
         await mirror.PutAsync("ms", Documents.Of("ms"));

@@ -76,14 +76,14 @@ public sealed class KeptAttestationsTests : IAsyncLifetime
         With =
         [
             nameof(Gc_takes_those_of_versions_that_are_not_held_any_more),
-            nameof(Gc_takes_what_is_over_the_bound),
+            nameof(Gc_evicts_tarballs_over_the_bound),
             nameof(No_more_are_kept_than_the_option_says_and_the_others_are_passed_on),
             nameof(Of_a_held_version_they_are_kept_and_not_asked_for_twice),
             nameof(Of_a_version_that_is_not_held_nothing_is_kept),
         ],
         Red = "`KeptAttestations` counts nothing at its start: the first was red; gc keeps those of any version, or any number: the second and the third; it looks at no bound: the fourth; what is kept is asked for again: the fifth; it keeps those of any version: the last")]
     [Fact]
-    public async Task A_new_process_counts_what_an_earlier_one_kept()
+    public async Task A_new_process_counts_files_that_an_earlier_one_kept()
     {
         for (var run = 0; run < 3; run++)
         {
@@ -126,7 +126,7 @@ public sealed class KeptAttestationsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Gc_takes_what_is_over_the_bound()
+    public async Task Gc_evicts_tarballs_over_the_bound()
     {
         await using var mirror = await ServedMirror.StartAsync(_store, _registry.Url);
         for (var i = 0; i < 4; i++)

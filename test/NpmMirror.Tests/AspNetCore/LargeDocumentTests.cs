@@ -8,7 +8,7 @@ namespace NpmMirror.Tests.AspNetCore;
 public sealed class LargeDocumentTests
 {
     [Claim("Large packuments neither fail nor pile up (never-again 3)",
-        With = [nameof(The_cache_stays_within_its_bound_and_keeps_what_is_used)],
+        With = [nameof(The_cache_stays_within_its_bound_and_keeps_used_blobs)],
         Red = "long ones are not spilled: the first was red; `RenditionCache.Trim` lets nothing go, or gives no second chance: the last")]
     [Fact]
     public async Task A_long_packument_goes_out_uncompressed_without_being_held()
@@ -38,11 +38,11 @@ public sealed class LargeDocumentTests
     [Claim("The cache stays within its bytes and its account ends even",
         With =
         [
-            $"{nameof(Registry.RenditionCacheTests)}.{nameof(Registry.RenditionCacheTests.The_budget_ends_even_after_concurrent_keeps_makes_and_drops)}",
+            $"{nameof(Renditions.RenditionCacheTests)}.{nameof(Renditions.RenditionCacheTests.The_budget_ends_even_after_concurrent_keeps_makes_and_drops)}",
         ],
         Red = "`Trim` lets nothing go: the first was red; a dropped package keeps its renditions' bytes, or what was made or held while it was dropped: the last")]
     [Fact]
-    public async Task The_cache_stays_within_its_bound_and_keeps_what_is_used()
+    public async Task The_cache_stays_within_its_bound_and_keeps_used_blobs()
     {
         await using var mirror = await ServedMirror.StartAsync(configure: options => options.CacheBytes = 20_000);
         for (var i = 0; i < 200; i++)

@@ -33,6 +33,7 @@ public sealed class MirrorOfMirrorTests : IAsyncLifetime
 
     [Claim("A mirror of a mirror ends equal: names, revisions, tombstones, and but for the base address the same bytes, also across a restart of either",
         Red = "a removed package's answer does not say how it went")]
+    [Trait("Duration", "long")]
     [Theory]
     [InlineData(FeedMode.Longpoll)]
     [InlineData(FeedMode.Continuous)]

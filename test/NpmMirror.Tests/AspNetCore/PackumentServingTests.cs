@@ -11,7 +11,7 @@ public sealed class PackumentServingTests
     private const string Abbreviated = "application/vnd.npm.install-v1+json";
 
     [Claim("Weights of `Accept` and `Accept-Encoding` count",
-        With = [$"{nameof(Registry.ContentCodingTests)}.{nameof(Registry.ContentCodingTests.Takes_the_best_coding_that_the_client_allows)}"],
+        With = [$"{nameof(Renditions.ContentCodingTests)}.{nameof(Renditions.ContentCodingTests.Takes_the_best_coding_that_the_client_allows)}"],
         Red = "`WeightedValues` reads no weights: both were red")]
     [Theory]
     [InlineData(null, "application/json")]
@@ -50,7 +50,7 @@ public sealed class PackumentServingTests
         ],
         Red = "`RenditionKey.ETagOf` leaves the form out")]
     [Fact]
-    public async Task Sends_what_caches_need()
+    public async Task Sends_the_headers_that_caches_need()
     {
         await using var mirror = await ServedMirror.StartAsync();
         await mirror.PutAsync("ms", Documents.Of("ms"));
@@ -74,7 +74,7 @@ public sealed class PackumentServingTests
     }
 
     [Claim("`time` complete, `modified` upstream's (never-again 8)",
-        Red = "`Last-Modified` is the moment of storing: `PackumentServingTests.Sends_what_caches_need` was red")]
+        Red = "`Last-Modified` is the moment of storing: `PackumentServingTests.Sends_the_headers_that_caches_need` was red")]
     [Fact]
     public async Task A_partial_time_map_or_a_changed_modified_never_goes_out()
     {

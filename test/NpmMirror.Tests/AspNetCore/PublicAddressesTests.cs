@@ -24,8 +24,21 @@ public sealed class PublicAddressesTests
     [Theory]
     [InlineData("evil.example.org")]
     [InlineData("")]
-    public void With_a_public_address_every_host_is_served(string host) =>
-        Assert.True(new PublicAddresses(new MirrorOptions { PublicUrl = "https://npm.example.org/" }).IsServed(host, null));
+    public void With_a_public_address_every_host_is_served(string host)
+    {
+        var addresses = new PublicAddresses(new MirrorOptions { PublicUrl = "https://npm.example.org/" });
+        Assert.True(addresses.IsServed(host, null));
+        Assert.Equal("https://npm.example.org", addresses.Find(new DefaultHttpContext(), new Origin("http", host, ""), "/npm"));
+    }
+
+    [Theory]
+    [InlineData("npm.example.org", true)]
+    [InlineData("evil.example.org", false)]
+    public void A_program_here_administers_by_the_public_name_too(string host, bool isAllowed)
+    {
+        var options = new MirrorOptions { PublicUrl = "https://npm.example.org/" };
+        Assert.Equal(isAllowed, new AdminAccess(options, new PublicAddresses(options)).Refusal(Context("127.0.0.1", ("Host", host))) is null);
+    }
 
     [Theory]
     [InlineData("10.1.2.3", true)]
@@ -37,6 +50,21 @@ public sealed class PublicAddressesTests
     {
         var context = Context(peer, ("X-Forwarded-Host", "npm.example.org"));
         var origin = new TrustedProxies(["10.0.0.0/8"]).Forwarded(context, new Origin("http", "inner", ""));
+        Assert.Equal(isBelieved ? "npm.example.org" : "inner", origin.Host);
+    }
+
+    [Claim("A proxy that is trusted by its address is the only peer that is",
+        Red = "`TrustedProxies` makes a network of the address's length in bytes: nearly every peer is trusted")]
+    [Theory]
+    [InlineData("10.1.2.3", "10.1.2.3", true)]
+    [InlineData("10.1.2.3", "10.1.2.2", false)]
+    [InlineData("10.1.2.3", "11.1.2.3", false)]
+    [InlineData("2001:db8::1", "2001:db8::1", true)]
+    [InlineData("2001:db8::1", "2001:db8::", false)]
+    [InlineData("2001:db8::1", "2001:db8:1::1", false)]
+    public void A_proxy_that_is_named_by_its_address_is_the_only_one(string proxy, string peer, bool isBelieved)
+    {
+        var origin = new TrustedProxies([proxy]).Forwarded(Context(peer, ("X-Forwarded-Host", "npm.example.org")), new Origin("http", "inner", ""));
         Assert.Equal(isBelieved ? "npm.example.org" : "inner", origin.Host);
     }
 
@@ -81,6 +109,28 @@ public sealed class PublicAddressesTests
         var options = new MirrorOptions();
         var context = Context(peer, ("Host", host), ("Sec-Fetch-Site", site));
         Assert.Equal(isAllowed, new AdminAccess(options, new PublicAddresses(options)).Refusal(context) is null);
+    }
+
+    [Fact]
+    public void A_program_here_administers_by_the_address_that_it_reached()
+    {
+        var options = new MirrorOptions();
+        var context = Context("127.0.0.1", ("Host", "203.0.113.7:4873"));
+        context.Connection.LocalIpAddress = IPAddress.Parse("203.0.113.7");
+        Assert.Null(new AdminAccess(options, new PublicAddresses(options)).Refusal(context));
+    }
+
+    [Claim("Where a trusted proxy sends any `X-Forwarded-*`, its `Forwarded` is not read: a stranger may have sent it",
+        Red = "each of the four headers left out of `TrustedProxies.Told`")]
+    [Theory]
+    [InlineData("X-Forwarded-Proto", "https", "https", "inner", "")]
+    [InlineData("X-Forwarded-Host", "npm.example.org", "http", "npm.example.org", "")]
+    [InlineData("X-Forwarded-Port", "8443", "http", "inner:8443", "")]
+    [InlineData("X-Forwarded-Prefix", "/npm", "http", "inner", "/npm")]
+    public void The_two_families_of_a_proxys_headers_are_not_mixed(string header, string value, string scheme, string host, string prefix)
+    {
+        var context = Context("10.1.2.3", (header, value), ("Forwarded", "host=evil.example.org;proto=https"));
+        Assert.Equal(new Origin(scheme, host, prefix), new TrustedProxies(["10.0.0.0/8"]).Forwarded(context, new Origin("http", "inner", "")));
     }
 
     private static DefaultHttpContext Context(string? peer, params (string Name, string Value)[] headers)

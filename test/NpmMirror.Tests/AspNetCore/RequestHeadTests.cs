@@ -8,7 +8,7 @@ public sealed class RequestHeadTests
     private const string Npm = "GET /npm/ms HTTP/1.1\r\nconnection: keep-alive\r\nuser-agent: npm/11.0.0\r\nnpm-session: 1\r\naccept: application/json\r\nHost: localhost:4873\r\naccept-encoding: gzip,deflate\r\n\r\n";
 
     [Fact]
-    public void Reads_what_decides_an_answer()
+    public void Reads_the_headers_that_decide_an_answer()
     {
         Assert.Equal(RequestKind.Simple, RequestHead.Read(Encoding.Latin1.GetBytes(Npm.Replace("npm-session: 1", "IF-None-Match:\t\"a\"  ", StringComparison.Ordinal)), out var head));
         Assert.Equal("/npm/ms", Encoding.ASCII.GetString(head.Target));
@@ -22,7 +22,7 @@ public sealed class RequestHeadTests
     [InlineData("GET /npm", "HEAD /npm")]
     [InlineData("keep-alive", "close")]
     [InlineData("npm-session: 1", "if-modified-since: Sun, 22 Nov 2026 00:00:00 GMT")]
-    public void Leaves_to_the_server_what_hangs_on_more(string part, string instead) =>
+    public void Leaves_requests_that_need_more_to_the_server(string part, string instead) =>
         Assert.Equal(RequestKind.Plain, Kind(Npm.Replace(part, instead, StringComparison.Ordinal)));
 
     [Theory]

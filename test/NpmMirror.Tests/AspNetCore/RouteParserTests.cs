@@ -8,7 +8,7 @@ public sealed class RouteParserTests
     private static readonly RouteParser AtRoot = new(["/"]);
 
     [Claim("Names are found in every spelling, and other texts are no names",
-        With = [nameof(Names_nothing_by_what_is_no_name)],
+        With = [nameof(Names_nothing_by_a_text_that_is_no_name)],
         Red = "a slash in a file name is let through: the last was red")]
     [Theory]
     [InlineData("/npm/express", "express")]
@@ -135,7 +135,7 @@ public sealed class RouteParserTests
     [InlineData("/npm/-/npm/v1/attestations/sigstore")]
     [InlineData("/npm/-/npm/v1/attestations/..@1.0.0")]
     [InlineData("/npm/-/package/../dist-tags")]
-    public void Names_nothing_by_what_is_no_name(string target)
+    public void Names_nothing_by_a_text_that_is_no_name(string target)
     {
         var route = AtNpm.Parse(target, out _);
         // Everything else names a package, and would be looked up by it.
@@ -157,7 +157,7 @@ public sealed class RouteParserTests
     [InlineData("*")]
     [InlineData("127.0.0.1:443")]
     [InlineData("")]
-    public void Refuses_what_is_no_path(string target) =>
+    public void Refuses_a_text_that_is_no_path(string target) =>
         Assert.Equal(400, Assert.IsType<RegistryRoute.Malformed>(AtNpm.Parse(target, out _)).Status);
 
     [Fact]

@@ -28,6 +28,7 @@ internal sealed class ServedMirror : IAsyncDisposable
 
     private readonly WebApplication _application;
     private int _requestsSeen;
+    private int _requestsOffThePool;
 
     private ServedMirror(WebApplication application, IMetadataStore store, HeldPort? port)
     {
@@ -50,6 +51,9 @@ internal sealed class ServedMirror : IAsyncDisposable
 
     /// <summary>How many requests reached the server: repeated ones are answered on their connection.</summary>
     internal int RequestsSeen => Volatile.Read(ref _requestsSeen);
+
+    /// <summary>How many of them were begun on a thread that other connections wait for.</summary>
+    internal int RequestsOffThePool => Volatile.Read(ref _requestsOffThePool);
 
     internal Mirror Mirror => Services.GetRequiredService<Mirror>();
 
@@ -100,6 +104,7 @@ internal sealed class ServedMirror : IAsyncDisposable
         application.Use(next => context =>
         {
             Interlocked.Increment(ref served!._requestsSeen);
+            Interlocked.Add(ref served._requestsOffThePool, Thread.CurrentThread.IsThreadPoolThread ? 0 : 1);
             return next(context);
         });
         application.UseNpmRegistry(mounts);

@@ -187,9 +187,11 @@ public sealed class ShortcutConnectionTests
 
         // Waits of others that began before are shorter than a stall now.
         clock.Advance(TimeSpan.FromSeconds(7));
+        var connections = mirror.Services.GetRequiredService<ClientConnections>();
+        await Eventually.Async(() => connections.Count == 0);
         using var socket = await RawTalk.ConnectAsync(mirror, receiveBytes: 4096);
         await socket.SendAsync(Encoding.ASCII.GetBytes(request), TestContext.Current.CancellationToken);
-        var connections = mirror.Services.GetRequiredService<ClientConnections>();
+        await Eventually.Async(() => connections.Count == 1);
         await Eventually.Async(() =>
         {
             clock.Advance(StallLimit.LookEvery);

@@ -31,6 +31,7 @@ public sealed class StalledClientTests
 
     [Claim("A client that takes nothing of a tarball or a packument for 30 s is cut off, on the connection, by the server and with a file between, and so is one whose own body does not come",
         With = [nameof(A_body_that_does_not_come_is_not_waited_for)])]
+    [Trait("Duration", "long")]
     [Theory]
     [MemberData(nameof(Bodies))]
     public async Task A_client_that_takes_nothing_of_a_long_body_is_cut_off(string path, bool isHot, bool isKnown)
@@ -66,6 +67,7 @@ public sealed class StalledClientTests
             $"{nameof(StallLimitTests)}.{nameof(StallLimitTests.A_write_of_which_nothing_can_be_seen_may_take_as_long_as_a_stall)}",
         ],
         Red = "`StallLimit.ReadTaken` is always null: all cases of the first were red")]
+    [Trait("Duration", "long")]
     [Theory]
     [MemberData(nameof(Bodies))]
     public async Task A_client_that_reads_slowly_all_the_time_is_never_cut_off(string path, bool isHot, bool isKnown)

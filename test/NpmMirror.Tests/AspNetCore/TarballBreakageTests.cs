@@ -2,7 +2,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using NpmMirror.Tarballs;
-using NpmMirror.Tests.Mirroring;
+using NpmMirror.Tests.Tarballs;
 using NpmMirror.Tests.Upstream;
 
 namespace NpmMirror.Tests.AspNetCore;

@@ -77,7 +77,7 @@ public sealed class TarballRangeTests
     [Theory]
     [InlineData(Tag)]
     [InlineData(Stored)]
-    public void A_condition_on_what_the_answer_does_not_tell_gives_the_whole(string condition)
+    public void A_condition_on_a_header_that_was_not_sent_gives_the_whole(string condition)
     {
         var (request, response) = Context(("Range", "bytes=0-1"), ("If-Range", condition));
         Assert.Equal(200, TarballRange.Choose(request, response, 100).Status);

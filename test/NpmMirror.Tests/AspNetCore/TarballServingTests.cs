@@ -92,7 +92,7 @@ public sealed class TarballServingTests : IAsyncLifetime
     }
 
     [Claim("Range, If-Range, If-None-Match and HEAD; HEAD of a file not held starts no download",
-        With = [nameof(A_part_of_another_file_is_never_sent), nameof(A_client_that_has_it_gets_304), nameof(HEAD_of_what_is_not_held_starts_no_download)],
+        With = [nameof(A_part_of_another_file_is_never_sent), nameof(A_client_that_has_it_gets_304), nameof(HEAD_of_a_tarball_that_is_not_held_starts_no_download)],
         Red = "If-Range is not looked at, or HEAD opens the tarball")]
     [Theory]
     [InlineData("bytes=0-99", 0, 99)]
@@ -187,7 +187,7 @@ public sealed class TarballServingTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task HEAD_of_what_is_not_held_starts_no_download()
+    public async Task HEAD_of_a_tarball_that_is_not_held_starts_no_download()
     {
         await using var mirror = await StartAsync();
         using var request = new HttpRequestMessage(HttpMethod.Head, new Uri("/npm" + Path, UriKind.Relative));
@@ -200,7 +200,7 @@ public sealed class TarballServingTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task HEAD_of_what_is_held_tells_its_length()
+    public async Task HEAD_of_a_held_tarball_tells_its_length()
     {
         await using var mirror = await StartAsync();
         await FetchUntilStoredAsync(mirror);
@@ -322,7 +322,7 @@ public sealed class TarballServingTests : IAsyncLifetime
     [Claim("The clients of served tarballs are recorded, and no request waits for that",
         With =
         [
-            $"{nameof(Mirroring.TarballUsageTests)}.{nameof(Mirroring.TarballUsageTests.A_store_that_does_not_keep_up_costs_entries_and_never_a_wait)}",
+            $"{nameof(Tarballs.TarballUsageTests)}.{nameof(Tarballs.TarballUsageTests.A_store_that_does_not_keep_up_costs_entries_and_never_a_wait)}",
             $"{nameof(RememberedTarballTests)}.{nameof(RememberedTarballTests.Gives_every_byte_without_the_server_and_records_the_client)}",
         ],
         Red = "a client's requests of a day count as one, or the client is not told: the first was red; `TarballUsage` holds any number of entries: the second; `RememberedTarball` records nothing: the last")]

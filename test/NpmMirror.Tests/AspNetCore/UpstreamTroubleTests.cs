@@ -34,8 +34,8 @@ public sealed class UpstreamTroubleTests
         With =
         [
             nameof(An_unknown_package_is_not_found_in_both_forms_and_asked_for_once),
-            $"{nameof(Mirroring.ReadThroughTests)}.{nameof(Mirroring.ReadThroughTests.A_404_of_the_upstream_is_remembered_for_a_minute_and_trouble_never)}",
-            $"{nameof(Mirroring.ReadThroughTests)}.{nameof(Mirroring.ReadThroughTests.A_feed_row_and_a_refresh_end_a_remembered_404)}",
+            $"{nameof(Syncing.ReadThroughTests)}.{nameof(Syncing.ReadThroughTests.A_404_of_the_upstream_is_remembered_for_a_minute_and_trouble_never)}",
+            $"{nameof(Syncing.ReadThroughTests)}.{nameof(Syncing.ReadThroughTests.A_feed_row_and_a_refresh_end_a_remembered_404)}",
         ],
         Red = "`NegativeAnswers` never forgets: the third was red")]
     [Fact]

@@ -23,7 +23,7 @@ public sealed class BackupTests : IDisposable
         With = [nameof(A_file_that_is_no_readable_backup_is_not_replaced)],
         Red = "`BackupCommand` does not compare the earlier head: the first was red")]
     [Fact]
-    public async Task A_backup_replaces_only_what_the_mirror_leads_on_from()
+    public async Task A_backup_replaces_only_an_earlier_state_of_this_mirror()
     {
         await FillAsync("data", "a");
         File.Copy(_folder.File("data/npm-mirror.sqlite"), _folder.File("earlier/npm-mirror.sqlite"));
@@ -49,7 +49,7 @@ public sealed class BackupTests : IDisposable
     [Claim("`backup --json`",
         Red = "`backup` writes words in spite of `--json`, or `Backup` counts no tarball")]
     [Fact]
-    public async Task Json_tells_what_was_copied_and_where_to()
+    public async Task Json_tells_the_copied_counts_and_the_target()
     {
         await FillAsync("data", "a");
         var hex = Convert.ToHexStringLower(SHA512.HashData("bytes"u8));
@@ -191,6 +191,19 @@ public sealed class BackupTests : IDisposable
         Assert.False(File.Exists(_folder.File("copy/npm-mirror.sqlite")));
     }
 
+    [Claim("A backup ends and tells the tarball whose bytes end before their length",
+        Red = "`Backup` reads on at the end of the bytes, for ever")]
+    [Fact]
+    public async Task A_backup_tells_of_a_tarball_that_ends_early()
+    {
+        await using var store = new SqliteStore(_folder.File("data/npm-mirror.sqlite"), TimeProvider.System);
+        await store.OpenAsync(Token);
+        var blobs = new HookedBlobs(new FileBlobStore(_folder.File("data"), NullLogger<FileBlobStore>.Instance)) { Opened = reader => new LongerReader(reader) };
+        await StoreTarballAsync(store, blobs, "a");
+        var backup = new Backup(store, store.Backup, blobs, new FileBlobStore(_folder.File("copy"), NullLogger<FileBlobStore>.Instance), _folder.File("copy"));
+        Assert.Contains("is damaged; the backup stopped there", (await Assert.ThrowsAsync<MirrorException>(() => backup.RunAsync(Token).WaitAsync(TimeSpan.FromSeconds(60), Token))).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_folder_that_cannot_be_written_is_refused()
     {
@@ -226,5 +239,21 @@ public sealed class BackupTests : IDisposable
     {
         await using var store = new SqliteStore(copy, TimeProvider.System);
         return store.Backup.ReadHeadOf(copy).Position.Value;
+    }
+
+    /// <summary>Tells one byte more than there are, and begins with zeros: the missing byte is not made up.</summary>
+    private sealed class LongerReader(BlobReader inner) : BlobReader
+    {
+        public override long LengthBytes => inner.LengthBytes + 1;
+
+        public override async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var read = await inner.ReadAsync(offset, buffer, cancellationToken);
+            buffer.Span[0] ^= (byte)read;
+            return read;
+        }
+
+        public override ValueTask DisposeAsync() => inner.DisposeAsync();
     }
 }

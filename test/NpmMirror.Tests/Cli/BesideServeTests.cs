@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net;
 using System.Text.Json;
 using NpmMirror.Testing;
 
@@ -32,7 +33,7 @@ public sealed class BesideServeTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Status_counts_what_the_running_one_holds()
+    public async Task Status_counts_packages_of_the_running_mirror()
     {
         await FetchAsync("ms/-/ms-2.1.3.tgz");
         var status = await StatusAsync();
@@ -49,8 +50,8 @@ public sealed class BesideServeTests : IAsyncLifetime
     [Claim("Status and sync beside a running serve",
         With =
         [
-            nameof(Status_counts_what_the_running_one_holds),
-            nameof(Status_lists_what_fails_and_when_it_is_tried_again),
+            nameof(Status_counts_packages_of_the_running_mirror),
+            nameof(Status_lists_failing_packages_with_their_next_try),
             nameof(Sync_brings_packages_that_the_running_one_serves_at_once),
         ],
         Red = "the upstream is not noted where no feed is followed: the first was red; SQLite does not count new packages: the second; `status` leaves out what fails: the third")]
@@ -64,7 +65,7 @@ public sealed class BesideServeTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Status_lists_what_fails_and_when_it_is_tried_again()
+    public async Task Status_lists_failing_packages_with_their_next_try()
     {
         _upstream.Knobs.Fail("/ms", 500);
         Assert.Equal(1, (await RunAsync("sync", $"--upstream={_upstream.Url}", "--feed=none", "ms")).Code);
@@ -232,6 +233,26 @@ public sealed class BesideServeTests : IAsyncLifetime
         }
 
         Assert.Equal(before, await File.ReadAllBytesAsync(file, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task A_mirror_whose_store_a_newer_program_migrated_serves_and_is_not_ready()
+    {
+        await _client.GetStringAsync(_address + "ms", TestContext.Current.CancellationToken);
+        using (var sqlite = Process.Start("sqlite3", [_folder.File("npm-mirror-data/npm-mirror.sqlite"), "PRAGMA user_version = 9999"]))
+        {
+            await sqlite.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
+
+        var ready = new Uri(new Uri(_address), "/health/ready");
+        await Eventually.Async(async () =>
+        {
+            using var answer = await _client.GetAsync(ready, TestContext.Current.CancellationToken);
+            return answer.StatusCode == HttpStatusCode.ServiceUnavailable
+                && (await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).Contains("to schema version 9999, and this one knows versions up to", StringComparison.Ordinal);
+        });
+        Assert.Contains("2.1.3", await _client.GetStringAsync(_address + "ms", TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Contains("Nothing can be written", await _mirror.WaitForErrorAsync("schema version 9999"), StringComparison.Ordinal);
     }
 
     private async Task<byte[]> FetchAsync(string path) => await _client.GetByteArrayAsync(_address + path, TestContext.Current.CancellationToken);

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Text;
 
 namespace NpmMirror.Tests.Cli;
@@ -8,11 +7,6 @@ namespace NpmMirror.Tests.Cli;
 /// <summary>The built program in a process of its own, bounded in time; its environment knows no NPM_MIRROR__ settings but those given.</summary>
 internal sealed class CliProcess : IAsyncDisposable
 {
-    private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "npm-mirror.dll");
-
-    // The runtime's own host, not the one of the PATH that a test gives the program.
-    private static readonly string Dotnet = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "../../../dotnet"));
-
     private readonly Process _process;
     private readonly StringBuilder _output = new();
     private readonly StringBuilder _errors = new();
@@ -37,21 +31,30 @@ internal sealed class CliProcess : IAsyncDisposable
 
     /// <summary>Starts the program; environment values of null are removed.</summary>
     public static CliProcess Start(string folder, string[] arguments, params (string Name, string? Value)[] environment) =>
-        Start(Dotnet, folder, [Program, .. arguments], environment);
+        Start(TestProgram.Command, folder, arguments, environment);
+
+    /// <summary>Starts the program that runs on the .NET runtime, for what a native one cannot do.</summary>
+    public static CliProcess StartManaged(string folder, string[] arguments) => Start(TestProgram.Managed, folder, arguments, []);
 
     /// <summary>Starts the program below another one (a shell that sets limits, a mount).</summary>
     public static CliProcess StartBelow(string[] wrapper, string folder, string[] arguments, params (string Name, string? Value)[] environment) =>
-        Start(wrapper[0], folder, [.. wrapper[1..], Dotnet, Program, .. arguments], environment);
+        Start([.. wrapper, .. TestProgram.Command], folder, arguments, environment);
 
     /// <summary>Runs a script of this tree that ends up as the program.</summary>
-    public static CliProcess StartScript(string script, string folder, string[] arguments) => Start("/bin/bash", folder, [Path.Combine(TestTools.Root, script), .. arguments], []);
+    public static CliProcess StartScript(string script, string folder, string[] arguments) => Start(["/bin/bash", Path.Combine(TestTools.Root, script)], folder, arguments, []);
 
     /// <summary>Runs the program to its end.</summary>
     public static async Task<(int Code, string Output, string Errors)> RunAsync(string folder, string[] arguments, params (string Name, string? Value)[] environment)
     {
         await using var process = Start(folder, arguments, environment);
-        var code = await process.WaitForExitAsync();
-        return (code, process.Output, process.Errors);
+        return await process.ToEndAsync();
+    }
+
+    /// <summary>Runs the program on the .NET runtime to its end.</summary>
+    public static async Task<(int Code, string Output, string Errors)> RunManagedAsync(string folder, string[] arguments)
+    {
+        await using var process = StartManaged(folder, arguments);
+        return await process.ToEndAsync();
     }
 
     /// <summary>Waits until a line of standard output contains the text, and returns it.</summary>
@@ -94,9 +97,11 @@ internal sealed class CliProcess : IAsyncDisposable
         _process.Dispose();
     }
 
-    private static CliProcess Start(string file, string folder, string[] arguments, (string Name, string? Value)[] environment)
+    private async Task<(int Code, string Output, string Errors)> ToEndAsync() => (await WaitForExitAsync(), Output, Errors);
+
+    private static CliProcess Start(IReadOnlyList<string> command, string folder, string[] arguments, (string Name, string? Value)[] environment)
     {
-        var start = new ProcessStartInfo(file, arguments) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo(command[0], [.. command.Skip(1), .. arguments]) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
         foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("NPM_MIRROR", StringComparison.OrdinalIgnoreCase)).ToList())
         {
             start.Environment.Remove(name);

@@ -46,6 +46,7 @@ public sealed class ClosedOutputTests : IAsyncLifetime
         await monitor.WaitForErrorAsync("code 141");
     }
 
+    [Trait("Duration", "long")]
     [Theory]
     [MemberData(nameof(Commands))]
     public async Task A_command_with_closed_output_ends_quietly_and_not_with_0(string command)
@@ -56,6 +57,7 @@ public sealed class ClosedOutputTests : IAsyncLifetime
         Assert.Equal("code 141\n", unread.Errors);
     }
 
+    [Trait("Duration", "long")]
     [Fact]
     public async Task A_mirror_goes_on_without_a_reader_of_its_output()
     {

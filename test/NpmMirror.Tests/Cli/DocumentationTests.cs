@@ -24,7 +24,7 @@ public sealed partial class DocumentationTests
     }
 
     [Fact]
-    public void Every_option_says_what_it_is() =>
+    public void Every_option_has_a_description() =>
         Assert.DoesNotContain(OptionDefinition.All, option => option.Description.Length == 0);
 
     [Fact]

@@ -31,7 +31,7 @@ public sealed class HeadArgumentTests
     [InlineData("17:" + Hash + "00")]
     [InlineData("17:9f86d0")]
     [InlineData("17:zz86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
-    public void Anything_else_is_refused_with_what_to_write(string text) =>
+    public void Anything_else_is_refused_with_an_example(string text) =>
         Assert.Contains("is no head of a log; write its position, a colon and its hash", Assert.Single(Read(text).Errors), StringComparison.Ordinal);
 
     private static (LogHead? Head, List<string> Errors) Read(string text)

@@ -20,8 +20,9 @@ public sealed class HostileStartTests : IAsyncLifetime
     }
 
     [Claim("`serve` starts and serves held packages after any first answer of the upstream, and following begins later",
-        With = [$"{nameof(Mirroring.RegistryMirrorTests)}.{nameof(Mirroring.RegistryMirrorTests.Following_begins_after_a_look_that_failed_in_an_unknown_way)}"],
+        With = [$"{nameof(Following.RegistryMirrorTests)}.{nameof(Following.RegistryMirrorTests.Following_begins_after_a_look_that_failed_in_an_unknown_way)}"],
         Red = "`FollowAsync` catches MirrorExceptions only: the second was red")]
+    [Trait("Duration", "long")]
     [Theory]
     [InlineData(503, Json + "Retry-After: NaN\r\n", "{}")]
     [InlineData(200, Json + "Retry-After: 9999-12-31T23:59:59.9999999Z\r\n", """{"update_seq":"\ud800","db_name":"\udc00","engine":"\ud800"}""")]

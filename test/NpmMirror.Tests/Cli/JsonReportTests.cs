@@ -1,5 +1,6 @@
 using System.Text.Json;
 using NpmMirror.Cli;
+using NpmMirror.Copying;
 
 namespace NpmMirror.Tests.Cli;
 
@@ -15,7 +16,7 @@ public sealed class JsonReportTests
         var report = new JsonReport(output, "findings");
         await Assert.ThrowsAsync<MirrorException>(() => report.FillAsync<int>(() =>
         {
-            report.Add(new { subject = "ms" });
+            report.Add(new CopyFinding("ms", "It has no bytes."), ReportJson.Lines.CopyFinding);
             throw new MirrorException(MirrorFault.StoreUnavailable, "It is damaged.");
         }));
 

@@ -2,6 +2,8 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using NpmMirror.Diagnostics;
+using NpmMirror.Sqlite;
+using NpmMirror.Storage;
 using NpmMirror.Testing;
 
 namespace NpmMirror.Tests.Cli;
@@ -44,7 +46,7 @@ public sealed class MaintenanceCommandTests : IAsyncLifetime
     }
 
     [Claim("Verify never says \"complete\" with something missing: exit code 5, also for packages that the upstream lists (never-again 13)",
-        With = [nameof(Verify_compares_with_the_upstreams_list_and_fetches_what_is_missing)],
+        With = [nameof(Verify_compares_with_the_upstreams_list_and_fetches_the_missing)],
         Red = "`verify` always ends with 0: both were red; a listed package that is not held is no finding: the last")]
     [Fact]
     public async Task Verify_tells_damage_by_its_exit_code_and_mends_it()
@@ -73,7 +75,7 @@ public sealed class MaintenanceCommandTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Verify_compares_with_the_upstreams_list_and_fetches_what_is_missing()
+    public async Task Verify_compares_with_the_upstreams_list_and_fetches_the_missing()
     {
         _upstream.PublishVersion("ms", "3.0.0");
         _upstream.Publish(new FakePackage("new").Version("1.0.0"));
@@ -145,6 +147,33 @@ public sealed class MaintenanceCommandTests : IAsyncLifetime
         Assert.Equal(8, report.RootElement.GetProperty("summary").GetProperty("freedBytes").GetInt32());
         Assert.False(File.Exists(garbage));
         Assert.Single(Blobs);
+    }
+
+    [Fact]
+    public async Task Gc_recodes_beside_a_mirror_that_serves()
+    {
+        var served = await _client.GetStringAsync($"{_address}ms", Cancelled);
+        await using (var store = new SqliteStore(_folder.File($"npm-mirror-data/{SqliteEngine.FileName}"), TimeProvider.System))
+        {
+            await store.OpenAsync(Cancelled);
+            var package = (await store.Packages.ReadAsync(PackageName.Parse("ms"), Cancelled))!;
+            await store.Packages.CommitAsync(
+                new PackageCommit { Name = package.Row.Name, ExpectedGeneration = package.Row.Generation, Facts = package.Row.Facts, Document = package.Document.As(DocumentCodec.Gzip, package.Row.Name), Index = package.Row.Index, Events = [] },
+                Cancelled);
+        }
+
+        var (code, output, errors) = await RunAsync("gc", "--recode");
+        Assert.True(code == 0, errors);
+        Assert.StartsWith("1 documents recoded: ", output, StringComparison.Ordinal);
+        (code, output, _) = await RunAsync("gc", "--recode", "--json");
+        Assert.Equal(0, code);
+        using var report = JsonDocument.Parse(output);
+        Assert.Equal(0, report.RootElement.GetProperty("summary").GetProperty("documents").GetInt64());
+        Assert.Equal(served, await _client.GetStringAsync($"{_address}ms", Cancelled));
+
+        (code, _, errors) = await RunAsync("gc", "--recode", "--delete");
+        Assert.Equal(2, code);
+        Assert.Contains("run gc once with each", errors, StringComparison.Ordinal);
     }
 
     [Theory]

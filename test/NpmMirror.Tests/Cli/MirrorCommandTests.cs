@@ -30,6 +30,7 @@ public sealed class MirrorCommandTests : IAsyncLifetime
         Red = "the walk does not compare with the list: the first was red; a data folder is made by `monitor`: the second; the older place of an engine's options is not known: the last")]
     [Claim("mirror (B1)",
         Red = "the walk does not compare with the list")]
+    [Trait("Duration", "long")]
     [Fact]
     public async Task Holds_past_and_new_changes_and_status_tells_its_progress()
     {
@@ -44,6 +45,7 @@ public sealed class MirrorCommandTests : IAsyncLifetime
         Assert.Equal(0, await mirror.WaitForExitAsync(20));
     }
 
+    [Trait("Duration", "long")]
     [Theory]
     [InlineData("--log.monitor=information", "NpmMirror.Monitor[", "NpmMirror.Mirror[")]
     [InlineData("--log.mirror=information", "NpmMirror.Mirror[", "NpmMirror.Monitor[")]

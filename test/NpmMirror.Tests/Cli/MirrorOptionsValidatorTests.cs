@@ -49,7 +49,7 @@ public sealed class MirrorOptionsValidatorTests
     [Theory]
     [InlineData("@nowhere.txt", "there is no file “nowhere.txt”")]
     [InlineData("a b", "which is no package name")]
-    public void Tells_what_is_wrong_with_an_entry_of_the_list(string entry, string fault)
+    public void Tells_the_fault_of_an_entry_of_the_list(string entry, string fault)
     {
         var options = new MirrorOptions { Metadata = MetadataMode.Listed };
         options.List.Add(entry);
@@ -70,7 +70,7 @@ public sealed class MirrorOptionsValidatorTests
             $"{nameof(ServeTests)}.{nameof(ServeTests.Says_which_machines_reach_it)}",
             $"{nameof(ReachLineTests)}.{nameof(ReachLineTests.Tells_from_where_an_address_is_reached)}",
             $"{nameof(ReachLineTests)}.{nameof(ReachLineTests.Every_address_is_shown_as_one_that_can_be_opened)}",
-            $"{nameof(ReachLineTests)}.{nameof(ReachLineTests.A_public_address_is_what_clients_use)}",
+            $"{nameof(ReachLineTests)}.{nameof(ReachLineTests.A_public_address_is_the_one_that_clients_use)}",
         ],
         Red = "`ListenAddress` does not know a port alone: the first two were red; `ReachLine` takes every address for this machine's alone: the fourth; it does not look at `publicUrl`: the last")]
     [Theory]

@@ -67,7 +67,7 @@ public sealed class OfflineTests : IAsyncLifetime
         With = [nameof(Commands_that_ask_the_upstream_are_refused)],
         Red = "the queue works offline too, or what is not held is asked for: the first was red; commands do not look at `offline`: the last")]
     [Fact]
-    public async Task Offline_serves_what_is_held_and_answers_503_for_the_rest()
+    public async Task Offline_serves_held_packages_and_answers_503_for_the_rest()
     {
         var before = (await CliProcess.RunAsync(_folder.Path, ["status", "--json"])).Output;
         Assert.Contains("1.1.0", await _client.GetStringAsync(_address + "held", Cancellation), StringComparison.Ordinal);

@@ -32,10 +32,11 @@ public sealed class OpenFilesTests : IAsyncLifetime
         With =
         [
             nameof(A_limit_that_is_too_small_is_one_sentence),
-            $"{nameof(OpenFileLimitTests)}.{nameof(OpenFileLimitTests.Two_for_each_client_once_the_process_has_what_it_needs_itself)}",
-            $"{nameof(OpenFileLimitTests)}.{nameof(OpenFileLimitTests.One_that_is_too_small_is_told_with_what_is_needed)}",
+            $"{nameof(OpenFileLimitTests)}.{nameof(OpenFileLimitTests.Two_for_each_client_after_the_need_of_the_process_itself)}",
+            $"{nameof(OpenFileLimitTests)}.{nameof(OpenFileLimitTests.A_limit_that_is_too_small_is_told_with_the_needed_one)}",
         ],
         Red = "`OpenFileLimit` counts one file a client, or refuses no limit: the first and the last were red")]
+    [Trait("Duration", "long")]
     [Fact]
     public async Task Idle_sockets_over_the_limit_stop_no_serving_storing_or_fetching()
     {

@@ -28,6 +28,6 @@ public sealed class ReachLineTests
     }
 
     [Fact]
-    public void A_public_address_is_what_clients_use() =>
+    public void A_public_address_is_the_one_that_clients_use() =>
         Assert.Equal("Clients use https://npm.example.org/ (publicUrl).", ReachLine.Describe(new Uri("http://0.0.0.0:80"), new MirrorOptions { PublicUrl = "https://npm.example.org" }));
 }

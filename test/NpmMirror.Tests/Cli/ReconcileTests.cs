@@ -38,9 +38,9 @@ public sealed class ReconcileTests : IAsyncLifetime
     [Claim("`reconcile` mends beside a running `serve`; a followed mirror reconciles every week, also when it is restarted every day",
         With =
         [
-            $"{nameof(Mirroring.ReconciliationScheduleTests)}.{nameof(Mirroring.ReconciliationScheduleTests.Reconciles_every_week_also_when_it_is_started_every_day)}",
-            $"{nameof(Mirroring.ReconciliationScheduleTests)}.{nameof(Mirroring.ReconciliationScheduleTests.One_that_fails_is_tried_again_soon)}",
-            $"{nameof(Mirroring.ReconciliationScheduleTests)}.{nameof(Mirroring.ReconciliationScheduleTests.Zero_is_never)}",
+            $"{nameof(Reconciling.ReconciliationScheduleTests)}.{nameof(Reconciling.ReconciliationScheduleTests.Reconciles_every_week_also_when_it_is_started_every_day)}",
+            $"{nameof(Reconciling.ReconciliationScheduleTests)}.{nameof(Reconciling.ReconciliationScheduleTests.One_that_fails_is_tried_again_soon)}",
+            $"{nameof(Reconciling.ReconciliationScheduleTests)}.{nameof(Reconciling.ReconciliationScheduleTests.Zero_is_never)}",
         ],
         Red = "what is stale is not queued: the first was red; a start does not look at the kept date: the second; a failure counts as a reconciliation, or waits the whole interval: the third; zero is an interval: the last")]
     [Fact]

@@ -9,6 +9,19 @@ public sealed class SettingsTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    [Claim("The native program refuses an engine's assembly in one sentence, which says what to do")]
+    [Trait("Duration", "long")]
+    [Fact]
+    public async Task The_native_program_refuses_engine_modules()
+    {
+        Assert.SkipUnless(TestProgram.IsNative, "It looks at the native program: ./test.sh, or ./test.sh --native -class NpmMirror.Tests.Cli.SettingsTests");
+        var (code, output, errors) = await CliProcess.RunAsync(_folder.Path, ["serve", $"--store.module={typeof(SettingsTests).Assembly.Location}"]);
+
+        const string wanted = "store.module is set, but this program is compiled to native code and loads no engine modules; run the ordinary build (NPM_MIRROR_BUILD=jit ./build.sh), or choose a built-in engine with store.engine.\n";
+        Assert.Equal((2, "", wanted), (code, output, errors));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_folder.Path));
+    }
+
     [Claim("All faults at once, exit 2, nothing written (B3, never-again 23)",
         With = [$"{nameof(MirrorOptionsValidatorTests)}.{nameof(MirrorOptionsValidatorTests.Tells_the_fault)}"],
         Red = "the options are not checked where a flag was wrong, the data folder is made before the faults are told, or the exit code is 1: the first was red")]
@@ -69,6 +82,7 @@ public sealed class SettingsTests : IDisposable
         Assert.Equal(("17", "npm-mirror.json"), (await ConfigAsync([]))["last_seq"]);
     }
 
+    [Trait("Duration", "long")]
     [Theory]
     [InlineData("last_seq=9", "last_seq", "9")]
     [InlineData("lastSeq=9", "last_seq", "9")]
@@ -95,7 +109,7 @@ public sealed class SettingsTests : IDisposable
         With =
         [
             $"{nameof(MonitorCommandTests)}.{nameof(MonitorCommandTests.The_server_of_couch_host_gives_feed_and_documents)}",
-            $"{nameof(Mirroring.MirrorMonitorTests)}.{nameof(Mirroring.MirrorMonitorTests.Couch_parts_are_feed_and_upstream_of_a_program_too)}",
+            $"{nameof(Following.MirrorMonitorTests)}.{nameof(Following.MirrorMonitorTests.Couch_parts_are_feed_and_upstream_of_a_program_too)}",
         ],
         Red = "`MirrorOptions.TakeCouch` leaves the upstream as it was: the first and the last were red")]
     [Theory]

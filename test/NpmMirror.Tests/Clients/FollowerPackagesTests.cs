@@ -21,7 +21,7 @@ public sealed class FollowerPackagesTests : IAsyncDisposable
             nameof(Changes_stream_reads_the_feed_and_hears_of_changes),
             nameof(Concurrent_couch_follower_reads_the_feed_and_hears_of_changes),
             nameof(Nano_reads_lists_fetches_and_follows),
-            nameof(PouchDB_lists_selects_and_replicates_what_is_named),
+            nameof(PouchDB_lists_selects_and_replicates_named_packages),
             nameof(The_requests_of_CouchDBs_replicator_are_answered),
         ])]
     [Theory]
@@ -76,7 +76,7 @@ public sealed class FollowerPackagesTests : IAsyncDisposable
     [Theory]
     [InlineData("pouchdb")]
     [InlineData("pouchdb-7")]
-    public async Task PouchDB_lists_selects_and_replicates_what_is_named(string package)
+    public async Task PouchDB_lists_selects_and_replicates_named_packages(string package)
     {
         await using var mirror = await FilledAsync();
         Start("pouchReads.mjs", package, mirror);

@@ -46,9 +46,6 @@ public sealed partial class MirrorProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>The command line that runs the product.</summary>
-    public static IReadOnlyList<string> Program { get; } = ["dotnet", Path.Combine(AppContext.BaseDirectory, "npm-mirror.dll")];
-
     /// <summary>Starts it and waits until it answers.</summary>
     /// <param name="upstream">The upstream's address.</param>
     /// <param name="dataFolder">Its data.</param>
@@ -64,7 +61,7 @@ public sealed partial class MirrorProcess : IAsyncDisposable
             variables[name] = value;
         }
 
-        var mirror = new MirrorProcess(TestProcess.Start([.. Program, .. arguments], dataFolder, variables));
+        var mirror = new MirrorProcess(TestProcess.Start([.. TestProgram.Command, .. arguments], dataFolder, variables));
         try
         {
             await mirror.WaitUntilItAnswersAsync(cancellationToken);

@@ -37,7 +37,7 @@ public sealed class NpmCommandTests : IAsyncLifetime
             nameof(View_lists_versions_tags_and_times_as_the_upstream_does),
             nameof(Install_takes_a_version_from_before_sha512),
             nameof(An_unpublished_package_is_told_to_be_unpublished),
-            nameof(A_security_holder_is_shown_in_the_place_of_what_was_taken_down),
+            nameof(A_security_holder_is_shown_in_place_of_the_taken_down_package),
         ],
         Red = "full documents are never given: the second was red; an unpublished package is taken for one without versions: the fifth")]
     [Fact]
@@ -74,7 +74,7 @@ public sealed class NpmCommandTests : IAsyncLifetime
         Assert.Contains("E404", await _bench.FailAsync(Cancelled, "install", "no-such-package"), StringComparison.Ordinal);
 
     [Fact]
-    public async Task A_security_holder_is_shown_in_the_place_of_what_was_taken_down()
+    public async Task A_security_holder_is_shown_in_place_of_the_taken_down_package()
     {
         _bench.Upstream.Publish(FakePackage.SecurityHolder("evil"));
 
@@ -94,7 +94,7 @@ public sealed class NpmCommandTests : IAsyncLifetime
     public async Task Ping_is_answered() => Assert.Contains("PONG", await _bench.SucceedAsync(Cancelled, "ping"), StringComparison.Ordinal);
 
     [Fact]
-    public async Task Search_finds_what_the_upstream_finds() =>
+    public async Task Search_finds_the_packages_that_the_upstream_finds() =>
         Assert.Contains("The package plain", await _bench.SucceedAsync(Cancelled, "search", "plain"), StringComparison.Ordinal);
 
     [Claim("The bulk audit is forwarded, and never says \"clean\" while the upstream is away",

@@ -1,4 +1,5 @@
 using NpmMirror.Copying;
+using NpmMirror.Following;
 using NpmMirror.Hosting;
 using NpmMirror.Log;
 using NpmMirror.Notes;
@@ -74,7 +75,7 @@ public sealed class MirrorCopyTests : IAsyncLifetime
         With = [$"{nameof(CopyEnginesTests)}.{nameof(CopyEnginesTests.Each_engine_brings_a_copy_up_to_date)}"],
         Red = "`PackageCopy.PurgeAsync` returns at once, or `PackageCopy.IsSame` does not compare generations: the purged documents were in the copy still")]
     [Fact]
-    public async Task A_copy_brings_what_came_since()
+    public async Task A_second_copy_brings_later_changes()
     {
         await _source.CopyToAsync(_target);
         var bench = _source.Bench;
@@ -246,6 +247,33 @@ public sealed class MirrorCopyTests : IAsyncLifetime
         var refused = await Assert.ThrowsAsync<MirrorException>(() => _source.CopyToAsync(_target));
         Assert.True(refused.IsTransient);
         Assert.Contains("Another npm-mirror copy works on", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Claim("`copy` refuses a target on which a mirror works, whatever the engine, and no mirror leads there while it runs",
+        With = [nameof(No_mirror_leads_on_the_target_meanwhile)], Red = "the lease of the leader not taken by `MirrorCopy`: both were red")]
+    [Fact]
+    public async Task A_store_that_a_mirror_works_on_takes_no_copy()
+    {
+        await _target.Leases.TryHoldLeaseAsync(Leadership.LeaseName, "a node", Leadership.Duration, Token);
+        var refused = await Assert.ThrowsAsync<MirrorException>(() => _source.CopyToAsync(_target));
+        Assert.True(refused.IsTransient);
+        Assert.Contains("A mirror works on", refused.Message, StringComparison.Ordinal);
+        Assert.Null(await CopyNote.ReadAsync(_target, Token));
+
+        await _target.Leases.ReleaseLeaseAsync(Leadership.LeaseName, "a node", Token);
+        Assert.True((await _source.CopyToAsync(_target)).IsFinished);
+        Assert.True(await _target.Leases.TryHoldLeaseAsync(Leadership.LeaseName, "a node", Leadership.Duration, Token));
+    }
+
+    [Fact]
+    public async Task No_mirror_leads_on_the_target_meanwhile()
+    {
+        var mayLead = new System.Collections.Concurrent.ConcurrentBag<bool>();
+        await new MirrorCopy(_source.Store, _target, null, _source.Bench.Clock).RunAsync(
+            new CopyRequest { Progress = _ => mayLead.Add(_target.Leases.TryHoldLeaseAsync(Leadership.LeaseName, "a node", Leadership.Duration, Token).AsTask().GetAwaiter().GetResult()) },
+            Token);
+        Assert.NotEmpty(mayLead);
+        Assert.DoesNotContain(true, mayLead);
     }
 
     [Claim("A copy checks each document as it reads it, and does not take a damaged one for a good one",

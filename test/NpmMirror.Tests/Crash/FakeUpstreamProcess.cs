@@ -25,7 +25,7 @@ internal sealed class FakeUpstreamProcess : IAsyncDisposable
     public static async Task<FakeUpstreamProcess> StartAsync(int packages, string folder, CancellationToken cancellationToken)
     {
         var count = packages.ToString(CultureInfo.InvariantCulture);
-        var process = TestProcess.Start([.. MirrorProcess.Program, "fake-upstream", "--packages", count], folder, MirrorProcess.BaseEnvironment(folder));
+        var process = TestProcess.Start([.. TestProgram.Command, "fake-upstream", "--packages", count], folder, MirrorProcess.BaseEnvironment(folder));
         var address = await process.StandardOutput.ReadLineAsync(cancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(60), cancellationToken);
         return new FakeUpstreamProcess(process, new Uri(address ?? throw new InvalidOperationException(await process.StandardError.ReadToEndAsync(cancellationToken))));
     }

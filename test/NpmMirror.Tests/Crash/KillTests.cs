@@ -19,7 +19,7 @@ public sealed class KillTests(ITestOutputHelper output)
     [Claim("Killed with packages in flight, and between any two writes: nothing is lost, each event once and in order, the chain verified by an independent script",
         With = [nameof(Loses_nothing_when_it_dies_between_two_writes)],
         Red = "`SyncQueue` takes the item from the queue before the sync")]
-    [Fact(Timeout = 300_000)]
+    [Fact]
     public async Task Loses_nothing_when_it_is_killed_with_packages_in_flight()
     {
         using var folder = new TestFolder();
@@ -44,7 +44,7 @@ public sealed class KillTests(ITestOutputHelper output)
         await CheckAsync(upstream, folder);
     }
 
-    [Theory(Timeout = 120_000)]
+    [Theory]
     [InlineData(CrashPoint.AfterBlobRename)]
     [InlineData(CrashPoint.BeforeCommit)]
     [InlineData(CrashPoint.AfterCommit)]

@@ -22,7 +22,7 @@ public sealed class SoakTests(ITestOutputHelper output)
     {
         var length = TimeSpan.FromSeconds(int.TryParse(Environment.GetEnvironmentVariable(Variable), NumberStyles.None, CultureInfo.InvariantCulture, out var given) ? given : 12);
         using var folder = new TestFolder();
-        await using var upstream = await FakeUpstreamProcess.StartAsync(40, folder.Path, Token);
+        await using var upstream = await FakeUpstreamProcess.StartAsync(40, folder.Path, TestContext.Current.CancellationToken);
         await upstream.ControlAsync("knobs", new JsonObject { ["feed"] = "NpmPaged" }, Token);
         await upstream.ControlAsync("mishaps", Hostile(), Token);
         var begun = TimeProvider.System.GetTimestamp();

@@ -22,6 +22,9 @@ internal sealed class CrashingStore
     /// <summary>Told of a cursor before it is set.</summary>
     internal Action<string, string?>? CursorIsSet { get; set; }
 
+    /// <summary>Told of a lease that this process holds: its name and its owner.</summary>
+    internal Action<string, string>? LeaseIsHeld { get; set; }
+
     /// <summary>Whether the process died.</summary>
     internal bool IsDead => Interlocked.Read(ref _writesLeft) < 0;
 
@@ -44,6 +47,17 @@ internal sealed class CrashingStore
         if (IsDead)
         {
             throw Dead();
+        }
+
+        if (call.Method == nameof(ILeaseTable.TryHoldLeaseAsync))
+        {
+            var held = (ValueTask<bool>)call.Make()!;
+            if (held is { IsCompletedSuccessfully: true, Result: true })
+            {
+                LeaseIsHeld?.Invoke((string)call.Arguments[0]!, (string)call.Arguments[1]!);
+            }
+
+            return held;
         }
 
         if (!Writes.Contains(call.Method))

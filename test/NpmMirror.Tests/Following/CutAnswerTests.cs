@@ -47,7 +47,7 @@ public sealed class CutAnswerTests(ITestOutputHelper output) : IAsyncLifetime
             nameof(The_probe_does_not_take_a_cut_answer_for_an_upstream_without_feed),
             nameof(A_list_that_breaks_off_anywhere_is_read_to_its_end),
             nameof(A_follower_of_a_feed_that_breaks_off_anywhere_hears_of_everything),
-            $"{nameof(Upstream.ChangesReaderTests)}.{nameof(Upstream.ChangesReaderTests.A_page_cut_anywhere_is_a_transient_failure_and_not_a_malformed_page)}",
+            $"{nameof(Feeds.ChangesReaderTests)}.{nameof(Feeds.ChangesReaderTests.A_page_cut_anywhere_is_a_transient_failure_and_not_a_malformed_page)}",
         ],
         Red = "a bracket that has just opened does not count as open (`CutJson`): the first two and the last were red")]
     [Theory]

@@ -12,7 +12,7 @@ public sealed class HangTests
     [Claim("A feed, a list or a packument that hangs, falls silent or stalls is given up and asked again (never-again 11)",
         With =
         [
-            $"{nameof(Upstream.ChangeFeedTests)}.{nameof(Upstream.ChangeFeedTests.An_upstream_that_falls_silent_is_given_up)}",
+            $"{nameof(Feeds.ChangeFeedTests)}.{nameof(Feeds.ChangeFeedTests.An_upstream_that_falls_silent_is_given_up)}",
             $"{nameof(Upstream.RegistryClientTests)}.{nameof(Upstream.RegistryClientTests.An_upstream_that_never_answers_times_out)}",
             $"{nameof(Upstream.RegistryClientTests)}.{nameof(Upstream.RegistryClientTests.A_body_that_stalls_times_out)}",
         ],

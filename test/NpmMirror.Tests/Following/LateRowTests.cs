@@ -5,7 +5,7 @@ using NpmMirror.Notes;
 using NpmMirror.Options;
 using NpmMirror.Syncing;
 using NpmMirror.Testing;
-using NpmMirror.Tests.Mirroring;
+using NpmMirror.Tests.Syncing;
 
 namespace NpmMirror.Tests.Following;
 

@@ -14,13 +14,13 @@ internal sealed class SimulatedMirror : IAsyncDisposable
     private readonly ByteBudget _budget = new(64 * 1024 * 1024);
     private readonly Mirror _mirror;
 
-    internal SimulatedMirror(FakeRegistry upstream, MemoryStore store, MirrorOptions options, FeedOptions feed, long writesToLive, FakeClock clock, ILoggerFactory loggers)
+    internal SimulatedMirror(FakeRegistry upstream, MemoryStore store, MirrorOptions options, FeedOptions feed, long writesToLive, FakeClock clock, ILoggerFactory loggers, bool isShared = false)
     {
         (var own, Process) = CrashingStore.Over(store, writesToLive);
         // Longer than the clock leaps: a real millisecond of work must not look like a request that hangs.
         var clientOptions = new RegistryClientOptions { BaseUrl = upstream.Url, Concurrency = options.Concurrency, Timeout = feed.Timeout, ConnectTimeout = feed.Timeout };
         var client = new RegistryClient(clientOptions, _budget, clock, loggers.CreateLogger("NpmMirror.Upstream"));
-        _mirror = new Mirror(options, new MirrorParts(own, new MemoryBlobStore(clock), client, FindFeedAsync, _budget, NpmMirror.Diagnostics.Telemetry.Create(this)) { OwnsStore = false }, clock, loggers);
+        _mirror = new Mirror(options, new MirrorParts(own, new MemoryBlobStore(clock), client, FindFeedAsync, _budget, NpmMirror.Diagnostics.Telemetry.Create(this)) { OwnsStore = false, IsShared = isShared }, clock, loggers);
 
         Task<IChangeFeed?> FindFeedAsync(CancellationToken cancellationToken) => Task.FromResult<IChangeFeed?>(upstream.Knobs.Feed == FakeFeedDialect.NpmPaged
             ? new PagedChangeFeed(client, upstream.FeedUrl, feed)

@@ -6,7 +6,7 @@ using NpmMirror.Testing;
 namespace NpmMirror.Tests.Following;
 
 /// <summary>
-/// A hostile upstream, a mirror that dies again and again, and a clock that a simulation moves, hours in a moment. Real requests over loopback; what
+/// A hostile upstream, a mirror or several on one store that die again and again, and a clock that a simulation moves, hours in a moment. Real requests over loopback; what
 /// the course of time is decided here, the order of threads is not: a seed repeats a world, not its every step.
 /// </summary>
 internal sealed partial class SimulatedWorld : IAsyncDisposable
@@ -28,7 +28,8 @@ internal sealed partial class SimulatedWorld : IAsyncDisposable
     private readonly FeedOptions _feed;
     private readonly TailLog _log;
     private readonly DateTimeOffset _begin;
-    private SimulatedMirror _mirror;
+    private readonly SimulatedMirror[] _mirrors;
+    private string? _leader;
     private string? _fault;
     private bool _isQuiet;
 
@@ -49,7 +50,7 @@ internal sealed partial class SimulatedWorld : IAsyncDisposable
         _options = new MirrorOptions { Metadata = MetadataMode.All, Data = _folder.Path, Concurrency = 4, Reconcile = kind.HasList ? TimeSpan.FromDays(1) : TimeSpan.Zero };
         // A heartbeat at which no step of the clock breaks a connection that waits, and a night's sleep of the machine does.
         _feed = new FeedOptions { Mode = kind.Mode, PageRows = 20, ListRows = 50, PollDelay = TimeSpan.FromMinutes(5), Timeout = TimeSpan.FromMinutes(20), Heartbeat = TimeSpan.FromMinutes(10) };
-        _mirror = NewMirror();
+        _mirrors = [.. Enumerable.Range(0, kind.Nodes).Select(_ => NewMirror())];
     }
 
     internal static async Task<SimulatedWorld> StartAsync(int seed, WorldKind kind, WorldCounts counts)
@@ -58,7 +59,11 @@ internal sealed partial class SimulatedWorld : IAsyncDisposable
         var world = new SimulatedWorld(seed, await FakeRegistry.StartAsync(time: clock), clock, kind, counts);
         world._upstream.Knobs.Mishaps.Seed = seed;
         world._life.Begin(80);
-        await world.StartMirrorAsync();
+        foreach (var mirror in world._mirrors)
+        {
+            await StartAsync(mirror);
+        }
+
         return world;
     }
 
@@ -93,7 +98,11 @@ internal sealed partial class SimulatedWorld : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _mirror.DisposeAsync();
+        foreach (var mirror in _mirrors)
+        {
+            await mirror.DisposeAsync();
+        }
+
         await _store.DisposeAsync();
         await _upstream.DisposeAsync();
         _folder.Dispose();
@@ -135,29 +144,32 @@ internal sealed partial class SimulatedWorld : IAsyncDisposable
         _clock.Advance(!_isQuiet && _random.Next(300) == 0 ? TimeSpan.FromHours(1) : TimeSpan.FromSeconds(_random.Next(1, 500)));
         await SettleAsync(cancellationToken);
         Assert.True(_fault is null, _fault);
-        if (_mirror.Process.IsDead)
+        for (var node = 0; node < _mirrors.Length; node++)
         {
-            _counts.Crashes++;
-            await RestartAsync(cancellationToken);
+            if (_mirrors[node].Process.IsDead)
+            {
+                _counts.Crashes++;
+                await RestartAsync(node, cancellationToken);
+            }
         }
     }
 
-    private async Task RestartAsync(CancellationToken cancellationToken)
+    private async Task RestartAsync(int node, CancellationToken cancellationToken)
     {
-        await _mirror.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30), cancellationToken);
+        await _mirrors[node].DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30), cancellationToken);
         _clock.Advance(TimeSpan.FromSeconds(_random.Next(1, 120)));
-        _mirror = NewMirror();
-        await StartMirrorAsync();
+        _mirrors[node] = NewMirror();
+        await StartAsync(_mirrors[node]);
         await SettleAsync(cancellationToken);
     }
 
-    private async Task StartMirrorAsync()
+    private static async Task StartAsync(SimulatedMirror mirror)
     {
         try
         {
-            await _mirror.StartAsync();
+            await mirror.StartAsync();
         }
-        catch (MirrorException) when (_mirror.Process.IsDead)
+        catch (MirrorException) when (mirror.Process.IsDead)
         {
             // Died at once: the next step begins another life.
         }
@@ -165,9 +177,19 @@ internal sealed partial class SimulatedWorld : IAsyncDisposable
 
     private SimulatedMirror NewMirror()
     {
-        var mirror = new SimulatedMirror(_upstream, _store, _options, _feed, _isQuiet ? long.MaxValue : (long)Math.Pow(4_000, _random.NextDouble()), _clock, _log);
+        var mirror = new SimulatedMirror(_upstream, _store, _options, _feed, _isQuiet ? long.MaxValue : (long)Math.Pow(4_000, _random.NextDouble()), _clock, _log, _kind.Nodes > 1);
         mirror.Process.CursorIsSet = CheckCursor;
+        mirror.Process.LeaseIsHeld = NoteLease;
         return mirror;
+    }
+
+    /// <summary>Counts how often another node leads than before.</summary>
+    private void NoteLease(string name, string owner)
+    {
+        if (name == "lead" && Interlocked.Exchange(ref _leader, owner) is { } before && before != owner)
+        {
+            _counts.HandOvers++;
+        }
     }
 
     /// <summary>Until nothing moves any more: no request is being answered, and the store was not asked for a moment.</summary>
@@ -178,7 +200,7 @@ internal sealed partial class SimulatedWorld : IAsyncDisposable
         for (var waited = 0; waited < 500 && quiet < 2; waited++)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, cancellationToken);
-            var now = (_upstream.Requests.TotalCount, _mirror.Process.Calls);
+            var now = (_upstream.Requests.TotalCount, _mirrors.Sum(mirror => mirror.Process.Calls));
             quiet = now == before && _upstream.InFlight == 0 ? quiet + 1 : 0;
             before = now;
         }

@@ -4,7 +4,7 @@ using NpmMirror.Following;
 using NpmMirror.Options;
 using NpmMirror.Syncing;
 using NpmMirror.Testing;
-using NpmMirror.Tests.Mirroring;
+using NpmMirror.Tests.Syncing;
 
 namespace NpmMirror.Tests.Following;
 
@@ -33,6 +33,7 @@ public sealed class WallClockTests : IAsyncLifetime
 
     [Claim("A wall clock that was wrong and is set right, or leaps, stops neither following nor the queue nor requests for longer than ten minutes",
         Red = "the due times of the store believed as they are: red for 400 days ahead, an hour back and an hour ahead")]
+    [Trait("Duration", "long")]
     [Theory]
     [InlineData(400 * 24, 0)]
     [InlineData(0, -1)]

@@ -15,6 +15,12 @@ internal sealed class WorldCounts
     /// <summary>Hours with sequences that are no numbers.</summary>
     internal double OpaqueHours { get; private set; }
 
+    /// <summary>Hours with several nodes.</summary>
+    internal double SharedHours { get; private set; }
+
+    /// <summary>How often another node took over.</summary>
+    internal long HandOvers { get; set; }
+
     internal long Crashes { get; set; }
 
     internal long Changes { get; set; }
@@ -49,6 +55,7 @@ internal sealed class WorldCounts
     {
         Hours += hours;
         HoursOf[kind.Mode] += hours;
+        SharedHours += kind.Nodes > 1 ? hours : 0;
         OpaqueHours += kind.Sequences == FakeSequenceStyle.Number ? 0 : hours;
     }
 
@@ -61,5 +68,5 @@ internal sealed class WorldCounts
 
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"{Hours:N0} hours ({string.Join(", ", HoursOf.Select(of => string.Create(CultureInfo.InvariantCulture, $"{of.Key} {of.Value:N0}")))}; {OpaqueHours:N0} of opaque sequences), {Crashes:N0} crashes, {Changes:N0} changes, {Removals:N0} removals, {LateRows:N0} late rows, {LostRows:N0} lost rows, {LostDeletions:N0} lost deletions, {Troubles:N0} requests that went wrong, {Resets:N0} resets and jumps ({ResetsWithoutList:N0} without a list), {BadNights:N0} bad nights, {HalfNights:N0} half nights, {ShortLists:N0} short lists; {HandledChecks:N0} times the cursor was compared, {Events:N0} events in order");
+        $"{Hours:N0} hours ({string.Join(", ", HoursOf.Select(of => string.Create(CultureInfo.InvariantCulture, $"{of.Key} {of.Value:N0}")))}; {OpaqueHours:N0} of opaque sequences; {SharedHours:N0} of several nodes), {HandOvers:N0} hand-overs, {Crashes:N0} crashes, {Changes:N0} changes, {Removals:N0} removals, {LateRows:N0} late rows, {LostRows:N0} lost rows, {LostDeletions:N0} lost deletions, {Troubles:N0} requests that went wrong, {Resets:N0} resets and jumps ({ResetsWithoutList:N0} without a list), {BadNights:N0} bad nights, {HalfNights:N0} half nights, {ShortLists:N0} short lists; {HandledChecks:N0} times the cursor was compared, {Events:N0} events in order");
 }

@@ -52,7 +52,7 @@ public sealed class MirrorTests : IAsyncLifetime
 
     [Claim("A mirror needs only an upstream; it stores everything in its folder, and the next start needs not even the upstream's name")]
     [Fact]
-    public async Task Needs_no_more_than_an_upstream_and_keeps_what_it_holds_in_its_folder()
+    public async Task Needs_only_an_upstream_and_keeps_all_in_its_folder()
     {
         await using (var first = await Mirror.StartAsync(new MirrorOptions { Upstream = _registry.Url.AbsoluteUri, Data = _folder.Path }, cancellationToken: Cancelled))
         {
@@ -199,7 +199,7 @@ public sealed class MirrorTests : IAsyncLifetime
     {
         var clock = new FakeClock();
         var options = Options();
-        options.Gc.Every = TimeSpan.FromDays(30);
+        options.Gc.Every = TimeSpan.FromDays(3);
         options.Feed = "none";
         var blobs = new MemoryBlobStore(clock);
         Digest garbage;

@@ -11,7 +11,7 @@ public sealed class RegistryWatchTests
     [Claim("A monitor without a mirror tells by events, from options alone; an upstream without a feed is refused",
         With = [nameof(An_upstream_without_a_feed_is_refused)])]
     [Fact]
-    public async Task A_monitor_without_a_mirror_tells_by_events_what_changed()
+    public async Task A_monitor_without_a_mirror_tells_changes_by_events()
     {
         await using var registry = await FakeRegistry.StartAsync(cancellationToken: Token);
         registry.Publish(new FakePackage("a").Version("1.0.0"));

@@ -5,7 +5,7 @@ using NpmMirror.Maintenance;
 using NpmMirror.Options;
 using NpmMirror.Syncing;
 using NpmMirror.Testing;
-using NpmMirror.Tests.Mirroring;
+using NpmMirror.Tests.Syncing;
 
 namespace NpmMirror.Tests.Maintenance;
 
@@ -35,9 +35,9 @@ public sealed class CompletenessTests : IAsyncLifetime
         [
             nameof(A_list_that_is_too_short_is_told_with_both_numbers),
             nameof(Queued_and_unpublished_packages_are_no_findings),
-            nameof(Only_what_the_upstream_lists_is_mended),
+            nameof(Only_packages_that_the_upstream_lists_are_mended),
             nameof(Of_a_list_with_times_the_time_that_differs_is_told),
-            $"{nameof(Cli.MaintenanceCommandTests)}.{nameof(Cli.MaintenanceCommandTests.Verify_compares_with_the_upstreams_list_and_fetches_what_is_missing)}",
+            $"{nameof(Cli.MaintenanceCommandTests)}.{nameof(Cli.MaintenanceCommandTests.Verify_compares_with_the_upstreams_list_and_fetches_the_missing)}",
         ],
         Red = "counts begin at one; `AcceptRemovals` is not looked at; what vanished is mended too")]
     [Theory]
@@ -57,6 +57,8 @@ public sealed class CompletenessTests : IAsyncLifetime
             _bench.Upstream.Delete($"p{i}");
         }
 
+        // One that is not held yet is none of the fifty-three.
+        _bench.Upstream.Publish(new FakePackage("new").Version("1.0.0"));
         var (findings, heldBack) = await CompareAsync();
         Assert.Equal(told, heldBack);
         Assert.Equal(vanished, findings.Count(finding => finding.Fault == VerifyFault.Vanished));
@@ -67,6 +69,8 @@ public sealed class CompletenessTests : IAsyncLifetime
     {
         await HoldAsync("a");
         await HoldAsync("b");
+        await HoldAsync("not-listed");
+        _bench.Upstream.Delete("not-listed");
         _bench.Upstream.Knobs.DocumentCount = 100;
         Assert.Equal("the upstream says it has 100 documents and lists 2", (await CompareAsync()).HeldBack);
     }
@@ -84,7 +88,7 @@ public sealed class CompletenessTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Only_what_the_upstream_lists_is_mended()
+    public async Task Only_packages_that_the_upstream_lists_are_mended()
     {
         await HoldAsync("vanished");
         _bench.Upstream.Delete("vanished");
@@ -96,6 +100,25 @@ public sealed class CompletenessTests : IAsyncLifetime
             findings.Select(finding => (finding.Fault, finding.Subject, finding.IsRepaired)));
         Assert.Equal(asked, _bench.Upstream.Requests.CountOf("/vanished"));
         Assert.DoesNotContain("mended", findings[1].Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_package_that_cannot_be_fetched_is_told_with_the_reason()
+    {
+        _bench.Upstream.Publish(new FakePackage("missing").Version("1.0.0"));
+        _bench.Upstream.Knobs.Fail("/missing", 404);
+        var finding = Assert.Single((await CompareAsync(new Repairs(_bench.Store, _bench.Sync, _bench.Tarballs, _bench.Budget))).Findings);
+        Assert.StartsWith("The upstream lists it, and it is not held. It could not be mended: ", finding.Problem, StringComparison.Ordinal);
+        Assert.False(finding.IsRepaired);
+    }
+
+    [Fact]
+    public async Task An_upstream_without_a_list_is_told_as_one()
+    {
+        _bench.Upstream.Knobs.Feed = FakeFeedDialect.None;
+        _bench.Upstream.Knobs.Add(new FakeRule { Path = "/-/all", Status = 200, ContentType = "application/json", Body = "nonsense" });
+        var failure = await Assert.ThrowsAsync<MirrorException>(() => CompareAsync(hasFeed: false));
+        Assert.Contains("neither a feed nor a list of its packages, which metadata=all needs", failure.Message, StringComparison.Ordinal);
     }
 
     [Fact]

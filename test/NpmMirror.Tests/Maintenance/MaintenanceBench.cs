@@ -86,10 +86,10 @@ internal sealed class MaintenanceBench : IAsyncDisposable
     public Verifier Verifier => _mirror.Verifier;
 
     /// <summary>Collects; all items and the summary.</summary>
-    public async Task<(List<CollectedItem> Items, Collected Collected)> CollectAsync(bool isDryRun = false)
+    public async Task<(List<CollectedItem> Items, Collected Collected)> CollectAsync(bool isDryRun = false, Action<CollectedItem>? told = null)
     {
         var items = new List<CollectedItem>();
-        return (items, await _mirror.Collector.RunAsync(isDryRun, items.Add, Cancelled));
+        return (items, await _mirror.Collector.RunAsync(isDryRun, told ?? items.Add, Cancelled));
     }
 
     public async Task<TarballRow?> RowAsync(string name, string version = "1.0.0") =>

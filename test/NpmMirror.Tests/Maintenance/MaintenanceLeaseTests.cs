@@ -52,6 +52,18 @@ public sealed class MaintenanceLeaseTests
         Assert.True(await bench.Store.Leases.TryHoldLeaseAsync("gc", "another", TimeSpan.FromMinutes(1), Cancelled));
     }
 
+    [Fact]
+    public async Task A_lease_that_was_lost_is_not_taken_again()
+    {
+        await using var bench = await MaintenanceBench.StartAsync();
+        await using var lease = await MaintenanceLease.TakeAsync(bench.Store, "gc", bench.Clock, Cancelled);
+        bench.Tamper("UPDATE leases SET owner = 'another' WHERE name = 'gc'");
+        await Eventually.Async(() => bench.Clock.Waiting > 0);
+        bench.Clock.Advance(TimeSpan.FromSeconds(15));
+        await Eventually.Async(() => lease.IsLost && bench.Clock.Waiting == 0);
+        Assert.True(lease.Token.IsCancellationRequested);
+    }
+
     [Claim("The lease of a process that died while it maintained a store ends within a minute",
         Red = "`MaintenanceLease.Duration` is two minutes")]
     [Fact]

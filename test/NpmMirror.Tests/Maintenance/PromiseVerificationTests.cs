@@ -64,6 +64,18 @@ public sealed class PromiseVerificationTests : IAsyncLifetime
         Assert.True(await _bench.IsStoredAsync(old));
     }
 
+    [Fact]
+    public async Task A_tarball_that_cannot_be_read_for_its_promise_is_told_once()
+    {
+        HookedBlobs? blobs = null;
+        await using var bench = await MaintenanceBench.StartAsync(wrapBlobs: inner => blobs = new HookedBlobs(inner));
+        bench.Upstream.Publish(new FakePackage("old").Version("1.0.0", version => version.HasIntegrity = false));
+        await bench.SyncAsync("old");
+        bench.Clock.Advance(TimeSpan.FromHours(1));
+        blobs!.BeforeOpen = _ => throw new MirrorException(MirrorFault.StoreUnavailable, "The disk has a bad block.");
+        Assert.Equal(VerifyFault.TarballDamaged, Assert.Single((await bench.VerifyAsync()).Findings).Fault);
+    }
+
     [Claim("An index or a document of another package is damage of its row: a finding, and fetched again",
         With = [$"{nameof(VerifierTests)}.{nameof(VerifierTests.Finds_each_change_that_the_store_did_not_make)}"])]
     [Theory]

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using NpmMirror.Log;
+using NpmMirror.Maintenance;
 using NpmMirror.Options;
 using NpmMirror.Removals;
 using NpmMirror.Storage;
@@ -24,7 +25,7 @@ public sealed class TakedownTests
         ],
         Red = "the kind of the event is not read, removed versions are left out, or the start is looked for an hour too late: the first was red; every access counts as one before, or those of other files do too: the second; removed versions are left out: the last too; `IsBack` looks at the version only")]
     [Fact]
-    public async Task Lists_each_kind_told_apart_with_what_was_taken_down_and_when()
+    public async Task Lists_each_kind_of_takedown_with_its_tarballs_and_time()
     {
         await using var bench = await MaintenanceBench.StartAsync();
         foreach (var name in (string[])["unpublished", "held", "gone", "blocked", "part"])
@@ -54,6 +55,8 @@ public sealed class TakedownTests
                 ("part", "1.0.0", RemovalKind.Unpublished, now),
             ],
             (await ListAsync(bench)).Select(takedown => (takedown.Package.Value, takedown.Version, takedown.Kind, takedown.SeenAt)));
+        Assert.All(await ListAsync(bench), takedown => Assert.False(takedown.IsBack));
+        Assert.Equal((await bench.Store.Packages.FindAsync(PackageName.Parse("unpublished"), Cancelled))!.Facts.ModifiedAt, (await ListAsync(bench, package: "unpublished")).Single().At);
         Assert.Equal(["blocked", "part"], (await ListAsync(bench, since: now.AddMinutes(-90))).Select(takedown => takedown.Package.Value));
         Assert.Equal("part", Assert.Single(await ListAsync(bench, package: "part")).Package.Value);
         Assert.Empty((await bench.VerifyAsync()).Findings);
@@ -61,6 +64,8 @@ public sealed class TakedownTests
         bench.Upstream.PublishVersion("part", "1.0.0");
         await bench.SyncAsync("part");
         Assert.True(Assert.Single(await ListAsync(bench, package: "part")).IsBack);
+        await bench.HoldAsync("gone", "3.0.0");
+        Assert.True((await ListAsync(bench, package: "gone"))[0].IsBack);
     }
 
     [Fact]
@@ -84,6 +89,7 @@ public sealed class TakedownTests
     [Theory]
     [InlineData(1)]
     [InlineData(59)]
+    [InlineData(60)]
     public async Task A_takedown_seen_before_a_clock_was_set_back_is_listed(int minutesBack)
     {
         await using var bench = await MaintenanceBench.StartAsync();
@@ -129,7 +135,7 @@ public sealed class TakedownTests
             nameof(A_version_is_purged_and_not_the_rest_that_went_another_way),
             nameof(A_version_that_is_only_hidden_stays_where_its_package_once_was_purged),
             nameof(A_version_that_was_unpublished_and_is_back_is_not_purged),
-            nameof(Of_what_a_security_holder_replaced_all_goes_but_the_holder),
+            nameof(A_purge_of_a_replaced_package_spares_its_security_holder),
             nameof(Earlier_removals_are_purged_once_a_mode_is_set_to_purge),
             nameof(A_tarball_that_is_served_while_it_is_purged_goes_all_the_same),
         ],
@@ -156,7 +162,7 @@ public sealed class TakedownTests
         var isPurged = mode == RemovedMode.Purge;
         Assert.Equal(isPurged, !await bench.IsStoredAsync(row));
         Assert.Equal(isPurged, await bench.RowAsync("left-pad") is null);
-        Assert.Equal(isPurged ? DocumentCodec.Purged : DocumentCodec.Brotli, (await bench.Store.Packages.ReadAsync(row.Package, Cancelled))!.Document.Codec);
+        Assert.Equal(isPurged ? DocumentCodec.Purged : DocumentCodecs.Usual, (await bench.Store.Packages.ReadAsync(row.Package, Cancelled))!.Document.Codec);
         Assert.Equal(!isPurged, await bench.Store.Log.ReadLogAsync(LogPosition.Zero, Cancelled).AnyAsync(past => past.Payload is { } payload && Encoding.UTF8.GetString(payload.Span).Contains("a secret word", StringComparison.Ordinal), Cancelled));
 
         // Package, time and kind stay, and the chain still leads to the same head.
@@ -261,7 +267,7 @@ public sealed class TakedownTests
         await bench.CollectAsync();
         Assert.Null(await bench.RowAsync("part", "1.0.0"));
         Assert.True(await bench.IsStoredAsync((await bench.RowAsync("part", "2.0.0"))!));
-        Assert.Equal(DocumentCodec.Brotli, (await bench.Store.Packages.ReadAsync(PackageName.Parse("part"), Cancelled))!.Document.Codec);
+        Assert.Equal(DocumentCodecs.Usual, (await bench.Store.Packages.ReadAsync(PackageName.Parse("part"), Cancelled))!.Document.Codec);
         Assert.Empty((await bench.VerifyAsync()).Findings);
     }
 
@@ -332,25 +338,27 @@ public sealed class TakedownTests
         Assert.Empty((await bench.VerifyAsync()).Findings);
     }
 
-    [Fact]
-    public async Task A_damaged_document_of_the_past_is_purged_too()
+    [Theory]
+    [InlineData("77")]
+    [InlineData("'zip'")]
+    public async Task A_damaged_document_of_the_past_is_purged_too(string codec)
     {
         await using var bench = await MaintenanceBench.StartAsync();
         await HoldLargeAsync(bench, "1.0.0", "2.0.0");
         bench.Upstream.UnpublishVersion("part", "1.0.0");
         await bench.SyncAsync("part");
-        bench.Tamper("UPDATE archive SET codec = 77");
-        Assert.NotEmpty((await bench.VerifyAsync()).Findings);
+        bench.Tamper($"UPDATE archive SET codec = {codec}");
+        Assert.Equal([VerifyFault.ArchiveDamaged, VerifyFault.ArchiveDamaged], (await bench.VerifyAsync()).Findings.Select(finding => finding.Fault));
         bench.Clock.Advance(TimeSpan.FromDays(2));
 
         bench.Options.Removed.Unpublished = RemovedMode.Purge;
-        await bench.CollectAsync();
+        Assert.Contains((await bench.CollectAsync()).Items, item => item.Subject == "part" && item.SizeBytes > 0);
         Assert.Null(await bench.RowAsync("part", "1.0.0"));
         Assert.Empty((await bench.VerifyAsync()).Findings);
     }
 
     [Fact]
-    public async Task Of_what_a_security_holder_replaced_all_goes_but_the_holder()
+    public async Task A_purge_of_a_replaced_package_spares_its_security_holder()
     {
         await using var bench = await MaintenanceBench.StartAsync(options => options.Removed.SecurityHolder = RemovedMode.Purge);
         await bench.HoldAsync("bad", "1.0.0");
@@ -360,7 +368,7 @@ public sealed class TakedownTests
         await bench.CollectAsync();
         Assert.Null(await bench.RowAsync("bad", "1.0.0"));
         Assert.True(await bench.IsStoredAsync((await bench.RowAsync("bad", "0.0.1-security"))!));
-        Assert.Equal(DocumentCodec.Brotli, (await bench.Store.Packages.ReadAsync(PackageName.Parse("bad"), Cancelled))!.Document.Codec);
+        Assert.Equal(DocumentCodecs.Usual, (await bench.Store.Packages.ReadAsync(PackageName.Parse("bad"), Cancelled))!.Document.Codec);
         Assert.Empty((await bench.VerifyAsync()).Findings);
     }
 

@@ -30,7 +30,7 @@ public sealed class VerifierTests : IAsyncLifetime
         ],
         Red = "`TarballVerification` takes any hash for the right one: the second was red; `LogVerification` does not compute the link: the fourth")]
     [Fact]
-    public async Task Finds_nothing_wrong_with_what_was_stored()
+    public async Task Finds_nothing_wrong_with_stored_packages()
     {
         // A change, a removal and a holder: documents of the past are looked at too.
         _bench.Upstream.PublishVersion("ms", "2.0.0");
@@ -75,7 +75,7 @@ public sealed class VerifierTests : IAsyncLifetime
     [InlineData("")]
     [InlineData("\u001f\u008b cut")]
     [InlineData("a page longer than a block                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                        ")]
-    public async Task Finds_what_no_hash_was_promised_for_and_is_no_tar_and_mends_it(string body)
+    public async Task Finds_and_mends_a_file_without_a_promised_hash_that_is_no_tar(string body)
     {
         var right = await HoldUnpromisedAsync("odd");
         var wrong = await _bench.PutBlobAsync(System.Text.Encoding.Latin1.GetBytes(body));
@@ -124,7 +124,7 @@ public sealed class VerifierTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_damaged_document_of_what_is_gone_cannot_be_had_again_and_says_so()
+    public async Task A_damaged_document_of_a_removed_package_is_told_as_lost()
     {
         _bench.Upstream.Delete("ms");
         await _bench.SyncAsync("ms", new QueueItem { Name = PackageName.Parse("ms"), Priority = QueuePriority.Change, DueAt = _bench.Clock.GetUtcNow(), QueuedAt = _bench.Clock.GetUtcNow(), IsDeletedRow = true });
@@ -167,7 +167,7 @@ public sealed class VerifierTests : IAsyncLifetime
         ],
         Red = "nothing is asked again (as before)")]
     [Fact]
-    public async Task A_repair_asks_again_for_what_no_hash_was_promised_for()
+    public async Task A_repair_asks_again_for_a_tarball_without_a_promised_hash()
     {
         var held = await HoldUnpromisedAsync("odd");
         Assert.Empty((await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs })).Findings);
@@ -273,7 +273,7 @@ public sealed class VerifierTests : IAsyncLifetime
         Assert.Equal((VerifyFault.DocumentDamaged, "ms"), (finding.Fault, finding.Subject));
         Assert.Contains("has the form of store.documents=served", finding.Problem, StringComparison.Ordinal);
         Assert.True(Assert.Single((await _bench.VerifyAsync(new VerifyRequest { Repairs = _bench.Repairs })).Findings).IsRepaired);
-        Assert.Equal(DocumentCodec.Brotli, (await _bench.Store.Packages.ReadAsync(PackageName.Parse("ms"), TestContext.Current.CancellationToken))!.Document.Codec);
+        Assert.Equal(DocumentCodecs.Usual, (await _bench.Store.Packages.ReadAsync(PackageName.Parse("ms"), TestContext.Current.CancellationToken))!.Document.Codec);
     }
 
     [Fact]
@@ -373,7 +373,7 @@ public sealed class VerifierTests : IAsyncLifetime
     [Claim("A row that nobody can mend is found by each run, however lately the one before was",
         Red = "`DocumentVerification.IsMendedAsync` takes it for mended")]
     [Fact]
-    public async Task A_row_that_nobody_can_mend_is_found_again()
+    public async Task A_row_that_cannot_be_mended_is_found_again()
     {
         _bench.Tamper("UPDATE packages SET name = 'not/a/name' WHERE name = 'ms'");
         for (var run = 0; run < 2; run++)
@@ -471,7 +471,7 @@ public sealed class VerifierTests : IAsyncLifetime
     [Claim("Verify is incremental, and goes on after an interruption without losing its findings (never-again 13, 15)",
         With =
         [
-            nameof(Goes_on_where_it_was_cut_short_and_finds_again_what_it_had_found),
+            nameof(Goes_on_where_it_was_cut_short_and_repeats_its_findings),
             nameof(A_run_that_was_cut_short_is_gone_on_with_for_a_week),
             nameof(The_believed_part_of_the_log_ends_at_a_row_that_is_still_there),
             nameof(A_head_that_was_noted_has_the_whole_log_looked_at),
@@ -479,7 +479,7 @@ public sealed class VerifierTests : IAsyncLifetime
         ],
         Red = "a run that believed the log's beginning counts as one that read it: the first was red; the marked row is not looked at; a noted head is believed")]
     [Fact]
-    public async Task Believes_what_was_verified_lately_and_looks_at_the_rest()
+    public async Task Believes_recent_verifications_and_looks_at_the_rest()
     {
         await _bench.VerifyAsync();
         _bench.Clock.Advance(TimeSpan.FromDays(3));
@@ -512,7 +512,7 @@ public sealed class VerifierTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Goes_on_where_it_was_cut_short_and_finds_again_what_it_had_found()
+    public async Task Goes_on_where_it_was_cut_short_and_repeats_its_findings()
     {
         File.Delete(_bench.FileOf((await _bench.RowAsync("ms"))!.Sha512));
         _bench.Tamper("UPDATE documents SET bytes = x'00' WHERE package = (SELECT id FROM packages WHERE name = 'ms')");

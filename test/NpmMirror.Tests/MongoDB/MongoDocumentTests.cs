@@ -258,6 +258,6 @@ public sealed class MongoDocumentTests(SharedMongo shared) : IAsyncLifetime
     private static PackageCommit Packument(long expectedGeneration, string json)
     {
         var raw = Encoding.UTF8.GetBytes(json);
-        return NewCommit(expectedGeneration, json) with { Document = DocumentCodecs.Encode(raw), Index = PackumentReader.Read(raw, Name).Index.ToBytes() };
+        return NewCommit(expectedGeneration, json) with { Document = DocumentCodecs.Encode(raw), Index = PackumentReader.Read(raw, Name, hashSeed: 1).Index.ToBytes() };
     }
 }

@@ -28,7 +28,7 @@ public sealed class MongoLookAlikeTests(SharedMongo shared) : IAsyncLifetime
     [InlineData("{ aggregate: 'things', pipeline: [{ $group: { _id: null, n: { $frobnicate: 1 } } }], cursor: {} }")]
     [InlineData("{ createIndexes: 'things', indexes: [{ key: { a: 1 }, name: 'a', unheard: 1 }] }")]
     [InlineData("{ frobnicate: 1 }")]
-    public async Task Refuses_what_it_does_not_know(string command)
+    public async Task Refuses_a_part_that_it_does_not_know(string command)
     {
         await Things.InsertOneAsync(new BsonDocument("_id", 7), null, Cancelled);
         Assert.True(await FailsAsync(command), command);

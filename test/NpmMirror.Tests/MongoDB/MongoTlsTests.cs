@@ -1,7 +1,4 @@
 using System.Globalization;
-using System.Net;
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using NpmMirror.Tests.Sqlite;
 
 namespace NpmMirror.Tests.MongoDB;
@@ -18,7 +15,7 @@ public sealed class MongoTlsTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         Assert.SkipUnless(MongoServer.IsInstalled, TestTools.Missing("bson"));
-        Write("own", "127.0.0.1");
+        ServerCertificates.Write(_folder, "own");
         _server = await MongoServer.StartNewAsync($"--cert={_folder.File("own.pem")}", $"--key={_folder.File("own.key")}");
     }
 
@@ -30,7 +27,7 @@ public sealed class MongoTlsTests : IAsyncLifetime
 
     [Claim("A connection to MongoDB is encrypted, to the server that the given authority vouches for and to no other",
         With = [nameof(Refuses_a_server_of_an_unknown_authority)],
-        Red = "`MongoSession.IsSignedBy` says yes to any certificate: the second was red")]
+        Red = "`CertificateAuthorities.IsTrusted` says yes to any certificate: the second was red")]
     [Fact]
     public async Task Speaks_with_a_server_of_the_given_authority()
     {
@@ -42,7 +39,7 @@ public sealed class MongoTlsTests : IAsyncLifetime
     [Fact]
     public async Task Refuses_a_server_of_an_unknown_authority()
     {
-        Write("other", "127.0.0.1");
+        ServerCertificates.Write(_folder, "other");
         foreach (var query in new[] { "?tls=true", $"?ca={_folder.File("other-ca.pem")}" })
         {
             await using var store = MongoServer.Create(At(query));
@@ -61,24 +58,4 @@ public sealed class MongoTlsTests : IAsyncLifetime
     }
 
     private string At(string query) => string.Create(CultureInfo.InvariantCulture, $"mongodb://127.0.0.1:{_server.Port}/mirror{query}");
-
-    // An authority, and a server that it vouches for.
-    private void Write(string name, string host)
-    {
-        using var authorityKey = RSA.Create(2048);
-        var authorityRequest = new CertificateRequest($"CN={name} authority", authorityKey, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
-        authorityRequest.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
-        authorityRequest.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(authorityRequest.PublicKey, false));
-        var now = TimeProvider.System.GetUtcNow();
-        using var authority = authorityRequest.CreateSelfSigned(now.AddDays(-1), now.AddDays(30));
-        using var key = RSA.Create(2048);
-        var request = new CertificateRequest($"CN={host}", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
-        var names = new SubjectAlternativeNameBuilder();
-        names.AddIpAddress(IPAddress.Parse(host));
-        request.CertificateExtensions.Add(names.Build());
-        using var certificate = request.Create(authority, now.AddDays(-1), now.AddDays(20), [1, 2, 3]);
-        File.WriteAllText(_folder.File($"{name}-ca.pem"), authority.ExportCertificatePem());
-        File.WriteAllText(_folder.File($"{name}.pem"), certificate.ExportCertificatePem());
-        File.WriteAllText(_folder.File($"{name}.key"), key.ExportPkcs8PrivateKeyPem());
-    }
 }

@@ -116,18 +116,29 @@ public sealed class MongoTroubleTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Refuses_what_a_newer_program_wrote()
+    public async Task Refuses_a_store_that_a_newer_program_wrote()
     {
-        await MongoServer.Connect(Location).GetCollection<BsonDocument>("state").InsertOneAsync(new BsonDocument { ["_id"] = "schema", ["version"] = 2 }, cancellationToken: Cancelled);
+        await MongoServer.Connect(Location).GetCollection<BsonDocument>("state").InsertOneAsync(new BsonDocument { ["_id"] = "schema", ["version"] = 3 }, cancellationToken: Cancelled);
         var failure = await FailsToOpenAsync(Location);
         Assert.Equal(MirrorFault.StoreSchema, failure.Fault);
         Assert.Contains("newer npm-mirror", failure.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Takes_over_a_store_that_an_older_program_wrote()
+    {
+        var state = MongoServer.Connect(Location).GetCollection<BsonDocument>("state");
+        await state.InsertOneAsync(new BsonDocument { ["_id"] = "schema", ["version"] = 1 }, cancellationToken: Cancelled);
+        await using (await MongoServer.OpenAsync(Location))
+        {
+            Assert.Equal(1, await state.CountDocumentsAsync(new BsonDocument { ["_id"] = "schema", ["version"] = 2 }, cancellationToken: Cancelled));
+        }
+    }
+
     [Claim("MongoDB that was stopped and started again is found again, with all that was acknowledged",
         With = [nameof(Finds_the_server_again)])]
     [Fact]
-    public async Task Keeps_what_it_acknowledged_when_the_server_is_killed()
+    public async Task Keeps_acknowledged_writes_when_the_server_is_killed()
     {
         await using var store = await MongoServer.OpenAsync(Location);
         var acknowledged = new List<string>();
@@ -182,7 +193,7 @@ public sealed class MongoTroubleTests : IAsyncLifetime
     [InlineData("mongodb://u:sec?ret@h/d", "an @ after its question mark")]
     [InlineData("mongodb://u:secret@h:99999/d", "no URL")]
     [InlineData("mongodb://u:secret@h/d?collection=$x", "a collection's name")]
-    public void Says_what_is_wrong_with_a_location(string location, string part)
+    public void Says_the_fault_of_a_location(string location, string part)
     {
         var failure = Assert.Throws<MirrorException>(() => MongoServer.Create(location));
         Assert.Equal(MirrorFault.Configuration, failure.Fault);

@@ -73,6 +73,9 @@ public sealed class NodeWatchTests : IAsyncDisposable
         var node = new Node(clock, client, new NodeWatch(_store.Notes, client, clock));
         _nodes.Add(node);
         await node.Watch.StartAsync(Token);
+
+        // Before the next node begins: of two that note themselves at once one is overwritten, until its next beat.
+        await Eventually.Async(async () => (await NotedNode.ReadAsync(_store.Notes, Token)).Any(noted => noted.Owner == node.Watch.Own.Owner));
         await Eventually.Async(() => clock.Waiting > 0);
     }
 

@@ -1,13 +1,15 @@
 using System.Text.RegularExpressions;
 using NpmMirror.Testing;
 using NpmMirror.Tests.Cli;
+using NpmMirror.Tests.MongoDB;
 using NpmMirror.Tests.Postgres;
+using NpmMirror.Tests.Redis;
 
 namespace NpmMirror.Tests.Nodes;
 
-/// <summary>Three processes on one PostgreSQL, in folders of their own.</summary>
+/// <summary>Three processes on one store, in folders of their own; the store is PostgreSQL where a test does not name another.</summary>
 [Trait("Duration", "long")]
-public sealed partial class NodesTests(SharedPostgres postgres) : IAsyncLifetime
+public sealed partial class NodesTests(SharedPostgres postgres, SharedMongo mongo, RedisServer redis) : IAsyncLifetime, IClassFixture<RedisServer>
 {
     private const string Leads = "leads: it follows the upstream";
 
@@ -15,6 +17,7 @@ public sealed partial class NodesTests(SharedPostgres postgres) : IAsyncLifetime
     private readonly string _schema = PostgresServer.NewSchema();
     private FakeRegistry _upstream = null!;
     private PostgresServer? _server;
+    private string? _location;
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
@@ -34,9 +37,18 @@ public sealed partial class NodesTests(SharedPostgres postgres) : IAsyncLifetime
 
     [Claim("When the leading node is killed another one follows, and `status` lists the nodes that are left",
         Red = "`Leadership` never takes a lease that ended; `NodeWatch` keeps a node whose beats stay away")]
-    [Fact]
-    public async Task Another_node_follows_after_the_leader_was_killed()
+    [Theory]
+    [InlineData("PostgreSQL")]
+    [InlineData("Redis")]
+    [InlineData("MongoDB")]
+    public async Task Another_node_follows_after_the_leader_was_killed(string engine)
     {
+        _location = engine switch
+        {
+            "Redis" => redis.NewLocation(),
+            "MongoDB" => await mongo.NewLocationAsync(),
+            _ => null,
+        };
         var leader = await StartNodesAsync();
         await Eventually.Async(async () => await NodesInStatusAsync() is (3, 1));
         Assert.Equal(2, _nodes.Count(node => node.Process.Errors.Contains("Another node leads", StringComparison.Ordinal)));
@@ -187,7 +199,7 @@ public sealed partial class NodesTests(SharedPostgres postgres) : IAsyncLifetime
         return output.Split('\n');
     }
 
-    private async Task<string> LocationAsync() => (_server ?? await postgres.GetAsync()).Location(_schema);
+    private async Task<string> LocationAsync() => _location ?? (_server ?? await postgres.GetAsync()).Location(_schema);
 
     /// <param name="clock">How far its clock is ahead, as faketime takes it; null: the machine's.</param>
     private async Task StartNodeAsync(string? clock = null)

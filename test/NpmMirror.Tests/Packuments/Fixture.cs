@@ -13,10 +13,10 @@ internal static class Fixture
 
     public static byte[] Odd(string name) => File.ReadAllBytes(Path.Combine(Folder, "odd", Uri.EscapeDataString(name) + ".json"));
 
-    public static (PackumentIndex Index, byte[] Document) Read(string name, string json)
+    public static (PackumentIndex Index, byte[] Document) Read(string name, string json, ulong hashSeed = 0)
     {
         var document = Encoding.UTF8.GetBytes(json);
-        return (PackumentReader.Read(document, PackageName.Parse(name)).Index, document);
+        return (PackumentReader.Read(document, PackageName.Parse(name), hashSeed: hashSeed).Index, document);
     }
 
     private static PackageName NameOf(string file) => PackageName.Parse(Uri.UnescapeDataString(Path.GetFileNameWithoutExtension(file)));

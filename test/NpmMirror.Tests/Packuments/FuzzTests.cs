@@ -12,8 +12,8 @@ public sealed class FuzzTests(ITestOutputHelper output)
         With =
         [
             nameof(Depth_1000_is_accepted_and_1001_refused),
-            $"{nameof(Upstream.FeedFuzzTests)}.{nameof(Upstream.FeedFuzzTests.A_feed_is_read_alike_however_it_is_cut_or_is_refused)}",
-            $"{nameof(Mirroring.SyncFuzzTests)}.{nameof(Mirroring.SyncFuzzTests.A_document_that_is_refused_leaves_the_one_before_it_byte_for_byte)}",
+            $"{nameof(Feeds.FeedFuzzTests)}.{nameof(Feeds.FeedFuzzTests.A_feed_is_read_alike_however_it_is_cut_or_is_refused)}",
+            $"{nameof(Syncing.SyncFuzzTests)}.{nameof(Syncing.SyncFuzzTests.A_document_that_is_refused_leaves_the_one_before_it_byte_for_byte)}",
         ],
         Red = "`JsonText.DepthMax` of 1,200: the first two were red; a refused document is committed all the same: the last was red")]
     [Fact]

@@ -18,7 +18,7 @@ public sealed class IntegrityCheckTests
     }
 
     [Fact]
-    public void Tells_what_was_expected_and_what_was_found()
+    public void Tells_the_expected_and_the_found_hash()
     {
         using var check = new IntegrityCheck(new TarballPromise(Sha512(Tarball), null));
         check.Append("other bytes"u8);
@@ -38,8 +38,21 @@ public sealed class IntegrityCheckTests
     }
 
     [Fact]
-    public void One_of_several_hashes_of_the_strongest_algorithm_suffices() =>
+    public void One_of_several_hashes_of_the_strongest_algorithm_suffices()
+    {
         Assert.Null(Finish(new TarballPromise($"{Sha512("other"u8)}\n  {Sha512(Tarball)}?option", null), Tarball));
+        Assert.Null(Finish(new TarballPromise($"{Sha512(Tarball)} {Sha512("other"u8)}", null), Tarball));
+        Assert.Null(Finish(new TarballPromise($"{Sha512(Tarball)}?option\t{Sha512("other"u8)}", null), Tarball));
+    }
+
+    [Claim("The sentence about a wrong tarball tells every promised hash, and in the same form the hash of the bytes",
+        Red = "only the last promised hash is told; the hash of the bytes is told in hexadecimal beside a promise in Base64; an MD5 is told without its name")]
+    [Theory]
+    [InlineData("sha512-AAAA md5-CCCC sha512-BBBB", null, "sha512-AAAA or sha512-BBBB", "sha512-capVHdJwRsmHUjK3tPOpLzSBvkwydhs+V8UL5H+GgrarxPdx03C/WwSRM2WMhD+uIFqw41YCjvTMX4DyCpGdbw==")]
+    [InlineData("md5-AAAA md5-BBBB?option", null, "md5-AAAA or md5-BBBB", "md5-9mCqYRkf+Cvc5dVVP194fQ==")]
+    [InlineData("md5-AAAA", " 00ff ", "00ff", "8671c8f01acb0ee96236701c04e27296e29c3730")]
+    public void The_sentence_tells_every_promised_hash_and_the_one_found(string? integrity, string? shasum, string promised, string found) =>
+        Assert.Equal($"The manifest promises “{promised}” and the bytes have “{found}”.", Finish(new TarballPromise(integrity, shasum), Tarball));
 
     [Fact]
     public void The_shasum_counts_where_there_is_no_known_algorithm()
@@ -66,7 +79,7 @@ public sealed class IntegrityCheckTests
     [InlineData(null, null)]
     [InlineData("", " ")]
     [InlineData("whirlpool-abc", null)]
-    public void Nothing_promised_accepts_everything_and_says_so(string? integrity, string? shasum)
+    public void Nothing_promised_accepts_all_bytes_and_says_so(string? integrity, string? shasum)
     {
         using var check = new IntegrityCheck(new TarballPromise(integrity, shasum));
         check.Append(Tarball);
@@ -92,6 +105,7 @@ public sealed class IntegrityCheckTests
     }
 
     [Theory]
+    [InlineData(38)]
     [InlineData(39)]
     [InlineData(41)]
     [InlineData(42)]
@@ -102,10 +116,22 @@ public sealed class IntegrityCheckTests
         Assert.NotNull(check.Verify(new byte[20]));
     }
 
+    [Theory]
+    [InlineData("sha512-AAAA", 64)]
+    [InlineData("sha256-AAAA", 32)]
+    [InlineData("md5-AAAA", 16)]
+    public void A_hash_that_is_too_short_is_never_fulfilled(string integrity, int sizeBytes)
+    {
+        using var check = new IntegrityCheck(new TarballPromise(integrity, null));
+        Assert.NotNull(check.Verify(new byte[sizeBytes]));
+    }
+
     [Fact]
     public void An_empty_tarball_is_checked_too()
     {
         Assert.Null(Finish(new TarballPromise(Sha512([]), null), []));
+        using var untouched = new IntegrityCheck(new TarballPromise(Sha512([]), null));
+        Assert.Null(untouched.Finish());
         Assert.NotNull(Finish(new TarballPromise(Sha512(Tarball), null), []));
     }
 

@@ -15,21 +15,21 @@ public sealed class OracleTests(ITestOutputHelper output)
     [Claim("Odd packuments mean the same to us as to JavaScript (compatibility D6)",
         With =
         [
-            nameof(Mutated_packuments_mean_to_us_what_they_mean_to_JavaScript),
+            nameof(Mutated_packuments_are_read_as_JavaScript_reads_them),
             $"{nameof(PackumentReaderTests)}.{nameof(PackumentReaderTests.The_last_of_equal_keys_counts_on_every_level)}",
             $"{nameof(PackumentReaderTests)}.{nameof(PackumentReaderTests.Escaped_keys_are_the_same_keys)}",
             $"{nameof(PackumentReaderTests)}.{nameof(PackumentReaderTests.Half_a_surrogate_pair_stays_half_a_pair)}",
             $"{nameof(PackumentReaderTests)}.{nameof(PackumentReaderTests.Slices_count_the_byte_order_mark)}",
             $"{nameof(PackumentReaderTests)}.{nameof(PackumentReaderTests.Names_of_JavaScript_are_names_like_others)}",
-            $"{nameof(PackumentReaderTests)}.{nameof(PackumentReaderTests.Accepts_what_lacks_nearly_everything)}",
+            $"{nameof(PackumentReaderTests)}.{nameof(PackumentReaderTests.Accepts_a_packument_that_lacks_nearly_everything)}",
         ],
         Red = "of two equal versions the first counts: the first three were red")]
     [Fact]
-    public void Fixtures_mean_to_us_what_they_mean_to_JavaScript() =>
+    public void Fixtures_are_read_as_JavaScript_reads_them() =>
         Agree(Fixture.All().Select(package => (package.Name, package.Document, package.Document)));
 
     [Fact]
-    public void Mutated_packuments_mean_to_us_what_they_mean_to_JavaScript()
+    public void Mutated_packuments_are_read_as_JavaScript_reads_them()
     {
         var random = new Random(FuzzSeed.Next(output));
         var mutator = new PackumentMutator(Fixture.All());

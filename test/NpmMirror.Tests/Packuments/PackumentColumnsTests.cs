@@ -28,7 +28,7 @@ public sealed class PackumentColumnsTests
     }
 
     [Fact]
-    public void Takes_from_the_latest_version_what_the_document_does_not_tell()
+    public void Takes_members_that_the_document_lacks_from_the_latest_version()
     {
         var (columns, _) = Read("""{"name":"ms","dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{"description":"d","keywords":"a, b","license":"MIT","maintainers":["ann"]}}}""");
         Assert.Equal(("d", "MIT"), (columns.Description, columns.License));
@@ -45,7 +45,7 @@ public sealed class PackumentColumnsTests
     [InlineData("{\"name\":[],\"type\":{}}")]
     [InlineData("\"\"")]
     [InlineData("true")]
-    public void Leaves_out_what_is_of_another_type(string value)
+    public void Leaves_out_members_of_another_type(string value)
     {
         var (columns, versions) = Read($$"""
             {"name":"ms","description":{{value}},"keywords":{{value}},"maintainers":{{value}},"license":{{value}},"dist-tags":{{value}},
@@ -59,7 +59,7 @@ public sealed class PackumentColumnsTests
     }
 
     [Fact]
-    public void Cuts_what_is_long()
+    public void Cuts_a_long_text()
     {
         var many = string.Join(',', Enumerable.Range(0, 20_000).Select(i => string.Create(CultureInfo.InvariantCulture, $"\"k{i}\"")));
         var deps = string.Join(',', Enumerable.Range(0, 20_000).Select(i => string.Create(CultureInfo.InvariantCulture, $"\"d{i}\":\"1\"")));
@@ -75,7 +75,7 @@ public sealed class PackumentColumnsTests
     }
 
     [Fact]
-    public void Gives_none_for_what_is_no_packument_of_that_package()
+    public void Gives_none_for_a_packument_of_another_package()
     {
         var document = Encoding.UTF8.GetBytes("""{"name":"ms","versions":{}}""");
         var index = PackumentReader.Read(document, Name).Index.ToBytes();

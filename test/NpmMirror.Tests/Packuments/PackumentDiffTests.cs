@@ -19,6 +19,18 @@ public sealed class PackumentDiffTests
         Assert.True(Compare(Old, Old).IsEmpty);
     }
 
+    [Claim("Hashes of two packages cannot be foretold: each index draws a seed, and the documents of one package keep it",
+        With = [$"{nameof(Syncing.HashSeedTests)}.{nameof(Syncing.HashSeedTests.A_package_keeps_the_seed_of_its_hashes)}"],
+        Red = "`PackumentReader.DrawSeed` returns 1: the first was red; `PackageSync.StoreAsync` does not pass the held index's seed: the second")]
+    [Fact]
+    public void Each_index_hashes_with_a_seed_of_its_own()
+    {
+        var (one, other) = (Fixture.Read("a", Old).Index, Fixture.Read("a", Old).Index);
+        Assert.False(PackumentDiff.IsSame(one, other));
+        Assert.Empty(one.Versions.Select(version => version.Hash).Intersect(other.Versions.Select(version => version.Hash)));
+        Assert.True(Compare(one, other).IsEmpty);
+    }
+
     [Claim("Another host in a URL or another spelling is no change; every other difference is named with its old value",
         With =
         [
@@ -72,7 +84,7 @@ public sealed class PackumentDiffTests
     }
 
     [Fact]
-    public void Tells_which_members_of_a_manifest_changed_and_what_they_were()
+    public void Tells_changed_members_of_a_manifest_with_their_old_values()
     {
         var change = Assert.Single(Compare(Old, Replace("\"license\":\"MIT\",\"engines\":{\"node\":\"1\",\"npm\":\"2\"},", "\"deprecated\":\"no\",\"license\":\"BSD\",")).Changed);
         Assert.Equal("1.0.0", change.Version);
@@ -159,12 +171,22 @@ public sealed class PackumentDiffTests
 
     private static string TextOf(Slice slice) => Encoding.UTF8.GetString(slice.Of(Encoding.UTF8.GetBytes(Old)));
 
-    private static bool IsSame(string left, string right) => PackumentDiff.IsSame(Fixture.Read("a", left).Index, Fixture.Read("a", right).Index);
+    private static bool IsSame(string left, string right)
+    {
+        var old = Fixture.Read("a", left).Index;
+        return PackumentDiff.IsSame(old, Fixture.Read("a", right, old.HashSeed).Index);
+    }
+
+    private static PackumentDiff Compare(PackumentIndex one, PackumentIndex other)
+    {
+        var document = Encoding.UTF8.GetBytes(Old);
+        return PackumentDiff.Compare(one, document, other, document);
+    }
 
     private static PackumentDiff Compare(string left, string right)
     {
         var (oldIndex, oldDocument) = Fixture.Read("a", left);
-        var (newIndex, newDocument) = Fixture.Read("a", right);
+        var (newIndex, newDocument) = Fixture.Read("a", right, oldIndex.HashSeed);
         return PackumentDiff.Compare(oldIndex, oldDocument, newIndex, newDocument);
     }
 }

@@ -17,9 +17,20 @@ public sealed class PackumentIndexStoredTests
                 (index.Name, index.Rev, index.ModifiedAt, index.CreatedAt, index.VersionsValue, index.Time, index.Maintainers),
                 (again.Name, again.Rev, again.ModifiedAt, again.CreatedAt, again.VersionsValue, again.Time, again.Maintainers));
             Assert.Equal(
-                (index.RestHash, index.TimeHash, index.MaintainersHash, index.IsUnpublished, index.IsSecurityHolder, index.HasLeftOut, index.DocumentSizeBytes),
-                (again.RestHash, again.TimeHash, again.MaintainersHash, again.IsUnpublished, again.IsSecurityHolder, again.HasLeftOut, again.DocumentSizeBytes));
+                (index.HashSeed, index.RestHash, index.TimeHash, index.MaintainersHash, index.IsUnpublished, index.IsSecurityHolder, index.HasLeftOut, index.DocumentSizeBytes),
+                (again.HashSeed, again.RestHash, again.TimeHash, again.MaintainersHash, again.IsUnpublished, again.IsSecurityHolder, again.HasLeftOut, again.DocumentSizeBytes));
         }
+    }
+
+    [Fact]
+    public void Tells_the_seed_without_reading_the_rest()
+    {
+        var index = PackumentReader.Read(Fixture.Odd("@odd/everything"), PackageName.Parse("@odd/everything")).Index;
+        Assert.NotEqual(0UL, index.HashSeed);
+        Assert.Equal(index.HashSeed, PackumentIndex.HashSeedOf(index.ToBytes()));
+        Assert.Equal(0UL, PackumentIndex.HashSeedOf(EarlierIndex.Of(index)));
+        Assert.Equal(0UL, PackumentIndex.HashSeedOf([2]));
+        Assert.Equal(0UL, PackumentIndex.HashSeedOf([]));
     }
 
     [Fact]

@@ -45,7 +45,7 @@ internal static class PackumentProperties
     {
         try
         {
-            index = PackumentReader.Read(document, name).Index;
+            index = Read(document, name);
             return true;
         }
         catch (MirrorException e) when (e.Fault == MirrorFault.UpstreamMalformed)
@@ -54,6 +54,9 @@ internal static class PackumentProperties
             return false;
         }
     }
+
+    /// <summary>With one seed for all, so that their hashes compare.</summary>
+    private static PackumentIndex Read(byte[] document, PackageName name) => PackumentReader.Read(document, name, hashSeed: 1).Index;
 
     private static void Survives(PackumentIndex index)
     {
@@ -76,11 +79,11 @@ internal static class PackumentProperties
     private static void CanBeServed(PackageName name, PackumentIndex index, byte[] document)
     {
         var full = Write(PackumentForm.Full, index, document, name);
-        var again = PackumentReader.Read(full, name).Index;
+        var again = Read(full, name);
         Require(PackumentDiff.IsSame(index, again) || index.HasLeftOut, "the full form differs from upstream's in URLs only");
         Require(PackumentDiff.Compare(index, document, again, full).IsEmpty, "the full form differs from upstream's in URLs only, exactly");
 
-        var abbreviated = PackumentReader.Read(Write(PackumentForm.Abbreviated, index, document, name), name).Index;
+        var abbreviated = Read(Write(PackumentForm.Abbreviated, index, document, name), name);
         Require(abbreviated.Versions.Count == index.Versions.Count && abbreviated.DistTags.Count == index.DistTags.Count, "the abbreviated form has all versions and tags");
 
         for (var i = 0; i < Math.Min(3, index.Versions.Count); i++)

@@ -6,7 +6,7 @@ namespace NpmMirror.Tests.Packuments;
 public sealed class PackumentReaderTests
 {
     [Fact]
-    public void Finds_what_a_packument_holds()
+    public void Finds_the_parts_of_a_packument()
     {
         var document = Fixture.Odd("@odd/everything");
         var index = Read("@odd/everything", document);
@@ -101,7 +101,7 @@ public sealed class PackumentReaderTests
     [Theory]
     [InlineData("versions-array")]
     [InlineData("no-name")]
-    public void Accepts_what_lacks_nearly_everything(string name) => Assert.Equal(name, Read(name, Fixture.Odd(name)).Name);
+    public void Accepts_a_packument_that_lacks_nearly_everything(string name) => Assert.Equal(name, Read(name, Fixture.Odd(name)).Name);
 
     [Fact]
     public void Modified_falls_back_to_the_newest_date_it_knows()
@@ -144,7 +144,7 @@ public sealed class PackumentReaderTests
     [InlineData("{'name':'a'}")]
     [InlineData("{\"a\":01}")]
     [InlineData("{\"a\":\"\t\"}")]
-    public void Refuses_what_is_no_packument(string document)
+    public void Refuses_a_document_that_is_no_packument(string document)
     {
         var failure = Assert.Throws<MirrorException>(() => Fixture.Read("a", document));
         Assert.Equal(MirrorFault.UpstreamMalformed, failure.Fault);

@@ -42,7 +42,7 @@ public sealed class PackumentWriterTests
         ],
         Red = "`AbbreviatedWriter` writes an incomplete `time`")]
     [Fact]
-    public void The_abbreviated_form_has_what_installs_need_and_nothing_else()
+    public void The_abbreviated_form_has_only_the_members_that_installs_need()
     {
         var name = PackageName.Parse("@odd/everything");
         using var json = JsonDocument.Parse(Write(PackumentForm.Abbreviated, name, Fixture.Odd(name.Value)));

@@ -28,7 +28,7 @@ public sealed class PostgresCliTests(SharedPostgres shared) : IAsyncLifetime
     }
 
     [Claim("A sync fills a PostgreSQL server, and two that serve from it show each other's changes",
-        With = [nameof(What_is_held_is_told_and_checked)])]
+        With = [nameof(The_held_bytes_are_told_and_checked)])]
     [Fact]
     public async Task A_sync_fills_a_server_and_two_serve_from_it()
     {
@@ -65,7 +65,7 @@ public sealed class PostgresCliTests(SharedPostgres shared) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_is_held_is_told_and_checked()
+    public async Task The_held_bytes_are_told_and_checked()
     {
         Assert.Equal(0, (await RunAsync("sync", $"--upstream={_upstream.Url}", "--metadata=all", "--tarballs=eager")).Code);
         foreach (var (command, part) in ((string, string)[])[("verify", "2 log rows, 2 documents"), ("status", "postgres://127.0.0.1"), ("removed", ""), ("gc", "")])
@@ -74,6 +74,38 @@ public sealed class PostgresCliTests(SharedPostgres shared) : IAsyncLifetime
             Assert.True(code == 0, errors);
             Assert.Contains(part, output, StringComparison.Ordinal);
         }
+    }
+
+    [Claim("A store on a server knows its upstream as a folder does: it is asked where none is named, and another one is refused",
+        Red = "`MirrorBuilder` recalls the upstream of folders only: a sync from the other registry brought its packages")]
+    [Fact]
+    public async Task A_store_on_a_server_knows_its_upstream()
+    {
+        Assert.Equal(0, (await RunAsync("sync", $"--upstream={_upstream.Url}", "--metadata=all")).Code);
+        await using var other = await FakeRegistry.StartAsync(cancellationToken: Cancellation);
+        other.Publish(new FakePackage("of-another").Version("1.0.0"));
+        var (code, output, errors) = await RunAsync("sync", "of-another", $"--upstream={other.Url}");
+        Assert.True(code == 2, output + errors);
+        Assert.Contains("takes nothing from", errors, StringComparison.Ordinal);
+        Assert.Equal(0, other.Requests.CountOf("/of-another"));
+
+        _upstream.PublishVersion("ms", "2.1.4");
+        (code, output, errors) = await RunAsync("sync", "ms");
+        Assert.True(code == 0, output + errors);
+        Assert.StartsWith("1 changed", output, StringComparison.Ordinal);
+    }
+
+    [Claim("A command that looks at a mirror says that there is none where the name of a schema is misspelt", Red = "`Setup.OpenExistingStoreAsync` takes any store that opens: `verify` had no findings")]
+    [Theory]
+    [InlineData("status")]
+    [InlineData("verify")]
+    [InlineData("gc")]
+    [InlineData("removed")]
+    public async Task A_misspelt_schema_is_no_mirror(string command)
+    {
+        var (code, output, errors) = await RunAsync(command);
+        Assert.True(code == 3, output + errors);
+        Assert.StartsWith("There is no mirror in postgres://", Assert.Single(errors.TrimEnd().Split('\n')), StringComparison.Ordinal);
     }
 
     [Fact]

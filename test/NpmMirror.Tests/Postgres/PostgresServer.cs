@@ -11,18 +11,26 @@ using NpmMirror.Tests.Postgres;
 namespace NpmMirror.Tests.Postgres;
 
 /// <summary>The server that most tests share, each with a schema of its own; started by the first that asks for it.</summary>
-public sealed class SharedPostgres : IAsyncDisposable
+public class SharedPostgres : IAsyncDisposable
 {
-    private readonly Lazy<Task<PostgresServer>> _server = new(() => Task.Run(PostgresServer.StartNewAsync));
+    private readonly Lazy<Task<PostgresServer>> _server;
 
-    internal Task<PostgresServer> GetAsync()
+    public SharedPostgres()
+        : this(PostgresPrograms.OfTheSystem)
     {
-        Assert.SkipUnless(PostgresServer.IsInstalled, TestTools.Missing("postgres"));
-        return _server.Value;
     }
+
+    private protected SharedPostgres(PostgresPrograms? programs) => _server = new(() =>
+    {
+        Assert.SkipWhen(programs is null, TestTools.Missing("postgres"));
+        return Task.Run(() => PostgresServer.StartNewAsync(programs: programs));
+    });
+
+    internal Task<PostgresServer> GetAsync() => _server.Value;
 
     public async ValueTask DisposeAsync()
     {
+        GC.SuppressFinalize(this);
         if (_server.IsValueCreated)
         {
             await (await _server.Value).DisposeAsync();
@@ -37,19 +45,15 @@ internal sealed class PostgresServer : IAsyncDisposable
     internal const string Password = "p/w @1";
     internal const string Database = "postgres";
     private const int Nobody = 65534;
-    private const string ProgramsVariable = "TEST_POSTGRES";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
-    private static readonly string? Programs = FindPrograms();
     private static int _schemas;
     private readonly TempFolder _folder = new();
     private readonly List<string> _settings = [];
     private Process? _process;
 
-    private PostgresServer()
-    {
-    }
+    private readonly PostgresPrograms _programs;
 
-    internal static bool IsInstalled => Programs is not null;
+    private PostgresServer(PostgresPrograms programs) => _programs = programs;
 
     /// <summary>Where it listens; the same after a stop and a start.</summary>
     internal int Port { get; } = FreePort.Find();
@@ -57,12 +61,10 @@ internal sealed class PostgresServer : IAsyncDisposable
     /// <summary>A schema that no other test has.</summary>
     internal static string NewSchema() => string.Create(CultureInfo.InvariantCulture, $"test_{Interlocked.Increment(ref _schemas)}_{System.Environment.ProcessId}");
 
-    internal static Task<PostgresServer> StartNewAsync() => StartNewAsync(null);
-
-    /// <summary>A server that has a certificate.</summary>
-    internal static async Task<PostgresServer> StartNewAsync(X509Certificate2? certificate)
+    /// <summary>A server of its own, by option with a certificate, or of another version.</summary>
+    internal static async Task<PostgresServer> StartNewAsync(X509Certificate2? certificate = null, PostgresPrograms? programs = null)
     {
-        var server = new PostgresServer();
+        var server = new PostgresServer(programs ?? PostgresPrograms.OfTheSystem ?? throw new InvalidOperationException(TestTools.Missing("postgres")));
         if (certificate is not null)
         {
             await File.WriteAllTextAsync(server._folder.File("server.crt"), certificate.ExportCertificatePem());
@@ -85,7 +87,7 @@ internal sealed class PostgresServer : IAsyncDisposable
     {
         if (System.Environment.IsPrivilegedProcess)
         {
-            await TestProcess.RunAsync(["chown", "-R", Text(Nobody), folder], "/", Environment(), Patience, CancellationToken.None);
+            await TestProcess.RunAsync(["chown", "-R", Text(Nobody), folder], "/", PostgresPrograms.Usual(), Patience, CancellationToken.None);
         }
     }
 
@@ -105,7 +107,7 @@ internal sealed class PostgresServer : IAsyncDisposable
     internal async Task<string[]> RunAsync(string sql, string? schema = null)
     {
         var run = await TestProcess.RunAsync(
-            [Psql, "-h", "127.0.0.1", "-p", Text(Port), "-U", User, "-d", Database, "-v", "ON_ERROR_STOP=1", "-qtAX", "-c", sql],
+            ["/usr/bin/psql", "-h", "127.0.0.1", "-p", Text(Port), "-U", User, "-d", Database, "-v", "ON_ERROR_STOP=1", "-qtAX", "-c", sql],
             "/",
             new Dictionary<string, string> { ["PGPASSWORD"] = Password, ["PGOPTIONS"] = schema is null ? "" : $"-c search_path={schema}", ["PATH"] = "/usr/bin:/bin" },
             Patience,
@@ -118,17 +120,17 @@ internal sealed class PostgresServer : IAsyncDisposable
     {
         _process = TestProcess.Start(
             [
-                .. AsNobody(), Path.Combine(Programs!, "postgres"), "-D", Data, "-p", Text(Port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+                .. AsNobody(), _programs.Path("postgres"), "-D", Data, "-p", Text(Port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
                 "-c", "fsync=off", "-c", "max_connections=500", "-c", "shared_buffers=64MB", "-c", "max_wal_size=256MB", "-c", "timezone=America/St_Johns",
                 .. _settings,
             ],
             "/",
-            Environment());
+            _programs.Environment());
         var output = new System.Text.StringBuilder();
         _ = TestProcess.GatherAsync(_process.StandardOutput, output, CancellationToken.None);
         _ = TestProcess.GatherAsync(_process.StandardError, output, CancellationToken.None);
         using var deadline = new CancellationTokenSource(Patience);
-        while ((await TestProcess.RunAsync([Path.Combine(Programs!, "pg_isready"), "-h", "127.0.0.1", "-p", Text(Port)], "/", Environment(), Patience, deadline.Token)).ExitCode != 0)
+        while ((await TestProcess.RunAsync([PostgresPrograms.OfTheSystem!.Path("pg_isready"), "-h", "127.0.0.1", "-p", Text(Port)], "/", PostgresPrograms.Usual(), Patience, deadline.Token)).ExitCode != 0)
         {
             Assert.False(_process.HasExited, $"The server ended at once.\n{output}");
             await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, deadline.Token);
@@ -138,7 +140,7 @@ internal sealed class PostgresServer : IAsyncDisposable
     /// <summary>Stops it as an administrator does; connections are cut.</summary>
     internal async Task StopAsync()
     {
-        await TestProcess.RunAsync([.. AsNobody(), Path.Combine(Programs!, "pg_ctl"), "stop", "-D", Data, "-m", "fast", "-t", "60"], "/", Environment(), Patience, CancellationToken.None);
+        await TestProcess.RunAsync([.. AsNobody(), _programs.Path("pg_ctl"), "stop", "-D", Data, "-m", "fast", "-t", "60"], "/", _programs.Environment(), Patience, CancellationToken.None);
         await _process!.WaitForExitAsync().WaitAsync(Patience);
         _process.Dispose();
         _process = null;
@@ -156,9 +158,6 @@ internal sealed class PostgresServer : IAsyncDisposable
         _folder.Dispose();
     }
 
-    // A folder of another server's programs may have none.
-    private static string Psql => File.Exists(Path.Combine(Programs!, "psql")) ? Path.Combine(Programs!, "psql") : "/usr/bin/psql";
-
     private string Data => _folder.File("data");
 
     private async Task MakeAsync()
@@ -171,9 +170,9 @@ internal sealed class PostgresServer : IAsyncDisposable
 
         // A language's order by default: byte order must be asked for.
         var made = await TestProcess.RunAsync(
-            [.. AsNobody(), Path.Combine(Programs!, "initdb"), "-D", Data, "-U", User, "--pwfile", password, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US", "--no-sync"],
+            [.. AsNobody(), _programs.Path("initdb"), "-D", Data, "-U", User, "--pwfile", password, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US", "--no-sync"],
             "/",
-            Environment(),
+            _programs.Environment(),
             Patience,
             CancellationToken.None);
         Assert.True(made.ExitCode == 0, made.Output);
@@ -181,20 +180,5 @@ internal sealed class PostgresServer : IAsyncDisposable
 
     private static string[] AsNobody() => System.Environment.IsPrivilegedProcess ? ["setpriv", $"--reuid={Nobody}", $"--regid={Nobody}", "--clear-groups"] : [];
 
-    private static Dictionary<string, string> Environment() => new() { ["PATH"] = "/usr/bin:/bin:/usr/sbin:/sbin", ["LC_ALL"] = "C.UTF-8" };
-
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
-
-    // Debian keeps each version's programs apart from PATH. TEST_POSTGRES names the folder of others.
-    private static string? FindPrograms()
-    {
-        if (System.Environment.GetEnvironmentVariable(ProgramsVariable) is { Length: > 0 } named)
-        {
-            return named;
-        }
-
-        const string Debian = "/usr/lib/postgresql";
-        var versions = Directory.Exists(Debian) ? Directory.GetDirectories(Debian).OrderByDescending(folder => int.TryParse(Path.GetFileName(folder), out var version) ? version : 0).Select(folder => Path.Combine(folder, "bin")) : [];
-        return versions.Concat((System.Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)).FirstOrDefault(folder => File.Exists(Path.Combine(folder, "initdb")));
-    }
 }

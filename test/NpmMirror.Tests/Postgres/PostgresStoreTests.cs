@@ -9,7 +9,7 @@ namespace NpmMirror.Tests.Postgres;
     [
         nameof(Commits_only_onto_the_generation_that_was_expected),
         nameof(Lets_one_of_two_stores_win),
-        nameof(Keeps_one_chain_for_all_who_write),
+        nameof(Keeps_one_chain_for_all_writers),
         nameof(Gives_an_item_to_one_taker_only),
         nameof(Gives_an_item_to_one_of_two_stores),
         nameof(Lists_by_utf8_bytes),

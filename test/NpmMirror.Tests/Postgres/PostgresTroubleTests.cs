@@ -37,10 +37,12 @@ public sealed class PostgresTroubleTests(SharedPostgres shared) : IAsyncLifetime
         With =
         [
             nameof(Says_that_the_server_is_away),
+            nameof(Says_that_a_password_is_wanted),
+            nameof(Says_that_the_server_does_not_speak_the_tls_that_is_asked_for),
             nameof(Says_that_there_is_no_such_database),
             nameof(Says_which_right_is_missing_to_make_the_tables),
-            nameof(Serves_what_it_may_read_and_says_why_it_does_not_write),
-            nameof(Serves_what_a_standby_has),
+            nameof(Serves_readable_packages_and_says_why_it_does_not_write),
+            nameof(Serves_the_packages_of_a_standby),
             nameof(Refuses_a_schema_that_it_does_not_know),
             $"{nameof(PostgresCliTests)}.{nameof(PostgresCliTests.A_wrong_password_ends_the_start_in_one_sentence_without_it)}",
             $"{nameof(PostgresCliTests)}.{nameof(PostgresCliTests.The_settings_are_shown_without_the_password)}",
@@ -48,6 +50,14 @@ public sealed class PostgresTroubleTests(SharedPostgres shared) : IAsyncLifetime
     [Fact]
     public async Task Says_that_the_password_is_wrong_and_tells_none() =>
         await AssertRefusesAsync(_server.Create(_schema, TimeProvider.System, password: "wr0ng/one"), MirrorFault.Configuration, "does not let the user “npm” in");
+
+    [Fact]
+    public async Task Says_that_a_password_is_wanted() =>
+        await AssertRefusesAsync(PostgresServer.Create(_server.Location(_schema).Replace($":{Uri.EscapeDataString(PostgresServer.Password)}@", "@", StringComparison.Ordinal), TimeProvider.System), MirrorFault.Configuration, "asks for a password");
+
+    [Fact]
+    public async Task Says_that_the_server_does_not_speak_the_tls_that_is_asked_for() =>
+        await AssertRefusesAsync(_server.Create(_schema, TimeProvider.System, more: "&sslmode=require"), MirrorFault.Configuration, "does not speak TLS");
 
     [Fact]
     public async Task Says_that_there_is_no_such_database() =>
@@ -75,7 +85,7 @@ public sealed class PostgresTroubleTests(SharedPostgres shared) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Serves_what_it_may_read_and_says_why_it_does_not_write()
+    public async Task Serves_readable_packages_and_says_why_it_does_not_write()
     {
         await using (var owner = await OpenAsync())
         {
@@ -95,7 +105,7 @@ public sealed class PostgresTroubleTests(SharedPostgres shared) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Serves_what_a_standby_has()
+    public async Task Serves_the_packages_of_a_standby()
     {
         await using (var owner = await OpenAsync())
         {
@@ -111,6 +121,7 @@ public sealed class PostgresTroubleTests(SharedPostgres shared) : IAsyncLifetime
         await AssertWritesNothingAsync(store, "standby");
     }
 
+    [Trait("Duration", "long")]
     [Fact]
     public async Task Reads_on_when_the_disk_is_full_and_writes_again_when_there_is_room()
     {
@@ -135,6 +146,7 @@ public sealed class PostgresTroubleTests(SharedPostgres shared) : IAsyncLifetime
         Assert.True((await store.Packages.CommitAsync(large, Cancellation)).IsCommitted);
     }
 
+    [Trait("Duration", "long")]
     [Fact]
     public async Task Believes_a_server_s_certificate_only_of_the_authority_that_is_named()
     {
@@ -156,6 +168,7 @@ public sealed class PostgresTroubleTests(SharedPostgres shared) : IAsyncLifetime
         await AssertRefusesAsync(server.Create(_schema, TimeProvider.System, more: "&sslmode=verify-full"), MirrorFault.StoreUnavailable, "certificate", isTransient: true);
     }
 
+    [Trait("Duration", "long")]
     [Theory]
     [InlineData("update npm_mirror_schema set version = 99", MirrorFault.StoreSchema, "run the newer npm-mirror")]
     [InlineData("update npm_mirror_schema set version = -1", MirrorFault.StoreSchema, "restore a backup")]
@@ -205,6 +218,7 @@ public sealed class PostgresTroubleTests(SharedPostgres shared) : IAsyncLifetime
 
     [Claim("PostgreSQL's tables refuse what cannot be, from any program",
         With = [nameof(Tells_of_a_document_that_is_gone), nameof(Tells_of_names_that_are_no_packages)])]
+    [Trait("Duration", "long")]
     [Theory]
     [InlineData("packages", "removal = 'Lost'")]
     [InlineData("packages", "is_removed = true")]
@@ -214,7 +228,7 @@ public sealed class PostgresTroubleTests(SharedPostgres shared) : IAsyncLifetime
     [InlineData("packages", "name = ''")]
     [InlineData("log", "seen_at = '20000-01-01'")]
     [InlineData("log", "hash = null")]
-    public async Task Lets_no_program_write_what_cannot_be(string table, string value)
+    public async Task Lets_no_program_write_impossible_values(string table, string value)
     {
         await using var store = await OpenAsync();
         await store.Packages.CommitAsync(SecondProcess.Commit("express"), Cancellation);
@@ -302,7 +316,7 @@ public sealed class PostgresTroubleTests(SharedPostgres shared) : IAsyncLifetime
     [InlineData("postgres://u:secret@h/d?schema=x;y", "no plain name")]
     [InlineData("postgres://u:secret@h/d?connections=many", "connections")]
     [InlineData("postgres://u:secret@h:99999/d", "no URL")]
-    public void Says_what_is_wrong_with_a_location(string location, string part)
+    public void Says_the_fault_of_a_location(string location, string part)
     {
         var e = Assert.Throws<MirrorException>(() => PostgresServer.Create(location, TimeProvider.System));
         Assert.Equal(MirrorFault.Configuration, e.Fault);

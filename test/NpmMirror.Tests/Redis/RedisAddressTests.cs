@@ -6,7 +6,7 @@ namespace NpmMirror.Tests.Redis;
 public sealed class RedisAddressTests
 {
     [Claim("Compatibility C3: host, port, db, prefix and password by location or option; a wrong or doubled one is told, a password never",
-        With = [nameof(Refuses_what_it_cannot_read)])]
+        With = [nameof(Refuses_a_value_that_it_cannot_read)])]
     [Theory]
     [InlineData(null, "redis://127.0.0.1:6379/0")]
     [InlineData("redis://db.example.org", "redis://db.example.org:6379/0")]
@@ -14,6 +14,7 @@ public sealed class RedisAddressTests
     [InlineData("rediss://user:p%40ss@db.example.org/?prefix=npm:", "rediss://db.example.org:6379/0?prefix=npm:")]
     [InlineData("redis://:p@one,two:7001,[::1]:7002/", "redis://one:6379,two:7001,::1:7002/0")]
     [InlineData("redis://u:pa/ss:w@rd@db:7000/1", "redis://db:7000/1")]
+    [InlineData("redis://u:p@one,two:7001/1?sentinel=mymaster&prefix=npm:&sentinelPassword=s", "redis://one:26379,two:7001/1?prefix=npm:&sentinel=mymaster")]
     [InlineData("/2", "redis://127.0.0.1:6379/2")]
     public void Reads_a_location(string? location, string told) => Assert.Equal(told, RedisStores.Create(location!).Location);
 
@@ -28,9 +29,11 @@ public sealed class RedisAddressTests
     [InlineData("redis://:s3cr3t@db/?layout=tiny", "layout “tiny”; give classic or compact")]
     [InlineData("redis://:s3cr3t@db/?prefix={npm}", "prefix “{npm}”; give a text without { and }")]
     [InlineData("redis://:s3cr3t@db/0?db=1", "both give db; keep one")]
+    [InlineData("redis://db/?sentinel=", "sentinel “”; give the name under which the sentinels know the master")]
+    [InlineData("redis://db/?sentinelPassword=s3cr3t", "has a user or a password for sentinels, and no sentinel")]
     [InlineData("redis://:s3/cr3t@db:x/", "port “x”")]
     [InlineData("redis://:a?s3cr3t@db/", "write a question mark of the password as %3F")]
-    public void Refuses_what_it_cannot_read(string location, string told)
+    public void Refuses_a_value_that_it_cannot_read(string location, string told)
     {
         var failure = Assert.Throws<MirrorException>(() => RedisStores.Create(location));
         Assert.Equal(MirrorFault.Configuration, failure.Fault);

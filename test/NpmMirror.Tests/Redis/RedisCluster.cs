@@ -5,8 +5,6 @@ namespace NpmMirror.Tests.Redis;
 /// <summary>Three masters and three replicas, joined to a cluster.</summary>
 public sealed class RedisCluster : IAsyncLifetime
 {
-    private static readonly TimeSpan JoinMax = TimeSpan.FromSeconds(120);
-    private readonly TempFolder _folder = new();
     private int _prefixes;
 
     internal List<RedisServer> Servers { get; } = [];
@@ -25,12 +23,12 @@ public sealed class RedisCluster : IAsyncLifetime
             await server.InitializeAsync();
         }
 
-        await RunAsync(["--cluster", "create", .. Servers.Select(server => $"127.0.0.1:{server.Port.ToString(CultureInfo.InvariantCulture)}"), "--cluster-replicas", "1", "--cluster-yes"]);
+        await RedisCli.RunAsync(["--cluster", "create", .. Servers.Select(server => $"127.0.0.1:{server.Port.ToString(CultureInfo.InvariantCulture)}"), "--cluster-replicas", "1", "--cluster-yes"]);
         await Eventually.Async(async () =>
         {
             foreach (var server in Servers)
             {
-                var info = await RunAsync(["-p", server.Port.ToString(CultureInfo.InvariantCulture), "cluster", "info"]);
+                var info = await RedisCli.RunAsync(["-p", server.Port.ToString(CultureInfo.InvariantCulture), "cluster", "info"]);
                 if (!info.Contains("cluster_state:ok", StringComparison.Ordinal))
                 {
                     return false;
@@ -40,7 +38,7 @@ public sealed class RedisCluster : IAsyncLifetime
             // A replica that has not yet copied its master cannot follow it.
             foreach (var server in Servers)
             {
-                var info = await RunAsync(["-p", server.Port.ToString(CultureInfo.InvariantCulture), "info", "replication"]);
+                var info = await RedisCli.RunAsync(["-p", server.Port.ToString(CultureInfo.InvariantCulture), "info", "replication"]);
                 if (info.Contains("role:slave", StringComparison.Ordinal) ? !info.Contains("master_link_status:up", StringComparison.Ordinal) : !info.Contains("connected_slaves:1", StringComparison.Ordinal))
                 {
                     return false;
@@ -55,8 +53,8 @@ public sealed class RedisCluster : IAsyncLifetime
     internal async Task<RedisServer> MasterOfAsync(string key)
     {
         var asked = Servers.First(server => server.IsRunning).Port.ToString(CultureInfo.InvariantCulture);
-        var slot = int.Parse((await RunAsync(["-p", asked, "cluster", "keyslot", key])).Trim(), CultureInfo.InvariantCulture);
-        var nodes = await RunAsync(["-p", asked, "cluster", "nodes"]);
+        var slot = int.Parse((await RedisCli.RunAsync(["-p", asked, "cluster", "keyslot", key])).Trim(), CultureInfo.InvariantCulture);
+        var nodes = await RedisCli.RunAsync(["-p", asked, "cluster", "nodes"]);
         foreach (var line in nodes.Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
             var parts = line.Split(' ');
@@ -70,20 +68,44 @@ public sealed class RedisCluster : IAsyncLifetime
         throw new InvalidOperationException($"No server has {key}:\n{nodes}");
     }
 
+    /// <summary>Moves the slot of a key to another master, key by key; between them its keys lie on both.</summary>
+    internal async Task MoveSlotAsync(string key, Func<Task> halfway)
+    {
+        var from = await MasterOfAsync(key);
+        var nodes = (await RedisCli.RunAsync("-p", Text(from.Port), "cluster", "nodes")).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(' ')).ToList();
+        var source = nodes.Single(node => node[2].Contains("myself", StringComparison.Ordinal));
+        var target = nodes.First(node => node[2] == "master" && node.Length > 8);
+        var port = target[1].Split('@')[0].Split(':')[1];
+        var slot = (await RedisCli.RunAsync("-p", Text(from.Port), "cluster", "keyslot", key)).Trim();
+        await RedisCli.RunAsync("-p", port, "cluster", "setslot", slot, "importing", source[0]);
+        await RedisCli.RunAsync("-p", Text(from.Port), "cluster", "setslot", slot, "migrating", target[0]);
+        for (var moved = 0; ;)
+        {
+            var keys = (await RedisCli.RunAsync("-p", Text(from.Port), "cluster", "getkeysinslot", slot, "1")).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+            if (keys.Length == 0)
+            {
+                break;
+            }
+
+            await RedisCli.RunAsync(["-p", Text(from.Port), "migrate", "127.0.0.1", port, "", "0", "5000", "keys", .. keys]);
+            moved += keys.Length;
+            Assert.True(moved < 10_000, $"The keys of slot {slot} do not end.");
+        }
+
+        // The new master first, so that no write is sent in a circle.
+        await RedisCli.RunAsync("-p", port, "cluster", "setslot", slot, "node", target[0]);
+        await halfway();
+        await RedisCli.RunAsync("-p", Text(from.Port), "cluster", "setslot", slot, "node", target[0]);
+        await Eventually.Async(async () => (await MasterOfAsync(key)).Port == int.Parse(port, CultureInfo.InvariantCulture));
+    }
+
+    private static string Text(int port) => port.ToString(CultureInfo.InvariantCulture);
+
     public async ValueTask DisposeAsync()
     {
         foreach (var server in Servers)
         {
             await server.DisposeAsync();
         }
-
-        _folder.Dispose();
-    }
-
-    private async Task<string> RunAsync(string[] arguments)
-    {
-        var run = await TestProcess.RunAsync(["redis-cli", .. arguments], _folder.Path, new Dictionary<string, string> { ["PATH"] = Environment.GetEnvironmentVariable("PATH") ?? "" }, JoinMax, CancellationToken.None);
-        Assert.True(run.ExitCode == 0, run.Output);
-        return run.Output;
     }
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using NpmMirror.Storage;
 using NpmMirror.Tests.Sqlite;
 using NpmMirror.Tests.Storage;
+using StackExchange.Redis;
 
 namespace NpmMirror.Tests.Redis;
 
@@ -112,6 +113,38 @@ public sealed class RedisLinkTests(RedisServer server) : IClassFixture<RedisServ
         Assert.Equal(MirrorFault.StoreUnavailable, failure.Fault);
         _link.Mend();
         await Eventually.Async(async () => await _store.CheckWritableAsync(Cancelled) is null);
+    }
+
+    [Claim("No change in Redis is tried without end where another writer is faster each time: it ends in one sentence")]
+    [Theory]
+    [InlineData("{{{0}mirror}}/leases", "n", "0 other{0}")]
+    [InlineData("{{{0}mirror}}/leases", "held", "99999999{0:00000} me")]
+    [InlineData("{{{0}mirror}}/queue", "express", "other {0}")]
+    [InlineData("{{{0}module:express}}/tarballs", "express-1.0.0.tgz", "other {0}")]
+    public async Task Gives_up_where_another_writer_is_always_faster(string key, string field, string text)
+    {
+        await using var other = await ConnectionMultiplexer.ConnectAsync($"127.0.0.1:{server.Port}");
+        var (writes, place) = (0, string.Format(CultureInfo.InvariantCulture, key, _store.Location[(_store.Location.IndexOf('=', StringComparison.Ordinal) + 1)..]));
+        _link.BeforeRequest = () => other.GetDatabase().HashSetAsync(place, field, string.Format(CultureInfo.InvariantCulture, text, Interlocked.Increment(ref writes)));
+        var failure = await Assert.ThrowsAsync<MirrorException>(async () => await (field switch
+        {
+            "n" => _store.Leases.TryHoldLeaseAsync("n", "me", TimeSpan.FromMinutes(1), Cancelled).AsTask(),
+            "held" => _store.Leases.ReleaseLeaseAsync("held", "me", Cancelled).AsTask(),
+            "express" => _store.Queue.EnqueueAsync([new QueueItem { Name = PackageName.Parse("express"), Priority = QueuePriority.Change, DueAt = DateTimeOffset.UnixEpoch, QueuedAt = DateTimeOffset.UnixEpoch }], null, Cancelled).AsTask(),
+            _ => _store.Tarballs.PutTarballAsync(new TarballRow { Package = PackageName.Parse("express"), File = field, Version = "1.0.0", State = TarballState.Missing }, Cancelled).AsTask(),
+        }));
+        Assert.Equal((MirrorFault.StoreUnavailable, true), (failure.Fault, failure.IsTransient));
+        Assert.Contains("is changed by others all the time", failure.Message, StringComparison.Ordinal);
+        _link.BeforeRequest = null;
+    }
+
+    [Fact]
+    public async Task Takes_a_lease_over_from_bytes_that_are_no_text()
+    {
+        await using var other = await ConnectionMultiplexer.ConnectAsync($"127.0.0.1:{server.Port}");
+        var prefix = _store.Location[(_store.Location.IndexOf('=', StringComparison.Ordinal) + 1)..];
+        await other.GetDatabase().HashSetAsync($"{{{prefix}mirror}}/leases", "n", (byte[])[0xff, 0xfe]);
+        Assert.True(await _store.Leases.TryHoldLeaseAsync("n", "me", TimeSpan.FromMinutes(1), Cancelled));
     }
 
     private async Task NumberAsync()

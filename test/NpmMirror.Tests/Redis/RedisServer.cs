@@ -5,12 +5,11 @@ using System.Text;
 namespace NpmMirror.Tests.Redis;
 
 /// <summary>A redis-server of a test class's own, on a free port, with its files in a folder of its own.</summary>
-public sealed class RedisServer : IAsyncLifetime
+public class RedisServer : IAsyncLifetime
 {
     private static readonly TimeSpan StartMax = TimeSpan.FromSeconds(60);
     private readonly TempFolder _folder = new();
     private readonly StringBuilder _output = new();
-    private readonly IReadOnlyList<string> _options;
     private Process? _process;
     private int _prefixes;
 
@@ -19,7 +18,10 @@ public sealed class RedisServer : IAsyncLifetime
     {
     }
 
-    internal RedisServer(IReadOnlyList<string> options) => _options = options;
+    internal RedisServer(IReadOnlyList<string> options) => Options = options;
+
+    /// <summary>What this one is started with beside <see cref="Command"/>.</summary>
+    protected IReadOnlyList<string> Options { get; }
 
     internal int Port { get; private set; }
 
@@ -44,6 +46,16 @@ public sealed class RedisServer : IAsyncLifetime
     /// <summary>Whether it speaks TLS only.</summary>
     internal bool IsSecure { get; init; }
 
+    /// <summary>The program and the options that each of its servers has.</summary>
+    protected virtual IReadOnlyList<string> Command =>
+    [
+        "redis-server", IsSecure ? "--tls-port" : "--port", Port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--dir", _folder.Path, "--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction",
+        .. IsSecure ? (string[])["--port", "0"] : [],
+    ];
+
+    /// <summary>What it prints once it answers.</summary>
+    protected virtual string ReadyWords => "Ready to accept connections";
+
     /// <summary>A location that no other test has.</summary>
     internal string NewLocation() => string.Create(CultureInfo.InvariantCulture, $"redis://127.0.0.1:{Port}/0?prefix=t{Interlocked.Increment(ref _prefixes)}:");
 
@@ -66,12 +78,7 @@ public sealed class RedisServer : IAsyncLifetime
     /// <summary>Starts it on its port and waits until it answers.</summary>
     internal async Task StartAsync()
     {
-        List<string> command =
-        [
-            "redis-server", IsSecure ? "--tls-port" : "--port", Port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--dir", _folder.Path, "--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction",
-            .. IsSecure ? (string[])["--port", "0"] : [], .. _options,
-        ];
-        var process = TestProcess.Start(command, _folder.Path, new Dictionary<string, string> { ["PATH"] = Environment.GetEnvironmentVariable("PATH") ?? "" });
+        var process = TestProcess.Start([.. Command, .. Options], _folder.Path, new Dictionary<string, string> { ["PATH"] = Environment.GetEnvironmentVariable("PATH") ?? "" });
         _ = TestProcess.GatherAsync(process.StandardError, _output, CancellationToken.None);
         using var limit = new CancellationTokenSource(StartMax);
         while (await process.StandardOutput.ReadLineAsync(limit.Token) is { } line)
@@ -81,7 +88,7 @@ public sealed class RedisServer : IAsyncLifetime
                 _output.AppendLine(line);
             }
 
-            if (line.Contains("Ready to accept connections", StringComparison.Ordinal))
+            if (line.Contains(ReadyWords, StringComparison.Ordinal))
             {
                 _ = TestProcess.GatherAsync(process.StandardOutput, _output, CancellationToken.None);
                 _process = process;
@@ -105,9 +112,22 @@ public sealed class RedisServer : IAsyncLifetime
         }
     }
 
+    /// <summary>Holds it still: it is there and does not answer.</summary>
+    internal Task HoldAsync() => SignalAsync("STOP");
+
+    /// <summary>Lets it go on.</summary>
+    internal Task ReleaseAsync() => SignalAsync("CONT");
+
     public async ValueTask DisposeAsync()
     {
         await KillAsync();
         _folder.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    private async Task SignalAsync(string signal)
+    {
+        using var kill = Process.Start("kill", [$"-{signal}", _process!.Id.ToString(CultureInfo.InvariantCulture)]);
+        await kill.WaitForExitAsync();
     }
 }

@@ -1,7 +1,4 @@
 using System.Globalization;
-using System.Net;
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 
 namespace NpmMirror.Tests.Redis;
 
@@ -15,7 +12,7 @@ public sealed class RedisTlsTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        Write("own", "127.0.0.1");
+        ServerCertificates.Write(_folder, "own");
         _server = new RedisServer(["--tls-cert-file", _folder.File("own.pem"), "--tls-key-file", _folder.File("own.key"), "--tls-ca-cert-file", _folder.File("own-ca.pem"), "--tls-auth-clients", "no"]) { IsSecure = true };
         await _server.InitializeAsync();
     }
@@ -40,7 +37,7 @@ public sealed class RedisTlsTests : IAsyncLifetime
     [Fact]
     public async Task Refuses_a_server_of_an_unknown_authority()
     {
-        Write("other", "127.0.0.1");
+        ServerCertificates.Write(_folder, "other");
         foreach (var query in new[] { "", $"?ca={_folder.File("other-ca.pem")}" })
         {
             await using var store = RedisStores.Create(At(query));
@@ -58,24 +55,4 @@ public sealed class RedisTlsTests : IAsyncLifetime
     }
 
     private string At(string query) => string.Create(CultureInfo.InvariantCulture, $"rediss://127.0.0.1:{_server.Port}/{query}");
-
-    // An authority, and a server that it vouches for.
-    private void Write(string name, string host)
-    {
-        using var authorityKey = RSA.Create(2048);
-        var authorityRequest = new CertificateRequest($"CN={name} authority", authorityKey, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
-        authorityRequest.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
-        authorityRequest.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(authorityRequest.PublicKey, false));
-        var now = TimeProvider.System.GetUtcNow();
-        using var authority = authorityRequest.CreateSelfSigned(now.AddDays(-1), now.AddDays(30));
-        using var key = RSA.Create(2048);
-        var request = new CertificateRequest($"CN={host}", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
-        var names = new SubjectAlternativeNameBuilder();
-        names.AddIpAddress(IPAddress.Parse(host));
-        request.CertificateExtensions.Add(names.Build());
-        using var certificate = request.Create(authority, now.AddDays(-1), now.AddDays(20), [1, 2, 3]);
-        File.WriteAllText(_folder.File($"{name}-ca.pem"), authority.ExportCertificatePem());
-        File.WriteAllText(_folder.File($"{name}.pem"), certificate.ExportCertificatePem());
-        File.WriteAllText(_folder.File($"{name}.key"), key.ExportPkcs8PrivateKeyPem());
-    }
 }

@@ -41,6 +41,14 @@ public sealed class RedisTroubleTests(RedisServer server) : IClassFixture<RedisS
     }
 
     [Fact]
+    public async Task Says_that_there_is_no_database_of_this_number()
+    {
+        var failure = await FailsToOpenAsync(string.Create(CultureInfo.InvariantCulture, $"redis://127.0.0.1:{server.Port}/99"));
+        Assert.Equal(MirrorFault.Configuration, failure.Fault);
+        Assert.Contains("has no database of this number", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Says_that_the_user_lacks_rights()
     {
         await using var admin = await ConnectionMultiplexer.ConnectAsync($"127.0.0.1:{server.Port},allowAdmin=true");
@@ -62,7 +70,7 @@ public sealed class RedisTroubleTests(RedisServer server) : IClassFixture<RedisS
 
     [Claim("Redis that may lose what was acknowledged is told in one warning at the start")]
     [Fact]
-    public async Task Warns_once_of_a_server_that_may_lose_what_it_acknowledged()
+    public async Task Warns_once_of_a_server_that_may_lose_acknowledged_writes()
     {
         await using var careless = new RedisServer(["--appendonly", "no", "--maxmemory-policy", "allkeys-lru"]);
         await careless.InitializeAsync();
@@ -74,11 +82,21 @@ public sealed class RedisTroubleTests(RedisServer server) : IClassFixture<RedisS
     }
 
     [Fact]
-    public async Task Refuses_what_a_newer_program_wrote()
+    public async Task Refuses_a_store_that_a_newer_program_wrote()
     {
         await using var other = await ConnectionMultiplexer.ConnectAsync($"127.0.0.1:{server.Port}");
-        await other.GetDatabase().StringSetAsync($"{{{Prefix}mirror}}/schema", 2);
+        await other.GetDatabase().StringSetAsync($"{{{Prefix}mirror}}/schema", 3);
         Assert.Equal(MirrorFault.StoreSchema, (await FailsToOpenAsync(_location)).Fault);
+    }
+
+    [Fact]
+    public async Task Takes_over_a_store_that_an_older_program_wrote()
+    {
+        await using var other = await ConnectionMultiplexer.ConnectAsync($"127.0.0.1:{server.Port}");
+        await other.GetDatabase().StringSetAsync($"{{{Prefix}mirror}}/schema", 1);
+        await using var store = RedisStores.Create(_location);
+        await store.OpenAsync(Cancelled);
+        Assert.Equal(2, await other.GetDatabase().StringGetAsync($"{{{Prefix}mirror}}/schema"));
     }
 
     [Fact]
@@ -134,7 +152,7 @@ public sealed class RedisTroubleTests(RedisServer server) : IClassFixture<RedisS
     [Claim("Redis that was stopped and started again is found again, with all that was acknowledged under appendfsync always",
         With = [nameof(Finds_the_server_again)])]
     [Fact]
-    public async Task Keeps_what_it_acknowledged_when_the_server_is_killed()
+    public async Task Keeps_acknowledged_writes_when_the_server_is_killed()
     {
         await using var safe = new RedisServer(["--appendfsync", "always"]);
         await safe.InitializeAsync();
@@ -210,7 +228,7 @@ public sealed class RedisTroubleTests(RedisServer server) : IClassFixture<RedisS
         With = [nameof(Shows_the_log_only_when_packages_know_their_positions)],
         Red = "`RedisCommits` notes no package before it writes it: the first was red; the log's end is shown before the packages are told: the second")]
     [Fact]
-    public async Task Numbers_what_a_dead_writer_left()
+    public async Task Numbers_events_of_a_dead_writer()
     {
         await using var store = RedisStores.Create(_location);
         await store.OpenAsync(Cancelled);

@@ -8,10 +8,10 @@ namespace NpmMirror.Tests.S3;
 [Claim("The contract of blob stores holds for a bucket, with and without tarballs kept on this machine, and at a server that is not ours (s3rver)",
     With =
     [
-        nameof(Gives_back_what_came_in_pieces_from_any_place),
-        nameof(Keeps_what_was_stored_anew_when_a_condemned_blob_goes_or_comes_back),
-        $"{nameof(S3CachedBlobStoreTests)}.{nameof(S3CachedBlobStoreTests.Gives_back_what_came_in_pieces_from_any_place)}",
-        $"{nameof(S3rverTests)}.{nameof(S3rverTests.Gives_back_what_came_in_pieces_from_any_place)}",
+        nameof(Gives_back_bytes_that_came_in_pieces_of_any_memory),
+        nameof(Keeps_bytes_stored_anew_when_a_condemned_blob_goes_or_returns),
+        $"{nameof(S3CachedBlobStoreTests)}.{nameof(S3CachedBlobStoreTests.Gives_back_bytes_that_came_in_pieces_of_any_memory)}",
+        $"{nameof(S3rverTests)}.{nameof(S3rverTests.Gives_back_bytes_that_came_in_pieces_of_any_memory)}",
     ])]
 public class S3BlobStoreTests : BlobStoreContract
 {

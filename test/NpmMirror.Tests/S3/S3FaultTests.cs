@@ -166,7 +166,7 @@ public sealed class S3FaultTests : IAsyncLifetime
         With = [nameof(An_upload_that_fails_is_dropped), nameof(Uploads_that_were_left_are_removed_after_a_day)],
         Red = "`S3Upload` does not abandon what failed: the second was red; `RemoveUnfinishedAsync` takes uploads of any age: the last")]
     [Fact]
-    public async Task What_is_long_goes_in_parts()
+    public async Task A_long_blob_goes_in_parts()
     {
         var store = Open();
         var bytes = RandomNumberGenerator.GetBytes((64 << 20) + 5);
@@ -203,10 +203,10 @@ public sealed class S3FaultTests : IAsyncLifetime
     }
 
     [Claim("Tarballs that were read are kept on this machine within `cacheBytes`, the ones read last; what was damaged on the way is not",
-        With = [nameof(What_is_kept_stays_within_its_bound), nameof(What_was_damaged_on_the_way_is_not_kept), nameof(What_an_earlier_run_kept_is_known)],
+        With = [nameof(Kept_bytes_stay_within_their_bound), nameof(Bytes_damaged_on_the_way_are_not_kept), nameof(Files_of_an_earlier_run_are_known)],
         Red = "`S3Cache.KeepAsync` drops nothing: the second")]
     [Fact]
-    public async Task What_was_read_once_is_read_from_this_machine_with_the_same_date()
+    public async Task A_blob_read_once_is_read_from_this_machine_with_the_same_date()
     {
         var sha512 = await PutAsync(Open(), "popular");
         var store = Open(Kept);
@@ -219,7 +219,7 @@ public sealed class S3FaultTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_is_kept_stays_within_its_bound()
+    public async Task Kept_bytes_stay_within_their_bound()
     {
         var store = Open(("cacheBytes", "400"));
         var hashes = new List<Digest>();
@@ -239,7 +239,7 @@ public sealed class S3FaultTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_was_damaged_on_the_way_is_not_kept()
+    public async Task Bytes_damaged_on_the_way_are_not_kept()
     {
         var sha512 = await PutAsync(Open(), "right");
         var (key, right) = _server.Objects.Single();
@@ -251,7 +251,7 @@ public sealed class S3FaultTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_an_earlier_run_kept_is_known()
+    public async Task Files_of_an_earlier_run_are_known()
     {
         var before = Open(Kept);
         var sha512 = await PutAsync(before, "kept");
@@ -282,7 +282,7 @@ public sealed class S3FaultTests : IAsyncLifetime
     [InlineData("pathStyle", "maybe", "pathStyle is “maybe”")]
     [InlineData("cacheBytes", "-1", "cacheBytes is “-1”")]
     [InlineData("accessKey", "alone", "belong together")]
-    [InlineData("caFile", "/nowhere/ca.pem", "caFile cannot be read")]
+    [InlineData("caFile", "/nowhere/ca.pem", "caFile names “/nowhere/ca.pem”, which cannot be read")]
     public void An_option_that_is_wrong_is_told(string name, string value, string told)
     {
         var fault = Assert.Throws<MirrorException>(() => TestBucket.Open("s3://bucket", _folder.Path, (name, value)));

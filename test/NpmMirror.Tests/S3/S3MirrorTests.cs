@@ -55,7 +55,7 @@ public sealed partial class S3MirrorTests : IAsyncLifetime
     [Claim("With `redirect` a client gets a stored tarball from the bucket by a signed address, and no other one",
         Red = "`TarballEndpoint` does not ask whether the bytes are promised: the last look was red")]
     [Fact]
-    public async Task Clients_are_sent_to_the_bucket_for_what_they_can_check()
+    public async Task Clients_are_sent_to_the_bucket_for_bytes_that_they_can_check()
     {
         _upstream.Publish(new FakePackage("left-pad").Version("1.0.0"));
         _upstream.Publish(new FakePackage("bare").Version("1.0.0", version => (version.HasIntegrity, version.HasShasum) = (false, false)));

@@ -1,9 +1,11 @@
+using System.Text.RegularExpressions;
+
 namespace NpmMirror.Tests.Samples;
 
 /// <summary>The library as its users get it: packed into a folder, from which a program of its own is restored and built.</summary>
-public sealed class PackedLibrary : IDisposable
+public sealed partial class PackedLibrary : IDisposable
 {
-    private static readonly string[] Packages = ["NpmMirror", "NpmMirror.AspNetCore", "NpmMirror.Sqlite"];
+    private static readonly string[] Projects = ["src/NpmMirror", "src/NpmMirror.AspNetCore", "src/NpmMirror.Sqlite", "test/NpmMirror.Conformance"];
 
     private static readonly TimeSpan BuildMax = TimeSpan.FromMinutes(4);
 
@@ -37,15 +39,7 @@ public sealed class PackedLibrary : IDisposable
             </Project>
             """);
 
-        // Our packages from the folder, their dependencies from the packages of this build: nothing is downloaded, nothing stays afterwards.
-        var restored = Environment.GetEnvironmentVariable("NUGET_PACKAGES") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget/packages");
-        File.WriteAllText(_folder.File($"{program}/nuget.config"), $"""
-            <configuration>
-              <config><add key="globalPackagesFolder" value="{_folder.Folder("restored")}" /></config>
-              <packageSources><clear /><add key="folder" value="{_folder.Folder("packages")}" /></packageSources>
-              <fallbackPackageFolders><clear /><add key="built" value="{restored}" /></fallbackPackageFolders>
-            </configuration>
-            """);
+        WriteNuGetConfig(program);
         await RunAsync("build", _folder.Folder(program), "-o", _folder.Folder($"built-{sample}"), "-p:UseSharedCompilation=false");
         foreach (var package in packages)
         {
@@ -55,8 +49,52 @@ public sealed class PackedLibrary : IDisposable
         return _folder.File($"built-{sample}/{sample}.dll");
     }
 
+    /// <summary>Builds samples outside of the tree as they are, but for the projects of the tree: packages are in their place. Returns the folder that holds the samples' folders.</summary>
+    internal async Task<string> BuildAsTheyAreAsync(params string[] samples)
+    {
+        await (_packed ??= PackAsync());
+        var versions = File.ReadAllText(Path.Combine(TestTools.Root, "Directory.Packages.props"));
+        foreach (var file in samples.SelectMany(sample => Directory.GetFiles(Path.Combine(TestTools.Root, "samples", sample))).Where(file => Path.GetExtension(file) is ".cs" or ".csproj"))
+        {
+            var text = OurProject().Replace(File.ReadAllText(file), $"<PackageReference Include=\"$1\" Version=\"{Version}\" />");
+            text = UnversionedPackage().Replace(text, match => $"<PackageReference Include=\"{match.Groups[1].Value}\" Version=\"[{Regex.Match(versions, $"\"{match.Groups[1].Value}\" Version=\"(.*?)\"").Groups[1].Value}]\" />");
+            File.WriteAllText(_folder.File($"as-is/{Path.GetRelativePath(Path.Combine(TestTools.Root, "samples"), file)}"), text);
+        }
+
+        File.WriteAllText(_folder.File("as-is/Directory.Build.props"), """
+            <Project>
+              <PropertyGroup>
+                <TargetFramework>net10.0</TargetFramework>
+                <Nullable>enable</Nullable>
+                <ImplicitUsings>enable</ImplicitUsings>
+                <TreatWarningsAsErrors>true</TreatWarningsAsErrors>
+              </PropertyGroup>
+            </Project>
+            """);
+        WriteNuGetConfig("as-is");
+        await RunAsync("build", _folder.Folder($"as-is/{samples[^1]}"), "-p:UseSharedCompilation=false");
+        return _folder.Folder("as-is");
+    }
+
+    // Our packages from the folder, their dependencies from the packages of this build: nothing is downloaded, nothing stays afterwards.
+    private void WriteNuGetConfig(string program)
+    {
+        var restored = Environment.GetEnvironmentVariable("NUGET_PACKAGES") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget/packages");
+        File.WriteAllText(_folder.File($"{program}/nuget.config"), $"""
+            <configuration>
+              <config><add key="globalPackagesFolder" value="{_folder.Folder("restored")}" /></config>
+              <packageSources><clear /><add key="folder" value="{_folder.Folder("packages")}" /></packageSources>
+              <fallbackPackageFolders><clear /><add key="built" value="{restored}" /></fallbackPackageFolders>
+            </configuration>
+            """);
+    }
+
     /// <summary>A file of a package that a sample was built with, as it was restored.</summary>
     internal string FileOf(string package, string file) => _folder.File($"restored/{package.ToLowerInvariant()}/{Version}/{file}");
+
+    /// <summary>Runs a built program to its end.</summary>
+    internal Task<TestRun> RunAsync(string program, TimeSpan max, params string[] arguments) =>
+        TestProcess.RunAsync([.. TestTools.Command("dotnet"), program, .. arguments], _folder.Path, Surroundings(), max, TestContext.Current.CancellationToken);
 
     /// <summary>Starts a built program.</summary>
     internal System.Diagnostics.Process Start(string program, params string[] arguments) =>
@@ -64,11 +102,17 @@ public sealed class PackedLibrary : IDisposable
 
     private async Task PackAsync()
     {
-        foreach (var package in Packages)
+        foreach (var project in Projects)
         {
-            await RunAsync("pack", Path.Combine(TestTools.Root, "src", package), "-c", Configuration, "--no-build", $"-p:PackageVersion={Version}", "-o", _folder.Folder("packages"));
+            await RunAsync("pack", Path.Combine(TestTools.Root, project), "-c", Configuration, "--no-build", $"-p:PackageVersion={Version}", "-o", _folder.Folder("packages"));
         }
     }
+
+    [GeneratedRegex("""<ProjectReference Include="../../(?:src|test)/.*?/([^/]*).csproj" />""")]
+    private static partial Regex OurProject();
+
+    [GeneratedRegex("""<PackageReference Include="([^"]*)" />""")]
+    private static partial Regex UnversionedPackage();
 
     // As this assembly was built, so is the library beside it.
     private static string Configuration => AppContext.BaseDirectory.TrimEnd('/').EndsWith("release", StringComparison.OrdinalIgnoreCase) ? "Release" : "Debug";

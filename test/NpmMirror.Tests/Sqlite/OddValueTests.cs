@@ -28,7 +28,7 @@ public sealed class OddValueTests : IDisposable
     public static TheoryData<string> AllTables() => [.. Tables];
 
     [Claim("An odd value in any column of any table stops no reader, no list, no take and no commit of others; a commit writes the row anew",
-        With = [nameof(A_fetch_writes_a_package_row_anew_whatever_was_in_it), nameof(A_queued_item_is_taken_with_any_row)],
+        With = [nameof(A_fetch_writes_any_package_row_anew), nameof(A_queued_item_is_taken_with_any_row)],
         Red = "the readers of before, which took each column for what it should be: 9 of 12 were red; `FreePositions` not called: the first")]
     [Theory]
     [MemberData(nameof(AllTables))]
@@ -55,7 +55,7 @@ public sealed class OddValueTests : IDisposable
     }
 
     [Fact]
-    public async Task A_fetch_writes_a_package_row_anew_whatever_was_in_it()
+    public async Task A_fetch_writes_any_package_row_anew()
     {
         var template = await FillAsync();
         foreach (var (column, value) in Cases("packages").Concat(Cases("documents")))

@@ -63,6 +63,17 @@ public sealed class SqliteBackupTests : IDisposable
     }
 
     [Fact]
+    public async Task Half_a_copy_of_a_backup_that_died_is_written_anew()
+    {
+        await using var store = await OpenAsync("mirror.sqlite");
+        await store.Packages.CommitAsync(SecondProcess.Commit("express"), Cancellation);
+        await File.WriteAllTextAsync(_folder.File("backup.sqlite.part"), "half", Cancellation);
+        await store.Backup.BackupAsync(_folder.File("backup.sqlite"), Cancellation);
+        Assert.False(File.Exists(_folder.File("backup.sqlite.part")));
+        Assert.Equal(await store.Log.ReadHeadAsync(Cancellation), store.Backup.ReadHeadOf(_folder.File("backup.sqlite")));
+    }
+
+    [Fact]
     public async Task Says_that_something_lies_where_the_copy_is_written_first()
     {
         using var folder = new TempFolder();

@@ -12,7 +12,7 @@ public sealed class SqliteEngineTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public async Task Is_what_a_mirror_has_when_nothing_is_said() =>
+    public async Task Is_the_default_of_a_mirror() =>
         Assert.Equal($"sqlite:{_folder.File(SqliteEngine.FileName)}", await LocationAsync(new StoreOptions()));
 
     [Fact]
@@ -41,7 +41,7 @@ public sealed class SqliteEngineTests : IDisposable
     }
 
     [Fact]
-    public void Refuses_what_it_does_not_know_and_writes_nothing()
+    public void Refuses_a_collection_that_it_does_not_know_and_writes_nothing()
     {
         var options = new StoreOptions();
         options.Options["folder"] = "x";

@@ -11,8 +11,8 @@ namespace NpmMirror.Tests.Sqlite;
     With =
     [
         nameof(Shares_a_place_with_another_process),
-        $"{nameof(SqliteStoreTests)}.{nameof(SqliteStoreTests.Keeps_one_chain_for_all_who_write)}",
-        $"{nameof(SqliteStoreTests)}.{nameof(SqliteStoreTests.Wakes_those_who_wait_for_another_s_commits_within_a_second)}",
+        $"{nameof(SqliteStoreTests)}.{nameof(SqliteStoreTests.Keeps_one_chain_for_all_writers)}",
+        $"{nameof(SqliteStoreTests)}.{nameof(SqliteStoreTests.Wakes_waiters_for_commits_of_another_store_within_a_second)}",
     ],
     Red = "`BEGIN` for `BEGIN IMMEDIATE`: the first and the second were red")]
 [Claim("Every answered write of SQLite survives a kill, its own and of a commit that died half-way",

@@ -14,7 +14,7 @@ namespace NpmMirror.Tests.Sqlite;
         $"{nameof(Storage.MemoryStoreTests)}.{nameof(Storage.MemoryStoreTests.Numbers_densely_and_chains)}",
         nameof(Shows_a_reader_of_position_n_no_row_up_to_n_later),
         nameof(Merges_items_of_one_name),
-        nameof(Gives_out_again_what_was_not_finished_in_time),
+        nameof(Gives_out_again_an_item_not_finished_in_time),
         nameof(Moves_the_cursor_with_the_items),
         nameof(Moves_no_cursor_when_items_cannot_all_be_queued),
         $"{nameof(Storage.MemoryStoreTests)}.{nameof(Storage.MemoryStoreTests.Moves_no_cursor_when_items_cannot_all_be_queued)}",
@@ -39,7 +39,7 @@ namespace NpmMirror.Tests.Sqlite;
         nameof(Believes_no_lease_of_a_clock_that_was_ahead),
         $"{nameof(Storage.MemoryStoreTests)}.{nameof(Storage.MemoryStoreTests.Believes_no_lease_of_a_clock_that_was_ahead)}",
         nameof(Counts_the_age_of_an_item_from_the_moment_the_clock_was_set_right),
-        nameof(Gives_no_lease_that_nobody_would_believe),
+        nameof(Gives_no_lease_longer_than_is_believed),
     ],
     Red = "the engines as they were: all red")]
 [Claim("The list of everything is the rows', from any text on, each once",
@@ -48,7 +48,7 @@ namespace NpmMirror.Tests.Sqlite;
         nameof(Lists_marks_as_rows_from_any_text_on),
         $"{nameof(Storage.MemoryStoreTests)}.{nameof(Storage.MemoryStoreTests.Lists_marks_as_rows_from_any_text_on)}",
         nameof(Lists_thousands_of_marks_once_each),
-        $"{nameof(AspNetCore.FeedTests)}.{nameof(AspNetCore.FeedTests.All_docs_lists_what_is_held_in_byte_order)}",
+        $"{nameof(AspNetCore.FeedTests)}.{nameof(AspNetCore.FeedTests.All_docs_lists_held_packages_in_byte_order)}",
     ],
     Red = "a page of `SqliteStore.ListMarksAsync` begins with the last name of the one before: the third was red; it begins after the name it is given: the first (of `MemoryStore`: the second); `_all_docs` does not look at `startkey`: the last")]
 [Claim("A held tarball's row never names other bytes (never-again 21, as far as the store goes)",
@@ -63,12 +63,12 @@ namespace NpmMirror.Tests.Sqlite;
     With =
     [
         nameof(Holds_nothing_at_first),
-        nameof(Gives_back_what_was_committed),
+        nameof(Gives_back_a_commit),
         nameof(Says_that_it_is_closed),
         $"{nameof(SqliteEngineTests)}.{nameof(SqliteEngineTests.Can_be_loaded_as_a_module)}",
         $"{nameof(Storage.MetadataEnginesTests)}.{nameof(Storage.MetadataEnginesTests.Says_which_engines_there_are)}",
         $"{nameof(Storage.MetadataEnginesTests)}.{nameof(Storage.MetadataEnginesTests.Refuses_engine_and_module_together)}",
-        $"{nameof(SqliteEngineTests)}.{nameof(SqliteEngineTests.Refuses_what_it_does_not_know_and_writes_nothing)}",
+        $"{nameof(SqliteEngineTests)}.{nameof(SqliteEngineTests.Refuses_a_collection_that_it_does_not_know_and_writes_nothing)}",
     ],
     Red = "SQLite stores a document without its last byte: the second was red; engine and module are both taken: the sixth; SQLite does not check its options: the last")]
 [Claim("Compatibility C2: the graveyard has removed packages with their last document, gives back republished ones, and has no unknown ones",

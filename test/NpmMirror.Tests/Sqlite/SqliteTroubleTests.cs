@@ -126,7 +126,7 @@ public sealed class SqliteTroubleTests : IDisposable
     }
 
     [Fact]
-    public async Task Says_what_to_do_with_a_read_only_copy_of_a_running_mirror()
+    public async Task Says_how_to_read_a_read_only_copy_of_a_running_mirror()
     {
         using var disk = SmallDisk.Mount(megabytes: 8);
         await using (var store = await OpenAsync(_folder.File("mirror.sqlite")))
@@ -203,7 +203,7 @@ public sealed class SqliteTroubleTests : IDisposable
     }
 
     [Fact]
-    public async Task Says_what_to_do_with_a_file_that_is_no_database()
+    public async Task Says_how_to_go_on_with_a_file_that_is_no_database()
     {
         await File.WriteAllTextAsync(_folder.File("mirror.sqlite"), new string('x', 10_000), Cancellation);
         var e = await Assert.ThrowsAsync<MirrorException>(() => OpenAsync(_folder.File("mirror.sqlite")));
@@ -212,7 +212,7 @@ public sealed class SqliteTroubleTests : IDisposable
     }
 
     [Fact]
-    public async Task Says_what_to_do_with_a_damaged_file()
+    public async Task Says_how_to_mend_a_damaged_file()
     {
         await using (var whole = await OpenAsync(_folder.File("mirror.sqlite")))
         {
@@ -307,7 +307,7 @@ public sealed class SqliteTroubleTests : IDisposable
     }
 
     [Fact]
-    public async Task Only_what_must_survive_a_power_cut_is_synced_at_its_commit()
+    public async Task Only_commits_that_must_survive_a_power_cut_are_synced()
     {
         await using (await OpenAsync(_folder.File("mirror.sqlite")))
         {
@@ -358,7 +358,7 @@ public sealed class SqliteTroubleTests : IDisposable
     }
 
     [Fact]
-    public async Task An_older_file_that_cannot_be_written_is_refused_with_what_to_do()
+    public async Task An_older_file_that_cannot_be_written_is_refused_with_a_remedy()
     {
         using var disk = SmallDisk.Mount(megabytes: 4);
         await using (await OpenAsync(_folder.File("mirror.sqlite")))

@@ -8,10 +8,10 @@ namespace NpmMirror.Tests.Storage;
 [Claim("The contract of blob stores holds for files and memory",
     With =
     [
-        nameof(Gives_back_what_was_committed_under_its_sha512),
-        $"{nameof(MemoryBlobStoreTests)}.{nameof(MemoryBlobStoreTests.Gives_back_what_was_committed_under_its_sha512)}",
-        nameof(Gives_back_what_came_in_pieces_from_any_place),
-        $"{nameof(MemoryBlobStoreTests)}.{nameof(MemoryBlobStoreTests.Gives_back_what_came_in_pieces_from_any_place)}",
+        nameof(Gives_back_a_blob_under_its_sha512),
+        $"{nameof(MemoryBlobStoreTests)}.{nameof(MemoryBlobStoreTests.Gives_back_a_blob_under_its_sha512)}",
+        nameof(Gives_back_bytes_that_came_in_pieces_of_any_memory),
+        $"{nameof(MemoryBlobStoreTests)}.{nameof(MemoryBlobStoreTests.Gives_back_bytes_that_came_in_pieces_of_any_memory)}",
     ],
     Red = "the file's writer writes, or its reader reads, at the beginning each time: the third was red; the one in memory keeps the whole buffer: the last")]
 public sealed class FileBlobStoreTests : BlobStoreContract
@@ -42,7 +42,12 @@ public sealed class FileBlobStoreTests : BlobStoreContract
     }
 
     [Fact]
-    public void Creates_nothing_before_the_first_write() => Assert.Empty(Directory.EnumerateFileSystemEntries(_root));
+    public async Task Creates_and_lists_nothing_before_the_first_write()
+    {
+        Assert.Empty(await Store.ListAsync(Cancelled).ToListAsync(Cancelled));
+        Assert.Empty(await Store.ListCondemnedAsync(Cancelled).ToListAsync(Cancelled));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_root));
+    }
 
     [Claim("Nothing is visible or left before the commit",
         Red = "FileBlobWriter.DisposeAsync does not delete what was not published")]
@@ -126,7 +131,7 @@ public sealed class FileBlobStoreTests : BlobStoreContract
     }
 
     [Claim("A blob that the disk damaged is mended by the next download",
-        With = [$"{nameof(Mirroring.TarballDownloadsTests)}.{nameof(Mirroring.TarballDownloadsTests.A_blob_that_was_cut_on_disk_is_fetched_again_and_mended)}"],
+        With = [$"{nameof(Tarballs.TarballDownloadsTests)}.{nameof(Tarballs.TarballDownloadsTests.A_blob_that_was_cut_on_disk_is_fetched_again_and_mended)}"],
         Red = "Publish keeps an existing file, or OpenHeldAsync does not compare the length with the row's")]
     [Fact]
     public async Task Mends_a_blob_that_the_disk_damaged()
@@ -147,17 +152,51 @@ public sealed class FileBlobStoreTests : BlobStoreContract
         Assert.Single(await Store.ListAsync(Cancelled).ToListAsync(Cancelled));
     }
 
+    [Fact]
+    public async Task Lists_no_file_of_deeper_folders()
+    {
+        var kept = await PutAsync("blob");
+        var hex = HashOf("aside").Hex;
+        // A copy that an operator put aside is no blob: it cannot be found under its hash.
+        var aside = Directory.CreateDirectory(Path.Combine(_root, "blobs", hex[..2], hex[2..4], "aside")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(aside, hex), "aside", Cancelled);
+        Assert.Equal(kept, (await Store.ListAsync(Cancelled).SingleAsync(Cancelled)).Sha512);
+    }
+
+    [Fact]
+    public async Task Lists_no_file_that_is_gone_when_its_turn_comes()
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(_root, "blobs", "00", "00")).FullName;
+        for (var i = 0; i < 10; i++)
+        {
+            await File.WriteAllTextAsync(Path.Combine(folder, $"{i}".PadLeft(128, '0')), "", Cancelled);
+        }
+
+        var seen = 0;
+        await foreach (var blob in Store.ListAsync(Cancelled))
+        {
+            seen++;
+            foreach (var file in Directory.EnumerateFiles(folder))
+            {
+                File.Delete(file);
+            }
+        }
+
+        Assert.Equal(1, seen);
+    }
+
     [Theory]
     [InlineData(127, 'a')]
     [InlineData(128, 'z')]
     [InlineData(128, 'A')]
-    public async Task Files_with_other_names_are_no_blobs_and_not_condemned(int length, char digit)
+    public async Task Files_with_other_names_are_no_blobs_and_not_condemned(int length, char first)
     {
+        var name = first + new string('a', length - 1);
         var kept = await PutAsync("blob");
         var condemned = await Store.CondemnAsync(await PutAsync("gone"), Cancelled);
-        await File.WriteAllTextAsync(Path.Combine(_root, "blobs", new string(digit, length)), "", Cancelled);
+        await File.WriteAllTextAsync(Path.Combine(_root, "blobs", name), "", Cancelled);
         var folder = Path.GetDirectoryName(Directory.EnumerateFiles(_root, "*.condemned", SearchOption.AllDirectories).Single())!;
-        await File.WriteAllTextAsync(Path.Combine(folder, new string(digit, length) + ".condemned"), "", Cancelled);
+        await File.WriteAllTextAsync(Path.Combine(folder, name + ".condemned"), "", Cancelled);
         Assert.Equal(kept, (await Store.ListAsync(Cancelled).SingleAsync(Cancelled)).Sha512);
         Assert.Equal(condemned!.Info.Sha512, (await Store.ListCondemnedAsync(Cancelled).SingleAsync(Cancelled)).Info.Sha512);
     }

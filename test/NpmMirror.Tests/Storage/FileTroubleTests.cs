@@ -11,7 +11,7 @@ public sealed class FileTroubleTests
     [InlineData(30, MirrorFault.StoreReadOnly, "/data cannot be written; mount it writable")]
     [InlineData(5, MirrorFault.StoreUnavailable, "The files in /data cannot be used: Odd.")]
     [InlineData(0, MirrorFault.StoreUnavailable, "The files in /data cannot be used: Odd.")]
-    public void An_error_of_the_disk_is_told_with_what_to_do(int error, MirrorFault fault, string text)
+    public void An_error_of_the_disk_is_told_with_its_remedy(int error, MirrorFault fault, string text)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "The numbers are Linux's.");
         var trouble = new IOException("Odd.", error);
@@ -25,7 +25,7 @@ public sealed class FileTroubleTests
         Assert.StartsWith("/data cannot be written", FileTrouble.Explain(new UnauthorizedAccessException("No."), "/data").Message, StringComparison.Ordinal);
 
     [Fact]
-    public void Only_what_the_file_system_throws_is_its_trouble()
+    public void Only_exceptions_of_the_file_system_are_its_trouble()
     {
         Assert.True(FileTrouble.IsOne(new DirectoryNotFoundException()));
         Assert.True(FileTrouble.IsOne(new UnauthorizedAccessException()));

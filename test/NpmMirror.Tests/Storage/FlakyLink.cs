@@ -9,7 +9,7 @@ namespace NpmMirror.Tests.Storage;
 /// </summary>
 internal sealed class FlakyLink : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    private readonly TcpListener _listener;
     private readonly CancellationTokenSource _ended = new();
     private readonly Lock _lock = new();
     private readonly HashSet<TcpClient> _open = [];
@@ -21,9 +21,12 @@ internal sealed class FlakyLink : IAsyncDisposable
     private volatile bool _isCut;
     private bool _isSilenceNext;
 
-    internal FlakyLink(int target)
+    /// <param name="target">The server's port on loopback.</param>
+    /// <param name="address">Where it listens; null: on loopback.</param>
+    internal FlakyLink(int target, IPAddress? address = null)
     {
         _target = target;
+        _listener = new TcpListener(address ?? IPAddress.Loopback, 0);
         _listener.Start();
         _accepting = AcceptAsync();
     }
@@ -32,6 +35,9 @@ internal sealed class FlakyLink : IAsyncDisposable
 
     /// <summary>How long each piece is on its way.</summary>
     internal TimeSpan Delay { get; set; }
+
+    /// <summary>What happens before each piece that the engine sends reaches the server.</summary>
+    internal Func<Task>? BeforeRequest { get; set; }
 
     /// <summary>How many bytes the server has sent so far, all connections together.</summary>
     internal long AnswerBytes { get; private set; }
@@ -179,6 +185,7 @@ internal sealed class FlakyLink : IAsyncDisposable
             while (await source.ReadAsync(buffer, _ended.Token) is > 0 and var length)
             {
                 await DelayAsync();
+                await ((isAnswer ? null : BeforeRequest?.Invoke()) ?? Task.CompletedTask);
                 var (passed, isLast) = Count(isAnswer, length);
                 await target.WriteAsync(buffer.AsMemory(0, passed), _ended.Token);
                 if (isLast)

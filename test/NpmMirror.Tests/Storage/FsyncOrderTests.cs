@@ -20,6 +20,7 @@ public sealed partial class FsyncOrderTests
 
     [Claim("Each blob's file is synced after its last byte and before its rename, and its folder after the rename",
         Red = "FileBlobWriter.CommitAsync does not flush the file, or FileBlobStore.Publish does not sync the folder")]
+    [Trait("Duration", "long")]
     [Fact]
     public async Task Every_blob_is_synced_before_its_rename_and_its_folder_after()
     {
@@ -44,6 +45,7 @@ public sealed partial class FsyncOrderTests
 
     [Claim("New folders of blobs are synced into their parents before a blob is put there",
         Red = "DurableFolders.Create does not sync the parent")]
+    [Trait("Duration", "long")]
     [Fact]
     public async Task A_new_folder_of_blobs_is_synced_in_its_parent_before_it_gets_a_blob()
     {
@@ -63,8 +65,32 @@ public sealed partial class FsyncOrderTests
         }
     }
 
+    [Claim("A folder of blobs that is there already is synced into its parent all the same: another may have made it and died before that",
+        Red = "`DurableFolders.Create` leaves out folders that exist, or syncs new ones only: red each")]
+    [Fact]
+    public async Task A_folder_that_another_made_is_synced_before_it_gets_a_blob()
+    {
+        Assert.SkipUnless(TestTools.Has("strace"), TestTools.Missing("strace"));
+        using var folder = new TestFolder();
+        await SyncAsync(folder.Path, []);
+        foreach (var file in Directory.EnumerateFiles(Path.Combine(folder.Path, "data"), "*", SearchOption.AllDirectories))
+        {
+            File.Delete(file);
+        }
+
+        var calls = await TraceSyncAsync(folder.Path);
+        var renames = calls.Where(call => call.Name.StartsWith("rename", StringComparison.Ordinal) && call.Paths.Count == 2 && call.Paths[0].EndsWith(".part", StringComparison.Ordinal)).ToList();
+        Assert.Equal(Packages, renames.Count);
+        foreach (var rename in renames)
+        {
+            var inner = Path.GetDirectoryName(Path.GetDirectoryName(rename.Paths[1]))!;
+            Assert.All([inner, Path.GetDirectoryName(inner)!], above => Assert.Contains(calls, call => IsSync(call) && call.IsOn(above) && call.EndedAt < rename.BeganAt));
+        }
+    }
+
     [Claim("A backup's database is synced before its rename, and its folder after",
         Red = "`SqliteBackup` does not flush the file, or does not sync the folder; `Backup` does not sync it after its rename")]
+    [Trait("Duration", "long")]
     [Fact]
     public async Task A_backup_is_synced_before_its_rename_and_its_folder_after()
     {

@@ -46,6 +46,14 @@ public sealed class QueueItemTests
     public void A_document_leaves_a_want_only_below_the_wanted_revision(string? wanted, string? done, bool isWanted) =>
         Assert.Equal(isWanted, Item(wanted, false).IsWantedBeyond(done));
 
+    [Fact]
+    public void A_new_life_is_due_at_once_and_knows_of_no_try()
+    {
+        var later = Now.AddHours(5);
+        var item = Item("3-a", true) with { Attempts = 7, MissingSince = Now, LastError = "503" };
+        Assert.Equal(Item("3-a", true) with { DueAt = later, QueuedAt = later }, item.Renewed(later));
+    }
+
     private static QueueItem Item(string? wanted, bool isDeleted) => new()
     {
         Name = PackageName.Parse("ms"),

@@ -58,6 +58,7 @@ public abstract class StoreProcessContract
         Assert.Equal(50, await store.Packages.ListAsync(null, false, Cancellation).CountAsync(row => row.Name.Value.StartsWith("mine", StringComparison.Ordinal), Cancellation));
     }
 
+    [Trait("Duration", "long")]
     [Fact]
     public async Task Loses_nothing_that_a_writer_told_of_before_it_was_killed()
     {
@@ -83,6 +84,7 @@ public abstract class StoreProcessContract
         }
     }
 
+    [Trait("Duration", "long")]
     [Fact]
     public async Task Leaves_no_cursor_ahead_of_its_items()
     {

@@ -44,7 +44,7 @@ public sealed class UnfinishedFilesTests : IDisposable
     }
 
     [Fact]
-    public async Task Many_may_take_away_what_the_dead_left_at_once()
+    public async Task Many_may_delete_files_of_dead_processes_at_once()
     {
         Directory.CreateDirectory(Unfinished);
         var removed = 0;
@@ -64,7 +64,7 @@ public sealed class UnfinishedFilesTests : IDisposable
     }
 
     [Fact]
-    public async Task A_dry_run_counts_what_the_dead_left_and_takes_nothing_away()
+    public async Task A_dry_run_counts_files_of_dead_processes_and_deletes_none()
     {
         Directory.CreateDirectory(Unfinished);
         await File.WriteAllTextAsync(Path.Combine(Unfinished, "dead.owner"), "", TestContext.Current.CancellationToken);
@@ -78,11 +78,52 @@ public sealed class UnfinishedFilesTests : IDisposable
         Assert.Equal(default, files.RemoveLeftovers(isDryRun: false));
     }
 
+    [Claim("A process keeps the mark of what it has begun, with each file that it begins after it and when its disk was away for a while",
+        Red = "`UnfinishedFiles.NextPath` takes a new mark for each file, or while the folder is away: red each")]
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task All_that_a_living_process_has_begun_stays(bool isAwayMeanwhile)
+    {
+        using var own = Files();
+        var first = own.NextPath();
+        await File.WriteAllTextAsync(first, "living", TestContext.Current.CancellationToken);
+        if (isAwayMeanwhile)
+        {
+            Directory.Move(Unfinished, Unfinished + ".away");
+            Assert.Throws<DirectoryNotFoundException>(own.NextPath);
+            Directory.Move(Unfinished + ".away", Unfinished);
+        }
+
+        var second = own.NextPath();
+        await File.WriteAllTextAsync(second, "living", TestContext.Current.CancellationToken);
+        using var other = Files();
+        foreach (var isDryRun in new[] { true, false })
+        {
+            Assert.Equal(default, other.RemoveLeftovers(isDryRun));
+        }
+
+        Assert.NotEqual(first, second);
+        Assert.True(File.Exists(first) && File.Exists(second));
+    }
+
+    [Fact]
+    public void Nothing_is_begun_after_the_end()
+    {
+        var files = Files();
+        files.NextPath();
+        files.Dispose();
+        files.Dispose();
+        Assert.Throws<ObjectDisposedException>(files.NextPath);
+        Assert.Empty(Directory.EnumerateFiles(Unfinished));
+    }
+
     [Theory]
     [InlineData(0, false, false)]
+    [InlineData(1, false, true)]
     [InlineData(2, false, true)]
     [InlineData(2, true, false)]
-    public async Task Only_what_was_taken_away_is_logged(int left, bool isDryRun, bool isLogged)
+    public async Task Only_a_takedown_is_logged(int left, bool isDryRun, bool isLogged)
     {
         Directory.CreateDirectory(Unfinished);
         for (var i = 0; i < left; i++)
@@ -93,7 +134,7 @@ public sealed class UnfinishedFilesTests : IDisposable
         var log = new CollectedLog();
         using var files = new UnfinishedFiles(Unfinished, new DurableFolders(_folder.Path), log.For<UnfinishedFilesTests>());
         files.RemoveLeftovers(isDryRun);
-        Assert.Equal(isLogged ? 1 : 0, log.Lines.Count(line => line.Contains("Removed 2 unfinished files", StringComparison.Ordinal)));
+        Assert.Equal(isLogged ? 1 : 0, log.Lines.Count(line => line.Contains($"Removed {left} unfinished files", StringComparison.Ordinal)));
         Assert.Equal(isLogged ? 1 : 0, log.Lines.Count);
     }
 

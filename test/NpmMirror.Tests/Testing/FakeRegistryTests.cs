@@ -53,7 +53,7 @@ public sealed class FakeRegistryTests : IAsyncLifetime
     [Claim("Tarballs of the fake registry have the hashes and signatures their packument promises",
         Red = "the promise is the hash of other bytes, or the signature is over another text")]
     [Fact]
-    public async Task Tarballs_are_what_the_packument_promises_and_the_signature_holds()
+    public async Task Tarballs_match_their_promises_and_the_signature_holds()
     {
         _registry.Publish(new FakePackage("ms").Version("1.0.0"));
         var dist = (await GetJsonAsync("/ms"))["versions"]!["1.0.0"]!["dist"]!;
@@ -120,7 +120,7 @@ public sealed class FakeRegistryTests : IAsyncLifetime
     [InlineData("skip=1")]
     [InlineData("update_seq=true")]
     [InlineData("limit=20000")]
-    public async Task The_paged_dialect_refuses_what_the_real_one_refuses(string query)
+    public async Task The_paged_dialect_refuses_the_requests_that_the_real_one_does(string query)
     {
         _registry.Knobs.Feed = FakeFeedDialect.NpmPaged;
         using var response = await _client.GetAsync(new Uri(_registry.Url, $"registry/_changes?{query}"), Cancelled);
@@ -212,7 +212,7 @@ public sealed class FakeRegistryTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Notes_what_it_was_asked_for()
+    public async Task Notes_the_requests_that_it_got()
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(_registry.Url, "@a%2fb?x=1"));
         request.Headers.Add("Authorization", "Bearer secret");

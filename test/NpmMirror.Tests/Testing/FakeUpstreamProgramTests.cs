@@ -24,7 +24,7 @@ public sealed class FakeUpstreamProgramTests : IAsyncLifetime
     [Claim("`fake-upstream` names the fault of an option or a request and a right value; its rules hold for bodies of every route; its changes begin and end while it runs",
         With =
         [
-            nameof(A_wrong_request_is_told_what_would_be_right),
+            nameof(A_wrong_request_is_told_the_right_one),
             nameof(Changes_that_happen_by_themselves_are_begun_and_stopped_while_it_runs),
             $"{nameof(FakeBodyKnobTests)}.{nameof(FakeBodyKnobTests.A_body_is_cut_after_so_many_bytes)}",
             $"{nameof(FakeBodyKnobTests)}.{nameof(FakeBodyKnobTests.One_byte_of_a_body_is_another_one)}",
@@ -45,7 +45,7 @@ public sealed class FakeUpstreamProgramTests : IAsyncLifetime
     [InlineData("--seed x", "--seed is “x”; give a whole number.")]
     [InlineData("--lazy=no", "--lazy takes no value.")]
     [InlineData("ms", "“ms” is not an option;")]
-    public void A_wrong_option_is_named_with_what_would_be_right(string line, string fault)
+    public void A_wrong_option_is_named_with_its_right_values(string line, string fault)
     {
         var arguments = FakeUpstreamArguments.Read([.. line.Split(' '), "--changes=-1"]);
         Assert.Contains(arguments.Faults, told => told.StartsWith(fault, StringComparison.Ordinal));
@@ -81,7 +81,7 @@ public sealed class FakeUpstreamProgramTests : IAsyncLifetime
     [InlineData("unpublish", """{"name":"ms"}""", "There is no package ms; publish it first.")]
     [InlineData("delete", """{"name":"ms"}""", "There is no package ms; publish it first.")]
     [InlineData("reset", """{"sequence":7}""", "There is no “sequence” in reset; there are first, databaseId.")]
-    public async Task A_wrong_request_is_told_what_would_be_right(string what, string body, string error)
+    public async Task A_wrong_request_is_told_the_right_one(string what, string body, string error)
     {
         var (status, answer) = await PostAsync(what, body);
         Assert.Equal(HttpStatusCode.BadRequest, status);

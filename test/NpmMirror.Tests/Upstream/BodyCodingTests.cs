@@ -97,6 +97,62 @@ public sealed class BodyCodingTests
     {
         Assert.Empty(await DecodeAsync("gzip", [], 1));
         Assert.Empty(await DecodeAsync("br, deflate", [], 1));
+        Assert.Empty(await DecodeAsync("deflate", [], 1));
+    }
+
+    [Claim("A body that is done with is closed, read or not, whatever its codings",
+        Red = "`DecodedStream` does not close what it reads: its decoder, or the body below a decoder that was never opened")]
+    [Theory]
+    [InlineData("gzip", "gzip")]
+    [InlineData("br", "br")]
+    [InlineData("zstd", "zstd")]
+    [InlineData("deflate", "zlib")]
+    [InlineData("deflate", "raw deflate")]
+    [InlineData("gzip, gzip", "gzip in gzip")]
+    public async Task A_body_is_closed_with_the_stream_that_takes_its_coding_off(string header, string shape)
+    {
+        foreach (var isRead in new[] { false, true })
+        {
+            var body = new Pieces(Coded(shape), 100);
+            await using (var decoded = BodyCodings.Parse([header]).TakeOff(body))
+            {
+                if (isRead)
+                {
+                    Assert.NotEqual(0, await decoded.ReadAsync(new byte[10], Cancelled));
+                }
+            }
+
+            Assert.False(body.CanRead);
+        }
+    }
+
+    [Fact]
+    public async Task A_raw_deflate_that_begins_like_zlib_s_checksum_is_read()
+    {
+        // Whatever its first two bytes are: those of some are a multiple of 31.
+        foreach (var i in Enumerable.Range(0, 400))
+        {
+            var plain = Encoding.UTF8.GetBytes($"{i * 7919} {i}");
+            Assert.Equal(plain, await DecodeAsync("deflate", Compress("raw deflate", plain), 100));
+        }
+    }
+
+    [Fact]
+    public async Task A_raw_deflate_that_begins_with_zlib_s_method_is_read()
+    {
+        // A stored block: the bits up to its length mean nothing, and one of them makes the first byte end with 8.
+        byte[] coded = [0x08, 0x05, 0x00, 0xfa, 0xff, .. "hello"u8, 0x03, 0x00];
+        Assert.Equal("hello"u8.ToArray(), await DecodeAsync("deflate", coded, 100));
+    }
+
+    [Fact]
+    public async Task A_gzip_of_nothing_that_lacks_its_end_is_cut()
+    {
+        var empty = Compress("gzip", []);
+        for (var length = 11; length < empty.Length; length++)
+        {
+            await Assert.ThrowsAnyAsync<Exception>(() => DecodeAsync("gzip", empty[..length], 4096));
+        }
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using NpmMirror.Tests.Feeds;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Upstream;
@@ -13,8 +14,8 @@ public sealed class BoundedRetryTests
         [
             nameof(Gives_up_after_five_tries_and_says_how_often_it_asked),
             nameof(An_upstream_that_asks_for_an_hours_pause_is_not_waited_for),
-            $"{nameof(Mirroring.OneShotTests)}.{nameof(Mirroring.OneShotTests.Trouble_that_passes_ends_neither_sync_nor_reconcile)}",
-            $"{nameof(Mirroring.OneShotTests)}.{nameof(Mirroring.OneShotTests.Trouble_that_stays_is_told_with_how_often_was_asked)}",
+            $"{nameof(Following.OneShotTests)}.{nameof(Following.OneShotTests.Trouble_that_passes_ends_neither_sync_nor_reconcile)}",
+            $"{nameof(Following.OneShotTests)}.{nameof(Following.OneShotTests.Trouble_that_stays_is_told_with_how_often_was_asked)}",
             $"{nameof(ChangeFeedTests)}.{nameof(ChangeFeedTests.A_page_of_the_list_that_fails_is_asked_for_again_and_no_other)}",
             $"{nameof(ChangeFeedTests)}.{nameof(ChangeFeedTests.The_classic_list_that_breaks_off_is_read_once_more)}",
             $"{nameof(Cli.SyncTests)}.{nameof(Cli.SyncTests.A_busy_upstream_ends_no_run_and_each_wait_is_told)}",

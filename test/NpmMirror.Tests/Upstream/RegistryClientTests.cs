@@ -74,8 +74,8 @@ public sealed class RegistryClientTests
         With =
         [
             $"{nameof(BackoffTests)}.{nameof(BackoffTests.The_first_wait_is_never_shorter_than_the_first_step)}",
-            $"{nameof(Monitoring.RegistryMonitorTests)}.{nameof(Monitoring.RegistryMonitorTests.The_first_wait_after_an_error_is_a_second_at_least_and_grows)}",
-            $"{nameof(Monitoring.RegistryMonitorTests)}.{nameof(Monitoring.RegistryMonitorTests.Waits_as_long_as_the_upstream_asks)}",
+            $"{nameof(Following.RegistryMonitorTests)}.{nameof(Following.RegistryMonitorTests.The_first_wait_after_an_error_is_a_second_at_least_and_grows)}",
+            $"{nameof(Following.RegistryMonitorTests)}.{nameof(Following.RegistryMonitorTests.Waits_as_long_as_the_upstream_asks)}",
         ],
         Red = "Backoff jitters downwards")]
     [Theory]
@@ -110,7 +110,7 @@ public sealed class RegistryClientTests
     [InlineData("br")]
     [InlineData("deflate")]
     [InlineData("zstd")]
-    public async Task Decodes_what_is_compressed(string coding)
+    public async Task Decodes_a_compressed_body(string coding)
     {
         var json = $$"""{"name":"x","padding":"{{new string('x', 300_000)}}"}""";
         await using var peer = Compressed(coding, Compress(coding, json), cutBytes: 0);

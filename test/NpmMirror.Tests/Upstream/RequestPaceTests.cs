@@ -117,10 +117,10 @@ public sealed class RequestPaceTests
     [Claim("Rates, pauses, negative answers and waits go by the monotonic clock",
         With =
         [
-            $"{nameof(Mirroring.TarballDownloadsTests)}.{nameof(Mirroring.TarballDownloadsTests.Absence_is_remembered_as_long_when_the_wall_clock_is_set)}",
-            $"{nameof(Monitoring.FetchingHandlerTests)}.{nameof(Monitoring.FetchingHandlerTests.Ten_minutes_are_as_long_when_the_wall_clock_is_set)}",
-            $"{nameof(Mirroring.ReconciliationScheduleTests)}.{nameof(Mirroring.ReconciliationScheduleTests.A_time_noted_by_a_fast_clock_is_due_an_interval_after_its_correction)}",
-            $"{nameof(Monitoring.CursorTrailTests)}.{nameof(Monitoring.CursorTrailTests.Goes_back_no_further_than_asked_once_a_clock_that_was_ahead_is_right)}",
+            $"{nameof(Tarballs.TarballDownloadsTests)}.{nameof(Tarballs.TarballDownloadsTests.Absence_is_remembered_as_long_when_the_wall_clock_is_set)}",
+            $"{nameof(Following.FetchingHandlerTests)}.{nameof(Following.FetchingHandlerTests.Ten_minutes_are_as_long_when_the_wall_clock_is_set)}",
+            $"{nameof(Reconciling.ReconciliationScheduleTests)}.{nameof(Reconciling.ReconciliationScheduleTests.A_time_noted_by_a_fast_clock_is_due_an_interval_after_its_correction)}",
+            $"{nameof(Following.CursorTrailTests)}.{nameof(Following.CursorTrailTests.Goes_back_no_further_than_asked_once_a_clock_that_was_ahead_is_right)}",
         ],
         Red = "`GetUtcNow` in each of them, as before: all red")]
     [Theory]

@@ -1,5 +1,6 @@
 using System.Text;
 using NpmMirror.Feeds;
+using NpmMirror.Tests.Feeds;
 
 namespace NpmMirror.Tests.Upstream;
 
@@ -12,7 +13,7 @@ public sealed class SilentUpstreamTests
         With =
         [
             $"{nameof(ChangeFeedTests)}.{nameof(ChangeFeedTests.An_upstream_that_falls_silent_is_given_up)}",
-            $"{nameof(Mirroring.TarballDownloadsTests)}.{nameof(Mirroring.TarballDownloadsTests.A_download_that_stalls_is_given_up)}",
+            $"{nameof(Tarballs.TarballDownloadsTests)}.{nameof(Tarballs.TarballDownloadsTests.A_download_that_stalls_is_given_up)}",
         ],
         Red = "`UpstreamTransport` waits for headers, or `UpstreamBody` for bytes, for ever: the first was red; a longpoll may be silent for thousands of heartbeats: the second; `UpstreamBody` waits for ever: the last")]
     [Theory]

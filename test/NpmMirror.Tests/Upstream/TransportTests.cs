@@ -6,6 +6,7 @@ using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Feeds;
 using NpmMirror.NpmSettings;
+using NpmMirror.Tests.NpmSettings;
 using NpmMirror.Upstream;
 
 namespace NpmMirror.Tests.Upstream;
