@@ -59,7 +59,7 @@ internal sealed class RenditionCache : IDisposable
         _limitBytes = options.CacheBytes;
         _bases = new RecentBases(time);
         _temporaryFolder = Path.Combine(options.Data, "tmp");
-        news.Changed += Drop;
+        news.Changed += DropBefore;
         news.AllChanged += DropAll;
     }
 
@@ -130,11 +130,14 @@ internal sealed class RenditionCache : IDisposable
         }
     }
 
-    /// <summary>Forgets a package: called for each commit before it returns, and for each row of the log.</summary>
-    public void Drop(PackageName name)
+    /// <summary>Forgets a package, whatever is known of it.</summary>
+    public void Drop(PackageName name) => DropBefore(name, long.MaxValue);
+
+    /// <summary>Forgets a package that was found before it had this generation: told by each commit before it returns, and by each row of the log.</summary>
+    private void DropBefore(PackageName name, long generation)
     {
         Interlocked.Increment(ref EpochOf(name));
-        if (_packages.TryGetValue(name, out var package))
+        if (_packages.TryGetValue(name, out var package) && package.Row.Generation < generation)
         {
             Remove(package);
         }

@@ -6,8 +6,11 @@ namespace NpmMirror.Storage;
 /// </summary>
 internal sealed class PackageNews
 {
-    /// <summary>A package was written, by this process or another. Of an own commit this is told before the commit returns. It may be told twice.</summary>
-    public event Action<PackageName>? Changed;
+    /// <summary>
+    /// A package was written, by this process or another; with the row's generation since. Of an own commit this is told before the commit returns, and once
+    /// more through the log: a memory of that generation, or of a later one, is still right.
+    /// </summary>
+    public event Action<PackageName, long>? Changed;
 
     /// <summary>Writes in the meantime are not known: memories of any package are invalid.</summary>
     public event Action? AllChanged;
@@ -18,7 +21,7 @@ internal sealed class PackageNews
     /// <summary>The upstream's feed named a package: an earlier answer that it is absent counts no more.</summary>
     public event Action<PackageName>? Named;
 
-    internal void TellChanged(PackageName name) => Changed?.Invoke(name);
+    internal void TellChanged(PackageName name, long generation) => Changed?.Invoke(name, generation);
 
     internal void TellAllChanged() => AllChanged?.Invoke();
 

@@ -23,6 +23,9 @@ public sealed partial class RegistryLog : BackgroundService
     private readonly LogSignal _signal = new();
     private readonly LogTail _tail = new();
 
+    /// <summary>The last row that was told; null until the store said where its log ends.</summary>
+    private LogPosition? _seen;
+
     internal RegistryLog(ILogTable log, PackageNews news, TimeProvider time, ILogger<RegistryLog> logger) =>
         (_log, _news, _time, _logger) = (log, news, time, logger);
 
@@ -116,23 +119,34 @@ public sealed partial class RegistryLog : BackgroundService
     /// <summary>Releases all waiters, from now on: for a server that ends.</summary>
     public void EndWaiting() => _signal.End();
 
+    /// <summary>Finds the end of the log before anything is served, so that no row passes unread and nothing has to be forgotten for it.</summary>
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await BeginAsync(cancellationToken);
+        }
+        catch (MirrorException e)
+        {
+            LogTrouble(e.Message);
+        }
+
+        await base.StartAsync(cancellationToken);
+    }
+
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        LogPosition? seen = null;
         while (!stoppingToken.IsCancellationRequested)
         {
             try
             {
-                if (seen is null)
+                if (_seen is null)
                 {
-                    seen = (await _log.ReadHeadAsync(stoppingToken)).Position;
-                    // The rows that passed without a reader are not known.
-                    _news.TellAllChanged();
-                    _signal.Advance(seen.Value);
+                    await BeginAsync(stoppingToken);
                 }
 
-                seen = await TakeInAsync(seen.Value, stoppingToken);
+                await TakeInAsync(stoppingToken);
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
             {
@@ -146,22 +160,33 @@ public sealed partial class RegistryLog : BackgroundService
         }
     }
 
-    private async Task<LogPosition> TakeInAsync(LogPosition seen, CancellationToken cancellationToken)
+    private async Task BeginAsync(CancellationToken cancellationToken)
     {
+        var head = (await _log.ReadHeadAsync(cancellationToken)).Position;
+        _seen = head;
+        // The rows that passed without a reader are not known.
+        _news.TellAllChanged();
+        _signal.Advance(head);
+    }
+
+    private async Task TakeInAsync(CancellationToken cancellationToken)
+    {
+        var seen = _seen.GetValueOrDefault();
         if (await _log.WaitForLogAsync(seen, WaitAtMost, cancellationToken) <= seen)
         {
-            return seen;
+            return;
         }
 
         await foreach (var row in _log.ReadLogAsync(seen, cancellationToken))
         {
-            _news.TellChanged(row.Package);
+            // The generation of a damaged row may be wrong.
+            _news.TellChanged(row.Package, row.Damage is null ? row.Generation : long.MaxValue);
             _tail.Add(row);
             seen = row.Position;
         }
 
+        _seen = seen;
         _signal.Advance(seen);
-        return seen;
     }
 
     [LoggerMessage(EventIds.Log + 1, LogLevel.Warning, "The log cannot be read: {Reason} Changes made by other processes are served late until it can.")]

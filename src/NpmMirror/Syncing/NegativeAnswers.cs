@@ -19,7 +19,7 @@ internal sealed class NegativeAnswers
     {
         (_lifetime, _time) = (lifetime, time);
         _names.MeasureIn(meter);
-        news.Changed += Forget;
+        news.Changed += (name, _) => Forget(name);
         news.Named += Forget;
     }
 

@@ -328,7 +328,7 @@ internal sealed partial class PackageSync : IDisposable
         }
 
         CrashPoint.Hit(CrashPoint.AfterCommit);
-        News.TellChanged(commit.Name);
+        News.TellChanged(commit.Name, result.Generation);
         return await _packages.FindAsync(commit.Name, CancellationToken.None);
     }
 

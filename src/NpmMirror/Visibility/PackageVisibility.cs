@@ -19,7 +19,7 @@ internal sealed class PackageVisibility
     {
         (_packages, Rules) = (packages, new VisibilityRules(options.Removed));
         _entries.MeasureIn(meter);
-        news.Changed += Forget;
+        news.Changed += (package, _) => Forget(package);
         news.AllChanged += ForgetAll;
     }
 

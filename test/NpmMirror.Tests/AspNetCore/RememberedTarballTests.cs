@@ -72,7 +72,7 @@ public sealed class RememberedTarballTests : IAsyncLifetime
     public async Task A_blocked_tarball_is_refused_by_the_next_request()
     {
         await _hot.Mirror.RemoveAsync("left-pad", RemovalKind.Blocked);
-        _hot.Mirror.Mirror.News.TellChanged(PackageName.Parse("left-pad"));
+        _hot.Mirror.Mirror.News.TellChanged(PackageName.Parse("left-pad"), 2);
         Assert.StartsWith("HTTP/1.1 451", await _hot.AskAsync(), StringComparison.Ordinal);
     }
 

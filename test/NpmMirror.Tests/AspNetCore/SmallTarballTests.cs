@@ -77,7 +77,7 @@ public sealed class SmallTarballTests : IAsyncLifetime
     {
         await HoldAsync();
         await _hot.Mirror.RemoveAsync("left-pad", RemovalKind.Blocked);
-        _hot.Mirror.Mirror.News.TellChanged(PackageName.Parse("left-pad"));
+        _hot.Mirror.Mirror.News.TellChanged(PackageName.Parse("left-pad"), 2);
         Assert.StartsWith("HTTP/1.1 451", await _hot.AskAsync(), StringComparison.Ordinal);
     }
 

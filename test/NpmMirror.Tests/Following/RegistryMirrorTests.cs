@@ -109,7 +109,7 @@ public sealed class RegistryMirrorTests
         await using var bench = await StartAsync(new MirrorOptions(), "a");
         await bench.Queue.EnqueueAsync([bench.Item("a")], null, Token);
         using var stopping = new CancellationTokenSource();
-        bench.News.Changed += _ => stopping.Cancel();
+        bench.News.Changed += (_, _) => stopping.Cancel();
         await bench.Queue.RunAsync(stopping.Token);
         Assert.NotNull(await bench.RowAsync("a"));
         Assert.Equal(0, (await bench.Store.CountAsync(Token)).Queued);

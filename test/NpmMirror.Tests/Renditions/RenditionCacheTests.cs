@@ -51,6 +51,29 @@ public sealed class RenditionCacheTests
         Assert.Equal(0, cache.UsedBytes);
     }
 
+    [Claim("A packument in memory outlives late news of a change that it has already, and no later one",
+        Red = "`DropBefore` drops whatever its generation is (as before)")]
+    [Fact]
+    public async Task Late_news_of_a_generation_that_is_held_drop_nothing()
+    {
+        await using var store = new MemoryStore(TimeProvider.System);
+        using var budget = new ByteBudget(100_000_000);
+        var news = new PackageNews();
+        using var cache = new RenditionCache(store.Packages, news, budget, new MirrorOptions(), TimeProvider.System);
+        await ServedMirror.PutAsync(store, "ms", Documents.Of("ms"));
+        var row = (await store.Packages.FindAsync(PackageName.Parse("ms"), Cancellation))!;
+        var kept = cache.Keep(row, cache.Ticket(row.Name));
+        news.TellChanged(row.Name, row.Generation);
+        Assert.Same(kept, cache.Find(row.Name));
+        news.TellChanged(row.Name, row.Generation + 1);
+        Assert.Null(cache.Find(row.Name));
+
+        // A row that was read before the news came is not kept for later requests.
+        var ticket = cache.Ticket(row.Name);
+        news.TellChanged(row.Name, row.Generation + 1);
+        Assert.True(cache.Keep(row, ticket).IsDropped);
+    }
+
     [Claim("A packument is compressed quickly for a client that waits, and harder once it is asked for again, under one ETag; a dropped one does not come back",
         With = [nameof(A_dropped_rendition_is_not_put_back_by_harder_compression)],
         Red = "the thorough bytes replace whatever is there (Swap instead of Replace)")]

@@ -25,6 +25,25 @@ public sealed class RegistryLogTests
         await log.StopAsync(TestContext.Current.CancellationToken);
     }
 
+    [Claim("A packument that was served right after the start stays in memory: the log's end was found before",
+        Red = "`RegistryLog` finds it in the background (no `StartAsync`)")]
+    [Fact]
+    public async Task The_end_of_the_log_is_known_once_it_has_started()
+    {
+        var (store, counts) = CountedStore.Over(new MemoryStore(TimeProvider.System));
+        await ServedMirror.PutAsync(store, "ms", Documents.Of("ms"));
+        var news = new PackageNews();
+        var forgotten = 0;
+        news.AllChanged += () => forgotten++;
+        using var log = new RegistryLog(store.Log, news, TimeProvider.System, NullLogger<RegistryLog>.Instance);
+        await log.StartAsync(TestContext.Current.CancellationToken);
+        Assert.Equal((1, 1), (forgotten, counts.CountOf("ReadHeadAsync")));
+        Assert.Equal(new LogPosition(1), await log.WaitAsync(LogPosition.Zero, TimeSpan.Zero, TestContext.Current.CancellationToken));
+        await Eventually.Async(() => counts.CountOf("WaitForLogAsync") == 1);
+        Assert.Equal((1, 1), (forgotten, counts.CountOf("ReadHeadAsync")));
+        await log.StopAsync(TestContext.Current.CancellationToken);
+    }
+
     [Fact]
     public async Task Reading_goes_on_after_trouble()
     {

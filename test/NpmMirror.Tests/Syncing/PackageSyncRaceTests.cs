@@ -39,7 +39,7 @@ public sealed class PackageSyncRaceTests
             }
         });
         var news = 0;
-        second.News.Changed += _ => news++;
+        second.News.Changed += (_, _) => news++;
         var requests = bench.Upstream.Requests.CountOf("/left-pad");
 
         Assert.IsType<SyncResult.Unchanged>(await second.SyncAsync(Name, item, Token));

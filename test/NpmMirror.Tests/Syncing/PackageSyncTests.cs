@@ -570,7 +570,7 @@ public sealed class PackageSyncTests
         await using var bench = await MirrorBench.StartAsync();
         bench.Upstream.Publish(Pad);
         var told = new List<string>();
-        bench.News.Changed += name => told.Add(name.Value);
+        bench.News.Changed += (name, _) => told.Add(name.Value);
         await bench.SyncAsync("left-pad");
         Assert.Equal(["left-pad"], told);
     }

@@ -87,12 +87,12 @@ public sealed class PackageVisibilityTests : IAsyncDisposable
         await WriteAsync(null);
         await visible.FindTarballAsync(Name, Old, Token);
         await visible.FindTarballAsync(Name, Old, Token);
-        _news.TellChanged(PackageName.Parse("another"));
+        _news.TellChanged(PackageName.Parse("another"), 1);
         await visible.FindTarballAsync(Name, Old, Token);
         Assert.Equal(1, _reads);
 
         await WriteAsync(RemovalKind.Blocked);
-        _news.TellChanged(Name);
+        _news.TellChanged(Name, 1);
         Assert.False(visible.IsTarballKnownToBeShown(Name, Old));
         Assert.NotNull(await visible.FindTarballAsync(Name, Old, Token));
         Assert.Equal(2, _reads);
@@ -131,7 +131,7 @@ public sealed class PackageVisibilityTests : IAsyncDisposable
                 }
                 else
                 {
-                    _news.TellChanged(Name);
+                    _news.TellChanged(Name, 1);
                 }
             }
         });
