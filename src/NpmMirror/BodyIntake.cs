@@ -8,7 +8,7 @@ namespace NpmMirror;
 /// </summary>
 /// <remarks>
 /// Why a file: several long bodies that grow in memory would each hold a part of the budget and wait for the rest, and each of them for its peer. So none
-/// of them holds more than <see cref="ByteBudget.ArrivingMaxBytes"/>, and a body that waits for its whole room waits for work that ends by itself.
+/// of them waits for more, or holds more than <see cref="ByteBudget.ArrivingMaxBytes"/>, and a body that waits for its whole room waits for work that ends by itself.
 /// </remarks>
 internal static class BodyIntake
 {

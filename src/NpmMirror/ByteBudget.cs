@@ -21,7 +21,8 @@ internal enum BudgetUse
 /// Four shares, so that one kind of work does not stop another:
 /// <list type="number">
 /// <item>Arriving, a quarter: bodies that are being received. It is taken piece by piece as bytes come, and never waited for: bytes that do not fit go to a file
-/// (<see cref="BodyIntake"/>). So a peer that announces much, or sends slowly, delays no other work.</item>
+/// (<see cref="BodyIntake"/>). So a peer that announces much, or sends slowly, delays no other work. Long bodies together take half of it, the short ones always
+/// find the other half.</item>
 /// <item>Storing, half: whole documents.</item>
 /// <item>Serving, a quarter, and all that the others leave free.</item>
 /// <item>Forwarding, an eighth: only forwarding waits for it.</item>
@@ -87,8 +88,11 @@ internal sealed class ByteBudget : IDisposable
     /// <summary>Where bodies go that have no room while they arrive; null: the system's folder for temporary files.</summary>
     internal string? SpillFolder { get; }
 
-    /// <summary>The most that one body takes while it arrives: small, so that a few long ones that come slowly leave room for the many short ones.</summary>
-    internal int ArrivingMaxBytes => (int)Math.Clamp(_limitBytes / 32, 1, 1024 * 1024);
+    /// <summary>The most that one body takes while it arrives.</summary>
+    internal int ArrivingMaxBytes => (int)Math.Clamp(_limitBytes / 16, 1, 16 * 1024 * 1024);
+
+    /// <summary>A body that is longer than this grows in memory only while half of the arriving share is free: a few long ones that come slowly leave room for the many short ones.</summary>
+    private int ShortBytes => (int)Math.Clamp(_limitBytes / 32, 1, 1024 * 1024);
 
     /// <summary>Waits until <paramref name="bytes"/> fit, for serving; see the other one.</summary>
     public ValueTask<Lease> ReserveAsync(long bytes, CancellationToken cancellationToken) => ReserveAsync(bytes, BudgetUse.Serving, cancellationToken);
@@ -147,11 +151,15 @@ internal sealed class ByteBudget : IDisposable
         _usedBytes += bytes;
     }
 
-    private bool TryTake(Share share, long bytes)
+    /// <param name="share">Where they are taken.</param>
+    /// <param name="bytes">How many more.</param>
+    /// <param name="heldBytes">How many the same piece of work has already.</param>
+    private bool TryTake(Share share, long bytes, long heldBytes = 0)
     {
         lock (_lock)
         {
-            if (!Fits(share, bytes))
+            var isLong = share == _arriving && heldBytes + bytes > ShortBytes;
+            if (!Fits(share, bytes) || (isLong && share.UsedBytes + bytes > share.LimitBytes / 2))
             {
                 return false;
             }
@@ -297,7 +305,7 @@ internal sealed class ByteBudget : IDisposable
         /// <summary>Holds <paramref name="more"/> bytes in addition, if there is room now.</summary>
         internal bool TryGrow(long more)
         {
-            if (!_budget.TryTake(_share, more))
+            if (!_budget.TryTake(_share, more, Bytes))
             {
                 return false;
             }

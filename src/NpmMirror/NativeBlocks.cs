@@ -30,6 +30,20 @@ internal static class NativeBlocks
         return ((nint)NativeMemory.Alloc((nuint)size), size);
     }
 
+    /// <summary>A longer or shorter block with the first <paramref name="keptBytes"/> of this one, which is gone. Long blocks are moved without a copy where the system can.</summary>
+    internal static unsafe (nint Start, int SizeBytes) Resize(nint start, int sizeBytes, int bytes, int keptBytes)
+    {
+        if (sizeBytes > LargestKeptBytes && bytes > LargestKeptBytes)
+        {
+            return ((nint)NativeMemory.Realloc((void*)start, (nuint)bytes), bytes);
+        }
+
+        var resized = Rent(bytes);
+        Buffer.MemoryCopy((void*)start, (void*)resized.Start, resized.SizeBytes, keptBytes);
+        Return(start, sizeBytes);
+        return resized;
+    }
+
     /// <summary>Takes a block back.</summary>
     internal static unsafe void Return(nint start, int sizeBytes)
     {

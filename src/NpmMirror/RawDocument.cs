@@ -157,14 +157,11 @@ internal sealed class RawDocument : MemoryManager<byte>
     /// <summary>Makes room for so many bytes, of which there is a lease, and gives a block back that would be more than half empty.</summary>
     private void Reallocate(int capacityBytes)
     {
-        var written = Bytes;
+        ObjectDisposedException.ThrowIf(_start == 0, this);
         _capacity = capacityBytes;
         if (capacityBytes > _blockBytes || capacityBytes <= _blockBytes / 2)
         {
-            var (old, oldBytes) = (_start, _blockBytes);
-            (_start, _blockBytes) = NativeBlocks.Rent(capacityBytes);
-            written.CopyTo(GetSpan());
-            NativeBlocks.Return(old, oldBytes);
+            (_start, _blockBytes) = NativeBlocks.Resize(_start, _blockBytes, capacityBytes, LengthBytes);
         }
     }
 }

@@ -85,6 +85,35 @@ public sealed class BodyIntakeTests
         Assert.Equal(0, budget.UsedBytes);
     }
 
+    [Claim("Long bodies that stand still take at most half of the memory for arriving bytes: short ones always have the other half",
+        Red = "`ByteBudget.TryTake` lets a long body grow while there is any room in the share")]
+    [Fact]
+    public async Task Long_bodies_leave_half_of_the_share_to_short_ones()
+    {
+        const int Sent = 3_000_000;
+        using var folder = new TestFolder();
+        using var budget = new ByteBudget(64_000_000, folder.Path);
+        const int Share = 64_000_000 / 4;
+        var bodies = Enumerable.Range(0, 20).Select(_ => new StandingBody(Sent)).ToList();
+        var readings = bodies.Select(body => RawDocument.ReadAsync(body, budget, 10_000_000, BudgetUse.Storing, Token)).ToList();
+        await Task.WhenAll(bodies.Select(body => body.Standing));
+        // Some of them are in memory, and not only their first million bytes.
+        Assert.InRange(budget.UsedBytes, Sent, Share / 2);
+        var begun = Enumerable.Range(0, 7).Select(_ => RawDocument.TryBegin(budget, 64 * 1024)).ToList();
+        Assert.All(begun, one => Assert.True(one?.TryGrow(1_000_000)));
+        begun.ForEach(one => one?.Dispose());
+
+        bodies.ForEach(body => body.End());
+        foreach (var reading in readings)
+        {
+            using var document = await reading;
+            Assert.Equal(Sent, document!.LengthBytes);
+            Assert.True(document.Bytes.SequenceEqual(bodies[0].Content));
+        }
+
+        Assert.Equal(0, budget.UsedBytes);
+    }
+
     [Fact]
     public async Task A_body_that_fails_gives_everything_back()
     {
@@ -99,5 +128,37 @@ public sealed class BodyIntakeTests
             await Assert.ThrowsAsync<IOException>(() => reading);
             Assert.Equal(0, budget.UsedBytes);
         }
+    }
+
+    /// <summary>A body that stands still after so many bytes, until it is ended.</summary>
+    private sealed class StandingBody : MemoryStream
+    {
+        private readonly TaskCompletionSource _standing = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        internal StandingBody(int bytes)
+            : base(new byte[bytes])
+        {
+            new Random(bytes).NextBytes(Content = ToArray());
+            Write(Content);
+            Position = 0;
+        }
+
+        internal byte[] Content { get; }
+
+        internal Task Standing => _standing.Task;
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            if (Position == Length)
+            {
+                _standing.TrySetResult();
+                await _ended.Task.WaitAsync(cancellationToken);
+            }
+
+            return Read(buffer.Span);
+        }
+
+        internal void End() => _ended.TrySetResult();
     }
 }

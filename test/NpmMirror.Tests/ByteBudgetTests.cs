@@ -78,11 +78,12 @@ public sealed class ByteBudgetTests
         forwarded.Dispose();
         (await forwarding).Dispose();
         stored.Dispose();
-        using var arriving = budget.TryReserveArriving(25);
-        Assert.NotNull(arriving);
+        var arriving = Enumerable.Range(0, 25).Select(_ => budget.TryReserveArriving(1)).ToList();
+        Assert.DoesNotContain(null, arriving);
         Assert.Null(budget.TryReserveArriving(1));
         (await storing).Dispose();
         using var large = await budget.ReserveAsync(50, BudgetUse.Storing, None).AsTask().WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, None);
+        arriving.ForEach(one => one?.Dispose());
     }
 
     [Theory]
