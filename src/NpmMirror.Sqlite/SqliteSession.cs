@@ -106,7 +106,7 @@ internal sealed class SqliteSession : IDisposable
 
             // FULL: a commit that was reported survives the power cut, at one sync a group.
             IsSynced = true;
-            Execute("PRAGMA wal_autocheckpoint = 4000");
+            Execute("PRAGMA wal_autocheckpoint = 16000");
             Execute("PRAGMA journal_size_limit = 67108864");
             Execute("PRAGMA cache_size = -16384");
         }
