@@ -7,6 +7,7 @@ using NpmMirror.Following;
 using NpmMirror.Maintenance;
 using NpmMirror.Options;
 using NpmMirror.Renditions;
+using NpmMirror.Searching;
 using NpmMirror.Storage;
 using NpmMirror.Syncing;
 using NpmMirror.Tarballs;
@@ -79,6 +80,9 @@ public sealed partial class Mirror : IAsyncDisposable
 
     /// <summary>The mirror's events, from any position on.</summary>
     public RegistryLog Log { get; }
+
+    /// <summary>Finds packages by their names and words; null if the mirror was made without a search index.</summary>
+    public IPackageSearch? Search { get; }
 
     /// <summary>Finds packages, and brings those that are not held yet.</summary>
     internal ReadThrough ReadThrough { get; }
