@@ -4,6 +4,7 @@ using NpmMirror.AspNetCore.Feeds;
 using NpmMirror.AspNetCore.Forwarding;
 using NpmMirror.AspNetCore.Operations;
 using NpmMirror.AspNetCore.Packages;
+using NpmMirror.AspNetCore.Searching;
 
 namespace NpmMirror.AspNetCore;
 
@@ -21,6 +22,8 @@ internal sealed record EndpointSet
     internal required RefreshEndpoint Refresh { get; init; }
 
     internal required ForwardingEndpoint Forwarding { get; init; }
+
+    internal required SearchEndpoint Search { get; init; }
 
     internal required KeptDocuments Kept { get; init; }
 

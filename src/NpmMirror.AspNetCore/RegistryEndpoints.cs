@@ -224,7 +224,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         RegistryRoute.DistTags tags => endpoints.DistTags.HandleAsync(context, tags.Package),
         RegistryRoute.Ping => RegistryErrors.WriteJsonAsync(context, StatusCodes.Status200OK, "{}"u8.ToArray()),
         RegistryRoute.Account => RegistryErrors.WriteAsync(context, StatusCodes.Status401Unauthorized, "This registry is a read-only mirror and knows no accounts."),
-        RegistryRoute.Search => endpoints.Forwarding.SearchAsync(context),
+        RegistryRoute.Search => endpoints.Search.HandleAsync(context),
         RegistryRoute.Advisories => endpoints.Forwarding.AuditAsync(context),
         RegistryRoute.RetiredAudit => ForwardingEndpoint.RetiredAsync(context),
         RegistryRoute.Keys => endpoints.Kept.KeysAsync(context),

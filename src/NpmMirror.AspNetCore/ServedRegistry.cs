@@ -8,6 +8,7 @@ using NpmMirror.AspNetCore.Forwarding;
 using NpmMirror.AspNetCore.Operations;
 using NpmMirror.AspNetCore.Packages;
 using NpmMirror.AspNetCore.Routing;
+using NpmMirror.AspNetCore.Searching;
 using NpmMirror.AspNetCore.Shortcut;
 using NpmMirror.Hosting;
 using NpmMirror.Options;
@@ -90,7 +91,8 @@ internal sealed class ServedRegistry : IDisposable
             Tarballs = tarballs.HandleAsync,
             DistTags = new DistTagsEndpoint(packages, repair),
             Refresh = new RefreshEndpoint(readThrough.RefreshAsync, mirror.Repairs.ReplaceUnpromisedAsync, new AdminAccess(options, addresses)),
-            Forwarding = new ForwardingEndpoint(forwarder, new SearchResults(visibility), options, mirror.Budget, time),
+            Forwarding = new ForwardingEndpoint(forwarder, options, mirror.Budget, time),
+            Search = new SearchEndpoint(mirror.Search, forwarder, new UpstreamResults(visibility, store.Packages), options, time),
             Kept = new KeptDocuments(store.Kept, visibility, mirror.Attestations, forwarder, time),
             Info = new InfoEndpoint(store, instance),
             Changes = changes,

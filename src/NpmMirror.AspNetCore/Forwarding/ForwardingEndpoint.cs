@@ -6,10 +6,9 @@ using NpmMirror.Options;
 namespace NpmMirror.AspNetCore.Forwarding;
 
 /// <summary>
-/// Answers requests that only the registry can answer, search and audits, by asking it. Without it the answer is 503: an empty one would say
-/// "nothing found" or, worse, "nothing vulnerable".
+/// Answers audits, which only the registry can answer, by asking it. Without it the answer is 503: an empty one would say "nothing vulnerable".
 /// </summary>
-internal sealed class ForwardingEndpoint(Forwarder forwarder, SearchResults results, MirrorOptions options, ByteBudget budget, TimeProvider time)
+internal sealed class ForwardingEndpoint(Forwarder forwarder, MirrorOptions options, ByteBudget budget, TimeProvider time)
 {
     internal const string BulkPath = "/-/npm/v1/security/advisories/bulk";
 
@@ -17,14 +16,6 @@ internal sealed class ForwardingEndpoint(Forwarder forwarder, SearchResults resu
 
     // npm waits for its audit at the end of each install: better none than a late one.
     private static readonly TimeSpan InstallAuditTimeout = TimeSpan.FromSeconds(3);
-    private static readonly TimeSpan SearchTimeout = TimeSpan.FromSeconds(20);
-
-    /// <summary>Answers <c>{m}/-/v1/search</c>.</summary>
-    internal async Task SearchAsync(HttpContext context)
-    {
-        using var answer = await forwarder.AskAsync(ForwardedService.Search, HttpMethod.Get, "/-/v1/search" + context.Request.QueryString.Value, null, SearchTimeout, context.RequestAborted);
-        await answer.WriteAsync(context, answer.IsOk ? await results.ShownAsync(answer.Body, context.RequestAborted) : [answer.Body], time);
-    }
 
     /// <summary>Answers <c>POST {m}/-/npm/v1/security/advisories/bulk</c>.</summary>
     internal async Task AuditAsync(HttpContext context)

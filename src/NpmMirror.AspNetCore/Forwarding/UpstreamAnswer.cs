@@ -22,12 +22,12 @@ internal sealed class UpstreamAnswer(int status, ReadOnlyMemory<byte> body, IDis
     public void Dispose() => held?.Dispose();
 
     /// <summary>Passes it on, all of it.</summary>
-    internal Task WriteAsync(HttpContext context, TimeProvider time) => WriteAsync(context, [Body], time);
+    internal Task WriteAsync(HttpContext context, TimeProvider time) => WriteAsync(context, Status, [Body], time);
 
-    /// <summary>Passes pieces of it on. A client that takes nothing is cut off, because its answer is held in memory.</summary>
-    internal async Task WriteAsync(HttpContext context, IReadOnlyList<ReadOnlyMemory<byte>> pieces, TimeProvider time)
+    /// <summary>Answers with pieces of JSON. A client that takes nothing is cut off, because its answer is held in memory.</summary>
+    internal static async Task WriteAsync(HttpContext context, int status, IReadOnlyList<ReadOnlyMemory<byte>> pieces, TimeProvider time)
     {
-        RegistryErrors.BeginJson(context.Response, Status, pieces.Sum(piece => piece.Length));
+        RegistryErrors.BeginJson(context.Response, status, pieces.Sum(piece => piece.Length));
         if (HttpMethods.IsHead(context.Request.Method))
         {
             return;

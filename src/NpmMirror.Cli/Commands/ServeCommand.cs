@@ -9,6 +9,7 @@ using NpmMirror.Cli.Settings;
 using NpmMirror.Feeds;
 using NpmMirror.Hosting;
 using NpmMirror.Options;
+using NpmMirror.Search;
 
 namespace NpmMirror.Cli.Commands;
 
@@ -65,7 +66,7 @@ internal static class ServeCommand
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         Setup.ConfigureHost(builder.Services, builder.Logging, options);
         builder.WebHost.UseKestrelCore().UseUrls(options.Listen).ConfigureKestrel(kestrel => kestrel.UseNpmRegistryLimits()).UseNpmRegistryConnections();
-        builder.Services.AddNpmMirror(options).UseEngines();
+        builder.Services.AddNpmMirror(options).UseEngines().UseSqliteSearch();
         return builder.Build();
     }
 

@@ -14,4 +14,5 @@ internal static class EventIds
     internal const int Cli = 7000;
     internal const int Maintenance = 8000;
     internal const int Hosting = 9000;
+    internal const int Search = 10_000;
 }

@@ -34,6 +34,7 @@ public sealed partial class Mirror : IAsyncDisposable
     private readonly MirrorParts _parts;
     private readonly ILogger _logger;
     private readonly IReadOnlyList<IHostedService> _services;
+    private readonly IReadOnlyList<IndexFollower> _search = [];
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _started;
     private int _disposed;
@@ -57,10 +58,17 @@ public sealed partial class Mirror : IAsyncDisposable
         DocumentRepair = new DocumentRepair(store.Queue, Queue, Sync, time, loggers.CreateLogger<DocumentRepair>());
         Attestations = new KeptAttestations(store.Kept, store.Packages, options, time);
         Collector = new GarbageCollector(store, parts.Blobs, options, time);
+        if (parts.Search is { } index)
+        {
+            var follower = new IndexFollower(index, store, Log, Visibility, parts.Budget, options, time, loggers.CreateLogger<IndexFollower>());
+            (Search, _search) = (new PackageSearch(index, follower, Visibility), [follower]);
+        }
+
         MirrorGauges.Add(this);
         _services =
         [
             Log,
+            .. _search,
             Registry,
             new WritableWatch(store, parts.Blobs, time, loggers.CreateLogger<WritableWatch>()),
             new PauseWatch(store.Notes, upstream, Meter, time, loggers.CreateLogger<PauseWatch>()),

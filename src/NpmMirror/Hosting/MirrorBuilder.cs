@@ -4,6 +4,7 @@ using NpmMirror.Copying;
 using NpmMirror.Diagnostics;
 using NpmMirror.Notes;
 using NpmMirror.Options;
+using NpmMirror.Searching;
 using NpmMirror.Storage;
 using NpmMirror.Syncing;
 using NpmMirror.Upstream;
@@ -22,6 +23,7 @@ public sealed class MirrorBuilder
     private IBlobStore? _blobs;
     private ILoggerFactory? _loggers;
     private TimeProvider? _time;
+    private SearchIndexMaker? _search;
 
     /// <summary>Begins with options, which are checked when the mirror is opened.</summary>
     public MirrorBuilder(MirrorOptions options)
@@ -68,6 +70,15 @@ public sealed class MirrorBuilder
     public MirrorBuilder UseBlobs(IBlobStore blobs)
     {
         _blobs = blobs;
+        return this;
+    }
+
+    /// <summary>
+    /// Makes a search index in the data folder and keeps it, whatever engine holds the packages: <see cref="Mirror.Search"/>. It is opened when the mirror starts.
+    /// </summary>
+    public MirrorBuilder UseSearch(SearchIndexMaker make)
+    {
+        _search = make;
         return this;
     }
 
@@ -212,7 +223,7 @@ public sealed class MirrorBuilder
         // The builder is the scope of this mirror's meter: some parts measure before there is a mirror.
         var meter = Telemetry.Create(scope: this);
         var client = new RegistryClient(upstream with { InstanceId = instance, Meter = meter }, budget, time, loggers.CreateLogger("NpmMirror.Upstream"));
-        return new MirrorParts(store, blobs, client, UpstreamChoice.CreateFindFeed(client, Options, loggers), budget, meter) { OwnsStore = false, OwnsBlobs = _blobs is null, IsFollowed = IsFollowed, IsShared = store.IsShared };
+        return new MirrorParts(store, blobs, client, UpstreamChoice.CreateFindFeed(client, Options, loggers), budget, meter) { OwnsStore = false, OwnsBlobs = _blobs is null, IsFollowed = IsFollowed, IsShared = store.IsShared, Search = _search?.Invoke(Options.Data, time) };
     }
 
     private async Task<RegistryClientOptions> FindUpstreamAsync(CancellationToken cancellationToken) =>

@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using NpmMirror.Searching;
 using NpmMirror.Storage;
 using NpmMirror.Upstream;
 
@@ -25,6 +26,9 @@ internal sealed record MirrorParts(IMetadataStore Store, IBlobStore Blobs, Regis
     /// <summary>Whether other nodes may work on the same store, so that one of them has to lead.</summary>
     internal bool IsShared { get; init; }
 
+    /// <summary>The search index, not opened yet; null for none.</summary>
+    internal ISearchIndex? Search { get; init; }
+
     /// <summary>Held while this process follows into the folder; null if it does not.</summary>
     internal FileStream? FollowLock { get; init; }
 
@@ -32,6 +36,11 @@ internal sealed record MirrorParts(IMetadataStore Store, IBlobStore Blobs, Regis
     public async ValueTask DisposeAsync()
     {
         Upstream.Dispose();
+        if (Search is not null)
+        {
+            await Search.DisposeAsync();
+        }
+
         if (OwnsStore)
         {
             await Store.DisposeAsync();

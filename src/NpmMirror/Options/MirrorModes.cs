@@ -67,3 +67,16 @@ public enum CrossOriginMode
     /// <summary>Never.</summary>
     Never,
 }
+
+/// <summary>Who answers searches.</summary>
+public enum SearchMode
+{
+    /// <summary>This mirror, from the packages that it holds; the upstream hears nothing of them.</summary>
+    Local,
+
+    /// <summary>The upstream.</summary>
+    Forward,
+
+    /// <summary>This mirror first, then the upstream with packages that are not held here.</summary>
+    Both,
+}

@@ -120,6 +120,9 @@ public sealed class MirrorOptions
     /// <summary>Whether web pages of other sites may read answers.</summary>
     public CrossOriginMode CrossOrigin { get; set; } = CrossOriginMode.Auto;
 
+    /// <summary>Who answers searches.</summary>
+    public SearchMode Search { get; set; } = SearchMode.Local;
+
     /// <summary>The engines of metadata and tarballs.</summary>
     public StoreOptions Store { get; } = new();
 

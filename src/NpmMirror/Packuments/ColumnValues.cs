@@ -38,6 +38,42 @@ internal static class ColumnValues
         return Name((member.IsEmpty ? item : member).Of(document)) is { } text ? BeforeAddress(text) : null;
     });
 
+    /// <summary>A person of <c>{"name": …, "email": …}</c> or <c>"name &lt;email&gt; (url)"</c>; null if there is no name.</summary>
+    internal static PersonColumns? Person(ReadOnlySpan<byte> document, Slice value)
+    {
+        if (Name(value.Of(document)) is { } text)
+        {
+            var (open, close) = (text.IndexOf('<', StringComparison.Ordinal), text.IndexOf('>', StringComparison.Ordinal));
+            return BeforeAddress(text) is { } before ? new PersonColumns(before, open >= 0 && close > open + 1 ? text[(open + 1)..close].Trim() : null) : null;
+        }
+
+        return Name(JsonMembers.Find(document, value, "name"u8).Of(document)) is { } name
+            ? new PersonColumns(name, Name(JsonMembers.Find(document, value, "email"u8).Of(document)))
+            : null;
+    }
+
+    /// <summary>A list of people, each name once; one that is no list is one of one.</summary>
+    internal static List<PersonColumns> Persons(ReadOnlySpan<byte> document, Slice value, int countMax)
+    {
+        var people = new OrderedDictionary<string, PersonColumns>(StringComparer.Ordinal);
+        foreach (var item in Slices(document, value))
+        {
+            if (people.Count < countMax && Person(document, item) is { } person)
+            {
+                people.TryAdd(person.Name, person);
+            }
+        }
+
+        return [.. people.Values];
+    }
+
+    /// <summary>An address: a text, or the <c>url</c> of an object; one that is too long is none.</summary>
+    internal static string? Address(ReadOnlySpan<byte> document, Slice value, int maxChars)
+    {
+        var member = JsonMembers.Find(document, value, "url"u8);
+        return JsonText.ReadWord((member.IsEmpty ? value : member).Of(document))?.Trim() is { Length: > 0 } text && text.Length <= maxChars ? text : null;
+    }
+
     /// <summary>A license in any form that packages have: a text, <c>{"type": …}</c>, or a list of these, joined by " OR ".</summary>
     internal static string? License(ReadOnlySpan<byte> document, Slice license, Slice licenses)
     {
@@ -73,13 +109,9 @@ internal static class ColumnValues
         }
 
         var seen = new HashSet<string>(StringComparer.Ordinal);
-        var reader = new Utf8JsonReader(value.Of(document), JsonText.ReaderOptions);
-        reader.Read();
-        for (var count = 0; count < ListMax && reader.Read() && reader.TokenType != JsonTokenType.EndArray; count++)
+        foreach (var slice in Slices(document, value))
         {
-            var start = (int)reader.TokenStartIndex;
-            reader.TrySkip();
-            if (read(document, new Slice(value.Offset + start, (int)reader.BytesConsumed - start)) is { } item && seen.Add(item))
+            if (read(document, slice) is { } item && seen.Add(item))
             {
                 items.Add(item);
             }
@@ -88,5 +120,29 @@ internal static class ColumnValues
         return items;
     }
 
+    /// <summary>Where the items of a list lie; of a value that is no list, itself.</summary>
+    private static List<Slice> Slices(ReadOnlySpan<byte> document, Slice value)
+    {
+        var slices = new List<Slice>();
+        if (value.IsEmpty || document[value.Offset] != '[')
+        {
+            return value.IsEmpty ? slices : [value];
+        }
+
+        var reader = new Utf8JsonReader(value.Of(document), JsonText.ReaderOptions);
+        reader.Read();
+        for (var count = 0; count < ListMax && reader.Read() && reader.TokenType != JsonTokenType.EndArray; count++)
+        {
+            var start = (int)reader.TokenStartIndex;
+            reader.TrySkip();
+            slices.Add(new Slice(value.Offset + start, (int)reader.BytesConsumed - start));
+        }
+
+        return slices;
+    }
+
     private delegate string? ItemReader(ReadOnlySpan<byte> document, Slice item);
 }
+
+/// <summary>A person or account, as a document tells it.</summary>
+internal readonly record struct PersonColumns(string Name, string? Email);

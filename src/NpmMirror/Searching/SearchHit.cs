@@ -42,6 +42,9 @@ public sealed record SearchHit
     /// <summary>Why the version is deprecated; null if it is not.</summary>
     public string? Deprecated { get; init; }
 
+    /// <summary>Whether the version is below 1.0.0, or there is none.</summary>
+    public bool IsUnstable => Version is null || Version.StartsWith("0.", StringComparison.Ordinal);
+
     /// <summary>How many held packages depend on it in their version <c>latest</c>.</summary>
     public long Dependents { get; init; }
 

@@ -16,6 +16,7 @@ using NpmMirror.Notes;
 using NpmMirror.Options;
 using NpmMirror.Packuments;
 using NpmMirror.Renditions;
+using NpmMirror.Search;
 using NpmMirror.Storage;
 using NpmMirror.Upstream;
 
@@ -62,11 +63,18 @@ internal sealed class ServedMirror : IAsyncDisposable
 
     internal RenditionCache Cache => Mirror.Renditions;
 
-    /// <summary>Starts one. Without an upstream it has a dead one.</summary>
+    /// <summary>Starts one. Without an upstream it has a dead one; without a folder for its search index it has none, and forwards searches.</summary>
     internal static async Task<ServedMirror> StartAsync(
-        IMetadataStore? store = null, Uri? upstream = null, Action<MirrorOptions>? configure = null, TimeProvider? time = null, IBlobStore? blobs = null, HeldPort? port = null, bool isHot = true, ClientConnections? connections = null, IPAddress? address = null, params string[] mounts)
+        IMetadataStore? store = null, Uri? upstream = null, Action<MirrorOptions>? configure = null, TimeProvider? time = null, IBlobStore? blobs = null, HeldPort? port = null, bool isHot = true, ClientConnections? connections = null, IPAddress? address = null, string? searchFolder = null, params string[] mounts)
     {
-        var options = new MirrorOptions { Upstream = (upstream ?? new Uri("http://127.0.0.1:9/")).AbsoluteUri, Feed = "none", PollDelay = TimeSpan.FromMilliseconds(200) };
+        var options = new MirrorOptions
+        {
+            Upstream = (upstream ?? new Uri("http://127.0.0.1:9/")).AbsoluteUri,
+            Feed = "none",
+            PollDelay = TimeSpan.FromMilliseconds(200),
+            Search = searchFolder is null ? SearchMode.Forward : SearchMode.Local,
+        };
+        options.Data = searchFolder ?? options.Data;
         configure?.Invoke(options);
         time ??= TimeProvider.System;
         store ??= new MemoryStore(time);
@@ -98,6 +106,11 @@ internal sealed class ServedMirror : IAsyncDisposable
         builder.Services.AddSingleton(time);
         ServedMirror? served = null;
         var mirror = builder.Services.AddNpmMirror(options).UseStore(store).UseBlobs(blobs ?? new MemoryBlobStore(time));
+        if (searchFolder is not null)
+        {
+            mirror.UseSqliteSearch();
+        }
+
         mirror.Upstream = new RegistryClientOptions { BaseUrl = new Uri(options.Upstream!) };
         mirror.IsFollowed = () => served is not null && (served.IsFollowed ?? served.Mirror.Registry.IsFollowed);
         var application = builder.Build();

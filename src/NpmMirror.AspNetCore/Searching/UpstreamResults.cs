@@ -1,11 +1,13 @@
 using System.Text.Json;
+using NpmMirror.AspNetCore.Forwarding;
 using NpmMirror.Packuments;
+using NpmMirror.Storage;
 using NpmMirror.Visibility;
 
-namespace NpmMirror.AspNetCore.Forwarding;
+namespace NpmMirror.AspNetCore.Searching;
 
-/// <summary>The upstream's search results, without the packages that this mirror hides.</summary>
-internal sealed class SearchResults(PackageVisibility visibility)
+/// <summary>The upstream's search results, without the packages that this mirror hides, or finds itself.</summary>
+internal sealed class UpstreamResults(PackageVisibility visibility, IPackageTable packages)
 {
     private static readonly ReadOnlyMemory<byte> Comma = ","u8.ToArray();
 
@@ -42,6 +44,30 @@ internal sealed class SearchResults(PackageVisibility visibility)
 
         pieces.Add(json[found[^1].End..]);
         return pieces;
+    }
+
+    /// <summary>The results of packages that this mirror does not hold: those it has found itself, or hides.</summary>
+    /// <returns>The results as they were sent, and how many the upstream has in all pages.</returns>
+    internal async Task<(IReadOnlyList<ReadOnlyMemory<byte>> Results, long Total)> OthersAsync(ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
+    {
+        var others = new List<ReadOnlyMemory<byte>>();
+        var found = Read(json.Span);
+        foreach (var (package, start, end) in found)
+        {
+            if (package is { } name && await packages.FindAsync(name, cancellationToken) is null)
+            {
+                others.Add(json[start..end]);
+            }
+        }
+
+        return (others, Math.Max(TotalOf(json.Span) - (found.Count - others.Count), others.Count));
+    }
+
+    private static long TotalOf(ReadOnlySpan<byte> json)
+    {
+        var origin = json.IndexOf((byte)'{');
+        var total = JsonMembers.Find(json, new Slice(origin, json.Length - origin), "total"u8);
+        return System.Buffers.Text.Utf8Parser.TryParse(total.Of(json), out long number, out var read) && read == total.Length && number is >= 0 and < int.MaxValue ? number : 0;
     }
 
     /// <summary>The elements of <c>objects</c>; of several such members the last one's, which readers of JSON take.</summary>
