@@ -1,7 +1,7 @@
 using System.Globalization;
 using NpmMirror.ScaleBenchmarks;
 
-// Usage: NpmMirror.ScaleBenchmarks (run PROGRAM LUA WORK FILLED | fill FOLDER | upstream) [--packages N] [--seed N] [--port N] [--seconds N]
+// Usage: NpmMirror.ScaleBenchmarks (run PROGRAM LUA WORK FILLED | fill FOLDER | upstream | search FOLDER) [--packages N] [--seed N] [--port N] [--seconds N] [--queries N]
 // bench/scale.sh runs all of it.
 var words = args.Where(word => !word.StartsWith("--", StringComparison.Ordinal)).ToArray();
 var registry = new SyntheticRegistry(Number("packages", 4_400_000), Number("seed", 1));
@@ -23,6 +23,9 @@ switch (words)
         return 0;
     case ["upstream", ..]:
         await new SyntheticUpstream(registry).RunAsync(port, ending.Token);
+        return 0;
+    case ["search", var folder, ..]:
+        await new SearchSeries(folder, new WordyRegistry(registry.Packages, Number("seed", 1)), Number("queries", 300)).RunAsync();
         return 0;
     default:
         await Console.Error.WriteLineAsync("See the first lines of Program.cs.");

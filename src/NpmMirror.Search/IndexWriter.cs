@@ -172,12 +172,9 @@ internal sealed class IndexWriter(SearchSession session)
         session.Prepare("DELETE FROM packages WHERE id = ?").Bind(1, id).Run();
         session.Prepare("DELETE FROM contents WHERE id = ?").Bind(1, id).Run();
         session.Prepare("DELETE FROM names WHERE name = ?").Bind(1, name.Value).Run();
-        if (Grade.OfId(id) >= Grade.Used)
+        foreach (var key in KnownKeys(name, Grade.OfId(id)))
         {
-            foreach (var key in KnownKeys(name))
-            {
-                session.Prepare("DELETE FROM known WHERE grade = ? AND key = ? AND id = ?").Bind(1, Grade.OfId(id)).Bind(2, key).Bind(3, id).Run();
-            }
+            session.Prepare("DELETE FROM known WHERE grade = ? AND key = ? AND id = ?").Bind(1, Grade.OfId(id)).Bind(2, key).Bind(3, id).Run();
         }
     }
 
@@ -200,18 +197,27 @@ internal sealed class IndexWriter(SearchSession session)
         foreach (var (id, package) in _rows)
         {
             names.Bind(1, package.Name.Value).Bind(2, id).Run();
-            if (Grade.OfId(id) is >= Grade.Used and var grade)
+            foreach (var key in KnownKeys(package.Name, Grade.OfId(id)))
             {
-                foreach (var key in KnownKeys(package.Name))
-                {
-                    session.Prepare("INSERT OR IGNORE INTO known VALUES (?, ?, ?)").Bind(1, grade).Bind(2, key).Bind(3, id).Run();
-                }
+                session.Prepare("INSERT OR IGNORE INTO known VALUES (?, ?, ?)").Bind(1, Grade.OfId(id)).Bind(2, key).Bind(3, id).Run();
             }
         }
 
         _rows.Clear();
     }
 
-    private static IEnumerable<string> KnownKeys(PackageName name) =>
-        name.Scope is null ? [name.Value.ToLowerInvariant()] : [name.Value.ToLowerInvariant(), name.BareName.ToLowerInvariant()];
+    /// <summary>The texts with which a search for beginnings finds it, besides the table of all names.</summary>
+    private static IEnumerable<string> KnownKeys(PackageName name, int grade)
+    {
+        var key = name.Value.ToLowerInvariant();
+        if (grade >= Grade.Used || key != name.Value)
+        {
+            yield return key;
+        }
+
+        if (name.Scope is not null)
+        {
+            yield return name.BareName.ToLowerInvariant();
+        }
+    }
 }

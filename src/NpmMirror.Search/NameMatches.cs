@@ -30,7 +30,7 @@ internal static class NameMatches
         var key = text.ToLowerInvariant().Replace(' ', '-');
         var ids = new HashSet<long>();
         var known = session.Prepare("SELECT id FROM known WHERE grade = ? AND key >= ? AND key < ? LIMIT ?");
-        for (var grade = Grade.Max; grade >= Grade.Used && ids.Count < CountMax; grade--)
+        for (var grade = Grade.Max; grade >= 0 && ids.Count < CountMax; grade--)
         {
             Take(known.Bind(1, grade).Bind(2, key).Bind(3, key + Last).Bind(4, CountMax), ids);
         }

@@ -22,7 +22,7 @@ internal static class SearchSchema
         CREATE TABLE packages (id INTEGER PRIMARY KEY, name TEXT NOT NULL, marks INTEGER NOT NULL);
         CREATE TABLE contents (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 
-        -- Names of packages that others depend on, in lower case, of scoped ones also without the scope: for short beginnings of names.
+        -- For beginnings of names, in lower case: those of packages that others depend on, those with capitals, and of scoped ones also what is after the scope.
         CREATE TABLE known (grade INTEGER NOT NULL, key TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (grade, key, id)) WITHOUT ROWID;
         CREATE TABLE dependents (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
         CREATE VIRTUAL TABLE words USING fts5(terms, content='', contentless_delete=1, detail=none, tokenize="ascii tokenchars '-._@/:=~'");

@@ -46,8 +46,13 @@ public sealed class SqliteSearchIndex : ISearchIndex
     /// <inheritdoc/>
     public Task<OpenedIndex> OpenAsync(CancellationToken cancellationToken) => WriteAsync(() =>
     {
-        Close();
-        return TryLock() is { } reason ? OpenForReading(reason) : OpenForWriting();
+        if (TryLock() is { } reason)
+        {
+            return OpenForReading(reason);
+        }
+
+        Close(keepLock: true);
+        return OpenForWriting();
     }, cancellationToken);
 
     /// <inheritdoc/>
@@ -219,7 +224,10 @@ public sealed class SqliteSearchIndex : ISearchIndex
                 if (SearchSchema.IsKnown(session) && SearchSchema.ReadMark(session) is { } mark)
                 {
                     Interlocked.Exchange(ref _packages, SearchSchema.ReadNumber(session, "packages"));
+                    var before = _readers;
+                    // New ones each time: the file may be another one than it was.
                     _readers = new SearchReaders(_path, isImmutable, _time);
+                    before?.Dispose();
                     return new OpenedIndex(mark, IsWritten: false, reason);
                 }
             }
@@ -275,10 +283,17 @@ public sealed class SqliteSearchIndex : ISearchIndex
 
     private async ValueTask<SearchAnswer> ReadAsync(Func<SearchSession, SearchAnswer> read, CancellationToken cancellationToken)
     {
-        var readers = _readers ?? throw NotOpen();
         try
         {
-            return await readers.ReadAsync(read, cancellationToken);
+            var readers = _readers ?? throw NotOpen();
+            try
+            {
+                return await readers.ReadAsync(read, cancellationToken);
+            }
+            catch (ObjectDisposedException) when (_readers is { } newer && newer != readers)
+            {
+                return await newer.ReadAsync(read, cancellationToken);
+            }
         }
         catch (SearchFileException e)
         {

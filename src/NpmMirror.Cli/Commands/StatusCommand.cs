@@ -4,6 +4,7 @@ using System.Text.Json;
 using NpmMirror.Cli.Settings;
 using NpmMirror.Hosting;
 using NpmMirror.Notes;
+using NpmMirror.Search;
 
 namespace NpmMirror.Cli.Commands;
 
@@ -24,6 +25,8 @@ internal static class StatusCommand
         using var logging = Setup.CreateLogging(settings.Options.Log);
         await using var store = await Setup.OpenExistingStoreAsync(settings.Options, logging, cancellationToken);
         var status = await MirrorStatus.ReadAsync(store, Setup.CreateBlobs(settings.Options, logging), TimeProvider.System, cancellationToken);
+        await using var index = new SqliteSearchIndex(settings.Options.Data, TimeProvider.System);
+        status = status with { Search = await MirrorStatus.SearchStatus.ReadAsync(index, status.Log, cancellationToken) };
         if (status.Upstream is null)
         {
             // A store that knows no upstream: tell the one that a mirror started like this would have.
@@ -72,6 +75,11 @@ internal static class StatusCommand
         if (status.UnfinishedReconciliation is { } unfinished)
         {
             Line("Comparing", Describe(unfinished));
+        }
+
+        if (status.Search is { } search)
+        {
+            Line("Search", $"{search.Packages} packages, {Amounts.Bytes(search.SizeBytes)}, {(search.IsBuilding ? "being built" : search.Lag == 0 ? "up to date" : $"{search.Lag} log rows to go")}");
         }
 
         Line("Queue", counts.Queued == 0 ? "empty" : $"{counts.Queued} waiting{(status.NextDue is { } due ? $", the next is due {due.ToString("u", CultureInfo.InvariantCulture)}" : "")}");

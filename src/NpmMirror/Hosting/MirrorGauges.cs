@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using NpmMirror.Diagnostics;
+using NpmMirror.Searching;
 
 namespace NpmMirror.Hosting;
 
@@ -17,5 +18,12 @@ internal static class MirrorGauges
         meter.CreateObservableCounter("npm_mirror.renditions.improved", () => mirror.Renditions.ImprovedCount, "{rendition}", "Renditions that were compressed once more, and harder");
         meter.CreateObservableGauge("npm_mirror.renditions.improving", () => mirror.Renditions.ImprovingCount, "{rendition}", "Renditions that are compressed once more now, or wait for their turn");
         meter.CreateObservableGauge("npm_mirror.cache.size", () => new Measurement<long>(mirror.Renditions.UsedBytes, Telemetry.Tag("cache", "renditions")), "By", "Bytes that a cache with a limit in bytes holds now");
+        if (mirror.Search is { } search)
+        {
+            meter.CreateObservableGauge("npm_mirror.search.packages", () => search.State.Packages, "{package}", "Packages in the search index");
+            meter.CreateObservableGauge("npm_mirror.search.size", () => search.State.SizeBytes, "By", "Bytes of the search index");
+            meter.CreateObservableGauge("npm_mirror.search.lag", () => Math.Max(mirror.Log.Head.Value - search.State.Position.Value, 0), "{row}", "Rows of the log that the search index has not taken in");
+            meter.CreateObservableGauge("npm_mirror.search.following", () => search.State is { Phase: SearchPhase.Following, Trouble: null } ? 1 : 0, "{index}", "1 if the search index follows the log, 0 while it is opened or built, or if it does not go on");
+        }
     }
 }

@@ -1,6 +1,7 @@
 using NpmMirror.Following;
 using NpmMirror.Notes;
 using NpmMirror.Removals;
+using NpmMirror.Searching;
 using NpmMirror.Storage;
 
 namespace NpmMirror.Hosting;
@@ -46,6 +47,9 @@ public sealed record MirrorStatus(
 
     // A full mirror may have millions of names queued. Failures are among the first of them, or soon will be.
     private const int ScannedMax = 100_000;
+
+    /// <summary>The search index; null if there is none here. <see cref="ReadAsync"/> does not look for one.</summary>
+    public SearchStatus? Search { get; init; }
 
     /// <summary>Reads it.</summary>
     /// <exception cref="MirrorException">The store cannot be read.</exception>
@@ -109,6 +113,31 @@ public sealed record MirrorStatus(
     /// <param name="Position">Its position.</param>
     /// <param name="Hash">The hash of everything up to it.</param>
     public sealed record LogStatus(long Position, string Hash);
+
+    /// <summary>The search index of this machine.</summary>
+    /// <param name="Location">Its file.</param>
+    /// <param name="Position">The log position up to which it is right.</param>
+    /// <param name="Lag">The rows of the log that it has not taken in.</param>
+    /// <param name="IsBuilding">Whether it is not complete yet.</param>
+    /// <param name="Packages">The packages in it.</param>
+    /// <param name="SizeBytes">Its bytes.</param>
+    public sealed record SearchStatus(string Location, long Position, long Lag, bool IsBuilding, long Packages, long SizeBytes)
+    {
+        /// <summary>Reads it beside a process that may write it; null if there is none.</summary>
+        /// <param name="index">The index, not opened.</param>
+        /// <param name="head">The head of the log.</param>
+        /// <param name="cancellationToken">Cancels.</param>
+        public static async Task<SearchStatus?> ReadAsync(ISearchIndex index, LogStatus head, CancellationToken cancellationToken)
+        {
+            if (await index.PeekAsync(cancellationToken) is not { } mark)
+            {
+                return null;
+            }
+
+            var (packages, size) = index.Count();
+            return new SearchStatus(index.Location, mark.Head.Position.Value, Math.Max(head.Position - mark.Head.Position.Value, 0), mark.Built is not null, packages, size);
+        }
+    }
 
     /// <summary>A package whose last try failed.</summary>
     /// <param name="Package">Its name.</param>

@@ -29,6 +29,9 @@ public sealed partial class RegistryLog : BackgroundService
     internal RegistryLog(ILogTable log, PackageNews news, TimeProvider time, ILogger<RegistryLog> logger) =>
         (_log, _news, _time, _logger) = (log, news, time, logger);
 
+    /// <summary>The head, as far as it is known.</summary>
+    internal LogPosition Head => _signal.Head;
+
     /// <summary>Waits until the log's head is after <paramref name="after"/>, at most <paramref name="timeout"/>; returns the head as far as it is known.</summary>
     public ValueTask<LogPosition> WaitAsync(LogPosition after, TimeSpan timeout, CancellationToken cancellationToken) => _signal.WaitAsync(after, timeout, _time, cancellationToken);
 

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging.Abstractions;
 using NpmMirror.Log;
 using NpmMirror.Options;
+using NpmMirror.Searching;
 using NpmMirror.Storage;
 using NpmMirror.Testing;
 
@@ -125,6 +126,9 @@ public sealed class VisibilityTests : IAsyncLifetime
         var bulk = (await PostAsync("_bulk_get", """{"docs":[{"id":"left-pad"}]}""")).GetProperty("results")[0].GetProperty("docs")[0].GetProperty("ok");
         var named = (await JsonAsync("left-pad?open_revs=all"))[0].GetProperty("ok");
         var found = await JsonAsync("-/v1/search?text=pad");
+        var search = _mirror!.Mirror.Search!;
+        var head = (await _store.Log.ReadHeadAsync(Cancelled)).Position;
+        await Eventually.Async(() => search.State is { Phase: SearchPhase.Following } state && state.Position == head);
         return new Dictionary<string, string>
         {
             ["packument"] = await StatusAsync("left-pad"),
@@ -147,6 +151,9 @@ public sealed class VisibilityTests : IAsyncLifetime
             ["_bulk_get"] = Shown(!bulk.TryGetProperty("_deleted", out _)),
             ["open_revs"] = Shown(!named.TryGetProperty("_deleted", out _)),
             ["search"] = Shown(found.GetProperty("objects").EnumerateArray().Any(one => one.GetProperty("package").GetProperty("name").ValueEquals("left-pad"))),
+            ["search in the index"] = Shown((await search.FindAsync(new SearchQuery { Text = "left-pad" }, Cancelled)).Total == 1),
+            ["search in the index, names"] = Shown((await search.BrowseAsync("left", null, 20, Cancelled)).Total == 1),
+            ["search in the index, all"] = Shown((await search.FindAsync(new SearchQuery { Text = "boost-exact:false" }, Cancelled)).Total == 2),
             ["events"] = await EventsAsync(),
         };
     }
@@ -154,7 +161,7 @@ public sealed class VisibilityTests : IAsyncLifetime
     private static Dictionary<string, string> Expected(bool isShown, int status, int past)
     {
         string[] documents = ["packument", "manifest", "tag", "tags", "attestations", "packument on the connection"];
-        string[] lists = ["_changes", "_changes, document", "_changes, selector", "_all_docs", "_all_docs, total", "_all_docs, key", "_all_docs, removed", "_all_docs, removed, total", "all", "_bulk_get", "open_revs", "search"];
+        string[] lists = ["_changes", "_changes, document", "_changes, selector", "_all_docs", "_all_docs, total", "_all_docs, key", "_all_docs, removed", "_all_docs, removed, total", "all", "_bulk_get", "open_revs", "search", "search in the index", "search in the index, names", "search in the index, all"];
         var expected = documents.ToDictionary(name => name, _ => $"{status}");
         foreach (var name in lists)
         {
@@ -178,7 +185,11 @@ public sealed class VisibilityTests : IAsyncLifetime
 
     private async Task StartAsync(RemovalKind kind, RemovedMode mode)
     {
-        _mirror = await ServedMirror.StartAsync(_store, _registry.Url, options => Set(options.Removed, kind, mode), blobs: _blobs);
+        _mirror = await ServedMirror.StartAsync(_store, _registry.Url, options =>
+        {
+            Set(options.Removed, kind, mode);
+            options.Search = SearchMode.Forward;
+        }, blobs: _blobs, searchFolder: _folder);
         Assert.Equal("200", await StatusAsync("alive"));
         Assert.Equal("200", await StatusAsync("left-pad"));
         Assert.Equal("200", await StatusAsync("left-pad/-/left-pad-1.0.0.tgz"));

@@ -93,9 +93,31 @@ public sealed class NpmCommandTests : IAsyncLifetime
     [Fact]
     public async Task Ping_is_answered() => Assert.Contains("PONG", await _bench.SucceedAsync(Cancelled, "ping"), StringComparison.Ordinal);
 
+    [Claim("`npm search` and `pnpm search` find the packages that the mirror holds, with and without the upstream",
+        With = [nameof(Pnpm_search_finds_what_the_mirror_holds)],
+        Red = "`SearchBody` writes no `maintainers`: npm ended with an error")]
     [Fact]
-    public async Task Search_finds_the_packages_that_the_upstream_finds() =>
-        Assert.Contains("The package plain", await _bench.SucceedAsync(Cancelled, "search", "plain"), StringComparison.Ordinal);
+    public async Task Search_finds_what_the_mirror_holds_also_offline()
+    {
+        await _bench.SucceedAsync(Cancelled, "install", "plain");
+        await FindsAsync("npm", "search", "plain");
+        await _bench.GoOfflineAsync(Cancelled);
+        await FindsAsync("npm", "search", "plain", "--searchopts=sortBy=popularity");
+        Assert.Contains("\"name\":\"plain\"", (await _bench.SucceedAsync(Cancelled, "search", "plain", "--json")).Replace(" ", "", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.DoesNotContain(_bench.Upstream.Requests.All, request => request.Target.Contains("search", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Pnpm_search_finds_what_the_mirror_holds()
+    {
+        await using var bench = await ClientBench.StartAsync("pnpm", Cancelled);
+        await bench.SucceedAsync(Cancelled, "add", "plain");
+        await Eventually.Async(async () => (await bench.SucceedAsync(Cancelled, "search", "plain")).Contains("The package plain", StringComparison.Ordinal));
+    }
+
+    // The index is within a second of the log.
+    private Task FindsAsync(string tool, params string[] arguments) =>
+        Eventually.Async(async () => (await _bench.SucceedAsync(Cancelled, arguments)).Contains("The package plain", StringComparison.Ordinal), tool);
 
     [Claim("The bulk audit is forwarded, and never says \"clean\" while the upstream is away",
         Red = "`{}` while the upstream is away")]
