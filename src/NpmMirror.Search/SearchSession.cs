@@ -78,6 +78,9 @@ internal sealed class SearchSession : IDisposable
         }
     }
 
+    /// <summary>Merges the file of new writes into the main one, as far as readers let it.</summary>
+    internal void MergeWrites() => Prepare("PRAGMA wal_checkpoint(TRUNCATE)").Run();
+
     /// <summary>Ends what runs now, from another thread.</summary>
     internal void Interrupt() => sqlite3_interrupt(_database);
 

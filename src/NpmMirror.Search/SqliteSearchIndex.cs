@@ -109,6 +109,7 @@ public sealed class SqliteSearchIndex : ISearchIndex
         await WriteAsync(() =>
         {
             Writer.InTransaction(() => SearchSchema.WriteMark(Writer, mark));
+            Writer.MergeWrites();
             return true;
         }, cancellationToken);
     }

@@ -23,6 +23,7 @@ public sealed partial class ArchitectureTests
             nameof(The_words_of_the_library_use_no_room),
             nameof(No_room_of_the_server_uses_the_class_that_joins_the_rooms),
             nameof(An_engine_knows_storage_and_how_to_be_added_to_a_mirror),
+            nameof(The_search_index_knows_no_engine_and_only_its_contract),
             nameof(No_engine_is_known_to),
             $"{nameof(TidyTests)}.{nameof(TidyTests.No_file_grows_into_a_second_idea)}",
             $"{nameof(TidyTests)}.{nameof(TidyTests.Nothing_unfinished_remains)}",
@@ -83,11 +84,19 @@ public sealed partial class ArchitectureTests
         Assert.Subset(new HashSet<string>(["Storage", "Log", "Options", "Hosting", "Diagnostics", "Packuments", Root]), rooms);
     }
 
+    [Fact]
+    public void The_search_index_knows_no_engine_and_only_its_contract()
+    {
+        var referred = Types("NpmMirror.Search").SelectMany(Referred).ToList();
+        Assert.Subset(new HashSet<string>(["Searching", "Storage", "Hosting", Root]), referred.Where(type => IsOf(type, Library)).Select(type => RoomOf(type, Library)).ToHashSet());
+        Assert.DoesNotContain(referred, type => type.Scope.Name is "NpmMirror.MongoDB" or "NpmMirror.Postgres" or "NpmMirror.Redis" or "NpmMirror.S3" or "NpmMirror.Sqlite");
+    }
+
     [Theory]
     [InlineData(Library)]
     [InlineData(Server)]
     public void No_engine_is_known_to(string assembly) =>
-        Assert.DoesNotContain(Types(assembly).SelectMany(Referred), type => type.Scope.Name is "NpmMirror.MongoDB" or "NpmMirror.Postgres" or "NpmMirror.Redis" or "NpmMirror.S3" or "NpmMirror.Sqlite" or "npm-mirror" or "NpmMirror.Testing");
+        Assert.DoesNotContain(Types(assembly).SelectMany(Referred), type => type.Scope.Name is "NpmMirror.MongoDB" or "NpmMirror.Postgres" or "NpmMirror.Redis" or "NpmMirror.S3" or "NpmMirror.Search" or "NpmMirror.Sqlite" or "npm-mirror" or "NpmMirror.Testing");
 
     /// <summary>The tables of rooms: <c>| `Room/` | what it is | rooms it uses |</c>, and <c>`AspNetCore/Room/`</c> for the server's.</summary>
     private static Dictionary<string, HashSet<string>> Drawn(string assembly) => File.ReadLines(Path.Combine(TestTools.Root, "docs/architecture.md")).Select(line => Row().Match(line))
