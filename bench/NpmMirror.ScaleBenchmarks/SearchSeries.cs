@@ -26,6 +26,7 @@ internal sealed class SearchSeries(string folder, WordyRegistry registry, int qu
         }
 
         var clock = Stopwatch.StartNew();
+        var processor = Environment.CpuUsage.TotalTime;
         await using var mirror = await Mirror.StartAsync(
             new MirrorOptions { Upstream = "http://127.0.0.1:9/", Feed = "none", Offline = true, Data = folder },
             builder => builder.UseSqlite().UseSqliteSearch());
@@ -36,6 +37,7 @@ internal sealed class SearchSeries(string folder, WordyRegistry registry, int qu
         Line("Packages", state.Packages.ToString("N0", CultureInfo.InvariantCulture));
         Line("Built, s, from start to following", seconds.ToString("N1", CultureInfo.InvariantCulture));
         Line("… packages a second", (state.Packages / seconds).ToString("N0", CultureInfo.InvariantCulture));
+        Line("… processor µs a package", ((Environment.CpuUsage.TotalTime - processor).TotalMicroseconds / state.Packages).ToString("N0", CultureInfo.InvariantCulture));
         Line("search.db, MB", (state.SizeBytes / 1e6).ToString("N0", CultureInfo.InvariantCulture));
         Line("… bytes a package", (state.SizeBytes / (double)state.Packages).ToString("N0", CultureInfo.InvariantCulture));
         Line("Peak of resident memory, MB", (Process.GetCurrentProcess().PeakWorkingSet64 / 1e6).ToString("N0", CultureInfo.InvariantCulture));

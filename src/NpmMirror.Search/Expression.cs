@@ -19,9 +19,6 @@ internal static class Expression
     /// <summary>Packages with all words in their names; null if the query has no words.</summary>
     internal static string? InName(QueryText query) => query.Words.Count == 0 ? null : Of(query.Words.Select(Facet.NameWord), query);
 
-    /// <summary>Packages that the qualifiers let pass; null if there are none.</summary>
-    internal static string? Qualifiers(QueryText query) => query.Required.Count == 0 && query.Excluded.Count == 0 ? null : Of([], query);
-
     /// <summary>Packages that depend on one.</summary>
     internal static string Dependents(PackageName package) => Quoted(Facet.Dependency(package.Value));
 

@@ -15,21 +15,20 @@ internal sealed class Finding(SearchSession session, QueryText query, SearchWeig
     private const int AnywhereMax = 500;
 
     private readonly string? _anywhere = Expression.Anywhere(query);
-    private readonly string? _qualifiers = Expression.Qualifiers(query);
 
     /// <summary>A page.</summary>
     internal SearchAnswer Run(int from, int size)
     {
         if (query.Package is { } package)
         {
-            return Page([.. NameMatches.Exact(session, package).Take(1).Where(id => Passes(id, _qualifiers)).Select(id => new Match(id, MatchKind.Exact))], 1, true, from, size);
+            return Page([.. NameMatches.Exact(session, package).Take(1).Where(id => query.Passes(Hits.TermsOf(session, id))).Select(id => new Match(id, MatchKind.Exact))], 1, true, from, size);
         }
 
         List<long> anywhere = _anywhere is null ? [] : [.. Rows(_anywhere, after: long.MinValue).Take(AnywhereMax)];
         // All of them, or the first by grade.
         var isAll = anywhere.Count < AnywhereMax;
         List<long> inName = isAll && anywhere.Count == 0 || Expression.InName(query) is not { } named ? [] : [.. Rows(named, after: long.MinValue).Take(InNameMax)];
-        var byName = ByName();
+        var byName = ByName(out var others);
         var matches = new OrderedDictionary<long, MatchKind>();
         foreach (var match in byName)
         {
@@ -46,8 +45,6 @@ internal sealed class Finding(SearchSession session, QueryText query, SearchWeig
             matches.TryAdd(id, MatchKind.Anywhere);
         }
 
-        // Names that begin with the text need not have its words.
-        var others = byName.Count(match => !(isAll ? anywhere.Contains(match.Id) : Passes(match.Id, _anywhere)));
         var counted = isAll ? anywhere.Count : CountTo(_anywhere!);
         var ranked = Ranked(matches, from + size);
         return from + size <= matches.Count || isAll
@@ -55,16 +52,29 @@ internal sealed class Finding(SearchSession session, QueryText query, SearchWeig
             : Page(WithRest(ranked, matches, anywhere[^1], from, size), counted + others, counted < CountMax, from, size);
     }
 
-    private List<Match> ByName()
+    /// <summary>Matches by name, and how many of them have not the words: those are counted beside the others.</summary>
+    private List<Match> ByName(out int withoutWords)
     {
+        withoutWords = 0;
+        var matches = new List<Match>();
         if (query.Name.Length == 0)
         {
-            return [];
+            return matches;
         }
 
         var exact = NameMatches.Exact(session, query.Name).Select(id => new Match(id, query.BoostsExact ? MatchKind.Exact : MatchKind.Beginning));
         var beginning = NameMatches.Beginning(session, query.Name).Select(id => new Match(id, MatchKind.Beginning));
-        return [.. exact.Concat(beginning).DistinctBy(match => match.Id).Where(match => Passes(match.Id, _qualifiers))];
+        foreach (var match in exact.Concat(beginning).DistinctBy(match => match.Id))
+        {
+            var terms = Hits.TermsOf(session, match.Id);
+            if (query.Passes(terms))
+            {
+                matches.Add(match);
+                withoutWords += query.HasWords(terms) ? 0 : 1;
+            }
+        }
+
+        return matches;
     }
 
     /// <summary>The matches in their order, at least as many as a page needs: kinds after that need no comparing.</summary>
@@ -121,9 +131,6 @@ internal sealed class Finding(SearchSession session, QueryText query, SearchWeig
             statement.Reset();
         }
     }
-
-    private bool Passes(long id, string? expression) =>
-        expression is null || session.Prepare("SELECT rowid FROM words WHERE words MATCH ? AND rowid = ?").Bind(1, expression).Bind(2, id).FirstInteger() is not null;
 
     private long CountTo(string expression) =>
         session.Prepare("SELECT count(*) FROM (SELECT rowid FROM words WHERE words MATCH ? LIMIT ?)").Bind(1, expression).Bind(2, CountMax).FirstInteger() ?? 0;

@@ -3,7 +3,7 @@ namespace NpmMirror.Search;
 /// <summary>Packages whose names are, or begin with, a text. Short beginnings are those of many names: the best known ones are looked at, and a bounded number of others.</summary>
 internal static class NameMatches
 {
-    private const int CountMax = 200;
+    private const int CountMax = 100;
 
     // Greater than any character of a name.
     private const string Last = "\U0010FFFF";

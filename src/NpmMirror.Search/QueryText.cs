@@ -31,6 +31,16 @@ internal sealed record QueryText
     /// <summary>The weights that the text itself sets, or null.</summary>
     internal SearchWeights? Weights { get; private init; }
 
+    /// <summary>Whether the qualifiers let a package of these terms pass.</summary>
+    internal bool Passes(HashSet<string> terms) => Required.All(any => any.Any(terms.Contains)) && !Excluded.Any(terms.Contains);
+
+    /// <summary>Whether a package of these terms, which passes, also has the words: as <see cref="Expression.Anywhere"/> asks for them.</summary>
+    internal bool HasWords(HashSet<string> terms)
+    {
+        var words = Words.Where(word => !Search.Words.IsFiller(word)).ToList();
+        return words.Count > 0 ? words.TrueForAll(terms.Contains) : Words.Count > 0 ? Words.All(word => terms.Contains(Facet.NameWord(word))) : Required.Count > 0 || Name.Length == 0;
+    }
+
     /// <summary>Reads it.</summary>
     /// <exception cref="MirrorException"><see cref="MirrorFault.BadInput"/>: it asks for nothing.</exception>
     internal static QueryText Parse(SearchQuery query)

@@ -1,9 +1,8 @@
-using NpmMirror.Packuments;
 using NpmMirror.Searching;
 
 namespace NpmMirror.Search;
 
-/// <summary>All terms by which a package is found, with blanks between.</summary>
+/// <summary>All terms by which a package is found.</summary>
 internal static class Terms
 {
     private const int NameWordsMax = 30;
@@ -11,8 +10,11 @@ internal static class Terms
     private const int DescriptionMaxChars = 600;
     private const int PeopleMax = 30;
 
+    /// <summary>Of a package, with blanks between.</summary>
+    internal static string Of(SearchHit hit, IReadOnlyList<string> dependencies) => string.Join(' ', SetOf(hit, dependencies));
+
     /// <summary>Of a package.</summary>
-    internal static string Of(SearchHit hit, IReadOnlyList<string> dependencies)
+    internal static HashSet<string> SetOf(SearchHit hit, IReadOnlyList<string> dependencies)
     {
         var words = new List<string>(48);
         Words.AddTo(words, hit.Name.Value, NameWordsMax, withFiller: true);
@@ -52,7 +54,7 @@ internal static class Terms
             terms.Add(Facet.Unstable);
         }
 
-        return string.Join(' ', terms);
+        return terms;
     }
 
     /// <summary>The author's name, and the account of the maintainer with the same address.</summary>

@@ -5,6 +5,7 @@ using NpmMirror.MongoDB;
 using NpmMirror.Postgres;
 using NpmMirror.Redis;
 using NpmMirror.S3;
+using NpmMirror.Search;
 using NpmMirror.Sqlite;
 using NpmMirror.Testing;
 using PublicApiGenerator;
@@ -33,6 +34,7 @@ public sealed class PublicApiTests
         typeof(S3Engine).Assembly,
         typeof(RedisEngine).Assembly,
         typeof(SqliteEngine).Assembly,
+        typeof(SqliteSearchIndex).Assembly,
         typeof(FakeRegistry).Assembly,
         typeof(MetadataStoreContract).Assembly,
     }.ToDictionary(assembly => assembly.GetName().Name!);
@@ -63,6 +65,6 @@ public sealed class PublicApiTests
     public void No_engine_sees_internals_of_the_library()
     {
         var friends = typeof(Digest).Assembly.GetCustomAttributes<System.Runtime.CompilerServices.InternalsVisibleToAttribute>().Select(friend => friend.AssemblyName);
-        Assert.Empty(friends.Intersect(["NpmMirror.MongoDB", "NpmMirror.Postgres", "NpmMirror.Redis", "NpmMirror.S3", "NpmMirror.Sqlite"]));
+        Assert.Empty(friends.Intersect(["NpmMirror.MongoDB", "NpmMirror.Postgres", "NpmMirror.Redis", "NpmMirror.S3", "NpmMirror.Search", "NpmMirror.Sqlite"]));
     }
 }

@@ -1,6 +1,5 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
-using NpmMirror.AspNetCore.Answers;
 using NpmMirror.AspNetCore.Forwarding;
 using NpmMirror.Options;
 using NpmMirror.Searching;
