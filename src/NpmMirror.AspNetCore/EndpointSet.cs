@@ -4,6 +4,7 @@ using NpmMirror.AspNetCore.Feeds;
 using NpmMirror.AspNetCore.Forwarding;
 using NpmMirror.AspNetCore.Operations;
 using NpmMirror.AspNetCore.Packages;
+using NpmMirror.AspNetCore.Pages;
 using NpmMirror.AspNetCore.Searching;
 
 namespace NpmMirror.AspNetCore;
@@ -44,4 +45,6 @@ internal sealed record EndpointSet
     internal required MetricsEndpoint Metrics { get; init; }
 
     internal required HomeEndpoint Home { get; init; }
+
+    internal required PageEndpoint Page { get; init; }
 }

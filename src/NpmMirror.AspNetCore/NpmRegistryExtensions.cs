@@ -50,7 +50,7 @@ public static class NpmRegistryExtensions
             Map(group, mount.TrimEnd('/') + "/{**path}", registry);
         }
 
-        foreach (var path in RegistryEndpoints.OperationsPaths)
+        foreach (var path in registry.HasPage ? RegistryEndpoints.OperationsPaths.Concat(RegistryEndpoints.PagePaths) : RegistryEndpoints.OperationsPaths)
         {
             Map(group, path, registry).WithOrder(AfterTheApplications);
         }

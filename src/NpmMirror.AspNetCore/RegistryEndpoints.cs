@@ -7,6 +7,7 @@ using NpmMirror.AspNetCore.Connections;
 using NpmMirror.AspNetCore.Feeds;
 using NpmMirror.AspNetCore.Forwarding;
 using NpmMirror.AspNetCore.Operations;
+using NpmMirror.AspNetCore.Pages;
 using NpmMirror.AspNetCore.Routing;
 using NpmMirror.Diagnostics;
 using NpmMirror.Upstream;
@@ -17,7 +18,7 @@ namespace NpmMirror.AspNetCore;
 /// Every request to the mirror ends here. A repeated one is answered from the prepared answer; the others
 /// are parsed, matched and handed to their endpoint, and failures there become answers in one place.
 /// </summary>
-internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RouteParser routes, PublicAddresses addresses, AnswerMemory memory, MirrorInstance instance, CrossOriginPolicy crossOrigin, AnswerMetrics metrics, TimeProvider time, ILogger logger)
+internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RouteParser routes, PublicAddresses addresses, AnswerMemory memory, MirrorInstance instance, CrossOriginPolicy crossOrigin, AnswerMetrics metrics, ClientCounts? clients, TimeProvider time, ILogger logger)
 {
     private const string ReadOnly = "This registry is a read-only mirror; publish, log in and change tags at the registry it mirrors.";
 
@@ -27,6 +28,9 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
 
     /// <summary>The paths that are answered beside the mounts.</summary>
     internal static IReadOnlyList<string> OperationsPaths { get; } = ["/", "/health/live", "/health/ready", "/metrics", "/api/ping"];
+
+    /// <summary>The paths of the page, beside its root.</summary>
+    internal static IReadOnlyList<string> PagePaths { get; } = ["/setup", "/packages", "/package/{**rest}", "/assets/{file}", "/api/mirrors", "/api/sse", "/api/events", "/retry"];
 
     /// <summary>Answers one request, and lets the limit on connections know of it.</summary>
     /// <param name="context">The request.</param>
@@ -146,6 +150,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         finally
         {
             metrics.Count(context, route.Pattern, begunAt);
+            clients?.Count(context, route);
         }
     }
 
@@ -196,7 +201,7 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
             return;
         }
 
-        await (mount is null || route.IsOperations ? OutsideAsync(context, route, key.Origin)
+        await (mount is null || route.IsOperations ? OutsideAsync(context, route, key)
             : addresses.Find(context, key.Origin, mount) is { } baseUrl ? InMountAsync(context, route, key, mount, baseUrl)
             : RegistryErrors.WriteAsync(context, StatusCodes.Status421MisdirectedRequest, PublicAddresses.Refusal(key.Origin)));
     }
@@ -204,14 +209,16 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
     private static bool IsAllowed(string method, RouteMethods methods) =>
         HttpMethods.IsPost(method) ? methods != RouteMethods.Read : methods != RouteMethods.Ask && (HttpMethods.IsGet(method) || HttpMethods.IsHead(method));
 
-    private Task OutsideAsync(HttpContext context, RegistryRoute route, Origin origin) => route switch
+    private Task OutsideAsync(HttpContext context, RegistryRoute route, RequestKey key) => route switch
     {
-        RegistryRoute.Home => endpoints.Home.HomeAsync(context, origin),
+        RegistryRoute.Home => endpoints.Page.HomeAsync(context, key.Origin, key.Target),
+        RegistryRoute.Page page => endpoints.Page.HandleAsync(context, page.Path, key.Origin, key.Target),
+        RegistryRoute.PageForm form => endpoints.Page.HandleAsync(context, form.Path, key.Origin, key.Target),
         RegistryRoute.Live => HealthEndpoint.LiveAsync(context),
         RegistryRoute.Ready => endpoints.Health.ReadyAsync(context),
         RegistryRoute.Metrics => endpoints.Metrics.HandleAsync(context),
         RegistryRoute.ApiPing => HomeEndpoint.PingAsync(context),
-        _ => endpoints.Home.OutsideAsync(context, origin),
+        _ => endpoints.Home.OutsideAsync(context, key.Origin),
     };
 
     private Task InMountAsync(HttpContext context, RegistryRoute route, RequestKey key, string mount, string baseUrl) => route switch
@@ -219,6 +226,8 @@ internal sealed partial class RegistryEndpoints(EndpointSet endpoints, RoutePars
         RegistryRoute.Packument packument when RefreshEndpoint.IsAsked(context) => endpoints.Refresh.HandleAsync(context, packument.Package),
         RegistryRoute.Packument packument when ReplicationEndpoint.IsAsked(context) => endpoints.Replication.OpenRevsAsync(context, packument.Package, baseUrl),
         RegistryRoute.Packument packument => endpoints.Packuments.HandleAsync(context, key, packument.Package, baseUrl),
+        RegistryRoute.PageOrDash when endpoints.Page.IsForPage(context) => endpoints.Page.HandleAsync(context, [], key.Origin, key.Target),
+        RegistryRoute.PageOrDash dash => endpoints.Packuments.HandleAsync(context, key, dash.Dash, baseUrl),
         RegistryRoute.Manifest manifest => endpoints.Packuments.HandleManifestAsync(context, key, manifest.Package, manifest.VersionOrTag, baseUrl),
         RegistryRoute.Tarball tarball => endpoints.Tarballs(context, key, tarball.Package, tarball.File),
         RegistryRoute.DistTags tags => endpoints.DistTags.HandleAsync(context, tags.Package),

@@ -7,6 +7,7 @@ using NpmMirror.AspNetCore.Feeds;
 using NpmMirror.AspNetCore.Forwarding;
 using NpmMirror.AspNetCore.Operations;
 using NpmMirror.AspNetCore.Packages;
+using NpmMirror.AspNetCore.Pages;
 using NpmMirror.AspNetCore.Routing;
 using NpmMirror.AspNetCore.Searching;
 using NpmMirror.AspNetCore.Shortcut;
@@ -24,6 +25,7 @@ internal sealed class ServedRegistry : IDisposable
 
     // Counts from now on, also events before the first request.
     private readonly MetricsEndpoint _metrics;
+    private IRegistryPage? _page;
 
     internal ServedRegistry(IServiceProvider services, IReadOnlyList<string> mounts)
     {
@@ -41,11 +43,20 @@ internal sealed class ServedRegistry : IDisposable
     /// <summary>Where the registry is.</summary>
     internal IReadOnlyList<string> Mounts { get; }
 
+    /// <summary>Whether a page for people is served beside the registry.</summary>
+    internal bool HasPage => PageMaker is not null;
+
+    private RegistryPageMaker? PageMaker => _services.GetRequiredService<MirrorOptions>().Ui ? _services.GetService<RegistryPageMaker>() : null;
+
     /// <summary>The endpoints of the registry.</summary>
     internal RegistryEndpoints Endpoints => _endpoints.Value;
 
     /// <summary>Counts no more; the host has stopped.</summary>
-    public void Dispose() => _metrics.Dispose();
+    public void Dispose()
+    {
+        _metrics.Dispose();
+        (_page as IDisposable)?.Dispose();
+    }
 
     private RegistryEndpoints Create()
     {
@@ -84,26 +95,32 @@ internal sealed class ServedRegistry : IDisposable
             options,
             time,
             mirror.Loggers.CreateLogger<TarballEndpoint>());
+        var admin = new AdminAccess(options, addresses);
+        var events = new EventsEndpoint(store.Log, visibility, mirror.Log, wait, time);
+        var home = new HomeEndpoint(addresses, Mounts);
+        var counts = new ClientCounts();
+        _page = PageMaker?.Invoke(new PageParts(mirror, admin, events, crossOrigin, counts, _services.GetRequiredService<IHostApplicationLifetime>()));
         var endpoints = new EndpointSet
         {
             Packages = packages,
             Packuments = new PackumentEndpoint(packages, readThrough.LookForAsync, cache, repair, memory, crossOrigin, visibility.Rules, time),
             Tarballs = tarballs.HandleAsync,
             DistTags = new DistTagsEndpoint(packages, repair),
-            Refresh = new RefreshEndpoint(readThrough.RefreshAsync, mirror.Repairs.ReplaceUnpromisedAsync, new AdminAccess(options, addresses)),
+            Refresh = new RefreshEndpoint(readThrough.RefreshAsync, mirror.Repairs.ReplaceUnpromisedAsync, admin),
             Forwarding = new ForwardingEndpoint(forwarder, options, mirror.Budget, time),
             Search = new SearchEndpoint(mirror.Search, forwarder, new UpstreamResults(visibility, store.Packages), options, time),
             Kept = new KeptDocuments(store.Kept, visibility, mirror.Attestations, forwarder, time),
             Info = new InfoEndpoint(store, instance),
             Changes = changes,
-            Events = new EventsEndpoint(store.Log, visibility, mirror.Log, wait, time),
+            Events = events,
             Replication = new ReplicationEndpoint(store.Packages, visibility.Rules, documents, asked, time),
             AllDocs = new AllDocsEndpoint(store, visibility, documents, asked, time),
             All = new AllEndpoint(store.Packages, visibility, repair, mirror.Budget, time),
             Health = new HealthEndpoint(store, mirror.Blobs, time),
             Metrics = _metrics,
-            Home = new HomeEndpoint(addresses, Mounts),
+            Home = home,
+            Page = new PageEndpoint(_page, addresses, home, Mounts),
         };
-        return new RegistryEndpoints(endpoints, _routes, addresses, memory, instance, crossOrigin, metrics, time, mirror.Loggers.CreateLogger<RegistryEndpoints>());
+        return new RegistryEndpoints(endpoints, _routes, addresses, memory, instance, crossOrigin, metrics, _page is null ? null : counts, time, mirror.Loggers.CreateLogger<RegistryEndpoints>());
     }
 }

@@ -28,6 +28,12 @@ internal sealed class EventsEndpoint(ILogTable rows, PackageVisibility visibilit
             return;
         }
 
+        if (EventsFilter.Of(context.Request) is not { } filter)
+        {
+            await RegistryErrors.WriteAsync(context, StatusCodes.Status400BadRequest, $"type must be kinds of events with commas between: {string.Join(", ", EventsFilter.Types)}.");
+            return;
+        }
+
         if (position > head)
         {
             await RegistryErrors.WriteAsync(context, StatusCodes.Status400BadRequest, $"This mirror's log ends at {head}, and {position} lies after that: it is another mirror's position, or this one was restored from a backup; begin anew.");
@@ -39,11 +45,11 @@ internal sealed class EventsEndpoint(ILogTable rows, PackageVisibility visibilit
         context.Response.Headers["X-Accel-Buffering"] = "no";
         if (!HttpMethods.IsHead(context.Request.Method))
         {
-            await WriteAsync(body, position, heartbeat, context.RequestAborted);
+            await WriteAsync(body, position, filter, heartbeat, context.RequestAborted);
         }
     }
 
-    private async Task WriteAsync(FeedBody body, LogPosition position, TimeSpan heartbeat, CancellationToken cancellationToken)
+    private async Task WriteAsync(FeedBody body, LogPosition position, EventsFilter filter, TimeSpan heartbeat, CancellationToken cancellationToken)
     {
         // An id without data is no event: it only tells a reader that is cut off before the first one where to go on.
         body.Text("id: "u8);
@@ -53,7 +59,11 @@ internal sealed class EventsEndpoint(ILogTable rows, PackageVisibility visibilit
         {
             await foreach (var row in log.ReadAsync(position, cancellationToken))
             {
-                body.Event(row, await IsQuotedAsync(row, cancellationToken));
+                if (filter.Takes(row))
+                {
+                    body.Event(row, await IsQuotedAsync(row, cancellationToken));
+                }
+
                 position = row.Position;
                 if (!await body.FlushAsync(isUrgent: false))
                 {

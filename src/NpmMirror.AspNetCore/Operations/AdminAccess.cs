@@ -18,6 +18,9 @@ internal sealed class AdminAccess(MirrorOptions options, PublicAddresses address
     // Empty without a token: no hash equals it.
     private readonly byte[] _tokenHash = string.IsNullOrEmpty(options.Admin.Token) ? [] : SHA256.HashData(Encoding.UTF8.GetBytes(options.Admin.Token));
 
+    /// <summary>Whether administrators have a token.</summary>
+    internal bool HasToken => _tokenHash.Length > 0;
+
     /// <summary>Null when the request is allowed, else why not.</summary>
     internal string? Refusal(HttpContext context)
     {
@@ -38,23 +41,28 @@ internal sealed class AdminAccess(MirrorOptions options, PublicAddresses address
             : "Only an administrator may do this: ask from the mirror's own machine, or send the token of the option admin.token as Authorization: Bearer.";
     }
 
+    /// <summary>
+    /// The same of a form of the mirror's own page, which brings the token in a field. The caller has checked that a page of this mirror sent it, so that its
+    /// <c>Origin</c> is no reason.
+    /// </summary>
+    internal string? RefusalOfForm(HttpContext context, string token) =>
+        _tokenHash.Length > 0 ? (IsTokenText(token) ? null : "The token is not that of the option admin.token.")
+        : IsFromHere(context, isOwnPage: true) ? null
+        : "Only an administrator may do this: open the page on the mirror's own machine, or set the option admin.token and give the token here.";
+
     private bool IsToken(string authorization)
     {
         const string Bearer = "Bearer ";
-        if (!authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase))
-        {
-            return false;
-        }
-
-        // Hashes of equal length: neither the time nor the length tells how much was right.
-        var hash = SHA256.HashData(Encoding.UTF8.GetBytes(authorization[Bearer.Length..].Trim()));
-        return CryptographicOperations.FixedTimeEquals(hash, _tokenHash);
+        return authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase) && IsTokenText(authorization[Bearer.Length..].Trim());
     }
 
-    private bool IsFromHere(HttpContext context)
+    // Hashes of equal length: neither the time nor the length tells how much was right.
+    private bool IsTokenText(string token) => CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(token)), _tokenHash);
+
+    private bool IsFromHere(HttpContext context, bool isOwnPage = false)
     {
         var headers = context.Request.Headers;
-        if (context.Connection.RemoteIpAddress is not { } peer || !IPAddress.IsLoopback(peer) || headers.ContainsKey("Origin"))
+        if (context.Connection.RemoteIpAddress is not { } peer || !IPAddress.IsLoopback(peer) || (headers.ContainsKey("Origin") && !isOwnPage))
         {
             return false;
         }

@@ -99,6 +99,17 @@ internal abstract record RegistryRoute
     /// <summary><c>/api/ping</c>.</summary>
     public sealed record ApiPing() : RegistryRoute("/api/ping", isOperations: true);
 
+    /// <summary><c>/setup</c>, <c>/package/{pkg}</c> and the other paths of the page for people; its root is <see cref="Home"/>.</summary>
+    /// <param name="Path">The segments below the page's root.</param>
+    public sealed record Page(IReadOnlyList<string> Path) : RegistryRoute("page", isOperations: true);
+
+    /// <summary>What a form of the page sends.</summary>
+    /// <param name="Path">The segments below the page's root.</param>
+    public sealed record PageForm(IReadOnlyList<string> Path) : RegistryRoute("page_form", RouteMethods.Ask, isOperations: true);
+
+    /// <summary><c>/-/</c> under a root mount: the page's root, and the package called <c>-</c> for programs.</summary>
+    public sealed record PageOrDash(PackageName Dash) : RegistryRoute("page");
+
     /// <summary>A path outside every mount, where a package may have been meant.</summary>
     public sealed record OutsideMount() : RegistryRoute("outside");
 

@@ -13,6 +13,7 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
     /// <summary>Longer paths than this name nothing: the longest package and version are far shorter.</summary>
     private const int PathMaxChars = 2048;
 
+    private static readonly PackageName Dash = PackageName.Parse("-");
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     private readonly string[][] _mounts = [.. mounts.Select(mount => mount.Split('/', StringSplitOptions.RemoveEmptyEntries)).OrderByDescending(mount => mount.Length)];
@@ -67,7 +68,7 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
             if (IsUnder(segments, words))
             {
                 mount = words.Length == 0 ? "" : "/" + string.Join('/', words);
-                return InMount(segments[words.Length..], isRoot: words.Length == 0);
+                return words.Length == 0 && segments is ["-"] && path.EndsWith('/') ? new RegistryRoute.PageOrDash(Dash) : InMount(segments[words.Length..], isRoot: words.Length == 0);
             }
         }
 
@@ -119,7 +120,15 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
         ["health", "ready"] => new RegistryRoute.Ready(),
         ["metrics"] => new RegistryRoute.Metrics(),
         ["api", "ping"] => new RegistryRoute.ApiPing(),
-        _ => new RegistryRoute.OutsideMount(),
+        _ => OfPage(segments) ?? new RegistryRoute.OutsideMount(),
+    };
+
+    /// <summary>A path of the page for people, or null.</summary>
+    private static RegistryRoute? OfPage(List<string> segments) => segments switch
+    {
+        ["setup" or "packages"] or ["package", _, ..] or ["assets", _] or ["api", "mirrors" or "sse" or "events"] => new RegistryRoute.Page(segments),
+        ["retry"] => new RegistryRoute.PageForm(segments),
+        _ => null,
     };
 
     private static RegistryRoute InMount(List<string> segments, bool isRoot) => segments switch
@@ -174,7 +183,7 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
         ["log", "head"] => new RegistryRoute.LogHead(),
         ["log", var position] when long.TryParse(position, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 => new RegistryRoute.LogAt(number),
         ["v1", "search"] => new RegistryRoute.Search(),
-        ["package", .. var rest] => OfTags(rest),
+        ["package", .. var rest] => OfTags(rest) is var route && isRoot && route is RegistryRoute.Publishing && rest is not [.., "dist-tags", _] ? new RegistryRoute.Page(words) : route,
         ["npm", "v1", "keys"] => new RegistryRoute.Keys(),
         ["npm", "v1", "attestations", .. var rest] => OfAttestations(rest),
         ["npm", "v1", "security", "advisories", "bulk"] => new RegistryRoute.Advisories(),
@@ -183,6 +192,7 @@ internal sealed class RouteParser(IReadOnlyList<string> mounts)
         ["health", "live"] when isRoot => new RegistryRoute.Live(),
         ["health", "ready"] when isRoot => new RegistryRoute.Ready(),
         ["metrics"] when isRoot => new RegistryRoute.Metrics(),
+        _ when isRoot && OfPage(words) is { } page => page,
         ["v1", "login"] => new RegistryRoute.Login(),
         ["user" or "org" or "team" or "stage", ..] => new RegistryRoute.Publishing(),
         ["v1" or "npm" or "log" or "at" or "snapshot" or "events" or "api" or "health" or "metrics" or "rss" or "_view", ..]

@@ -9,6 +9,7 @@ using NpmMirror.Cli.Settings;
 using NpmMirror.Feeds;
 using NpmMirror.Hosting;
 using NpmMirror.Options;
+using NpmMirror.Page;
 using NpmMirror.Search;
 
 namespace NpmMirror.Cli.Commands;
@@ -67,6 +68,7 @@ internal static class ServeCommand
         Setup.ConfigureHost(builder.Services, builder.Logging, options);
         builder.WebHost.UseKestrelCore().UseUrls(options.Listen).ConfigureKestrel(kestrel => kestrel.UseNpmRegistryLimits()).UseNpmRegistryConnections();
         builder.Services.AddNpmMirror(options).UseEngines().UseSqliteSearch();
+        builder.Services.AddNpmMirrorPage();
         return builder.Build();
     }
 

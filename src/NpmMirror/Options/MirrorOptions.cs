@@ -120,6 +120,9 @@ public sealed class MirrorOptions
     /// <summary>Whether web pages of other sites may read answers.</summary>
     public CrossOriginMode CrossOrigin { get; set; } = CrossOriginMode.Auto;
 
+    /// <summary>Whether the page for people is served: state, packages, set-up.</summary>
+    public bool Ui { get; set; } = true;
+
     /// <summary>Who answers searches.</summary>
     public SearchMode Search { get; set; } = SearchMode.Local;
 
