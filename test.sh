@@ -36,7 +36,7 @@ fi
 
 # Debian packages: command, package.
 missing=()
-for pair in node:nodejs npm:npm gcc:gcc objcopy:binutils strace:strace sqlite3:sqlite3 redis-server:redis-server faketime:faketime pgbouncer:pgbouncer ip:iproute2; do
+for pair in node:nodejs npm:npm gcc:gcc objcopy:binutils strace:strace sqlite3:sqlite3 redis-server:redis-server faketime:faketime chromium:chromium pgbouncer:pgbouncer ip:iproute2; do
   command -v "${pair%%:*}" >/dev/null || [ -x "/usr/sbin/${pair%%:*}" ] || missing+=("${pair##*:}")
 done
 [ -n "$(find /lib /usr/lib -name libzstd.so.1 -print -quit 2>/dev/null)" ] || missing+=(libzstd1)

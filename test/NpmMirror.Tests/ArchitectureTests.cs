@@ -96,7 +96,7 @@ public sealed partial class ArchitectureTests
     [InlineData(Library)]
     [InlineData(Server)]
     public void No_engine_is_known_to(string assembly) =>
-        Assert.DoesNotContain(Types(assembly).SelectMany(Referred), type => type.Scope.Name is "NpmMirror.MongoDB" or "NpmMirror.Postgres" or "NpmMirror.Redis" or "NpmMirror.S3" or "NpmMirror.Search" or "NpmMirror.Sqlite" or "npm-mirror" or "NpmMirror.Testing");
+        Assert.DoesNotContain(Types(assembly).SelectMany(Referred), type => type.Scope.Name is "NpmMirror.MongoDB" or "NpmMirror.Postgres" or "NpmMirror.Redis" or "NpmMirror.Page" or "NpmMirror.S3" or "NpmMirror.Search" or "NpmMirror.Sqlite" or "npm-mirror" or "NpmMirror.Testing");
 
     /// <summary>The tables of rooms: <c>| `Room/` | what it is | rooms it uses |</c>, and <c>`AspNetCore/Room/`</c> for the server's.</summary>
     private static Dictionary<string, HashSet<string>> Drawn(string assembly) => File.ReadLines(Path.Combine(TestTools.Root, "docs/architecture.md")).Select(line => Row().Match(line))

@@ -2,6 +2,7 @@ using System.Reflection;
 using NpmMirror.AspNetCore;
 using NpmMirror.Conformance;
 using NpmMirror.MongoDB;
+using NpmMirror.Page;
 using NpmMirror.Postgres;
 using NpmMirror.Redis;
 using NpmMirror.S3;
@@ -30,6 +31,7 @@ public sealed class PublicApiTests
         typeof(Digest).Assembly,
         typeof(NpmRegistryExtensions).Assembly,
         typeof(MongoEngine).Assembly,
+        typeof(PageExtensions).Assembly,
         typeof(PostgresEngine).Assembly,
         typeof(S3Engine).Assembly,
         typeof(RedisEngine).Assembly,

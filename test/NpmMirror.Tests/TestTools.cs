@@ -30,6 +30,7 @@ public static class TestTools
             "pouchdb" => Script("pouchdb/lib/index.js"),
             "pouchdb-server" => Script("pouchdb-server/bin/pouchdb-server"),
             "bson" or "mingo" => Script($"{name}/package.json"),
+            "axe-core" => Binary("axe-core/axe.min.js"),
             "s3rver" => Script("s3rver/bin/s3rver.js"),
             "nano" or "follow" or "cloudant-follow" or "changes-stream" or "concurrent-couch-follower" or "pouchdb-7" => Script($"{name}/package.json"),
             "postgres-18" => Binary($"@embedded-postgres/linux-{architecture}/native/bin/postgres"),

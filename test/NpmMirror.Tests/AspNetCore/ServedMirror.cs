@@ -15,6 +15,7 @@ using NpmMirror.Hosting;
 using NpmMirror.Notes;
 using NpmMirror.Options;
 using NpmMirror.Packuments;
+using NpmMirror.Page;
 using NpmMirror.Renditions;
 using NpmMirror.Search;
 using NpmMirror.Storage;
@@ -65,7 +66,7 @@ internal sealed class ServedMirror : IAsyncDisposable
 
     /// <summary>Starts one. Without an upstream it has a dead one; without a folder for its search index it has none, and forwards searches.</summary>
     internal static async Task<ServedMirror> StartAsync(
-        IMetadataStore? store = null, Uri? upstream = null, Action<MirrorOptions>? configure = null, TimeProvider? time = null, IBlobStore? blobs = null, HeldPort? port = null, bool isHot = true, ClientConnections? connections = null, IPAddress? address = null, string? searchFolder = null, params string[] mounts)
+        IMetadataStore? store = null, Uri? upstream = null, Action<MirrorOptions>? configure = null, TimeProvider? time = null, IBlobStore? blobs = null, HeldPort? port = null, bool isHot = true, ClientConnections? connections = null, IPAddress? address = null, string? searchFolder = null, bool hasPage = false, params string[] mounts)
     {
         var options = new MirrorOptions
         {
@@ -113,6 +114,11 @@ internal sealed class ServedMirror : IAsyncDisposable
 
         mirror.Upstream = new RegistryClientOptions { BaseUrl = new Uri(options.Upstream!) };
         mirror.IsFollowed = () => served is not null && (served.IsFollowed ?? served.Mirror.Registry.IsFollowed);
+        if (hasPage)
+        {
+            builder.Services.AddNpmMirrorPage();
+        }
+
         var application = builder.Build();
         application.Use(next => context =>
         {

@@ -43,7 +43,7 @@ public sealed class VisibilityTests : IAsyncLifetime
         Directory.Delete(_folder, recursive: true);
     }
 
-    [Claim("Packument, manifest, tags, tarball, attestations, `_changes`, `_all_docs`, `/-/all`, replication, search, events and the shortcut say the same of whether a removed package may be seen, for each kind of removal and each `removed.*`",
+    [Claim("Packument, manifest, tags, tarball, attestations, `_changes`, `_all_docs`, `/-/all`, replication, search, events, the page and the shortcut say the same of whether a removed package may be seen, for each kind of removal and each `removed.*`",
         With =
         [
             nameof(A_kept_package_has_its_documents_revision_in_every_feed),
@@ -79,7 +79,8 @@ public sealed class VisibilityTests : IAsyncLifetime
         {
             // The holder's packument has no 1.0.0 any more.
             expected["manifest"] = isKept ? "404" : "451";
-            expected["events"] = "quoted";
+            expected["page of the version"] = "404";
+            expected["events"] = expected["events of the page"] = "quoted";
         }
 
         var seen = await LookAsync();
@@ -154,14 +155,18 @@ public sealed class VisibilityTests : IAsyncLifetime
             ["search in the index"] = Shown((await search.FindAsync(new SearchQuery { Text = "left-pad" }, Cancelled)).Total == 1),
             ["search in the index, names"] = Shown((await search.BrowseAsync("left", null, 20, Cancelled)).Total == 1),
             ["search in the index, all"] = Shown((await search.FindAsync(new SearchQuery { Text = "boost-exact:false" }, Cancelled)).Total == 2),
-            ["events"] = await EventsAsync(),
+            ["events"] = await EventsAsync("-/events"),
+            ["events of the page"] = await EventsAsync("/api/events"),
+            ["page of the package"] = await PageAsync("/package/left-pad"),
+            ["page of the version"] = await PageAsync("/package/left-pad/v/1.0.0"),
+            ["page of all packages"] = Shown((await HtmlAsync("/packages")).Contains(">left-pad</a>", StringComparison.Ordinal)),
         };
     }
 
     private static Dictionary<string, string> Expected(bool isShown, int status, int past)
     {
-        string[] documents = ["packument", "manifest", "tag", "tags", "attestations", "packument on the connection"];
-        string[] lists = ["_changes", "_changes, document", "_changes, selector", "_all_docs", "_all_docs, total", "_all_docs, key", "_all_docs, removed", "_all_docs, removed, total", "all", "_bulk_get", "open_revs", "search", "search in the index", "search in the index, names", "search in the index, all"];
+        string[] documents = ["packument", "manifest", "tag", "tags", "attestations", "packument on the connection", "page of the package", "page of the version"];
+        string[] lists = ["_changes", "_changes, document", "_changes, selector", "_all_docs", "_all_docs, total", "_all_docs, key", "_all_docs, removed", "_all_docs, removed, total", "all", "_bulk_get", "open_revs", "search", "search in the index", "search in the index, names", "search in the index, all", "page of all packages"];
         var expected = documents.ToDictionary(name => name, _ => $"{status}");
         foreach (var name in lists)
         {
@@ -169,7 +174,7 @@ public sealed class VisibilityTests : IAsyncLifetime
         }
 
         expected["tarball"] = expected["tarball on the connection"] = $"{past}";
-        expected["events"] = past == 200 ? "quoted" : "hidden";
+        expected["events"] = expected["events of the page"] = past == 200 ? "quoted" : "hidden";
         return expected;
     }
 
@@ -189,7 +194,7 @@ public sealed class VisibilityTests : IAsyncLifetime
         {
             Set(options.Removed, kind, mode);
             options.Search = SearchMode.Forward;
-        }, blobs: _blobs, searchFolder: _folder);
+        }, blobs: _blobs, searchFolder: _folder, hasPage: true);
         Assert.Equal("200", await StatusAsync("alive"));
         Assert.Equal("200", await StatusAsync("left-pad"));
         Assert.Equal("200", await StatusAsync("left-pad/-/left-pad-1.0.0.tgz"));
@@ -260,11 +265,23 @@ public sealed class VisibilityTests : IAsyncLifetime
         return await answer.Content.ReadFromJsonAsync<JsonElement>(Cancelled);
     }
 
+    private async Task<string> PageAsync(string path)
+    {
+        using var answer = await _mirror!.GetAsync(path, ("Accept", "text/html"));
+        return $"{(int)answer.StatusCode}";
+    }
+
+    private async Task<string> HtmlAsync(string path)
+    {
+        using var answer = await _mirror!.GetAsync(path, ("Accept", "text/html"));
+        return await answer.Content.ReadAsStringAsync(Cancelled);
+    }
+
     /// <summary>Whether the log quotes more of the package than its removal.</summary>
-    private async Task<string> EventsAsync()
+    private async Task<string> EventsAsync(string path)
     {
         var quoted = new List<bool>();
-        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri("-/events?since=0&heartbeat=100", UriKind.Relative));
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(path + "?since=0&heartbeat=100", UriKind.Relative));
         using var answer = await _mirror!.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Cancelled);
         using var reader = new StreamReader(await answer.Content.ReadAsStreamAsync(Cancelled));
         while (await reader.ReadLineAsync(Cancelled) is { } line && !line.StartsWith(':'))
