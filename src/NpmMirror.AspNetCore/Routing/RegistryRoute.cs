@@ -108,7 +108,7 @@ internal abstract record RegistryRoute
     public sealed record PageForm(IReadOnlyList<string> Path) : RegistryRoute("page_form", RouteMethods.Ask, isOperations: true);
 
     /// <summary><c>/-/</c> under a root mount: the page's root, and the package called <c>-</c> for programs.</summary>
-    public sealed record PageOrDash(PackageName Dash) : RegistryRoute("page");
+    public sealed record PageOrDash(PackageName Dash) : RegistryRoute("page_root");
 
     /// <summary>A path outside every mount, where a package may have been meant.</summary>
     public sealed record OutsideMount() : RegistryRoute("outside");

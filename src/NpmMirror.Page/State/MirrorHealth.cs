@@ -2,7 +2,7 @@ using NpmMirror.Hosting;
 
 namespace NpmMirror.Page.State;
 
-/// <summary>How a mirror is doing. The numbers are those of <c>/api/sse</c>'s older readers where they have one.</summary>
+/// <summary>How a mirror is doing.</summary>
 internal enum HealthLevel
 {
     /// <summary>All is well.</summary>
