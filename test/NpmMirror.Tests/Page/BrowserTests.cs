@@ -48,8 +48,7 @@ public sealed class BrowserTests(Browser browser) : IClassFixture<Browser>, IAsy
         await _registry.DisposeAsync();
     }
 
-    [Claim("Each page is usable at 320 pixels and at 1280, dark and light: axe finds no violation, nothing scrolls sideways, no request leaves the mirror",
-        Red = "`--faint` is a lighter grey; a picture of a readme is kept: the browser's policy complains")]
+    [Claim("Each page is usable at 320 pixels and at 1280, dark and light: axe finds no violation, nothing scrolls sideways, no request leaves the mirror")]
     [Theory]
     [InlineData(320, false)]
     [InlineData(320, true)]
@@ -69,7 +68,7 @@ public sealed class BrowserTests(Browser browser) : IClassFixture<Browser>, IAsy
         window.AssertQuiet();
     }
 
-    [Claim("The page works with the keyboard alone", Red = "`page.js` does not listen for `/`")]
+    [Claim("The page works with the keyboard alone")]
     [Fact]
     public async Task A_keyboard_is_enough()
     {

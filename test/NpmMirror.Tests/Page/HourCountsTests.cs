@@ -11,7 +11,7 @@ public sealed partial class HourCountsTests
 {
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
-    [Claim("The charts' counts of 30 days survive a restart, add up within an hour, and stay small", Red = "`HourCounts` does not read the note; it leaves no hour out")]
+    [Claim("The charts' counts of 30 days survive a restart, add up within an hour, and stay small", Red = "`HourCounts` leaves no old hour out")]
     [Fact]
     public async Task Hours_are_kept_over_a_restart_and_for_30_days()
     {

@@ -79,7 +79,7 @@ public sealed class PackagePageTests
 
     [Claim("Nothing of a package acts on its page: names, descriptions, readmes, links and scripts of strangers are text",
         With = [nameof(A_readme_keeps_its_text_and_loses_what_acts), nameof(A_readme_that_costs_too_much_is_shown_as_text), "BrowserTests.A_hostile_package_executes_nothing"],
-        Red = "`PackageSummary` takes any address of `homepage`; the sanitizer and the taming of HTML are both left out")]
+        Red = "`WebAddress` takes addresses of any kind, and the sanitizer and the taming of HTML are both left out")]
     [Fact]
     public async Task A_hostile_package_is_shown_as_text()
     {

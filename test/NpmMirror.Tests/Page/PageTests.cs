@@ -67,8 +67,7 @@ public sealed partial class PageTests
     }
 
     [Claim("Programs that ask for `/` get what they got before there was a page; `ui=false` takes the page away",
-        With = [nameof(Without_ui_there_is_no_page)],
-        Red = "`PageEndpoint.HomeAsync` does not look at Accept")]
+        With = [nameof(Without_ui_there_is_no_page)])]
     [Fact]
     public async Task A_program_at_the_root_gets_the_registrys_address()
     {
@@ -95,8 +94,7 @@ public sealed partial class PageTests
         }
     }
 
-    [Claim("Under a root mount the page is at `/-/`, and every address of the registry is what it was",
-        Red = "`RouteParser` takes `/-/package/name/dist-tags` for the page")]
+    [Claim("Under a root mount the page is at `/-/`, and every address of the registry is what it was")]
     [Fact]
     public async Task With_a_root_mount_the_page_is_under_the_dash()
     {

@@ -14,8 +14,7 @@ public sealed class StateInterfaceTests
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
     [Claim("Compatibility D5: `/api/mirrors` tells what is mirrored, from where and how to use it, without credentials; `/api/sse` tells 1 working, 2 waiting, 3 trouble, the last state at once",
-        With = [nameof(A_reader_of_states_gets_the_last_one_at_once_and_each_change), nameof(The_state_is_for_other_sites_only_where_configured)],
-        Red = "`MirrorList` does not mask the upstream's address; `LiveStates` waits before it writes the first state")]
+        With = [nameof(A_reader_of_states_gets_the_last_one_at_once_and_each_change), nameof(The_state_is_for_other_sites_only_where_configured)])]
     [Fact]
     public async Task The_list_of_mirrors_tells_the_upstream_without_credentials()
     {
