@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Microsoft.Playwright;
 using NpmMirror.Log;
 using NpmMirror.Storage;
@@ -82,11 +83,12 @@ public sealed class BrowserTests(Browser browser) : IClassFixture<Browser>, IAsy
         Assert.Equal("search", await page.EvaluateAsync<string>("() => document.activeElement.id"));
         await page.Keyboard.TypeAsync("left");
         await page.Keyboard.PressAsync("Enter");
-        await page.WaitForURLAsync("**/packages?q=left");
+        await Assertions.Expect(page).ToHaveURLAsync(new Regex("/packages\\?q=left$"));
+        await Assertions.Expect(page.Locator("#found a").First).ToHaveTextAsync("left-pad");
         await page.Locator("#found a").First.FocusAsync();
         Assert.NotEqual("none", await page.EvaluateAsync<string>("() => getComputedStyle(document.activeElement).outlineStyle"));
         await page.Keyboard.PressAsync("Enter");
-        await page.WaitForURLAsync("**/package/left-pad");
+        await Assertions.Expect(page).ToHaveURLAsync(new Regex("/package/left-pad$"));
 
         await window.GoAsync("/setup");
         await page.Keyboard.PressAsync("1");
