@@ -42,7 +42,7 @@ public sealed partial class HourCountsTests
         Assert.Contains("M719 100v-100h1v100z", charts[0].Path);
     }
 
-    private static async Task AdvanceUntilAsync(FakeClock clock, IMetadataStore store, Func<List<long[]>, bool> condition) => await Eventually.Async(async () =>
+    private static async Task AdvanceUntilAsync(FakeClock clock, MemoryStore store, Func<List<long[]>, bool> condition) => await Eventually.Async(async () =>
     {
         clock.Advance(HourCounts.NoteEvery);
         var note = await store.Notes.FindNoteAsync(HourCounts.NoteKey, Cancelled);
