@@ -32,10 +32,8 @@ public sealed class RankingTests
     [Fact]
     public async Task Deprecated_packages_come_after_equally_good_matches()
     {
-        await using var bench = await SearchBench.StartAsync(
-            SearchBench.Package("cli-a", "A cli with everything", deprecated: "use cli-b", dependencies: []),
-            SearchBench.Package("cli-b"),
-            SearchBench.Package("user", dependencies: ["cli-a"]));
+        var users = Enumerable.Range(0, 300).Select(i => SearchBench.Package($"user-{i}", dependencies: ["cli-a"]));
+        await using var bench = await SearchBench.StartAsync([SearchBench.Package("cli-a", "A cli with everything", deprecated: "use cli-b"), SearchBench.Package("cli-b"), .. users]);
         Assert.Equal(["cli-b", "cli-a"], await bench.NamesAsync("cli"));
         Assert.Equal("use cli-b", (await bench.FindAsync("cli-a")).Hits[0].Deprecated);
     }
