@@ -1,5 +1,3 @@
-using NpmMirror.Searching;
-
 namespace NpmMirror.Tests.Search;
 
 /// <summary>What a query's text means, whatever a stranger writes.</summary>

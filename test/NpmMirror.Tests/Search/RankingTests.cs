@@ -73,7 +73,7 @@ public sealed class RankingTests
     [Fact]
     public async Task Weights_decide_among_equal_matches()
     {
-        var now = DateTimeOffset.UtcNow;
+        var now = TimeProvider.System.GetUtcNow();
         await using var bench = await SearchBench.StartAsync(
             SearchBench.Package("date-good", "Does everything with dates", keywords: ["date"], publishedAt: now.AddYears(-15)),
             SearchBench.Package("date-new", version: "0.1.0", publishedAt: now));
