@@ -73,7 +73,7 @@ internal sealed class ServedMirror : IAsyncDisposable
             Upstream = (upstream ?? new Uri("http://127.0.0.1:9/")).AbsoluteUri,
             Feed = "none",
             PollDelay = TimeSpan.FromMilliseconds(200),
-            Search = searchFolder is null ? SearchMode.Forward : SearchMode.Local,
+            Search = searchFolder is null ? SearchMode.Forward : new MirrorOptions().Search,
         };
         options.Data = searchFolder ?? options.Data;
         configure?.Invoke(options);

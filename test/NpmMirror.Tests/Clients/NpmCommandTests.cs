@@ -110,7 +110,7 @@ public sealed class NpmCommandTests : IAsyncLifetime
     [Fact]
     public async Task Pnpm_search_finds_what_the_mirror_holds()
     {
-        await using var bench = await ClientBench.StartAsync("pnpm", Cancelled);
+        await using var bench = await ClientBench.StartAsync("pnpm-12", Cancelled);
         await bench.SucceedAsync(Cancelled, "add", "plain");
         await Eventually.Async(async () => (await bench.SucceedAsync(Cancelled, "search", "plain")).Contains("The package plain", StringComparison.Ordinal));
     }

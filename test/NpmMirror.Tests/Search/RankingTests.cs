@@ -32,10 +32,8 @@ public sealed class RankingTests
     [Fact]
     public async Task Deprecated_packages_come_after_equally_good_matches()
     {
-        await using var bench = await SearchBench.StartAsync(
-            SearchBench.Package("cli-a", "A cli with everything", deprecated: "use cli-b", dependencies: []),
-            SearchBench.Package("cli-b"),
-            SearchBench.Package("user", dependencies: ["cli-a"]));
+        var users = Enumerable.Range(0, 300).Select(i => SearchBench.Package($"user-{i}", dependencies: ["cli-a"]));
+        await using var bench = await SearchBench.StartAsync([SearchBench.Package("cli-a", "A cli with everything", deprecated: "use cli-b"), SearchBench.Package("cli-b"), .. users]);
         Assert.Equal(["cli-b", "cli-a"], await bench.NamesAsync("cli"));
         Assert.Equal("use cli-b", (await bench.FindAsync("cli-a")).Hits[0].Deprecated);
     }
@@ -75,7 +73,7 @@ public sealed class RankingTests
     [Fact]
     public async Task Weights_decide_among_equal_matches()
     {
-        var now = DateTimeOffset.UtcNow;
+        var now = TimeProvider.System.GetUtcNow();
         await using var bench = await SearchBench.StartAsync(
             SearchBench.Package("date-good", "Does everything with dates", keywords: ["date"], publishedAt: now.AddYears(-15)),
             SearchBench.Package("date-new", version: "0.1.0", publishedAt: now));

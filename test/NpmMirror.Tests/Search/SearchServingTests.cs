@@ -123,7 +123,7 @@ public sealed class SearchServingTests : IAsyncLifetime
     }
 
     [Claim("An offline mirror answers searches from its index; with `search=forward` it says that it cannot",
-        Red = "`SearchEndpoint` asks the upstream with `search=both` and `offline`")]
+        Red = "`SearchEndpoint` leaves the refusal to the client of the upstream, which names no option")]
     [Fact]
     public async Task Offline_the_index_answers_and_forwarding_says_why_it_cannot()
     {
