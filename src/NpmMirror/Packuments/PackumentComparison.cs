@@ -1,6 +1,6 @@
 namespace NpmMirror.Packuments;
 
-/// <summary>The exact comparison of <see cref="PackumentDiff.Compare"/>: the hashes say where to look, the bytes decide.</summary>
+/// <summary>The exact comparison of <see cref="PackumentDiff.Compare"/>: a difference of hashes says where to look, equality is decided by the bytes: hashes of two different pieces may be equal.</summary>
 internal readonly ref struct PackumentComparison(PackumentIndex oldIndex, ReadOnlySpan<byte> oldDocument, PackumentIndex newIndex, ReadOnlySpan<byte> newDocument)
 {
     private readonly PackumentIndex _oldIndex = oldIndex;
@@ -28,7 +28,7 @@ internal readonly ref struct PackumentComparison(PackumentIndex oldIndex, ReadOn
         foreach (var version in _newIndex.Versions)
         {
             if (_oldIndex.Find(version.Version) is { } old
-                && old.Hash != version.Hash
+                && (old.Hash != version.Hash || !HasTextOf(old, version))
                 && MembersOfManifest(old, version) is { Count: > 0 } members)
             {
                 changes.Add(new ManifestChange(version.Version, members));
@@ -61,20 +61,16 @@ internal readonly ref struct PackumentComparison(PackumentIndex oldIndex, ReadOn
     }
 
     public bool AreMaintainersChanged() =>
-        _oldIndex.MaintainersHash != _newIndex.MaintainersHash && !AreEqual(_oldIndex.Maintainers, _newIndex.Maintainers);
+        !AreEqual(_oldIndex.Maintainers, _newIndex.Maintainers);
 
     public List<MemberChange> Members()
     {
         var changes = new List<MemberChange>();
-        if (_oldIndex.RestHash != _newIndex.RestHash || _oldIndex.HasLeftOut || _newIndex.HasLeftOut)
-        {
-            var oldMembers = JsonMembers.ReadTop(_oldDocument, _oldIndex.VersionsValue);
-            var newMembers = JsonMembers.ReadTop(_newDocument, _newIndex.VersionsValue);
-            Add(changes, oldMembers, newMembers);
-            AddLeftOut(changes, oldMembers, newMembers);
-        }
-
-        if (_oldIndex.TimeHash != _newIndex.TimeHash && AreTimesChanged())
+        var oldMembers = JsonMembers.ReadTop(_oldDocument, _oldIndex.VersionsValue);
+        var newMembers = JsonMembers.ReadTop(_newDocument, _newIndex.VersionsValue);
+        Add(changes, oldMembers, newMembers);
+        AddLeftOut(changes, oldMembers, newMembers);
+        if (!_oldIndex.Time.Of(_oldDocument).SequenceEqual(_newIndex.Time.Of(_newDocument)) && AreTimesChanged())
         {
             changes.Add(new MemberChange("time", _oldIndex.Time));
         }
@@ -207,15 +203,45 @@ internal readonly ref struct PackumentComparison(PackumentIndex oldIndex, ReadOn
         return changes;
     }
 
+    /// <summary>Whether two manifests are the same bytes but for their URLs.</summary>
+    private bool HasTextOf(in VersionEntry old, in VersionEntry current)
+    {
+        var (oldAt, newAt) = (old.Manifest.Offset, current.Manifest.Offset);
+        var (oldFirst, oldSecond) = UrlsOf(old);
+        var (newFirst, newSecond) = UrlsOf(current);
+        if (oldFirst.IsEmpty != newFirst.IsEmpty || oldSecond.IsEmpty != newSecond.IsEmpty)
+        {
+            return false;
+        }
+
+        foreach (var (oldUrl, newUrl) in (ReadOnlySpan<(Slice, Slice)>)[(oldFirst, newFirst), (oldSecond, newSecond)])
+        {
+            if (!oldUrl.IsEmpty)
+            {
+                if (!_oldDocument[oldAt..oldUrl.Offset].SequenceEqual(_newDocument[newAt..newUrl.Offset]))
+                {
+                    return false;
+                }
+
+                (oldAt, newAt) = (oldUrl.Offset + oldUrl.Length, newUrl.Offset + newUrl.Length);
+            }
+        }
+
+        return _oldDocument[oldAt..(old.Manifest.Offset + old.Manifest.Length)].SequenceEqual(_newDocument[newAt..(current.Manifest.Offset + current.Manifest.Length)]);
+    }
+
+    /// <summary>The two URLs of a manifest in the order of the text; an empty one comes as it is.</summary>
+    private static (Slice First, Slice Second) UrlsOf(in VersionEntry version) => version.TarballUrl.Offset < version.AttestationsUrl.Offset
+        ? (version.TarballUrl, version.AttestationsUrl)
+        : (version.AttestationsUrl, version.TarballUrl);
+
     private bool IsDistSame(in VersionEntry old, Slice oldDist, in VersionEntry current, Slice newDist) =>
         !oldDist.IsEmpty && JsonEquality.AreEqual(WithoutUrls(_oldDocument, oldDist, old), WithoutUrls(_newDocument, newDist, current));
 
     /// <summary>The value with both URLs emptied, so that it is still JSON.</summary>
     private static byte[] WithoutUrls(ReadOnlySpan<byte> document, Slice dist, in VersionEntry version)
     {
-        var (first, second) = version.TarballUrl.Offset < version.AttestationsUrl.Offset
-            ? (version.TarballUrl, version.AttestationsUrl)
-            : (version.AttestationsUrl, version.TarballUrl);
+        var (first, second) = UrlsOf(version);
         using var copy = new MemoryStream(dist.Length);
         var at = dist.Offset;
         foreach (var url in (ReadOnlySpan<Slice>)[first, second])

@@ -1,4 +1,3 @@
-
 namespace NpmMirror.Packuments;
 
 /// <summary>A member of an object and where its old value lies in the old document; an empty slice = there was none.</summary>
@@ -33,42 +32,6 @@ internal sealed record PackumentDiff
 
     /// <summary>True when nothing differs.</summary>
     public bool IsEmpty => Added.Count == 0 && Removed.Count == 0 && Changed.Count == 0 && Tags.Count == 0 && !AreMaintainersChanged && Members.Count == 0;
-
-    /// <summary>
-    /// True when the indexes alone show that nothing differs but URLs of files and the top-level <c>modified</c>: then <see cref="Compare"/> is not
-    /// needed, nor the old document. False says nothing: another key order looks like a change here.
-    /// </summary>
-    public static bool IsSame(PackumentIndex oldIndex, PackumentIndex newIndex)
-    {
-        if (oldIndex.HasLeftOut
-            || newIndex.HasLeftOut
-            || oldIndex.RestHash != newIndex.RestHash
-            || oldIndex.TimeHash != newIndex.TimeHash
-            || oldIndex.MaintainersHash != newIndex.MaintainersHash
-            || oldIndex.Versions.Count != newIndex.Versions.Count
-            || oldIndex.DistTags.Count != newIndex.DistTags.Count)
-        {
-            return false;
-        }
-
-        for (var i = 0; i < newIndex.Versions.Count; i++)
-        {
-            if (oldIndex.Versions[i].Hash != newIndex.Versions[i].Hash || oldIndex.Versions[i].Version != newIndex.Versions[i].Version)
-            {
-                return false;
-            }
-        }
-
-        foreach (var (tag, version) in newIndex.DistTags)
-        {
-            if (!oldIndex.DistTags.TryGetValue(tag, out var old) || old != version)
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
 
     /// <summary>Compares two documents of one package.</summary>
     public static PackumentDiff Compare(PackumentIndex oldIndex, ReadOnlySpan<byte> oldDocument, PackumentIndex newIndex, ReadOnlySpan<byte> newDocument)

@@ -6,8 +6,8 @@ namespace NpmMirror.Packuments;
 /// The lower half of XxHash128 over pieces of a document: it tells whether a piece changed, and nothing is named, chained or signed by it.
 /// </summary>
 /// <remarks>
-/// It is fast, and no cryptographic hash. So each package's index has a secret seed of its own: without it nobody can write two manifests of one hash, of
-/// which the second would replace the first unseen.
+/// It is fast, and no cryptographic hash: pairs of pieces can be written that have one hash under some seeds, whatever the seed is. So only a difference of two
+/// hashes counts; where they are equal, the bytes decide. Each package's index has a seed of its own, so that the pairs of one are not those of another.
 /// </remarks>
 internal static class SliceHash
 {

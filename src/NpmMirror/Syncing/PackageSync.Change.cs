@@ -14,11 +14,6 @@ internal sealed partial class PackageSync
     private async Task<Change> FindChangeAsync(PackageRow row, RemovalKind? removal, PackumentIndex index, RawDocument document, DateTimeOffset now, CancellationToken cancellationToken)
     {
         var oldIndex = TryReadIndex(row);
-        if (oldIndex is not null && row.Facts.Removal is null && removal is null && PackumentDiff.IsSame(oldIndex, index))
-        {
-            return Change.None;
-        }
-
         if (removal is not null && row.Facts.Removal is null)
         {
             // The holding package says nothing of its predecessor: one event, and the last known document in the archive.

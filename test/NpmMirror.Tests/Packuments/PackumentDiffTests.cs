@@ -15,7 +15,6 @@ public sealed class PackumentDiffTests
     [Fact]
     public void The_same_bytes_are_the_same()
     {
-        Assert.True(IsSame(Old, Old));
         Assert.True(Compare(Old, Old).IsEmpty);
     }
 
@@ -26,7 +25,6 @@ public sealed class PackumentDiffTests
     public void Each_index_hashes_with_a_seed_of_its_own()
     {
         var (one, other) = (Fixture.Read("a", Old).Index, Fixture.Read("a", Old).Index);
-        Assert.False(PackumentDiff.IsSame(one, other));
         Assert.Empty(one.Versions.Select(version => version.Hash).Intersect(other.Versions.Select(version => version.Hash)));
         Assert.True(Compare(one, other).IsEmpty);
     }
@@ -38,13 +36,26 @@ public sealed class PackumentDiffTests
             nameof(Another_change_in_dist_is_a_change_of_dist),
             nameof(A_changed_rev_alone_is_a_change_of_one_member),
         ],
-        Red = "the URLs are hashed with their manifest: the first was red; `JsonEquality` compares bytes only: the second; `dist` is never compared: the third; `_rev` is compared elsewhere: the last")]
+        Red = "`JsonEquality` compares bytes only: the second was red; `dist` is never compared: the third; `_rev` is compared elsewhere: the last")]
     [Fact]
-    public void Another_host_in_a_URL_is_no_change_and_needs_no_document()
+    public void Another_host_in_a_URL_is_no_change()
     {
         var moved = Old.Replace("http://x/", "https://other.example.org/longer/path/", StringComparison.Ordinal);
-        Assert.True(IsSame(Old, moved));
         Assert.True(Compare(Old, moved).IsEmpty);
+    }
+
+    [Claim("Two manifests that have one hash and are not equal are told as a change: hashes are no proof",
+        With = [$"{nameof(Syncing.HashSeedTests)}.{nameof(Syncing.HashSeedTests.A_change_is_told_when_all_hashes_are_equal)}"],
+        Red = "`PackumentComparison.Manifests` takes equal hashes for equal manifests (as before)")]
+    [Fact]
+    public void Equal_hashes_of_different_manifests_hide_no_change()
+    {
+        var (first, second) = (CollidingPackuments.First("a"), CollidingPackuments.Second("a"));
+        var oldIndex = PackumentReader.Read(first, PackageName.Parse("a"), hashSeed: CollidingPackuments.Seed).Index;
+        var newIndex = PackumentReader.Read(second, PackageName.Parse("a"), hashSeed: CollidingPackuments.Seed).Index;
+        Assert.Equal(oldIndex.Versions[0].Hash, newIndex.Versions[0].Hash);
+        var changed = Assert.Single(PackumentDiff.Compare(oldIndex, first, newIndex, second).Changed);
+        Assert.Equal("description", Assert.Single(changed.Members).Name);
     }
 
     [Theory]
@@ -70,7 +81,6 @@ public sealed class PackumentDiffTests
         var member = Assert.Single(diff.Members);
         Assert.Equal("_rev", member.Name);
         Assert.Equal("\"1-x\"", TextOf(member.OldValue));
-        Assert.False(IsSame(Old, Replace("1-x", "2-y")));
         Assert.Empty(diff.Changed);
     }
 
@@ -170,12 +180,6 @@ public sealed class PackumentDiffTests
     }
 
     private static string TextOf(Slice slice) => Encoding.UTF8.GetString(slice.Of(Encoding.UTF8.GetBytes(Old)));
-
-    private static bool IsSame(string left, string right)
-    {
-        var old = Fixture.Read("a", left).Index;
-        return PackumentDiff.IsSame(old, Fixture.Read("a", right, old.HashSeed).Index);
-    }
 
     private static PackumentDiff Compare(PackumentIndex one, PackumentIndex other)
     {

@@ -34,19 +34,29 @@ public sealed class HashSeedTests
         bench.Upstream.Publish(new FakePackage("left-pad").Version("1.0.0").Version("1.1.0"));
         await bench.SyncAsync("left-pad");
         var stored = (await bench.Store.Packages.ReadAsync(Pad, CancellationToken.None))!;
-        var earlier = new PackageCommit
-        {
-            Name = Pad,
-            ExpectedGeneration = stored.Row.Generation,
-            Facts = stored.Row.Facts,
-            Document = stored.Document,
-            Index = EarlierIndex.Of(PackumentIndex.FromBytes(stored.Row.Index.Span, Pad)),
-            Events = [],
-        };
-        Assert.True((await bench.Store.Packages.CommitAsync(earlier, CancellationToken.None)).IsCommitted);
+        await PutIndexAsync(bench, stored, EarlierIndex.Of(PackumentIndex.FromBytes(stored.Row.Index.Span, Pad)));
         bench.Upstream.PublishVersion("left-pad", "1.2.0");
         var events = Assert.IsType<SyncResult.Stored>(await bench.SyncAsync("left-pad")).Events;
         Assert.Equal("1.2.0", Assert.Single(events.OfType<VersionPublished>()).Version);
         Assert.DoesNotContain(events, change => change is VersionChanged or MaintainersChanged);
+    }
+
+    [Fact]
+    public async Task A_change_is_told_when_all_hashes_are_equal()
+    {
+        await using var bench = await MirrorBench.StartAsync();
+        var first = CollidingPackuments.First("left-pad");
+        bench.Upstream.PutDocument("left-pad", first);
+        await bench.SyncAsync("left-pad");
+        await PutIndexAsync(bench, (await bench.Store.Packages.ReadAsync(Pad, CancellationToken.None))!, PackumentReader.Read(first, Pad, hashSeed: CollidingPackuments.Seed).Index.ToBytes());
+        bench.Upstream.PutDocument("left-pad", CollidingPackuments.Second("left-pad"));
+        var events = Assert.IsType<SyncResult.Stored>(await bench.SyncAsync("left-pad")).Events;
+        Assert.Equal(["1.0.0"], events.OfType<VersionChanged>().Select(change => change.Version));
+    }
+
+    private static async Task PutIndexAsync(MirrorBench bench, StoredPackage stored, ReadOnlyMemory<byte> index)
+    {
+        var commit = new PackageCommit { Name = Pad, ExpectedGeneration = stored.Row.Generation, Facts = stored.Row.Facts, Document = stored.Document, Index = index, Events = [] };
+        Assert.True((await bench.Store.Packages.CommitAsync(commit, CancellationToken.None)).IsCommitted);
     }
 }
