@@ -16,12 +16,12 @@ internal static class CollidingPackuments
 
     private static byte[] Of(string name, string at80, string at208)
     {
-        var manifest = new StringBuilder($$"""{"name":"{{name}}","version":"1.0.0","description":" """.TrimEnd());
+        var manifest = new StringBuilder($$"""{"name":"{{name}}","version":"1.0.0","description":""").Append('"');
         manifest.Append('a', FilledBytes - manifest.Length);
         Put(80, at80);
         Put(208, at208);
-        manifest.Append("""","scripts":{},"dist":{"shasum":"aa","tarball":"http://127.0.0.1:9/a/-/a-1.0.0.tgz"}}""");
-        return Encoding.UTF8.GetBytes($$"""{"name":"{{name}}","dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{{manifest}}}}""");
+        manifest.Append('"').Append(""","scripts":{},"dist":{"shasum":"aa","tarball":"http://127.0.0.1:9/a/-/a-1.0.0.tgz"}}""");
+        return Encoding.UTF8.GetBytes($$$"""{"name":"{{{name}}}","dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{{{manifest}}}}}""");
 
         void Put(int offset, string text) => manifest.Remove(offset, text.Length).Insert(offset, text);
     }

@@ -45,7 +45,7 @@ public sealed class PackumentDiffTests
     }
 
     [Claim("Two manifests that have one hash and are not equal are told as a change: hashes are no proof",
-        With = [$"{nameof(Syncing.HashSeedTests)}.{nameof(Syncing.HashSeedTests.A_change_is_told_when_all_hashes_are_equal)}"],
+        With = [$"{nameof(Syncing.HashSeedTests)}.{nameof(Syncing.HashSeedTests.A_change_is_told_when_two_manifests_have_one_hash)}"],
         Red = "`PackumentComparison.Manifests` takes equal hashes for equal manifests (as before)")]
     [Fact]
     public void Equal_hashes_of_different_manifests_hide_no_change()
