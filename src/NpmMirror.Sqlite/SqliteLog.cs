@@ -103,7 +103,8 @@ internal sealed class SqliteLog(SqliteDatabase database) : ILogTable
     {
         if (rows.Count > 0)
         {
-            session.Execute("UPDATE packages SET last_position = -1 WHERE last_position > 0 AND last_position >= @first AND id <> @id", ("@first", rows[0].Position.Value), ("@id", id));
+            // In this order: SQLite enters the index by the first bound that it reads.
+            session.Execute("UPDATE packages SET last_position = -1 WHERE last_position >= @first AND last_position > 0 AND id <> @id", ("@first", rows[0].Position.Value), ("@id", id));
         }
     }
 

@@ -117,8 +117,7 @@ internal sealed class SqlitePackages(SqliteDatabase database) : IPackageTable
     public async IAsyncEnumerable<PackageRow> ListChangesAsync(LogPosition from, bool isDescending, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var head = (await database.ReadAsync(SqliteLog.ReadHead, cancellationToken)).Position.Value;
-        var (range, order) = isDescending ? ("p.last_position < @from", "DESC") : ("p.last_position > @from", "ASC");
-        var sql = $"SELECT {RowColumns} FROM packages p WHERE p.last_position > 0 AND p.last_position <= @head AND {range} ORDER BY p.last_position {order} LIMIT {SqlitePages.RowsMax}";
+        var sql = ChangesSql(isDescending);
         var rows = database.PagesAsync<PackageRow, object>(
             from.Value,
             SqlitePages.RowsMax,
@@ -131,6 +130,13 @@ internal sealed class SqlitePackages(SqliteDatabase database) : IPackageTable
         {
             yield return row;
         }
+    }
+
+    /// <summary>The rows after or before a position, in the order of the log. SQLite enters the index by the first bound that it reads: the one that is on every row comes last.</summary>
+    internal static string ChangesSql(bool isDescending)
+    {
+        var (range, order) = isDescending ? ("p.last_position < @from", "DESC") : ("p.last_position > @from", "ASC");
+        return $"SELECT {RowColumns} FROM packages p WHERE {range} AND p.last_position <= @head AND p.last_position > 0 ORDER BY p.last_position {order} LIMIT {SqlitePages.RowsMax}";
     }
 
     private static CommitResult Commit(WriteTransaction transaction, PackageCommit commit)
