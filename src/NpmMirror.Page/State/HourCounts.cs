@@ -29,8 +29,8 @@ internal sealed class HourCounts : IDisposable
     /// <summary>The key of the note. Nodes that share a store have one each.</summary>
     internal static string NoteKey => "page:hours:" + Environment.MachineName;
 
-    /// <summary>The hours that something is known of, oldest first.</summary>
-    internal IReadOnlyList<HourCount> Hours => _hours;
+    /// <summary>The hours of the last 30 days that something is known of, oldest first.</summary>
+    internal IReadOnlyList<HourCount> Hours => Shown(_hours);
 
     internal Task Running { get; }
 
@@ -40,6 +40,9 @@ internal sealed class HourCounts : IDisposable
         _ending.Cancel();
         _ending.Dispose();
     }
+
+    /// <summary>Those of 30 days until the last one.</summary>
+    internal static IReadOnlyList<HourCount> Shown(IReadOnlyList<HourCount> hours) => [.. hours.Where(one => one.Hour > hours[^1].Hour - HoursMax)];
 
     private async Task RunAsync()
     {
@@ -79,7 +82,7 @@ internal sealed class HourCounts : IDisposable
         _sums.Collect();
         var now = TrafficSums.Of(_sums);
         var hour = _mirror.Time.GetUtcNow().ToUnixTimeSeconds() / 3600;
-        var last = _hours.Length > 0 && _hours[^1].Hour == hour ? _hours[^1] : new HourCount(hour, 0, 0, 0, 0, 0, 0);
+        var last = _hours.LastOrDefault(one => one.Hour == hour) ?? new HourCount(hour, 0, 0, 0, 0, 0, 0);
         var current = last with
         {
             Requests = last.Requests + now.Requests - _counted.Requests,
@@ -89,8 +92,8 @@ internal sealed class HourCounts : IDisposable
             TarballBytes = held.TarballBytes,
             Packages = held.Packages,
         };
-        // A clock that was ahead has noted hours that are not yet.
-        HourCount[] hours = [.. _hours.Where(one => one.Hour < hour && one.Hour > hour - HoursMax), current];
+        // A clock that was ahead has noted hours that are not yet. It pushes no other out: their number is bounded, not their age.
+        HourCount[] hours = [.. _hours.Where(one => one.Hour < hour).TakeLast(HoursMax - 1), current];
         await _mirror.Store.Notes.SetNoteAsync(NoteKey, JsonSerializer.Serialize([.. hours.Select(one => one.ToNumbers())], HourCountJson.Default.Int64ArrayArray), cancellationToken);
         (_hours, _counted) = (hours, now);
     }
