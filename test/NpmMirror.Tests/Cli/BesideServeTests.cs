@@ -20,7 +20,7 @@ public sealed class BesideServeTests : IAsyncLifetime
         _upstream = await FakeRegistry.StartAsync();
         _upstream.Publish(new FakePackage("ms").Version("2.1.3"));
         _upstream.Publish(new FakePackage("@scope/one").Version("1.0.0"));
-        _mirror = CliProcess.Start(_folder.Path, ["serve", $"--upstream={_upstream.Url}", "--feed=none", "--listen=http://127.0.0.1:0"]);
+        _mirror = CliProcess.Start(_folder.Path, ["serve", $"--upstream={_upstream.Url}", "--feed=none", "--search=forward", "--listen=http://127.0.0.1:0"]);
         _address = (await _mirror.WaitForOutputAsync("Serving ")).Split(' ')[1];
     }
 
