@@ -48,7 +48,7 @@ command -v initdb >/dev/null || [ -n "$(find /usr/lib/postgresql -name initdb -p
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing ${missing[*]}"
-    (timeout 120 apt-get update -qq && DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install -y -qq --no-install-recommends "${missing[@]}") >/dev/null ||
+    (timeout 120 apt-get update -qq && DEBIAN_FRONTEND=noninteractive timeout 600 apt-get install -y -qq --no-install-recommends "${missing[@]}") >/dev/null ||
       fail "Could not install ${missing[*]}: install them by hand, then run this again."
   else
     fail "The tests need ${missing[*]}, which only an administrator can install (sudo apt-get install ${missing[*]}); then run this again."
