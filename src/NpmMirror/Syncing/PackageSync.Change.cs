@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using NpmMirror.Diagnostics;
 using NpmMirror.Log;
@@ -40,17 +41,8 @@ internal sealed partial class PackageSync
 
         var oldDocument = stored.Document;
         using var raw = await document.CreateBesideAsync(oldDocument.RawSizeBytes, cancellationToken);
-        DocumentEvents changes;
-        if (TryDecode(row.Name, oldDocument, raw))
-        {
-            oldIndex ??= PackumentReader.Read(raw.Bytes, row.Name, hashSeed: index.HashSeed).Index;
-            changes = EventsOf(PackumentDiff.Compare(oldIndex, raw.Bytes, index, document.Bytes), oldIndex, oldDocument, raw, index, document, now);
-        }
-        else
-        {
-            changes = DocumentEvents.OfLost(oldIndex ?? index, index, document.Bytes, now);
-        }
-
+        var changes = (TryDecode(row.Name, oldDocument, raw) ? TryCompare(row.Name, oldIndex, oldDocument, raw, index, document, now) : null)
+            ?? DocumentEvents.OfLost(oldIndex ?? index, index, document.Bytes, now);
         if (row.Facts.Removal is null || removal is not null)
         {
             return new Change(changes.Events, changes.ArchivesPrevious);
@@ -58,6 +50,21 @@ internal sealed partial class PackageSync
 
         var restored = new PackageRestored { At = index.ModifiedAt, SeenAt = now, UpstreamRev = index.Rev };
         return new Change([restored, .. changes.Events], changes.ArchivesPrevious);
+    }
+
+    /// <summary>The events, or null if the stored index is not that of the stored document.</summary>
+    private DocumentEvents? TryCompare(PackageName name, PackumentIndex? oldIndex, StoredDocument stored, RawDocument oldDocument, PackumentIndex index, RawDocument document, DateTimeOffset now)
+    {
+        try
+        {
+            oldIndex ??= PackumentReader.Read(oldDocument.Bytes, name, hashSeed: index.HashSeed).Index;
+            return EventsOf(PackumentDiff.Compare(oldIndex, oldDocument.Bytes, index, document.Bytes), oldIndex, stored, oldDocument, index, document, now);
+        }
+        catch (Exception e) when (e is JsonException or ArgumentException or IndexOutOfRangeException)
+        {
+            LogUnreadable(name, "Its index does not fit its document.");
+            return null;
+        }
     }
 
     private DocumentEvents EventsOf(PackumentDiff diff, PackumentIndex oldIndex, StoredDocument stored, RawDocument oldDocument, PackumentIndex index, RawDocument document, DateTimeOffset now)
