@@ -39,10 +39,24 @@ public sealed class AnsweringThreadTests
         await RawTalk.AskAsync(socket, Hot);
         await RawTalk.AskAsync(socket, Hot);
         clock.ReadsOffThePool = 0;
-        await RawTalk.AskAsync(socket, Hot);
 
-        // The head's date is read by the thread that answers.
-        Assert.NotEqual(AnsweringThread.IsEnough(Environment.GetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_THREAD_COUNT"), Environment.ProcessorCount), clock.ReadsOffThePool == 0);
+        // The head's date is read by the thread that answers. A request that is there before it is waited for is answered where the one before was.
+        if (AnsweringThread.IsEnough(Environment.GetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_THREAD_COUNT"), Environment.ProcessorCount))
+        {
+            await Eventually.Async(async () =>
+            {
+                await RawTalk.AskAsync(socket, Hot);
+                return clock.ReadsOffThePool > 0;
+            });
+            return;
+        }
+
+        for (var i = 0; i < 20; i++)
+        {
+            await RawTalk.AskAsync(socket, Hot);
+        }
+
+        Assert.Equal(0, clock.ReadsOffThePool);
     }
 
     [Fact]
