@@ -11,7 +11,7 @@ internal sealed class SearchEndpoint(IPackageSearch? search, Forwarder forwarder
 {
     private static readonly TimeSpan UpstreamTimeout = TimeSpan.FromSeconds(20);
 
-    // Whoever waits has this mirror's results already.
+    // The client has this mirror's results already while it waits.
     private static readonly TimeSpan BesideTimeout = TimeSpan.FromSeconds(3);
 
     internal Task HandleAsync(HttpContext context) => options.Search switch

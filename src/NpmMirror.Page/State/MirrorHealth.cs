@@ -77,7 +77,7 @@ internal sealed record MirrorHealth(HealthLevel Level, string Line)
         following.IsOffline ? "Offline: held packages are served, and nothing is asked upstream."
         : status.Feed.Location is null ? "No feed is followed: packages are compared with the upstream when they are asked for."
         : status.Feed.IsFirstWalk ? "Following; the first walk over everything is not done yet."
-        : lag is { } behind && behind > Usual ? $"Following; at the feed's head {Words.Ago(behind)} ago."
+        : lag is { } late && late > Usual ? $"Following; at the feed's head {Words.Ago(late)} ago."
         : lag is not null ? "Following, at the feed's head."
         : "Following.";
 }
